@@ -1,0 +1,90 @@
+// swift-tools-version: 6.2
+// The floors of the house, from the ground up. A target imports only what its line names; `ArchitectureTests`
+// fails on any arrow that is not on this list. ARCHITECTURE.md says what each target is for.
+
+import PackageDescription
+
+/// The settings of every Swift target: the language modes that make the compiler prove the most.
+let strict: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .strictMemorySafety(),
+]
+
+let system: Target.Dependency = .product(name: "SystemPackage", package: "swift-system")
+
+func library(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+    .target(name: name, dependencies: dependencies, swiftSettings: strict)
+}
+
+func tests(_ target: String, _ more: [Target.Dependency] = []) -> Target {
+    .testTarget(
+        name: "\(target)Tests", dependencies: [.init(stringLiteral: target)] + more, swiftSettings: strict)
+}
+
+let package = Package(
+    name: "apus",
+    products: [
+        .executable(name: "apus-vmm", targets: ["apus-vmm"])
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-system", exact: "1.8.1")
+    ],
+    targets: [
+        // Ground
+        .systemLibrary(name: "CLinux", path: "Sources/CLinux"),
+        .systemLibrary(name: "CSlirp", path: "Sources/CSlirp", pkgConfig: "slirp", providers: [.apt(["libslirp-dev"])]),
+        .target(name: "CEngine"),
+        library("HostOS", ["CLinux", system]),
+        library("JSON"),
+        library("Log", ["HostOS"]),
+
+        // Memory
+        library("GuestMemory", ["CEngine", "HostOS"]),
+
+        // Processor
+        library("X86"),
+        library("Execution"),
+        library("LocalAPIC", ["CEngine"]),
+        library("TranslatorEngine", ["CEngine", "HostOS", "GuestMemory", "X86", "Execution", "LocalAPIC"]),
+
+        // Device
+        library("DeviceModel", ["GuestMemory"]),
+        library("VirtQueue", ["GuestMemory", "CEngine"]),
+        library("BlockImage", ["HostOS", "CLinux", system]),
+        library("Network", ["HostOS", "CSlirp", "CLinux", "Log"]),
+        library("Firmware", ["GuestMemory", "DeviceModel"]),
+        library("Devices", ["DeviceModel", "GuestMemory", "VirtQueue", "BlockImage", "Network", "HostOS", "Log"]),
+
+        // Machine
+        library(
+            "Machine",
+            [
+                "CEngine", "HostOS", "Log", "JSON", "GuestMemory", "X86", "Execution", "LocalAPIC",
+                "TranslatorEngine", "DeviceModel", "BlockImage", "Network", "Firmware", "Devices",
+            ]),
+        library("MachineControl", ["JSON", "Log", "HostOS", "Machine", "X86", "Execution", "DeviceModel"]),
+
+        // Top
+        .executableTarget(name: "apus-vmm", dependencies: ["MachineControl"], swiftSettings: strict),
+
+        // Tests
+        tests("JSON"),
+        tests("HostOS"),
+        tests("GuestMemory"),
+        tests("X86"),
+        tests("LocalAPIC", ["CEngine"]),
+        tests("TranslatorEngine", ["CEngine", "X86", "Execution", "GuestMemory", "HostOS"]),
+        tests("DeviceModel", ["GuestMemory"]),
+        tests("VirtQueue", ["GuestMemory"]),
+        tests("BlockImage", ["HostOS"]),
+        tests("Network", ["HostOS"]),
+        tests("Firmware", ["GuestMemory", "DeviceModel"]),
+        tests("Devices", ["DeviceModel", "GuestMemory", "VirtQueue", "BlockImage", "HostOS"]),
+        tests("Machine", ["HostOS"]),
+        tests("MachineControl", ["JSON"]),
+        .testTarget(name: "ArchitectureTests", swiftSettings: strict),
+    ]
+)

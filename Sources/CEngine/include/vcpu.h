@@ -1,0 +1,107 @@
+// The working state of one processor of the software engine: the neutral state first, then what the interpreter (and
+// later the translator) keeps beside it. Decoded instructions name registers by their offset in this structure.
+
+#ifndef APUS_VCPU_H
+#define APUS_VCPU_H
+
+#include "local_apic.h"
+#include "x86_state.h"
+
+struct apus_vcpu;
+struct apus_op;
+
+// Executes one decoded instruction. Returns the next one to execute, or NULL to leave the loop (`status` says why).
+typedef const struct apus_op *_Nullable (*apus_handler)(struct apus_vcpu *_Nonnull, const struct apus_op *_Nonnull);
+
+// One decoded instruction, 32 bytes.
+struct apus_op {
+    apus_handler _Nonnull handler;
+    uint64_t imm;       // immediate; in direct branches the linked block's first op, or 0
+    int32_t disp;       // displacement; in direct branches the target relative to the page
+    uint16_t dst, src;  // byte offsets of registers in apus_vcpu
+    uint8_t base, index, segment;  // registers of the effective address, in units of 8 bytes
+    uint8_t scale;      // bits 0-1: shift of the index; the other bits: APUS_EA_*
+    uint16_t offset;    // of this instruction in its page
+    uint8_t length;     // of this instruction, 1...15
+    uint8_t extra;      // meaning private to the handler
+};
+
+#define APUS_EA_SLOW 0xfc   // any of the following
+#define APUS_EA_32 0x04     // truncate the effective address to 32 bits
+#define APUS_EA_16 0x08     // truncate the effective address to 16 bits
+#define APUS_EA_SEGMENTED 0x10  // check limit and type of the segment
+
+struct apus_tlb_entry {
+    uint64_t read_tag;   // page | generation where reads are allowed
+    uint64_t write_tag;  // page | generation where writes need no slow path
+    uint64_t addend;     // host address minus linear address
+    uint64_t physical;   // guest-physical page
+};
+
+#define APUS_TLB_BITS 12
+#define APUS_TLB_SIZE (1 << APUS_TLB_BITS)
+
+struct apus_jump_entry {
+    uint64_t rip;
+    uint64_t key;  // mode and generation
+    const struct apus_op *_Nullable op;
+};
+
+#define APUS_JUMP_BITS 12
+#define APUS_JUMP_SIZE (1 << APUS_JUMP_BITS)
+
+// Why the loop was left (`status`).
+#define APUS_STATUS_LOOKUP 0    // rip is set: find its block
+#define APUS_STATUS_FAULT 1     // an exception is recorded
+#define APUS_STATUS_EXIT 2      // `exit` is filled; rip is at the instruction that restarts, or after it
+#define APUS_STATUS_STATE 3     // rip is set, and mode, mappings or pending events may have changed
+
+struct apus_vcpu {
+    struct apus_x86_state s;
+    // 1536 and on, still within reach of an 8-bit index in units of 8
+    uint64_t zero;        // always 0: the absent base, index or segment
+    uint64_t page_base;   // rip = page_base + offset within the page being executed
+    uint32_t pending;     // atomic: APUS_PENDING_*
+    uint16_t arith;       // arithmetic flags: OF in bit 0, SF ZF AF PF CF as LAHF gives them in bits 8-15
+    uint8_t status;
+    uint8_t mode_index;   // which TLB: 0 kernel, 1 user, 2 kernel with user pages reachable
+    uint64_t tlb_generation;  // low 12 bits of the tags
+    struct apus_tlb_entry *_Nonnull tlb;  // of the current mode
+    uint64_t jump_key;
+    struct apus_jump_entry *_Nonnull jumps;
+    const struct apus_op *_Nullable current;  // for slow paths without an op at hand
+    // Recorded exception (SDM volume 3, 6.15)
+    uint32_t fault_error;
+    uint8_t fault_vector;
+    uint8_t fault_has_error;
+    uint8_t cpl;
+    uint8_t code_changed;     // this processor's store hit translated code
+    uint64_t fault_address;   // for #PF
+    uint64_t instructions;    // retired, counted at block ends
+    struct apus_tlb_entry *_Nonnull tlbs[3];
+    // The exit handed to the machine, and the replies of this instruction's earlier accesses
+    uint64_t exit_address, exit_value;
+    uint32_t exit_reason, exit_size;
+    uint32_t reply_count, reply_next;
+    uint64_t replies[80];
+    struct apus_local_apic apic;
+    void *_Nullable engine;   // the Swift object, unretained
+    _Alignas(64) uint8_t scratch[1024];  // memory operands of host-executed instructions
+};
+
+#define APUS_PENDING_INTERRUPT 0x01  // the local APIC may have something to deliver
+#define APUS_PENDING_EXTINT 0x02     // the PIC's line (level)
+#define APUS_PENDING_NMI 0x04
+#define APUS_PENDING_INIT 0x08
+#define APUS_PENDING_SIPI 0x10
+#define APUS_PENDING_KICK 0x20       // leave `run`
+#define APUS_PENDING_TIMER 0x40      // the APIC timer's deadline may have passed
+#define APUS_PENDING_CODE 0x80       // code pages were written by others: drop their blocks
+#define APUS_PENDING_MEMORY 0x100    // the physical map changed
+#define APUS_PENDING_SMI 0x200
+#define APUS_PENDING_STEP 0x400      // single step or debugger attention
+
+_Static_assert(sizeof(struct apus_op) == 32, "an op is half a cache line");
+_Static_assert(offsetof(struct apus_vcpu, page_base) / 8 < 256, "page_base is named by an 8-bit index");
+
+#endif

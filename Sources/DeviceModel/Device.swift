@@ -1,0 +1,26 @@
+/// A device's place in the life of its machine, and its state as a versioned value.
+///
+/// Life: made → `reset` → (`pause` → `exportState`/`importState` → `resume`)* → `halt`. The machine calls all of
+/// these from its control thread; processors are outside `run` during every one of them but `pause`.
+public protocol Device: AnyObject, Sendable {
+    /// The section name in saved states, unique in its machine: `serial0`.
+    var stateName: String { get }
+    /// To the state after power-on.
+    func reset()
+    /// Finishes or holds back work of its own threads. Registers stay readable.
+    func pause()
+    /// Undoes `pause`.
+    func resume()
+    /// Ends its threads and closes its files; nothing is called after it.
+    func halt()
+    /// The whole state, taken while paused.
+    func exportState() -> DeviceState
+    /// Takes a state of this or an earlier version; on an error the machine is not started.
+    func importState(_ state: DeviceState) throws(DeviceStateError)
+}
+
+extension Device {
+    public func pause() {}
+    public func resume() {}
+    public func halt() {}
+}

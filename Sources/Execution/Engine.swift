@@ -1,0 +1,42 @@
+/// One processor of a machine, run by its own thread.
+///
+/// Everything but `kick`, `injectNMI` and reading `index` is for that thread, or for others while it is outside `run`.
+public protocol Processor: AnyObject, Sendable {
+    /// The ISA's neutral state.
+    associatedtype State
+
+    /// Number in the machine, from 0.
+    var index: Int { get }
+    /// Runs the guest until something needs the machine.
+    func run() -> Exit
+    /// Gives the value that the last `portRead` or `mmioRead` exit asked for; `run` goes on with it.
+    func complete(read value: UInt64)
+    /// Delivers the vector that the interrupt controller answered to `interruptAcknowledge`; nil where the request
+    /// had gone away.
+    func acknowledge(vector: UInt8?)
+    /// Makes `run` return `.interrupted` soon, also when it is entered later. Any thread.
+    func kick()
+    /// Posts a non-maskable interrupt. Any thread.
+    func injectNMI()
+    /// The architectural state, complete while no access is outstanding.
+    var state: State { get set }
+    /// True between an exit that asks for a value and the end of its instruction: the state must not be saved then.
+    var hasOutstandingAccess: Bool { get }
+    /// Back to the state after power-on.
+    func reset()
+}
+
+/// Runs guest processors: in software, or by the host's own virtualization.
+public protocol Engine: AnyObject, Sendable {
+    /// Its processors.
+    associatedtype CPU: Processor
+
+    /// The name that `-accel` knows.
+    var name: String { get }
+    /// The machine's processors in order, made when the engine was.
+    var processors: [CPU] { get }
+    /// Delivers a message-signalled interrupt, from a device or an IOAPIC. Any thread.
+    func deliverMSI(address: UInt64, data: UInt32)
+    /// The PIC's output line, wired to LINT0 of the boot processor. Any thread.
+    func setExternalInterrupt(_ level: Bool)
+}

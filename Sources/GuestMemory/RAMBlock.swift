@@ -1,0 +1,60 @@
+internal import CEngine
+public import HostOS
+
+/// A piece of guest RAM or ROM: host memory with a name, found in the guest's physical space by an `AddressSpace`.
+///
+/// The memory may be read and written at any moment by guest processors on other threads, so every access goes
+/// through `CEngine`'s access functions or the kernel.
+public final class RAMBlock: @unchecked Sendable {
+    // The mapping is immutable; the bytes behind it and the page flags are shared memory accessed atomically.
+
+    /// Name for `info mtree` and saved states, `pc.ram`.
+    public let name: String
+    /// Size in bytes, a multiple of 4096.
+    public let size: Int
+    /// What lies under it.
+    public let backing: Backing
+    private let mapping: Mapping
+    private let flagMapping: Mapping
+
+    /// Where a block's bytes live. Code above never assumes which.
+    public enum Backing: Sendable, Equatable {
+        /// Private anonymous memory (huge pages and page merging work here).
+        case anonymous
+        /// A memfd or file, shared with other processes.
+        case shared(descriptor: Int32)
+    }
+
+    /// Flags of one page, set and cleared atomically.
+    public enum PageFlag {
+        /// Some processor has decoded or translated code from this page.
+        public static let code: UInt8 = 1
+        /// Written since the migration log was last taken.
+        public static let dirtyMigration: UInt8 = 2
+        /// Written since the display last looked.
+        public static let dirtyDisplay: UInt8 = 4
+    }
+
+    /// Private zeroed memory of `size` bytes (rounded up to a page).
+    public init(name: String, size: Int) throws(HostError) {
+        let rounded = (size + 4095) & ~4095
+        self.name = name
+        self.size = rounded
+        backing = .anonymous
+        mapping = try .anonymous(count: rounded)
+        flagMapping = try .anonymous(count: max(4096, (rounded >> 12) + 4095 & ~4095))
+    }
+
+    /// First host byte. Valid as long as this object.
+    @inlinable public var base: UnsafeMutableRawPointer { unsafe hostBase }
+    @usableFromInline var hostBase: UnsafeMutableRawPointer { mapping.base }
+
+    /// One byte of flags a page, `PageFlag`.
+    public var pageFlags: UnsafeMutablePointer<UInt8> {
+        // SAFETY: the flag mapping has one byte for each page of the block.
+        unsafe flagMapping.base.assumingMemoryBound(to: UInt8.self)
+    }
+
+    /// Advises the kernel about the whole block (`MADV_*`).
+    public func advise(_ advice: Int32) { mapping.advise(advice) }
+}

@@ -1,0 +1,17 @@
+public import SystemPackage
+
+/// A system call that failed: which, on what, and why.
+public struct HostError: Error, Sendable, CustomStringConvertible {
+    /// What was attempted, as a phrase: `open '/dev/kvm'`.
+    public let operation: String
+    /// The kernel's reason.
+    public let errno: Errno
+
+    /// An error of the given operation and reason.
+    public init(_ operation: String, _ errno: Errno) {
+        self.operation = operation
+        self.errno = errno
+    }
+
+    public var description: String { "Cannot \(operation): \(errno)" }
+}

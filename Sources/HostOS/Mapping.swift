@@ -1,0 +1,65 @@
+internal import CLinux
+public import SystemPackage
+
+/// Memory mapped into this process; unmapped when the value ends.
+///
+/// The owner hands out `base` only to code whose life it bounds.
+public struct Mapping: ~Copyable, @unchecked Sendable {
+    /// First byte, aligned to a page.
+    @safe public let base: UnsafeMutableRawPointer
+    /// Length in bytes, a multiple of the page size.
+    public let count: Int
+
+    /// What the pages may be used for.
+    public struct Protection: OptionSet, Sendable {
+        /// The `PROT_*` bits.
+        public let rawValue: Int32
+        /// A set from `PROT_*` bits.
+        public init(rawValue: Int32) { self.rawValue = rawValue }
+        /// Loads.
+        public static let read = Protection(rawValue: PROT_READ)
+        /// Stores.
+        public static let write = Protection(rawValue: PROT_WRITE)
+        /// Instruction fetches.
+        public static let execute = Protection(rawValue: PROT_EXEC)
+    }
+
+    /// Private zero-filled memory. Pages come into being when they are touched; nothing is reserved.
+    public static func anonymous(count: Int, protection: Protection = [.read, .write]) throws(HostError) -> Mapping {
+        try Mapping(
+            count: count, protection: protection, flags: MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+            descriptor: -1, offset: 0, what: "\(count) bytes of memory")
+    }
+
+    /// A shared view of a file.
+    public static func shared(
+        _ file: FileDescriptor, offset: Int64 = 0, count: Int, protection: Protection = [.read, .write]
+    ) throws(HostError) -> Mapping {
+        try Mapping(
+            count: count, protection: protection, flags: MAP_SHARED, descriptor: file.rawValue, offset: offset,
+            what: "\(count) bytes of a file")
+    }
+
+    private init(
+        count: Int, protection: Protection, flags: Int32, descriptor: Int32, offset: Int64, what: String
+    ) throws(HostError) {
+        // SAFETY: a new mapping at an address of the kernel's choice touches no memory in use.
+        let address = unsafe mmap(nil, count, protection.rawValue, flags, descriptor, off_t(offset))
+        guard let address = unsafe address, unsafe address != UnsafeMutableRawPointer(bitPattern: -1) else {
+            throw HostError("map \(what)", Errno(rawValue: apus_errno()))
+        }
+        unsafe self.base = address
+        self.count = count
+    }
+
+    /// Tells the kernel how the range will be used (`MADV_*`). Advice that the kernel lacks is ignored.
+    public func advise(_ advice: Int32) {
+        // SAFETY: the range is this mapping's own.
+        _ = unsafe madvise(base, count, advice)
+    }
+
+    deinit {
+        // SAFETY: the range is this mapping's own, and its owner ends with it.
+        _ = unsafe munmap(base, count)
+    }
+}

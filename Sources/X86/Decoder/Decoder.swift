@@ -1,0 +1,2 @@
+/// Decodes x86 machine code of every mode.
+public enum Decoder {}
