@@ -55,17 +55,25 @@ let package = Package(
         library("VirtQueue", ["GuestMemory", "CEngine"]),
         library("BlockImage", ["HostOS", "CLinux", system]),
         library("Network", ["HostOS", "CSlirp", "CLinux", "Log"]),
+        library("CharacterBackend", ["HostOS", "CLinux", "Log", system]),
         library("Firmware", ["GuestMemory", "DeviceModel"]),
-        library("Devices", ["DeviceModel", "GuestMemory", "VirtQueue", "BlockImage", "Network", "HostOS", "Log"]),
+        library(
+            "Devices",
+            [
+                "CEngine", "DeviceModel", "GuestMemory", "VirtQueue", "BlockImage", "Network", "CharacterBackend",
+                "HostOS", "Log",
+            ]),
 
         // Machine
         library(
             "Machine",
             [
                 "CEngine", "HostOS", "Log", "JSON", "GuestMemory", "X86", "Execution", "LocalAPIC",
-                "TranslatorEngine", "DeviceModel", "BlockImage", "Network", "Firmware", "Devices",
+                "TranslatorEngine", "DeviceModel", "BlockImage", "Network", "CharacterBackend", "Firmware", "Devices",
             ]),
-        library("MachineControl", ["JSON", "Log", "HostOS", "Machine", "X86", "Execution", "DeviceModel"]),
+        library(
+            "MachineControl",
+            ["JSON", "Log", "HostOS", "CharacterBackend", "Machine", "X86", "Execution", "DeviceModel"]),
 
         // Top
         .executableTarget(name: "apus-vmm", dependencies: ["MachineControl"], swiftSettings: strict),
@@ -81,6 +89,7 @@ let package = Package(
         tests("VirtQueue", ["GuestMemory"]),
         tests("BlockImage", ["HostOS"]),
         tests("Network", ["HostOS"]),
+        tests("CharacterBackend", ["HostOS"]),
         tests("Firmware", ["GuestMemory", "DeviceModel"]),
         tests("Devices", ["DeviceModel", "GuestMemory", "VirtQueue", "BlockImage", "HostOS"]),
         tests("Machine", ["HostOS"]),
