@@ -16,6 +16,7 @@ public final class RAMBlock: @unchecked Sendable {
     public let backing: Backing
     private let mapping: Mapping
     private let flagMapping: Mapping
+    private let granuleMapping: Mapping
 
     /// Where a block's bytes live. Code above never assumes which.
     public enum Backing: Sendable, Equatable {
@@ -43,6 +44,7 @@ public final class RAMBlock: @unchecked Sendable {
         backing = .anonymous
         mapping = try .anonymous(count: rounded)
         flagMapping = try .anonymous(count: max(4096, (rounded >> 12) + 4095 & ~4095))
+        granuleMapping = try .anonymous(count: max(4096, (rounded >> 9) + 4095 & ~4095))
     }
 
     /// First host byte. Valid as long as this object.
@@ -53,6 +55,12 @@ public final class RAMBlock: @unchecked Sendable {
     public var pageFlags: UnsafeMutablePointer<UInt8> {
         // SAFETY: the flag mapping has one byte for each page of the block.
         unsafe flagMapping.base.assumingMemoryBound(to: UInt8.self)
+    }
+
+    /// One word a page: bit n is set while some processor may hold decoded code of its bytes 64n to 64n+63.
+    public var codeGranules: UnsafeMutablePointer<UInt64> {
+        // SAFETY: the mapping has one word for each page of the block.
+        unsafe granuleMapping.base.assumingMemoryBound(to: UInt64.self)
     }
 
     /// Advises the kernel about the whole block (`MADV_*`).

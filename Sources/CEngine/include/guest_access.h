@@ -46,6 +46,28 @@ static inline bool apus_atomic_cas64(void *p, uint64_t expected, uint64_t desire
 }
 static inline void apus_fence(void) { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
 
+// STOS by the host: `count` elements of `size` bytes.
+static inline void apus_fill_elements(void *target, uint64_t value, long count, int size) {
+    uint8_t *t = (uint8_t *)target;
+    switch (size) {
+    case 1: __builtin_memset(t, (int)(value & 0xff), (unsigned long)count); return;
+    case 2: for (long i = 0; i < count; i++) ((apus_u16 *)t)[i] = (uint16_t)value; return;
+    case 4: for (long i = 0; i < count; i++) ((apus_u32 *)t)[i] = (uint32_t)value; return;
+    default: for (long i = 0; i < count; i++) ((apus_u64 *)t)[i] = value; return;
+    }
+}
+// MOVS where the target overlaps the source ahead of it: strictly one element after the other.
+static inline void apus_copy_elements(void *target, const void *source, long count, int size) {
+    uint8_t *t = (uint8_t *)target;
+    const uint8_t *s = (const uint8_t *)source;
+    switch (size) {
+    case 1: for (long i = 0; i < count; i++) apus_store8(t + i, apus_load8(s + i)); return;
+    case 2: for (long i = 0; i < count; i++) apus_store16(t + 2 * i, apus_load16(s + 2 * i)); return;
+    case 4: for (long i = 0; i < count; i++) apus_store32(t + 4 * i, apus_load32(s + 4 * i)); return;
+    default: for (long i = 0; i < count; i++) apus_store64(t + 8 * i, apus_load64(s + 8 * i)); return;
+    }
+}
+
 static inline uint64_t apus_rdtsc(void) {
 #if defined(__x86_64__)
     uint32_t low, high;

@@ -10,8 +10,19 @@
 struct apus_vcpu;
 struct apus_op;
 
-// Executes one decoded instruction. Returns the next one to execute, or NULL to leave the loop (`status` says why).
-typedef const struct apus_op *_Nullable (*apus_handler)(struct apus_vcpu *_Nonnull, const struct apus_op *_Nonnull);
+// Handles by which Swift code names the processor it runs for and the decoded instruction it executes. One pointer
+// each, passed in a register. They are safe by construction: only the engine makes them, and it keeps the processor
+// and the arena of instructions alive while anything runs.
+typedef struct __attribute__((swift_name("CPU"), swift_attr("@safe"))) apus_cpu_handle {
+    struct apus_vcpu *_Nonnull vcpu;
+} apus_cpu_handle;
+typedef struct __attribute__((swift_name("MicroOp"), swift_attr("@safe"))) apus_op_handle {
+    const struct apus_op *_Nullable op;
+} apus_op_handle;
+
+// Executes one decoded instruction. Returns the next one to execute, or a null handle to leave the loop (`status`
+// says why).
+typedef apus_op_handle (*apus_handler)(apus_cpu_handle, apus_op_handle);
 
 // One decoded instruction, 32 bytes.
 struct apus_op {
@@ -31,9 +42,18 @@ struct apus_op {
 #define APUS_EA_16 0x08     // truncate the effective address to 16 bits
 #define APUS_EA_SEGMENTED 0x10  // check limit and type of the segment
 
+// A run of guest-physical RAM as the engine looks it up.
+struct apus_ram_range {
+    uint64_t start, count;
+    uint8_t *_Nonnull host;
+    uint8_t *_Nonnull page_flags;   // RAMBlock.PageFlag, one byte a page
+    uint64_t *_Nonnull granules;    // one bit for 64 bytes that hold decoded code, one word a page
+    uint64_t writable;
+};
+
 struct apus_tlb_entry {
     uint64_t read_tag;   // page | generation where reads are allowed
-    uint64_t write_tag;  // page | generation where writes need no slow path
+    uint64_t write_tag;  // the same for writes; with bit 11 where they are allowed but the page holds code
     uint64_t addend;     // host address minus linear address
     uint64_t physical;   // guest-physical page
 };
@@ -44,7 +64,8 @@ struct apus_tlb_entry {
 struct apus_jump_entry {
     uint64_t rip;
     uint64_t key;  // mode and generation
-    const struct apus_op *_Nullable op;
+    uint64_t page_base;
+    apus_op_handle op;
 };
 
 #define APUS_JUMP_BITS 12
@@ -68,8 +89,9 @@ struct apus_vcpu {
     uint64_t tlb_generation;  // low 12 bits of the tags
     struct apus_tlb_entry *_Nonnull tlb;  // of the current mode
     uint64_t jump_key;
+    uint64_t code_generation; // rises with every flush of the TLBs
     struct apus_jump_entry *_Nonnull jumps;
-    const struct apus_op *_Nullable current;  // for slow paths without an op at hand
+    const struct apus_op *_Nullable link_from;  // the direct branch whose target is being looked up
     // Recorded exception (SDM volume 3, 6.15)
     uint32_t fault_error;
     uint8_t fault_vector;
@@ -78,6 +100,21 @@ struct apus_vcpu {
     uint8_t code_changed;     // this processor's store hit translated code
     uint64_t fault_address;   // for #PF
     uint64_t instructions;    // retired, counted at block ends
+    uint64_t rip_mask;        // of the code segment: 64, 32 or 16 bits
+    uint8_t fpu_blocked;      // APUS_FPU_*: why an instruction class must not run now
+    uint8_t code_size;        // 2, 4 or 8
+    uint8_t stack_size;       // 2, 4 or 8: width of rSP
+    uint8_t paging;           // 0 none, 2 two-level, 3 PAE, 4 four-level
+    uint64_t physical_mask;   // of page-table entries: bits 12 to the physical-address width
+    uint8_t intel_vendor;     // the vendor decides SYSCALL in compatibility mode and SYSENTER in long mode
+    uint64_t cr4_allowed, xcr0_allowed;  // bits that CPUID offers
+    uint64_t pdpte[4];        // PAE's four entries, loaded by writes of CR3
+    uint64_t fetch_page, fetch_host;  // last code page looked up: linear | key, and its host address
+    uint64_t large_2m[16], large_1g;  // hashed sets of regions with entries of large pages in the TLBs
+    uint8_t masked_events;    // interrupts wait for IF, NMI blocking or priority to change
+    uint64_t linked_blocks, tlb_misses, exceptions, interrupts;  // counters
+    struct apus_ram_range *_Nonnull ranges;  // sorted
+    uint64_t range_count;
     struct apus_tlb_entry *_Nonnull tlbs[3];
     // The exit handed to the machine, and the replies of this instruction's earlier accesses
     uint64_t exit_address, exit_value;
@@ -88,6 +125,12 @@ struct apus_vcpu {
     void *_Nullable engine;   // the Swift object, unretained
     _Alignas(64) uint8_t scratch[1024];  // memory operands of host-executed instructions
 };
+
+#define APUS_FPU_X87 1    // CR0.EM or CR0.TS: #NM
+#define APUS_FPU_SSE_UD 2 // CR0.EM set or CR4.OSFXSR clear: #UD
+#define APUS_FPU_TS 4     // CR0.TS: #NM
+#define APUS_FPU_AVX_UD 8 // CR4.OSXSAVE clear or XCR0 without AVX: #UD
+#define APUS_FPU_EM 16
 
 #define APUS_PENDING_INTERRUPT 0x01  // the local APIC may have something to deliver
 #define APUS_PENDING_EXTINT 0x02     // the PIC's line (level)
@@ -100,6 +143,12 @@ struct apus_vcpu {
 #define APUS_PENDING_MEMORY 0x100    // the physical map changed
 #define APUS_PENDING_SMI 0x200
 #define APUS_PENDING_STEP 0x400      // single step or debugger attention
+
+#define APUS_TLB_CODE 0x800ull
+
+static inline uint32_t apus_vcpu_pending(const struct apus_vcpu *v) { return __atomic_load_n(&v->pending, __ATOMIC_RELAXED); }
+static inline uint32_t apus_vcpu_post(struct apus_vcpu *v, uint32_t bits) { return __atomic_fetch_or(&v->pending, bits, __ATOMIC_SEQ_CST); }
+static inline uint32_t apus_vcpu_clear(struct apus_vcpu *v, uint32_t bits) { return __atomic_fetch_and(&v->pending, ~bits, __ATOMIC_SEQ_CST); }
 
 _Static_assert(sizeof(struct apus_op) == 32, "an op is half a cache line");
 _Static_assert(offsetof(struct apus_vcpu, page_base) / 8 < 256, "page_base is named by an 8-bit index");

@@ -1,0 +1,100 @@
+internal import CEngine
+
+/// Control-register and EFER bits (SDM volume 3, 2.5).
+enum CR0 {
+    static let pe: UInt64 = 1
+    static let mp: UInt64 = 2
+    static let em: UInt64 = 4
+    static let ts: UInt64 = 8
+    static let et: UInt64 = 0x10
+    static let ne: UInt64 = 0x20
+    static let wp: UInt64 = 0x10000
+    static let am: UInt64 = 0x40000
+    static let nw: UInt64 = 0x2000_0000
+    static let cd: UInt64 = 0x4000_0000
+    static let pg: UInt64 = 0x8000_0000
+}
+enum CR4 {
+    static let vme: UInt64 = 1
+    static let pvi: UInt64 = 2
+    static let tsd: UInt64 = 4
+    static let de: UInt64 = 8
+    static let pse: UInt64 = 0x10
+    static let pae: UInt64 = 0x20
+    static let mce: UInt64 = 0x40
+    static let pge: UInt64 = 0x80
+    static let pce: UInt64 = 0x100
+    static let osfxsr: UInt64 = 0x200
+    static let osxmmexcpt: UInt64 = 0x400
+    static let umip: UInt64 = 0x800
+    static let fsgsbase: UInt64 = 0x10000
+    static let pcide: UInt64 = 0x20000
+    static let osxsave: UInt64 = 0x40000
+    static let smep: UInt64 = 0x100000
+    static let smap: UInt64 = 0x200000
+}
+enum EFER {
+    static let sce: UInt64 = 1
+    static let lme: UInt64 = 0x100
+    static let lma: UInt64 = 0x400
+    static let nxe: UInt64 = 0x800
+}
+
+extension CPU {
+    var cr0: UInt64 { unsafe p.pointee.s.cr0 }
+    var cr4: UInt64 { unsafe p.pointee.s.cr4 }
+    var efer: UInt64 { unsafe p.pointee.s.efer }
+    var protected: Bool { cr0 & CR0.pe != 0 }
+    var longMode: Bool { efer & EFER.lma != 0 }
+    var virtual8086: Bool { systemFlags & Flag.vm != 0 && protected }
+    /// Real mode or virtual-8086 mode: selectors are paragraphs.
+    var paragraphs: Bool { !protected || virtual8086 }
+    /// 64-bit mode, not compatibility mode.
+    var code64: Bool { unsafe p.pointee.code_size == 8 }
+
+    /// Recomputes everything that derives from control registers, EFER, CS and SS. Called after any of them changed.
+    func updateMode() {
+        let cs = segment(APUS_SEG_CS)
+        let ss = segment(APUS_SEG_SS)
+        let long = longMode && cs.attributes & SegmentBits.long != 0
+        unsafe p.pointee.code_size = long ? 8 : cs.attributes & SegmentBits.big != 0 && !virtual8086 ? 4 : 2
+        unsafe p.pointee.stack_size = long ? 8 : ss.attributes & SegmentBits.big != 0 ? 4 : 2
+        unsafe p.pointee.rip_mask = long ? .max : 0xffff_ffff
+        // The privilege level is that of SS (SDM volume 3, 5.5), 3 in virtual-8086 mode, 0 in real mode.
+        let level: UInt8 = !protected ? 0 : virtual8086 ? 3 : UInt8(ss.attributes >> 5 & 3)
+        unsafe p.pointee.cpl = level
+        let paging: UInt8 = cr0 & CR0.pg == 0 ? 0 : longMode ? 4 : cr4 & CR4.pae != 0 ? 3 : 2
+        if unsafe p.pointee.paging != paging {
+            unsafe p.pointee.paging = paging
+            flushTLB()
+        }
+        var blocked: UInt8 = 0
+        if cr0 & (CR0.em | CR0.ts) != 0 { blocked |= UInt8(APUS_FPU_X87) }
+        if cr0 & CR0.ts != 0 { blocked |= UInt8(APUS_FPU_TS) }
+        if cr0 & CR0.em != 0 { blocked |= UInt8(APUS_FPU_EM) }
+        if cr0 & CR0.em != 0 || cr4 & CR4.osfxsr == 0 { blocked |= UInt8(APUS_FPU_SSE_UD) }
+        if cr4 & CR4.osxsave == 0 || unsafe p.pointee.s.xcr0 & 6 != 6 { blocked |= UInt8(APUS_FPU_AVX_UD) }
+        unsafe p.pointee.fpu_blocked = blocked
+        updateMemoryMode()
+    }
+
+    /// Chooses the TLB and the key of the jump cache: after a change of CPL or AC, or of the TLBs' generation.
+    func updateMemoryMode() {
+        let index = cpl == 3 ? 1 : systemFlags & Flag.ac != 0 ? 2 : 0
+        unsafe p.pointee.mode_index = UInt8(index)
+        unsafe p.pointee.tlb = tlbSlot(index).pointee
+        // Everything that decoded code depends on: code size, stack size, user or supervisor, paragraphs.
+        var mode = unsafe UInt64(p.pointee.code_size) | UInt64(p.pointee.stack_size) << 4
+        if cpl == 3 { mode |= 0x100 }
+        if paragraphs { mode |= 0x200 }
+        unsafe p.pointee.jump_key = unsafe p.pointee.code_generation << 16 | mode
+    }
+
+    private func tlbSlot(_ index: Int) -> UnsafeMutablePointer<UnsafeMutablePointer<apus_tlb_entry>> {
+        // SAFETY: the array has three entries, and `index` is 0, 1 or 2.
+        unsafe UnsafeMutableRawPointer(p).advanced(by: MemoryLayout<apus_vcpu>.offset(of: \.tlbs)!)
+            .assumingMemoryBound(to: UnsafeMutablePointer<apus_tlb_entry>.self) + index
+    }
+    /// The TLB of a memory mode: 0 kernel, 1 user, 2 kernel with user pages reachable.
+    func tlb(_ index: Int) -> UnsafeMutablePointer<apus_tlb_entry> { unsafe tlbSlot(index).pointee }
+}
