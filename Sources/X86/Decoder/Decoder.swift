@@ -22,8 +22,9 @@ public enum Decoder {
         // SAFETY: the cursor lives no longer than this call.
         var state = DecoderState(cursor: unsafe try Cursor(bytes), code: code)
         let opcode = try state.readPrefixes()
-        let row = try state.findRow(opcode)
-        return try state.finish(row)
+        // SAFETY: rows live forever.
+        let row = unsafe try state.findRow(opcode)
+        return unsafe try state.finish(row.pointee)
     }
 
     /// Decodes the instruction that starts with the first of `bytes`.

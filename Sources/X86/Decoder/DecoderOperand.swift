@@ -14,8 +14,8 @@ extension DecoderState {
         case .Ey: return registerOrMemory(sizeY, access)
         case .Ev: return registerOrMemory(size, access)
         case .EvMw: return hasMemory ? memory(2, access) : registerRM(size, access)
-        case .EyMb: return hasMemory ? memory(1, access) : registerRM(sizeY, access)
-        case .EyMw: return hasMemory ? memory(2, access) : registerRM(sizeY, access)
+        case .EdMb: return hasMemory ? memory(1, access) : registerRM(4, access)
+        case .EdMw: return hasMemory ? memory(2, access) : registerRM(4, access)
 
         case .M: return memory(0, .none)
         case .Marea: return memory(0, access)
@@ -31,6 +31,10 @@ extension DecoderState {
         case .Mp: return memory(UInt16(size) &+ 2, access)
         case .Ms: return memory(isLong ? 10 : 6, access)
         case .M512: return memory(512, access)
+        case .M80: return memory(10, access)
+        case .Menv: return memory(size == 2 ? 14 : 28, access)
+        case .Msave: return memory(size == 2 ? 94 : 108, access)
+        case .Mx: return memory(sizeX, access)
 
         case .Gb: return byteRegister((modrm >> 3) & 7 | extendReg, access)
         case .Gw: return registerReg(2, access)
@@ -106,7 +110,77 @@ extension DecoderState {
         case .Ov:
             try readOffset()
             return memory(UInt16(size), access)
+
+        case .ST: return Operand(.x87, register: 0, size: 10, access: access)
+        case .STi: return Operand(.x87, register: modrm & 7, size: 10, access: access)
+
+        // MMX has no extended registers: REX.R and REX.B are ignored.
+        case .Pd: return Operand(.mmx, register: (modrm >> 3) & 7, size: 4, access: access)
+        case .Pq: return Operand(.mmx, register: (modrm >> 3) & 7, size: 8, access: access)
+        case .Nq: return Operand(.mmx, register: modrm & 7, size: 8, access: access)
+        case .Qd: return mmxOrMemory(4, access)
+        case .Qq: return mmxOrMemory(8, access)
+
+        case .Vx: return vectorReg(sizeX, access)
+        case .Vdq: return vectorReg(16, access)
+        case .Vq: return vectorReg(8, access)
+        case .Vd: return vectorReg(4, access)
+        case .Hx: return Operand(.vector, register: takeVVVV(), size: sizeX, access: access)
+        case .Hdq: return Operand(.vector, register: takeVVVV(), size: 16, access: access)
+        case .Ux: return vectorRM(sizeX, access)
+        case .Udq: return vectorRM(16, access)
+        case .Uq: return vectorRM(8, access)
+        case .Ud: return vectorRM(4, access)
+        case .Wx: return vectorOrMemory(sizeX, access)
+        case .Wdq: return vectorOrMemory(16, access)
+        case .Wq: return vectorOrMemory(8, access)
+        case .Wd: return vectorOrMemory(4, access)
+        case .Ww: return vectorOrMemory(2, access)
+        case .Wb: return vectorOrMemory(1, access)
+        case .Wx2: return vectorOrMemory(sizeX >> 1, access)
+        case .Wx4: return vectorOrMemory(sizeX >> 2, access)
+        case .Wx8: return vectorOrMemory(sizeX >> 3, access)
+        case .WdqMd: return hasMemory ? memory(4, access) : vectorRM(16, access)
+        case .Lx:
+            let byte = try cursor.read(UInt8.self)
+            instruction.immediate = Int64(byte)
+            instruction.encoding.immediateLength = 1
+            let register = isLong ? byte >> 4 : (byte >> 4) & 7
+            return Operand(.vector, register: register, size: sizeX, access: access)
+        case .By: return Operand(.general, register: takeVVVV(), size: UInt16(sizeY), access: access)
         }
+    }
+
+    /// The vector length in bytes.
+    @inline(__always)
+    private var sizeX: UInt16 { instruction.encoding.vectorLength256 ? 32 : 16 }
+
+    /// The register that VEX.vvvv names.
+    @inline(__always)
+    private mutating func takeVVVV() -> UInt8 {
+        usesVVVV = true
+        return instruction.encoding.vvvv
+    }
+
+    @inline(__always)
+    private func vectorReg(_ size: UInt16, _ access: Operand.Access) -> Operand {
+        Operand(.vector, register: (modrm >> 3) & 7 | extendReg, size: size, access: access)
+    }
+
+    @inline(__always)
+    private func vectorRM(_ size: UInt16, _ access: Operand.Access) -> Operand {
+        Operand(.vector, register: modrm & 7 | extendRM, size: size, access: access)
+    }
+
+    @inline(__always)
+    private func vectorOrMemory(_ size: UInt16, _ access: Operand.Access) -> Operand {
+        hasMemory ? memory(size, access) : vectorRM(size, access)
+    }
+
+    @inline(__always)
+    private func mmxOrMemory(_ size: UInt16, _ access: Operand.Access) -> Operand {
+        hasMemory
+            ? memory(size, access) : Operand(.mmx, register: modrm & 7, size: size, access: access)
     }
 
     @inline(__always)

@@ -30,6 +30,9 @@ extension DecoderState {
                 }
             }
         }
+        if isVEX {
+            try checkVEX(row.trait)
+        }
         setPrefixFlags(row)
         instruction.length = UInt8(truncatingIfNeeded: cursor.position)
         return instruction
@@ -55,6 +58,8 @@ extension DecoderState {
         case .d64: isLong ? (has66 && !isWide ? 2 : 8) : sizeV
         case .f64: isLong ? 8 : sizeV
         case .m: isLong ? 8 : 4
+        case .q: 8
+        case .dq: 16
         case .x: instruction.encoding.vectorLength256 ? 32 : 16
         }
     }
@@ -68,8 +73,21 @@ extension DecoderState {
         case .w: (.write, .read, .read)
         case .rw: (.readWrite, .read, .read)
         case .rwrw: (.readWrite, .readWrite, .read)
+        case .gather: (.readWrite, .read, .readWrite)
         case .ww: (.write, .write, .read)
         case .n: (.none, .none, .none)
+        }
+    }
+
+    /// VEX.vvvv must be 1111 where it names no operand, and the three registers of a gather must differ.
+    @inline(never)
+    private func checkVEX(_ trait: Trait) throws(DecodeError) {
+        if !usesVVVV && instruction.encoding.vvvv != 0 { throw .undefined }
+        if trait == Trait.vectorIndex {
+            let result = instruction.operands.0.register
+            let mask = instruction.encoding.vvvv
+            let index = instruction.memory.index
+            if result == mask || result == index || mask == index { throw .undefined }
         }
     }
 

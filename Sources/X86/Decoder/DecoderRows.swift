@@ -1,40 +1,30 @@
 extension DecoderState {
-    /// Finds the row of an opcode, and reads the ModRM byte where there is one.
+    /// Finds the first row of an opcode that matches, and reads the ModRM byte where the row has one.
     @inline(__always)
-    mutating func findRow(_ opcode: UInt8) throws(DecodeError) -> Row {
+    mutating func findRow(_ opcode: UInt8) throws(DecodeError) -> UnsafePointer<Row> {
         instruction.encoding.map = map
         instruction.encoding.opcode = opcode
-        switch map {
-        case .primary:
-            return try match(OpcodeIndex.primary[Int(opcode)], Tables.primary)
-        case .secondary:
-            return try match(OpcodeIndex.secondary[Int(opcode)], Tables.secondary)
-        case .map38: return try match(OpcodeIndex.map38[Int(opcode)], Tables.map38)
-        case .map3A: throw .undefined
-        }
-    }
-
-    /// The first row of an opcode that matches, by the opcode's entry in `OpcodeIndex`.
-    @inline(__always)
-    private mutating func match(_ index: UInt16, _ table: [Row]) throws(DecodeError) -> Row {
+        let rows = unsafe OpcodeTables.shared.find(map, isVEX: isVEX, opcode)
         let byte = cursor.peek
+        // The form that `Form` describes.
         let compared = UInt16(byte < 0xc0 ? byte & 0x3f : byte & 0xbf)
-        var position = Int(index >> 6)
-        let end = position &+ Int(index & 63)
-        while position < end {
-            let form = table[position].form
-            if when & ~table[position].when == 0 && compared & (form >> 8) == form & 0xff {
-                let row = table[position]
+        guard var row = rows.baseAddress else { throw .undefined }
+        // SAFETY: one past the last row of the opcode is at most the end of the block.
+        let end = unsafe row + rows.count
+        while unsafe row < end {
+            // SAFETY: `row` is within the opcode's rows.
+            let form = unsafe row.pointee.form
+            if unsafe when & ~row.pointee.when == 0 && compared & (form >> 8) == form & 0xff {
                 if form & Form.noModRM == 0 {
                     instruction.encoding.modrm = try cursor.read(UInt8.self)
                     instruction.encoding.hasModRM = true
                 }
-                return row
+                return unsafe row
             }
-            position &+= 1
+            unsafe row += 1
         }
         // A row may have failed only because the ModRM byte is missing.
-        if index != 0 && cursor.position >= cursor.limit { throw cursor.exhausted }
+        if rows.count != 0 && cursor.position >= cursor.limit { throw cursor.exhausted }
         throw .undefined
     }
 }

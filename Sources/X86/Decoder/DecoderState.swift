@@ -16,6 +16,8 @@ struct DecoderState {
     /// The segment override that counts, or `noSegment`.
     var segment: UInt8 = Self.noSegment
     var isVEX = false
+    /// True once an operand is what VEX.vvvv names; otherwise it must name none.
+    var usesVVVV = false
     var map = OpcodeMap.primary
     /// The mode and prefixes as `When` bits.
     var when: UInt16 = 0

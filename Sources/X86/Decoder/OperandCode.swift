@@ -5,6 +5,11 @@
 /// register, I immediate, J relative branch, A far pointer, O offset without ModRM. Then the size: b, w, d, q, dq are
 /// 1, 2, 4, 8, 16 bytes; v is the operand size, z the operand size but at most 4, y is 4 or with REX.W 8; m is the
 /// mode's natural size, 8 in 64-bit mode and 4 elsewhere.
+///
+/// Vectors: V by ModRM.reg, W register or memory by ModRM.rm, U register by ModRM.rm, H by VEX.vvvv, L by the
+/// immediate's high bits; P, Q and N are MMX's V, W and U; B is a general register by VEX.vvvv. Their size x is the
+/// vector length, x2, x4 and x8 are its half, quarter and eighth; b, w, d, q, dq are as above, for a register the part
+/// of it that is used.
 enum OperandCode: UInt8, Sendable {
     case none
 
@@ -12,8 +17,8 @@ enum OperandCode: UInt8, Sendable {
     case Eb, Ew, Ed, Ez, Ey, Ev
     /// A general register of operand size, or 2 bytes of memory.
     case EvMw
-    /// A general register of 4 bytes (8 with REX.W), or 1, 2 bytes of memory.
-    case EyMb, EyMw
+    /// A general register of 4 bytes, or 1, 2 bytes of memory.
+    case EdMb, EdMw
 
     // Memory
     /// An address whose memory is not accessed.
@@ -29,6 +34,12 @@ enum OperandCode: UInt8, Sendable {
     case Ms
     /// The FXSAVE area.
     case M512
+    /// An 80-bit real or a packed decimal.
+    case M80
+    /// The x87 environment, with the registers for FSAVE: 14 and 94 bytes with 16-bit operand size, else 28 and 108.
+    case Menv, Msave
+    /// A vector.
+    case Mx
 
     // General register
     case Gb, Gw, Gd, Gz, Gy, Gv, Gm
@@ -51,6 +62,23 @@ enum OperandCode: UInt8, Sendable {
     /// A byte that is the second immediate.
     case Ib2
     case Jb, Jz, Ap, Ob, Ov
+
+    // x87
+    case ST, STi
+
+    // MMX
+    case Pd, Pq, Qd, Qq, Nq
+
+    // XMM and YMM
+    case Vx, Vdq, Vq, Vd
+    case Hx, Hdq
+    case Ux, Udq, Uq, Ud
+    case Wx, Wdq, Wq, Wd, Ww, Wb
+    case Wx2, Wx4, Wx8
+    /// A whole XMM register, or 4 bytes of memory.
+    case WdqMd
+    case Lx
+    case By
 }
 
 /// How an instruction uses its operands.
@@ -65,6 +93,8 @@ enum AccessPattern: UInt8, Sendable {
     case rwrw
     /// The first two are written, the others are read (MULX).
     case ww
+    /// The first and third are read and written, the second is read (the gathers).
+    case gather
     /// Nothing is accessed.
     case n
 }
@@ -87,6 +117,10 @@ enum SizeRule: UInt8, Sendable {
     case f64
     /// The natural size of the mode.
     case m
-    /// The vector length.
+    /// Always 8 (MMX).
+    case q
+    /// Always 16: SSE, and scalars under VEX.
+    case dq
+    /// The vector length: 32 with VEX.L, else 16.
     case x
 }

@@ -1,8 +1,8 @@
 /// One row of the opcode tables: the bytes it matches and the instruction they mean.
 ///
-/// The rows of an opcode stand together and the first that matches wins, so special cases come before general ones.
-/// `OpcodeIndex` finds an opcode's first row. Every field of every row is spelled with its type's name: that keeps the
-/// tables static data and their compilation fast.
+/// The first row of an opcode that matches wins, so special cases stand before general ones. Every field of a row is
+/// spelled with its type's name, and there is an initializer for each number of operands: that keeps the type checker
+/// fast.
 struct Row: Sendable {
     /// The first opcode of the row.
     let opcode: UInt8
@@ -31,9 +31,97 @@ struct Row: Sendable {
     let category: Category
 
     init(
-        _ opcode: UInt8, _ span: UInt8, _ when: UInt16, _ form: UInt16, _ mnemonic: Mnemonic,
+        _ opcode: UInt8, _ when: UInt16, _ form: UInt16, _ mnemonic: Mnemonic,
+        _ access: AccessPattern, _ size: SizeRule, _ trait: Trait, _ feature: Feature, _ category: Category,
+        span: UInt8 = 1
+    ) {
+        self.opcode = opcode
+        self.span = span
+        self.when = when
+        self.form = form
+        self.mnemonic = mnemonic
+        op1 = OperandCode.none
+        op2 = OperandCode.none
+        op3 = OperandCode.none
+        op4 = OperandCode.none
+        self.access = access
+        self.size = size
+        self.trait = trait
+        self.feature = feature
+        self.category = category
+    }
+
+    init(
+        _ opcode: UInt8, _ when: UInt16, _ form: UInt16, _ mnemonic: Mnemonic,
+        _ op1: OperandCode,
+        _ access: AccessPattern, _ size: SizeRule, _ trait: Trait, _ feature: Feature, _ category: Category,
+        span: UInt8 = 1
+    ) {
+        self.opcode = opcode
+        self.span = span
+        self.when = when
+        self.form = form
+        self.mnemonic = mnemonic
+        self.op1 = op1
+        op2 = OperandCode.none
+        op3 = OperandCode.none
+        op4 = OperandCode.none
+        self.access = access
+        self.size = size
+        self.trait = trait
+        self.feature = feature
+        self.category = category
+    }
+
+    init(
+        _ opcode: UInt8, _ when: UInt16, _ form: UInt16, _ mnemonic: Mnemonic,
+        _ op1: OperandCode, _ op2: OperandCode,
+        _ access: AccessPattern, _ size: SizeRule, _ trait: Trait, _ feature: Feature, _ category: Category,
+        span: UInt8 = 1
+    ) {
+        self.opcode = opcode
+        self.span = span
+        self.when = when
+        self.form = form
+        self.mnemonic = mnemonic
+        self.op1 = op1
+        self.op2 = op2
+        op3 = OperandCode.none
+        op4 = OperandCode.none
+        self.access = access
+        self.size = size
+        self.trait = trait
+        self.feature = feature
+        self.category = category
+    }
+
+    init(
+        _ opcode: UInt8, _ when: UInt16, _ form: UInt16, _ mnemonic: Mnemonic,
+        _ op1: OperandCode, _ op2: OperandCode, _ op3: OperandCode,
+        _ access: AccessPattern, _ size: SizeRule, _ trait: Trait, _ feature: Feature, _ category: Category,
+        span: UInt8 = 1
+    ) {
+        self.opcode = opcode
+        self.span = span
+        self.when = when
+        self.form = form
+        self.mnemonic = mnemonic
+        self.op1 = op1
+        self.op2 = op2
+        self.op3 = op3
+        op4 = OperandCode.none
+        self.access = access
+        self.size = size
+        self.trait = trait
+        self.feature = feature
+        self.category = category
+    }
+
+    init(
+        _ opcode: UInt8, _ when: UInt16, _ form: UInt16, _ mnemonic: Mnemonic,
         _ op1: OperandCode, _ op2: OperandCode, _ op3: OperandCode, _ op4: OperandCode,
-        _ access: AccessPattern, _ size: SizeRule, _ trait: Trait, _ feature: Feature, _ category: Category
+        _ access: AccessPattern, _ size: SizeRule, _ trait: Trait, _ feature: Feature, _ category: Category,
+        span: UInt8 = 1
     ) {
         self.opcode = opcode
         self.span = span
@@ -82,32 +170,37 @@ enum When {
     static let prefixF2: UInt16 = 0x800
     static let prefixes: UInt16 = 0xf00
 
-    /// Always.
+    // Rows' conditions, composed of a prefix condition (`any`; `np` without 66, F3, F2; `noRep` without F3, F2; `x66`,
+    // `xF3`, `xF2` with that prefix) and what else must hold: `Old` outside 64-bit mode, `Long` in 64-bit mode, `Wide`
+    // with REX.W, `W0`, `W1`, `L0`, `L1` by these bits of VEX, `B0` without REX.B.
     static let any: UInt16 = 0xfff
-    /// In 64-bit mode only.
-    static let long: UInt16 = 0xffe
-    /// Outside 64-bit mode only.
-    static let old: UInt16 = 0xffd
-    /// With REX.W.
-    static let wide: UInt16 = 0xffb
-    /// Without REX.B.
-    static let b0only: UInt16 = 0xf7f
-    /// Without REX.B, with F3.
-    static let b0F3: UInt16 = 0x47f
-    /// Neither F3 nor F2.
+    static let anyB0: UInt16 = 0xf7f
+    static let anyLong: UInt16 = 0xffe
+    static let anyOld: UInt16 = 0xffd
+    static let anyWide: UInt16 = 0xffb
     static let noRep: UInt16 = 0x3ff
-    /// Without 66, F3 and F2.
     static let np: UInt16 = 0x1ff
-    /// With the mandatory prefix 66, F3, F2.
+    static let npL0: UInt16 = 0x1df
+    static let npL1: UInt16 = 0x1ef
+    static let npWide: UInt16 = 0x1fb
     static let x66: UInt16 = 0x2ff
+    static let x66L0: UInt16 = 0x2df
+    static let x66L1: UInt16 = 0x2ef
+    static let x66LongW1L0: UInt16 = 0x2da
+    static let x66W0: UInt16 = 0x2f7
+    static let x66W0L0: UInt16 = 0x2d7
+    static let x66W0L1: UInt16 = 0x2e7
+    static let x66W1: UInt16 = 0x2fb
+    static let x66W1L1: UInt16 = 0x2eb
+    static let x66Wide: UInt16 = 0x2fb
     static let xF3: UInt16 = 0x4ff
+    static let xF3B0: UInt16 = 0x47f
+    static let xF3L0: UInt16 = 0x4df
+    static let xF3L1: UInt16 = 0x4ef
+    static let xF3Long: UInt16 = 0x4fe
     static let xF2: UInt16 = 0x8ff
-    /// With F3 and in 64-bit mode only.
-    static let xF3long: UInt16 = 0x4fe
-    /// Without prefix or 66, with REX.W.
-    static let noRepWide: UInt16 = 0x3fb
-    /// Without prefix, in 64-bit mode only.
-    static let npLong: UInt16 = 0x1fe
+    static let xF2L0: UInt16 = 0x8df
+    static let xF2L1: UInt16 = 0x8ef
 }
 
 /// ModRM conditions: a mask in the high byte, the value in the low byte. The byte they are compared with has bit 7 set
