@@ -23,8 +23,15 @@ extension DecoderState {
             }
             unsafe row += 1
         }
-        // A row may have failed only because the ModRM byte is missing.
-        if rows.count != 0 && cursor.position >= cursor.limit { throw cursor.exhausted }
-        throw .undefined
+        throw unsafe mismatch(rows)
+    }
+
+    /// Why no row matches: one may have failed only because the ModRM byte is missing.
+    @inline(never)
+    private func mismatch(_ rows: UnsafeBufferPointer<Row>) -> DecodeError {
+        guard cursor.position >= cursor.limit else { return .undefined }
+        // SAFETY: the rows are static.
+        let needsModRM = unsafe rows.contains { when & ~$0.when == 0 && $0.form & Form.noModRM == 0 }
+        return needsModRM ? cursor.exhausted : .undefined
     }
 }

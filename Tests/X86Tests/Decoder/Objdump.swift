@@ -1,4 +1,5 @@
 import Foundation
+import X86
 
 /// Runs binutils' objdump.
 enum Objdump {
@@ -18,59 +19,67 @@ enum Objdump {
     }
 
     static let path = "/usr/bin/objdump"
-    static let libc = "/lib/x86_64-linux-gnu/libc.so.6"
+    static let programs = ["/lib/x86_64-linux-gnu/libc.so.6"]
     static var isInstalled: Bool { FileManager.default.isExecutableFile(atPath: path) }
 
     /// Disassembles a section of an ELF file.
-    static func disassemble(section: String, of file: String, limit: Int) throws -> [Line] {
-        try run(["-d", "-w", "-M", "intel64", "--no-addresses", "-j", section, file], limit: limit)
+    static func disassemble(section: String, of file: String) throws -> [Line] {
+        try run(["-d", "-w", "-M", "intel64", "-j", section, file])
     }
 
     /// Disassembles raw bytes.
-    static func disassemble(_ bytes: [UInt8], machine: String) throws -> [Line] {
+    static func disassemble(_ bytes: [UInt8], code: CodeSize) throws -> [Line] {
+        let machine =
+            switch code {
+            case .bits16: "i8086"
+            case .bits32: "i386"
+            case .bits64: "i386:x86-64"
+            }
         let file = FileManager.default.temporaryDirectory.appendingPathComponent("x86-\(UUID().uuidString).bin")
         try Data(bytes).write(to: file)
         defer { try? FileManager.default.removeItem(at: file) }
-        return try run(
-            ["-D", "-w", "-z", "-b", "binary", "-m", "i386", "-M", machine + ",intel64", file.path], limit: 64 << 20)
+        return try run(["-D", "-w", "-z", "-b", "binary", "-m", machine, "-M", "intel64", file.path])
     }
 
-    private static func run(_ arguments: [String], limit: Int) throws -> [Line] {
+    private static func run(_ arguments: [String]) throws -> [Line] {
         let process = Process()
         process.executableURL = URL(fileURLWithPath: path)
-        process.arguments = arguments.filter { $0 != "--no-addresses" }
+        process.arguments = arguments
         let pipe = Pipe()
         process.standardOutput = pipe
         try process.run()
-        let output = try pipe.fileHandleForReading.readToEnd() ?? Data()
+        let output = [UInt8](try pipe.fileHandleForReading.readToEnd() ?? Data())
         process.waitUntilExit()
         guard process.terminationStatus == 0 else { throw Failure(status: process.terminationStatus) }
         return output.split(separator: UInt8(ascii: "\n")).compactMap(parse)
     }
 
     /// Parses `  1139:\t55                   \tpush   %rbp`.
-    private static func parse(_ line: Data) -> Line? {
-        let fields = line.split(separator: UInt8(ascii: "\t"), omittingEmptySubsequences: false)
-        guard fields.count >= 3, let colon = fields[0].firstIndex(of: UInt8(ascii: ":")) else { return nil }
-        let digits = String(decoding: fields[0][..<colon], as: UTF8.self).trimmingCharacters(in: .whitespaces)
-        guard let address = UInt64(digits, radix: 16) else { return nil }
+    private static func parse(_ line: ArraySlice<UInt8>) -> Line? {
+        let fields = line.split(separator: UInt8(ascii: "\t"), maxSplits: 2)
+        guard fields.count == 3, fields[0].last == UInt8(ascii: ":") else { return nil }
+        let address = fields[0].reduce(0 as UInt64) { sum, character in
+            digit(character).map { sum << 4 | UInt64($0) } ?? sum
+        }
         var bytes: [UInt8] = []
-        var value: UInt8?
+        var high: UInt8?
         for character in fields[1] {
-            let digit: UInt8
-            switch character {
-            case UInt8(ascii: "0")...UInt8(ascii: "9"): digit = character - 0x30
-            case UInt8(ascii: "a")...UInt8(ascii: "f"): digit = character - 0x61 + 10
-            default: continue
-            }
-            if let high = value {
-                bytes.append(high << 4 | digit)
-                value = nil
+            guard let digit = digit(character) else { continue }
+            if let value = high {
+                bytes.append(value << 4 | digit)
+                high = nil
             } else {
-                value = digit
+                high = digit
             }
         }
-        let text = fields[2...].map { String(decoding: $0, as: UTF8.self) }.joined(separator: " ")
-        return Line(address: address, bytes: bytes, text: text)
+        return Line(address: address, bytes: bytes, text: String(decoding: fields[2], as: UTF8.self))
+    }
+
+    private static func digit(_ character: UInt8) -> UInt8? {
+        switch character {
+        case UInt8(ascii: "0")...UInt8(ascii: "9"): character - UInt8(ascii: "0")
+        case UInt8(ascii: "a")...UInt8(ascii: "f"): character - UInt8(ascii: "a") + 10
+        default: nil
+        }
     }
 }
