@@ -5,6 +5,7 @@ extension ATTPrinter {
     private var prefixes: String {
         var text = ""
         if instruction.prefixes.contains(.lock) { text += "lock " }
+        if hasNoTrack { text += "notrack " }
         if instruction.prefixes.contains(.rep) {
             switch instruction.mnemonic {
             case .movs, .stos, .lods, .ins, .outs: text += "rep "
@@ -48,8 +49,7 @@ enum ATTMnemonic {
         case .prefetch, .prefetchw: return prefetchName(instruction)
         case .crc32:
             let source = instruction.operands.1
-            let isPlain = code != .bits64 && source.size == 4 && source.kind != .memory
-            return isPlain ? "crc32" : "crc32" + suffix(source.size)
+            return "crc32" + (source.kind == .memory ? suffix(source.size) : "")
         case .pcmpestri, .pcmpestrm, .vpcmpestri, .vpcmpestrm:
             return base(instruction) + (code == .bits64 && instruction.prefixes.contains(.wide) ? "q" : "")
         case .sgdt, .sidt, .lgdt, .lidt:
@@ -116,11 +116,10 @@ enum ATTMnemonic {
             if instruction.operands.0.kind == .general { return "" }
             if instruction.mnemonic == .jmp && instruction.encoding.opcode == 0xeb { return "" }
             return instruction.operandSize == code.rawValue ? "" : suffix(UInt16(instruction.operandSize))
-        case .cvtsi2ss, .cvtsi2sd:
-            return instruction.operands.1.kind == .memory ? suffix(instruction.operands.1.size) : ""
-        case .vcvtsi2ss, .vcvtsi2sd:
-            let isPlain = code != .bits64 || instruction.operands.2.kind != .memory
-            return isPlain ? "" : suffix(instruction.operands.2.size)
+        case .cvtsi2ss, .cvtsi2sd, .vcvtsi2ss, .vcvtsi2sd:
+            let isLegacy = instruction.category == .sse
+            let source = isLegacy ? instruction.operands.1 : instruction.operands.2
+            return code == .bits64 && source.kind == .memory ? suffix(source.size) : ""
         case .vcvtpd2ps, .vcvtpd2dq, .vcvttpd2dq:
             return instruction.operands.1.kind == .memory ? (instruction.operands.1.size == 32 ? "y" : "x") : ""
         default:

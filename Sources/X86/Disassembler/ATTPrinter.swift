@@ -90,9 +90,16 @@ struct ATTPrinter {
         }
     }
 
+    /// A DS override of an indirect near branch is printed as the hint that it is to later processors.
+    var hasNoTrack: Bool {
+        let isNear = instruction.mnemonic == .jmp || instruction.mnemonic == .call
+        return isNear && isIndirectBranch && instruction.prefixes.contains(.segment) && instruction.memory.segment == 3
+    }
+
     /// The segment override as a prefix of an address.
     private var segmentPrefix: String {
-        instruction.prefixes.contains(.segment) ? "%\(RegisterNames.segment(instruction.memory.segment)):" : ""
+        guard instruction.prefixes.contains(.segment) && !hasNoTrack else { return "" }
+        return "%\(RegisterNames.segment(instruction.memory.segment)):"
     }
 
     private var memory: String {

@@ -7,8 +7,8 @@ enum KnownDifferences {
         .salc,
         // D9 D8, DC D0, DC D8, DD C8, DE D0, DF C8, DF D0, DF D8.
         .fstp, .fcom, .fcomp, .fxch,
-        // After 66.
-        .wbinvd,
+        // After 66. And before bad x87 instructions, which objdump joins with it.
+        .wbinvd, .wait,
     ]
 
     /// True where a decoded instruction's text differs from objdump's in spelling only.
@@ -22,6 +22,8 @@ enum KnownDifferences {
         if line.text.contains("(,%eiz") || line.text.contains("(,%riz") { return ours.prefix { $0 != " " } == name }
         // Hints of extensions that are not decoded, which processors without them run as no-operations.
         if instruction.mnemonic == .nop { return name.hasPrefix("bnd") || name.hasPrefix("rdssp") || name == "cldemote" }
+        // REX.W does not widen what is moved to a general register.
+        if instruction.prefixes.contains(.wide) && name.contains("movmsk") { return true }
         // With REX.B, F3 90 exchanges R8.
         return instruction.mnemonic == .xchg && name == "pause"
     }
@@ -30,13 +32,17 @@ enum KnownDifferences {
     static func weDoNot(_ line: Objdump.Line, _ text: String, _ code: CodeSize) -> Bool {
         // LOCK where it is not allowed, other prefixes that make an opcode undefined and that objdump passes over.
         if ["lock ", "repz ", "repnz ", "data16 "].contains(where: line.text.contains) { return true }
-        // Segment and control registers that do not exist or cannot be loaded, operands marked bad.
+        // Control, debug and test registers that do not exist.
+        if text.hasPrefix("mov ") && ["%cr", "%db", "%tr"].contains(where: text.contains) { return true }
+        // Segment registers that do not exist or cannot be loaded, operands marked bad.
         if text.contains("%?") || text.contains("(bad)") || (text.hasPrefix("mov ") && text.hasSuffix(",%cs")) {
             return true
         }
         let opcode = line.bytes.first { !isPrefix($0, code) } ?? 0
         // EVEX, and XOP.
         if opcode == 0x62 || opcode == 0x8f { return true }
+        // 3DNow!
+        if let start = line.bytes.firstIndex(of: 0x0f), line.bytes.dropFirst(start + 1).first == 0x0f { return true }
         // VEX after REX.
         if line.text.contains("rex") && (opcode == 0xc4 || opcode == 0xc5) { return true }
         let name = text.prefix { $0 != " " }
@@ -55,8 +61,8 @@ enum KnownDifferences {
 
     /// The extensions that are not decoded, by the beginnings of their names.
     private static let extensions = [
-        // AVX-512 masks, the VEX forms of its later instructions
-        "k", "{vex}", "vpdp", "vpmadd52", "vbcstne", "vcvtne", "vpermil2",
+        // AVX-512 masks, the VEX forms of its later instructions, VZEROUPPER with a prefix
+        "k", "{vex}", "vzero", "vpdp", "vpmadd52", "vbcstne", "vcvtne", "vpermil2",
         // AMX
         "tile", "tdp", "ldtilecfg", "sttilecfg",
         // TSX, CET, key locker, user interrupts, remote atomics
