@@ -2,11 +2,11 @@
 ///
 /// The work goes in four steps: prefixes (`DecoderState.readPrefixes`), the opcode's row in the tables
 /// (`DecoderState.findRow`), the address of a memory operand (`DecoderState.readAddress`), and the operands
-/// (`DecoderState.operand`). The tables follow the opcode maps of the Intel SDM, volume 2, appendix A; where Intel's and
-/// AMD's processors differ, Intel's behaviour in 64-bit mode is decoded (66 is ignored by near branches).
+/// (`DecoderState.operand`). The tables follow the opcode maps of the Intel SDM, volume 2, appendix A; where
+/// processors of Intel and AMD differ, Intel's behaviour is decoded (near branches of 64-bit mode ignore 66).
 ///
-/// Not decoded, so `.undefined`: EVEX, XOP, 3DNow!, VMX and SVM but for VMCALL and VMMCALL, TSX, MPX, CET (its hints are
-/// no-operations) and later extensions.
+/// Not decoded, so `.undefined`: EVEX, XOP, 3DNow!, TSX, MPX and CET but for their hints, which are no-operations, VMX
+/// and SVM but for VMCALL and VMMCALL, and later extensions.
 public enum Decoder {
     /// The greatest length of an instruction.
     public static let maximumLength = 15

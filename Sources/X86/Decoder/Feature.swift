@@ -18,7 +18,9 @@ public enum Category: UInt8, Sendable {
 
 /// The CPUID bit an instruction needs: where a guest's CPUID does not offer it, the instruction is #UD.
 ///
-/// Exceptions to that rule: TZCNT and LZCNT run as BSF and BSR, and PREFETCHW as a no-operation.
+/// Instructions of the category `.avx` need AVX, enabled in XCR0, besides the feature named here.
+///
+/// Exceptions to the rule: TZCNT and LZCNT run as BSF and BSR, and PREFETCHW as a no-operation.
 public enum Feature: UInt8, Sendable, CaseIterable {
     /// On every x86-64 processor.
     case base

@@ -250,7 +250,6 @@ enum Form {
     static let xCB: UInt16 = 0xbf8b
     static let xD0: UInt16 = 0xbf90
     static let xD1: UInt16 = 0xbf91
-    static let xD8: UInt16 = 0xbf98
     static let xD9: UInt16 = 0xbf99
     static let xE0: UInt16 = 0xbfa0
     static let xE1: UInt16 = 0xbfa1

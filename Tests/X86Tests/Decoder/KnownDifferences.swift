@@ -21,7 +21,7 @@ enum KnownDifferences {
         // An absolute address is printed signed where the SIB byte has a scale.
         if line.text.contains("(,%eiz") || line.text.contains("(,%riz") { return ours.prefix { $0 != " " } == name }
         // Hints of extensions that are not decoded, which processors without them run as no-operations.
-        if instruction.mnemonic == .nop { return name.hasPrefix("bnd") || name.hasPrefix("rdssp") || name == "cldemote" }
+        if instruction.mnemonic == .nop { return ["bnd", "rdssp", "cldemote"].contains(where: name.hasPrefix) }
         // REX.W does not widen what is moved to a general register.
         if instruction.prefixes.contains(.wide) && name.contains("movmsk") { return true }
         // With REX.B, F3 90 exchanges R8.

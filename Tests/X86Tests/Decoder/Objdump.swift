@@ -19,7 +19,9 @@ enum Objdump {
     }
 
     static let path = "/usr/bin/objdump"
-    static let programs = ["/lib/x86_64-linux-gnu/libc.so.6"]
+    /// Programs with much code of many kinds, those of them that are here.
+    static let programs = ["/lib/x86_64-linux-gnu/libc.so.6", "/lib/x86_64-linux-gnu/libm.so.6"]
+        .filter(FileManager.default.isReadableFile)
     static var isInstalled: Bool { FileManager.default.isExecutableFile(atPath: path) }
 
     /// Disassembles a section of an ELF file.

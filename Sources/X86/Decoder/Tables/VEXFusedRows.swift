@@ -1,14 +1,38 @@
 extension Tables {
     /// Opcodes of VEX map 2 (0F 38), 90 to BF: gathers and fused multiply-add.
     static let vexFused: [Row] = [
-        Row(0x90, When.x66W0, Form.mem, Mnemonic.vpgatherdd, O.Vx, O.Md, O.Hx, A.gather, S.x, T.vectorIndex, F.avx2, C.avx),
-        Row(0x90, When.x66W1, Form.mem, Mnemonic.vpgatherdq, O.Vx, O.Mq, O.Hx, A.gather, S.x, T.vectorIndex, F.avx2, C.avx),
-        Row(0x91, When.x66W0, Form.mem, Mnemonic.vpgatherqd, O.Vdq, O.Md, O.Hdq, A.gather, S.x, T.vectorIndex, F.avx2, C.avx),
-        Row(0x91, When.x66W1, Form.mem, Mnemonic.vpgatherqq, O.Vx, O.Mq, O.Hx, A.gather, S.x, T.vectorIndex, F.avx2, C.avx),
-        Row(0x92, When.x66W0, Form.mem, Mnemonic.vgatherdps, O.Vx, O.Md, O.Hx, A.gather, S.x, T.vectorIndex, F.avx2, C.avx),
-        Row(0x92, When.x66W1, Form.mem, Mnemonic.vgatherdpd, O.Vx, O.Mq, O.Hx, A.gather, S.x, T.vectorIndex, F.avx2, C.avx),
-        Row(0x93, When.x66W0, Form.mem, Mnemonic.vgatherqps, O.Vdq, O.Md, O.Hdq, A.gather, S.x, T.vectorIndex, F.avx2, C.avx),
-        Row(0x93, When.x66W1, Form.mem, Mnemonic.vgatherqpd, O.Vx, O.Mq, O.Hx, A.gather, S.x, T.vectorIndex, F.avx2, C.avx),
+        Row(
+            0x90, When.x66W0, Form.mem, Mnemonic.vpgatherdd,
+            O.Vx, O.Md, O.Hx, A.gather, S.x, T.vectorIndex, F.avx2, C.avx
+        ),
+        Row(
+            0x90, When.x66W1, Form.mem, Mnemonic.vpgatherdq,
+            O.Vx, O.Mq, O.Hx, A.gather, S.x, T.vectorIndex, F.avx2, C.avx
+        ),
+        Row(
+            0x91, When.x66W0, Form.mem, Mnemonic.vpgatherqd,
+            O.Vdq, O.Md, O.Hdq, A.gather, S.x, T.vectorIndex, F.avx2, C.avx
+        ),
+        Row(
+            0x91, When.x66W1, Form.mem, Mnemonic.vpgatherqq,
+            O.Vx, O.Mq, O.Hx, A.gather, S.x, T.vectorIndex, F.avx2, C.avx
+        ),
+        Row(
+            0x92, When.x66W0, Form.mem, Mnemonic.vgatherdps,
+            O.Vx, O.Md, O.Hx, A.gather, S.x, T.vectorIndex, F.avx2, C.avx
+        ),
+        Row(
+            0x92, When.x66W1, Form.mem, Mnemonic.vgatherdpd,
+            O.Vx, O.Mq, O.Hx, A.gather, S.x, T.vectorIndex, F.avx2, C.avx
+        ),
+        Row(
+            0x93, When.x66W0, Form.mem, Mnemonic.vgatherqps,
+            O.Vdq, O.Md, O.Hdq, A.gather, S.x, T.vectorIndex, F.avx2, C.avx
+        ),
+        Row(
+            0x93, When.x66W1, Form.mem, Mnemonic.vgatherqpd,
+            O.Vx, O.Mq, O.Hx, A.gather, S.x, T.vectorIndex, F.avx2, C.avx
+        ),
         Row(0x96, When.x66W0, Form.any, Mnemonic.vfmaddsub132ps, O.Vx, O.Hx, O.Wx, A.rw, S.x, T.none, F.fma, C.avx),
         Row(0x96, When.x66W1, Form.any, Mnemonic.vfmaddsub132pd, O.Vx, O.Hx, O.Wx, A.rw, S.x, T.none, F.fma, C.avx),
         Row(0x97, When.x66W0, Form.any, Mnemonic.vfmsubadd132ps, O.Vx, O.Hx, O.Wx, A.rw, S.x, T.none, F.fma, C.avx),

@@ -29,7 +29,10 @@ extension Tables {
         Row(0x63, When.x66, Form.any, Mnemonic.pcmpistri, O.Vx, O.Wx, O.Ib, A.r, S.dq, T.none, F.sse42, C.sse),
         Row(0xcc, When.np, Form.any, Mnemonic.sha1rnds4, O.Vx, O.Wx, O.Ib, A.rw, S.dq, T.aligned, F.sha, C.sse),
         Row(0xce, When.x66, Form.any, Mnemonic.gf2p8affineqb, O.Vx, O.Wx, O.Ib, A.rw, S.dq, T.aligned, F.gfni, C.sse),
-        Row(0xcf, When.x66, Form.any, Mnemonic.gf2p8affineinvqb, O.Vx, O.Wx, O.Ib, A.rw, S.dq, T.aligned, F.gfni, C.sse),
+        Row(
+            0xcf, When.x66, Form.any, Mnemonic.gf2p8affineinvqb,
+            O.Vx, O.Wx, O.Ib, A.rw, S.dq, T.aligned, F.gfni, C.sse
+        ),
         Row(0xdf, When.x66, Form.any, Mnemonic.aeskeygenassist, O.Vx, O.Wx, O.Ib, A.w, S.dq, T.aligned, F.aes, C.sse),
     ]
 }
