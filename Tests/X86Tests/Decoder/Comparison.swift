@@ -43,6 +43,29 @@ enum Comparison {
         }
     }
 
+    private static let sizeNames: [(String, UInt16)] = [
+        ("BYTE", 1), ("WORD", 2), ("DWORD", 4), ("FWORD", 6), ("QWORD", 8), ("TBYTE", 10), ("XMMWORD", 16),
+        ("YMMWORD", 32),
+    ]
+
+    /// The memory operands of another size than objdump's, in its Intel syntax.
+    static func compareMemorySizes(_ lines: [Objdump.Line], code: CodeSize) -> [Difference] {
+        lines.compactMap { line in
+            guard let instruction = decode(line.bytes, code),
+                let mark = line.text.range(of: " PTR ")
+            else { return nil }
+            let name = line.text[..<mark.lowerBound].split(whereSeparator: { " ,".contains($0) }).last
+            let operands = [
+                instruction.operands.0, instruction.operands.1, instruction.operands.2, instruction.operands.3,
+            ]
+            guard let theirs = sizeNames.first(where: { $0.0 == name ?? "" })?.1,
+                let ours = operands.first(where: { $0.kind == .memory })?.size
+            else { return nil }
+            // INVLPG accesses nothing.
+            return ours == theirs || ours == 0 ? nil : Difference(line: line, ours: "\(instruction.mnemonic) \(ours)")
+        }
+    }
+
     /// The commonest kinds of difference with an example of each.
     static func summary(_ differences: [Difference]) -> String {
         let groups = Dictionary(grouping: differences) { difference in

@@ -30,6 +30,34 @@ struct DifferentialTests {
     /// Every opcode of the legacy maps after every mandatory prefix.
     @Test(arguments: [CodeSize.bits32, .bits64])
     func everyOpcode(code: CodeSize) throws {
+        let lines = try Objdump.disassemble(legacyOpcodes(code), code: code)
+
+        let differences = Comparison.compare(lines, code: code)
+
+        #expect(differences.isEmpty, "\(Comparison.summary(differences))")
+    }
+
+    /// Every opcode of the VEX maps with every prefix, width and length.
+    @Test(arguments: [CodeSize.bits32, .bits64])
+    func everyVEXOpcode(code: CodeSize) throws {
+        let lines = try Objdump.disassemble(vexOpcodes(code), code: code)
+
+        let differences = Comparison.compare(lines, code: code)
+
+        #expect(differences.isEmpty, "\(Comparison.summary(differences))")
+    }
+
+    /// The sizes of memory operands, which Intel syntax shows.
+    @Test func memorySizes() throws {
+        let bytes = legacyOpcodes(.bits64) + vexOpcodes(.bits64)
+        let lines = try Objdump.disassemble(bytes, code: .bits64, options: "intel,intel64")
+
+        let differences = Comparison.compareMemorySizes(lines, code: .bits64)
+
+        #expect(differences.isEmpty, "\(Comparison.summary(differences))")
+    }
+
+    private func legacyOpcodes(_ code: CodeSize) -> [UInt8] {
         var generator = Generator(state: 77)
         var bytes: [UInt8] = []
         for escape in [[], [0x0f], [0x0f, 0x38], [0x0f, 0x3a]] as [[UInt8]] {
@@ -46,16 +74,10 @@ struct DifferentialTests {
                 }
             }
         }
-        let lines = try Objdump.disassemble(bytes, code: code)
-
-        let differences = Comparison.compare(lines, code: code)
-
-        #expect(differences.isEmpty, "\(Comparison.summary(differences))")
+        return bytes
     }
 
-    /// Every opcode of the VEX maps with every prefix, width and length.
-    @Test(arguments: [CodeSize.bits32, .bits64])
-    func everyVEXOpcode(code: CodeSize) throws {
+    private func vexOpcodes(_ code: CodeSize) -> [UInt8] {
         var generator = Generator(state: 78)
         var bytes: [UInt8] = []
         for map in 1...3 as ClosedRange<UInt8> {
@@ -71,11 +93,7 @@ struct DifferentialTests {
                 }
             }
         }
-        let lines = try Objdump.disassemble(bytes, code: code)
-
-        let differences = Comparison.compare(lines, code: code)
-
-        #expect(differences.isEmpty, "\(Comparison.summary(differences))")
+        return bytes
     }
 
     /// Bytes for SIB, displacement and immediate, and no-operations that bring both sides back in step.

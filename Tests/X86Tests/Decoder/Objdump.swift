@@ -30,7 +30,7 @@ enum Objdump {
     }
 
     /// Disassembles raw bytes.
-    static func disassemble(_ bytes: [UInt8], code: CodeSize) throws -> [Line] {
+    static func disassemble(_ bytes: [UInt8], code: CodeSize, options: String = "intel64") throws -> [Line] {
         let machine =
             switch code {
             case .bits16: "i8086"
@@ -40,7 +40,7 @@ enum Objdump {
         let file = FileManager.default.temporaryDirectory.appendingPathComponent("x86-\(UUID().uuidString).bin")
         try Data(bytes).write(to: file)
         defer { try? FileManager.default.removeItem(at: file) }
-        return try run(["-D", "-w", "-z", "-b", "binary", "-m", machine, "-M", "intel64", file.path])
+        return try run(["-D", "-w", "-z", "-b", "binary", "-m", machine, "-M", options, file.path])
     }
 
     private static func run(_ arguments: [String]) throws -> [Line] {
