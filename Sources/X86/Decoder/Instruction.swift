@@ -23,6 +23,13 @@ public struct Instruction: Sendable {
     public var immediate: Int64
     /// The second immediate: nesting level of ENTER, selector of a far pointer, 0 otherwise.
     public var immediate2: UInt16
+    /// The family the instruction belongs to.
+    public var category: Category
+    /// What the guest's CPUID must offer for the instruction to exist.
+    public var featureRequired: Feature
+    /// True where the memory operand raises #GP(0) unless it is aligned to its size: most legacy SSE instructions with
+    /// an operand of 16 bytes (exception classes 1 and 4 of SDM volume 2, 2.4, in their legacy form).
+    public var alignedMemory: Bool
 
     /// An instruction of no operands, to be filled in by the decoder.
     public init() {
@@ -36,6 +43,9 @@ public struct Instruction: Sendable {
         memory = MemoryReference()
         immediate = 0
         immediate2 = 0
+        category = .integer
+        featureRequired = .base
+        alignedMemory = false
     }
 }
 
