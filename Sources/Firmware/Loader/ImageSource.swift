@@ -69,7 +69,8 @@ extension ImageSource {
         var failure: LoadError?
         var position = Int(offset)
         do throws(GuestMemoryError) {
-            try unsafe memory.forEachRun(GuestPhysical(address), count: Int(length), direction: .write) { pointer, count in
+            try unsafe memory.forEachRun(GuestPhysical(address), count: Int(length), direction: .write) {
+                pointer, count in
                 guard failure == nil else { return }
                 let run = unsafe UnsafeMutableRawBufferPointer(start: pointer, count: count)
                 do throws(LoadError) { try unsafe read(at: position, into: run) } catch { failure = error }
@@ -87,7 +88,8 @@ extension AddressSpace {
     func clear(_ address: UInt64, count: UInt64, for file: String) throws(LoadError) {
         guard count > 0 else { return }
         do throws(GuestMemoryError) {
-            try unsafe forEachRun(GuestPhysical(address), count: Int(clamping: count), direction: .write) { pointer, count in
+            try unsafe forEachRun(GuestPhysical(address), count: Int(clamping: count), direction: .write) {
+                pointer, count in
                 // SAFETY: `forEachRun` gives `count` writable bytes.
                 unsafe pointer.initializeMemory(as: UInt8.self, repeating: 0, count: count)
             }

@@ -18,7 +18,8 @@ enum PVHBoot {
         for module in request.modules {
             let extent = try builder.loadModule(module.source, below: 1 << 31)
             if modules.isEmpty { first = extent }
-            let text = try module.commandLine.isEmpty
+            let text =
+                try module.commandLine.isEmpty
                 ? 0 : builder.put(Array(module.commandLine.utf8) + [0], what: "module command line")
             modules.append(little: extent.lowerBound)
             modules.append(little: UInt64(extent.count))

@@ -60,7 +60,9 @@ struct Placement {
 
     /// The size of the largest free range below `limit`.
     func largest(below limit: UInt64) -> UInt64 {
-        free.reduce(0) { max($0, min($1.upperBound, limit) > $1.lowerBound ? min($1.upperBound, limit) - $1.lowerBound : 0) }
+        free.reduce(0) {
+            max($0, min($1.upperBound, limit) > $1.lowerBound ? min($1.upperBound, limit) - $1.lowerBound : 0)
+        }
     }
 
     /// How many free bytes follow `start` without a gap.
