@@ -10,7 +10,6 @@ enum PCIHostAML {
             terms.append(AML.define("_HID", AML.eisaID("PNP0A03")))
         }
         terms += [
-            AML.define("_ADR", AML.integer(0)),
             AML.define("_UID", AML.integer(0)),
             AML.define("_BBN", AML.integer(UInt64(pci.buses.lowerBound))),
             AML.define("_CRS", AML.resourceTemplate(resources(pci))),
