@@ -132,3 +132,32 @@ private func sum(_ bytes: some Sequence<UInt8>) -> UInt8 { bytes.reduce(0, &+) }
     #expect(throws: SMBIOSError.self) { try SMBIOSTables(machine, version: .v28) }
     #expect(throws: Never.self) { try SMBIOSTables(machine, version: .v30) }
 }
+
+@Test(.enabled(if: HostFiles.isExecutable("dmidecode")))
+func dmidecodeReadsTheTables() throws {
+    var machine = SMBIOSConfiguration(memory: PCMemory.pc(ram: 2 << 30))
+    try machine.set(type: 1, "product", "Road Runner")
+    try machine.set(type: 1, "uuid", "00112233-4455-6677-8899-aabbccddeeff")
+    try machine.set(type: 11, "value", "a string")
+    let directory = try #require(HostFiles.temporaryDirectory())
+    defer { _ = HostFiles.run("rm -rf '\(directory)'") }
+    for version in [SMBIOSTables.Version.v28, .v30] {
+        let tables = try SMBIOSTables(machine, version: version)
+        // A dump holds the entry point at 0 and the structures at 32.
+        let entry = tables.entryPoint(structuresAt: 32)
+        let dump = entry + [UInt8](repeating: 0, count: 32 - entry.count) + tables.structures
+        #expect(HostFiles.write(directory + "/dump", dump))
+        let status = HostFiles.run("dmidecode --from-dump '\(directory)/dump' >'\(directory)/text' 2>&1")
+        let text = String(decoding: HostFiles.read(directory + "/text") ?? [], as: UTF8.self)
+        #expect(status == 0)
+        for line in [
+            "Product Name: Road Runner", "UUID: 00112233-4455-6677-8899-aabbccddeeff", "String 1: a string",
+            "Range Size: 2 GB", "Size: 2 GB", "End Of Table",
+        ] {
+            #expect(text.contains(line), "\(line) is not in: \(text)")
+        }
+        for word in ["Wrong", "broken", "OUT OF SPEC", "checksum", "truncated"] {
+            #expect(!text.contains(word), "\(text)")
+        }
+    }
+}

@@ -170,11 +170,26 @@ public struct SMBIOSConfiguration: Equatable, Sendable {
     /// The 16 bytes of a UUID's text form.
     static func uuid(_ value: String) throws(SMBIOSError) -> [UInt8] {
         let groups = value.split(separator: "-", omittingEmptySubsequences: false)
-        let digits = groups.joined().utf8.compactMap { Character(UnicodeScalar($0)).hexDigitValue }
-        guard groups.map(\.utf8.count) == [8, 4, 4, 4, 12], digits.count == 32 else {
-            throw .badValue("uuid", value, expected: "a UUID")
+        let lengths: [Int] = groups.map { $0.utf8.count }
+        var bytes: [UInt8] = []
+        if lengths == [8, 4, 4, 4, 12] {
+            let text = Array(groups.joined().utf8)
+            for index in stride(from: 0, to: 32, by: 2) {
+                // The radix initialiser takes signs; digits are checked one by one.
+                guard let high = hexDigit(text[index]), let low = hexDigit(text[index + 1]) else { break }
+                bytes.append(high << 4 | low)
+            }
         }
-        return (0..<16).map { UInt8(digits[$0 * 2] << 4 | digits[$0 * 2 + 1]) }
+        guard bytes.count == 16 else { throw .badValue("uuid", value, expected: "a UUID") }
+        return bytes
+    }
+    private static func hexDigit(_ character: UInt8) -> UInt8? {
+        switch character {
+        case 0x30...0x39: character - 0x30
+        case 0x41...0x46: character - 0x41 + 10
+        case 0x61...0x66: character - 0x61 + 10
+        default: nil
+        }
     }
 }
 
