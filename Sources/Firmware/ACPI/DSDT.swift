@@ -1,0 +1,98 @@
+/// The differentiated definition block: the board's devices as AML objects.
+enum DSDT {
+    static func body(_ board: ACPIConfiguration) -> [UInt8] {
+        var system = board.systemBus
+        system += processors(board)
+        if let pci = board.pci {
+            system.append(PCIHostAML.bridge(pci, isaDevices: ISADevicesAML.devices(board)))
+            system += PCIHostAML.links(pci)
+            if let reserved = PCIHostAML.reserved(pci) { system.append(reserved) }
+        } else {
+            system += ISADevicesAML.devices(board)
+        }
+        if let hpet = board.hpet { system.append(Self.hpet(hpet)) }
+        system += board.virtioMMIO.enumerated().map { virtio($0.offset, $0.element) }
+        if case .reduced(let power) = board.power { system += powerButton(power) }
+        let off = AML.integer(UInt64(board.sleepTypeOff))
+        return AML.concatenate([
+            AML.scope("\\_SB", system),
+            AML.define("\\_S5", AML.package([off, off, AML.integer(0), AML.integer(0)])),
+        ])
+    }
+
+    /// `C000` to `CFFF`. A processor that is not there has status 0; without a hot-plug controller it stays so.
+    private static func processors(_ board: ACPIConfiguration) -> [AML] {
+        board.processors.map { processor in
+            var terms = [
+                AML.define("_HID", AML.string("ACPI0007")),
+                AML.define("_UID", AML.integer(UInt64(processor.uid))),
+                AML.define("_STA", AML.integer(processor.isPresent ? 15 : 0)),
+            ]
+            if !board.nodeMemory.isEmpty { terms.append(AML.define("_PXM", AML.integer(UInt64(processor.node)))) }
+            return AML.device("C" + hexDigits(processor.uid, 3), terms)
+        }
+    }
+
+    private static func hpet(_ address: UInt32) -> AML {
+        AML.device(
+            "HPET",
+            [
+                AML.define("_HID", AML.eisaID("PNP0103")),
+                AML.define("_UID", AML.integer(0)),
+                AML.define("_CRS", AML.resourceTemplate([ACPIResource.memory32(address, count: 0x400)])),
+            ])
+    }
+
+    private static func virtio(_ index: Int, _ slot: ACPIConfiguration.VirtioMMIO) -> AML {
+        AML.device(
+            "VR" + hexDigits(UInt32(index), 2),
+            [
+                AML.define("_HID", AML.string("LNRO0005")),
+                AML.define("_UID", AML.integer(UInt64(index))),
+                AML.define("_CCA", AML.integer(1)),
+                AML.define(
+                    "_CRS",
+                    AML.resourceTemplate([
+                        ACPIResource.memory32(slot.address, count: slot.count),
+                        ACPIResource.interrupt([slot.gsi], edge: slot.edge, shared: false),
+                    ])),
+            ])
+    }
+
+    /// The generic event device (ACPI 6.5, 5.6.9) and the button that it speaks for.
+    private static func powerButton(_ power: ACPIConfiguration.ReducedPower) -> [AML] {
+        [
+            AML.device(
+                "PWRB",
+                [AML.define("_HID", AML.eisaID("PNP0C0C")), AML.define("_UID", AML.integer(0))]),
+            AML.device(
+                "GED",
+                [
+                    AML.define("_HID", AML.string("ACPI0013")),
+                    AML.define("_UID", AML.integer(0)),
+                    AML.define(
+                        "_CRS", AML.resourceTemplate([ACPIResource.interrupt([power.eventGSI], shared: false)])),
+                    AML.operationRegion(
+                        "EREG", AML.RegionSpace.systemMemory, offset: UInt64(power.eventSelector), length: 4),
+                    AML.field("EREG", AML.FieldAccess.dword, [(name: "ESEL", bits: 32)]),
+                    AML.method(
+                        "_EVT", arguments: 1, serialized: true,
+                        [
+                            AML.store(AML.name("ESEL"), AML.local(0)),
+                            AML.ifTrue(
+                                AML.and(
+                                    AML.local(0),
+                                    AML.integer(UInt64(ACPIConfiguration.ReducedPower.powerButtonEvent))),
+                                [AML.notify("\\_SB.PWRB", 0x80)]),
+                        ]),
+                ]),
+        ]
+    }
+
+    /// Upper-case digits for a name's segment.
+    static func hexDigits(_ value: UInt32, _ count: Int) -> String {
+        let digits = String(value, radix: 16, uppercase: true)
+        precondition(digits.count <= count, "A name's number has at most \(count) digits")
+        return String(repeating: "0", count: count - digits.count) + digits
+    }
+}
