@@ -67,7 +67,7 @@ public final class EventSource: Sendable {
             guard reason == EPERM else { return reason }
             unsafe refused = true
         }
-        state.alwaysReady.append(token)
+        if unsafe !interest.isDisjoint(with: [.read, .write]) { state.alwaysReady.append(token) }
         return 0
     }
 }
