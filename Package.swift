@@ -80,7 +80,7 @@ let package = Package(
 
         // Tests
         tests("JSON"),
-        tests("HostOS", ["Log"]),
+        tests("HostOS", ["Log", "CLinux"]),
         tests("GuestMemory"),
         tests("X86"),
         tests("LocalAPIC", ["CEngine"]),

@@ -129,7 +129,8 @@ public final class EventLoop: Sendable {
         }
         if stopping { return false }
         // SAFETY: the kernel writes at most `count` elements of the buffer.
-        let count = unsafe apus_epoll_wait(epoll.rawValue, events.baseAddress, Int32(events.count), wait && !busy ? -1 : 0)
+        let count = unsafe apus_epoll_wait(
+            epoll.rawValue, events.baseAddress, Int32(events.count), wait && !busy ? -1 : 0)
         runWork()
         runTimers()
         for index in 0..<max(0, Int(count)) {

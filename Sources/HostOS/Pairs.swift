@@ -6,7 +6,9 @@ public enum DescriptorPair {
     public static func pipe() throws(HostError) -> (input: Descriptor, output: Descriptor) {
         var ends: (Int32, Int32) = (-1, -1)
         // SAFETY: a tuple of two Int32 has the layout of int[2].
-        let status = unsafe withUnsafeMutableBytes(of: &ends) { unsafe apus_pipe($0.bindMemory(to: Int32.self).baseAddress) }
+        let status = unsafe withUnsafeMutableBytes(of: &ends) {
+            unsafe apus_pipe($0.bindMemory(to: Int32.self).baseAddress)
+        }
         guard status == 0 else { throw HostError(reason: apus_errno(), "make a pipe") }
         return (Descriptor(owning: ends.0), Descriptor(owning: ends.1))
     }

@@ -23,7 +23,9 @@ public enum Socket {
         _ address: SocketAddress
     ) throws(HostError) -> (socket: Descriptor, connected: Bool) {
         let socket = try make(address, datagram: false)
-        if unsafe apus_connect(socket.rawValue, address.bytes, UInt32(address.bytes.count)) == 0 { return (socket, true) }
+        if unsafe apus_connect(socket.rawValue, address.bytes, UInt32(address.bytes.count)) == 0 {
+            return (socket, true)
+        }
         let reason = apus_errno()
         guard reason == EINPROGRESS || reason == EINTR else { throw HostError(reason: reason, "connect to \(address)") }
         return (socket, false)

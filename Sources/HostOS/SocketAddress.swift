@@ -36,8 +36,8 @@ public struct SocketAddress: Sendable, CustomStringConvertible {
         case ipv6
     }
 
-    /// The addresses of a host name or number and a port, best first. An empty host is any local address if `listening`,
-    /// this host otherwise. May wait for a name server.
+    /// The addresses of a host name or number and a port, best first. An empty host is any local address if
+    /// `listening`, this host otherwise. May wait for a name server.
     public static func resolve(
         host: String, port: String, family: Family = Family.any, listening: Bool = false, datagram: Bool = false
     ) throws(HostError) -> [SocketAddress] {

@@ -34,8 +34,8 @@ public struct TokenBucket: Sendable {
     }
 }
 
-/// A logger for messages that a guest or client can cause at will. It has no `error`: that level is for what an operator
-/// must mend. Any thread.
+/// A logger for messages that a guest or client can cause at will. It has no `error`: that level is for what an
+/// operator must mend. Any thread.
 public final class RateLimitedLogger: Sendable {
     private struct State {
         var bucket: TokenBucket
@@ -69,9 +69,11 @@ public final class RateLimitedLogger: Sendable {
             return state.suppressed
         }
         guard let suppressed else { return }
-        logger.log(level == LogLevel.error ? LogLevel.warning : level, {
-            suppressed == 0 ? message() : "\(message()) (\(suppressed) messages left out)"
-        }())
+        logger.log(
+            level == LogLevel.error ? LogLevel.warning : level,
+            {
+                suppressed == 0 ? message() : "\(message()) (\(suppressed) messages left out)"
+            }())
     }
 
     /// See `LogLevel.warning`.

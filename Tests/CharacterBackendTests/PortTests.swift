@@ -101,7 +101,8 @@ import Testing
         let loop = try EventLoop()
         let output = try DescriptorPair.pipe()
         let port = try StdioPort(
-            label: "s", signals: true, loop: loop, reading: try HostFile.open("/dev/null", .read), writing: output.output)
+            label: "s", signals: true, loop: loop, reading: try HostFile.open("/dev/null", .read),
+            writing: output.output)
         let sink = Sink()
         port.setReceiver(sink)
         loop.turn(milliseconds: 5)
@@ -121,13 +122,14 @@ import Testing
             writing: try HostFile.open("/dev/null", .write))
         let sink = Sink(room: 16)
         port.setReceiver(sink)
-        #expect(loop.turn {
-            if sink.receiveCapacity() == 0 {
-                sink.addRoom(1000)
-                port.acceptInput()
-            }
-            return sink.bytes.count == content.count
-        })
+        #expect(
+            loop.turn {
+                if sink.receiveCapacity() == 0 {
+                    sink.addRoom(1000)
+                    port.acceptInput()
+                }
+                return sink.bytes.count == content.count
+            })
         #expect(sink.bytes == content)
         port.close()
     }
@@ -188,7 +190,8 @@ import Testing
         let peer = try Socket.datagram(local: any, remote: nil)
         let peerPort = try Socket.localAddress(peer).port
         let port = try open(
-            ChardevSpecification(.udp(host: "127.0.0.1", port: "\(peerPort)", localHost: "127.0.0.1", localPort: "0")), loop)
+            ChardevSpecification(.udp(host: "127.0.0.1", port: "\(peerPort)", localHost: "127.0.0.1", localPort: "0")),
+            loop)
         port.write(bytes("ping"))
         #expect(try peer.receiveSome() == bytes("ping"))
         port.close()

@@ -9,7 +9,8 @@ import Testing
         _ loop: EventLoop, telnet: Bool = false, overflow: OverflowPolicy = .dropOldest
     ) throws -> (SocketPort, SocketAddress) {
         let port = try SocketPort(
-            label: "s", SocketSpecification(
+            label: "s",
+            SocketSpecification(
                 .tcp(host: "127.0.0.1", port: "0"), isServer: true, waits: false, isTelnet: telnet, noDelay: true),
             overflow: overflow, loop: loop)
         return (port, try SocketAddress.resolve(host: "127.0.0.1", port: "\(port.boundPort)")[0])
@@ -87,12 +88,13 @@ import Testing
         port.write(bytes("newest"))
         var last: [UInt8] = []
         var total = 0
-        #expect(loop.turn {
-            guard let part = try? client.readAvailable(limit: 1 << 20) else { return true }
-            total += part.count
-            last = (last + part).suffix(6)
-            return last == bytes("newest")
-        })
+        #expect(
+            loop.turn {
+                guard let part = try? client.readAvailable(limit: 1 << 20) else { return true }
+                total += part.count
+                last = (last + part).suffix(6)
+                return last == bytes("newest")
+            })
         #expect(total < 256 * 65536)
         #expect(total >= 1 << 20)
         #expect(loop.turn { !port.isCongested })
@@ -107,10 +109,11 @@ import Testing
         let total = 16 << 20
         let writer = try HostThread(name: "writer") { port.write([UInt8](repeating: 7, count: total)) }
         var seen = 0
-        #expect(loop.turn {
-            while let part = try? client.readAvailable(limit: 1 << 20), !part.isEmpty { seen += part.count }
-            return seen >= total
-        })
+        #expect(
+            loop.turn {
+                while let part = try? client.readAvailable(limit: 1 << 20), !part.isEmpty { seen += part.count }
+                return seen >= total
+            })
         writer.join()
         #expect(seen == total)
         port.close()

@@ -53,7 +53,8 @@ import Testing
     @Test(arguments: [
         "", "bogus", "bogus:x", "file:", "pipe:", "chardev:", "unix:", "unix:,server", "tcp:host", "tcp:host:",
         "tcp:host:65536", "tcp:h:1,server=maybe", "tcp:h:1,reconnect=-1", "tcp:h:1,reconnect=99999999999999999999",
-        "tcp:h:1,colour=red", "unix:a,nodelay", "mon:", "mon:none", "mon:mon:stdio", "udp:h", "tcp:h:1,server,reconnect=1",
+        "tcp:h:1,colour=red", "unix:a,nodelay", "mon:", "mon:none", "mon:mon:stdio", "udp:h",
+        "tcp:h:1,server,reconnect=1",
         "tcp:h:1,",
     ])
     func malformedFormsAreErrors(_ text: String) {

@@ -23,10 +23,11 @@ import Testing
     @Test func aLevelThatIsOffDoesNotMakeTheMessage() throws {
         let (sink, input) = try sink(.warning)
         let made = Mutex(false)
-        Logger("x", sink: sink).debug({
-            made.withLock { $0 = true }
-            return "text"
-        }())
+        Logger("x", sink: sink).debug(
+            {
+                made.withLock { $0 = true }
+                return "text"
+            }())
         #expect(made.withLock { $0 } == false)
         #expect(try text(input) == "")
         sink.level = .trace
@@ -75,9 +76,10 @@ import Testing
         shared.withLock { $0 = 2_000_000_000 }
         logger.warning("later")
         logger.warning("last")
-        #expect(try text(input).split(separator: "\n") == [
-            "vm: x: warning: 0", "vm: x: warning: 1", "vm: x: warning: later (98 messages left out)",
-            "vm: x: warning: last",
-        ])
+        #expect(
+            try text(input).split(separator: "\n") == [
+                "vm: x: warning: 0", "vm: x: warning: 1", "vm: x: warning: later (98 messages left out)",
+                "vm: x: warning: last",
+            ])
     }
 }

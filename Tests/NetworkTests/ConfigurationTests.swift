@@ -56,8 +56,10 @@ import Testing
 
     @Test(arguments: [
         ("net", "10.0.2.0/33"), ("net", "10.0.2"), ("net", "10.0.2.0/255.0.255.0"), ("net", ""), ("net", "1.2.3.4/5/6"),
-        ("host", "10.0.3.2"), ("host", "10.0.2.3"), ("host", "10.0.2.256"), ("host", "010.0.2.2"), ("dhcpstart", "10.1.0.1"),
-        ("dhcpstart", "10.0.2.1"), ("ipv6", "maybe"), ("ipv6-net", "fec0::/127"), ("ipv6-net", "x"), ("ipv6-host", "::g"),
+        ("host", "10.0.3.2"), ("host", "10.0.2.3"), ("host", "10.0.2.256"), ("host", "010.0.2.2"),
+        ("dhcpstart", "10.1.0.1"),
+        ("dhcpstart", "10.0.2.1"), ("ipv6", "maybe"), ("ipv6-net", "fec0::/127"), ("ipv6-net", "x"),
+        ("ipv6-host", "::g"),
         ("dnssearch", "a..b"), ("dnssearch", ""), ("hostname", ""), ("hostname", String(repeating: "h", count: 33)),
         ("tftp", "a\0b"), ("guestfwd", "tcp:10.0.2.100:80-tcp:1.2.3.4:5"), ("guestfwd", "udp:10.0.2.100:80-cmd:x"),
         ("guestfwd", "tcp:10.3.2.100:80-cmd:x"), ("colour", "red"), ("restrict", ""), ("ipv6-prefixlen", "-1"),

@@ -89,7 +89,8 @@ func isUDP(_ frame: [UInt8], to port: Int) -> Bool {
     read16(frame, 12) == 0x0800 && frame.count > 42 && frame[23] == 17 && read16(frame, 36) == port
 }
 func isSYN(_ frame: [UInt8], to port: Int) -> Bool {
-    read16(frame, 12) == 0x0800 && frame.count >= 54 && frame[23] == 6 && read16(frame, 36) == port && frame[47] & 0x12 == 2
+    read16(frame, 12) == 0x0800 && frame.count >= 54 && frame[23] == 6 && read16(frame, 36) == port
+        && frame[47] & 0x12 == 2
 }
 
 /// The value of a DHCP option in a frame.

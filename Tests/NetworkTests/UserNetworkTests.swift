@@ -3,7 +3,9 @@ import Network
 import Testing
 
 @Suite struct UserNetworkTests {
-    private func network(_ change: (inout UserNetworkConfiguration) throws -> Void = { _ in }) throws -> (UserNetwork, Card) {
+    private func network(_ change: (inout UserNetworkConfiguration) throws -> Void = { _ in }) throws -> (
+        UserNetwork, Card
+    ) {
         var configuration = UserNetworkConfiguration()
         try change(&configuration)
         let network = try UserNetwork(configuration)
@@ -128,7 +130,8 @@ import Testing
         }
         let samples = [
             dhcp(type: 1), arp(operation: 1, from: [10, 0, 2, 15], to: [10, 0, 2, 2]),
-            ethernet(type: 0x0800, ipv4(6, from: [10, 0, 2, 15], to: [10, 0, 2, 2], [UInt8](repeating: 0x55, count: 20))),
+            ethernet(
+                type: 0x0800, ipv4(6, from: [10, 0, 2, 15], to: [10, 0, 2, 2], [UInt8](repeating: 0x55, count: 20))),
             ethernet(type: 0x0800, ipv4(1, from: [10, 0, 2, 15], to: [10, 0, 2, 2], [8, 0, 0, 0, 1, 2, 3, 4])),
             ethernet(type: 0x86DD, [0x60] + [UInt8](repeating: 0, count: 60)), ethernet(type: 0x88CC, [1, 2, 3]),
         ]

@@ -74,7 +74,9 @@ public final class CharacterMux: CharacterEventReceiver {
 
     // MARK: - From the back-end
 
-    public func receiveCapacity() -> Int { CharacterMux.bufferLimit - (focused?.waitingCount ?? CharacterMux.bufferLimit) }
+    public func receiveCapacity() -> Int {
+        CharacterMux.bufferLimit - (focused?.waitingCount ?? CharacterMux.bufferLimit)
+    }
 
     public func receive(_ bytes: [UInt8]) {
         for byte in bytes {

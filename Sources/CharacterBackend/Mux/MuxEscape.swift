@@ -47,7 +47,9 @@ package struct MuxEscape: Sendable {
 
     /// The commands, a line each.
     package var help: String {
-        let name = character >= 1 && character <= 26 ? "C-\(Character(UnicodeScalar(character + 0x60)))" : "0x\(String(character, radix: 16))"
+        let name =
+            character >= 1 && character <= 26
+            ? "C-\(Character(UnicodeScalar(character + 0x60)))" : "0x\(String(character, radix: 16))"
         let lines = [
             "h    show these commands", "x    end the machine", "s    write cached data to the disks",
             "b    send a break", "t    show or hide the time of each line", "c    switch between console and monitor",

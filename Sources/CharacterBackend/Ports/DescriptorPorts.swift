@@ -17,7 +17,8 @@ public final class StdioPort: HostCharacterPort {
     /// they are bytes.
     public convenience init(label: String, signals: Bool, loop: EventLoop) throws(HostError) {
         try self.init(
-            label: label, signals: signals, loop: loop, reading: Descriptor(borrowing: 0), writing: Descriptor(borrowing: 1))
+            label: label, signals: signals, loop: loop, reading: Descriptor(borrowing: 0),
+            writing: Descriptor(borrowing: 1))
     }
 
     /// A port on the given descriptors.

@@ -156,7 +156,9 @@ package final class OutputQueue: Sendable {
         if let failed = state.failed { loop.post(failed) }
     }
 
-    private static func send(_ descriptor: Descriptor, _ way: Way, _ buffer: UnsafeRawBufferPointer) -> Descriptor.Transfer {
+    private static func send(_ descriptor: Descriptor, _ way: Way, _ buffer: UnsafeRawBufferPointer)
+        -> Descriptor.Transfer
+    {
         switch way {
         case .write: return unsafe descriptor.write(buffer)
         case .send: return unsafe Socket.send(descriptor, buffer)

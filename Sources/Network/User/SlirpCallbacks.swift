@@ -98,8 +98,8 @@ func slirpPollResult(_ index: Int32, _ opaque: UnsafeMutableRawPointer?) -> Int3
     }
 
     mutating func free() {
-        for unsafe string in unsafe strings { unsafe CLinux.free(string) }
-        for unsafe list in unsafe lists { unsafe list.deallocate() }
+        for index in unsafe strings.indices { unsafe CLinux.free(strings[index]) }
+        for index in unsafe lists.indices { unsafe lists[index].deallocate() }
         unsafe strings = []
         unsafe lists = []
     }

@@ -126,7 +126,9 @@ internal import Synchronization
     var hasFrames: Bool { !host.frames.isEmpty }
 
     /// The first frame for the guest; its length, or 0.
-    func copyFirstFrame(into buffer: UnsafeMutableRawBufferPointer) -> Int { unsafe host.frames.copyFirst(into: buffer) }
+    func copyFirstFrame(into buffer: UnsafeMutableRawBufferPointer) -> Int {
+        unsafe host.frames.copyFirst(into: buffer)
+    }
     func removeFirstFrame() { host.frames.removeFirst() }
     func removeAllFrames() { host.frames.removeAll() }
 

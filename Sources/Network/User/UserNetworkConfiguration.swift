@@ -97,7 +97,9 @@ public struct UserNetworkConfiguration: Sendable, Equatable {
             if name == "dns" { continue }
             throw UserNetworkError.inconsistent("'\(name)' \(address) is not in network \(network)/\(prefixLength)")
         }
-        if effectiveHost == effectiveDNS { throw UserNetworkError.inconsistent("'host' and 'dns' are both \(effectiveDNS)") }
+        if effectiveHost == effectiveDNS {
+            throw UserNetworkError.inconsistent("'host' and 'dns' are both \(effectiveDNS)")
+        }
         // DHCP gives 16 addresses from the first on.
         let first = effectiveDHCPStart.rawValue
         for (name, address) in [("host", effectiveHost), ("dns", effectiveDNS)]
