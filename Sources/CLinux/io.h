@@ -5,11 +5,13 @@
 #include "linux.h"
 #include <arpa/inet.h>
 #include <errno.h>
+#include <ftw.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <pty.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -68,6 +70,12 @@ static inline int apus_is_socket(const char *path) {
     struct stat status;
     return lstat(path, &status) == 0 && S_ISSOCK(status.st_mode);
 }
+static inline int apus_remove_entry(const char *path, const struct stat *status, int kind, struct FTW *place) {
+    (void)status, (void)kind, (void)place;
+    return remove(path);
+}
+// Removes a folder and all in it, without following links.
+static inline int apus_remove_tree(const char *path) { return nftw(path, apus_remove_entry, 16, FTW_DEPTH | FTW_PHYS); }
 // A write lock on the whole file, held by this process until it closes any descriptor of the file.
 static inline int apus_lock_file(int fd) {
     struct flock lock;

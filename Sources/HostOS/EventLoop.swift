@@ -155,9 +155,13 @@ public final class EventLoop: Sendable {
     }
 
     private func runTimers() {
-        let round = state.withLock { $0.timers.isEmpty ? nil : $0.timers.nextSequence }
+        let now = HostClock.monotonic
+        let round = state.withLock { state -> UInt64? in
+            // Expired: the same deadline armed once more must set it again.
+            if state.armed <= now { state.armed = UInt64.max }
+            return state.timers.isEmpty ? nil : state.timers.nextSequence
+        }
         if let round {
-            let now = HostClock.monotonic
             // One at a time: a handler may cancel or arm any of the others. One armed in this round waits for the next.
             while let timer = state.withLock({ $0.timers.popDue(now: now, before: round) }) { timer.fire() }
         }

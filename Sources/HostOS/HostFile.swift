@@ -74,6 +74,12 @@ public enum HostFile {
         }
     }
 
+    /// Removes a folder and all in it, as far as that is allowed. Links are removed, not followed.
+    public static func removeTree(_ path: String) {
+        // SAFETY: the C string lives for the call.
+        _ = unsafe path.withCString { unsafe apus_remove_tree($0) }
+    }
+
     /// A new empty folder for temporary files, with a name of its own.
     public static func makeTemporaryFolder(prefix: String = "/tmp/apus-") throws(HostError) -> String {
         var template = Array((prefix + "XXXXXX").utf8CString)

@@ -11,7 +11,9 @@ import Testing
 
     @Test func filesAreEmptiedOrAppendedTo() throws {
         let loop = try EventLoop()
-        let path = try HostFile.makeTemporaryFolder() + "/out"
+        let folder = try HostFile.makeTemporaryFolder()
+        defer { HostFile.removeTree(folder) }
+        let path = folder + "/out"
         try open(ChardevSpecification(.file(path: path, append: false)), loop).write(bytes("one"))
         try open(ChardevSpecification(.file(path: path, append: true)), loop).write(bytes("two"))
         #expect(try HostFile.contents(path) == bytes("onetwo"))
@@ -24,7 +26,9 @@ import Testing
 
     @Test func aLogFileRecordsOutput() throws {
         let loop = try EventLoop()
-        let path = try HostFile.makeTemporaryFolder() + "/log"
+        let folder = try HostFile.makeTemporaryFolder()
+        defer { HostFile.removeTree(folder) }
+        let path = folder + "/log"
         let port = try open(ChardevSpecification(.null, logFile: path), loop)
         port.write(bytes("recorded"))
         #expect(try HostFile.contents(path) == bytes("recorded"))
@@ -114,7 +118,9 @@ import Testing
 
     @Test func aFileAsInputIsReadToItsEnd() throws {
         let loop = try EventLoop()
-        let path = try HostFile.makeTemporaryFolder() + "/in"
+        let folder = try HostFile.makeTemporaryFolder()
+        defer { HostFile.removeTree(folder) }
+        let path = folder + "/in"
         let content = (0..<20000).map { UInt8(truncatingIfNeeded: $0 / 7) }
         try HostFile.open(path, .replace).writeAll(content)
         let port = try StdioPort(
@@ -136,7 +142,9 @@ import Testing
 
     @Test func namedPipesCarryBothWays() throws {
         let loop = try EventLoop()
-        let path = try HostFile.makeTemporaryFolder() + "/fifo"
+        let folder = try HostFile.makeTemporaryFolder()
+        defer { HostFile.removeTree(folder) }
+        let path = folder + "/fifo"
         #expect(throws: ChardevError.self) { try open(ChardevSpecification(.pipe(path: path)), loop) }
         try makeFIFO(path + ".in")
         try makeFIFO(path + ".out")

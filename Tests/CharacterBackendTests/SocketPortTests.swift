@@ -18,7 +18,9 @@ import Testing
 
     @Test func aUnixServerTakesOneClientAfterTheOther() throws {
         let loop = try EventLoop()
-        let path = try HostFile.makeTemporaryFolder() + "/s"
+        let folder = try HostFile.makeTemporaryFolder()
+        defer { HostFile.removeTree(folder) }
+        let path = folder + "/s"
         let port = try SocketPort(
             label: "s", SocketSpecification(.unix(path: path), isServer: true, waits: false), loop: loop)
         #expect(port.filename == "unix:\(path),server=on")
@@ -62,7 +64,9 @@ import Testing
 
     @Test func aClientThatIsGoneMakesRoomThoughNobodyReads() throws {
         let loop = try EventLoop()
-        let path = try HostFile.makeTemporaryFolder() + "/s"
+        let folder = try HostFile.makeTemporaryFolder()
+        defer { HostFile.removeTree(folder) }
+        let path = folder + "/s"
         let port = try SocketPort(
             label: "s", SocketSpecification(.unix(path: path), isServer: true, waits: false), loop: loop)
         do { try Socket.connect(SocketAddress.unix(path)).writeAll(bytes("early")) }
@@ -121,7 +125,9 @@ import Testing
 
     @Test func aClientConnectsAgain() throws {
         let loop = try EventLoop()
-        let path = try HostFile.makeTemporaryFolder() + "/s"
+        let folder = try HostFile.makeTemporaryFolder()
+        defer { HostFile.removeTree(folder) }
+        let path = folder + "/s"
         let port = try SocketPort(
             label: "c", SocketSpecification(.unix(path: path), reconnectMilliseconds: 5), loop: loop)
         let sink = Sink()
@@ -143,7 +149,9 @@ import Testing
 
     @Test func aClientWithoutReconnectionFailsAtOnce() throws {
         let loop = try EventLoop()
-        let path = try HostFile.makeTemporaryFolder() + "/none"
+        let folder = try HostFile.makeTemporaryFolder()
+        defer { HostFile.removeTree(folder) }
+        let path = folder + "/none"
         let error = #expect(throws: HostError.self) {
             try SocketPort(label: "c", SocketSpecification(.unix(path: path)), loop: loop)
         }
@@ -152,7 +160,9 @@ import Testing
 
     @Test func aServerMayWaitForItsClient() throws {
         let loop = try EventLoop()
-        let path = try HostFile.makeTemporaryFolder() + "/s"
+        let folder = try HostFile.makeTemporaryFolder()
+        defer { HostFile.removeTree(folder) }
+        let path = folder + "/s"
         let told = Mutex("")
         let thread = try HostThread(name: "client") {
             while true {
@@ -193,7 +203,9 @@ import Testing
 
     @Test func passedDescriptorsAreKept() throws {
         let loop = try EventLoop()
-        let path = try HostFile.makeTemporaryFolder() + "/s"
+        let folder = try HostFile.makeTemporaryFolder()
+        defer { HostFile.removeTree(folder) }
+        let path = folder + "/s"
         let port = try SocketPort(
             label: "s", SocketSpecification(.unix(path: path), isServer: true, waits: false), loop: loop)
         let sink = Sink()

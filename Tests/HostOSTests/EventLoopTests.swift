@@ -88,6 +88,38 @@ private final class Record: Sendable {
         slot.withLock { $0 = nil }
     }
 
+    @Test func aTimerArmedAgainForTheSameTimeFiresAgain() throws {
+        let loop = try EventLoop()
+        let record = Record()
+        let slot = Mutex<EventTimer?>(nil)
+        let timer = loop.makeTimer {
+            record.add("fired")
+            if record.all.count < 5 { slot.withLock { $0 }?.arm(at: 1) } else { loop.stop() }
+        }
+        slot.withLock { $0 = timer }
+        timer.arm(at: 1)
+
+        loop.run()
+
+        #expect(record.all.count == 5)
+        slot.withLock { $0 = nil }
+    }
+
+    @Test func aTimerArmedFromAnotherThreadWakesTheLoop() throws {
+        let loop = try EventLoop()
+        let timer = loop.makeTimer { loop.stop() }
+        let far = loop.makeTimer {}
+        far.arm(after: 3_600_000_000_000)
+        let thread = try HostThread(name: "armer") {
+            Bell().wait(nanoseconds: 20_000_000)
+            timer.arm(after: 1_000_000)
+        }
+        loop.run()
+        thread.join()
+        #expect(far.isArmed)
+        far.cancel()
+    }
+
     @Test func aTimerMayCancelAnotherThatIsDue() throws {
         let loop = try EventLoop()
         let record = Record()

@@ -50,6 +50,7 @@ import Testing
 @Suite struct HostFileTests {
     @Test func wholeFilesAndSizes() throws {
         let folder = try HostFile.makeTemporaryFolder()
+        defer { HostFile.removeTree(folder) }
         let path = folder + "/file"
         let content = (0..<10000).map { UInt8(truncatingIfNeeded: $0) }
         try HostFile.open(path, .replace).writeAll(content)
@@ -68,6 +69,7 @@ import Testing
 
     @Test func aPIDFileHoldsTheNumberAndIsRemoved() throws {
         let folder = try HostFile.makeTemporaryFolder()
+        defer { HostFile.removeTree(folder) }
         let file = try PIDFile(folder + "/pid")
         #expect(try HostFile.contents(file.path) == Array("\(HostFacts.processID)\n".utf8))
         file.remove()
@@ -132,6 +134,7 @@ import Testing
 
     @Test func aDeadUnixSocketIsReplacedAndAFileIsNot() throws {
         let folder = try HostFile.makeTemporaryFolder()
+        defer { HostFile.removeTree(folder) }
         let address = try SocketAddress.unix(folder + "/socket")
         do { _ = try Socket.listen(address) }
         let second = try Socket.listen(address)

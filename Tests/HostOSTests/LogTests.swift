@@ -43,7 +43,9 @@ import Testing
 
     @Test func aFileTakesOver() throws {
         let (sink, input) = try sink(.info)
-        let path = try HostFile.makeTemporaryFolder() + "/log"
+        let folder = try HostFile.makeTemporaryFolder()
+        defer { HostFile.removeTree(folder) }
+        let path = folder + "/log"
         try sink.redirect(toFile: path)
         sink.setTimestamps(true)
         Logger("x", sink: sink).error("text")

@@ -48,7 +48,9 @@ import Testing
     }
 
     @Test func theParentOfADaemonWaitsUntilItIsReady() async throws {
-        let path = try HostFile.makeTemporaryFolder() + "/pid"
+        let folder = try HostFile.makeTemporaryFolder()
+        defer { HostFile.removeTree(folder) }
+        let path = folder + "/pid"
         await #expect(processExitsWith: .exitCode(0)) { [path = path as String] in
             let daemon = try Daemonization()
             _ = try PIDFile(path)

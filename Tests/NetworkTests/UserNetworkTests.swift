@@ -89,6 +89,21 @@ import Testing
         #expect(throws: UserNetworkError.stopped) { try network.addHostForward(forward) }
     }
 
+    @Test func everyOptionIsTaken() throws {
+        let options = [
+            ("ipv6-net", "fd00:1::/64"), ("ipv6-host", "fd00:1::9"), ("ipv6-dns", "fd00:1::8"), ("host", "10.0.2.1"),
+            ("dns", "10.0.2.4"), ("dhcpstart", "10.0.2.40"), ("dnssearch", "a.example"), ("dnssearch", "b.example"),
+            ("domainname", "c.example"), ("tftp", "/nonexistent"), ("tftp-server-name", "server"), ("bootfile", "boot"),
+            ("restrict", "on"), ("guestfwd", "tcp:10.0.2.100:7-cmd:/bin/cat"), ("guestfwd", "tcp:10.0.2.100:8-unix:/s"),
+        ]
+        let (network, card) = try network { for (name, value) in options { try $0.set(name, value) } }
+        network.send(dhcp(type: 1))
+        let offer = try #require(card.take { isUDP($0, to: 68) })
+        #expect(Array(offer[58..<62]) == [10, 0, 2, 40])
+        #expect(option(15, of: offer) == Array("c.example".utf8))
+        network.stop()
+    }
+
     @Test func aTakenPortIsAnErrorThatNamesTheForward() throws {
         let any = try #require(SocketAddress.resolve(host: "127.0.0.1", port: "0").first)
         let listener = try Socket.listen(any)
