@@ -35,7 +35,7 @@ let package = Package(
     targets: [
         // Ground
         .systemLibrary(name: "CLinux", path: "Sources/CLinux"),
-        .systemLibrary(name: "CSlirp", path: "Sources/CSlirp", pkgConfig: "slirp", providers: [.apt(["libslirp-dev"])]),
+        .systemLibrary(name: "CSlirp", path: "Sources/CSlirp"),
         .target(name: "CEngine"),
         library("HostOS", ["CLinux", system]),
         library("JSON"),
@@ -55,7 +55,7 @@ let package = Package(
         library("VirtQueue", ["GuestMemory", "CEngine"]),
         library("BlockImage", ["HostOS", "CLinux", system]),
         library("Network", ["HostOS", "CSlirp", "CLinux", "Log"]),
-        library("CharacterBackend", ["HostOS", "CLinux", "Log", system]),
+        library("CharacterBackend", ["HostOS", "CLinux", "Log", "DeviceModel", system]),
         library("Firmware", ["GuestMemory", "DeviceModel"]),
         library(
             "Devices",
@@ -80,7 +80,7 @@ let package = Package(
 
         // Tests
         tests("JSON"),
-        tests("HostOS"),
+        tests("HostOS", ["Log", "CLinux"]),
         tests("GuestMemory"),
         tests("X86"),
         tests("LocalAPIC", ["CEngine"]),
@@ -89,7 +89,7 @@ let package = Package(
         tests("VirtQueue", ["GuestMemory"]),
         tests("BlockImage", ["HostOS"]),
         tests("Network", ["HostOS"]),
-        tests("CharacterBackend", ["HostOS"]),
+        tests("CharacterBackend", ["HostOS", "DeviceModel"]),
         tests("Firmware", ["GuestMemory", "DeviceModel"]),
         tests("Devices", ["DeviceModel", "GuestMemory", "VirtQueue", "BlockImage", "HostOS"]),
         tests("Machine", ["HostOS"]),

@@ -3,7 +3,7 @@ internal import CLinux
 /// A word that one thread sleeps on and others wake: the bell of a halted processor.
 ///
 /// `ring` is lost by nobody: a ring before `wait` makes the next `wait` return at once.
-public final class Bell: @unchecked Sendable {
+@safe public final class Bell: @unchecked Sendable {
     // Guarded by atomic access alone.
     private let word: UnsafeMutablePointer<UInt32>
 

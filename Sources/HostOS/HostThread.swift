@@ -17,7 +17,7 @@ public final class HostThread: Sendable {
     /// Starts a thread. `name` is cut to the 15 bytes that Linux keeps.
     public init(name: String, stackSize: Int = 1 << 20, body: @escaping @Sendable () -> Void) throws(HostError) {
         // SAFETY: the attribute and handle outlive the call; `Start` is retained for the thread and released by it.
-        var attributes = unsafe pthread_attr_t()
+        var attributes = pthread_attr_t()
         unsafe pthread_attr_init(&attributes)
         defer { unsafe pthread_attr_destroy(&attributes) }
         unsafe pthread_attr_setstacksize(&attributes, stackSize)
@@ -42,7 +42,7 @@ public final class HostThread: Sendable {
     /// Waits for the thread's end. Call once, from another thread.
     public func join() {
         // SAFETY: the handle is this object's own and joined once.
-        _ = unsafe pthread_join(handle, nil)
+        _ = pthread_join(handle, nil)
     }
 
     /// The calling thread's Linux id, as `taskset -p` and `ps -L` use it.

@@ -4,7 +4,7 @@ public import SystemPackage
 /// Memory mapped into this process; unmapped when the value ends.
 ///
 /// The owner hands out `base` only to code whose life it bounds.
-public struct Mapping: ~Copyable, @unchecked Sendable {
+@safe public struct Mapping: ~Copyable, @unchecked Sendable {
     /// First byte, aligned to a page.
     @safe public let base: UnsafeMutableRawPointer
     /// Length in bytes, a multiple of the page size.

@@ -1,0 +1,91 @@
+internal import CLinux
+internal import Synchronization
+
+/// Puts a terminal into raw mode until `restore`, the process's exit or a fatal signal. One at a time in a process.
+///
+/// The terminal outlives the process and is somebody's shell, so its modes must come back whatever happens. A handler
+/// goes only where the default action is in force; whoever installs one later for such a signal calls
+/// `RawTerminal.restoreAny` before the process ends.
+public final class RawTerminal: Sendable {
+    /// What the handlers need, at an address that never changes.
+    private struct Saved {
+        var active: Int32 = 0
+        var descriptor: Int32 = -1
+        var modes = termios()
+    }
+
+    private nonisolated(unsafe) static let saved: UnsafeMutablePointer<Saved> = {
+        let slot = UnsafeMutablePointer<Saved>.allocate(capacity: 1)
+        unsafe slot.initialize(to: Saved())
+        return unsafe slot
+    }()
+    private static let owned = Mutex(false)
+    private static let installed = Mutex(false)
+    private let descriptor: Descriptor
+    private let restored = Mutex(false)
+
+    /// Raw mode for the terminal behind `descriptor`; nil if it is no terminal. With `signals`, Ctrl-C and its like
+    /// make signals; without, they are bytes.
+    public init?(_ descriptor: Descriptor, signals: Bool) throws(HostError) {
+        self.descriptor = descriptor
+        guard descriptor.kind == Descriptor.Kind.terminal else { return nil }
+        var modes = termios()
+        // SAFETY: the structure outlives the call.
+        guard unsafe apus_terminal_get(descriptor.rawValue, &modes) == 0 else {
+            throw HostError(reason: apus_errno(), "read the modes of the terminal")
+        }
+        let taken = RawTerminal.owned.withLock { owned in
+            defer { owned = true }
+            return owned
+        }
+        guard !taken else { throw HostError(reason: EBUSY, "take the terminal") }
+        // SAFETY: `owned` makes this the only writer; `active` is set last.
+        unsafe RawTerminal.saved.pointee.modes = modes
+        unsafe RawTerminal.saved.pointee.descriptor = descriptor.rawValue
+        unsafe RawTerminal.saved.pointee.active = 1
+        RawTerminal.installHandlers()
+        unsafe apus_terminal_raw(&modes, signals ? 1 : 0)
+        guard unsafe apus_terminal_set(descriptor.rawValue, &modes) == 0 else {
+            let reason = apus_errno()
+            restore()
+            throw HostError(reason: reason, "change the modes of the terminal")
+        }
+    }
+
+    deinit { restore() }
+
+    /// Gives the terminal its old modes back. May be called again.
+    public func restore() {
+        let done = restored.withLock { restored in
+            defer { restored = true }
+            return restored
+        }
+        if done { return }
+        RawTerminal.restoreAny()
+        RawTerminal.owned.withLock { $0 = false }
+    }
+
+    /// Gives the process's raw terminal, if there is one, its old modes back. Async-signal-safe.
+    public static func restoreAny() {
+        // SAFETY: the slot lives for ever; tcsetattr is async-signal-safe (signal-safety(7)).
+        guard unsafe saved.pointee.active != 0 else { return }
+        unsafe saved.pointee.active = 0
+        _ = unsafe apus_terminal_set(saved.pointee.descriptor, &saved.pointee.modes)
+    }
+
+    private static func installHandlers() {
+        let first = installed.withLock { installed in
+            defer { installed = true }
+            return !installed
+        }
+        guard first else { return }
+        atexit { RawTerminal.restoreAny() }
+        for signal in [SIGHUP, SIGINT, SIGQUIT, SIGILL, SIGABRT, SIGBUS, SIGFPE, SIGSEGV, SIGTERM, SIGTRAP, SIGSYS] {
+            // The handler is one-shot: the second, raised signal takes the default action when the handler returns.
+            _ = apus_signal_once(signal) { number in
+                RawTerminal.restoreAny()
+                _ = raise(number)
+            }
+        }
+    }
+}

@@ -1,0 +1,107 @@
+public import HostOS
+internal import Synchronization
+
+/// Where messages go, and how many: standard error or a file. Any thread.
+///
+/// A line is one write, so lines of several threads and processes do not mix.
+public final class LogSink: Sendable {
+    /// The process's own sink: standard error at first, warnings and errors.
+    public static let standard = LogSink(Descriptor(borrowing: 2), level: LogLevel.warning, program: "apus-vmm")
+
+    private struct Target {
+        var descriptor: Descriptor
+        var program: String
+        var timestamps = false
+    }
+
+    private let target: Mutex<Target>
+    private let threshold: Atomic<UInt8>
+
+    /// A sink that writes lines to `descriptor`. `program`, if not empty, begins each line.
+    public init(_ descriptor: Descriptor, level: LogLevel, program: String = "") {
+        target = Mutex(Target(descriptor: descriptor, program: program))
+        threshold = Atomic(level.rawValue)
+    }
+
+    /// The quietest level that is written.
+    public var level: LogLevel {
+        get { LogLevel(rawValue: threshold.load(ordering: .relaxed)) ?? LogLevel.trace }
+        set { threshold.store(newValue.rawValue, ordering: .relaxed) }
+    }
+
+    /// Whether messages of `level` are written.
+    public func writes(_ level: LogLevel) -> Bool { level.rawValue <= threshold.load(ordering: .relaxed) }
+
+    /// Sends what follows to the end of a file (`-D`).
+    public func redirect(toFile path: String) throws(HostError) {
+        let file = try HostFile.open(path, HostFile.Mode.append)
+        target.withLock { $0.descriptor = file }
+    }
+
+    /// The name that begins each line.
+    public func setProgram(_ name: String) { target.withLock { $0.program = name } }
+
+    /// Whether lines begin with the time, UTC (`-msg timestamp=on`).
+    public func setTimestamps(_ on: Bool) { target.withLock { $0.timestamps = on } }
+
+    /// Writes a line, whatever the level. Control characters become `\xNN`: text of a guest or client cannot forge
+    /// lines or drive a terminal. A sink that fails is not reported anywhere.
+    func write(_ level: LogLevel, _ component: String, _ message: String) {
+        target.withLock { target in
+            var line = [UInt8]()
+            line.reserveCapacity(message.utf8.count + 64)
+            if target.timestamps { line += Timestamp.text(HostClock.realtime).utf8 + [0x20] }
+            if !target.program.isEmpty { line += target.program.utf8 + [0x3A, 0x20] }
+            if !component.isEmpty { line += component.utf8 + [0x3A, 0x20] }
+            line += level.name.utf8
+            line += [0x3A, 0x20]
+            LogSink.appendPrintable(message, to: &line)
+            line.append(0x0A)
+            try? target.descriptor.writeAll(line)
+        }
+    }
+
+    private static func appendPrintable(_ message: String, to line: inout [UInt8]) {
+        let digits = Array("0123456789abcdef".utf8)
+        for byte in message.utf8 {
+            if byte >= 0x20 && byte != 0x7F {
+                line.append(byte)
+            } else {
+                line += [0x5C, 0x78, digits[Int(byte >> 4)], digits[Int(byte & 15)]]
+            }
+        }
+    }
+}
+
+/// Times as text, without Foundation.
+public enum Timestamp {
+    /// `2024-02-29T12:00:00.000000Z` of nanoseconds since 1970.
+    public static func text(_ nanoseconds: UInt64) -> String {
+        let seconds = nanoseconds / 1_000_000_000
+        let (year, month, day) = civil(days: Int(seconds / 86400))
+        let time = seconds % 86400
+        return "\(pad(year, 4))-\(pad(month, 2))-\(pad(day, 2))T\(clock(time))"
+            + ".\(pad(Int(nanoseconds % 1_000_000_000 / 1000), 6))Z"
+    }
+
+    private static func clock(_ time: UInt64) -> String {
+        "\(pad(Int(time / 3600), 2)):\(pad(Int(time / 60 % 60), 2)):\(pad(Int(time % 60), 2))"
+    }
+
+    private static func pad(_ value: Int, _ width: Int) -> String {
+        let text = String(value)
+        return String(repeating: "0", count: max(0, width - text.utf8.count)) + text
+    }
+
+    /// Year, month and day of the Gregorian calendar; years are counted from March, so that the leap day is their last.
+    static func civil(days: Int) -> (Int, Int, Int) {
+        let shifted = days + 719_468
+        let era = shifted / 146_097
+        let dayOfEra = shifted % 146_097
+        let yearOfEra = (dayOfEra - dayOfEra / 1460 + dayOfEra / 36524 - dayOfEra / 146_096) / 365
+        let dayOfYear = dayOfEra - (365 * yearOfEra + yearOfEra / 4 - yearOfEra / 100)
+        let shiftedMonth = (5 * dayOfYear + 2) / 153
+        let month = shiftedMonth < 10 ? shiftedMonth + 3 : shiftedMonth - 9
+        return (yearOfEra + era * 400 + (month <= 2 ? 1 : 0), month, dayOfYear - (153 * shiftedMonth + 2) / 5 + 1)
+    }
+}
