@@ -94,7 +94,7 @@ struct PITCounter: Sendable {
 
     private func encode(_ value: UInt64) -> UInt16 {
         guard bcd else { return UInt16(truncatingIfNeeded: value) }
-        let digits = value / 1000 % 10 << 12 | value / 100 % 10 << 8 | value / 10 % 10 << 4 | value % 10
+        let digits = (value / 1000 % 10) << 12 | (value / 100 % 10) << 8 | (value / 10 % 10) << 4 | value % 10
         return UInt16(truncatingIfNeeded: digits)
     }
 

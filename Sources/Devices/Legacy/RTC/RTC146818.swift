@@ -148,7 +148,7 @@ struct RTC146818: Sendable {
     // MARK: Formats
 
     private func encode(_ value: Int64) -> UInt8 {
-        b & B.binary != 0 ? UInt8(truncatingIfNeeded: value) : UInt8(truncatingIfNeeded: value / 10 << 4 | value % 10)
+        b & B.binary != 0 ? UInt8(truncatingIfNeeded: value) : UInt8(truncatingIfNeeded: (value / 10) << 4 | value % 10)
     }
     private func decode(_ raw: UInt8) -> Int64 {
         b & B.binary != 0 ? Int64(raw) : Int64(raw >> 4) * 10 + Int64(raw & 15)
