@@ -208,7 +208,8 @@ import Testing
     }
 
     @Test func randomPokes() throws {
-        let offsets = (0..<0x18).map { 0x100 + UInt64($0) * 4 } + [0, 4, 0x10, 0x10, 0x10, 0x20, 0xF0, 0xF4, 0x3FF, 0x105]
+        let offsets =
+            (0..<0x18).map { 0x100 + UInt64($0) * 4 } + [0, 4, 0x10, 0x10, 0x10, 0x20, 0xF0, 0xF4, 0x3FF, 0x105]
         poke(hpet, offsets: offsets, clock: clock, seed: 11)
         try hpet.importState(hpet.exportState())
     }

@@ -141,7 +141,9 @@ import Testing
     @Test func randomPokes() throws {
         var random = FixedRandom(5)
         for _ in 0..<200 {
-            poke(ioapic, offsets: [0, 0, 0x10, 0x10, 0x40, 0x44, 0xFFC], clock: ManualClock(), seed: random.next(), count: 500)
+            poke(
+                ioapic, offsets: [0, 0, 0x10, 0x10, 0x40, 0x44, 0xFFC], clock: ManualClock(), seed: random.next(),
+                count: 500)
             ioapic.setLine(Int(random.next() % 26) - 1, level: random.next() & 1 == 0)
             ioapic.endOfInterrupt(vector: UInt8(truncatingIfNeeded: random.next()))
         }

@@ -181,7 +181,9 @@ import Testing
         #expect(RTCBase("localtime") == .localtime)
         #expect(RTCBase("1970-01-02") == .date(86_400))
         #expect(RTCBase("2006-06-17T16:01:21") == .date(1_150_560_081))
-        for bad in ["", "2006-06-31", "2006-13-01", "2006-06-17 16:01:21", "2006-06-17T24:00:00", "x006-06-17", "2006-6-1"] {
+        for bad in [
+            "", "2006-06-31", "2006-13-01", "2006-06-17 16:01:21", "2006-06-17T24:00:00", "x006-06-17", "2006-6-1",
+        ] {
             #expect(RTCBase(bad) == nil)
         }
         let dated = RealTimeClock(

@@ -85,7 +85,8 @@ public final class ACPIPowerManagement: BusDevice, Device {
         var ranges = [bus.add(Block(self, .registers), start: configuration.base, count: 12, name: "acpi-pm")]
         let events = state.withLock { UInt64(2 * $0.model.eventStatus.count) }
         if events > 0 {
-            ranges.append(bus.add(Block(self, .events), start: configuration.eventBase, count: events, name: "acpi-gpe0"))
+            ranges.append(
+                bus.add(Block(self, .events), start: configuration.eventBase, count: events, name: "acpi-gpe0"))
         }
         if commandPorts {
             ranges.append(bus.add(Block(self, .command), start: configuration.commandPort, count: 2, name: "apm"))

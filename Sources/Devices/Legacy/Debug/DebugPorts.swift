@@ -84,7 +84,9 @@ public final class PVPanic: BusDevice, Device {
     }
 
     /// Puts it on a bus of I/O ports.
-    public func attach(to bus: Bus, port: UInt64 = PVPanic.port) { bus.add(self, start: port, count: 1, name: stateName) }
+    public func attach(to bus: Bus, port: UInt64 = PVPanic.port) {
+        bus.add(self, start: port, count: 1, name: stateName)
+    }
 
     public func read(offset: UInt64, size: Int) -> UInt64 { UInt64(events.rawValue) }
     public func write(offset: UInt64, size: Int, value: UInt64) {

@@ -126,7 +126,8 @@ struct HPETModel: Sendable {
     private mutating func advance(_ number: Int, past counter: UInt64) {
         let period = timer[number].period
         guard period > 0 else { return }
-        let late = is32(timer[number])
+        let late =
+            is32(timer[number])
             ? (counter &- timer[number].comparator) & 0xFFFF_FFFF : counter &- timer[number].comparator
         timer[number].comparator = timer[number].comparator &+ (late / period &+ 1) &* period
         if is32(timer[number]) { timer[number].comparator &= 0xFFFF_FFFF }

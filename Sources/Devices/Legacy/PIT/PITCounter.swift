@@ -100,7 +100,8 @@ struct PITCounter: Sendable {
 
     private func decode(_ raw: UInt16) -> UInt64 {
         guard bcd else { return raw == 0 ? 65_536 : UInt64(raw) }
-        let value = UInt64(raw >> 12) * 1000 + UInt64(raw >> 8 & 15) * 100 + UInt64(raw >> 4 & 15) * 10 + UInt64(raw & 15)
+        let value =
+            UInt64(raw >> 12) * 1000 + UInt64(raw >> 8 & 15) * 100 + UInt64(raw >> 4 & 15) * 10 + UInt64(raw & 15)
         return value == 0 ? 10_000 : min(value, 9_999)
     }
 

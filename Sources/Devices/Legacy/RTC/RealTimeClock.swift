@@ -146,6 +146,11 @@ public final class RealTimeClock: BusDevice, Device {
         }
     }
 
+    /// The wall clock went on while virtual time stood: the next second may be nearer than it was.
+    public func resume() {
+        state.withLock { finish(&$0) }
+    }
+
     public func exportState() -> DeviceState {
         state.withLock { state in
             let rtc = state.rtc
