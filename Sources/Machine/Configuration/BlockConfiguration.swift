@@ -129,7 +129,7 @@ public struct DriveConfiguration: Equatable, Sendable {
     public var id: String
     /// The image, nil for an empty drive.
     public var file: String?
-    /// A node of `-blockdev` in the image's place is not possible here; the driver's own options.
+    /// Options of the image's own driver, from keys such as `file.driver`.
     public var fileOptions = JSONObject()
     /// The image's format, nil to probe.
     public var format: String?
@@ -159,8 +159,6 @@ public struct DriveConfiguration: Equatable, Sendable {
     public var readErrors = ErrorPolicy.auto
     /// About errors of writes.
     public var writeErrors = ErrorPolicy.auto
-    /// The serial number the guest sees.
-    public var serial: String?
     /// Limits of throughput by their option names (`bps`, `iops_rd`, …).
     public var throttling = JSONObject()
     /// The option that made it, for messages: `-hda disk.img`.
