@@ -76,6 +76,9 @@ public protocol MachineOperations: AnyObject, Sendable {
     func setLogItems(_ items: [String]) throws(MachineError)
     /// Logs to this file from now on.
     func setLogFile(_ path: String) throws(MachineError)
+    /// Writes guest memory to a file of the host, by linear address where a processor is named; the machine does it
+    /// because it knows what a confined process may open.
+    func saveMemory(_ address: UInt64, size: UInt64, processor: Int?, to path: String) throws(MachineError)
     /// Lines about translation for `info jit`; nil under KVM.
     var translationStatistics: [String]? { get }
 }
@@ -119,6 +122,9 @@ extension MachineOperations {
     }
     public func setLogFile(_ path: String) throws(MachineError) {
         throw .notSupported("The log of this machine cannot be changed")
+    }
+    public func saveMemory(_ address: UInt64, size: UInt64, processor: Int?, to path: String) throws(MachineError) {
+        throw .notSupported("Memory of this machine cannot be saved")
     }
     public func pageMappings(of processor: Int, limit: Int) throws(MachineError) -> [PageMapping]? {
         throw .notSupported("Page tables of this machine cannot be shown")
