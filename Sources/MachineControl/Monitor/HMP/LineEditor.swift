@@ -29,6 +29,10 @@ struct LineEditor {
     /// Takes one byte. `complete` gives the names that a beginning of a line may go on with.
     mutating func take(_ byte: UInt8, complete: (String) -> [String]) -> [Effect] {
         switch state {
+        case .escape where byte < 0x20, .sequence where byte < 0x20:
+            // A control character ends a sequence that was cut off.
+            state = .plain
+            return key(byte, complete)
         case .escape:
             state = byte == UInt8(ascii: "[") || byte == UInt8(ascii: "O") ? .sequence([]) : .plain
             return []
