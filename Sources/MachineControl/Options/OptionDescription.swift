@@ -27,17 +27,20 @@ struct OptionDescription: Sendable {
     let help: String
     /// Its name in `query-command-line-options`.
     let group: String
+    /// The parameters that an option reads by itself.
+    private let declared: [Parameter]
     let handler: Handler
 
     init(
-        _ name: String, _ argument: Argument = .none, _ usage: String = "", _ help: String, group: String? = nil,
-        _ handler: @escaping Handler
+        _ name: String, _ argument: Argument, _ usage: String, _ help: String, group: String? = nil,
+        declares declared: [Parameter] = [], _ handler: @escaping Handler
     ) {
         self.name = name
         self.argument = argument
         self.usage = usage
         self.help = help
         self.group = group ?? name
+        self.declared = declared
         self.handler = handler
     }
 
@@ -47,7 +50,7 @@ struct OptionDescription: Sendable {
     var parameters: [Parameter] {
         switch argument {
         case .parameters(let table), .parametersOrJSON(let table): table.parameters
-        default: []
+        default: declared
         }
     }
 }

@@ -31,7 +31,7 @@ extension OptionTable {
                     + "      [,format=f][,cache=mode][,aio=threads|native|io_uring][,id=name]\n"
                     + "      [,readonly=on|off][,snapshot=on|off][,discard=ignore|unmap]\n"
                     + "      [,detect-zeroes=on|off|unmap][,rerror=policy][,werror=policy]",
-                "A drive and its image", DriveOptions.drive),
+                "A drive and its image", declares: DriveOptions.table.parameters, DriveOptions.drive),
             OptionDescription(
                 "blockdev", OptionDescription.Argument.text, "[driver=]driver,node-name=name[,option=value...]",
                 "A node of the block graph", BlockNodeOptions.blockdev),
@@ -58,7 +58,8 @@ extension OptionTable {
     static let character: [OptionDescription] = [
         OptionDescription(
             "chardev", OptionDescription.Argument.text, "backend,id=name[,mux=on|off][,option=value...]",
-            "A character back-end; 'help' lists them", CharacterOptions.chardev),
+            "A character back-end; 'help' lists them", declares: CharacterBackendSyntax.allParameters,
+            CharacterOptions.chardev),
         OptionDescription(
             "serial", OptionDescription.Argument.text, "dev",
             "A serial port: stdio, mon:stdio, file:path, pty, unix:path, tcp:host:port, null, none,\n"

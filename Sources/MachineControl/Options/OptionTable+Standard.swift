@@ -14,10 +14,11 @@ extension OptionTable {
         OptionDescription(
             "machine", OptionDescription.Argument.text, "[type=]name[,prop=value...]",
             "The board, 'help' lists them; 'name,help' lists a board's properties\n"
-                + "accel=a[:b...] chooses engines in the order of trial", BoardOptions.machine),
+                + "accel=a[:b...] chooses engines in the order of trial",
+            declares: BoardOptions.machineTable.parameters, BoardOptions.machine),
         OptionDescription(
             "M", OptionDescription.Argument.text, "[type=]name[,prop=value...]", "The same as -machine",
-            BoardOptions.machine),
+            group: "machine", BoardOptions.machine),
         OptionDescription(
             "accel", OptionDescription.Argument.parameters(BoardOptions.acceleratorTable),
             "[accel=]name[,prop=value...]",

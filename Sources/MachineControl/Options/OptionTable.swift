@@ -67,7 +67,9 @@ enum OptionTable {
     /// The reply to `query-command-line-options`: all options that declare parameters, or one of them.
     static func schema(option name: String?) -> JSONValue? {
         var result: [JSONValue] = []
+        var seen: Set<String> = []
         for option in all where !option.parameters.isEmpty && (name == nil || name == option.group) {
+            guard seen.insert(option.group).inserted else { continue }
             let parameters = option.parameters.map { parameter in
                 var object: JSONObject = ["name": .string(parameter.name), "type": .string(parameter.schemaType)]
                 if !parameter.help.isEmpty { object["help"] = .string(parameter.help) }

@@ -95,13 +95,13 @@ enum OptionValue {
         return bytes.count == 16 ? bytes : nil
     }
 
-    /// A PCI address: a slot below 32, perhaps with a function below 8, in hexadecimal: `06.0`, `1f`.
-    static func isPCIAddress(_ text: String) -> Bool {
+    /// A PCI address in its usual form `06.0`, of a slot below 32 and perhaps a function below 8, both in hexadecimal
+    /// with or without 0x: `6`, `1f.1`, `0x1.0x2`.
+    static func pciAddress(_ text: String) -> String? {
         let parts = text.split(separator: ".", omittingEmptySubsequences: false)
-        guard parts.count <= 2, let slot = UInt8(parts[0], radix: 16), slot < 32, parts[0].first != "+" else {
-            return false
-        }
-        guard parts.count == 2 else { return true }
-        return UInt8(parts[1], radix: 16).map { $0 < 8 && parts[1].first != "+" } ?? false
+        func number(_ part: Substring) -> UInt64? { unsigned(part.hasPrefix("0x") ? String(part) : "0x" + part) }
+        guard parts.count <= 2, let slot = number(parts[0]), slot < 32 else { return nil }
+        guard let function = parts.count == 2 ? number(parts[1]) : 0, function < 8 else { return nil }
+        return (slot < 16 ? "0" : "") + String(slot, radix: 16) + ".\(function)"
     }
 }

@@ -90,6 +90,10 @@ private let exchanges: [(String, String)] = [
         #"{"error": {"class": "DeviceNotFound", "desc": "Device 'foo' not found"}}"#
     ),
     (
+        #"{"execute":"object-add","arguments":{"qom-type":"foo","id":"a"}}"#,
+        #"{"error": {"class": "GenericError", "desc": "Parameter 'qom-type' does not accept value 'foo'"}}"#
+    ),
+    (
         #"{"execute":"object-add","arguments":{"qom-type":"rng-random"}}"#,
         #"{"error": {"class": "GenericError", "desc": "Parameter 'id' is missing"}}"#
     ),
@@ -225,6 +229,9 @@ struct WakeCounter { let wakes: @Sendable () -> Void }
         for key in ["arg-type", "ret-type", "element-type"] {
             if let name = entry[key]?.stringValue { #expect(kinds[name] != nil, "\(name)") }
         }
+        for variant in entry["variants"]?.arrayValue ?? [] {
+            #expect(variant["type"]?.stringValue.flatMap { kinds[$0] } == "object")
+        }
         for member in entry["members"]?.arrayValue ?? [] {
             if let name = member["type"]?.stringValue { #expect(kinds[name] != nil, "\(name)") }
         }
@@ -244,6 +251,47 @@ struct WakeCounter { let wakes: @Sendable () -> Void }
     let names = reply["return"]?.arrayValue?.first?["parameters"]?.arrayValue?.compactMap { $0["name"]?.stringValue }
     #expect(names == ["cpus", "maxcpus", "sockets", "dies", "clusters", "cores", "threads"])
     #expect(try client.value("{'execute':'query-command-line-options','arguments':{'option':'x'}}")["error"] != nil)
+}
+
+@Test func repliesFitTheirSchema() throws {
+    // What a query returns has the members that its type declares, and no others.
+    let client = Client(FakeMachine())
+    let schema = try #require(client.value("{'execute':'query-qmp-schema'}")["return"]?.arrayValue)
+    var types: [String: JSONValue] = [:]
+    for entry in schema { types[entry["name"]?.stringValue ?? ""] = entry }
+    func check(_ value: JSONValue, _ name: String, _ path: String) {
+        guard let type = types[name] else { return }
+        switch type["meta-type"]?.stringValue {
+        case "array":
+            for element in value.arrayValue ?? [] { check(element, type["element-type"]?.stringValue ?? "", path + "[]") }
+            #expect(value.arrayValue != nil, "\(path)")
+        case "object":
+            let members = type["members"]?.arrayValue ?? []
+            for member in members {
+                let name = member["name"]?.stringValue ?? ""
+                if let found = value[name] {
+                    check(found, member["type"]?.stringValue ?? "", "\(path).\(name)")
+                } else {
+                    #expect(member["default"] != nil, "\(path).\(name) is missing")
+                }
+            }
+            for name in value.objectValue?.names ?? [] {
+                #expect(members.contains { $0["name"]?.stringValue == name }, "\(path).\(name) is not declared")
+            }
+        case "enum": #expect(type["values"]?.arrayValue?.contains(value) == true, "\(path): \(value)")
+        case "builtin":
+            let json = type["json-type"]?.stringValue
+            let kind = value.kindName == "integer" ? "int" : value.kindName
+            #expect(json == "value" || json == kind, "\(path): \(value) is no \(json ?? "")")
+        default: Issue.record("\(path) has no type")
+        }
+    }
+    for command in schema where command["meta-type"] == "command" {
+        let name = command["name"]?.stringValue ?? ""
+        guard name.hasPrefix("query-"), name != "query-cpu-model-expansion" else { continue }
+        let reply = try #require(client.value("{'execute':'\(name)'}")["return"])
+        check(reply, command["ret-type"]?.stringValue ?? "", name)
+    }
 }
 
 @Test func everyQueryAnswers() throws {

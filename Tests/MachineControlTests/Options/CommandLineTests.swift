@@ -77,6 +77,7 @@ func memorySizes(text: String, bytes: UInt64) throws {
     let apart = try machine("-nographic -monitor none")
     #expect(apart.characterDevices.map(\.kind) == [.stdio(signal: nil)])
     #expect(apart.monitors == [])
+    #expect(try machine("-nographic -serial mon:stdio").monitors.map(\.characterDevice) == ["serial0"])
     let bare = try machine("-nographic -nodefaults")
     #expect(bare.characterDevices == [])
     #expect(bare.nics == [])
@@ -198,6 +199,35 @@ func memorySizes(text: String, bytes: UInt64) throws {
     #expect(machine.gdbServer == "gdb")
     #expect(!machine.board.hpet && machine.usb)
     #expect(machine.boot.append == "a b")
+}
+
+@Test func whatLibvirtWrites() throws {
+    let machine = try machine(
+        #"-name guest=vm1,debug-threads=on -S -object '{"qom-type":"secret","id":"masterKey0","format":"raw","file":"/k"}'"#
+            + " -machine pc-i440fx-7.2,usb=off,dump-guest-core=off,memory-backend=pc.ram -accel tcg -cpu qemu64"
+            + #" -m size=524288k,slots=16,maxmem=4194304k -object '{"qom-type":"memory-backend-ram","id":"pc.ram","size":536870912}'"#
+            + " -overcommit mem-lock=off -smp 2,maxcpus=4,sockets=2,cores=2,threads=1 -uuid 123e4567-e89b-12d3-a456-426614174000"
+            + " -no-user-config -nodefaults -chardev socket,id=charmonitor,fd=25,server=on,wait=off"
+            + " -mon chardev=charmonitor,id=monitor,mode=control -rtc base=utc,driftfix=slew -no-hpet -no-shutdown"
+            + " -boot menu=on,strict=on"
+            + #" -blockdev '{"driver":"file","filename":"/d.img","aio":"native","node-name":"libvirt-1-storage","cache":{"direct":true,"no-flush":false},"auto-read-only":true,"discard":"unmap"}'"#
+            + #" -blockdev '{"node-name":"libvirt-1-format","read-only":false,"cache":{"direct":true,"no-flush":false},"driver":"raw","file":"libvirt-1-storage"}'"#
+            + #" -device '{"driver":"virtio-blk-pci","bus":"pci.0","addr":"0x3","drive":"libvirt-1-format","id":"virtio-disk0","bootindex":1,"write-cache":"on"}'"#
+            + #" -netdev '{"type":"user","id":"hostnet0","hostfwd":[{"str":"tcp::2222-:22"}]}'"#
+            + #" -device '{"driver":"virtio-net-pci","netdev":"hostnet0","id":"net0","mac":"52:54:00:00:00:01","bus":"pci.0","addr":"0x1.0x2"}'"#
+            + " -chardev pty,id=charserial0 -device '{\"driver\":\"isa-serial\",\"chardev\":\"charserial0\",\"id\":\"serial0\",\"index\":0}'"
+            + #" -audiodev '{"id":"audio1","driver":"none"}' -device '{"driver":"virtio-balloon-pci","id":"balloon0","bus":"pci.0","addr":"0x4"}'"#
+            + " -sandbox on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny -msg timestamp=on")
+    #expect(machine.devices.map(\.driver) == ["virtio-blk-pci", "virtio-net-pci", "isa-serial", "virtio-balloon-pci"])
+    #expect(machine.devices[0].bus == "pci.0")
+    #expect(machine.devices[0].properties["addr"] == "03.0")
+    #expect(machine.devices[0].properties["bootindex"] == 1)
+    #expect(machine.devices[1].properties["addr"] == "01.2")
+    #expect(machine.networks[0].user.hostForwards.map(\.guestPort) == [22])
+    #expect(machine.serialPorts == [])
+    #expect(machine.memory.maximum == 4 << 30)
+    #expect(try ProcessorTopology(machine.topology).maximum == 4)
+    #expect(machine.characterDevices.map(\.id) == ["charmonitor", "charserial0"])
 }
 
 @Test func nics() throws {

@@ -14,11 +14,11 @@ struct QMPCommand: Sendable {
 
     init(
         _ name: String, _ arguments: [SchemaMember] = [], returns result: SchemaType = SchemaType.empty,
-        isOpen: Bool = false, _ handler: @escaping Handler
+        tag: String? = nil, variants: [(name: String, type: SchemaObject)] = [], _ handler: @escaping Handler
     ) {
         self.name = name
-        let typeName = arguments.isEmpty && !isOpen ? "q_empty" : "q_obj_\(name)-arg"
-        self.arguments = SchemaObject(typeName, arguments, isOpen: isOpen)
+        let typeName = arguments.isEmpty ? "q_empty" : "q_obj_\(name)-arg"
+        self.arguments = SchemaObject(typeName, arguments, tag: tag, variants: variants)
         self.result = result
         self.handler = handler
     }
@@ -34,7 +34,7 @@ struct QMPCommand: Sendable {
             }
             try check(value, member.type, path: path + member.name)
         }
-        guard !type.isOpen else { return }
+        guard type.tag == nil else { return }
         for name in object.names where !type.members.contains(where: { $0.name == name }) {
             throw .generic("Parameter '\(path)\(printable(name))' is unexpected")
         }

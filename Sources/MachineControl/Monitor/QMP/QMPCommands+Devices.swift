@@ -13,19 +13,46 @@ extension QMPCommandTable {
             SchemaMember("class_info", .any), SchemaMember("id", .any), SchemaMember("irq", .integer, optional: true),
             SchemaMember("irq_pin", .integer), SchemaMember("qdev_id", .string), pciRange,
         ])
+    private static let image = SchemaObject(
+        "ImageInfo",
+        [
+            SchemaMember("filename", .string), SchemaMember("format", .string), SchemaMember("virtual-size", .integer),
+            SchemaMember("dirty-flag", .boolean, optional: true), SchemaMember("actual-size", .integer, optional: true),
+            SchemaMember("backing-filename", .string, optional: true),
+        ])
+    private static let cache = SchemaObject(
+        "BlockdevCacheInfo",
+        [SchemaMember("writeback", .boolean), SchemaMember("direct", .boolean), SchemaMember("no-flush", .boolean)])
+    private static let inserted = SchemaObject(
+        "BlockDeviceInfo",
+        [
+            SchemaMember("file", .string), SchemaMember("node-name", .string, optional: true),
+            SchemaMember("ro", .boolean), SchemaMember("drv", .string),
+            SchemaMember("backing_file", .string, optional: true), SchemaMember("backing_file_depth", .integer),
+            SchemaMember("encrypted", .boolean),
+            SchemaMember("detect_zeroes", .enumeration("BlockdevDetectZeroesOptions", DetectZeroes.words)),
+            SchemaMember("image", .object(image)), SchemaMember("cache", .object(cache)),
+            SchemaMember("write_threshold", .integer),
+        ] + ["bps", "bps_rd", "bps_wr", "iops", "iops_rd", "iops_wr"].map { SchemaMember($0, .integer) })
     private static let block = SchemaObject(
         "BlockInfo",
         [
             SchemaMember("device", .string), SchemaMember("qdev", .string, optional: true),
             SchemaMember("type", .string), SchemaMember("removable", .boolean), SchemaMember("locked", .boolean),
-            SchemaMember("inserted", .any, optional: true), SchemaMember("tray_open", .boolean, optional: true),
+            SchemaMember("inserted", .object(inserted), optional: true), SchemaMember("tray_open", .boolean, optional: true),
             SchemaMember("io-status", .enumeration("BlockDeviceIoStatus", ["ok", "failed", "nospace"]), optional: true),
         ])
     private static let blockStatistics = SchemaObject(
         "BlockStats",
         [
             SchemaMember("device", .string, optional: true), SchemaMember("qdev", .string, optional: true),
-            SchemaMember("node-name", .string, optional: true), SchemaMember("stats", .any),
+            SchemaMember("node-name", .string, optional: true), SchemaMember("stats", .object(counts)),
+        ])
+    private static let counts = SchemaObject(
+        "BlockDeviceStats",
+        statisticsPairs(BlockDeviceStatus.Statistics()).map { SchemaMember($0.0, .integer) } + [
+            SchemaMember("account_invalid", .boolean), SchemaMember("account_failed", .boolean),
+            SchemaMember("timed_stats", .array(.any)),
         ])
     private static let property = SchemaObject(
         "ObjectPropertyInfo",
@@ -159,9 +186,8 @@ extension QMPCommandTable {
         return .object(object)
     }
 
-    private static func statisticsValue(_ device: BlockDeviceStatus) -> JSONValue {
-        let counts = device.statistics
-        let pairs: [(String, UInt64)] = [
+    private static func statisticsPairs(_ counts: BlockDeviceStatus.Statistics) -> [(String, UInt64)] {
+        [
             ("rd_bytes", counts.readBytes), ("wr_bytes", counts.writtenBytes), ("unmap_bytes", counts.discardedBytes),
             ("rd_operations", counts.reads), ("wr_operations", counts.writes), ("flush_operations", counts.flushes),
             ("unmap_operations", counts.discards), ("rd_total_time_ns", counts.readTime),
@@ -172,8 +198,11 @@ extension QMPCommandTable {
             ("failed_unmap_operations", 0), ("invalid_rd_operations", 0), ("invalid_wr_operations", 0),
             ("invalid_flush_operations", 0), ("invalid_unmap_operations", 0),
         ]
+    }
+
+    private static func statisticsValue(_ device: BlockDeviceStatus) -> JSONValue {
         var stats = JSONObject()
-        for (name, value) in pairs { stats[name] = .number(value) }
+        for (name, value) in statisticsPairs(device.statistics) { stats[name] = .number(value) }
         stats["account_invalid"] = true
         stats["account_failed"] = true
         stats["timed_stats"] = []

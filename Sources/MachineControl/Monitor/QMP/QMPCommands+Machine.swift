@@ -23,7 +23,7 @@ extension QMPCommandTable {
             SchemaMember("is-default", .boolean, optional: true), SchemaMember("cpu-max", .integer),
             SchemaMember("hotpluggable-cpus", .boolean), SchemaMember("numa-mem-supported", .boolean),
             SchemaMember("deprecated", .boolean), SchemaMember("default-cpu-type", .string, optional: true),
-            SchemaMember("default-ram-id", .string, optional: true), SchemaMember("acpi", .boolean),
+            SchemaMember("default-ram-id", .string, optional: true),
         ])
     private static let ioThread = SchemaObject(
         "IOThreadInfo",
@@ -31,6 +31,14 @@ extension QMPCommandTable {
             SchemaMember("id", .string), SchemaMember("thread-id", .integer), SchemaMember("poll-max-ns", .integer),
             SchemaMember("poll-grow", .integer), SchemaMember("poll-shrink", .integer),
             SchemaMember("aio-max-batch", .integer),
+        ])
+
+    private static let optionParameter = SchemaObject(
+        "CommandLineParameterInfo",
+        [
+            SchemaMember("name", .string),
+            SchemaMember("type", .enumeration("CommandLineParameterType", ["string", "boolean", "number", "size"])),
+            SchemaMember("help", .string, optional: true),
         ])
 
     /// What `query-version` and the greeting say.
@@ -79,7 +87,7 @@ extension QMPCommandTable {
                     var object: JSONObject = [
                         "hotpluggable-cpus": false, "name": .string(kind.versionedName), "numa-mem-supported": false,
                         "default-cpu-type": "qemu64-x86_64-cpu", "cpu-max": .number(kind.processorLimit),
-                        "deprecated": false, "acpi": true,
+                        "deprecated": false,
                     ]
                     if kind.rawValue != kind.versionedName { object["alias"] = .string(kind.rawValue) }
                     if kind == .pc { object["is-default"] = true }
@@ -125,7 +133,7 @@ extension QMPCommandTable {
                 .object(
                     SchemaObject(
                         "CommandLineOptionInfo",
-                        [SchemaMember("option", .string), SchemaMember("parameters", .array(.any))])))
+                        [SchemaMember("option", .string), SchemaMember("parameters", .array(.object(optionParameter)))])))
         ) { (_, arguments) throws(MonitorError) in
             let name = arguments["option"]?.stringValue
             guard let schema = OptionTable.schema(option: name) else {

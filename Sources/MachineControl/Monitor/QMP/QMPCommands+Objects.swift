@@ -43,7 +43,11 @@ extension QMPCommandTable {
                     .map { ["name": .string($0.name), "parent": .string($0.ancestors.first ?? "object")] })
         },
         QMPCommand(
-            "object-add", [SchemaMember("qom-type", .string), SchemaMember("id", .string)], isOpen: true
+            "object-add",
+            [
+                SchemaMember("qom-type", .enumeration("ObjectType", ObjectOptions.types.map(\.name))),
+                SchemaMember("id", .string),
+            ], tag: "qom-type", variants: ObjectOptions.types.map { ($0.name, properties(of: $0)) }
         ) { (context, arguments) throws(MonitorError) in
             let object: ObjectConfiguration
             do throws(OptionError) { object = try ObjectOptions.object(arguments) } catch { throw MonitorError(error) }
@@ -56,6 +60,22 @@ extension QMPCommandTable {
             return [:]
         },
     ]
+
+    /// The members that objects of a type take besides their name.
+    private static func properties(of type: ObjectOptions.ObjectType) -> SchemaObject {
+        let members = type.table.parameters.map { parameter in
+            let schema: SchemaType
+            switch parameter.kind {
+            case .string: schema = .string
+            case .boolean: schema = .boolean
+            case .number, .unsigned, .size: schema = .integer
+            case .choice(let words): schema = .enumeration("\(type.name)-\(parameter.name)", words)
+            case .any: schema = .any
+            }
+            return SchemaMember(parameter.name, schema, optional: !type.required.contains(parameter.name))
+        }
+        return SchemaObject(members.isEmpty ? "q_empty" : "q_obj_\(type.name)-properties", members)
+    }
 
     /// All types that there are objects of, each with its ancestors from the nearest up.
     private static func types(_ machine: any MachineOperations) -> [(name: String, ancestors: [String])] {

@@ -50,7 +50,15 @@ private struct SchemaBuilder {
                 entry["type"] = .string(use(member.type))
                 members.append(.object(entry))
             }
-            add(["name": .string(object.name), "members": .array(members), "meta-type": "object"])
+            var description: JSONObject = ["name": .string(object.name), "members": .array(members), "meta-type": "object"]
+            if let tag = object.tag {
+                description["tag"] = .string(tag)
+                description["variants"] = .array(
+                    object.variants.map { variant in
+                        ["case": .string(variant.name), "type": .string(use(.object(variant.type)))]
+                    })
+            }
+            add(description)
         }
         return type.name
     }

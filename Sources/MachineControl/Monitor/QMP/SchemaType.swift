@@ -30,13 +30,17 @@ indirect enum SchemaType: Sendable {
 struct SchemaObject: Sendable {
     let name: String
     let members: [SchemaMember]
-    /// Whether members that are not listed are taken as well.
-    let isOpen: Bool
+    /// For a union, the member that tells the case, and the further members of each case. The handler checks those.
+    let tag: String?
+    let variants: [(name: String, type: SchemaObject)]
 
-    init(_ name: String, _ members: [SchemaMember], isOpen: Bool = false) {
+    init(
+        _ name: String, _ members: [SchemaMember], tag: String? = nil, variants: [(name: String, type: SchemaObject)] = []
+    ) {
         self.name = name
         self.members = members
-        self.isOpen = isOpen
+        self.tag = tag
+        self.variants = variants
     }
 }
 

@@ -52,6 +52,12 @@ enum CharacterBackendSyntax {
         }
     }
 
+    /// The parameters of all back-ends, each once.
+    static var allParameters: [Parameter] {
+        var seen: Set<String> = []
+        return (common + names.flatMap(parameters)).filter { seen.insert($0.name).inserted }
+    }
+
     /// The back-end of -chardev's parameters.
     static func device(_ pairs: OptionPairs) throws(OptionError) -> CharacterDeviceConfiguration {
         guard let backend = pairs["backend"] else { throw .missing("backend") }

@@ -92,6 +92,7 @@ extension ConfigurationBuilder {
         if hasMonitor { rest = String(text.dropFirst(4)) }
         var device = CharacterDeviceConfiguration(id: label, kind: try CharacterBackendSyntax.short(rest))
         if hasMonitor {
+            self.hasMonitor = true
             device.isMultiplexed = true
             // Ctrl-C is the guest's on a terminal that it shares with the monitor.
             if case .stdio = device.kind { device.kind = .stdio(signal: false) }

@@ -175,8 +175,10 @@ extension DeviceProperty {
             if let flag = value.boolValue { return .string(flag ? "on" : "off") }
             return text.flatMap { OnOffAuto(rawValue: $0) == nil ? nil : .string($0) }
         case .pciAddress:
-            if let number = value.int64Value { return (0..<256).contains(number) ? pciAddress(number) : nil }
-            return text.flatMap { OptionValue.isPCIAddress($0) ? .string($0) : nil }
+            if let number = value.int64Value, (0..<256).contains(number) {
+                return OptionValue.pciAddress(String(number >> 3, radix: 16) + ".\(number & 7)").map(JSONValue.string)
+            }
+            return text.flatMap(OptionValue.pciAddress).map(JSONValue.string)
         case .macAddress: return text.flatMap { OptionValue.mac($0) == nil ? nil : .string($0) }
         case .choice(_, let words): return text.flatMap { words.contains($0) ? .string($0) : nil }
         }
@@ -186,8 +188,5 @@ extension DeviceProperty {
     private func unsignedText(_ text: String) -> UInt64? {
         if text == "-1", case .unsigned(let bits) = kind { return UInt64.max >> UInt64(64 - bits) }
         return OptionValue.unsigned(text)
-    }
-    private func pciAddress(_ number: Int64) -> JSONValue {
-        .string(String(number >> 3, radix: 16) + "." + String(number & 7))
     }
 }

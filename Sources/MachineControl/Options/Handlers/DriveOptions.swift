@@ -34,7 +34,7 @@ enum DriveOptions {
     static func drive(_ builder: inout ConfigurationBuilder, _ argument: OptionArgument) throws(OptionError) {
         var pairs = try OptionPairs(argument.text, implied: nil)
         if pairs.asksForHelp, let option = OptionTable.find("drive") {
-            throw .information(OptionTable.parameterHelp(describe(option)))
+            throw .information(OptionTable.parameterHelp(option))
         }
         // Keys with dots are options of the image's own drivers: file.driver=nbd, file.locking=off.
         let dotted = pairs.pairs.filter { $0.key.utf8.contains(UInt8(ascii: ".")) }
@@ -48,10 +48,6 @@ enum DriveOptions {
         let values = try table.values(pairs)
         builder.driveRequests.append(
             ConfigurationBuilder.DriveRequest(values: values, fileOptions: fileOptions, origin: builder.origin))
-    }
-
-    private static func describe(_ option: OptionDescription) -> OptionDescription {
-        OptionDescription("drive", OptionDescription.Argument.parameters(table), option.usage, option.help, option.handler)
     }
 
     /// Throughput limits among the values.

@@ -171,8 +171,10 @@ enum NetworkOptions {
         }
         nic.name = values.string("name")
         if let address = values.string("addr") {
-            guard OptionValue.isPCIAddress(address) else { throw .value("addr", address, expects: "a slot, such as 06.0") }
-            nic.address = address
+            guard let canonical = OptionValue.pciAddress(address) else {
+                throw .value("addr", address, expects: "a slot, such as 06.0")
+            }
+            nic.address = canonical
         }
         nic.vectors = values.int("vectors")
         nic.network = values.string("netdev")
