@@ -22,21 +22,28 @@ func readsValues(text: String, expected: JSONValue) throws {
 @Test(arguments: [
     ("", "no value at offset 0"), ("  ", "no value at offset 2"), ("nul", "invalid keyword 'nul' at offset 0"),
     ("[1,]", "']' where a value is expected at offset 3"), ("[1 2]", "'2' where ',' or ']' is expected at offset 3"),
-    ("{\"a\" 1}", "'1' where ':' is expected at offset 5"), ("{a:1}", "'a' where a member's name is expected at offset 1"),
+    ("{\"a\" 1}", "'1' where ':' is expected at offset 5"),
+    ("{a:1}", "'a' where a member's name is expected at offset 1"),
     ("{\"a\":1,\"a\":2}", "duplicate member 'a' at offset 7"), ("01", "invalid number at offset 0"),
     ("-", "input ends inside a value at offset 1"), ("1.", "input ends inside a value at offset 2"),
     ("1.x", "invalid number at offset 2"), ("1e999", "number out of range at offset 0"),
     ("\"a", "input ends inside a value at offset 2"), ("\"\\x\"", "invalid escape sequence at offset 1"),
-    ("\"\\ud800\"", "surrogate without its pair at offset 1"), ("\"\\udc00\"", "surrogate without its pair at offset 1"),
-    ("\"\\ud800\\u0041\"", "surrogate without its pair at offset 1"), ("'a'", "''' where a value is expected at offset 0"),
-    ("\"a\nb\"", "control character 0x0a in a string at offset 2"), ("1 2", "'2' where the end of the value is expected at offset 2"),
+    ("\"\\ud800\"", "surrogate without its pair at offset 1"),
+    ("\"\\udc00\"", "surrogate without its pair at offset 1"),
+    ("\"\\ud800\\u0041\"", "surrogate without its pair at offset 1"),
+    ("'a'", "''' where a value is expected at offset 0"),
+    ("\"a\nb\"", "control character 0x0a in a string at offset 2"),
+    ("1 2", "'2' where the end of the value is expected at offset 2"),
     ("+1", "'+' where a value is expected at offset 0"),
 ])
 func namesErrorsAndTheirPlace(text: String, expected: String) {
     #expect { try JSONReader.parse(text) } throws: { "\($0)" == expected }
 }
 
-@Test(arguments: [[0xc0, 0x80], [0xed, 0xa0, 0x80], [0xf4, 0x90, 0x80, 0x80], [0xe0, 0x80, 0x80], [0x80], [0xc3], [0xff]] as [[UInt8]])
+@Test(
+    arguments: [
+        [0xc0, 0x80], [0xed, 0xa0, 0x80], [0xf4, 0x90, 0x80, 0x80], [0xe0, 0x80, 0x80], [0x80], [0xc3], [0xff],
+    ] as [[UInt8]])
 func refusesBytesThatAreNotUTF8(sequence: [UInt8]) {
     #expect { try JSONReader.parse([0x22] + sequence + [0x22]) } throws: {
         $0 as? JSONError == JSONError(.encoding, at: 1)
@@ -68,8 +75,12 @@ func refusesBytesThatAreNotUTF8(sequence: [UInt8]) {
 }
 
 @Test func writesAsQMPDoes() {
-    let value: JSONValue = ["a": [1, .unsigned(.max), .double(1.5), .null, true], "b": .string("é\u{1}\"😀"), "c": .object([:])]
-    #expect(value.description == #"{"a": [1, 18446744073709551615, 1.5, null, true], "b": "\u00e9\u0001\"\ud83d\ude00", "c": {}}"#)
+    let value: JSONValue = [
+        "a": [1, .unsigned(.max), .double(1.5), .null, true], "b": .string("é\u{1}\"😀"), "c": .object([:]),
+    ]
+    #expect(
+        value.description
+            == #"{"a": [1, 18446744073709551615, 1.5, null, true], "b": "\u00e9\u0001\"\ud83d\ude00", "c": {}}"#)
     let pretty = String(decoding: JSONWriter.write(["a": [1, 2], "b": []], pretty: true), as: UTF8.self)
     #expect(pretty == "{\n    \"a\": [\n        1,\n        2\n    ],\n    \"b\": []\n}")
 }
@@ -87,9 +98,13 @@ func refusesBytesThatAreNotUTF8(sequence: [UInt8]) {
     // Mutations of a valid text, and noise out of the bytes that matter to a reader.
     var random = SplitMix(state: 7)
     let alphabet = Array("{}[]:,\"'\\u0dD9-+.eE truefalsn\n\u{e9}".utf8) + [0xff, 0xc0, 0xed, 0xa0, 0x00]
-    let seed = Array(#"{"execute": "human-monitor-command", "arguments": {"a": [1, -2.5e3, "\ud83d\ude00", null, true]}, 'x': 'y'}"#.utf8)
+    let seed = Array(
+        #"{"execute": "human-monitor-command", "arguments": {"a": [1, -2.5e3, "\ud83d\ude00", null, true]}, 'x': 'y'}"#
+            .utf8)
     for round in 0..<20_000 {
-        var bytes = round % 2 == 0 ? seed : (0..<Int(random.next() % 40)).map { _ in alphabet[Int(random.next() % UInt64(alphabet.count))] }
+        var bytes =
+            round % 2 == 0
+            ? seed : (0..<Int(random.next() % 40)).map { _ in alphabet[Int(random.next() % UInt64(alphabet.count))] }
         for _ in 0..<Int(random.next() % 4) where !bytes.isEmpty {
             bytes[Int(random.next() % UInt64(bytes.count))] = alphabet[Int(random.next() % UInt64(alphabet.count))]
         }

@@ -58,7 +58,8 @@ private func words(_ item: JSONStream.Item) -> String {
     let alphabet = Array("{}[]:,\"'\\u0dD9-+.e tn\n".utf8) + [0xff, 0xc0, 0x00]
     var stream = JSONStream(limits: JSONLimits(size: 64, depth: 8, singleQuotes: true))
     for _ in 0..<2000 {
-        _ = stream.feed((0..<Int(random.next() % 50)).map { _ in alphabet[Int(random.next() % UInt64(alphabet.count))] })
+        _ = stream.feed(
+            (0..<Int(random.next() % 50)).map { _ in alphabet[Int(random.next() % UInt64(alphabet.count))] })
         // Resynchronised, it reads the next request whatever came before.
         let found = stream.feed([0xff] + Array("{\"execute\": \"x\"}".utf8))
         #expect(found.last.map(words) == "{\"execute\": \"x\"}")

@@ -27,7 +27,8 @@ public struct MachineEvent: Equatable, Sendable {
         /// The guest set its clock; seconds off the base.
         case rtcChange(offset: Int64, path: String)
         /// An image failed; what the machine does about it.
-        case blockIOError(device: String, node: String?, isWrite: Bool, action: ErrorPolicy, noSpace: Bool, reason: String)
+        case blockIOError(
+            device: String, node: String?, isWrite: Bool, action: ErrorPolicy, noSpace: Bool, reason: String)
         /// The guest opened or closed a port of virtio-serial.
         case serialPortChange(id: String, isOpen: Bool)
         /// The balloon changed; bytes that the guest has now.

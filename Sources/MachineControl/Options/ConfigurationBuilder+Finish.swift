@@ -25,7 +25,8 @@ extension ConfigurationBuilder {
         origin = boardOrigin
         if let name = boardProperties.first(where: foreign.contains) {
             throw .invalid(
-                "Property '\(kind.versionedName)-machine.\(name)' not found; '-machine \(kind.rawValue),help' lists them")
+                "Property '\(kind.versionedName)-machine.\(name)' not found; '-machine \(kind.rawValue),help' lists them"
+            )
         }
         if kind == .microvm { configuration.board.hpet = false }
         if let machineAccelerators {

@@ -35,7 +35,9 @@ func printable(_ text: String) -> String {
     var result = ""
     for (place, scalar) in text.unicodeScalars.enumerated() {
         if place == 200 { return result + "…" }
-        if scalar.value < 0x20 || (0x7f..<0xa0).contains(scalar.value) || scalar.value == 0x2028 || scalar.value == 0x2029 {
+        if scalar.value < 0x20 || (0x7f..<0xa0).contains(scalar.value) || scalar.value == 0x2028
+            || scalar.value == 0x2029
+        {
             result += "\\x" + (scalar.value < 16 ? "0" : "") + String(scalar.value, radix: 16)
         } else {
             result.unicodeScalars.append(scalar)

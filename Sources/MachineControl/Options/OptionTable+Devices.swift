@@ -27,7 +27,8 @@ extension OptionTable {
                 builder.addDrive(["file": .string(argument.text), "if": "pflash", "format": "raw"])
             },
             OptionDescription(
-                "drive", OptionDescription.Argument.text, "[file=file][,if=type][,index=i][,media=disk|cdrom]\n"
+                "drive", OptionDescription.Argument.text,
+                "[file=file][,if=type][,index=i][,media=disk|cdrom]\n"
                     + "      [,format=f][,cache=mode][,aio=threads|native|io_uring][,id=name]\n"
                     + "      [,readonly=on|off][,snapshot=on|off][,discard=ignore|unmap]\n"
                     + "      [,detect-zeroes=on|off|unmap][,rerror=policy][,werror=policy]",

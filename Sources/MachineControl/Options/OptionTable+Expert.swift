@@ -16,7 +16,9 @@ extension OptionTable {
             "event=action[,event=action...]",
             "reboot=reset|shutdown, shutdown=poweroff|pause,\npanic=pause|shutdown|exit-failure|none,\n"
                 + "watchdog=reset|shutdown|poweroff|inject-nmi|pause|debug|none", ProcessOptions.action),
-        OptionDescription("pidfile", OptionDescription.Argument.text, "file", "The file that takes the process's number") {
+        OptionDescription(
+            "pidfile", OptionDescription.Argument.text, "file", "The file that takes the process's number"
+        ) {
             (builder, argument) throws(OptionError) in builder.configuration.process.pidFile = argument.text
         },
         OptionDescription("daemonize", OptionDescription.Argument.none, "", "Goes to the background when ready") {
@@ -39,7 +41,8 @@ extension OptionTable {
         OptionDescription(
             "d", OptionDescription.Argument.text, "item1,...", "What to log; 'help' lists the items",
             ProcessOptions.log),
-        OptionDescription("D", OptionDescription.Argument.text, "file", "Where the log goes (default: standard error)") {
+        OptionDescription("D", OptionDescription.Argument.text, "file", "Where the log goes (default: standard error)")
+        {
             (builder, argument) throws(OptionError) in builder.configuration.process.logFile = argument.text
         },
         OptionDescription(
@@ -61,8 +64,10 @@ extension OptionTable {
         OptionDescription(
             "echr", OptionDescription.Argument.text, "code", "The terminal's escape character instead of Ctrl-A",
             ProcessOptions.escapeCharacter),
-        OptionDescription("seed", OptionDescription.Argument.text, "number", "Seeds random numbers", ProcessOptions.seed),
-        OptionDescription("only-migratable", OptionDescription.Argument.none, "", "Accepted: every device can be saved") {
+        OptionDescription(
+            "seed", OptionDescription.Argument.text, "number", "Seeds random numbers", ProcessOptions.seed),
+        OptionDescription("only-migratable", OptionDescription.Argument.none, "", "Accepted: every device can be saved")
+        {
             (_, _) throws(OptionError) in
         },
         OptionDescription("no-fd-bootchk", OptionDescription.Argument.none, "", "Accepted") {

@@ -24,7 +24,8 @@ extension OptionTable {
             "[accel=]name[,prop=value...]",
             "The engine: tcg (or translator), kvm, auto; 'help' lists them\n"
                 + "given several times: the first that works", BoardOptions.accel),
-        OptionDescription("enable-kvm", OptionDescription.Argument.none, "", "The same as -accel kvm", BoardOptions.enableKVM),
+        OptionDescription(
+            "enable-kvm", OptionDescription.Argument.none, "", "The same as -accel kvm", BoardOptions.enableKVM),
         OptionDescription(
             "cpu", OptionDescription.Argument.text, "model[,feature=on|off...]",
             "The CPU model and features, 'help' lists them", BoardOptions.cpu),

@@ -34,7 +34,9 @@ enum OptionValue {
         var multiplier = unit
         let isHex = text.hasPrefix("0x") || text.hasPrefix("0X")
         // In hexadecimal B and E are digits.
-        if let last = text.utf8.last, let shift = shift(of: last), !isHex || (last | 0x20 != 0x62 && last | 0x20 != 0x65) {
+        if let last = text.utf8.last, let shift = shift(of: last),
+            !isHex || (last | 0x20 != 0x62 && last | 0x20 != 0x65)
+        {
             multiplier = 1 << shift
             digits = digits.dropLast()
         }

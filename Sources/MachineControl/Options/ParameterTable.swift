@@ -139,7 +139,8 @@ struct ParameterTable: Sendable {
         var values = JSONObject()
         for pair in pairs.pairs {
             guard let parameter = parameter(pair.key) else {
-                if pair.value == nil, pair.key.hasPrefix("no"), let base = self.parameter(String(pair.key.dropFirst(2))),
+                if pair.value == nil, pair.key.hasPrefix("no"),
+                    let base = self.parameter(String(pair.key.dropFirst(2))),
                     base.kind == .boolean
                 {
                     values[base.name] = .bool(false)

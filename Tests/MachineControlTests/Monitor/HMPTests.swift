@@ -7,7 +7,8 @@ import Testing
 private func human(_ line: String, _ machine: FakeMachine = FakeMachine()) throws -> String {
     let client = Client(machine)
     let escaped = line.replacing("\\", with: "\\\\").replacing("\"", with: "\\\"")
-    let reply = try client.value("{\"execute\": \"human-monitor-command\", \"arguments\": {\"command-line\": \"\(escaped)\"}}")
+    let reply = try client.value(
+        "{\"execute\": \"human-monitor-command\", \"arguments\": {\"command-line\": \"\(escaped)\"}}")
     return (reply["return"]?.stringValue ?? "\(reply)").replacing("\r\n", with: "\n")
 }
 
@@ -101,7 +102,8 @@ private let texts: [(String, String)] = [
     ("p $foo", "unknown register\nTry \"help print\" for more information\n"),
     ("p (1", "')' expected\nTry \"help print\" for more information\n"),
     ("p 0x", "invalid number: '0x'\nTry \"help print\" for more information\n"),
-    ("foo", "unknown command: 'foo'\n"), ("info foo", "unknown command: 'info foo'\n"), ("", ""), ("cpu 9", "invalid CPU index\n"),
+    ("foo", "unknown command: 'foo'\n"), ("info foo", "unknown command: 'info foo'\n"), ("", ""),
+    ("cpu 9", "invalid CPU index\n"),
     ("cpu", "unexpected end of expression\nTry \"help cpu\" for more information\n"),
     ("stop 1", "stop|s: extraneous characters at the end of line\nTry \"help stop\" for more information\n"),
     ("help stop", "stop|s  -- stop emulation\n"),
@@ -157,8 +159,10 @@ private func terminal(_ input: String, _ machine: FakeMachine = FakeMachine()) -
 @Test(arguments: [
     ("info kvx\u{7f}m", "info kvm"), ("xinfo kvm\u{1}\u{4}", "info kvm"), ("kvm\u{1}info \u{5}", "info kvm"),
     ("garbage\u{15}info kvm", "info kvm"), ("info foo\u{17}kvm", "info kvm"), ("info kvmxx\u{2}\u{2}\u{b}", "info kvm"),
-    ("info vm\u{1b}[D\u{1b}[Dk", "info kvm"), ("nfo kvm\u{1b}[Hi\u{1b}[F", "info kvm"), ("info kkvm\u{1b}[1~\u{6}\u{6}\u{6}\u{6}\u{6}\u{1b}[3~", "info kvm"),
-    ("inf\tkvm", "info kvm"), ("info k\t", "info kvm "), ("foo\u{3}info kvm", "info kvm"), ("é\u{7f}info kvm", "info kvm"),
+    ("info vm\u{1b}[D\u{1b}[Dk", "info kvm"), ("nfo kvm\u{1b}[Hi\u{1b}[F", "info kvm"),
+    ("info kkvm\u{1b}[1~\u{6}\u{6}\u{6}\u{6}\u{6}\u{1b}[3~", "info kvm"),
+    ("inf\tkvm", "info kvm"), ("info k\t", "info kvm "), ("foo\u{3}info kvm", "info kvm"),
+    ("é\u{7f}info kvm", "info kvm"),
 ])
 func keysEditTheLine(keys: String, line: String) throws {
     let machine = FakeMachine()
@@ -184,12 +188,17 @@ func keysEditTheLine(keys: String, line: String) throws {
         state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
         return state >> 33
     }
-    let pieces = ["info ", "x", "/4", "xp", " ", "0", "$rip", "(", ")", "-", "'", "\"", "\t", "\r", "\u{1b}[", "A", "3~", "\u{15}", "é", "p", "registers", "cpu ", "999999", "i", "g"]
+    let pieces = [
+        "info ", "x", "/4", "xp", " ", "0", "$rip", "(", ")", "-", "'", "\"", "\t", "\r", "\u{1b}[", "A", "3~",
+        "\u{15}", "é", "p", "registers", "cpu ", "999999", "i", "g",
+    ]
     for _ in 0..<500 {
         let session = HMPSession(machine: FakeMachine())
         var bytes: [UInt8] = []
         for _ in 0..<40 {
-            bytes += next() % 4 == 0 ? [UInt8(truncatingIfNeeded: next())] : Array(pieces[Int(next() % UInt64(pieces.count))].utf8)
+            bytes +=
+                next() % 4 == 0
+                ? [UInt8(truncatingIfNeeded: next())] : Array(pieces[Int(next() % UInt64(pieces.count))].utf8)
         }
         _ = session.receive(bytes)
         let end = String(decoding: session.receive(Array("\u{3}info uuid\r".utf8)), as: UTF8.self)

@@ -113,7 +113,10 @@ private let exchanges: [(String, String)] = [
         #"{"execute":"qom-get","arguments":{"path":"/machine","property":"typefoo"}}"#,
         #"{"error": {"class": "GenericError", "desc": "Property 'pc-i440fx-7.2-machine.typefoo' not found"}}"#
     ),
-    (#"{"execute":"qom-get","arguments":{"path":"/machine","property":"type"}}"#, #"{"return": "pc-i440fx-7.2-machine"}"#),
+    (
+        #"{"execute":"qom-get","arguments":{"path":"/machine","property":"type"}}"#,
+        #"{"return": "pc-i440fx-7.2-machine"}"#
+    ),
     (#"{"execute":"qom-get","arguments":{"path":"peripheral/d","property":"vectors"}}"#, #"{"return": 2}"#),
     (#"{"execute":"qom-get","arguments":{"path":"/machine/peripheral/d","property":"drive"}}"#, #"{"return": "v"}"#),
     (#"{"execute":"query-status"}"#, #"{"return": {"status": "prelaunch", "singlestep": false, "running": false}}"#),
@@ -168,7 +171,8 @@ func answersAsQEMUDoes(request: String, expected: String) {
     #expect(client.send("{'execute':'cont'}") == ["{\(timestamp), \"event\": \"RESUME\"}", "{\"return\": {}}"])
     #expect(
         client.send("{'execute':'system_reset'}").first
-            == "{\(timestamp), \"event\": \"RESET\", \"data\": {\"guest\": false, \"reason\": \"host-qmp-system-reset\"}}")
+            == "{\(timestamp), \"event\": \"RESET\", \"data\": {\"guest\": false, \"reason\": \"host-qmp-system-reset\"}}"
+    )
     #expect(
         client.send("{'execute':'quit','id':9}") == [
             "{\(timestamp), \"event\": \"SHUTDOWN\", \"data\": {\"guest\": false, \"reason\": \"host-qmp-quit\"}}",
@@ -263,7 +267,9 @@ struct WakeCounter { let wakes: @Sendable () -> Void }
         guard let type = types[name] else { return }
         switch type["meta-type"]?.stringValue {
         case "array":
-            for element in value.arrayValue ?? [] { check(element, type["element-type"]?.stringValue ?? "", path + "[]") }
+            for element in value.arrayValue ?? [] {
+                check(element, type["element-type"]?.stringValue ?? "", path + "[]")
+            }
             #expect(value.arrayValue != nil, "\(path)")
         case "object":
             let members = type["members"]?.arrayValue ?? []
@@ -297,7 +303,8 @@ struct WakeCounter { let wakes: @Sendable () -> Void }
 @Test func everyQueryAnswers() throws {
     let client = Client(FakeMachine())
     let commands = try #require(client.value("{'execute':'query-commands'}")["return"]?.arrayValue)
-    for name in commands.compactMap({ $0["name"]?.stringValue }) where name.hasPrefix("query-") && name != "query-cpu-model-expansion" {
+    for name in commands.compactMap({ $0["name"]?.stringValue })
+    where name.hasPrefix("query-") && name != "query-cpu-model-expansion" {
         #expect(try client.value("{'execute':'\(name)'}")["return"] != nil, "\(name)")
     }
 }

@@ -15,7 +15,10 @@ private let failures: [(String, String)] = [
     ("-kernel", "-kernel: requires an argument: file"),
     ("-smp 0", "-smp 0: Invalid CPU topology: 'cpus' must be greater than zero"),
     ("-smp x", "-smp x: Parameter 'cpus' expects a number that is not negative, not 'x'"),
-    ("-smp 2,foo=1", "-smp 2,foo=1: Invalid parameter 'foo'; valid: cpus, maxcpus, sockets, dies, clusters, cores, threads"),
+    (
+        "-smp 2,foo=1",
+        "-smp 2,foo=1: Invalid parameter 'foo'; valid: cpus, maxcpus, sockets, dies, clusters, cores, threads"
+    ),
     ("-smp 2,core=1", "-smp 2,core=1: Invalid parameter 'core'; did you mean 'cores'?"),
     (
         "-smp 3,sockets=2,cores=2",
@@ -39,7 +42,10 @@ private let failures: [(String, String)] = [
     ("-accel kvm,thread=multi", "-accel kvm,thread=multi: Property 'thread' is not one of accelerator 'kvm'"),
     ("-accel tcg -M accel=kvm", "The -accel and \"-machine accel=\" options are incompatible"),
     ("-device foo", "-device foo: 'foo' is not a valid device model name; '-device help' lists them"),
-    ("-device virtio-blk-pic", "-device virtio-blk-pic: 'virtio-blk-pic' is not a valid device model name; did you mean 'virtio-blk-pci'?"),
+    (
+        "-device virtio-blk-pic",
+        "-device virtio-blk-pic: 'virtio-blk-pic' is not a valid device model name; did you mean 'virtio-blk-pci'?"
+    ),
     (
         "-device virtio-blk-pci,foo=1",
         "-device virtio-blk-pci,foo=1: Property 'virtio-blk-pci.foo' not found; '-device virtio-blk-pci,help' lists them"
@@ -78,39 +84,78 @@ private let failures: [(String, String)] = [
         "-netdev user,id=x,hostfwd=tcp:22",
         "-netdev user,id=x,hostfwd=tcp:22: Parameter 'hostfwd' expects [tcp|udp]:[hostaddr]:hostport-[guestaddr]:guestport, not 'tcp:22'"
     ),
-    ("-nic user,model=rtl8139", "-nic user,model=rtl8139: Unsupported NIC model: 'rtl8139'; valid: virtio-net-pci, virtio-net-pci-transitional, virtio-net-pci-non-transitional, e1000"),
-    ("-chardev foo,id=a", "-chardev foo,id=a: invalid character back-end 'foo'; valid: null, stdio, file, pty, pipe, serial, tty, parallel, parport, socket, udp, ringbuf, vc"),
+    (
+        "-nic user,model=rtl8139",
+        "-nic user,model=rtl8139: Unsupported NIC model: 'rtl8139'; valid: virtio-net-pci, virtio-net-pci-transitional, virtio-net-pci-non-transitional, e1000"
+    ),
+    (
+        "-chardev foo,id=a",
+        "-chardev foo,id=a: invalid character back-end 'foo'; valid: null, stdio, file, pty, pipe, serial, tty, parallel, parport, socket, udp, ringbuf, vc"
+    ),
     ("-chardev null", "-chardev null: Parameter 'id' is missing"),
     ("-serial stdoi", "-serial stdoi: invalid character back-end 'stdoi'; did you mean 'stdio'?"),
     (
         "-serial stdio -monitor stdio",
         "cannot use stdio by multiple character devices: 'serial0' and 'compat_monitor0'; 'mon:stdio' shares it"
     ),
-    ("-chardev null,id=a -serial chardev:a -serial chardev:a", "-serial: chardev 'a' is already in use; mux=on shares it"),
+    (
+        "-chardev null,id=a -serial chardev:a -serial chardev:a",
+        "-serial: chardev 'a' is already in use; mux=on shares it"
+    ),
     ("-mon foo", "-mon: chardev \"foo\" not found"),
-    ("-rtc base=foo", "-rtc base=foo: Parameter 'base' expects 'utc', 'localtime' or a date such as 2006-06-17T16:01:21 or 2006-06-17, not 'foo'"),
+    (
+        "-rtc base=foo",
+        "-rtc base=foo: Parameter 'base' expects 'utc', 'localtime' or a date such as 2006-06-17T16:01:21 or 2006-06-17, not 'foo'"
+    ),
     ("-boot order=zz", "-boot order=zz: Invalid boot device 'z'; valid: a, b, c, d, n"),
     ("-boot cc", "-boot cc: Boot device 'c' was given twice"),
     ("-name a,b=c", "-name a,b=c: Invalid parameter 'b'; valid: guest, process, debug-threads"),
-    ("-object foo,id=a", "-object foo,id=a: Parameter 'qom-type' does not accept value 'foo'; valid: iothread, memory-backend-file, memory-backend-memfd, memory-backend-ram, rng-builtin, rng-random, secret"),
-    ("-object memory-backend-ram,id=m,size=foo", "-object memory-backend-ram,id=m,size=foo: Parameter 'size' expects a size, such as 512M or 4G, not 'foo'"),
-    ("-object iothread,id=9", "-object iothread,id=9: Parameter 'id' expects an identifier: a letter, then letters, digits, '-', '.', '_', not '9'"),
+    (
+        "-object foo,id=a",
+        "-object foo,id=a: Parameter 'qom-type' does not accept value 'foo'; valid: iothread, memory-backend-file, memory-backend-memfd, memory-backend-ram, rng-builtin, rng-random, secret"
+    ),
+    (
+        "-object memory-backend-ram,id=m,size=foo",
+        "-object memory-backend-ram,id=m,size=foo: Parameter 'size' expects a size, such as 512M or 4G, not 'foo'"
+    ),
+    (
+        "-object iothread,id=9",
+        "-object iothread,id=9: Parameter 'id' expects an identifier: a letter, then letters, digits, '-', '.', '_', not '9'"
+    ),
     ("-smbios type=99", "-smbios type=99: Parameter 'type' expects one of 0, 1, 2, 3, 4, 8, 11, 17, 41, not '99'"),
     ("-fw_cfg x", "-fw_cfg x: name, plus exactly one of file and string, are needed"),
     ("-display gtk", "-display gtk: display 'gtk' is not supported yet; valid: none"),
     ("-vga foo", "-vga foo: unknown vga type 'foo'; valid: none, std"),
-    ("-action reboot=foo", "-action reboot=foo: Parameter 'reboot' does not accept value 'foo'; valid: reset, shutdown"),
+    (
+        "-action reboot=foo",
+        "-action reboot=foo: Parameter 'reboot' does not accept value 'foo'; valid: reset, shutdown"
+    ),
     ("-action shutdown", "-action shutdown: Parameter 'shutdown' needs a value"),
-    ("-blockdev foo", "-blockdev foo: Parameter 'driver' does not accept value 'foo'; valid: file, host_device, host_cdrom, null-co, null-aio, raw, qcow2, vmdk, vdi, vhdx, vpc"),
-    ("-blockdev driver=file,filename=/x", "-blockdev driver=file,filename=/x: 'node-name' must be specified for the root node"),
+    (
+        "-blockdev foo",
+        "-blockdev foo: Parameter 'driver' does not accept value 'foo'; valid: file, host_device, host_cdrom, null-co, null-aio, raw, qcow2, vmdk, vdi, vhdx, vpc"
+    ),
+    (
+        "-blockdev driver=file,filename=/x",
+        "-blockdev driver=file,filename=/x: 'node-name' must be specified for the root node"
+    ),
     ("-blockdev driver=file,node-name=a", "-blockdev driver=file,node-name=a: Parameter 'filename' is missing"),
-    ("-blockdev raw,node-name=a,file=b", "-blockdev: Cannot find device='' nor node-name='b', which 'a' has as its file"),
-    ("-d foo,int", "-d foo,int: invalid log item 'foo'; valid: out_asm, in_asm, op, op_opt, op_ind, int, exec, cpu, fpu, mmu, pcall, cpu_reset, unimp, guest_errors, page, nochain, plugin, strace, tid, all, none"),
+    (
+        "-blockdev raw,node-name=a,file=b",
+        "-blockdev: Cannot find device='' nor node-name='b', which 'a' has as its file"
+    ),
+    (
+        "-d foo,int",
+        "-d foo,int: invalid log item 'foo'; valid: out_asm, in_asm, op, op_opt, op_ind, int, exec, cpu, fpu, mmu, pcall, cpu_reset, unimp, guest_errors, page, nochain, plugin, strace, tid, all, none"
+    ),
     ("-icount 1", "-icount 1: counting instructions is not supported yet"),
     ("-append x", "-append only allowed with -kernel option"),
     ("-nographic -daemonize", "-nographic cannot be used with -daemonize"),
     ("-set device.x.y=z", "-set device.x.y=z: there is no device 'x' before it"),
-    ("-uuid 123", "-uuid 123: failed to parse UUID string: wrong format; it takes 36 characters, such as 123e4567-e89b-12d3-a456-426614174000"),
+    (
+        "-uuid 123",
+        "-uuid 123: failed to parse UUID string: wrong format; it takes 36 characters, such as 123e4567-e89b-12d3-a456-426614174000"
+    ),
     ("-name a\n\u{1b}[2J,x=1", "-name a\\x0a\\x1b[2J,x=1: Invalid parameter 'x'; valid: guest, process, debug-threads"),
 ]
 
@@ -153,21 +198,24 @@ func helpIsATextAndNoMachine(line: String) {
         Issue.record("no machine")
         return
     }
-    #expect(warnings == [
-        "qemu-system-x86_64: warning: -vga std: the machine has no graphics adapter yet; going on without",
-        "qemu-system-x86_64: warning: -fw_cfg x,string=y: externally provided fw_cfg item names should be prefixed with \"opt/\"",
-        "qemu-system-x86_64: warning: -global foo.bar=1: there is no device model 'foo'",
-    ])
+    #expect(
+        warnings == [
+            "qemu-system-x86_64: warning: -vga std: the machine has no graphics adapter yet; going on without",
+            "qemu-system-x86_64: warning: -fw_cfg x,string=y: externally provided fw_cfg item names should be prefixed with \"opt/\"",
+            "qemu-system-x86_64: warning: -global foo.bar=1: there is no device model 'foo'",
+        ])
 }
 
 @Test func noiseEndsInARequest() {
     // Options and arguments put together at random: whatever comes out, it comes out.
     let options = [
-        "-smp", "-m", "-M", "-accel", "-device", "-drive", "-netdev", "-nic", "-chardev", "-serial", "-object", "-blockdev",
+        "-smp", "-m", "-M", "-accel", "-device", "-drive", "-netdev", "-nic", "-chardev", "-serial", "-object",
+        "-blockdev",
         "-boot", "-rtc", "-smbios", "-fw_cfg", "-global", "-set", "-numa", "-gdb", "-uuid", "-mon", "-net", "-name",
     ]
     let pieces = [
-        "a", "=", ",", ",,", ".", ":", "{", "}", "\"", "driver", "file", "id", "size", "user", "tcp", "-", "0", "9", "e", "G",
+        "a", "=", ",", ",,", ".", ":", "{", "}", "\"", "driver", "file", "id", "size", "user", "tcp", "-", "0", "9",
+        "e", "G",
         "virtio-blk-pci", "on", "no", "x=1", "cpus", "sockets", "18446744073709551616", "\u{301}", "\0", "[", "]", "@",
     ]
     var state: UInt64 = 5

@@ -43,7 +43,8 @@ import Testing
     #expect(try machine("-m 1G").memory.size == 1 << 30)
     // Q22
     let install = try machine(
-        "-hda windows-master.qcow2 -m 512 -boot d -cdrom /home/user/isos/en_winxp_pro_with_sp2.iso", program: "qemu-kvm")
+        "-hda windows-master.qcow2 -m 512 -boot d -cdrom /home/user/isos/en_winxp_pro_with_sp2.iso", program: "qemu-kvm"
+    )
     #expect(install.drives.map(\.id) == ["ide0-hd0", "ide1-cd0"])
     #expect(install.drives.map(\.media) == [.disk, .cdrom])
     #expect(install.drives[1].readOnly)
@@ -55,23 +56,26 @@ import Testing
     #expect(clone.drives[0].format == nil)
 }
 
-@Test(arguments: [
-    ("128", 128 << 20), ("size=64", 64 << 20), ("1.5G", 3 << 29), ("2g,slots=2,maxmem=4G", 2 << 30), ("0x40", 64 << 20),
-    ("262144k", 256 << 20), ("1T", 1 << 40), ("1", 1 << 20), ("1025k", (1024 + 8) << 10),
-] as [(String, UInt64)])
+@Test(
+    arguments: [
+        ("128", 128 << 20), ("size=64", 64 << 20), ("1.5G", 3 << 29), ("2g,slots=2,maxmem=4G", 2 << 30),
+        ("0x40", 64 << 20),
+        ("262144k", 256 << 20), ("1T", 1 << 40), ("1", 1 << 20), ("1025k", (1024 + 8) << 10),
+    ] as [(String, UInt64)])
 func memorySizes(text: String, bytes: UInt64) throws {
     #expect(try machine("-m \(text)").memory.size == bytes)
 }
 
 @Test func nographicSharesTheTerminal() throws {
     let shared = try machine("-nographic")
-    #expect(shared.characterDevices == [
-        {
-            var device = CharacterDeviceConfiguration(id: "serial0", kind: .stdio(signal: false))
-            device.isMultiplexed = true
-            return device
-        }()
-    ])
+    #expect(
+        shared.characterDevices == [
+            {
+                var device = CharacterDeviceConfiguration(id: "serial0", kind: .stdio(signal: false))
+                device.isMultiplexed = true
+                return device
+            }()
+        ])
     #expect(shared.serialPorts == ["serial0"])
     #expect(shared.monitors.map(\.characterDevice) == ["serial0"])
     let apart = try machine("-nographic -monitor none")
@@ -152,9 +156,10 @@ func memorySizes(text: String, bytes: UInt64) throws {
         "-netdev user,id=n,hostfwd=tcp::2222-:22,hostfwd=udp:127.0.0.1:53-10.0.2.15:53,net=10.1.0.0/16,restrict=on"
             + " -device virtio-net-pci,netdev=n,mac=52:54:00:00:00:01,mq=on,vectors=4,addr=05.0,nocsum"
             + " -device isa-debug-exit,iobase=0xf4,iosize=0x04 -global virtio-net-pci.rx_queue_size=512")
-    #expect(machine.devices[0].properties == [
-        "netdev": "n", "mac": "52:54:00:00:00:01", "mq": true, "vectors": 4, "addr": "05.0", "csum": false,
-    ])
+    #expect(
+        machine.devices[0].properties == [
+            "netdev": "n", "mac": "52:54:00:00:00:01", "mq": true, "vectors": 4, "addr": "05.0", "csum": false,
+        ])
     #expect(machine.devices[1].properties == ["iobase": 0xf4, "iosize": 4])
     #expect(machine.globals == [GlobalProperty(driver: "virtio-net-pci", property: "rx_queue_size", value: "512")])
     #expect(machine.nics == [])

@@ -13,7 +13,8 @@ enum DeviceText {
     }
 
     static func pciFunction(_ function: PCIFunctionStatus) -> String {
-        var text = "  Bus \(right("\(function.bus)", 2)), device \(right("\(function.slot)", 3)), function \(function.function):\n"
+        var text =
+            "  Bus \(right("\(function.bus)", 2)), device \(right("\(function.slot)", 3)), function \(function.function):\n"
         text += "    \(PCIClass.name(function.classCode)): PCI device "
         text += hex(UInt64(function.vendor), 4) + ":" + hex(UInt64(function.device), 4) + "\n"
         if function.subsystemVendor != 0 || function.subsystem != 0 {

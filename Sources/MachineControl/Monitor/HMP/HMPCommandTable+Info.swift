@@ -56,7 +56,8 @@ extension HMPCommandTable {
             if arguments.flags.contains("a") {
                 wanted = monitor.machine.processors.map(\.index)
             } else if let number = arguments.numbers["vcpu"] {
-                guard let index = Int(exactly: number), monitor.machine.processors.contains(where: { $0.index == index })
+                guard let index = Int(exactly: number),
+                    monitor.machine.processors.contains(where: { $0.index == index })
                 else { return "CPU#\(number) not available\n" }
                 wanted = [index]
             }
@@ -111,7 +112,8 @@ extension HMPCommandTable {
                 wanted == nil || device.device == wanted || device.image?.nodeName == wanted
             }
             if let wanted, devices.isEmpty { return "Device '\(printable(wanted))' not found\n" }
-            return devices.map { DeviceText.block($0, isVerbose: arguments.flags.contains("v")) }.joined(separator: "\n")
+            return devices.map { DeviceText.block($0, isVerbose: arguments.flags.contains("v")) }.joined(
+                separator: "\n")
         },
         HMPCommand("network", "show the network state") { (monitor, _, _) throws(MonitorError) in
             monitor.machine.networks.map { network in

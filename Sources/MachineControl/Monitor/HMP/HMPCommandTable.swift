@@ -5,7 +5,8 @@ enum HMPCommandTable {
     static let all: [HMPCommand] =
         (life + memory + others + [
             HMPCommand(
-                "info", [HMPArgument("subcommand", .word, optional: true)], "show various information about the system state"
+                "info", [HMPArgument("subcommand", .word, optional: true)],
+                "show various information about the system state"
             ) { (_, _, _) throws(MonitorError) in "" }
         ]).sorted { $0.name < $1.name }
 
@@ -114,7 +115,8 @@ enum HMPCommandTable {
             let text = arguments.words["item1[,...]"] ?? ""
             if isHelp(text) { return ProcessOptions.logHelp }
             let items = text.split(separator: ",").map(String.init)
-            for item in items where !item.hasPrefix("trace:") && !ProcessOptions.logItems.contains(where: { $0.name == item }) {
+            for item in items
+            where !item.hasPrefix("trace:") && !ProcessOptions.logItems.contains(where: { $0.name == item }) {
                 return "invalid log item '\(printable(item))'; 'log help' lists them\n"
             }
             let wanted = items.filter { $0 != "none" }

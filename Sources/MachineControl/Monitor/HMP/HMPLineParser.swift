@@ -120,7 +120,8 @@ struct HMPLineParser {
                 format.letter = byte
             default: throw .generic("invalid char in format: '\(printable(String(UnicodeScalar(byte))))'")
             }
-            hasSize = hasSize || [UInt8(ascii: "b"), UInt8(ascii: "h"), UInt8(ascii: "w"), UInt8(ascii: "g")].contains(byte)
+            hasSize =
+                hasSize || [UInt8(ascii: "b"), UInt8(ascii: "h"), UInt8(ascii: "w"), UInt8(ascii: "g")].contains(byte)
         }
         if format.letter == UInt8(ascii: "c"), !hasSize { format.size = 1 }
     }

@@ -15,7 +15,8 @@ public final class HMPSession {
     public func open() -> [UInt8] {
         let version = CommandLineParser.version
         return Array(
-            "QEMU \(version.major).\(version.minor).\(version.micro) monitor - type 'help' for more information\r\n".utf8)
+            "QEMU \(version.major).\(version.minor).\(version.micro) monitor - type 'help' for more information\r\n"
+                .utf8)
             + editor.redraw().dropFirst()
     }
 

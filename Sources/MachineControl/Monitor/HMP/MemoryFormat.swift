@@ -37,7 +37,9 @@ struct MemoryText {
             guard let bytes = read(address, items * format.size) else { return text + " Cannot access memory\n" }
             for item in 0..<items {
                 var value: UInt64 = 0
-                for byte in (0..<format.size).reversed() { value = value << 8 | UInt64(bytes[item * format.size + byte]) }
+                for byte in (0..<format.size).reversed() {
+                    value = value << 8 | UInt64(bytes[item * format.size + byte])
+                }
                 text += " " + Self.item(value, format)
             }
             text += "\n"
@@ -80,7 +82,9 @@ struct MemoryText {
         for _ in 0..<count {
             let place = "0x" + hex(address, address >> 32 != 0 ? 16 : 8) + ":  "
             // Instructions are at most 15 bytes; near the end of memory there may be fewer.
-            guard let bytes = read(address, 15) ?? read(address, 1) else { return text + place + "Cannot access memory\n" }
+            guard let bytes = read(address, 15) ?? read(address, 1) else {
+                return text + place + "Cannot access memory\n"
+            }
             guard let instruction = machine.disassemble(bytes, at: address, processor: processor),
                 (1...15).contains(instruction.bytes.count)
             else {

@@ -21,17 +21,20 @@ enum RegisterText {
         text += (wide ? "RIP=" : "EIP=") + number(registers.instructionPointer)
         text += (wide ? " RFL=" : " EFL=") + hex(registers.flags & 0xffff_ffff, 8) + " [" + flagLetters(registers.flags)
         text += "] CPL=\(registers.privilegeLevel) II=\(registers.isInterruptInhibited ? 1 : 0)"
-        text += " A20=\(registers.isA20Enabled ? 1 : 0) SMM=\(registers.isSMM ? 1 : 0) HLT=\(registers.isHalted ? 1 : 0)\n"
+        text +=
+            " A20=\(registers.isA20Enabled ? 1 : 0) SMM=\(registers.isSMM ? 1 : 0) HLT=\(registers.isHalted ? 1 : 0)\n"
         for place in 0..<6 {
             text += segment(segmentNames[place], registers.segments[place], registers, isSystem: false)
         }
         text += segment("LDT", registers.localDescriptorTable, registers, isSystem: true)
         text += segment("TR", registers.taskRegister, registers, isSystem: true)
-        text += "GDT=     " + number(registers.globalTable.base) + " " + hex(UInt64(registers.globalTable.limit), 8) + "\n"
+        text +=
+            "GDT=     " + number(registers.globalTable.base) + " " + hex(UInt64(registers.globalTable.limit), 8) + "\n"
         text += "IDT=     " + number(registers.interruptTable.base) + " "
         text += hex(UInt64(registers.interruptTable.limit), 8) + "\n"
         let control = registers.control
-        text += "CR0=" + hex(control.cr0 & 0xffff_ffff, 8) + " CR2=" + number(control.cr2) + " CR3=" + number(control.cr3)
+        text +=
+            "CR0=" + hex(control.cr0 & 0xffff_ffff, 8) + " CR2=" + number(control.cr2) + " CR3=" + number(control.cr3)
         text += " CR4=" + hex(control.cr4 & 0xffff_ffff, 8) + "\n"
         for place in 0..<4 { text += "DR\(place)=" + hex(registers.breakpoints[place], 16) + " " }
         text += "\nDR6=" + hex(registers.debugStatus, 16) + " DR7=" + hex(registers.debugControl, 16) + "\n"

@@ -39,8 +39,10 @@ extension QMPCommandTable {
         [
             SchemaMember("device", .string), SchemaMember("qdev", .string, optional: true),
             SchemaMember("type", .string), SchemaMember("removable", .boolean), SchemaMember("locked", .boolean),
-            SchemaMember("inserted", .object(inserted), optional: true), SchemaMember("tray_open", .boolean, optional: true),
-            SchemaMember("io-status", .enumeration("BlockDeviceIoStatus", ["ok", "failed", "nospace"]), optional: true),
+            SchemaMember("inserted", .object(inserted), optional: true),
+            SchemaMember("tray_open", .boolean, optional: true),
+            SchemaMember(
+                "io-status", .enumeration("BlockDeviceIoStatus", ["ok", "failed", "nospace"]), optional: true),
         ])
     private static let blockStatistics = SchemaObject(
         "BlockStats",
@@ -84,7 +86,8 @@ extension QMPCommandTable {
             returns: SchemaType.array(
                 .object(
                     SchemaObject(
-                        "PciInfo", [SchemaMember("bus", .integer), SchemaMember("devices", .array(.object(pciDevice)))])))
+                        "PciInfo", [SchemaMember("bus", .integer), SchemaMember("devices", .array(.object(pciDevice)))])
+                ))
         ) { (context, _) throws(MonitorError) in
             let functions = context.machine.pciFunctions
             let buses = Set(functions.map(\.bus)).sorted()

@@ -133,7 +133,8 @@ extension QMPCommandTable {
                 .object(
                     SchemaObject(
                         "CommandLineOptionInfo",
-                        [SchemaMember("option", .string), SchemaMember("parameters", .array(.object(optionParameter)))])))
+                        [SchemaMember("option", .string), SchemaMember("parameters", .array(.object(optionParameter)))])
+                ))
         ) { (_, arguments) throws(MonitorError) in
             let name = arguments["option"]?.stringValue
             guard let schema = OptionTable.schema(option: name) else {

@@ -39,8 +39,10 @@ extension QMPCommandTable {
         ) { (context, arguments) throws(MonitorError) in
             let wanted = arguments["implements"]?.stringValue
             return .array(
-                types(context.machine).filter { wanted == nil || wanted == "object" || $0.ancestors.contains(wanted ?? "") }
-                    .map { ["name": .string($0.name), "parent": .string($0.ancestors.first ?? "object")] })
+                types(context.machine).filter {
+                    wanted == nil || wanted == "object" || $0.ancestors.contains(wanted ?? "")
+                }
+                .map { ["name": .string($0.name), "parent": .string($0.ancestors.first ?? "object")] })
         },
         QMPCommand(
             "object-add",

@@ -16,7 +16,10 @@ enum QMPEvents {
             "GUEST_PANICKED",
             [SchemaMember("action", .enumeration("GuestPanicAction", ["pause", "poweroff", "run"]))]
         ),
-        ("GUEST_CRASHLOADED", [SchemaMember("action", .enumeration("GuestPanicAction", ["pause", "poweroff", "run"]))]),
+        (
+            "GUEST_CRASHLOADED",
+            [SchemaMember("action", .enumeration("GuestPanicAction", ["pause", "poweroff", "run"]))]
+        ),
         (
             "WATCHDOG",
             [SchemaMember("action", .enumeration("WatchdogAction", LifecycleConfiguration.Watchdog.words))]

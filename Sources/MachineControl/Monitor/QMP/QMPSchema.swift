@@ -11,7 +11,8 @@ enum QMPSchema {
             ])
         }
         for event in QMPEvents.all {
-            let data = event.data.isEmpty ? SchemaType.empty : .object(SchemaObject("q_obj_\(event.name)-arg", event.data))
+            let data =
+                event.data.isEmpty ? SchemaType.empty : .object(SchemaObject("q_obj_\(event.name)-arg", event.data))
             builder.add([
                 "name": .string(event.name), "meta-type": "event", "arg-type": .string(builder.use(data)),
             ])
@@ -50,7 +51,9 @@ private struct SchemaBuilder {
                 entry["type"] = .string(use(member.type))
                 members.append(.object(entry))
             }
-            var description: JSONObject = ["name": .string(object.name), "members": .array(members), "meta-type": "object"]
+            var description: JSONObject = [
+                "name": .string(object.name), "members": .array(members), "meta-type": "object",
+            ]
             if let tag = object.tag {
                 description["tag"] = .string(tag)
                 description["variants"] = .array(

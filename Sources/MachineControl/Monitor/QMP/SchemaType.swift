@@ -35,7 +35,8 @@ struct SchemaObject: Sendable {
     let variants: [(name: String, type: SchemaObject)]
 
     init(
-        _ name: String, _ members: [SchemaMember], tag: String? = nil, variants: [(name: String, type: SchemaObject)] = []
+        _ name: String, _ members: [SchemaMember], tag: String? = nil,
+        variants: [(name: String, type: SchemaObject)] = []
     ) {
         self.name = name
         self.members = members

@@ -19,7 +19,8 @@ enum BoardOptions {
             Parameter("isa-serial", Parameter.Kind.boolean, "A serial port, of microvm"),
             Parameter("pcie", Parameter.onOffAuto, "A PCI Express host, of microvm"),
             Parameter("ioapic2", Parameter.onOffAuto, "A second IOAPIC, of microvm"),
-            Parameter("auto-kernel-cmdline", Parameter.Kind.boolean, "Names virtio-mmio devices to the kernel, of microvm"),
+            Parameter(
+                "auto-kernel-cmdline", Parameter.Kind.boolean, "Names virtio-mmio devices to the kernel, of microvm"),
             Parameter("mem-merge", Parameter.Kind.boolean, "Lets the host merge identical pages"),
             Parameter("dump-guest-core", Parameter.Kind.boolean, "Guest memory in core dumps"),
             Parameter("memory-backend", Parameter.Kind.string, "The object that is guest memory"),
@@ -45,7 +46,9 @@ enum BoardOptions {
         ])
     /// Properties that only one board has.
     static let pcOnly: Set<String> = ["hpet", "i8042", "vmport", "sata", "smbus", "max-ram-below-4g"]
-    static let microvmOnly: Set<String> = ["rtc", "isa-serial", "pcie", "ioapic2", "auto-kernel-cmdline", "option-roms"]
+    static let microvmOnly: Set<String> = [
+        "rtc", "isa-serial", "pcie", "ioapic2", "auto-kernel-cmdline", "option-roms",
+    ]
 
     static let acceleratorTable = ParameterTable(
         implied: "accel",
@@ -252,7 +255,8 @@ enum BoardOptions {
         var text = "Supported machines are:\n"
         for kind in BoardKind.allCases where kind.isSupported {
             let name = kind.rawValue + String(repeating: " ", count: max(1, 21 - kind.rawValue.count))
-            text += name + kind.summary
+            text +=
+                name + kind.summary
                 + (kind == .pc ? " (alias of \(kind.versionedName)) (default)" : "") + "\n"
         }
         return text

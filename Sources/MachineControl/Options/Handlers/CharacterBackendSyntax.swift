@@ -5,7 +5,8 @@ internal import Machine
 enum CharacterBackendSyntax {
     /// The back-ends that -chardev takes, `tty` and `parport` being old names.
     static let names = [
-        "null", "stdio", "file", "pty", "pipe", "serial", "tty", "parallel", "parport", "socket", "udp", "ringbuf", "vc",
+        "null", "stdio", "file", "pty", "pipe", "serial", "tty", "parallel", "parport", "socket", "udp", "ringbuf",
+        "vc",
     ]
     private static let common: [Parameter] = [
         Parameter("backend", Parameter.Kind.string), Parameter("id", Parameter.Kind.string),
@@ -153,7 +154,9 @@ enum CharacterBackendSyntax {
         socket.reconnect = values.int("reconnect") ?? 0
         socket.tlsCredentials = values.string("tls-creds")
         socket.tlsAuthorization = values.string("tls-authz")
-        if !socket.isServer, values["wait"] != nil { throw .invalid("'wait' option is incompatible with a client socket") }
+        if !socket.isServer, values["wait"] != nil {
+            throw .invalid("'wait' option is incompatible with a client socket")
+        }
         if socket.isServer, socket.reconnect > 0 {
             throw .invalid("'reconnect' option is incompatible with a server socket")
         }

@@ -48,7 +48,9 @@ enum DeviceOptions {
                 }
                 device.id = id
             case "bus":
-                guard let bus = member.value.stringValue else { throw .value("bus", "\(member.value)", expects: "a name") }
+                guard let bus = member.value.stringValue else {
+                    throw .value("bus", "\(member.value)", expects: "a name")
+                }
                 device.bus = bus
             default: device.properties[member.name] = try value(of: member, description)
             }
@@ -62,7 +64,8 @@ enum DeviceOptions {
         throw unknownModel(name)
     }
     private static func unknownModel(_ name: String) -> OptionError {
-        let nearest = Suggestion.nearest(to: name, among: DeviceCatalogue.all.flatMap { [$0.name, $0.alias ?? $0.name] })
+        let nearest = Suggestion.nearest(
+            to: name, among: DeviceCatalogue.all.flatMap { [$0.name, $0.alias ?? $0.name] })
         return .invalid(
             "'\(printable(name))' is not a valid device model name; "
                 + (nearest.map { "did you mean '\($0)'?" } ?? "'-device help' lists them"))

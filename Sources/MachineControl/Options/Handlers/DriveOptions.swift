@@ -3,28 +3,31 @@ internal import Machine
 
 /// -drive.
 enum DriveOptions {
-    static let table = ParameterTable([
-        Parameter("file", Parameter.Kind.string, "The image"),
-        Parameter("if", Parameter.Kind.choice(DriveConfiguration.Interface.words), "What the drive hangs on"),
-        Parameter("index", Parameter.Kind.number(0...255), "Its number on that interface"),
-        Parameter("bus", Parameter.Kind.number(0...255), "Its bus"),
-        Parameter("unit", Parameter.Kind.number(0...255), "Its unit on the bus"),
-        Parameter("media", Parameter.Kind.choice(DriveConfiguration.Media.words), "A disk or a CD-ROM"),
-        Parameter("format", Parameter.Kind.choice(BlockNodeOptions.formats), "The image's format"),
-        Parameter("driver", Parameter.Kind.choice(BlockNodeOptions.formats), "The same as format"),
-        Parameter("cache", Parameter.Kind.choice(CacheMode.words + ["off"]), "How the host's page cache is used"),
-        Parameter("aio", Parameter.Kind.choice(AsynchronousIO.words), "How requests are made"),
-        Parameter("discard", Parameter.Kind.choice(["ignore", "off", "unmap", "on"]), "Whether discards reach the file"),
-        Parameter("detect-zeroes", Parameter.Kind.choice(DetectZeroes.words), "What happens to writes of zeroes"),
-        Parameter("readonly", Parameter.Kind.boolean, "Refuses writes"),
-        Parameter("read-only", Parameter.Kind.boolean, "The same as readonly"),
-        Parameter("snapshot", Parameter.Kind.boolean, "Writes to a temporary file"),
-        Parameter("copy-on-read", Parameter.Kind.boolean, "Keeps what is read from the backing file"),
-        Parameter("id", Parameter.Kind.string, "The drive's name"),
-        Parameter("rerror", Parameter.Kind.choice(["report", "ignore", "stop"]), "About errors of reads"),
-        Parameter("werror", Parameter.Kind.choice(["report", "ignore", "stop", "enospc"]), "About errors of writes"),
-        Parameter("locking", Parameter.onOffAuto, "Whether the image is locked"),
-    ] + throttling.map { Parameter($0, Parameter.Kind.unsigned, "A limit of throughput") })
+    static let table = ParameterTable(
+        [
+            Parameter("file", Parameter.Kind.string, "The image"),
+            Parameter("if", Parameter.Kind.choice(DriveConfiguration.Interface.words), "What the drive hangs on"),
+            Parameter("index", Parameter.Kind.number(0...255), "Its number on that interface"),
+            Parameter("bus", Parameter.Kind.number(0...255), "Its bus"),
+            Parameter("unit", Parameter.Kind.number(0...255), "Its unit on the bus"),
+            Parameter("media", Parameter.Kind.choice(DriveConfiguration.Media.words), "A disk or a CD-ROM"),
+            Parameter("format", Parameter.Kind.choice(BlockNodeOptions.formats), "The image's format"),
+            Parameter("driver", Parameter.Kind.choice(BlockNodeOptions.formats), "The same as format"),
+            Parameter("cache", Parameter.Kind.choice(CacheMode.words + ["off"]), "How the host's page cache is used"),
+            Parameter("aio", Parameter.Kind.choice(AsynchronousIO.words), "How requests are made"),
+            Parameter(
+                "discard", Parameter.Kind.choice(["ignore", "off", "unmap", "on"]), "Whether discards reach the file"),
+            Parameter("detect-zeroes", Parameter.Kind.choice(DetectZeroes.words), "What happens to writes of zeroes"),
+            Parameter("readonly", Parameter.Kind.boolean, "Refuses writes"),
+            Parameter("read-only", Parameter.Kind.boolean, "The same as readonly"),
+            Parameter("snapshot", Parameter.Kind.boolean, "Writes to a temporary file"),
+            Parameter("copy-on-read", Parameter.Kind.boolean, "Keeps what is read from the backing file"),
+            Parameter("id", Parameter.Kind.string, "The drive's name"),
+            Parameter("rerror", Parameter.Kind.choice(["report", "ignore", "stop"]), "About errors of reads"),
+            Parameter(
+                "werror", Parameter.Kind.choice(["report", "ignore", "stop", "enospc"]), "About errors of writes"),
+            Parameter("locking", Parameter.onOffAuto, "Whether the image is locked"),
+        ] + throttling.map { Parameter($0, Parameter.Kind.unsigned, "A limit of throughput") })
 
     private static let throttling = [
         "bps", "bps_rd", "bps_wr", "iops", "iops_rd", "iops_wr", "bps_max", "bps_rd_max", "bps_wr_max", "iops_max",
@@ -43,7 +46,9 @@ enum DriveOptions {
         tree.pairs = dotted
         let fileOptions = try tree.nested()
         for name in fileOptions.names where name != "file" && name != "backing" {
-            throw .unknown("Invalid parameter", dotted.first { $0.key.hasPrefix(name) }?.key ?? name, among: table.parameters.map(\.name))
+            throw .unknown(
+                "Invalid parameter", dotted.first { $0.key.hasPrefix(name) }?.key ?? name,
+                among: table.parameters.map(\.name))
         }
         let values = try table.values(pairs)
         builder.driveRequests.append(
@@ -124,10 +129,13 @@ extension ConfigurationBuilder {
         drive.readErrors = values.choice("rerror") ?? .auto
         drive.writeErrors = values.choice("werror") ?? .auto
         drive.throttling = DriveOptions.limits(values)
-        guard drive.file != nil || !drive.fileOptions.isEmpty || media == .cdrom || interface == .none || interface == .floppy
+        guard
+            drive.file != nil || !drive.fileOptions.isEmpty || media == .cdrom || interface == .none
+                || interface == .floppy
         else { throw .missing("file") }
         if drive.asynchronousIO == .native, !drive.cache.isDirect {
-            throw .invalid("aio=native was specified, but it requires cache.direct=on: use cache=none or cache=directsync")
+            throw .invalid(
+                "aio=native was specified, but it requires cache.direct=on: use cache=none or cache=directsync")
         }
         return drive
     }
@@ -143,7 +151,9 @@ extension ConfigurationBuilder {
         var bus = values.int("bus") ?? 0
         var unit = values.int("unit")
         if let index = values.int("index") {
-            guard values.int("bus") == nil, unit == nil else { throw .invalid("index cannot be used with bus and unit") }
+            guard values.int("bus") == nil, unit == nil else {
+                throw .invalid("index cannot be used with bus and unit")
+            }
             bus = perBus == 0 ? 0 : index / perBus
             unit = perBus == 0 ? index : index % perBus
         }

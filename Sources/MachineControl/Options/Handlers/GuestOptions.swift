@@ -54,7 +54,8 @@ enum GuestOptions {
         let date = numbers(parts[0], "-")
         let time = parts.count > 1 ? numbers(parts[1], ":") : [0, 0, 0]
         guard date.count == 3, time.count == 3, (1970...9999).contains(date[0]), (1...12).contains(date[1]),
-            (1...31).contains(date[2]), (0...23).contains(time[0]), (0...59).contains(time[1]), (0...60).contains(time[2])
+            (1...31).contains(date[2]), (0...23).contains(time[0]), (0...59).contains(time[1]),
+            (0...60).contains(time[2])
         else { return nil }
         // Days since 1970-03-01-based years: the month's days follow 153/5 from March on.
         let year = date[1] > 2 ? date[0] : date[0] - 1
@@ -84,7 +85,8 @@ enum GuestOptions {
                 Parameter("port_type", Parameter.Kind.number(0...255)),
             ]),
         11: ParameterTable([
-            Parameter("value", Parameter.Kind.string, repeats: true), Parameter("path", Parameter.Kind.string, repeats: true),
+            Parameter("value", Parameter.Kind.string, repeats: true),
+            Parameter("path", Parameter.Kind.string, repeats: true),
         ]),
         17: ParameterTable(
             strings("loc_pfx bank manufacturer serial asset part") + [
@@ -102,7 +104,8 @@ enum GuestOptions {
         }
         guard let text = pairs.remove("type") else { throw .invalid("expects 'file=' or 'type='") }
         guard let type = Int(text), let table = smbiosTables[type] else {
-            throw .value("type", text, expects: "one of " + smbiosTables.keys.sorted().map { "\($0)" }.joined(separator: ", "))
+            throw .value(
+                "type", text, expects: "one of " + smbiosTables.keys.sorted().map { "\($0)" }.joined(separator: ", "))
         }
         let values = try table.values(pairs)
         if type == 1, let uuid = values.string("uuid"), OptionValue.uuid(uuid) == nil {
@@ -119,7 +122,9 @@ enum GuestOptions {
         guard name.utf8.count <= 55, name.utf8.allSatisfy({ (0x21...0x7e).contains($0) }) else {
             throw .value("name", name, expects: "1 to 55 printable characters")
         }
-        if !name.hasPrefix("opt/") { builder.warn("externally provided fw_cfg item names should be prefixed with \"opt/\"") }
+        if !name.hasPrefix("opt/") {
+            builder.warn("externally provided fw_cfg item names should be prefixed with \"opt/\"")
+        }
         let content: FirmwareEntry.Content =
             argument.string("file").map { .file($0) } ?? .string(argument.string("string") ?? "")
         guard !builder.configuration.firmwareEntries.contains(where: { $0.name == name }) else {
@@ -181,6 +186,8 @@ enum GuestOptions {
         let pairs = json == nil ? try OptionPairs(argument.text, implied: "driver") : OptionPairs()
         let driver = json?.string("driver") ?? pairs["driver"] ?? ""
         if isHelp(driver) { throw .information("Available audio drivers:\nnone\n") }
-        guard driver == "none" else { throw .unknown("audio is not supported; invalid driver", driver, among: ["none"]) }
+        guard driver == "none" else {
+            throw .unknown("audio is not supported; invalid driver", driver, among: ["none"])
+        }
     }
 }

@@ -51,7 +51,8 @@ enum NetworkOptions {
             throw .unknown("Parameter 'type' does not accept value", type, among: supported)
         }
         guard kind.isSupported else {
-            throw .invalid("network back-end '\(type)' is not supported yet; valid: " + supported.joined(separator: ", "))
+            throw .invalid(
+                "network back-end '\(type)' is not supported yet; valid: " + supported.joined(separator: ", "))
         }
         return kind
     }
@@ -110,7 +111,8 @@ enum NetworkOptions {
         let parts = text.split(separator: ".", omittingEmptySubsequences: false)
         return parts.count == 4
             && parts.allSatisfy { part in
-                !part.isEmpty && part.utf8.count <= 3 && part.utf8.allSatisfy { (48...57).contains($0) } && Int(part) ?? 256 < 256
+                !part.isEmpty && part.utf8.count <= 3 && part.utf8.allSatisfy { (48...57).contains($0) }
+                    && Int(part) ?? 256 < 256
             }
     }
 
@@ -158,7 +160,8 @@ enum NetworkOptions {
     private static func card(_ values: JSONObject) throws(OptionError) -> NICConfiguration {
         var nic = NICConfiguration()
         if let model = values.string("model") {
-            guard let description = DeviceCatalogue.find(model), description.category == .network, description.bus == "PCI"
+            guard let description = DeviceCatalogue.find(model), description.category == .network,
+                description.bus == "PCI"
             else { throw .unknown("Unsupported NIC model:", model, among: DeviceCatalogue.networkModels) }
             nic.model = description.name
         }
