@@ -64,7 +64,8 @@ public enum CommandLineParser {
             var text = ""
             if option.takesArgument {
                 guard place < arguments.endIndex else {
-                    throw .invalid("requires an argument: \(option.usage.isEmpty ? "a word" : option.usage)")
+                    let usage = option.usage.replacing("\n      ", with: "")
+                    throw .invalid("requires an argument: \(usage.isEmpty ? "a word" : usage)")
                 }
                 text = arguments[place]
                 place += 1

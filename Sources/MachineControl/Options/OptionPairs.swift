@@ -14,6 +14,8 @@ struct OptionPairs: Equatable, Sendable {
     }
     /// The parts in order. Keys may repeat.
     var pairs: [Pair] = []
+    /// Whether the first part left out its key.
+    private var startsImplied = false
 
     /// The parts of a text. `implied` is the key of a first part without `=`.
     init(_ text: String, implied: String?) throws(OptionError) {
@@ -29,6 +31,7 @@ struct OptionPairs: Equatable, Sendable {
             if !hasValue, isFirst, let implied {
                 let value = Self.value(bytes, &place)
                 pairs.append(Pair(key: implied, value: value))
+                startsImplied = true
                 continue
             }
             let key = String(decoding: bytes[place..<end], as: UTF8.self)
@@ -58,9 +61,14 @@ struct OptionPairs: Equatable, Sendable {
         return String(decoding: value, as: UTF8.self)
     }
 
-    /// Whether some part is `help` or `?`, or the implied key's value is.
-    var asksForHelp: Bool {
-        pairs.contains { ($0.value == nil && isHelp($0.key)) } || (pairs.first?.value).map(isHelp) ?? false
+    /// Whether some part is `help` or `?`.
+    var asksForHelp: Bool { startsWithHelp || pairs.contains { $0.value == nil && isHelp($0.key) } }
+
+    /// Whether the first part is `help` or `?`, in the place of a driver's or type's name.
+    var startsWithHelp: Bool {
+        guard let first = pairs.first else { return false }
+        guard let value = first.value else { return isHelp(first.key) }
+        return startsImplied && isHelp(value)
     }
 
     /// The last value of a key.

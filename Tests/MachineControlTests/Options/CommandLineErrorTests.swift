@@ -13,6 +13,10 @@ private let failures: [(String, String)] = [
     ("-foo", "-foo: invalid option; see -help"),
     ("-enable-kmv", "-enable-kmv: invalid option; did you mean '-enable-kvm'?"),
     ("-kernel", "-kernel: requires an argument: file"),
+    (
+        "-boot",
+        "-boot: requires an argument: [order=drives][,once=drives][,menu=on|off][,splash=file][,splash-time=ms][,reboot-timeout=ms][,strict=on|off]"
+    ),
     ("-smp 0", "-smp 0: Invalid CPU topology: 'cpus' must be greater than zero"),
     ("-smp x", "-smp x: Parameter 'cpus' expects a number that is not negative, not 'x'"),
     (

@@ -235,6 +235,14 @@ func memorySizes(text: String, bytes: UInt64) throws {
     #expect(machine.characterDevices.map(\.id) == ["charmonitor", "charserial0"])
 }
 
+@Test func filesMayBeCalledHelp() throws {
+    #expect(try machine("-drive file=help,format=raw").drives[0].file == "help")
+    #expect(try machine("-fw_cfg name=opt/x,file=help").firmwareEntries[0].content == .file("help"))
+    #expect(
+        try machine("-chardev file,id=c,path=?").characterDevices[0].kind == .file(path: "?", append: false, input: nil)
+    )
+}
+
 @Test func nics() throws {
     #expect(try machine("-nic none").nics == [])
     #expect(try machine("-net none").networks == [])

@@ -106,7 +106,7 @@ enum BoardOptions {
     static func machine(_ builder: inout ConfigurationBuilder, _ argument: OptionArgument) throws(OptionError) {
         if argument.text.utf8.first != UInt8(ascii: "{") {
             let pairs = try OptionPairs(argument.text, implied: "type")
-            if let name = pairs.pairs.first, isHelp(name.value ?? name.key) { throw .information(boards) }
+            if pairs.startsWithHelp { throw .information(boards) }
             if pairs.asksForHelp {
                 if let name = pairs["type"] { try choose(name, &builder) }
                 throw .information(propertyHelp(of: builder.configuration.board.kind))

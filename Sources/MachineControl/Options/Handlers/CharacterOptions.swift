@@ -14,7 +14,7 @@ enum CharacterOptions {
 
     static func chardev(_ builder: inout ConfigurationBuilder, _ argument: OptionArgument) throws(OptionError) {
         let pairs = try OptionPairs(argument.text, implied: "backend")
-        if let first = pairs.pairs.first, isHelp(first.value ?? first.key) {
+        if pairs.startsWithHelp {
             throw .information(
                 "Available chardev backend types: \n"
                     + CharacterBackendSyntax.names.sorted().map { "  \($0)\n" }.joined())

@@ -10,7 +10,7 @@ enum DeviceOptions {
             return builder.configuration.devices.append(device)
         }
         let pairs = try OptionPairs(argument.text, implied: "driver")
-        if let first = pairs.pairs.first, isHelp(first.value ?? first.key) {
+        if pairs.startsWithHelp {
             throw .information(DeviceCatalogue.help)
         }
         let description = try find(pairs["driver"])

@@ -58,7 +58,7 @@ enum ObjectOptions {
             object = json
         } else {
             let pairs = try OptionPairs(argument.text, implied: "qom-type")
-            if let first = pairs.pairs.first, isHelp(first.value ?? first.key) {
+            if pairs.startsWithHelp {
                 throw .information(
                     "List of user creatable objects:\n" + types.map { "  \($0.name)\n" }.joined())
             }
