@@ -1,0 +1,84 @@
+internal import JSON
+
+private typealias Property = DeviceProperty
+private typealias Kind = DeviceProperty.Kind
+
+extension DeviceCatalogue {
+    /// The devices of a PC before virtio, and those for tests.
+    static let legacy: [DeviceDescription] = [
+        DeviceDescription(
+            "isa-serial", bus: "ISA", .input, "16550A serial port",
+            [
+                [
+                    Property("chardev", Kind.characterDevice),
+                    Property("index", Kind.unsigned(bits: 32), .integer(0xffff_ffff), "Number of the port, 0 to 3"),
+                    Property("iobase", Kind.unsigned(bits: 32), .integer(0xffff_ffff)),
+                    Property("irq", Kind.unsigned(bits: 32), .integer(0xffff_ffff)),
+                    Property("baudbase", Kind.unsigned(bits: 32), .integer(115200)),
+                    Property("wakeup", Kind.bool, .bool(false)),
+                ]
+            ]),
+        DeviceDescription(
+            "isa-debug-exit", bus: "ISA", .misc, "Ends the machine at a write",
+            [
+                [
+                    Property("iobase", Kind.unsigned(bits: 32), .integer(0x501)),
+                    Property("iosize", Kind.unsigned(bits: 32), .integer(2)),
+                ]
+            ]),
+        DeviceDescription(
+            "isa-debugcon", bus: "ISA", .misc, "Debug port of firmware",
+            [
+                [
+                    Property("chardev", Kind.characterDevice),
+                    Property("iobase", Kind.unsigned(bits: 32), .integer(0xe9)),
+                    Property("readback", Kind.unsigned(bits: 32), .integer(0xe9)),
+                ]
+            ]),
+        DeviceDescription(
+            "pvpanic", bus: "ISA", .misc, "Tells of a panic of the guest",
+            [
+                [
+                    Property("ioport", Kind.unsigned(bits: 16), .integer(0x505)),
+                    Property("events", Kind.unsigned(bits: 8), .integer(3)),
+                ]
+            ]),
+        DeviceDescription(
+            "pvpanic-pci", bus: "PCI", .misc, "Tells of a panic of the guest",
+            [pci, [Property("events", Kind.unsigned(bits: 8), .integer(3))]]),
+        DeviceDescription(
+            "e1000", alias: "e1000-82540em", bus: "PCI", .network, "Intel Gigabit Ethernet",
+            [
+                pci, bootIndex, networkCard,
+                [
+                    Property("autonegotiation", Kind.bool, .bool(true)),
+                    Property("mitigation", Kind.bool, .bool(true)),
+                    Property("extra_mac_registers", Kind.bool, .bool(true)),
+                    Property("init-vet", Kind.bool, .bool(true)),
+                    Property("migrate_tso_props", Kind.bool, .bool(true)),
+                ],
+            ]),
+        DeviceDescription(
+            "ide-hd", bus: "IDE", .storage, "IDE disk",
+            [
+                bootIndex, image, ideDrive,
+                [
+                    Property("rotation_rate", Kind.unsigned(bits: 16), .integer(0)),
+                    Property(
+                        "bios-chs-trans", Kind.choice("BiosAtaTranslation", ["auto", "none", "lba", "large", "rechs"]),
+                        .string("auto")),
+                ],
+            ]),
+        DeviceDescription("ide-cd", bus: "IDE", .storage, "IDE CD-ROM drive", [bootIndex, image, ideDrive]),
+        DeviceDescription(
+            "pci-testdev", bus: "PCI", .misc, "PCI test device",
+            [pci, [Property("membar", Kind.size, .integer(0))]]),
+    ]
+
+    private static let ideDrive: [DeviceProperty] = [
+        Property("unit", Kind.unsigned(bits: 32), .integer(0xffff_ffff)),
+        Property("ver", Kind.string),
+        Property("model", Kind.string),
+        Property("wwn", Kind.unsigned(bits: 64), .integer(0)),
+    ]
+}

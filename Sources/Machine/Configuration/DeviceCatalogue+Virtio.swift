@@ -1,0 +1,112 @@
+internal import JSON
+
+private typealias Property = DeviceProperty
+private typealias Kind = DeviceProperty.Kind
+
+extension DeviceCatalogue {
+    /// The virtio devices: each as `-device` for a virtio bus (MMIO), and as `-pci` in its three forms.
+    static let virtio: [DeviceDescription] =
+        family("blk", .storage, "virtio block device", blk, pci: bootIndex + blkPCI)
+        + family("net", .network, "virtio network card", net, pci: bootIndex + netPCI)
+        + family("rng", .misc, "virtio entropy device", rng)
+        + family("serial", .input, "virtio console and port bus", serial)
+        + family("balloon", .misc, "virtio memory balloon", balloon) + ports
+
+    private static func family(
+        _ name: String, _ category: DeviceDescription.Category, _ summary: String, _ own: [DeviceProperty],
+        pci more: [DeviceProperty] = []
+    ) -> [DeviceDescription] {
+        let pciLists = [pci, virtioFeatures, virtioPCI, own, more]
+        return [
+            DeviceDescription(
+                "virtio-\(name)-device", bus: "virtio-bus", category, summary, [virtioFeatures, own, more]),
+            DeviceDescription(
+                "virtio-\(name)-pci", alias: "virtio-\(name)", bus: "PCI", category, summary, pciLists),
+            DeviceDescription(
+                "virtio-\(name)-pci-transitional", bus: "PCI", category, "\(summary), with the legacy interface",
+                pciLists),
+            DeviceDescription(
+                "virtio-\(name)-pci-non-transitional", bus: "PCI", category,
+                "\(summary), without the legacy interface", pciLists),
+        ]
+    }
+
+    private static let blk: [DeviceProperty] =
+        image + [
+            Property("config-wce", Kind.bool, .bool(true)),
+            Property("num-queues", Kind.unsigned(bits: 16), .integer(0xffff)),
+            Property("queue-size", Kind.unsigned(bits: 16), .integer(256)),
+            Property("seg-max-adjust", Kind.bool, .bool(true)),
+            Property("discard", Kind.bool, .bool(true)),
+            Property("write-zeroes", Kind.bool, .bool(true)),
+            Property("report-discard-granularity", Kind.bool, .bool(true)),
+            Property("max-discard-sectors", Kind.unsigned(bits: 32), .integer(4_194_303)),
+            Property("max-write-zeroes-sectors", Kind.unsigned(bits: 32), .integer(4_194_303)),
+            Property("request-merging", Kind.bool, .bool(true)),
+            Property("scsi", Kind.bool, .bool(false)),
+            Property("iothread", Kind.object("iothread")),
+        ]
+    private static let blkPCI: [DeviceProperty] = [Property("class", Kind.unsigned(bits: 32), .integer(0))]
+
+    private static let net: [DeviceProperty] =
+        networkCard + [
+            Property("csum", Kind.bool, .bool(true)),
+            Property("guest_csum", Kind.bool, .bool(true)),
+            Property("gso", Kind.bool, .bool(true)),
+            Property("guest_tso4", Kind.bool, .bool(true)),
+            Property("guest_tso6", Kind.bool, .bool(true)),
+            Property("guest_ecn", Kind.bool, .bool(true)),
+            Property("guest_ufo", Kind.bool, .bool(true)),
+            Property("guest_announce", Kind.bool, .bool(true)),
+            Property("host_tso4", Kind.bool, .bool(true)),
+            Property("host_tso6", Kind.bool, .bool(true)),
+            Property("host_ecn", Kind.bool, .bool(true)),
+            Property("host_ufo", Kind.bool, .bool(true)),
+            Property("mrg_rxbuf", Kind.bool, .bool(true)),
+            Property("status", Kind.bool, .bool(true)),
+            Property("ctrl_vq", Kind.bool, .bool(true)),
+            Property("ctrl_rx", Kind.bool, .bool(true)),
+            Property("ctrl_vlan", Kind.bool, .bool(true)),
+            Property("ctrl_rx_extra", Kind.bool, .bool(true)),
+            Property("ctrl_mac_addr", Kind.bool, .bool(true)),
+            Property("ctrl_guest_offloads", Kind.bool, .bool(true)),
+            Property("mq", Kind.bool, .bool(false)),
+            Property("rss", Kind.bool, .bool(false)),
+            Property("hash", Kind.bool, .bool(false)),
+            Property("rx_queue_size", Kind.unsigned(bits: 16), .integer(256)),
+            Property("tx_queue_size", Kind.unsigned(bits: 16), .integer(256)),
+            Property("host_mtu", Kind.unsigned(bits: 16), .integer(0)),
+            Property("speed", Kind.int32, .integer(-1)),
+            Property("duplex", Kind.string),
+            Property("tx", Kind.string),
+        ]
+    private static let netPCI: [DeviceProperty] = [
+        Property("failover", Kind.bool, .bool(false)), Property("failover_pair_id", Kind.string),
+    ]
+
+    private static let rng: [DeviceProperty] = [
+        Property("rng", Kind.object("rng-backend")),
+        Property("max-bytes", Kind.unsigned(bits: 64), .integer(Int64.max)),
+        Property("period", Kind.unsigned(bits: 32), .integer(65536)),
+    ]
+    private static let serial: [DeviceProperty] = [
+        Property("max_ports", Kind.unsigned(bits: 32), .integer(31)),
+        Property("emergency-write", Kind.bool, .bool(true)),
+    ]
+    private static let balloon: [DeviceProperty] = [
+        Property("deflate-on-oom", Kind.bool, .bool(false)),
+        Property("free-page-hint", Kind.bool, .bool(false)),
+        Property("free-page-reporting", Kind.bool, .bool(false)),
+        Property("page-poison", Kind.bool, .bool(true)),
+        Property("iothread", Kind.object("iothread")),
+    ]
+    private static let port: [DeviceProperty] = [
+        Property("chardev", Kind.characterDevice),
+        Property("name", Kind.string, nil, "Name the guest sees"),
+        Property("nr", Kind.unsigned(bits: 32), .integer(0xffff_ffff), "Number of the port"),
+    ]
+    private static let ports: [DeviceDescription] = [
+        DeviceDescription("virtserialport", bus: "virtio-serial-bus", .input, "virtio serial port", [port]),
+        DeviceDescription("virtconsole", bus: "virtio-serial-bus", .input, "virtio console", [port]),
+    ]
+}

@@ -1,0 +1,127 @@
+internal import Machine
+
+/// The texts of `info mtree`, `info pci`, `info qtree` and `info block`.
+enum DeviceText {
+    static func addressSpace(_ space: AddressSpaceStatus) -> String {
+        var text = "address-space: \(space.name)\n"
+        text += "  " + hex(0, 16) + "-" + hex(space.last, 16) + " (prio 0, i/o): \(space.root)\n"
+        for range in space.ranges {
+            text += "    " + hex(range.start, 16) + "-" + hex(range.last, 16)
+            text += " (prio \(range.priority), \(range.kind)): \(range.name)\n"
+        }
+        return text
+    }
+
+    static func pciFunction(_ function: PCIFunctionStatus) -> String {
+        var text =
+            "  Bus \(right("\(function.bus)", 2)), device \(right("\(function.slot)", 3)), function \(function.function):\n"
+        text += "    \(PCIClass.name(function.classCode)): PCI device "
+        text += hex(UInt64(function.vendor), 4) + ":" + hex(UInt64(function.device), 4) + "\n"
+        if function.subsystemVendor != 0 || function.subsystem != 0 {
+            text += "      PCI subsystem " + hex(UInt64(function.subsystemVendor), 4) + ":"
+            text += hex(UInt64(function.subsystem), 4) + "\n"
+        }
+        if (1...4).contains(function.interruptPin) {
+            text += "      IRQ \(function.interruptLine), pin \(["A", "B", "C", "D"][function.interruptPin - 1])\n"
+        }
+        for region in function.regions {
+            let start = region.address ?? .max
+            let last = region.address.map { $0 &+ region.size &- 1 } ?? region.size &- 2
+            text += "      BAR\(region.bar): "
+            if region.isIO {
+                text += "I/O at 0x" + hex(start, 4) + " [0x" + hex(last, 4) + "].\n"
+            } else {
+                text += "\(region.is64Bit ? 64 : 32) bit\(region.isPrefetchable ? " prefetchable" : "") memory at 0x"
+                text += hex(start, 8) + " [0x" + hex(last, 8) + "].\n"
+            }
+        }
+        return text + "      id \"\(function.id)\"\n"
+    }
+
+    static func bus(_ bus: DeviceNode.Bus, indent: Int) -> String {
+        guard indent < 64 else { return "" }
+        let space = String(repeating: " ", count: indent)
+        var text = "\(space)bus: \(bus.name)\n\(space)  type \(bus.type)\n"
+        for device in bus.devices {
+            text += "\(space)  dev: \(device.model), id \"\(device.id)\"\n"
+            for property in device.properties { text += "\(space)    \(property.name) = \(property.value)\n" }
+            for line in device.details { text += "\(space)    \(line)\n" }
+            for inner in device.buses { text += self.bus(inner, indent: indent + 4) }
+        }
+        return text
+    }
+
+    static func block(_ device: BlockDeviceStatus, isVerbose: Bool) -> String {
+        var text = device.device.isEmpty ? device.image?.nodeName ?? "" : device.device
+        guard let image = device.image else {
+            return text + ": [not inserted]\n" + place(device)
+        }
+        if !device.device.isEmpty { text += " (\(image.nodeName))" }
+        text += ": \(printable(image.file)) (\(image.format)\(image.isReadOnly ? ", read-only" : ""))\n" + place(device)
+        var words: [String] = [image.cache.isWriteBack ? "writeback" : "writethrough"]
+        if image.cache.isDirect { words.append("direct") }
+        if image.cache.ignoresFlush { words.append("ignore flushes") }
+        text += "    Cache mode:       \(words.joined(separator: ", "))\n"
+        if let backing = image.backingFile {
+            text += "    Backing file:     \(printable(backing)) (chain depth: \(image.backingDepth))\n"
+        }
+        if image.detectZeroes != .off { text += "    Detect zeroes:    \(image.detectZeroes.rawValue)\n" }
+        guard isVerbose else { return text }
+        text += "\nImages:\nimage: \(printable(image.file))\nfile format: \(image.format)\n"
+        text += "virtual size: \(image.virtualSize) bytes\n"
+        if let size = image.actualSize { text += "disk size: \(size) bytes\n" }
+        return text
+    }
+
+    private static func place(_ device: BlockDeviceStatus) -> String {
+        var text = ""
+        if let path = device.devicePath { text += "    Attached to:      \(path)\n" }
+        if device.isRemovable {
+            let tray = device.isTrayOpen.map { ", tray \($0 ? "open" : "closed")" } ?? ", tray closed"
+            text += "    Removable device: \(device.isLocked ? "" : "not ")locked\(tray)\n"
+        }
+        return text
+    }
+}
+
+/// The texts of `info mem` and `info tlb`.
+enum PageText {
+    private static let user: UInt64 = 1 << 2
+    private static let writable: UInt64 = 1 << 1
+
+    /// Runs of pages of the same rights: first address, end, size.
+    static func ranges(_ pages: [PageMapping]?) throws(MonitorError) -> String {
+        guard let pages else { return "PG disabled\n" }
+        var text = ""
+        var start: UInt64 = 0
+        var end: UInt64?
+        var rights: UInt64 = 0
+        func line() -> String {
+            guard let end else { return "" }
+            return hex(start, 16) + "-" + hex(end, 16) + " " + hex(end &- start, 16) + " "
+                + (rights & user != 0 ? "u" : "-") + "r" + (rights & writable != 0 ? "w" : "-") + "\n"
+        }
+        for page in pages {
+            let these = page.flags & (user | writable)
+            if end != page.linear || rights != these {
+                text += line()
+                start = page.linear
+                rights = these
+            }
+            end = page.linear &+ page.size
+        }
+        return text + line()
+    }
+
+    /// Every page: linear address, physical address, flags.
+    static func pages(_ pages: [PageMapping]?) throws(MonitorError) -> String {
+        guard let pages else { return "PG disabled\n" }
+        let letters: [(UInt64, String)] = [
+            (63, "X"), (8, "G"), (7, "P"), (6, "D"), (5, "A"), (4, "C"), (3, "T"), (2, "U"), (1, "W"),
+        ]
+        return pages.map { page in
+            let flags = letters.map { page.flags >> $0.0 & 1 != 0 ? $0.1 : "-" }.joined()
+            return hex(page.linear, 16) + ": " + hex(page.physical, 16) + " " + flags + "\n"
+        }.joined()
+    }
+}

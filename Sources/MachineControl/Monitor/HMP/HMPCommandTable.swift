@@ -1,0 +1,157 @@
+internal import Machine
+
+/// The commands of the monitor for people.
+enum HMPCommandTable {
+    static let all: [HMPCommand] =
+        (life + memory + others + [
+            HMPCommand(
+                "info", [HMPArgument("subcommand", .word, optional: true)],
+                "show various information about the system state"
+            ) { (_, _, _) throws(MonitorError) in "" }
+        ]).sorted { $0.name < $1.name }
+
+    private static let life: [HMPCommand] = [
+        HMPCommand("stop", alias: "s", "stop emulation") { (monitor, _, _) throws(MonitorError) in
+            monitor.machine.stop()
+            return ""
+        },
+        HMPCommand("cont", alias: "c", "resume emulation") { (monitor, _, _) throws(MonitorError) in
+            try monitored { () throws(MachineError) in try monitor.machine.resume() }
+            return ""
+        },
+        HMPCommand("quit", alias: "q", "end the machine") { (monitor, _, state) throws(MonitorError) in
+            state.isEnded = true
+            monitor.machine.quit(cause: .hostQuit)
+            return ""
+        },
+        HMPCommand("system_reset", "reset the machine") { (monitor, _, _) throws(MonitorError) in
+            monitor.machine.reset(cause: .hostReset)
+            return ""
+        },
+        HMPCommand("system_powerdown", "ask the guest to power off") { (monitor, _, _) throws(MonitorError) in
+            monitor.machine.powerDown()
+            return ""
+        },
+        HMPCommand("nmi", "inject an NMI") { (monitor, _, _) throws(MonitorError) in
+            try monitored { () throws(MachineError) in try monitor.machine.injectNMI() }
+            return ""
+        },
+    ]
+
+    private static let memory: [HMPCommand] = [
+        HMPCommand(
+            "x", [HMPArgument("fmt", .format), HMPArgument("addr", .expression)],
+            "virtual memory dump starting at 'addr'"
+        ) { (monitor, arguments, state) throws(MonitorError) in
+            dump(monitor, arguments, &state, isPhysical: false)
+        },
+        HMPCommand(
+            "xp", [HMPArgument("fmt", .format), HMPArgument("addr", .expression)],
+            "physical memory dump starting at 'addr'"
+        ) { (monitor, arguments, state) throws(MonitorError) in
+            dump(monitor, arguments, &state, isPhysical: true)
+        },
+        HMPCommand(
+            "print", alias: "p", [HMPArgument("fmt", .format), HMPArgument("expr", .expression)],
+            "print expression value (use $reg for CPU register access)"
+        ) { (_, arguments, _) throws(MonitorError) in
+            let value = arguments.numbers["expr"] ?? 0
+            switch arguments.format.letter {
+            case UInt8(ascii: "d"): return "\(Int64(bitPattern: value))\n"
+            case UInt8(ascii: "u"): return "\(value)\n"
+            case UInt8(ascii: "o"): return "0" + (value == 0 ? "" : String(value, radix: 8)) + "\n"
+            case UInt8(ascii: "c"):
+                return MemoryText.item(value, MemoryFormat(count: 1, letter: UInt8(ascii: "c"), size: 1)) + "\n"
+            default: return "0x\(String(value, radix: 16))\n"
+            }
+        },
+        memorySave("memsave", "save to disk virtual memory dump starting at 'addr' of size 'size'", isPhysical: false),
+        memorySave("pmemsave", "save to disk physical memory dump starting at 'addr' of size 'size'", isPhysical: true),
+    ]
+
+    private static func dump(
+        _ monitor: HMPInterpreter, _ arguments: HMPArguments, _ state: inout HMPState, isPhysical: Bool
+    ) -> String {
+        state.format = arguments.format
+        let text = MemoryText(machine: monitor.machine, processor: state.processor, isPhysical: isPhysical)
+        return text.dump(arguments.numbers["addr"] ?? 0, arguments.format)
+    }
+
+    private static func memorySave(_ name: String, _ help: String, isPhysical: Bool) -> HMPCommand {
+        HMPCommand(
+            name,
+            [
+                HMPArgument("addr", .expression), HMPArgument("size", .expression), HMPArgument("filename", .word),
+            ], help
+        ) { (monitor, arguments, state) throws(MonitorError) in
+            let processor = isPhysical ? nil : state.processor
+            try monitored { () throws(MachineError) in
+                try monitor.machine.saveMemory(
+                    arguments.numbers["addr"] ?? 0, size: arguments.numbers["size"] ?? 0, processor: processor,
+                    to: arguments.words["filename"] ?? "")
+            }
+            return ""
+        }
+    }
+
+    private static let others: [HMPCommand] = [
+        HMPCommand("help", alias: "?", [HMPArgument("cmd", .rest, optional: true)], "show the help") {
+            (_, arguments, _) throws(MonitorError) in help(arguments.words["cmd"])
+        },
+        HMPCommand("cpu", [HMPArgument("index", .expression)], "set the default CPU") {
+            (monitor, arguments, state) throws(MonitorError) in
+            guard let index = Int(exactly: arguments.numbers["index"] ?? 0),
+                monitor.machine.processors.contains(where: { $0.index == index })
+            else { return "invalid CPU index\n" }
+            state.processor = index
+            return ""
+        },
+        HMPCommand(
+            "sendkey", [HMPArgument("keys", .word), HMPArgument("hold_ms", .expression, optional: true)],
+            "send keys to the VM (e.g. 'sendkey ctrl-alt-f1', default hold time=100 ms)"
+        ) { (_, _, _) throws(MonitorError) in throw .generic("the machine has no keyboard yet") },
+        HMPCommand("log", [HMPArgument("item1[,...]", .word)], "activate logging of the specified items") {
+            (monitor, arguments, _) throws(MonitorError) in
+            let text = arguments.words["item1[,...]"] ?? ""
+            if isHelp(text) { return ProcessOptions.logHelp }
+            let items = text.split(separator: ",").map(String.init)
+            for item in items
+            where !item.hasPrefix("trace:") && !ProcessOptions.logItems.contains(where: { $0.name == item }) {
+                return "invalid log item '\(printable(item))'; 'log help' lists them\n"
+            }
+            let wanted = items.filter { $0 != "none" }
+            try monitored { () throws(MachineError) in try monitor.machine.setLogItems(wanted) }
+            return ""
+        },
+        HMPCommand("logfile", [HMPArgument("filename", .word)], "output logs to 'filename'") {
+            (monitor, arguments, _) throws(MonitorError) in
+            try monitored { () throws(MachineError) in
+                try monitor.machine.setLogFile(arguments.words["filename"] ?? "")
+            }
+            return ""
+        },
+        HMPCommand(
+            "set_link", [HMPArgument("name", .word), HMPArgument("on|off", .word)],
+            "change the link status of a network adapter"
+        ) { (monitor, arguments, _) throws(MonitorError) in
+            guard let isUp = OptionValue.boolean(arguments.words["on|off"] ?? "") else {
+                throw .generic("set_link: 'on' or 'off' expected")
+            }
+            try monitored { () throws(MachineError) in
+                try monitor.machine.setLink(arguments.words["name"] ?? "", isUp: isUp)
+            }
+            return ""
+        },
+    ]
+
+    private static func help(_ topic: String?) -> String {
+        let words = (topic ?? "").split(separator: " ").map(String.init)
+        guard let name = words.first else { return all.map { $0.usage() }.joined() }
+        if name == "info" {
+            let wanted = info.filter { words.count < 2 || $0.answers(to: words[1]) }
+            return wanted.map { $0.usage(prefix: "info ") }.joined()
+        }
+        if name == "log" { return ProcessOptions.logHelp }
+        return all.filter { $0.answers(to: name) }.map { $0.usage() }.joined()
+    }
+}

@@ -1,0 +1,106 @@
+internal import JSON
+internal import Machine
+
+/// The tree of objects that `qom-list` and `qom-get` walk, made of what the machine tells about itself.
+///
+/// It holds the paths that management asks for: /machine, its peripherals, processors and devices, /objects and
+/// /chardevs. A path may leave out what stands before a unique name.
+struct ObjectTree {
+    /// A property: a value, or a child with its own path.
+    struct Property {
+        let name: String
+        let type: String
+        let value: JSONValue
+    }
+    private(set) var nodes: [String: [Property]] = [:]
+
+    init(_ machine: any MachineOperations) {
+        let configuration = machine.configuration
+        let board = configuration.board.kind.versionedName + "-machine"
+        add("/", "container")
+        add("/machine", board)
+        add("/machine/peripheral", "container")
+        add("/machine/peripheral-anon", "container")
+        add("/machine/unattached", "container")
+        add("/objects", "container")
+        add("/chardevs", "container")
+        set("/machine", "kernel", "string", .string(configuration.boot.kernel ?? ""))
+        set("/machine", "initrd", "string", .string(configuration.boot.initrd ?? ""))
+        set("/machine", "append", "string", .string(configuration.boot.append ?? ""))
+        set("/machine", "firmware", "string", .string(configuration.boot.bios ?? ""))
+        set("/machine", "graphics", "bool", .bool(configuration.board.graphics))
+        set("/machine", "usb", "bool", .bool(configuration.usb))
+        set("/machine", "acpi", "OnOffAuto", .string(configuration.board.acpi.rawValue))
+        set("/machine", "pit", "OnOffAuto", .string(configuration.board.pit.rawValue))
+        set("/machine", "pic", "OnOffAuto", .string(configuration.board.pic.rawValue))
+        set("/machine", "mem-merge", "bool", .bool(configuration.board.mergesMemory))
+        set("/machine", "dump-guest-core", "bool", .bool(configuration.board.dumpsGuestMemory))
+        set("/machine", "memory-backend", "string", .string(configuration.board.memoryBackend ?? ""))
+        if configuration.board.kind == .pc {
+            set("/machine", "hpet", "bool", .bool(configuration.board.hpet))
+            set("/machine", "vmport", "OnOffAuto", .string(configuration.board.vmport.rawValue))
+        }
+        let processorType = QMPCommandTable.processorType(configuration)
+        for processor in machine.processors {
+            let path = QMPCommandTable.path(ofProcessor: processor.index, configuration)
+            add(path, processorType)
+            set(path, "hotplugged", "bool", .bool(processor.isHotplugged))
+            set(path, "realized", "bool", true)
+            set(path, "socket-id", "int", .number(processor.place.socket))
+            set(path, "die-id", "int", .number(processor.place.die))
+            set(path, "core-id", "int", .number(processor.place.core))
+            set(path, "thread-id", "int", .number(processor.place.thread))
+        }
+        addDevices(machine.deviceTree, depth: 0)
+        for object in configuration.objects {
+            add("/objects/\(object.id)", object.type)
+            for member in object.properties.members where object.type != "secret" {
+                set("/objects/\(object.id)", member.name, member.value.kindName, member.value)
+            }
+        }
+        for device in machine.characterDevices { add("/chardevs/\(device.label)", "chardev") }
+    }
+
+    private mutating func addDevices(_ bus: DeviceNode.Bus, depth: Int) {
+        guard depth < 32 else { return }
+        for device in bus.devices {
+            add(device.path, device.model)
+            for property in device.properties {
+                let value = (try? JSONReader.parse(property.value)) ?? .string(property.value)
+                set(device.path, property.name, value.kindName == "integer" ? "int" : value.kindName, value)
+            }
+            for inner in device.buses { addDevices(inner, depth: depth + 1) }
+        }
+    }
+
+    private mutating func add(_ path: String, _ type: String) {
+        guard nodes[path] == nil else { return }
+        nodes[path] = [Property(name: "type", type: "string", value: .string(type))]
+        guard path != "/", let slash = path.lastIndex(of: "/") else { return }
+        let parent = slash == path.startIndex ? "/" : String(path[..<slash])
+        if nodes[parent] == nil { add(parent, "container") }
+        let name = String(path[path.index(after: slash)...])
+        nodes[parent]?.append(Property(name: name, type: "child<\(type)>", value: .string(path)))
+    }
+
+    private mutating func set(_ path: String, _ name: String, _ type: String, _ value: JSONValue) {
+        guard nodes[path]?.contains(where: { $0.name == name }) == false else { return }
+        nodes[path]?.append(Property(name: name, type: type, value: value))
+    }
+
+    /// The properties at a path, absolute or ending in it.
+    func properties(at path: String) throws(MonitorError) -> [Property] {
+        var trimmed = path
+        while trimmed.count > 1, trimmed.hasSuffix("/") { trimmed.removeLast() }
+        if let found = nodes[trimmed] { return found }
+        if !trimmed.isEmpty, !trimmed.hasPrefix("/") {
+            let ends = nodes.keys.filter { $0.hasSuffix("/" + trimmed) }
+            if ends.count == 1, let found = nodes[ends[0]] { return found }
+            if ends.count > 1 { throw .generic("Path '\(printable(path))' is ambiguous") }
+        }
+        throw .deviceNotFound("Device '\(printable(path))' not found")
+    }
+
+    /// The type at a path's node.
+    static func type(_ properties: [Property]) -> String { properties.first?.value.stringValue ?? "object" }
+}

@@ -1,0 +1,98 @@
+internal import JSON
+internal import Machine
+
+extension QMPCommandTable {
+    private static let property = SchemaObject(
+        "ObjectPropertyInfo",
+        [
+            SchemaMember("name", .string), SchemaMember("type", .string),
+            SchemaMember("description", .string, optional: true), SchemaMember("default-value", .any, optional: true),
+        ])
+    private static let typeInfo = SchemaObject(
+        "ObjectTypeInfo",
+        [
+            SchemaMember("name", .string), SchemaMember("abstract", .boolean, optional: true),
+            SchemaMember("parent", .string, optional: true),
+        ])
+
+    static let objects: [QMPCommand] = [
+        QMPCommand("qom-list", [SchemaMember("path", .string)], returns: SchemaType.array(.object(property))) {
+            (context, arguments) throws(MonitorError) in
+            let path = arguments["path"]?.stringValue ?? ""
+            let properties = try ObjectTree(context.machine).properties(at: path)
+            return .array(properties.map { ["name": .string($0.name), "type": .string($0.type)] })
+        },
+        QMPCommand(
+            "qom-get", [SchemaMember("path", .string), SchemaMember("property", .string)], returns: SchemaType.any
+        ) { (context, arguments) throws(MonitorError) in
+            let properties = try ObjectTree(context.machine).properties(at: arguments["path"]?.stringValue ?? "")
+            let name = arguments["property"]?.stringValue ?? ""
+            guard let property = properties.first(where: { $0.name == name }) else {
+                throw .generic("Property '\(ObjectTree.type(properties)).\(printable(name))' not found")
+            }
+            return property.value
+        },
+        QMPCommand(
+            "qom-list-types",
+            [SchemaMember("implements", .string, optional: true), SchemaMember("abstract", .boolean, optional: true)],
+            returns: SchemaType.array(.object(typeInfo))
+        ) { (context, arguments) throws(MonitorError) in
+            let wanted = arguments["implements"]?.stringValue
+            return .array(
+                types(context.machine).filter {
+                    wanted == nil || wanted == "object" || $0.ancestors.contains(wanted ?? "")
+                }
+                .map { ["name": .string($0.name), "parent": .string($0.ancestors.first ?? "object")] })
+        },
+        QMPCommand(
+            "object-add",
+            [
+                SchemaMember("qom-type", .enumeration("ObjectType", ObjectOptions.types.map(\.name))),
+                SchemaMember("id", .string),
+            ], tag: "qom-type", variants: ObjectOptions.types.map { ($0.name, properties(of: $0)) }
+        ) { (context, arguments) throws(MonitorError) in
+            let object: ObjectConfiguration
+            do throws(OptionError) { object = try ObjectOptions.object(arguments) } catch { throw MonitorError(error) }
+            try monitored { () throws(MachineError) in try context.machine.addObject(object) }
+            return [:]
+        },
+        QMPCommand("object-del", [SchemaMember("id", .string)]) { (context, arguments) throws(MonitorError) in
+            let id = arguments["id"]?.stringValue ?? ""
+            try monitored { () throws(MachineError) in try context.machine.removeObject(id) }
+            return [:]
+        },
+    ]
+
+    /// The members that objects of a type take besides their name.
+    private static func properties(of type: ObjectOptions.ObjectType) -> SchemaObject {
+        let members = type.table.parameters.map { parameter in
+            let schema: SchemaType
+            switch parameter.kind {
+            case .string: schema = .string
+            case .boolean: schema = .boolean
+            case .number, .unsigned, .size: schema = .integer
+            case .choice(let words): schema = .enumeration("\(type.name)-\(parameter.name)", words)
+            case .any: schema = .any
+            }
+            return SchemaMember(parameter.name, schema, optional: !type.required.contains(parameter.name))
+        }
+        return SchemaObject(members.isEmpty ? "q_empty" : "q_obj_\(type.name)-properties", members)
+    }
+
+    /// All types that there are objects of, each with its ancestors from the nearest up.
+    private static func types(_ machine: any MachineOperations) -> [(name: String, ancestors: [String])] {
+        func parents(of bus: String) -> [String] {
+            switch bus {
+            case "PCI": ["pci-device", "device"]
+            case "ISA": ["isa-device", "device"]
+            case "IDE": ["ide-device", "device"]
+            case "virtio-bus": ["virtio-device", "device"]
+            default: ["virtio-serial-port", "device"]
+            }
+        }
+        return DeviceCatalogue.all.map { ($0.name, parents(of: $0.bus)) }
+            + ObjectOptions.types.map { ($0.name, ["user-creatable"]) }
+            + BoardKind.allCases.filter(\.isSupported).map { ($0.versionedName + "-machine", ["machine"]) }
+            + machine.processorModels.map { ($0.name + "-x86_64-cpu", ["x86_64-cpu", "cpu", "device"]) }
+    }
+}

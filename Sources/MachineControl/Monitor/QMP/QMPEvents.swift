@@ -1,0 +1,97 @@
+internal import JSON
+internal import Machine
+
+/// Events in QMP's form.
+enum QMPEvents {
+    private static let reset = [
+        SchemaMember("guest", .boolean),
+        SchemaMember("reason", .enumeration("ShutdownCause", ShutdownCause.allCases.map(\.rawValue))),
+    ]
+
+    /// The events that there are, with what they carry.
+    static let all: [(name: String, data: [SchemaMember])] = [
+        ("SHUTDOWN", reset), ("RESET", reset), ("POWERDOWN", []), ("STOP", []), ("RESUME", []), ("SUSPEND", []),
+        ("WAKEUP", []),
+        (
+            "GUEST_PANICKED",
+            [SchemaMember("action", .enumeration("GuestPanicAction", ["pause", "poweroff", "run"]))]
+        ),
+        (
+            "GUEST_CRASHLOADED",
+            [SchemaMember("action", .enumeration("GuestPanicAction", ["pause", "poweroff", "run"]))]
+        ),
+        (
+            "WATCHDOG",
+            [SchemaMember("action", .enumeration("WatchdogAction", LifecycleConfiguration.Watchdog.words))]
+        ),
+        ("DEVICE_DELETED", [SchemaMember("device", .string, optional: true), SchemaMember("path", .string)]),
+        ("RTC_CHANGE", [SchemaMember("offset", .integer), SchemaMember("qom-path", .string)]),
+        (
+            "BLOCK_IO_ERROR",
+            [
+                SchemaMember("device", .string), SchemaMember("node-name", .string, optional: true),
+                SchemaMember("operation", .enumeration("IoOperationType", ["read", "write"])),
+                SchemaMember("action", .enumeration("BlockErrorAction", ["ignore", "report", "stop"])),
+                SchemaMember("nospace", .boolean, optional: true), SchemaMember("reason", .string),
+            ]
+        ),
+        ("VSERPORT_CHANGE", [SchemaMember("id", .string), SchemaMember("open", .boolean)]),
+        ("BALLOON_CHANGE", [SchemaMember("actual", .integer)]),
+        (
+            "DEVICE_TRAY_MOVED",
+            [SchemaMember("device", .string), SchemaMember("id", .string), SchemaMember("tray-open", .boolean)]
+        ),
+    ]
+
+    static func value(_ event: MachineEvent) -> JSONValue {
+        let (name, data) = parts(event.kind)
+        var object: JSONObject = [
+            "timestamp": [
+                "seconds": .number(event.time / 1_000_000_000),
+                "microseconds": .number(event.time % 1_000_000_000 / 1000),
+            ],
+            "event": .string(name),
+        ]
+        if !data.isEmpty { object["data"] = .object(data) }
+        return .object(object)
+    }
+
+    private static func parts(_ kind: MachineEvent.Kind) -> (String, JSONObject) {
+        switch kind {
+        case .shutdown(let cause): ("SHUTDOWN", ["guest": .bool(cause.isGuest), "reason": .string(cause.rawValue)])
+        case .reset(let cause): ("RESET", ["guest": .bool(cause.isGuest), "reason": .string(cause.rawValue)])
+        case .powerDown: ("POWERDOWN", [:])
+        case .stop: ("STOP", [:])
+        case .resume: ("RESUME", [:])
+        case .suspend: ("SUSPEND", [:])
+        case .wakeUp: ("WAKEUP", [:])
+        case .guestPanicked(let action):
+            ("GUEST_PANICKED", ["action": action == .pause ? "pause" : action == .none ? "run" : "poweroff"])
+        case .guestCrashLoaded: ("GUEST_CRASHLOADED", ["action": "run"])
+        case .watchdog(let action): ("WATCHDOG", ["action": .string(action.rawValue)])
+        case .deviceDeleted(let id, let path):
+            ("DEVICE_DELETED", id.map { ["device": .string($0), "path": .string(path)] } ?? ["path": .string(path)])
+        case .rtcChange(let offset, let path):
+            ("RTC_CHANGE", ["offset": .number(offset), "qom-path": .string(path)])
+        case .blockIOError(let device, let node, let isWrite, let action, let noSpace, let reason):
+            ("BLOCK_IO_ERROR", blockError(device, node, isWrite, action, noSpace, reason))
+        case .serialPortChange(let id, let isOpen):
+            ("VSERPORT_CHANGE", ["id": .string(id), "open": .bool(isOpen)])
+        case .balloonChange(let actual): ("BALLOON_CHANGE", ["actual": .number(actual)])
+        case .trayMoved(let device, let id, let isOpen):
+            ("DEVICE_TRAY_MOVED", ["device": .string(device), "id": .string(id), "tray-open": .bool(isOpen)])
+        }
+    }
+
+    private static func blockError(
+        _ device: String, _ node: String?, _ isWrite: Bool, _ action: ErrorPolicy, _ noSpace: Bool, _ reason: String
+    ) -> JSONObject {
+        var object: JSONObject = ["device": .string(device)]
+        if let node { object["node-name"] = .string(node) }
+        object["reason"] = .string(reason)
+        object["nospace"] = .bool(noSpace)
+        object["action"] = action == .ignore ? "ignore" : action == .stop ? "stop" : "report"
+        object["operation"] = isWrite ? "write" : "read"
+        return object
+    }
+}

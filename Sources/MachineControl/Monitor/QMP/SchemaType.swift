@@ -1,0 +1,59 @@
+/// A type of QMP's arguments, results and events, as `query-qmp-schema` describes it.
+indirect enum SchemaType: Sendable {
+    case string
+    case integer
+    case number
+    case boolean
+    case any
+    case array(SchemaType)
+    case enumeration(String, [String])
+    case object(SchemaObject)
+
+    static let empty = SchemaType.object(SchemaObject("q_empty", []))
+
+    /// The type's name in the schema. Clients follow names and read no meaning in them.
+    var name: String {
+        switch self {
+        case .string: "str"
+        case .integer: "int"
+        case .number: "number"
+        case .boolean: "bool"
+        case .any: "any"
+        case .array(let element): "[\(element.name)]"
+        case .enumeration(let name, _): name
+        case .object(let object): object.name
+        }
+    }
+}
+
+/// An object type: its members by name.
+struct SchemaObject: Sendable {
+    let name: String
+    let members: [SchemaMember]
+    /// For a union, the member that tells the case, and the further members of each case. The handler checks those.
+    let tag: String?
+    let variants: [(name: String, type: SchemaObject)]
+
+    init(
+        _ name: String, _ members: [SchemaMember], tag: String? = nil,
+        variants: [(name: String, type: SchemaObject)] = []
+    ) {
+        self.name = name
+        self.members = members
+        self.tag = tag
+        self.variants = variants
+    }
+}
+
+/// A member of an object type.
+struct SchemaMember: Sendable {
+    let name: String
+    let type: SchemaType
+    let isOptional: Bool
+
+    init(_ name: String, _ type: SchemaType, optional: Bool = false) {
+        self.name = name
+        self.type = type
+        isOptional = optional
+    }
+}

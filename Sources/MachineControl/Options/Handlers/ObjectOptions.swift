@@ -1,0 +1,97 @@
+internal import JSON
+internal import Machine
+
+/// -object and QMP's `object-add`: the types and what they take.
+enum ObjectOptions {
+    /// A type of object.
+    struct ObjectType: Sendable {
+        let name: String
+        let table: ParameterTable
+        /// Parameters that must be there.
+        var required: [String] = []
+    }
+
+    private static let memory: [Parameter] = [
+        Parameter("size", Parameter.size), Parameter("share", Parameter.Kind.boolean),
+        Parameter("prealloc", Parameter.Kind.boolean), Parameter("prealloc-threads", Parameter.natural),
+        Parameter("merge", Parameter.Kind.boolean), Parameter("dump", Parameter.Kind.boolean),
+        Parameter("reserve", Parameter.Kind.boolean),
+        Parameter("policy", Parameter.Kind.choice(["default", "preferred", "bind", "interleave"])),
+        Parameter("host-nodes", Parameter.Kind.any),
+        Parameter("x-use-canonical-path-for-ramblock-id", Parameter.Kind.boolean),
+    ]
+    private static let hugePages: [Parameter] = [
+        Parameter("hugetlb", Parameter.Kind.boolean), Parameter("hugetlbsize", Parameter.size),
+        Parameter("seal", Parameter.Kind.boolean),
+    ]
+    private static let file: [Parameter] = [
+        Parameter("mem-path", Parameter.Kind.string), Parameter("align", Parameter.size),
+        Parameter("discard-data", Parameter.Kind.boolean), Parameter("pmem", Parameter.Kind.boolean),
+        Parameter("readonly", Parameter.Kind.boolean), Parameter("offset", Parameter.size),
+    ]
+    private static let secret: [Parameter] = [
+        Parameter("data", Parameter.Kind.string), Parameter("file", Parameter.Kind.string),
+        Parameter("format", Parameter.Kind.choice(["raw", "base64"])), Parameter("keyid", Parameter.Kind.string),
+        Parameter("iv", Parameter.Kind.string), Parameter("loaded", Parameter.Kind.boolean),
+    ]
+    private static let iothread: [Parameter] = [
+        Parameter("poll-max-ns", Parameter.Kind.unsigned), Parameter("poll-grow", Parameter.Kind.unsigned),
+        Parameter("poll-shrink", Parameter.Kind.unsigned), Parameter("aio-max-batch", Parameter.Kind.unsigned),
+        Parameter("thread-pool-min", Parameter.natural), Parameter("thread-pool-max", Parameter.natural),
+    ]
+
+    static let types: [ObjectType] = [
+        ObjectType(name: "iothread", table: ParameterTable(iothread)),
+        ObjectType(
+            name: "memory-backend-file", table: ParameterTable(memory + file), required: ["mem-path", "size"]),
+        ObjectType(name: "memory-backend-memfd", table: ParameterTable(memory + hugePages), required: ["size"]),
+        ObjectType(name: "memory-backend-ram", table: ParameterTable(memory), required: ["size"]),
+        ObjectType(name: "rng-builtin", table: ParameterTable([])),
+        ObjectType(
+            name: "rng-random", table: ParameterTable([Parameter("filename", Parameter.Kind.string)])),
+        ObjectType(name: "secret", table: ParameterTable(secret)),
+    ]
+
+    static func object(_ builder: inout ConfigurationBuilder, _ argument: OptionArgument) throws(OptionError) {
+        let object: JSONObject
+        if let json = try jsonArgument(argument.text) {
+            object = json
+        } else {
+            let pairs = try OptionPairs(argument.text, implied: "qom-type")
+            if pairs.startsWithHelp {
+                throw .information(
+                    "List of user creatable objects:\n" + types.map { "  \($0.name)\n" }.joined())
+            }
+            if pairs.asksForHelp, let type = types.first(where: { $0.name == pairs["qom-type"] }) {
+                let lines = type.table.parameters.map { "  \($0.name)=<\($0.schemaType)>\n" }.sorted()
+                throw .information("\(type.name) options:\n" + lines.joined())
+            }
+            object = try pairs.nested()
+        }
+        let made = try self.object(object)
+        guard !builder.configuration.objects.contains(where: { $0.id == made.id }) else {
+            throw .invalid("attempt to add duplicate property '\(made.id)' to object (type 'container')")
+        }
+        builder.configuration.objects.append(made)
+    }
+
+    /// The object that a JSON object describes.
+    static func object(_ json: JSONObject) throws(OptionError) -> ObjectConfiguration {
+        var properties = json
+        guard let name = json.string("qom-type") else { throw .missing("qom-type") }
+        guard let type = types.first(where: { $0.name == name }) else {
+            throw .unknown("Parameter 'qom-type' does not accept value", name, among: types.map(\.name))
+        }
+        guard let id = json.string("id") else { throw .missing("id") }
+        guard DeviceOptions.isIdentifier(id) else {
+            throw .value("id", id, expects: DeviceOptions.identifierWords)
+        }
+        properties["qom-type"] = nil
+        properties["id"] = nil
+        var object = ObjectConfiguration(type: type.name, id: id)
+        object.properties = try type.table.values(properties)
+        for name in type.required where object.properties[name] == nil { throw .missing(name) }
+        if object.properties.size("size") == 0 { throw .value("size", "0", expects: "a size above 0") }
+        return object
+    }
+}

@@ -1,0 +1,98 @@
+internal import Machine
+
+extension OptionTable {
+    static let expert: [OptionDescription] = [
+        OptionDescription("S", OptionDescription.Argument.none, "", "Waits for 'cont' before the first instruction") {
+            (builder, _) throws(OptionError) in builder.configuration.lifecycle.startsPaused = true
+        },
+        OptionDescription("no-reboot", OptionDescription.Argument.none, "", "Ends instead of rebooting") {
+            (builder, _) throws(OptionError) in builder.configuration.lifecycle.reboot = .shutdown
+        },
+        OptionDescription("no-shutdown", OptionDescription.Argument.none, "", "Stops instead of ending at power-off") {
+            (builder, _) throws(OptionError) in builder.configuration.lifecycle.shutdown = .pause
+        },
+        OptionDescription(
+            "action", OptionDescription.Argument.parameters(ProcessOptions.actionTable),
+            "event=action[,event=action...]",
+            "reboot=reset|shutdown, shutdown=poweroff|pause,\npanic=pause|shutdown|exit-failure|none,\n"
+                + "watchdog=reset|shutdown|poweroff|inject-nmi|pause|debug|none", ProcessOptions.action),
+        OptionDescription(
+            "pidfile", OptionDescription.Argument.text, "file", "The file that takes the process's number"
+        ) {
+            (builder, argument) throws(OptionError) in builder.configuration.process.pidFile = argument.text
+        },
+        OptionDescription("daemonize", OptionDescription.Argument.none, "", "Goes to the background when ready") {
+            (builder, _) throws(OptionError) in builder.configuration.process.daemonizes = true
+        },
+        OptionDescription("nodefaults", OptionDescription.Argument.none, "", "No default devices") {
+            (builder, _) throws(OptionError) in builder.noDefaults = true
+        },
+        OptionDescription("no-user-config", OptionDescription.Argument.none, "", "Accepted: there are no such files") {
+            (_, _) throws(OptionError) in
+        },
+        OptionDescription(
+            "gdb", OptionDescription.Argument.text, "dev", "Speaks GDB's protocol on a character back-end",
+            CharacterOptions.gdb),
+        OptionDescription("s", OptionDescription.Argument.none, "", "The same as -gdb tcp::1234") {
+            (builder, argument) throws(OptionError) in
+            try CharacterOptions.gdb(
+                &builder, OptionArgument(option: "s", text: "tcp::1234", values: argument.values))
+        },
+        OptionDescription(
+            "d", OptionDescription.Argument.text, "item1,...", "What to log; 'help' lists the items",
+            ProcessOptions.log),
+        OptionDescription("D", OptionDescription.Argument.text, "file", "Where the log goes (default: standard error)")
+        {
+            (builder, argument) throws(OptionError) in builder.configuration.process.logFile = argument.text
+        },
+        OptionDescription(
+            "trace", OptionDescription.Argument.parameters(ProcessOptions.traceTable),
+            "[[enable=]pattern][,events=file][,file=file]", "Trace events; accepted", ProcessOptions.trace),
+        OptionDescription(
+            "sandbox", OptionDescription.Argument.parameters(ProcessOptions.sandboxTable),
+            "on|off[,obsolete=..][,elevateprivileges=..][,spawn=..][,resourcecontrol=..]",
+            "Confinement by seccomp; each of allow or deny", ProcessOptions.sandbox),
+        OptionDescription(
+            "overcommit", OptionDescription.Argument.parameters(ProcessOptions.overcommitTable),
+            "[mem-lock=on|off][,cpu-pm=on|off]", "How the host is shared", ProcessOptions.overcommit),
+        OptionDescription(
+            "msg", OptionDescription.Argument.parameters(ProcessOptions.messageTable),
+            "[timestamp=on|off][,guest-name=on|off]", "What messages carry", ProcessOptions.message),
+        OptionDescription(
+            "add-fd", OptionDescription.Argument.parameters(ProcessOptions.descriptorTable),
+            "fd=n,set=n[,opaque=text]", "A descriptor handed over by the parent", ProcessOptions.addDescriptor),
+        OptionDescription(
+            "echr", OptionDescription.Argument.text, "code", "The terminal's escape character instead of Ctrl-A",
+            ProcessOptions.escapeCharacter),
+        OptionDescription(
+            "seed", OptionDescription.Argument.text, "number", "Seeds random numbers", ProcessOptions.seed),
+        OptionDescription("only-migratable", OptionDescription.Argument.none, "", "Accepted: every device can be saved")
+        {
+            (_, _) throws(OptionError) in
+        },
+        OptionDescription("no-fd-bootchk", OptionDescription.Argument.none, "", "Accepted") {
+            (_, _) throws(OptionError) in
+        },
+    ]
+
+    /// Options of QEMU that this release refuses by name, rather than as unknown. Not in `-help`.
+    static let unsupported: [OptionDescription] =
+        [
+            ("icount", "counting instructions is not supported yet"),
+            ("incoming", "migration is not supported yet"), ("loadvm", "snapshots are not supported yet"),
+            ("readconfig", "configuration files are not supported"),
+            ("writeconfig", "configuration files are not supported"),
+            ("runas", "start the program as that user instead"), ("chroot", "start the program there instead"),
+            ("dtb", "a PC takes no device tree"), ("vnc", "VNC is not supported yet"),
+            ("spice", "SPICE is not supported"), ("usbdevice", "USB devices are not supported yet"),
+            ("fsdev", "shared directories are not supported yet"),
+            ("virtfs", "shared directories are not supported yet"), ("tpmdev", "TPMs are not supported yet"),
+            ("iscsi", "iSCSI is not supported"), ("sd", "SD cards are not supported"),
+            ("mtdblock", "raw flash is not supported"), ("acpitable", "ACPI tables from files are not supported yet"),
+            ("plugin", "plug-ins are not supported"), ("audio", "audio is not supported; use -audiodev none,id=name"),
+        ].map { name, words in
+            OptionDescription(
+                name, OptionDescription.Argument.text, "", words,
+                { (_, _) throws(OptionError) in throw .invalid(words) })
+        }
+}

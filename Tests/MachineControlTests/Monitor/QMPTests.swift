@@ -1,0 +1,317 @@
+import JSON
+import Machine
+import MachineControl
+import Synchronization
+import Testing
+
+/// A client that has negotiated.
+final class Client {
+    let session: QMPSession
+    init(_ machine: FakeMachine) {
+        session = QMPSession(machine: machine)
+        _ = session.open()
+        _ = send("{\"execute\": \"qmp_capabilities\"}")
+    }
+    /// The lines that answer a line.
+    func send(_ text: String) -> [String] { lines(session.receive(Array((text + "\n").utf8))) }
+    func value(_ text: String) throws -> JSONValue { try JSONReader.parse(send(text).last ?? "") }
+}
+
+func lines(_ bytes: [UInt8]) -> [String] {
+    String(decoding: bytes, as: UTF8.self).split(separator: "\r\n").map(String.init)
+}
+
+@Test func greetsAndNegotiates() throws {
+    let session = QMPSession(machine: FakeMachine())
+    let greeting = try JSONReader.parse(session.open())
+    #expect(greeting["QMP"]?["version"]?["qemu"] == ["major": 7, "minor": 2, "micro": 0])
+    #expect(greeting["QMP"]?["capabilities"] == [])
+    #expect(
+        lines(session.receive(Array("{\"execute\":\"query-status\"}".utf8))) == [
+            #"{"error": {"class": "CommandNotFound", "desc": "Expecting capabilities negotiation with 'qmp_capabilities'"}}"#
+        ])
+    #expect(
+        lines(session.receive(Array("{'execute':'qmp_capabilities','id':1}{'execute':'qmp_capabilities'}".utf8))) == [
+            #"{"return": {}, "id": 1}"#,
+            #"{"error": {"class": "CommandNotFound", "desc": "Capabilities negotiation is already complete, command ignored"}}"#,
+        ])
+}
+
+private let exchanges: [(String, String)] = [
+    (
+        #"{"execute": "foo", "id": {"a": 1}}"#,
+        #"{"id": {"a": 1}, "error": {"class": "CommandNotFound", "desc": "The command foo has not been found"}}"#
+    ),
+    (
+        #"{"execute": "query-status", "arguments": {"x": 1}}"#,
+        #"{"error": {"class": "GenericError", "desc": "Parameter 'x' is unexpected"}}"#
+    ),
+    (
+        #"{"execute": "query-status", "foo": 1}"#,
+        #"{"error": {"class": "GenericError", "desc": "QMP input member 'foo' is unexpected"}}"#
+    ),
+    ("[1]", #"{"error": {"class": "GenericError", "desc": "QMP input must be a JSON object"}}"#),
+    ("\"x\"", #"{"error": {"class": "GenericError", "desc": "QMP input must be a JSON object"}}"#),
+    (
+        #"{"execute": 1}"#,
+        #"{"error": {"class": "GenericError", "desc": "QMP input member 'execute' must be a string"}}"#
+    ),
+    (
+        #"{"execute": "cont", "arguments": []}"#,
+        #"{"error": {"class": "GenericError", "desc": "QMP input member 'arguments' must be an object"}}"#
+    ),
+    ("{}", #"{"error": {"class": "GenericError", "desc": "QMP input lacks member 'execute'"}}"#),
+    (
+        "{bad json}",
+        #"{"error": {"class": "GenericError", "desc": "JSON parse error, 'b' where a member's name is expected at offset 1"}}"#
+    ),
+    (
+        #"{"execute":"human-monitor-command"}"#,
+        #"{"error": {"class": "GenericError", "desc": "Parameter 'command-line' is missing"}}"#
+    ),
+    (
+        #"{"execute":"memsave","arguments":{"val":0,"size":"x","filename":"f"}}"#,
+        #"{"error": {"class": "GenericError", "desc": "Invalid parameter type for 'size', expected: integer"}}"#
+    ),
+    (
+        #"{"execute":"memsave","arguments":{"val":0,"size":1,"filename":"f","cpu-index":9}}"#,
+        #"{"error": {"class": "GenericError", "desc": "Parameter 'cpu-index' expects a CPU number"}}"#
+    ),
+    (
+        #"{"execute":"query-cpu-model-expansion","arguments":{"type":"foo","model":{"name":"qemu64"}}}"#,
+        #"{"error": {"class": "GenericError", "desc": "Parameter 'type' does not accept value 'foo'"}}"#
+    ),
+    (
+        #"{"execute":"query-cpu-model-expansion","arguments":{"type":"full","model":{}}}"#,
+        #"{"error": {"class": "GenericError", "desc": "Parameter 'model.name' is missing"}}"#
+    ),
+    (
+        #"{"execute":"set_link","arguments":{"name":"foo","up":true}}"#,
+        #"{"error": {"class": "DeviceNotFound", "desc": "Device 'foo' not found"}}"#
+    ),
+    (
+        #"{"execute":"object-add","arguments":{"qom-type":"foo","id":"a"}}"#,
+        #"{"error": {"class": "GenericError", "desc": "Parameter 'qom-type' does not accept value 'foo'"}}"#
+    ),
+    (
+        #"{"execute":"object-add","arguments":{"qom-type":"rng-random"}}"#,
+        #"{"error": {"class": "GenericError", "desc": "Parameter 'id' is missing"}}"#
+    ),
+    (
+        #"{"execute":"object-del","arguments":{"id":"zz"}}"#,
+        #"{"error": {"class": "GenericError", "desc": "object 'zz' not found"}}"#
+    ),
+    (
+        #"{"execute":"device-list-properties","arguments":{"typename":"foo"}}"#,
+        #"{"error": {"class": "DeviceNotFound", "desc": "Device 'foo' not found"}}"#
+    ),
+    (
+        #"{"execute":"qom-list","arguments":{"path":"/nope"}}"#,
+        #"{"error": {"class": "DeviceNotFound", "desc": "Device '/nope' not found"}}"#
+    ),
+    (
+        #"{"execute":"qom-get","arguments":{"path":"/machine","property":"typefoo"}}"#,
+        #"{"error": {"class": "GenericError", "desc": "Property 'pc-i440fx-7.2-machine.typefoo' not found"}}"#
+    ),
+    (
+        #"{"execute":"qom-get","arguments":{"path":"/machine","property":"type"}}"#,
+        #"{"return": "pc-i440fx-7.2-machine"}"#
+    ),
+    (#"{"execute":"qom-get","arguments":{"path":"peripheral/d","property":"vectors"}}"#, #"{"return": 2}"#),
+    (#"{"execute":"qom-get","arguments":{"path":"/machine/peripheral/d","property":"drive"}}"#, #"{"return": "v"}"#),
+    (#"{"execute":"query-status"}"#, #"{"return": {"status": "prelaunch", "singlestep": false, "running": false}}"#),
+    (#"{"execute":"query-kvm"}"#, #"{"return": {"enabled": false, "present": true}}"#),
+    (#"{"execute":"query-name"}"#, #"{"return": {}}"#),
+    (#"{"execute":"query-uuid"}"#, #"{"return": {"UUID": "00000000-0000-0000-0000-000000000000"}}"#),
+    (#"{"execute":"query-target"}"#, #"{"return": {"arch": "x86_64"}}"#),
+    (#"{"execute":"query-memory-size-summary"}"#, #"{"return": {"base-memory": 134217728, "plugged-memory": 0}}"#),
+    (
+        #"{"execute":"device-list-properties","arguments":{"typename":"isa-debug-exit"}}"#,
+        #"{"return": [{"default-value": 1281, "name": "iobase", "type": "uint32"}, {"default-value": 2, "name": "iosize", "type": "uint32"}]}"#
+    ),
+    (
+        #"{"execute":"human-monitor-command","arguments":{"command-line":"info status"}}"#,
+        #"{"return": "VM status: paused (prelaunch)\r\n"}"#
+    ),
+    (
+        #"{"execute":"human-monitor-command","arguments":{"command-line":"info foo"}}"#,
+        #"{"return": "unknown command: 'info foo'\r\n"}"#
+    ),
+    (
+        #"{"execute":"human-monitor-command","arguments":{"command-line":"x/4xg"}}"#,
+        #"{"return": "unexpected end of expression\r\nTry \"help x\" for more information\r\n"}"#
+    ),
+]
+
+@Test(arguments: exchanges)
+func answersAsQEMUDoes(request: String, expected: String) {
+    #expect(Client(FakeMachine()).send(request) == [expected])
+}
+
+@Test func processorsHaveThreads() throws {
+    let reply = try Client(FakeMachine()).value("{'execute':'query-cpus-fast'}")
+    #expect(reply["return"]?.arrayValue?.map { $0["thread-id"] } == [3967, 3968])
+    #expect(reply["return"]?.arrayValue?[1]["props"] == ["socket-id": 0, "core-id": 1, "thread-id": 0])
+    #expect(reply["return"]?.arrayValue?[1]["qom-path"] == "/machine/unattached/device[1]")
+}
+
+@Test func blockDevicesTellTheirImages() throws {
+    let reply = try Client(FakeMachine()).value("{'execute':'query-block'}")
+    let devices = try #require(reply["return"]?.arrayValue)
+    #expect(devices[0]["inserted"]?["ro"] == true)
+    #expect(devices[0]["inserted"]?["image"]?["virtual-size"] == 151_552)
+    #expect(devices[1]["inserted"] == nil)
+    #expect(devices[1]["tray_open"] == false)
+}
+
+@Test func eventsComeBeforeTheReplyThatCausedThem() {
+    let machine = FakeMachine()
+    let client = Client(machine)
+    let timestamp = #""timestamp": {"seconds": 1700000000, "microseconds": 123456}"#
+    #expect(client.send("{'execute':'cont'}") == ["{\(timestamp), \"event\": \"RESUME\"}", "{\"return\": {}}"])
+    #expect(
+        client.send("{'execute':'system_reset'}").first
+            == "{\(timestamp), \"event\": \"RESET\", \"data\": {\"guest\": false, \"reason\": \"host-qmp-system-reset\"}}"
+    )
+    #expect(
+        client.send("{'execute':'quit','id':9}") == [
+            "{\(timestamp), \"event\": \"SHUTDOWN\", \"data\": {\"guest\": false, \"reason\": \"host-qmp-quit\"}}",
+            "{\"return\": {}, \"id\": 9}",
+        ])
+    #expect(machine.calls == ["cont", "reset", "quit"])
+}
+
+@Test func severalClientsSeeEveryEvent() {
+    let machine = FakeMachine()
+    let first = Client(machine)
+    let wakes = Atomic<Int>(0)
+    let wakeCount = WakeCounter(wakes: { wakes.add(1, ordering: .relaxed) })
+    let second = QMPSession(machine: machine, wake: wakeCount.wakes)
+    _ = second.open()
+    machine.send(.powerDown)
+    #expect(second.pendingEvents() == [])  // not negotiated
+    _ = second.receive(Array("{'execute':'qmp_capabilities'}".utf8))
+    _ = first.send("{'execute':'stop'}")
+    #expect(lines(second.pendingEvents()).count == 1)
+    #expect(wakes.load(ordering: .relaxed) == 2)
+    second.close()
+    machine.send(.resume)
+    #expect(second.pendingEvents() == [])
+    #expect(lines(first.session.pendingEvents()).count == 1)
+}
+
+struct WakeCounter { let wakes: @Sendable () -> Void }
+
+@Test func eventsOfAGuestDoNotPileUp() {
+    let machine = FakeMachine()
+    let client = Client(machine)
+    for offset in 0..<5000 { machine.send(.rtcChange(offset: Int64(offset), path: "/machine/rtc")) }
+    #expect(lines(client.session.pendingEvents()).count == 1)
+    for _ in 0..<5000 { machine.send(.reset(.guestReset)) }
+    #expect(lines(client.session.pendingEvents()).count == 1024)
+}
+
+@Test func malformedAndOversizedInputCostsOneErrorEach() {
+    let client = Client(FakeMachine())
+    let long = "{\"execute\": \"" + String(repeating: "x", count: 5 << 20) + "\"}"
+    #expect(client.send(long).count == 1)
+    #expect(client.send(String(repeating: "[", count: 513)).count == 1)
+    _ = client.session.receive([0xff])
+    #expect(client.send("{'execute':'query-target'}") == [#"{"return": {"arch": "x86_64"}}"#])
+}
+
+@Test func theSchemaIsClosed() throws {
+    let client = Client(FakeMachine())
+    let schema = try #require(client.value("{'execute':'query-qmp-schema'}")["return"]?.arrayValue)
+    var kinds: [String: String] = [:]
+    for entry in schema {
+        let name = try #require(entry["name"]?.stringValue)
+        #expect(kinds.updateValue(entry["meta-type"]?.stringValue ?? "", forKey: name) == nil, "twice: \(name)")
+    }
+    // Every type that is named is described.
+    for entry in schema {
+        for key in ["arg-type", "ret-type", "element-type"] {
+            if let name = entry[key]?.stringValue { #expect(kinds[name] != nil, "\(name)") }
+        }
+        for variant in entry["variants"]?.arrayValue ?? [] {
+            #expect(variant["type"]?.stringValue.flatMap { kinds[$0] } == "object")
+        }
+        for member in entry["members"]?.arrayValue ?? [] {
+            if let name = member["type"]?.stringValue { #expect(kinds[name] != nil, "\(name)") }
+        }
+    }
+    let commands = try #require(client.value("{'execute':'query-commands'}")["return"]?.arrayValue)
+    #expect(Set(commands.compactMap { $0["name"]?.stringValue }) == Set(kinds.filter { $0.value == "command" }.keys))
+    #expect(commands.count == Set(commands.compactMap { $0["name"]?.stringValue }).count)
+    let memsave = schema.first { $0["name"] == "memsave" }
+    let arguments = schema.first { $0["name"] == memsave?["arg-type"] }
+    #expect(arguments?["members"]?.arrayValue?.last == ["name": "cpu-index", "default": .null, "type": "int"])
+    #expect(kinds["SHUTDOWN"] == "event")
+}
+
+@Test func commandLineOptionsAreDescribed() throws {
+    let client = Client(FakeMachine())
+    let reply = try client.value("{'execute':'query-command-line-options','arguments':{'option':'smp-opts'}}")
+    let names = reply["return"]?.arrayValue?.first?["parameters"]?.arrayValue?.compactMap { $0["name"]?.stringValue }
+    #expect(names == ["cpus", "maxcpus", "sockets", "dies", "clusters", "cores", "threads"])
+    #expect(try client.value("{'execute':'query-command-line-options','arguments':{'option':'x'}}")["error"] != nil)
+}
+
+@Test func repliesFitTheirSchema() throws {
+    // What a query returns has the members that its type declares, and no others.
+    let client = Client(FakeMachine())
+    let schema = try #require(client.value("{'execute':'query-qmp-schema'}")["return"]?.arrayValue)
+    var types: [String: JSONValue] = [:]
+    for entry in schema { types[entry["name"]?.stringValue ?? ""] = entry }
+    func check(_ value: JSONValue, _ name: String, _ path: String) {
+        guard let type = types[name] else { return }
+        switch type["meta-type"]?.stringValue {
+        case "array":
+            for element in value.arrayValue ?? [] {
+                check(element, type["element-type"]?.stringValue ?? "", path + "[]")
+            }
+            #expect(value.arrayValue != nil, "\(path)")
+        case "object":
+            let members = type["members"]?.arrayValue ?? []
+            for member in members {
+                let name = member["name"]?.stringValue ?? ""
+                if let found = value[name] {
+                    check(found, member["type"]?.stringValue ?? "", "\(path).\(name)")
+                } else {
+                    #expect(member["default"] != nil, "\(path).\(name) is missing")
+                }
+            }
+            for name in value.objectValue?.names ?? [] {
+                #expect(members.contains { $0["name"]?.stringValue == name }, "\(path).\(name) is not declared")
+            }
+        case "enum": #expect(type["values"]?.arrayValue?.contains(value) == true, "\(path): \(value)")
+        case "builtin":
+            let json = type["json-type"]?.stringValue
+            let kind = value.kindName == "integer" ? "int" : value.kindName
+            #expect(json == "value" || json == kind, "\(path): \(value) is no \(json ?? "")")
+        default: Issue.record("\(path) has no type")
+        }
+    }
+    for command in schema where command["meta-type"] == "command" {
+        let name = command["name"]?.stringValue ?? ""
+        guard name.hasPrefix("query-"), name != "query-cpu-model-expansion" else { continue }
+        let reply = try #require(client.value("{'execute':'\(name)'}")["return"])
+        check(reply, command["ret-type"]?.stringValue ?? "", name)
+    }
+}
+
+@Test func everyQueryAnswers() throws {
+    let client = Client(FakeMachine())
+    let commands = try #require(client.value("{'execute':'query-commands'}")["return"]?.arrayValue)
+    for name in commands.compactMap({ $0["name"]?.stringValue })
+    where name.hasPrefix("query-") && name != "query-cpu-model-expansion" {
+        #expect(try client.value("{'execute':'\(name)'}")["return"] != nil, "\(name)")
+    }
+}
+
+@Test func prettyIsTheSameValue() throws {
+    let session = QMPSession(machine: FakeMachine(), pretty: true)
+    let greeting = session.open()
+    #expect(String(decoding: greeting, as: UTF8.self).hasPrefix("{\r\n    \"QMP\": {\r\n"))
+    #expect(try JSONReader.parse(greeting)["QMP"] != nil)
+}
