@@ -241,3 +241,10 @@ public final class PCIFunction: Sendable {
         state.withLock { $0.space.initialise(PCIRegister.headerType, UInt8(isBridge ? 0x81 : 0x80)) }
     }
 }
+
+extension PCIFunction {
+    /// The stored bytes, without asking the delegate.
+    public func readRaw(_ offset: Int, size: Int) -> UInt32 {
+        state.withLock { $0.space.read(offset, size: size) }
+    }
+}
