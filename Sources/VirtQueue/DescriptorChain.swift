@@ -50,7 +50,7 @@ public final class DescriptorChain: @unchecked Sendable {
     /// Visits the host memory of `count` bytes at `offset` of a direction's pieces; stops at the end of the chain.
     /// Returns how many bytes were visited.
     private func visit(
-        _ segments: [Segment], _ direction: AddressSpace.Direction, from offset: Int, count: Int,
+        _ segments: [Segment], _ direction: AddressSpace.Direction, from offset: Int, count: Int, marks: Bool = true,
         _ body: (UnsafeMutableRawPointer, Int) -> Void
     ) -> Int {
         var skip = offset
@@ -62,12 +62,12 @@ public final class DescriptorChain: @unchecked Sendable {
                 continue
             }
             let step = min(left, segment.count - skip)
-            if let host = unsafe segment.host, direction == .read {
+            if let host = unsafe segment.host {
                 // SAFETY: `step` bytes from `skip` lie within the piece, which `view` keeps alive.
                 unsafe body(host + skip, step)
-            } else if let host = unsafe segment.host {
-                unsafe body(host + skip, step)
-                noteWritten(segment.address + UInt64(skip), count: UInt64(step))
+                if direction == .write && marks {
+                    noteWritten(segment.address + UInt64(skip), count: UInt64(step))
+                }
             } else {
                 do {
                     try unsafe memory.forEachRun(segment.address + UInt64(skip), count: step, direction: direction, body)
@@ -146,8 +146,7 @@ public final class DescriptorChain: @unchecked Sendable {
     public func forEachWritable(
         from offset: Int, count: Int, _ body: (UnsafeMutableRawPointer, Int) -> Void
     ) -> Int {
-        // What is marked now is marked again when the data is there.
-        unsafe visit(writable, .write, from: offset, count: count, body)
+        unsafe visit(writable, .write, from: offset, count: count, marks: false, body)
     }
 
     /// Ends asynchronous input into writable pieces: marks pages dirty and has translated code dropped.
