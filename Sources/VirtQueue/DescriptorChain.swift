@@ -32,7 +32,7 @@ public final class DescriptorChain: @unchecked Sendable {
     public internal(set) var writableCount = 0
 
     /// The memory behind it.
-    let memory: AddressSpace
+    public let memory: AddressSpace
     /// Keeps the blocks behind `host` pointers.
     var view: FlatView?
 
