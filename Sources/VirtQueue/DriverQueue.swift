@@ -61,7 +61,8 @@ public final class DriverQueue {
         self.configuration = configuration
         free = (0..<configuration.size).reversed()
         for (address, count) in [
-            (configuration.descriptors, configuration.descriptorBytes), (configuration.driver, configuration.driverBytes),
+            (configuration.descriptors, configuration.descriptorBytes),
+            (configuration.driver, configuration.driverBytes),
             (configuration.device, configuration.deviceBytes),
         ] { try memory.write(address, bytes: [UInt8](repeating: 0, count: count)) }
     }
@@ -126,7 +127,8 @@ public final class DriverQueue {
         var first: (GuestPhysical, UInt16)?
         for (index, (piece, flags)) in pieces.enumerated() {
             let more = index + 1 < pieces.count
-            let bits = flags | (more ? Descriptor.next : 0)
+            let bits =
+                flags | (more ? Descriptor.next : 0)
                 | (availableWrap ? Descriptor.packedAvailable : Descriptor.packedUsed)
             let place = configuration.descriptors + UInt64(available) * 16
             if first == nil {
@@ -221,6 +223,8 @@ public final class DriverQueue {
         do { try memory.store(address, value) } catch { preconditionFailure("The driver's rings are in memory") }
     }
     private func load<T: FixedWidthInteger>(_ address: GuestPhysical, as type: T.Type) -> T {
-        do { return try memory.load(address, as: type) } catch { preconditionFailure("The driver's rings are in memory") }
+        do { return try memory.load(address, as: type) } catch {
+            preconditionFailure("The driver's rings are in memory")
+        }
     }
 }

@@ -122,7 +122,8 @@ extension VirtQueue {
     func setPackedNotifications(_ enabled: Bool) {
         var value = UInt32(enabled ? Self.notifyEnable : Self.notifyDisable) << 16
         if enabled && configuration.hasEventIndex {
-            value = UInt32(Self.notifyAtDescriptor) << 16 | UInt32(progress.available)
+            value =
+                UInt32(Self.notifyAtDescriptor) << 16 | UInt32(progress.available)
                 | (progress.availableWrap ? 0x8000 : 0)
         }
         // SAFETY: the area is 4 bytes, aligned; a driver sees offset and flags change as one.

@@ -6,7 +6,8 @@ public import GuestMemory
 /// Everything a driver can put there is checked. After an error the queue yields nothing more. A queue is used by one
 /// thread at a time: its device's lock says which.
 public final class VirtQueue: @unchecked Sendable {
-    // Guarded by the lock of the device that it was given to.
+    // Guarded by the lock of the device that it was given to; no method calls out while it changes a field, so the
+    // run-time checks of exclusive access are left out.
 
     /// A part of the ring: where it is here, and how its pages are marked when it is written.
     @safe struct Area {
@@ -15,30 +16,40 @@ public final class VirtQueue: @unchecked Sendable {
         var offset: UInt64
     }
 
+    /// A range of the view without its owner, so that a look costs no reference counting.
+    @safe private struct Recent {
+        var start: UInt64 = 0
+        var count: UInt64 = 0
+        var base: UnsafeMutableRawPointer?
+        var writable = false
+    }
+
     /// What was agreed on.
     public let configuration: QueueConfiguration
     /// Where it lies.
     public let memory: AddressSpace
     /// Why the queue has stopped; nil while it runs.
-    public private(set) var error: VirtQueueError?
+    @safe @exclusivity(unchecked) public private(set) var error: VirtQueueError?
 
-    var view: FlatView
-    var viewAge = 0
-    var descriptors: Area
-    var driver: Area
-    var device: Area
+    @safe @exclusivity(unchecked) var view: FlatView
+    @safe @exclusivity(unchecked) var viewAge = 0
+    /// The range of the last buffer: most lie in the same one.
+    @safe @exclusivity(unchecked) private var recent = Recent()
+    @safe @exclusivity(unchecked) var descriptors: Area
+    @safe @exclusivity(unchecked) var driver: Area
+    @safe @exclusivity(unchecked) var device: Area
 
-    var progress: QueueProgress
+    @safe @exclusivity(unchecked) var progress: QueueProgress
     /// Used entries that are written but not yet shown.
-    var staged: UInt16 = 0
+    @safe @exclusivity(unchecked) var staged: UInt16 = 0
     /// Packed: the first staged slot and the flags that will show it.
-    var stagedFirst: (slot: UInt16, flags: UInt16) = (0, 0)
+    @safe @exclusivity(unchecked) var stagedFirst: (slot: UInt16, flags: UInt16) = (0, 0)
     /// Split: chains taken and not returned. Packed: their slots.
-    var outstanding = 0
+    @safe @exclusivity(unchecked) var outstanding = 0
     /// Used entries (split) or slots (packed) since the driver was last considered for an interrupt.
-    var unsignalled = 0
+    @safe @exclusivity(unchecked) var unsignalled = 0
     /// Interrupt without regard to what the driver asked for: after a restart its wishes may be stale.
-    var mustSignal = false
+    @safe @exclusivity(unchecked) var mustSignal = false
 
     /// The most pieces of one chain: the queue's size, or what real drivers put in an indirect table if that is more.
     let segmentLimit: Int
@@ -82,6 +93,7 @@ public final class VirtQueue: @unchecked Sendable {
         let current = memory.view
         guard current !== view else { return }
         view = current
+        recent = Recent()
         descriptors = try Self.area(
             view, configuration.descriptors, configuration.descriptorBytes, writable: configuration.isPacked)
         driver = try Self.area(view, configuration.driver, configuration.driverBytes, writable: false)
@@ -147,8 +159,18 @@ public final class VirtQueue: @unchecked Sendable {
     private func hostMemory(
         _ address: GuestPhysical, _ count: Int, writable: Bool, _ chain: DescriptorChain
     ) throws(VirtQueueError) -> UnsafeMutableRawPointer? {
+        let into = address.rawValue &- recent.start
+        if into < recent.count, UInt64(count) <= recent.count - into, recent.writable || !writable,
+            let base = unsafe recent.base
+        {
+            // SAFETY: the range holds `count` bytes from there; the chain keeps the view and so the block.
+            return unsafe base + Int(into)
+        }
         if let range = view.range(at: address), UInt64(count) <= range.end - address, range.writable || !writable {
-            // SAFETY: the range holds `count` bytes at that offset; the chain keeps the view and so the block.
+            // SAFETY: as above.
+            unsafe recent = Recent(
+                start: range.start.rawValue, count: range.count, base: range.block.base + Int(range.offset),
+                writable: range.writable)
             return unsafe range.block.base + Int(range.offset + (address - range.start))
         }
         do {

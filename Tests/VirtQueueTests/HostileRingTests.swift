@@ -170,7 +170,9 @@ import VirtQueue
         }
         expect(.badSize(0)) { $0.size = 0 }
         expect(.badSize(6)) { $0.size = 6 }
-        expect(.badSize(0x8001)) { $0.size = 0x8001; $0.isPacked = true }
+        expect(.badSize(0x8001)) {
+            $0.size = 0x8001; $0.isPacked = true
+        }
         expect(.misaligned(GuestPhysical(0x1008))) { $0.descriptors = GuestPhysical(0x1008) }
         expect(.misaligned(GuestPhysical(0x1001))) { $0.driver = GuestPhysical(0x1001) }
         expect(.misaligned(GuestPhysical(0x1002))) { $0.device = GuestPhysical(0x1002) }
@@ -203,6 +205,8 @@ import VirtQueue
         }
     }
     private enum Shared {
-        static func bench(_ packed: Bool) throws -> QueueBench { try QueueBench(Format(packed: packed, eventIndex: true)) }
+        static func bench(_ packed: Bool) throws -> QueueBench {
+            try QueueBench(Format(packed: packed, eventIndex: true))
+        }
     }
 }

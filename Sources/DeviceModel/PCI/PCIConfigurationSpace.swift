@@ -83,7 +83,8 @@ public struct PCIConfigurationSpace: Sendable {
         for (index, byte) in body.enumerated() { initialise(offset + 2 + index, byte) }
         initialise(lastCapabilityPointer, UInt8(offset))
         lastCapabilityPointer = offset + 1
-        initialise(PCIRegister.status, UInt16(truncatingIfNeeded: read(PCIRegister.status, size: 2)) | PCIStatus.capabilities)
+        initialise(
+            PCIRegister.status, UInt16(truncatingIfNeeded: read(PCIRegister.status, size: 2)) | PCIStatus.capabilities)
         return offset
     }
 

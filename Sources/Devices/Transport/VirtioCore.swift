@@ -210,7 +210,8 @@ final class VirtioCore: Sendable {
         return queue
     }
 
-    private func restore(_ saved: DeviceState, largest: UInt16) throws(DeviceStateError) -> (QueueSetup, QueueProgress) {
+    private func restore(_ saved: DeviceState, largest: UInt16) throws(DeviceStateError) -> (QueueSetup, QueueProgress)
+    {
         var setup = QueueSetup(size: try saved.integer("size"))
         guard setup.size > 0, setup.size <= largest else {
             throw .outOfRange(field: "size", value: UInt64(setup.size))

@@ -43,7 +43,9 @@ public final class VirtioInterrupt: Sendable {
     /// The queue has returned buffers of which the driver wants to know.
     public func signalQueue(_ queue: Int) {
         state.withLock { state in
-            raise(&state, Cause.queue, vector: state.vectors.indices.contains(queue) ? state.vectors[queue] : Self.noVector)
+            raise(
+                &state, Cause.queue,
+                vector: state.vectors.indices.contains(queue) ? state.vectors[queue] : Self.noVector)
         }
     }
 

@@ -124,7 +124,9 @@ public final class VirtioPCI: Device, PCIFunctionDelegate {
     /// Adds the vendor capabilities and returns the offset of the one for access by configuration space (4.1.4.9).
     private static func addModern(_ function: PCIFunction, _ device: any VirtioDevice) -> Int {
         func body(_ type: UInt8, _ offset: UInt64, _ count: UInt64, _ extra: UInt32?) -> [UInt8] {
-            var bytes: [UInt8] = [extra == nil ? 16 : 20, type, type == CapabilityType.pciAccess ? 0 : UInt8(modernBAR)]
+            var bytes: [UInt8] = [
+                extra == nil ? 16 : 20, type, type == CapabilityType.pciAccess ? 0 : UInt8(modernBAR),
+            ]
             bytes += [0, 0, 0]
             VirtioConfiguration.append(&bytes, UInt32(offset))
             VirtioConfiguration.append(&bytes, UInt32(count))

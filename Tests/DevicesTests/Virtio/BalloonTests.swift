@@ -83,7 +83,8 @@ import VirtQueue
         _ = other
         _ = second
         let twin = MMIOTransport(
-            VirtioBalloon(.init(statisticsInterval: 2), memory: memory, scheduler: InlineScheduler(), clock: clock), memory)
+            VirtioBalloon(.init(statisticsInterval: 2), memory: memory, scheduler: InlineScheduler(), clock: clock),
+            memory)
         try twin.transport.importState(transport.transport.exportState())
         twin.transport.resume()
         clock.advance(by: 2_000_000_000)

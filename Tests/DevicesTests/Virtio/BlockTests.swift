@@ -48,18 +48,24 @@ final class FakeDisk: BlockBackend {
         }
     }
     private func perform(_ request: BlockRequest, _ state: inout State) -> Int32 {
-        state.log.append("\(request.operation) \(request.offset) \(request.length)\(request.forceUnitAccess ? " fua" : "")")
+        state.log.append(
+            "\(request.operation) \(request.offset) \(request.length)\(request.forceUnitAccess ? " fua" : "")")
         if state.failWith != 0 { return state.failWith }
         var place = Int(request.offset)
         switch request.operation {
         case .read:
             for segment in request.segments {
-                for index in 0..<segment.count { unsafe segment.pointer.storeBytes(of: state.bytes[place + index], toByteOffset: index, as: UInt8.self) }
+                for index in 0..<segment.count {
+                    unsafe segment.pointer.storeBytes(
+                        of: state.bytes[place + index], toByteOffset: index, as: UInt8.self)
+                }
                 place += segment.count
             }
         case .write:
             for segment in request.segments {
-                for index in 0..<segment.count { state.bytes[place + index] = unsafe segment.pointer.load(fromByteOffset: index, as: UInt8.self) }
+                for index in 0..<segment.count {
+                    state.bytes[place + index] = unsafe segment.pointer.load(fromByteOffset: index, as: UInt8.self)
+                }
                 place += segment.count
             }
         case .writeZeroes:
@@ -100,7 +106,8 @@ final class FakeDisk: BlockBackend {
             try memory.store(GuestPhysical(base + 8), sector)
             try memory.store(GuestPhysical(base + 0x100), UInt8(0xEE))
             _ = try #require(
-                queues[index].add(readable: [.init(base, 16)] + readable, writable: writable + [.init(base + 0x100, 1)]))
+                queues[index].add(readable: [.init(base, 16)] + readable, writable: writable + [.init(base + 0x100, 1)])
+            )
         }
         func run(
             _ kind: UInt32, _ sector: UInt64, readable: [DriverQueue.Piece] = [], writable: [DriverQueue.Piece] = []
@@ -282,12 +289,15 @@ final class FakeDisk: BlockBackend {
         for _ in 0..<3000 {
             var header = (0..<16).map { _ in UInt8(truncatingIfNeeded: random.next()) }
             if random.next() % 4 != 0 {
-                header = [UInt8(random.next() % 14), 0, 0, 0, 0, 0, 0, 0, UInt8(random.next() % 70)] + [UInt8](repeating: 0, count: 7)
+                header =
+                    [UInt8(random.next() % 14), 0, 0, 0, 0, 0, 0, 0, UInt8(random.next() % 70)]
+                    + [UInt8](repeating: 0, count: 7)
             }
             try bench.memory.write(GuestPhysical(0x80_0000), bytes: header)
             let lengths = (0..<3).map { _ in UInt32(random.next() % 3 * 512 + (random.next() % 8 == 0 ? 1 : 0)) }
             _ = queue.add(
-                readable: [.init(0x80_0000, random.next() % 16 == 0 ? 7 : 16)] + (lengths[0] == 0 ? [] : [.init(0x90_0000, lengths[0])]),
+                readable: [.init(0x80_0000, random.next() % 16 == 0 ? 7 : 16)]
+                    + (lengths[0] == 0 ? [] : [.init(0x90_0000, lengths[0])]),
                 writable: (lengths[1] == 0 ? [] : [.init(0x91_0000, lengths[1])]) + [.init(0x80_0100, 1)])
             bench.transport.notify(0)
             if bench.transport.status != 0xF { queue = try bench.transport.start(bench.memory)[0] }

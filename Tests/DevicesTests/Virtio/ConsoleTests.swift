@@ -140,7 +140,8 @@ final class FakeCharacters: CharacterBackend {
 
     @Test func emergencyWriteNeedsNoDriver() throws {
         let backend = FakeCharacters()
-        let device = VirtioConsole(ports: [.init(id: 0, isConsole: true, backend: backend)], scheduler: InlineScheduler())
+        let device = VirtioConsole(
+            ports: [.init(id: 0, isConsole: true, backend: backend)], scheduler: InlineScheduler())
         let transport = MMIOTransport(device, try makeMemory())
         transport.setConfiguration(8, 4, 0x41)
         #expect(backend.output == "A")

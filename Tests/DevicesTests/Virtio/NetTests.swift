@@ -46,7 +46,8 @@ final class FakeNetwork: NetworkBackend {
 
         init(_ road: Road = .mmio, features: UInt64 = UInt64.max, mtu: UInt16? = nil) throws {
             memory = try makeMemory()
-            device = VirtioNet(.init(macAddress: NetTests.mac, mtu: mtu), backend: network, scheduler: InlineScheduler())
+            device = VirtioNet(
+                .init(macAddress: NetTests.mac, mtu: mtu), backend: network, scheduler: InlineScheduler())
             transport = try road.make(device, memory)
             queues = try transport.start(memory, features: features)
         }
@@ -81,7 +82,8 @@ final class FakeNetwork: NetworkBackend {
         let bench = try Bench(road)
         let sent = frame(100)
         try bench.memory.write(GuestPhysical(0x80_0000), bytes: [UInt8](repeating: 0, count: 12) + sent)
-        _ = bench.queues[1].add(readable: [.init(0x80_0000, 12), .init(0x80_000C, 60), .init(0x80_0048, 40)], writable: [])
+        _ = bench.queues[1].add(
+            readable: [.init(0x80_0000, 12), .init(0x80_000C, 60), .init(0x80_0048, 40)], writable: [])
         _ = bench.queues[1].add(readable: [.init(0x80_0000, 20)], writable: [])
         _ = bench.queues[1].add(readable: [.init(0x80_0000, 0x2_0000)], writable: [])
         bench.transport.notify(1)
@@ -212,9 +214,10 @@ final class FakeNetwork: NetworkBackend {
 
     @Test func malformedCommandsAreRefused() throws {
         let bench = try Bench()
-        for bytes in [[0], [0, 0], [0, 9, 1], [1, 0, 255, 255, 255, 255], [1, 0, 1, 0, 0, 0, 2], [1, 1, 2], [2, 0, 1],
-            [2, 0, 0, 0x10], [2, 7, 0, 0], [9, 9, 9]] as [[UInt8]]
-        {
+        for bytes in [
+            [0], [0, 0], [0, 9, 1], [1, 0, 255, 255, 255, 255], [1, 0, 1, 0, 0, 0, 2], [1, 1, 2], [2, 0, 1],
+            [2, 0, 0, 0x10], [2, 7, 0, 0], [9, 9, 9],
+        ] as [[UInt8]] {
             #expect(try bench.command(bytes) == 1, "\(bytes)")
         }
         var table: [UInt8] = [1, 0, 100, 0, 0, 0]

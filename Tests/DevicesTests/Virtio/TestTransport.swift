@@ -32,7 +32,11 @@ final class TestLine: InterruptSink {
 final class TestMessages: MSISink {
     private let state = Mutex<[UInt32]>([])
     func deliver(address: UInt64, data: UInt32) { state.withLock { $0.append(data) } }
-    func take() -> [UInt32] { state.withLock { list in defer { list = [] }; return list } }
+    func take() -> [UInt32] {
+        state.withLock { list in
+            defer { list = [] }; return list
+        }
+    }
 }
 
 /// 16 MiB of memory at 0.

@@ -82,7 +82,8 @@ extension VirtioBlock {
         VirtioConfiguration.append(&bytes, UInt8(63))
         VirtioConfiguration.append(&bytes, UInt32(blockSize))
         let physical = max(properties.physicalBlockSize ?? blockSize, blockSize)
-        VirtioConfiguration.append(&bytes, UInt8((physical / blockSize).bitWidth - 1 - (physical / blockSize).leadingZeroBitCount))
+        VirtioConfiguration.append(
+            &bytes, UInt8((physical / blockSize).bitWidth - 1 - (physical / blockSize).leadingZeroBitCount))
         VirtioConfiguration.append(&bytes, UInt8(0))
         VirtioConfiguration.append(&bytes, UInt16(clamping: properties.minimumIOSize / blockSize))
         VirtioConfiguration.append(&bytes, UInt32(clamping: properties.optimalIOSize / blockSize))

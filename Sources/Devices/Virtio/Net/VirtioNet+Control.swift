@@ -99,7 +99,8 @@ extension VirtioNet {
             result.set("multicast", Self.bytes(filter.multicast))
             result.set("unicast-overflow", filter.overflowsUnicast)
             result.set("multicast-overflow", filter.overflowsMulticast)
-            result.set("vlans", (filter.vlans ?? []).flatMap { word in (0..<8).map { UInt8(word >> UInt64($0 * 8) & 0xFF) } })
+            result.set(
+                "vlans", (filter.vlans ?? []).flatMap { word in (0..<8).map { UInt8(word >> UInt64($0 * 8) & 0xFF) } })
             result.set("held", state.held ?? [])
             return result
         }

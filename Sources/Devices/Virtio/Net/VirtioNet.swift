@@ -28,7 +28,9 @@ public final class VirtioNet: VirtioDevice {
             macAddress: [UInt8], mtu: UInt16? = nil, mergesBuffers: Bool = true, hasControlQueue: Bool = true,
             receiveQueueSize: UInt16 = 256, transmitQueueSize: UInt16 = 256
         ) {
-            func queueSize(_ size: UInt16) -> UInt16 { size >= 64 && size <= 1024 && size & (size - 1) == 0 ? size : 256 }
+            func queueSize(_ size: UInt16) -> UInt16 {
+                size >= 64 && size <= 1024 && size & (size - 1) == 0 ? size : 256
+            }
             self.macAddress = macAddress.count == 6 ? macAddress : [0x52, 0x54, 0, 0x12, 0x34, 0x56]
             self.mtu = mtu
             self.mergesBuffers = mergesBuffers
