@@ -97,3 +97,19 @@ import Testing
         #expect(board.memory.read(0xE200_0004, size: 1) == 11)
     }
 }
+
+@Suite struct PCIExpressTests {
+    @Test func capabilityOfAPort() {
+        let function = PCIFunction(.test, isBridge: true, isExpress: true)
+        function.addMSI(vectors: 1)
+        function.addExpressCapability(.rootPort, slot: 5)
+        let place = Int(function.readConfiguration(0x41, size: 1))
+        #expect(function.readConfiguration(place, size: 1) == 0x10)
+        #expect(function.readConfiguration(place + 2, size: 2) == 0x0142)
+        #expect(function.readConfiguration(place + 0x14, size: 4) >> 19 == 5)
+        function.writeConfiguration(place + 2, size: 2, value: 0)
+        function.writeConfiguration(place + 8, size: 2, value: 0xFFFF)
+        #expect(function.readConfiguration(place + 2, size: 2) == 0x0142)
+        #expect(function.readConfiguration(place + 8, size: 2) == 0x78FF)
+    }
+}

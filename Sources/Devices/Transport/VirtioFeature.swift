@@ -38,11 +38,17 @@ public struct VirtioRingOptions: Equatable, Sendable {
 
 /// Bits of the device status. virtio 1.2, 2.1.
 public enum VirtioStatus {
+    /// The guest has seen the device.
     public static let acknowledge: UInt8 = 1
+    /// The guest has a driver for it.
     public static let driver: UInt8 = 2
+    /// The driver is ready: the device works.
     public static let driverOK: UInt8 = 4
+    /// Features are agreed on.
     public static let featuresOK: UInt8 = 8
+    /// The device has given up until it is reset.
     public static let needsReset: UInt8 = 64
+    /// The driver has given up.
     public static let failed: UInt8 = 128
 }
 
@@ -57,11 +63,16 @@ public struct VirtioDeviceKind: Equatable, Sendable {
     /// As QEMU names the device: `virtio-blk`.
     public let name: String
 
+    /// 5.1.
     public static let net = VirtioDeviceKind(id: 1, transitionalID: 0x1000, classCode: 0x020000, name: "virtio-net")
+    /// 5.2.
     public static let block = VirtioDeviceKind(id: 2, transitionalID: 0x1001, classCode: 0x010000, name: "virtio-blk")
+    /// 5.3.
     public static let console = VirtioDeviceKind(
         id: 3, transitionalID: 0x1003, classCode: 0x078000, name: "virtio-serial")
+    /// 5.4.
     public static let entropy = VirtioDeviceKind(id: 4, transitionalID: 0x1005, classCode: 0x00FF00, name: "virtio-rng")
+    /// 5.5.
     public static let balloon = VirtioDeviceKind(
         id: 5, transitionalID: 0x1002, classCode: 0x00FF00, name: "virtio-balloon")
 

@@ -81,7 +81,9 @@ public final class VirtioConsole: VirtioDevice {
     /// first counts.
     public init(_ properties: Properties = Properties(), ports: [Port], scheduler: any WorkScheduler) {
         self.properties = properties
-        let used = properties.maxPorts == 1 ? Array(ports.prefix(1)) : ports.filter { $0.id < properties.maxPorts }
+        let used =
+            properties.maxPorts == 1
+            ? Array(ports.prefix(1)) : ports.filter { (0..<properties.maxPorts).contains($0.id) }
         self.ports = used
         state = Mutex(State(ports: used.map { PortState(isHostOpen: $0.backend != nil) }))
         let item = scheduler.makeItem { [weak self] in self?.perform() }
@@ -260,52 +262,6 @@ public final class VirtioConsole: VirtioDevice {
         schedule()
     }
     public func halt() { for port in ports { port.backend?.setReceiver(nil) } }
-
-    public func exportState() -> DeviceState {
-        state.withLock { state in
-            var result = DeviceState(version: 1)
-            result.set("columns", state.columns)
-            result.set("rows", state.rows)
-            result.set(
-                "control",
-                state.control.map { message in
-                    var part = DeviceState(version: 1)
-                    part.set("message", message)
-                    return part
-                })
-            result.set(
-                "ports",
-                state.ports.map { port in
-                    var part = DeviceState(version: 1)
-                    part.set("input", port.input)
-                    part.set("guest-open", port.isGuestOpen)
-                    return part
-                })
-            return result
-        }
-    }
-
-    public func importState(_ saved: DeviceState) throws(DeviceStateError) {
-        try saved.requireVersion(1...1)
-        let columns: UInt16 = try saved.integer("columns")
-        let rows: UInt16 = try saved.integer("rows")
-        var control: [[UInt8]] = []
-        for part in try saved.list("control").prefix(Control.limit) { control.append(try part.bytes("message")) }
-        var restored: [(input: [UInt8], isGuestOpen: Bool)] = []
-        for part in try saved.list("ports", count: ports.count) {
-            restored.append((Array(try part.bytes("input").prefix(Self.inputLimit)), try part.bool("guest-open")))
-        }
-        let (messages, states) = (control, restored)
-        state.withLock { state in
-            state.columns = columns
-            state.rows = rows
-            state.control = messages
-            for (index, port) in states.enumerated() {
-                state.ports[index].input = port.input
-                state.ports[index].isGuestOpen = port.isGuestOpen
-            }
-        }
-    }
 
     /// A port's end of its back-end, which keeps it; the device must not be kept that way.
     private final class Receiver: CharacterReceiver {
