@@ -156,26 +156,30 @@ public final class VirtioBalloon: VirtioDevice {
     public func notify(queue: Int) { parts.withLock { $0.work }?.schedule() }
 
     private func perform() {
-        state.withLock { state in
-            guard let interrupt = state.interrupt, let chain = state.chain, !state.isPaused else { return }
+        let hasMore = state.withLock { state in
+            guard let interrupt = state.interrupt, let chain = state.chain, !state.isPaused else { return false }
+            var hasMore = false
             if let queue = state.queues[Queue.inflate] {
-                _ = queue.process(Queue.inflate, interrupt, chain) { chain in
+                hasMore = queue.process(Queue.inflate, interrupt, chain) { chain in
                     takePages(chain)
                     return 0
                 }
             }
             // Pages come back by being touched; there is nothing to do for them.
             if let queue = state.queues[Queue.deflate] {
-                _ = queue.process(Queue.deflate, interrupt, chain) { _ in 0 }
+                hasMore = queue.process(Queue.deflate, interrupt, chain) { _ in 0 } || hasMore
             }
             if state.queues.indices.contains(Queue.reporting), let queue = state.queues[Queue.reporting] {
-                _ = queue.process(Queue.reporting, interrupt, chain) { chain in
+                let more = queue.process(Queue.reporting, interrupt, chain) { chain in
                     for segment in chain.writable { memory.discard(segment.address, count: UInt64(segment.count)) }
                     return 0
                 }
+                hasMore = hasMore || more
             }
             takeStatistics(&state, interrupt)
+            return hasMore
         }
+        if hasMore { parts.withLock { $0.work }?.schedule() }
     }
 
     /// Discards the pages that a buffer numbers, neighbours in one go.

@@ -146,15 +146,17 @@ public final class VirtioBlock: VirtioDevice {
             !state.isStopping
         else { return false }
         var isFull = false
+        var taken = 0
         do throws(VirtQueueError) {
             queue.disableNotifications()
             repeat {
-                while requests.count < Self.batch {
+                while taken < Self.batch {
                     let job = state.free.popLast() ?? makeJob()
                     guard try queue.pop(into: job.chain) else {
                         state.free.append(job)
                         break
                     }
+                    taken += 1
                     guard var command = BlockCommand(job.chain, disk) else {
                         // Without a header or a status byte there is nothing to answer: 2.1.1's last resort.
                         state.queue = nil
@@ -169,7 +171,7 @@ public final class VirtioBlock: VirtioDevice {
                         state.free.append(job)
                     }
                 }
-                isFull = requests.count >= Self.batch
+                isFull = taken >= Self.batch
             } while !isFull && queue.enableNotifications()
         } catch {
             interrupt.setNeedsReset()

@@ -170,7 +170,9 @@ public final class VirtioConsole: VirtioDevice {
             return hasMore
         }
         for index in ports.indices {
-            while let bytes = takeOutput(index) { ports[index].backend?.write(bytes) }
+            while let bytes = takeOutput(index) {
+                if !bytes.isEmpty { ports[index].backend?.write(bytes) }
+            }
             let hasRoom = state.withLock { state in
                 let before = state.ports[index].input.count
                 deliverInput(index, &state)
@@ -198,14 +200,14 @@ public final class VirtioConsole: VirtioDevice {
             else { return nil }
             var bytes: [UInt8] = []
             var more = true
-            while more && bytes.count < Self.outputLimit {
+            for _ in 0..<VirtQueue.turnLimit where more && bytes.count < Self.outputLimit {
                 more = queue.process(number, interrupt, chain, limit: 1) { chain in
                     // A buffer may name more memory than the console will ever show; the rest of it is dropped.
                     bytes += chain.bytes(at: 0, count: Self.outputLimit)
                     return 0
                 }
             }
-            return bytes.isEmpty ? nil : bytes
+            return bytes.isEmpty && !more ? nil : bytes
         }
     }
 
@@ -215,7 +217,8 @@ public final class VirtioConsole: VirtioDevice {
             let (number, queue) = queue(index, transmit: false, state)
         else { return }
         var input = state.ports[index].input
-        while !input.isEmpty {
+        // Bounded: a driver may give buffers without room for ever.
+        for _ in 0..<VirtQueue.turnLimit where !input.isEmpty {
             let more = queue.process(number, interrupt, chain, limit: 1) { chain in
                 let count = chain.write(at: 0, bytes: input)
                 input.removeFirst(count)

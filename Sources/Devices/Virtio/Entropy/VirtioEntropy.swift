@@ -86,10 +86,11 @@ public final class VirtioEntropy: VirtioDevice {
     public func notify(queue: Int) { parts.withLock { $0.work }?.schedule() }
 
     private func work() {
+        var hasMore = false
         let mustWait = state.withLock { state in
             guard let queue = state.queue, let interrupt = state.interrupt, let chain = state.chain, !state.isPaused
             else { return false }
-            while state.quota > 0 {
+            for _ in 0..<VirtQueue.turnLimit where state.quota > 0 {
                 var quota = state.quota
                 let source = self.source
                 let more = queue.process(0, interrupt, chain, limit: 1) { chain in
@@ -103,9 +104,14 @@ public final class VirtioEntropy: VirtioDevice {
                 state.quota = quota
                 if !more { return false }
             }
+            if state.quota > 0 {
+                hasMore = true
+                return false
+            }
             defer { state.isTimerArmed = true }
             return !state.isTimerArmed
         }
+        if hasMore { parts.withLock { $0.work }?.schedule() }
         if mustWait, let clock { parts.withLock { $0.timer }?.arm(at: clock.now &+ properties.period &* 1_000_000) }
     }
 

@@ -15,15 +15,16 @@ extension VirtioNet {
     private static let mostControlBytes = 65536
 
     func control() {
-        transmitting.withLock { state in
+        let more = transmitting.withLock { state in
             guard let queue = state.control, let interrupt = state.interrupt, let chain = state.chain, !state.isPaused
-            else { return }
-            _ = queue.process(Queue.control, interrupt, chain) { chain in
+            else { return false }
+            return queue.process(Queue.control, interrupt, chain) { chain in
                 let bytes = chain.bytes(at: 0, count: Self.mostControlBytes)
                 let isDone = bytes.count >= 2 && perform(bytes[0], bytes[1], bytes[2...])
                 return chain.store(at: 0, isDone ? Self.acknowledged : Self.refused) ? 1 : 0
             }
         }
+        if more { schedule(Queue.control) }
     }
 
     /// Obeys a command, or refuses one that is malformed or unknown. Takes the lock of receiving after that of

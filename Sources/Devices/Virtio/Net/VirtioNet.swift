@@ -191,7 +191,7 @@ public final class VirtioNet: VirtioDevice {
     }
 
     public func notify(queue: Int) { schedule(queue) }
-    private func schedule(_ queue: Int) {
+    func schedule(_ queue: Int) {
         let item = work.withLock { $0.indices.contains(queue) ? $0[queue] : nil }
         item?.schedule()
     }
