@@ -91,7 +91,7 @@ let package = Package(
         tests("Network", ["HostOS"]),
         tests("CharacterBackend", ["HostOS", "DeviceModel"]),
         tests("Firmware", ["GuestMemory", "DeviceModel"]),
-        tests("Devices", ["DeviceModel", "GuestMemory", "VirtQueue", "BlockImage", "HostOS"]),
+        tests("Devices", ["DeviceModel", "GuestMemory", "VirtQueue", "BlockImage", "Network", "HostOS"]),
         tests("Machine", ["HostOS"]),
         tests("MachineControl", ["JSON"]),
         .testTarget(name: "ArchitectureTests", swiftSettings: strict),

@@ -65,4 +65,11 @@ public final class RAMBlock: @unchecked Sendable {
 
     /// Advises the kernel about the whole block (`MADV_*`).
     public func advise(_ advice: Int32) { mapping.advise(advice) }
+
+    /// Gives whole pages of a range back to the host; they read as zero from then on. Blocks that are shared with
+    /// other processes keep theirs.
+    func discard(offset: UInt64, count: UInt64) {
+        guard case .anonymous = backing, offset <= UInt64(size), count <= UInt64(size) - offset else { return }
+        mapping.discard(offset: Int(offset), count: Int(count))
+    }
 }

@@ -1,0 +1,84 @@
+internal import Network
+import Synchronization
+internal import VirtQueue
+
+// Frames from the back-end. virtio 1.2, 5.1.6.3 and 5.1.6.4.
+extension VirtioNet {
+    /// New buffers: the frame that waited goes first, then the back-end's.
+    func refill() {
+        let isReady = receiving.withLock { state in
+            if let held = state.held {
+                guard unsafe held.withUnsafeBytes({ unsafe deliver($0, &state) }) else { return false }
+                state.held = nil
+            }
+            return state.queue?.hasBuffers == true && !state.isPaused
+        }
+        if isReady { backend.receiverReady() }
+    }
+
+    func canReceive() -> Bool {
+        receiving.withLock { state in
+            guard let queue = state.queue, !state.isPaused, state.held == nil else { return false }
+            // `enableNotifications` says whether there are buffers, and has the driver tell if not.
+            return queue.hasBuffers || queue.enableNotifications()
+        }
+    }
+
+    func receive(_ frame: UnsafeRawBufferPointer) {
+        guard link.withLock({ $0.isUp }), frame.count <= Self.mostBytes else { return }
+        receiving.withLock { state in
+            guard state.queue != nil, state.held == nil, unsafe state.filter.passes(frame, own: state.address) else {
+                return
+            }
+            if state.isPaused || !(unsafe deliver(frame, &state)) { state.held = unsafe [UInt8](frame) }
+        }
+    }
+
+    /// Puts a frame in as many buffers as it needs. Returns false where the driver has too few: nothing is taken then.
+    private func deliver(_ frame: UnsafeRawBufferPointer, _ state: inout ReceiveState) -> Bool {
+        guard let queue = state.queue, let interrupt = state.interrupt, !state.isPaused else { return false }
+        let total = state.headerSize + frame.count
+        var taken = 0
+        var room = 0
+        do throws(VirtQueueError) {
+            while room < total {
+                if taken == state.memory.count {
+                    state.memory.append(DescriptorChain(memory: state.memory[0].memory))
+                }
+                guard try queue.pop(into: state.memory[taken]) else {
+                    if queue.enableNotifications() { continue }
+                    for chain in state.memory[..<taken].reversed() { queue.unpop(chain) }
+                    return false
+                }
+                room += state.memory[taken].writableCount
+                taken += 1
+                // A buffer without room for the header, or one too small where buffers do not merge: 5.1.6.3.1.
+                if state.memory[0].writableCount < state.headerSize || (!state.merges && room < total) {
+                    for chain in state.memory[..<taken] { queue.push(chain, written: 0) }
+                    if queue.needsInterrupt() { interrupt.signalQueue(Queue.receive) }
+                    return true
+                }
+            }
+        } catch {
+            interrupt.setNeedsReset()
+            return true
+        }
+        var header = [UInt8](repeating: 0, count: state.headerSize)
+        if header.count > 10 {
+            header[10] = UInt8(truncatingIfNeeded: taken)
+            header[11] = UInt8(truncatingIfNeeded: taken >> 8)
+        }
+        var done = 0
+        for (index, chain) in state.memory[..<taken].enumerated() {
+            let start = index == 0 ? chain.write(at: 0, bytes: header) : 0
+            let count = min(chain.writableCount - start, frame.count - done)
+            let copied = unsafe chain.write(
+                at: start, from: UnsafeRawBufferPointer(rebasing: frame[done..<done + max(count, 0)]))
+            done += copied
+            queue.stage(chain, written: start + copied)
+        }
+        queue.publish()
+        if queue.needsInterrupt() { interrupt.signalQueue(Queue.receive) }
+        return true
+    }
+}

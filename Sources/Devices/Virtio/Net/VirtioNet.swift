@@ -1,0 +1,260 @@
+internal import DeviceModel
+public import Network
+import Synchronization
+internal import VirtQueue
+
+/// The network device with one pair of queues and a control queue. virtio 1.2, 5.1.
+///
+/// Sending and receiving have locks of their own, so that a back-end may bring a frame while it takes one. No
+/// checksum or segmentation is left to the other side: frames are complete.
+public final class VirtioNet: VirtioDevice {
+    /// What `-device virtio-net-…` may set.
+    public struct Properties: Equatable, Sendable {
+        /// `mac`: 6 bytes.
+        public var macAddress: [UInt8]
+        /// `host_mtu`; nil for none told.
+        public var mtu: UInt16?
+        /// `mrg_rxbuf`.
+        public var mergesBuffers: Bool
+        /// `ctrl_vq`: receive modes, address tables, VLANs.
+        public var hasControlQueue: Bool
+        /// `rx_queue_size`: a power of two, 256 to 1024.
+        public var receiveQueueSize: UInt16
+        /// `tx_queue_size`, likewise.
+        public var transmitQueueSize: UInt16
+
+        /// The defaults are QEMU's. An address of other than 6 bytes becomes 52:54:00:12:34:56.
+        public init(
+            macAddress: [UInt8], mtu: UInt16? = nil, mergesBuffers: Bool = true, hasControlQueue: Bool = true,
+            receiveQueueSize: UInt16 = 256, transmitQueueSize: UInt16 = 256
+        ) {
+            func queueSize(_ size: UInt16) -> UInt16 {
+                size >= 64 && size <= 1024 && size & (size - 1) == 0 ? size : 256
+            }
+            self.macAddress = macAddress.count == 6 ? macAddress : [0x52, 0x54, 0, 0x12, 0x34, 0x56]
+            self.mtu = mtu
+            self.mergesBuffers = mergesBuffers
+            self.hasControlQueue = hasControlQueue
+            self.receiveQueueSize = queueSize(receiveQueueSize)
+            self.transmitQueueSize = queueSize(transmitQueueSize)
+        }
+    }
+
+    /// Feature bits. virtio 1.2, 5.1.3.
+    enum Feature {
+        static let mtu: UInt64 = 1 << 3
+        static let macAddress: UInt64 = 1 << 5
+        static let mergesBuffers: UInt64 = 1 << 15
+        static let status: UInt64 = 1 << 16
+        static let control: UInt64 = 1 << 17
+        static let controlReceive: UInt64 = 1 << 18
+        static let controlVLAN: UInt64 = 1 << 19
+        static let controlReceiveExtra: UInt64 = 1 << 20
+        static let controlAddress: UInt64 = 1 << 23
+        static let needControl = controlReceive | controlVLAN | controlReceiveExtra | controlAddress
+    }
+    enum Queue {
+        static let receive = 0
+        static let transmit = 1
+        static let control = 2
+    }
+    /// The longest frame: 64 KiB and a header.
+    static let mostBytes = 65550
+    /// Frames that one turn sends before others get theirs.
+    private static let batch = 256
+
+    /// What receiving needs.
+    struct ReceiveState {
+        var queue: VirtQueue?
+        var interrupt: VirtioInterrupt?
+        var memory: [DescriptorChain] = []
+        var headerSize = 12
+        var merges = false
+        var isPaused = false
+        /// A frame that came when the driver had too few buffers for it.
+        var held: [UInt8]?
+        var filter = ReceiveFilter()
+        var address: ReceiveFilter.Address
+    }
+    struct TransmitState {
+        var queue: VirtQueue?
+        var control: VirtQueue?
+        var interrupt: VirtioInterrupt?
+        var chain: DescriptorChain?
+        var headerSize = 12
+        var isPaused = false
+        var frame = [UInt8](repeating: 0, count: VirtioNet.mostBytes)
+    }
+    let receiving: Mutex<ReceiveState>
+    let transmitting = Mutex(TransmitState())
+    let link = Mutex<(isUp: Bool, interrupt: VirtioInterrupt?, features: UInt64)>((true, nil, 0))
+    private let properties: Properties
+    let backend: any NetworkBackend
+    // Set once in `init`, where they need `self`.
+    private let work = Mutex<[any WorkItem]>([])
+
+    /// A card whose frames go to `backend`.
+    public init(_ properties: Properties, backend: any NetworkBackend, scheduler: any WorkScheduler) {
+        self.properties = properties
+        self.backend = backend
+        receiving = Mutex(ReceiveState(address: ReceiveFilter.address(properties.macAddress)))
+        let items = [
+            scheduler.makeItem { [weak self] in self?.refill() }, scheduler.makeItem { [weak self] in self?.send() },
+            scheduler.makeItem { [weak self] in self?.control() },
+        ]
+        work.withLock { $0 = items }
+        backend.setReceiver(Receiver(self))
+    }
+
+    public var kind: VirtioDeviceKind { .net }
+    public var features: UInt64 {
+        var result = Feature.macAddress | Feature.status
+        if properties.mtu != nil { result |= Feature.mtu }
+        if properties.mergesBuffers { result |= Feature.mergesBuffers }
+        if properties.hasControlQueue { result |= Feature.control | Feature.needControl }
+        return result
+    }
+    public var queueSizes: [UInt16] {
+        [properties.receiveQueueSize, properties.transmitQueueSize] + (properties.hasControlQueue ? [64] : [])
+    }
+    public var configurationCount: Int { 12 }
+
+    /// 5.1.3.1: what the control queue carries needs the control queue.
+    public func accepts(features: UInt64) -> Bool {
+        features & Feature.control != 0 || features & Feature.needControl == 0
+    }
+
+    public func readConfiguration(offset: Int, size: Int) -> UInt32 {
+        let address = receiving.withLock { $0.address }
+        var bytes = (0..<6).map { UInt8(truncatingIfNeeded: address >> UInt64(40 - $0 * 8)) }
+        VirtioConfiguration.append(&bytes, UInt16(link.withLock { $0.isUp } ? 1 : 0))
+        VirtioConfiguration.append(&bytes, UInt16(1))
+        VirtioConfiguration.append(&bytes, properties.mtu ?? 0)
+        return VirtioConfiguration.read(bytes, offset: offset, size: size)
+    }
+
+    /// Legacy drivers without CTRL_MAC_ADDR write the address here (5.1.4.3).
+    public func writeConfiguration(offset: Int, size: Int, value: UInt32) {
+        let features = link.withLock { $0.features }
+        guard features & (VirtioFeature.version1 | Feature.controlAddress) == 0 else { return }
+        receiving.withLock { state in
+            for index in 0..<min(size, 4) where offset + index < 6 {
+                let shift = UInt64(40 - (offset + index) * 8)
+                let byte = UInt64(value >> UInt32(index * 8) & 0xFF)
+                state.address = state.address & ~(0xFF << shift) | byte << shift
+            }
+        }
+    }
+
+    /// Plugs the cable in or out: `set_link`.
+    public func setLink(up: Bool) {
+        let interrupt: VirtioInterrupt? = link.withLock { link in
+            defer { link.isUp = up }
+            return link.isUp == up ? nil : link.interrupt
+        }
+        interrupt?.signalConfigurationChange()
+        if up { backend.receiverReady() }
+    }
+    /// The address that the card has now.
+    public var macAddress: [UInt8] {
+        let address = receiving.withLock { $0.address }
+        return (0..<6).map { UInt8(truncatingIfNeeded: address >> UInt64(40 - $0 * 8)) }
+    }
+
+    public func activate(_ context: consuming VirtioActivation) {
+        let (queues, interrupt, memory, features) =
+            (context.queues, context.interrupt, context.memory, context.features)
+        let merges = features & Feature.mergesBuffers != 0
+        // 5.1.6.1: the count of merged buffers is always there but for legacy drivers that do not merge.
+        let headerSize = merges || features & VirtioFeature.version1 != 0 ? 12 : 10
+        receiving.withLock { state in
+            state.queue = queues[Queue.receive]
+            state.interrupt = interrupt
+            state.memory = [DescriptorChain(memory: memory)]
+            state.headerSize = headerSize
+            state.merges = merges
+            if features & Feature.controlVLAN != 0 && state.filter.vlans == nil {
+                state.filter.vlans = [UInt64](repeating: 0, count: 64)
+            }
+        }
+        transmitting.withLock { state in
+            state.queue = queues[Queue.transmit]
+            state.control = features & Feature.control != 0 ? queues[Queue.control] : nil
+            state.interrupt = interrupt
+            state.chain = DescriptorChain(memory: memory)
+            state.headerSize = headerSize
+        }
+        link.withLock { link in
+            link.interrupt = interrupt
+            link.features = features
+        }
+    }
+
+    public func notify(queue: Int) { schedule(queue) }
+    func schedule(_ queue: Int) {
+        let item = work.withLock { $0.indices.contains(queue) ? $0[queue] : nil }
+        item?.schedule()
+    }
+
+    // MARK: Sending
+
+    private func send() {
+        let isUp = link.withLock { $0.isUp }
+        let more = transmitting.withLock { state in
+            guard let queue = state.queue, let interrupt = state.interrupt, let chain = state.chain, !state.isPaused
+            else { return false }
+            let headerSize = state.headerSize
+            var frame = [UInt8]()
+            swap(&frame, &state.frame)
+            let more = queue.process(Queue.transmit, interrupt, chain, limit: Self.batch) { chain in
+                let count = chain.readableCount - headerSize
+                guard isUp, count >= 14, count <= frame.count else { return 0 }
+                // A copy: what the driver changes afterwards must not matter to whoever looked at the frame first.
+                unsafe frame.withUnsafeMutableBytes { buffer in
+                    let taken = unsafe chain.read(
+                        at: headerSize, into: UnsafeMutableRawBufferPointer(rebasing: buffer[0..<count]))
+                    if taken == count {
+                        _ = unsafe backend.transmit(UnsafeRawBufferPointer(rebasing: buffer[0..<count]))
+                    }
+                }
+                return 0
+            }
+            swap(&frame, &state.frame)
+            return more
+        }
+        if more { schedule(Queue.transmit) }
+    }
+
+    // MARK: Life
+
+    public func reset() {
+        receiving.withLock { state in
+            state = ReceiveState(
+                isPaused: state.isPaused, address: ReceiveFilter.address(properties.macAddress))
+        }
+        transmitting.withLock { $0 = TransmitState(isPaused: $0.isPaused) }
+        link.withLock { link in
+            link.interrupt = nil
+            link.features = 0
+        }
+    }
+    public func pause() {
+        transmitting.withLock { $0.isPaused = true }
+        receiving.withLock { $0.isPaused = true }
+    }
+    public func resume() {
+        transmitting.withLock { $0.isPaused = false }
+        receiving.withLock { $0.isPaused = false }
+        for queue in queueSizes.indices { schedule(queue) }
+    }
+    public func halt() { backend.setReceiver(nil) }
+
+    /// The card's end of its back-end, which keeps it; the card must not be kept that way.
+    private final class Receiver: FrameReceiver {
+        private struct Owner: Sendable { weak let device: VirtioNet? }
+        private let owner: Owner
+        init(_ device: VirtioNet) { owner = Owner(device: device) }
+        func canReceive() -> Bool { owner.device?.canReceive() ?? false }
+        func receive(_ frame: UnsafeRawBufferPointer) { unsafe owner.device?.receive(frame) }
+    }
+}

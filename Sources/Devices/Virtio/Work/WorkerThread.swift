@@ -1,0 +1,68 @@
+public import HostOS
+import Synchronization
+
+/// A thread that does the work of one or more devices, in the order in which it was asked for.
+public final class WorkerThread: WorkScheduler {
+    private struct State: Sendable {
+        var wanted: [Item] = []
+        var mustEnd = false
+    }
+    private final class Shared: Sendable {
+        let state = Mutex(State())
+        let bell = Bell()
+
+        func run() {
+            while true {
+                let (items, mustEnd) = state.withLock { state in
+                    defer { state.wanted.removeAll(keepingCapacity: true) }
+                    return (state.wanted, state.mustEnd)
+                }
+                if mustEnd { return }
+                for item in items { item.perform() }
+                if items.isEmpty { bell.wait(nanoseconds: nil) }
+            }
+        }
+    }
+    private let shared = Shared()
+    private let thread: HostThread
+
+    /// Starts a thread with the given name, of which Linux keeps 15 bytes.
+    public init(name: String) throws(HostError) {
+        let shared = self.shared
+        thread = try HostThread(name: name) { shared.run() }
+    }
+
+    public func makeItem(_ run: @escaping @Sendable () -> Void) -> any WorkItem { Item(shared, run) }
+
+    /// Ends the thread after the work in progress and waits for it; what else was asked for is not done. Call once,
+    /// from another thread.
+    public func stop() {
+        shared.state.withLock { $0.mustEnd = true }
+        shared.bell.ring()
+        thread.join()
+    }
+
+    private final class Item: WorkItem {
+        private let isWanted = Atomic<Bool>(false)
+        private let shared: Shared
+        private let run: @Sendable () -> Void
+
+        init(_ shared: Shared, _ run: @escaping @Sendable () -> Void) {
+            self.shared = shared
+            self.run = run
+        }
+        func schedule() {
+            guard !isWanted.exchange(true, ordering: .sequentiallyConsistent) else { return }
+            let mustRing = shared.state.withLock { state in
+                state.wanted.append(self)
+                return state.wanted.count == 1
+            }
+            if mustRing { shared.bell.ring() }
+        }
+        func perform() {
+            // Cleared first: what is asked for from here on runs again.
+            isWanted.store(false, ordering: .sequentiallyConsistent)
+            run()
+        }
+    }
+}
