@@ -21,6 +21,7 @@ public struct BlockDriver: Sendable {
     public static let all: [BlockDriver] = [
         file(name: "file", isDevice: false), file(name: "host_device", isDevice: true),
         null(name: "null-co"), null(name: "null-aio"), raw,
+        qcow2(inflate: nil),
     ]
 
     private static func file(name: String, isDevice: Bool) -> BlockDriver {

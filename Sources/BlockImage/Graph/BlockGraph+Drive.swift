@@ -71,7 +71,7 @@ extension BlockGraph {
         ImageFormat.probe(try examine(path, opener).head, path: path)
     }
 
-    private static func examine(
+    static func examine(
         _ path: String, _ opener: FileOpener
     ) throws(BlockError) -> (isDevice: Bool, head: [UInt8]) {
         guard !path.utf8.contains(0) else { throw .notFound(path: path) }

@@ -98,6 +98,13 @@ public final class BlockGraph: Sendable {
 
     // MARK: For drivers
 
+    /// Opens an image that goes with the node above it.
+    public func openBelow(_ options: BlockOptions) throws(BlockError) -> any BlockNode {
+        let node = try open(options, isImplicit: true)
+        state.withLock { $0.entries[node.nodeName]?.users += 1 }
+        return node
+    }
+
     /// Opens the child of a role: the node that `role=` names, or a new one of the options `role.…`. It takes over
     /// the parent's read-only and cache options where it has none of its own, and gives storage back on discard:
     /// whether the guest may do that is the parent's choice.
@@ -119,9 +126,7 @@ public final class BlockGraph: Sendable {
         child.setDefault("cache.no-flush", parent.cache.noFlush ? "on" : "off")
         child.setDefault("force-share", parent.forceShare ? "on" : "off")
         child.setDefault("discard", "unmap")
-        let node = try open(child, isImplicit: true)
-        state.withLock { $0.entries[node.nodeName]?.users += 1 }
-        return node
+        return try openBelow(child)
     }
 
     /// Gives up a child whose parent did not come to be.

@@ -56,6 +56,9 @@ public struct BlockOptions: Sendable {
         return child.isEmpty ? nil : BlockOptions(child)
     }
 
+    /// The value, if one is given.
+    func value(_ name: String) -> String? { values[name] }
+
     /// Sets an option that is not given.
     public mutating func setDefault(_ name: String, _ value: String) {
         if values[name] == nil { values[name] = value }
