@@ -29,9 +29,9 @@ extension QCow2Node {
         let header = try layout(options, path)
         let clusterSize = UInt64(header.clusterSize)
         let tableClusters = UInt64(header.refcountTableClusters)
-        let l1Clusters = max(1, (UInt64(header.l1Size) * 8 + clusterSize - 1) / clusterSize)
+        let l1Clusters = (UInt64(header.l1Size) * 8 + clusterSize - 1) / clusterSize
         let total = header.l1Offset / clusterSize + l1Clusters
-        let perBlock = clusterSize * 8 >> UInt64(header.refcountOrder)
+        let perBlock = (clusterSize * 8) >> UInt64(header.refcountOrder)
         let blockOffset = header.refcountTableOffset + tableClusters * clusterSize
         let blocks = (header.l1Offset - blockOffset) / clusterSize
         func put(_ bytes: [UInt8], at offset: UInt64) throws(BlockError) {
@@ -105,14 +105,15 @@ extension QCow2Node {
         header.backingFormat = options.backingFormat
 
         let coverage = UInt64(1) << UInt64(header.l2CoverageBits)
-        let l1Size = (header.size + coverage - 1) / coverage
+        // One entry at least: a cluster without a table in it would be a leak.
+        let l1Size = max(1, (header.size + coverage - 1) / coverage)
         guard l1Size * 8 <= UInt64(QCow2Header.maximumL1Bytes) else {
             throw .invalidSize(path: path, size: options.size)
         }
         header.l1Size = UInt32(l1Size)
         let cluster = UInt64(size)
-        let l1Clusters = max(1, (l1Size * 8 + cluster - 1) / cluster)
-        let perBlock = cluster * 8 >> UInt64(header.refcountOrder)
+        let l1Clusters = (l1Size * 8 + cluster - 1) / cluster
+        let perBlock = (cluster * 8) >> UInt64(header.refcountOrder)
         var (tables, blocks): (UInt64, UInt64) = (1, 1)
         while true {
             let total = 1 + tables + blocks + l1Clusters

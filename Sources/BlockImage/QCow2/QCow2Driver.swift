@@ -44,7 +44,7 @@ extension BlockDriver {
             throw .unsupported(path: file.filename, feature: "a chain of over \(maximumChain) backing images")
         }
         var child = given ?? BlockOptions([:])
-        if let name = header.backingFile {
+        if let name = header.backingFile, child.value("file") == nil {
             let path = try resolve(name, of: file.filename)
             child.setDefault("file.filename", path)
             let (isDevice, head) = try BlockGraph.examine(path, graph.opener)

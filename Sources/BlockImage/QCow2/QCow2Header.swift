@@ -265,7 +265,11 @@ public struct QCow2Header: Sendable, Hashable {
             bytes += head + content + [UInt8](repeating: 0, count: (8 - content.count % 8) % 8)
         }
         if let backingFormat { append(Extension.backingFormat, Array(backingFormat.utf8)) }
-        if version >= 3 { append(Extension.featureNames, QCow2Header.featureTable) }
+        // Only an aid to people: it goes where the cluster has room for it.
+        let rest = 16 + QCow2Header.featureTable.count + (backingFile?.utf8.count ?? 0)
+        if version >= 3 && bytes.count + rest <= clusterSize {
+            append(Extension.featureNames, QCow2Header.featureTable)
+        }
         append(Extension.end, [])
         if let backingFile {
             let name = Array(backingFile.utf8)

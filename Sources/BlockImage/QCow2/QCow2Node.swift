@@ -90,6 +90,9 @@ public final class QCow2Node: BatchingBackend, BlockNode {
             header: header, file: file, path: path, l2CacheBytes: options.l2CacheSize,
             refcountCacheBytes: options.refcountCacheSize)
         snapshots = try QCow2Snapshot.table(header, path: path) { offset, count throws(BlockError) in
+            guard offset <= file.sizeInBytes, UInt64(count) <= file.sizeInBytes - offset else {
+                throw BlockError.invalidImage(path: path, reason: "the snapshot table ends behind the file")
+            }
             let (status, bytes) = file.bytesAndWait(at: offset, count: count)
             guard status == 0 else { throw BlockError.system(path: path, operation: "read", Errno(rawValue: status)) }
             return bytes
