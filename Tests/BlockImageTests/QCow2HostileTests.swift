@@ -139,6 +139,8 @@ import Testing
         options.discard = .unmap
         let node = try QCow2Node(file: disk, backing: nil, nodeName: "q", node: options)
         for _ in 0..<6 {
+            // Somewhere in what follows, most likely between two writes of tables.
+            disk.crash(after: Int.random(in: 1...90, using: &numbers))
             for _ in 0..<25 {
                 let offset = UInt64.random(in: 0..<500 << 10, using: &numbers)
                 switch Int.random(in: 0..<8, using: &numbers) {
@@ -148,11 +150,13 @@ import Testing
                 default: #expect(node.perform(.flush) == 0)
                 }
             }
-            // Act
-            file.write(disk.crashed(&numbers))
-            // Assert: 0 is clean, 3 is leaks only.
-            let check = qemuCheck(file)
-            #expect(check.status == 0 || check.status == 3, "\(check.output)")
+            for _ in 0..<3 {
+                // Act
+                file.write(disk.crashed(&numbers))
+                // Assert: 0 is clean, 3 is leaks only.
+                let check = qemuCheck(file)
+                #expect(check.status == 0 || check.status == 3, "\(check.output)")
+            }
         }
         node.close()
         file.write(disk.content)
@@ -165,6 +169,15 @@ import Testing
             var durable: [UInt8]
             var now: [UInt8]
             var pending: [(Int, [UInt8])] = []
+            var countdown = 0
+            var crash: (durable: [UInt8], pending: [(Int, [UInt8])])?
+
+            mutating func write(_ content: [UInt8], _ offset: Int) {
+                CrashingDisk.put(content, offset, &now)
+                pending.append((offset, content))
+                countdown -= 1
+                if countdown == 0 { crash = (durable, pending) }
+            }
         }
         private let state: Mutex<State>
         private let null = NullNode(nodeName: "null")
@@ -179,8 +192,17 @@ import Testing
 
         init(_ bytes: [UInt8]) { state = Mutex(State(durable: bytes, now: bytes)) }
 
+        /// Notes the state after that many more writes.
+        func crash(after count: Int) {
+            state.withLock { state in
+                state.countdown = count
+                state.crash = nil
+            }
+        }
+
+        /// What the disk may hold after the crash (or one now, if there were too few writes).
         func crashed(_ numbers: inout Numbers) -> [UInt8] {
-            let (durable, pending) = state.withLock { ($0.durable, $0.pending) }
+            let (durable, pending) = state.withLock { $0.crash ?? ($0.durable, $0.pending) }
             var bytes = durable
             for (offset, content) in pending where Bool.random(using: &numbers) {
                 CrashingDisk.put(content, offset, &bytes)
@@ -210,10 +232,7 @@ import Testing
             case .write:
                 for segment in request.segments {
                     let content = unsafe Array(UnsafeRawBufferPointer(start: segment.pointer, count: segment.count))
-                    state.withLock { state in
-                        CrashingDisk.put(content, at, &state.now)
-                        state.pending.append((at, content))
-                    }
+                    state.withLock { $0.write(content, at) }
                     at += segment.count
                 }
             case .flush:
@@ -223,10 +242,7 @@ import Testing
                 }
             case .discard:
                 let content = [UInt8](repeating: 0xdd, count: Int(request.length))
-                state.withLock { state in
-                    CrashingDisk.put(content, at, &state.now)
-                    state.pending.append((at, content))
-                }
+                state.withLock { $0.write(content, at) }
             case .writeZeroes: break
             }
             null.schedule { request.completion(0) }
