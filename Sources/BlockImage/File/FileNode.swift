@@ -28,7 +28,7 @@ public final class FileNode: BatchingBackend, BlockNode {
     /// The multiple that requests need to go straight to the disk; others are bounced. 1 through the page cache.
     public var requestAlignment: Int { access.alignment }
 
-    /// Opens the file. Blocks.
+    /// Opens the file. Blocks. Must be closed in the end: its completion thread keeps it alive.
     public init(
         _ options: FileOptions, node: NodeOptions, isDevice: Bool, nodeName: String,
         open: FileOpener = FileNode.openDirectly

@@ -50,8 +50,11 @@ extension QCow2Metadata {
         // A host offset has 56 bits, a file's offset 63.
         let limit = min(UInt64(1) << (56 - clusterBits), UInt64(Int64.max) >> clusterBits)
         var at = freeHint
+        // Behind the file's end a crash leaves a few counts of clusters never written; not a world of them.
+        let lastPlausible = min(limit, max(pristine, freeHint) + (1 << 24))
         while true {
             guard at < limit else { throw .io(ENOSPC) }
+            guard at <= lastPlausible else { throw corrupt("clusters far behind the end of the file are in use") }
             let index = at >> refcountBlockBits
             if try refcountBlock(index) == nil { try makeBlock(index) }
             guard let block = try refcountBlock(index) else { throw corrupt("no reference count block \(index)") }

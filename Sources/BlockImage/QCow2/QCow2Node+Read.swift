@@ -1,4 +1,5 @@
 internal import CLinux
+internal import Synchronization
 internal import SystemPackage
 
 /// Reading, on a thread that may block.
@@ -41,10 +42,17 @@ extension QCow2Node {
         _ host: UInt64, _ length: Int, from start: Int, _ segments: [BlockSegment]
     ) throws(QCow2Failure) {
         guard let inflate else { throw .io(ENOTSUP) }
-        let (status, packed) = file.bytesAndWait(at: host, count: length)
-        try check(status)
-        guard let cluster = inflate(header.compression, packed, Int(clusterSize)), cluster.count == Int(clusterSize)
-        else { throw .io(EIO) }
+        let cluster: [UInt8]
+        if let last = inflated.withLock({ $0 }), last.host == host {
+            cluster = last.bytes
+        } else {
+            let (status, packed) = file.bytesAndWait(at: host, count: length)
+            try check(status)
+            guard let whole = inflate(header.compression, packed, Int(clusterSize)), whole.count == Int(clusterSize)
+            else { throw .io(EIO) }
+            cluster = whole
+            inflated.withLock { $0 = (host, whole) }
+        }
         // SAFETY: a run of a compressed cluster ends with it: start and the segments lie inside.
         unsafe cluster.withUnsafeBytes { unsafe segments.fill(from: $0.baseAddress! + start) }
     }

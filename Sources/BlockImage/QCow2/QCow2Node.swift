@@ -49,6 +49,9 @@ public final class QCow2Node: BatchingBackend, BlockNode {
     /// Guarded by `metadataLock`.
     let metadata: QCow2Metadata
     let metadataLock = Mutex(())
+    /// The last compressed cluster that was read: small requests in a row unpack it once. It cannot go stale, as
+    /// nothing packed is written here: as long as an entry points there, the bytes are the same.
+    let inflated = Mutex<(host: UInt64, bytes: [UInt8])?>(nil)
     private let batching: (any BatchingBackend)?
     private let policy: RequestPolicy
     private let ranges = RangeLocks()
@@ -69,7 +72,7 @@ public final class QCow2Node: BatchingBackend, BlockNode {
         return try QCow2Header(parsing: try read(1 << bits), path: file.filename)
     }
 
-    /// Opens the image in `file`. `backing` is what the header's backing file names, opened. Blocks.
+    /// Opens the image in `file`. `backing` is what the header's backing file names, opened. Blocks. To be closed.
     public init(
         file: any BlockNode, backing: (any BlockNode)?, nodeName: String, options: Options = Options(),
         node: NodeOptions = NodeOptions()
