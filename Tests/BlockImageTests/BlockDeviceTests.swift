@@ -76,9 +76,10 @@ import Testing
         for operation in operations {
             let caller = HostThread.currentID
             let thread = Atomic<Int32>(0)
-            device.submit(BlockRequest(operation: operation) { _ in
-                thread.store(HostThread.currentID, ordering: .relaxed)
-            })
+            device.submit(
+                BlockRequest(operation: operation) { _ in
+                    thread.store(HostThread.currentID, ordering: .relaxed)
+                })
             device.drain()
             #expect(thread.load(ordering: .relaxed) != caller)
         }

@@ -89,7 +89,9 @@ import Testing
         graph.detach(explicit)
         #expect(try BlockGraph.probe(path: file.path) == .qcow2)
         #expect(throws: BlockError.isDirectory(path: "/tmp")) { try BlockGraph.probe(path: "/tmp") }
-        #expect(throws: BlockError.notFound(path: "/none")) { try graph.openDrive(DriveOptions(id: "d", path: "/none")) }
+        #expect(throws: BlockError.notFound(path: "/none")) {
+            try graph.openDrive(DriveOptions(id: "d", path: "/none"))
+        }
         #expect(throws: BlockError.notRegularFile(path: "/dev/zero")) { try BlockGraph.probe(path: "/dev/zero") }
     }
 

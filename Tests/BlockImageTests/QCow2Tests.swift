@@ -184,7 +184,9 @@ func qemuContent(_ file: TestFile) -> [UInt8] {
 
     @Test(.enabled(if: Tool.qemuImg != nil && Tool.qemuIO != nil, "qemu-img or qemu-io is not installed"))
     func imagesOfQEMUAreReadEqual() throws {
-        for options in ["", "compat=0.10", "cluster_size=4096", "refcount_bits=1,cluster_size=1024", "lazy_refcounts=on"] {
+        for options in [
+            "", "compat=0.10", "cluster_size=4096", "refcount_bits=1,cluster_size=1024", "lazy_refcounts=on",
+        ] {
             let base = TestFile()
             let file = TestFile()
             _ = Tool.run([Tool.qemuImg!, "create", "-q", "-f", "qcow2", base.path, "5M"])

@@ -24,7 +24,7 @@ enum Tool {
         unsafe posix_spawn_file_actions_adddup2(&actions, pipes[1], 1)
         unsafe posix_spawn_file_actions_adddup2(&actions, pipes[1], 2)
         var arguments: [UnsafeMutablePointer<CChar>?] = unsafe words.map { unsafe strdup($0) } + [nil]
-        defer { for unsafe argument in unsafe arguments { unsafe free(argument) } }
+        defer { unsafe arguments.forEach { unsafe free($0) } }
         var child: pid_t = 0
         let started = unsafe posix_spawn(&child, words[0], &actions, nil, &arguments, nil)
         close(pipes[1])

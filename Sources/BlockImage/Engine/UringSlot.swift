@@ -51,7 +51,8 @@ internal import CLinux
             let flags = request.forceUnitAccess ? UInt32(apus_RWF_DSYNC) : 0
             return transfer(request, IORING_OP_WRITE, IORING_OP_WRITEV, flags: flags)
         case .flush:
-            return Step(opcode: IORING_OP_FSYNC, offset: 0, address: 0, length: 0, flags: 1 /* IORING_FSYNC_DATASYNC */)
+            return Step(
+                opcode: IORING_OP_FSYNC, offset: 0, address: 0, length: 0, flags: 1 /* IORING_FSYNC_DATASYNC */)
         case .discard:
             return fallocate(request, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE)
         case .writeZeroes(let mayUnmap):
@@ -66,7 +67,8 @@ internal import CLinux
             flags: 0)
     }
 
-    private func transfer(_ request: BlockRequest, _ plain: io_uring_op, _ vectored: io_uring_op, flags: UInt32) -> Step {
+    private func transfer(_ request: BlockRequest, _ plain: io_uring_op, _ vectored: io_uring_op, flags: UInt32) -> Step
+    {
         let offset = request.offset &+ UInt64(done)
         if request.segments.count == 1 {
             let segment = request.segments[0]

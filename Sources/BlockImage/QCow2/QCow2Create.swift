@@ -14,8 +14,9 @@ public struct QCow2CreateOptions: Sendable {
     public var lazyRefcounts = false
     /// `compression_type`.
     public var compression = QCow2Header.Compression.zlib
-    /// `backing_file` and `backing_fmt`.
+    /// `backing_file`.
     public var backingFile: String?
+    /// `backing_fmt`.
     public var backingFormat: String?
 
     /// An image of a size.

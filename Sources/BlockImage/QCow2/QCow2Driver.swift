@@ -8,7 +8,9 @@ extension BlockDriver {
             var own = QCow2Node.Options()
             own.inflate = inflate
             if let size = try options.takeSize("l2-cache-size") { own.l2CacheSize = Int(min(size, 1 << 30)) }
-            if let size = try options.takeSize("refcount-cache-size") { own.refcountCacheSize = Int(min(size, 1 << 30)) }
+            if let size = try options.takeSize("refcount-cache-size") {
+                own.refcountCacheSize = Int(min(size, 1 << 30))
+            }
             own.passDiscard = try options.takeBool("pass-discard-request")
             // Counts are always kept right here, which the option allows.
             _ = try options.takeBool("lazy-refcounts")

@@ -257,7 +257,9 @@ final class QCow2Metadata: @unchecked Sendable {
         table.touch(0, table.buffer.count)
         l2Cache.insert(table)
         l1[index] = table.offset | QCow2Metadata.copied
-        dirtyL1 = dirtyL1.isEmpty ? index..<index + 1 : min(index, dirtyL1.lowerBound)..<max(index + 1, dirtyL1.upperBound)
+        dirtyL1 =
+            dirtyL1.isEmpty
+            ? index..<index + 1 : min(index, dirtyL1.lowerBound)..<max(index + 1, dirtyL1.upperBound)
         return table
     }
 

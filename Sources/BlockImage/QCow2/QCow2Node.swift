@@ -83,7 +83,8 @@ public final class QCow2Node: BatchingBackend, BlockNode {
         let readOnly = node.readOnly || file.isReadOnly
         if !readOnly {
             guard header.incompatible & QCow2Header.Incompatible.dirty == 0 else {
-                throw .unsupported(path: path, feature: "writing to a qcow2 image that was not closed (check repairs it)")
+                throw .unsupported(
+                    path: path, feature: "writing to a qcow2 image that was not closed (check repairs it)")
             }
             guard header.incompatible & QCow2Header.Incompatible.corrupt == 0 else {
                 throw .unsupported(path: path, feature: "writing to a qcow2 image that is marked as damaged")

@@ -4,8 +4,9 @@ public struct QCow2Snapshot: Sendable, Hashable {
     public var id: String
     /// The name that people gave.
     public var name: String
-    /// When it was taken: seconds since 1970, and nanoseconds.
+    /// When it was taken, in seconds since 1970.
     public var seconds: UInt32
+    /// The nanoseconds after those.
     public var nanoseconds: UInt32
     /// The guest's clock then, in nanoseconds.
     public var guestClock: UInt64
@@ -13,8 +14,9 @@ public struct QCow2Snapshot: Sendable, Hashable {
     public var stateSize: UInt64
     /// The disk's size then, in bytes.
     public var diskSize: UInt64
-    /// Its L1 table.
+    /// Where its L1 table is.
     public var l1Offset: UInt64
+    /// Entries of that table.
     public var l1Size: UInt32
 
     private static let maximumExtraData: UInt32 = 1024
