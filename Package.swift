@@ -87,7 +87,7 @@ let package = Package(
         tests("TranslatorEngine", ["CEngine", "X86", "Execution", "GuestMemory", "HostOS"]),
         tests("DeviceModel", ["GuestMemory"]),
         tests("VirtQueue", ["GuestMemory"]),
-        tests("BlockImage", ["HostOS"]),
+        tests("BlockImage", ["HostOS", "CLinux", system]),
         tests("Network", ["HostOS"]),
         tests("CharacterBackend", ["HostOS", "DeviceModel"]),
         tests("Firmware", ["GuestMemory", "DeviceModel"]),

@@ -1,0 +1,67 @@
+internal import HostOS
+internal import Synchronization
+
+/// Requests that the calling thread waits for: metadata and copies of a format. Only on threads that may block.
+extension BlockBackend {
+    /// Carries out one request; 0 or an `errno` value. The segments' memory must outlive the call.
+    func performAndWait(
+        _ operation: BlockRequest.Operation, offset: UInt64 = 0, length: UInt64 = 0, segments: [BlockSegment] = []
+    ) -> Int32 {
+        let answer = BlockingAnswer()
+        submit(
+            BlockRequest(operation: operation, offset: offset, length: length, segments: segments) {
+                answer.give($0)
+            })
+        return answer.wait()
+    }
+
+    /// Fills the segments from the disk.
+    func readAndWait(at offset: UInt64, into segments: [BlockSegment]) -> Int32 {
+        performAndWait(
+            .read, offset: offset, length: segments.reduce(0) { $0 + UInt64($1.count) }, segments: segments)
+    }
+
+    /// Stores the segments to the disk.
+    func writeAndWait(at offset: UInt64, from segments: [BlockSegment]) -> Int32 {
+        performAndWait(
+            .write, offset: offset, length: segments.reduce(0) { $0 + UInt64($1.count) }, segments: segments)
+    }
+
+    /// Reads bytes.
+    func bytesAndWait(at offset: UInt64, count: Int) -> (status: Int32, bytes: [UInt8]) {
+        var bytes = [UInt8](repeating: 0, count: count)
+        guard count > 0 else { return (0, bytes) }
+        // SAFETY: the array outlives the wait.
+        let status = unsafe bytes.withUnsafeMutableBytes {
+            unsafe readAndWait(at: offset, into: [BlockSegment(pointer: $0.baseAddress!, count: count)])
+        }
+        return (status, bytes)
+    }
+
+    /// Writes bytes.
+    func writeAndWait(at offset: UInt64, bytes: [UInt8]) -> Int32 {
+        guard !bytes.isEmpty else { return 0 }
+        // SAFETY: the array outlives the wait; a write only reads it.
+        return unsafe bytes.withUnsafeBytes {
+            let base = unsafe UnsafeMutableRawPointer(mutating: $0.baseAddress!)
+            return unsafe writeAndWait(at: offset, from: [BlockSegment(pointer: base, count: $0.count)])
+        }
+    }
+}
+
+private final class BlockingAnswer: Sendable {
+    private let status = Mutex<Int32?>(nil)
+    private let bell = Bell()
+
+    func give(_ value: Int32) {
+        status.withLock { $0 = value }
+        bell.ring()
+    }
+
+    func wait() -> Int32 {
+        while true {
+            if let value = status.withLock({ $0 }) { return value }
+            bell.wait(nanoseconds: nil)
+        }
+    }
+}

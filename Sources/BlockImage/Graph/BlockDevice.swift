@@ -1,0 +1,134 @@
+internal import CLinux
+internal import HostOS
+internal import Synchronization
+
+/// The top of a graph, where a guest's device (or a job) is attached: checks the range, keeps the write-cache mode,
+/// counts, and stands still when it is told to.
+public final class BlockDevice: BatchingBackend {
+    private struct State {
+        var inFlight = 0
+        var drained = 0
+        var held: [BlockRequest] = []
+        var waiting: [Bell] = []
+        var statistics = BlockStatistics()
+    }
+
+    /// The drive's name (`id=`), as the monitor shows it.
+    public let id: String
+    /// The node that does the work.
+    public let root: any BlockNode
+    private let batching: (any BatchingBackend)?
+    private let state = Mutex(State())
+    private let writeCache: Atomic<Bool>
+
+    /// A device on `root`. With `writeCache` off, each write is durable when it completes (`cache=writethrough`).
+    public init(id: String, root: any BlockNode, writeCache: Bool = true) {
+        self.id = id
+        self.root = root
+        batching = root as? any BatchingBackend
+        self.writeCache = Atomic(writeCache)
+    }
+
+    public var sizeInBytes: UInt64 { root.sizeInBytes }
+    public var isReadOnly: Bool { root.isReadOnly }
+    public var logicalBlockSize: Int { root.logicalBlockSize }
+
+    /// Whether the device announces a volatile write cache. A guest may switch it.
+    public var isWriteCacheEnabled: Bool {
+        get { writeCache.load(ordering: .relaxed) }
+        set { writeCache.store(newValue, ordering: .relaxed) }
+    }
+
+    /// What the device has done so far.
+    public var statistics: BlockStatistics { state.withLock { $0.statistics } }
+
+    /// How many requests are in flight.
+    public var inFlight: Int { state.withLock { $0.inFlight } }
+
+    public func submit(_ request: BlockRequest) {
+        let starts = state.withLock { state in
+            guard state.drained == 0 else {
+                state.held.append(request)
+                return false
+            }
+            state.inFlight += 1
+            return true
+        }
+        if starts { start(request) }
+    }
+
+    public func beginBatch() { batching?.beginBatch() }
+    public func endBatch() { batching?.endBatch() }
+    public func poll() { batching?.poll() }
+
+    /// Sleeps until nothing is in flight, here or below. New requests may come in meanwhile. Not from a completion.
+    public func drain() {
+        while true {
+            let bell = state.withLock { state -> Bell? in
+                guard state.inFlight > 0 else { return nil }
+                let bell = Bell()
+                state.waiting.append(bell)
+                return bell
+            }
+            guard let bell else { break }
+            bell.wait(nanoseconds: nil)
+        }
+        root.drain()
+    }
+
+    /// Holds back new requests and drains. Nests. What is held starts at the last `endDrained`.
+    public func beginDrained() {
+        state.withLock { $0.drained += 1 }
+        drain()
+    }
+
+    /// Ends one `beginDrained`.
+    public func endDrained() {
+        let released = state.withLock { state -> [BlockRequest] in
+            state.drained = max(0, state.drained - 1)
+            guard state.drained == 0 else { return [] }
+            let held = state.held
+            state.held = []
+            state.inFlight += held.count
+            return held
+        }
+        for request in released { start(request) }
+    }
+
+    private func start(_ request: BlockRequest) {
+        let started = HostClock.monotonic
+        var inner = request
+        if let refused = refusal(of: request) {
+            root.schedule { [self] in finish(request, status: refused, isInvalid: true, started: started) }
+            return
+        }
+        if request.isModifying && !isWriteCacheEnabled { inner.forceUnitAccess = true }
+        inner.completion = { [self] status in finish(request, status: status, isInvalid: false, started: started) }
+        root.submit(inner)
+    }
+
+    /// `EIO` for a request outside of the disk, as QEMU's devices see it; `EPERM` for a write to a read-only one.
+    private func refusal(of request: BlockRequest) -> Int32? {
+        if let malformed = RequestPolicy.malformed(request) { return malformed }
+        if request.operation == .flush { return nil }
+        let size = root.sizeInBytes
+        guard request.offset <= size, request.length <= size - request.offset else { return EIO }
+        return root.isReadOnly && request.isModifying ? EPERM : nil
+    }
+
+    private func finish(_ request: BlockRequest, status: Int32, isInvalid: Bool, started: UInt64) {
+        let ended = HostClock.monotonic
+        state.withLock {
+            $0.statistics.book(request, status: status, isInvalid: isInvalid, started: started, ended: ended)
+        }
+        request.completion(status)
+        let woken = state.withLock { state -> [Bell] in
+            state.inFlight -= 1
+            guard state.inFlight == 0, !state.waiting.isEmpty else { return [] }
+            let bells = state.waiting
+            state.waiting = []
+            return bells
+        }
+        for bell in woken { bell.ring() }
+    }
+}

@@ -1,0 +1,74 @@
+/// A driver: its name, and how a node of it comes to be from options.
+public struct BlockDriver: Sendable {
+    /// Makes a node. Takes the driver's own options; the graph checks that none is left.
+    public typealias Opening =
+        @Sendable (
+            _ graph: BlockGraph, _ options: inout BlockOptions, _ node: NodeOptions, _ name: String
+        ) throws(BlockError) -> any BlockNode
+
+    /// The name (`driver=`).
+    public let name: String
+    /// Makes a node.
+    public let open: Opening
+
+    /// A driver of a name.
+    public init(name: String, open: @escaping Opening) {
+        self.name = name
+        self.open = open
+    }
+
+    /// Every driver of this package.
+    public static let all: [BlockDriver] = [
+        file(name: "file", isDevice: false), file(name: "host_device", isDevice: true),
+        null(name: "null-co"), null(name: "null-aio"), raw,
+        qcow2(inflate: nil),
+    ]
+
+    private static func file(name: String, isDevice: Bool) -> BlockDriver {
+        BlockDriver(name: name) { graph, options, node, nodeName throws(BlockError) in
+            var path = try options.require("filename", driver: name)
+            if path.hasPrefix("file:") { path = String(path.dropFirst(5)) }
+            var file = FileOptions(path: path)
+            file.aio = try options.takeCase("aio", FileAIO.self) ?? .auto
+            file.locking = try options.takeCase("locking", FileLocking.self) ?? .auto
+            // Tuning of QEMU's own event loop, and a debugging aid: accepted, without effect here.
+            _ = try options.takeSize("aio-max-batch")
+            _ = try options.takeBool("drop-cache")
+            _ = try options.takeBool("x-check-cache-dropped")
+            try options.finish(driver: name)
+            return try FileNode(file, node: node, isDevice: isDevice, nodeName: nodeName, open: graph.opener)
+        }
+    }
+
+    private static func null(name: String) -> BlockDriver {
+        BlockDriver(name: name) { _, options, node, nodeName throws(BlockError) in
+            let size = try options.takeSize("size") ?? 1 << 30
+            guard size <= UInt64(Int64.max) else {
+                throw BlockError.invalidOption(option: "size", value: "\(size)", expected: "at most \(Int64.max)")
+            }
+            let latency = try options.takeSize("latency-ns") ?? 0
+            let readsZeroes = try options.takeBool("read-zeroes") ?? false
+            try options.finish(driver: name)
+            return NullNode(
+                driverName: name, nodeName: nodeName, size: size, latency: latency, readsZeroes: readsZeroes,
+                options: node)
+        }
+    }
+
+    private static var raw: BlockDriver {
+        BlockDriver(name: "raw") { graph, options, node, nodeName throws(BlockError) in
+            let offset = try options.takeSize("offset") ?? 0
+            let size = try options.takeSize("size")
+            let isProbed = try options.takeBool("x-probed") ?? false
+            let file = try graph.openChild("file", of: "raw", &options, node)
+            do throws(BlockError) {
+                try options.finish(driver: "raw")
+                return try RawNode(
+                    file: file, nodeName: nodeName, offset: offset, size: size, isProbed: isProbed, options: node)
+            } catch {
+                graph.discard(file)
+                throw error
+            }
+        }
+    }
+}

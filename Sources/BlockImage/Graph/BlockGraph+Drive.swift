@@ -1,0 +1,98 @@
+internal import CLinux
+public import SystemPackage
+
+/// A disk as `-drive`, `-hda` or a positional image describes it.
+public struct DriveOptions: Sendable {
+    /// The drive's name.
+    public var id: String
+    /// The image.
+    public var path: String
+    /// `format=`; nil: by content.
+    public var format: String?
+    /// `cache=`.
+    public var cache = CacheMode.writeback
+    /// `aio=`.
+    public var aio = FileAIO.auto
+    /// `discard=`.
+    public var discard = DiscardMode.ignore
+    /// `detect-zeroes=`.
+    public var detectZeroes = DetectZeroes.off
+    /// `read-only=`.
+    public var readOnly = false
+    /// `auto-read-only=`.
+    public var autoReadOnly = false
+    /// `file.locking=`.
+    public var locking = FileLocking.auto
+
+    /// The defaults for an image.
+    public init(id: String, path: String, format: String? = nil) {
+        self.id = id
+        self.path = path
+        self.format = format
+    }
+}
+
+extension BlockGraph {
+    /// Opens an image with its format and puts a device on it. Without a format the content decides; an image taken
+    /// for raw in this way cannot be turned into another format by its guest.
+    public func openDrive(_ drive: DriveOptions) throws(BlockError) -> BlockDevice {
+        var options: [String: String] = [
+            "file.filename": drive.path, "file.aio": drive.aio.rawValue, "file.locking": drive.locking.rawValue,
+            "read-only": drive.readOnly ? "on" : "off", "auto-read-only": drive.autoReadOnly ? "on" : "off",
+            "discard": drive.discard.rawValue, "detect-zeroes": drive.detectZeroes.rawValue,
+            "cache.direct": drive.cache.direct ? "on" : "off",
+            "cache.no-flush": drive.cache.noFlush ? "on" : "off",
+        ]
+        let (isDevice, head) = try BlockGraph.examine(drive.path, opener)
+        options["file.driver"] = isDevice ? "host_device" : "file"
+        if let format = drive.format {
+            options["driver"] = format
+        } else {
+            let format = ImageFormat.probe(head, path: drive.path)
+            options["driver"] = format.rawValue
+            if format == .raw { options["x-probed"] = "on" }
+            guard driverNames.contains(format.rawValue) else {
+                throw .unsupported(path: drive.path, feature: "the image format '\(format.rawValue)'")
+            }
+        }
+        let node = try openImplicitly(options)
+        do throws(BlockError) {
+            return try attach(node.nodeName, id: drive.id, writeCache: drive.cache.writeback)
+        } catch {
+            try? remove(node.nodeName)
+            throw error
+        }
+    }
+
+    /// The format of an image by its content. Opens it for a moment, without a lock.
+    public static func probe(
+        path: String, opener: FileOpener = FileNode.openDirectly
+    ) throws(BlockError) -> ImageFormat {
+        ImageFormat.probe(try examine(path, opener).head, path: path)
+    }
+
+    static func examine(
+        _ path: String, _ opener: FileOpener
+    ) throws(BlockError) -> (isDevice: Bool, head: [UInt8]) {
+        guard !path.utf8.contains(0) else { throw .notFound(path: path) }
+        let descriptor: Int32
+        switch opener(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK, 0) {
+        case .success(let opened): descriptor = opened
+        case .failure(let reason): throw .opening(path, forWriting: false, reason)
+        }
+        defer { close(descriptor) }
+        var status = stat()
+        // SAFETY: the structure outlives the calls.
+        guard unsafe apus_fstat(descriptor, &status) == 0 else {
+            throw .system(path: path, operation: "examine", Errno(rawValue: apus_errno()))
+        }
+        if unsafe apus_is_directory(&status) != 0 { throw .isDirectory(path: path) }
+        let isDevice = unsafe apus_is_block_device(&status) != 0
+        guard unsafe isDevice || apus_is_regular(&status) != 0 else { throw .notRegularFile(path: path) }
+        var head = [UInt8](repeating: 0, count: ImageFormat.probeSize)
+        // SAFETY: the kernel writes at most the array's count.
+        let count = unsafe head.withUnsafeMutableBytes { unsafe pread(descriptor, $0.baseAddress!, $0.count, 0) }
+        guard count >= 0 else { throw .system(path: path, operation: "read", Errno(rawValue: apus_errno())) }
+        return (isDevice, Array(head.prefix(count)))
+    }
+}

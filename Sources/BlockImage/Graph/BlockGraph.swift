@@ -1,0 +1,204 @@
+internal import Synchronization
+
+/// The nodes of a machine's disks by name, and who uses them. Opening and closing block; any thread.
+public final class BlockGraph: Sendable {
+    private struct Entry {
+        let node: any BlockNode
+        /// Nodes and devices above.
+        var users = 0
+        /// A device above writes and does not share that.
+        var hasWriter = false
+        /// Came into being as a part of its parent, and goes with it.
+        let isImplicit: Bool
+    }
+
+    private struct State {
+        var entries: [String: Entry] = [:]
+        var names: Set<String> = []
+        var nextNumber = 100
+    }
+
+    /// Opens files for the drivers.
+    public let opener: FileOpener
+    private let drivers: [String: BlockDriver]
+    private let state = Mutex(State())
+
+    /// An empty graph.
+    public init(opener: @escaping FileOpener = FileNode.openDirectly, drivers: [BlockDriver] = BlockDriver.all) {
+        self.opener = opener
+        self.drivers = Dictionary(drivers.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
+    }
+
+    /// The drivers' names, sorted.
+    public var driverNames: [String] { drivers.keys.sorted() }
+
+    /// Every node, by name in order.
+    public var nodes: [any BlockNode] {
+        state.withLock { $0.entries.sorted { $0.key < $1.key }.map(\.value.node) }
+    }
+
+    /// The node of a name.
+    public func node(named name: String) -> (any BlockNode)? { state.withLock { $0.entries[name]?.node } }
+
+    /// Opens a node with all that is below it (`-blockdev`, `blockdev-add`).
+    @discardableResult
+    public func open(_ options: [String: String]) throws(BlockError) -> any BlockNode {
+        try open(BlockOptions(options), isImplicit: false)
+    }
+
+    /// Closes a node that nobody uses, with the parts that belong to it alone (`blockdev-del`).
+    public func remove(_ name: String) throws(BlockError) {
+        let entry = state.withLock { $0.entries[name] }
+        guard let entry else { throw .unknownNode(name) }
+        guard entry.users == 0 else { throw .nodeInUse(name) }
+        close(entry.node)
+    }
+
+    /// Puts a device on a node. A node with a writer above takes no second one unless `sharesWrites`.
+    public func attach(
+        _ name: String, id: String, writeCache: Bool = true, sharesWrites: Bool = false
+    ) throws(BlockError) -> BlockDevice {
+        let node = try state.withLock { state throws(BlockError) -> any BlockNode in
+            guard var entry = state.entries[name] else { throw .unknownNode(name) }
+            guard sharesWrites || entry.users == 0 || entry.node.isReadOnly else { throw .nodeInUse(name) }
+            guard !entry.hasWriter || sharesWrites else { throw .nodeInUse(name) }
+            entry.users += 1
+            entry.hasWriter = entry.hasWriter || !(entry.node.isReadOnly || sharesWrites)
+            state.entries[name] = entry
+            return entry.node
+        }
+        return BlockDevice(id: id, root: node, writeCache: writeCache)
+    }
+
+    /// Takes a device off its node, after a drain. A node that came with `openDrive` closes with its last user.
+    public func detach(_ device: BlockDevice) {
+        device.drain()
+        let name = device.root.nodeName
+        state.withLock { state in
+            state.entries[name]?.users -= 1
+            state.entries[name]?.hasWriter = false
+        }
+        release(name)
+    }
+
+    /// Closes every node, from the top.
+    public func closeAll() {
+        while true {
+            let entries = state.withLock { Array($0.entries.values) }
+            guard !entries.isEmpty else { return }
+            let below = Set(entries.flatMap { $0.node.children.map(\.node.nodeName) })
+            for entry in entries where !below.contains(entry.node.nodeName) { close(entry.node) }
+        }
+    }
+
+    /// Opens a node that goes with its last user.
+    func openImplicitly(_ options: [String: String]) throws(BlockError) -> any BlockNode {
+        try open(BlockOptions(options), isImplicit: true)
+    }
+
+    // MARK: For drivers
+
+    /// Opens an image that goes with the node above it.
+    public func openBelow(_ options: BlockOptions) throws(BlockError) -> any BlockNode {
+        let node = try open(options, isImplicit: true)
+        state.withLock { $0.entries[node.nodeName]?.users += 1 }
+        return node
+    }
+
+    /// Opens the child of a role: the node that `role=` names, or a new one of the options `role.…`. It takes over
+    /// the parent's read-only and cache options where it has none of its own, and gives storage back on discard:
+    /// whether the guest may do that is the parent's choice.
+    public func openChild(
+        _ role: String, of driver: String, _ options: inout BlockOptions, _ parent: NodeOptions
+    ) throws(BlockError) -> any BlockNode {
+        if let name = options.take(role) {
+            return try state.withLock { state throws(BlockError) in
+                guard let entry = state.entries[name] else { throw .unknownNode(name) }
+                guard entry.users == 0 || entry.node.isReadOnly else { throw .nodeInUse(name) }
+                state.entries[name]?.users += 1
+                return entry.node
+            }
+        }
+        guard var child = options.takeChild(role) else { throw .missingOption(driver: driver, option: role) }
+        child.setDefault("read-only", parent.readOnly ? "on" : "off")
+        child.setDefault("auto-read-only", parent.autoReadOnly ? "on" : "off")
+        child.setDefault("cache.direct", parent.cache.direct ? "on" : "off")
+        child.setDefault("cache.no-flush", parent.cache.noFlush ? "on" : "off")
+        child.setDefault("force-share", parent.forceShare ? "on" : "off")
+        child.setDefault("discard", "unmap")
+        return try openBelow(child)
+    }
+
+    /// Gives up a child whose parent did not come to be.
+    public func discard(_ child: any BlockNode) {
+        state.withLock { $0.entries[child.nodeName]?.users -= 1 }
+        release(child.nodeName)
+    }
+
+    private func open(_ given: BlockOptions, isImplicit: Bool) throws(BlockError) -> any BlockNode {
+        var options = given
+        let driverName = try options.require("driver", driver: "blockdev")
+        guard let driver = drivers[driverName] else { throw .unknownDriver(driverName) }
+        let common = try options.takeNodeOptions()
+        let name = try reserve(common.nodeName)
+        do throws(BlockError) {
+            let node = try driver.open(self, &options, common, name)
+            do throws(BlockError) {
+                try options.finish(driver: driverName)
+            } catch {
+                node.close()
+                for child in node.children { discard(child.node) }
+                throw error
+            }
+            state.withLock { $0.entries[name] = Entry(node: node, isImplicit: isImplicit) }
+            return node
+        } catch {
+            _ = state.withLock { $0.names.remove(name) }
+            throw error
+        }
+    }
+
+    private func reserve(_ wanted: String?) throws(BlockError) -> String {
+        try state.withLock { state throws(BlockError) -> String in
+            if let wanted {
+                guard BlockGraph.isWellFormed(wanted) else {
+                    throw .invalidOption(
+                        option: "node-name", value: wanted,
+                        expected: "a letter, then at most 30 letters, digits, '-', '.' and '_'")
+                }
+                guard state.names.insert(wanted).inserted else { throw .duplicateNode(wanted) }
+                return wanted
+            }
+            state.nextNumber += 1
+            let name = "#block\(state.nextNumber)"
+            state.names.insert(name)
+            return name
+        }
+    }
+
+    private static func isWellFormed(_ name: String) -> Bool {
+        guard let first = name.utf8.first, name.utf8.count <= 31 else { return false }
+        func isLetter(_ byte: UInt8) -> Bool { (byte | 0x20) >= 97 && (byte | 0x20) <= 122 }
+        return isLetter(first)
+            && name.utf8.allSatisfy {
+                isLetter($0) || ($0 >= 48 && $0 <= 57) || $0 == 45 || $0 == 46 || $0 == 95
+            }
+    }
+
+    /// Closes an implicit node that has no user any more.
+    private func release(_ name: String) {
+        let entry = state.withLock { $0.entries[name] }
+        if let entry, entry.isImplicit, entry.users <= 0 { close(entry.node) }
+    }
+
+    private func close(_ node: any BlockNode) {
+        let children = node.children
+        node.close()
+        state.withLock { state in
+            state.entries[node.nodeName] = nil
+            state.names.remove(node.nodeName)
+            for child in children { state.entries[child.node.nodeName]?.users -= 1 }
+        }
+        for child in children { release(child.node.nodeName) }
+    }
+}

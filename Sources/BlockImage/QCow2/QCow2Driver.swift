@@ -1,0 +1,76 @@
+extension BlockDriver {
+    /// Backing chains longer than this are loops.
+    private static let maximumChain: UInt64 = 200
+
+    /// The driver `qcow2`, with what unpacks compressed clusters.
+    public static func qcow2(inflate: QCow2Inflate?) -> BlockDriver {
+        BlockDriver(name: "qcow2") { graph, options, node, nodeName throws(BlockError) in
+            var own = QCow2Node.Options()
+            own.inflate = inflate
+            if let size = try options.takeSize("l2-cache-size") { own.l2CacheSize = Int(min(size, 1 << 30)) }
+            if let size = try options.takeSize("refcount-cache-size") {
+                own.refcountCacheSize = Int(min(size, 1 << 30))
+            }
+            own.passDiscard = try options.takeBool("pass-discard-request")
+            // Counts are always kept right here, which the option allows.
+            _ = try options.takeBool("lazy-refcounts")
+            let depth = try options.takeSize("x-depth") ?? 0
+            let file = try graph.openChild("file", of: "qcow2", &options, node)
+            var backing: (any BlockNode)?
+            do throws(BlockError) {
+                let header = try QCow2Node.readHeader(file)
+                backing = try openBacking(graph, header, file, &options, node, depth)
+                try options.finish(driver: "qcow2")
+                return try QCow2Node(file: file, backing: backing, nodeName: nodeName, options: own, node: node)
+            } catch {
+                if let backing { graph.discard(backing) }
+                graph.discard(file)
+                throw error
+            }
+        }
+    }
+
+    /// The backing image: the one that the options name (or deny, with an empty name), or else the header's.
+    private static func openBacking(
+        _ graph: BlockGraph, _ header: QCow2Header, _ file: any BlockNode, _ options: inout BlockOptions,
+        _ node: NodeOptions, _ depth: UInt64
+    ) throws(BlockError) -> (any BlockNode)? {
+        if let reference = options.take("backing") {
+            if reference.isEmpty || reference == "null" { return nil }
+            options.setDefault("backing", reference)
+            return try graph.openChild("backing", of: "qcow2", &options, node)
+        }
+        let given = options.takeChild("backing")
+        guard header.backingFile != nil || given != nil else { return nil }
+        guard depth < maximumChain else {
+            throw .unsupported(path: file.filename, feature: "a chain of over \(maximumChain) backing images")
+        }
+        var child = given ?? BlockOptions([:])
+        if let name = header.backingFile, child.value("file") == nil {
+            let path = try resolve(name, of: file.filename)
+            child.setDefault("file.filename", path)
+            let (isDevice, head) = try BlockGraph.examine(path, graph.opener)
+            child.setDefault("file.driver", isDevice ? "host_device" : "file")
+            child.setDefault(
+                "driver", header.backingFormat ?? ImageFormat.probe(head, path: path).rawValue)
+        }
+        child.setDefault("read-only", "on")
+        child.setDefault("cache.direct", node.cache.direct ? "on" : "off")
+        child.setDefault("cache.no-flush", node.cache.noFlush ? "on" : "off")
+        child.setDefault("force-share", node.forceShare ? "on" : "off")
+        if child.value("driver") == "qcow2" { child.setDefault("x-depth", "\(depth + 1)") }
+        return try graph.openBelow(child)
+    }
+
+    /// A backing file's name is relative to the image that names it.
+    static func resolve(_ name: String, of image: String) throws(BlockError) -> String {
+        var name = name
+        if name.hasPrefix("file:") {
+            name = String(name.dropFirst(5))
+        } else if let colon = name.firstIndex(of: ":"), !name[..<colon].contains("/") {
+            throw .unsupported(path: image, feature: "the backing image '\(name)'")
+        }
+        guard !name.hasPrefix("/"), let slash = image.lastIndex(of: "/") else { return name }
+        return String(image[...slash]) + name
+    }
+}

@@ -1,0 +1,110 @@
+internal import CLinux
+internal import Synchronization
+internal import SystemPackage
+
+/// Reading, on a thread that may block.
+extension QCow2Node {
+    /// Fills the segments from the guest's offset, wherever the bytes are.
+    func read(_ offset: UInt64, _ segments: [BlockSegment]) throws(QCow2Failure) {
+        let total = segments.reduce(0) { $0 + $1.count }
+        var done = 0
+        while done < total {
+            let at = offset + UInt64(done)
+            let limit = UInt64(total - done)
+            let run = try withTables { metadata throws(QCow2Failure) in try metadata.run(at: at, limit: limit) }
+            let part = segments.slice(from: done, count: Int(run.length))
+            switch run.kind {
+            case .unallocated: try readBacking(at, part)
+            case .zero: part.zero(from: 0)
+            case .normal(let host): try check(file.readAndWait(at: host, into: part))
+            case .compressed(let host, let length):
+                try readCompressed(host, length, from: Int(at & (clusterSize - 1)), part)
+            }
+            done += Int(run.length)
+        }
+    }
+
+    func check(_ status: Int32) throws(QCow2Failure) {
+        guard status == 0 else { throw .io(status) }
+    }
+
+    /// Reads from the backing image; what is behind its end is zero.
+    private func readBacking(_ offset: UInt64, _ segments: [BlockSegment]) throws(QCow2Failure) {
+        let end = backing?.sizeInBytes ?? 0
+        guard let backing, offset < end else { return segments.zero(from: 0) }
+        let total = segments.reduce(0) { $0 + $1.count }
+        let count = Int(min(UInt64(total), end - offset))
+        if count < total { segments.zero(from: count) }
+        try check(backing.readAndWait(at: offset, into: segments.slice(from: 0, count: count)))
+    }
+
+    private func readCompressed(
+        _ host: UInt64, _ length: Int, from start: Int, _ segments: [BlockSegment]
+    ) throws(QCow2Failure) {
+        guard let inflate else { throw .io(ENOTSUP) }
+        let cluster: [UInt8]
+        if let last = inflated.withLock({ $0 }), last.host == host {
+            cluster = last.bytes
+        } else {
+            let (status, packed) = file.bytesAndWait(at: host, count: length)
+            try check(status)
+            guard let whole = inflate(header.compression, packed, Int(clusterSize)), whole.count == Int(clusterSize)
+            else { throw .io(EIO) }
+            cluster = whole
+            inflated.withLock { $0 = (host, whole) }
+        }
+        // SAFETY: a run of a compressed cluster ends with it: start and the segments lie inside.
+        unsafe cluster.withUnsafeBytes { unsafe segments.fill(from: $0.baseAddress! + start) }
+    }
+}
+
+extension QCow2Node: SparseMappable {
+    public func extents(offset: UInt64, length: UInt64, limit: Int) throws(BlockError) -> [BlockExtent] {
+        guard offset < size, length > 0 else { return [] }
+        let end = offset + min(length, size - offset)
+        var result: [BlockExtent] = []
+        var at = offset
+        while at < end && result.count < limit {
+            let (start, rest) = (at, end - at)
+            let run: QCow2Run
+            do throws(QCow2Failure) {
+                run = try withTables { metadata throws(QCow2Failure) in try metadata.run(at: start, limit: rest) }
+            } catch {
+                if case .corrupt(let reason) = error { throw .invalidImage(path: filename, reason: reason) }
+                throw .system(path: filename, operation: "map", Errno(rawValue: error.status))
+            }
+            var extent = BlockExtent(offset: at, length: run.length, isAllocated: true, isZero: false)
+            switch run.kind {
+            case .unallocated: (extent.isAllocated, extent.isZero) = (false, backing == nil)
+            case .zero: extent.isZero = true
+            case .normal(let host): extent.hostOffset = host
+            case .compressed: break
+            }
+            if var last = result.last, last.continues(in: extent) {
+                last.length += extent.length
+                result[result.count - 1] = last
+            } else {
+                result.append(extent)
+            }
+            at += run.length
+        }
+        return result
+    }
+
+    public func allocatedBytes() throws(BlockError) -> UInt64 {
+        guard let file = file as? any SparseMappable else { return file.sizeInBytes }
+        return try file.allocatedBytes()
+    }
+}
+
+extension BlockExtent {
+    /// Whether the next run goes on with this one.
+    fileprivate func continues(in next: BlockExtent) -> Bool {
+        guard isAllocated == next.isAllocated, isZero == next.isZero else { return false }
+        switch (hostOffset, next.hostOffset) {
+        case (nil, nil): return true
+        case (.some(let host), .some(let other)): return host + length == other
+        default: return false
+        }
+    }
+}
