@@ -41,7 +41,7 @@ final class RecordedMessages: MSISink {
 }
 
 /// A host that keeps what the guest says and holds what the guest has no room for.
-final class RecordedCharacters: CharacterBackend {
+final class RecordedCharacters: CharacterPort {
     private struct State: Sendable {
         var written: [UInt8] = []
         var held: [UInt8] = []

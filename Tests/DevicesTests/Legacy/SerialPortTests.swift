@@ -153,7 +153,7 @@ import Testing
 
     @Test func breakFromTheHost() {
         write(1, 0x04)
-        port.event(.breakSignal)
+        port.receive(event: .breakReceived)
         #expect(irq)
         #expect(read(2) == 0x06)
         #expect(read(5) & 0x11 == 0x11)
@@ -163,7 +163,7 @@ import Testing
     @Test func errorsInTheFIFOShowInBit7() {
         write(2, 0x01)
         host.type([0x20])
-        port.event(.breakSignal)
+        port.receive(event: .breakReceived)
         #expect(read(5) & 0x90 == 0x80)
         _ = read(0)
         #expect(read(5) & 0x90 == 0x90)

@@ -6,7 +6,7 @@ import Testing
 import VirtQueue
 
 /// A back-end that keeps what it is given and gives what a test says.
-final class FakeCharacters: CharacterBackend {
+final class FakeCharacters: CharacterPort {
     private struct State {
         var output: [UInt8] = []
         var waiting: [UInt8] = []

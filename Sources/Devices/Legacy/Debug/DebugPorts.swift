@@ -30,13 +30,13 @@ public final class DebugExit: BusDevice, Device {
 /// `isa-debugcon`: each byte written goes to a character back-end (firmware logs at 402, Bochs' port E9).
 public final class DebugConsole: BusDevice, Device {
     public let stateName: String
-    private let backend: any CharacterBackend
+    private let backend: any CharacterPort
     private let readback: UInt8
     /// Held while a byte leaves: back-ends are called from one thread at a time.
     private let output = Mutex(())
 
     /// `readback` is what the port reads, by which guests recognise it.
-    public init(name: String = "isa-debugcon", backend: any CharacterBackend, readback: UInt8 = 0xE9) {
+    public init(name: String = "isa-debugcon", backend: any CharacterPort, readback: UInt8 = 0xE9) {
         stateName = name
         self.backend = backend
         self.readback = readback

@@ -5,7 +5,7 @@ internal import Synchronization
 ///
 /// Locks, in order: output, registers, interrupt controller. The back-end is called with the registers unlocked, so it
 /// may hold a lock of its own while it delivers input.
-public final class SerialPort: BusDevice, Device, CharacterReceiver {
+public final class SerialPort: BusDevice, Device, CharacterEventReceiver {
     /// First port of COM1 to COM4.
     public static let ports: [UInt64] = [0x3F8, 0x2F8, 0x3E8, 0x2E8]
     /// ISA interrupt of COM1 to COM4.
@@ -22,14 +22,14 @@ public final class SerialPort: BusDevice, Device, CharacterReceiver {
     public let stateName: String
     private let clock: any VirtualClock
     private let line: InterruptLine
-    private let backend: (any CharacterBackend)?
+    private let backend: (any CharacterPort)?
     private let state = Mutex(State())
     /// Held while bytes leave, so that those of two processors stay in order.
     private let output = Mutex(())
     private let timer = LateTimer()
 
     /// A port in the state after power-on. It becomes the back-end's receiver; without a back-end output is dropped.
-    public init(name: String, clock: any VirtualClock, line: InterruptLine, backend: (any CharacterBackend)?) {
+    public init(name: String, clock: any VirtualClock, line: InterruptLine, backend: (any CharacterPort)?) {
         stateName = name
         self.clock = clock
         self.line = line
@@ -119,9 +119,9 @@ public final class SerialPort: BusDevice, Device, CharacterReceiver {
         }
     }
 
-    public func event(_ event: CharacterEvent) {
+    public func receive(event: CharacterEvent) {
         // The terminal seems connected at all times: a login must not end when a viewer comes or goes.
-        guard event == .breakSignal else { return }
+        guard event == .breakReceived else { return }
         state.withLock { state in
             guard state.uart.capacity > 0 else { return }
             state.uart.receiveBreak(now: clock.now)

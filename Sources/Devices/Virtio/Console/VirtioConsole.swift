@@ -16,10 +16,10 @@ public final class VirtioConsole: VirtioDevice {
         /// True for a console, false for a plain port.
         public var isConsole: Bool
         /// The other side; nil for nobody.
-        public var backend: (any CharacterBackend)?
+        public var backend: (any CharacterPort)?
 
         /// A port.
-        public init(id: Int, name: String? = nil, isConsole: Bool, backend: (any CharacterBackend)?) {
+        public init(id: Int, name: String? = nil, isConsole: Bool, backend: (any CharacterPort)?) {
             self.id = id
             self.name = name
             self.isConsole = isConsole
