@@ -146,9 +146,9 @@ struct apus_vcpu {
 
 #define APUS_TLB_CODE 0x800ull
 
-static inline uint32_t apus_vcpu_pending(const struct apus_vcpu *v) { return __atomic_load_n(&v->pending, __ATOMIC_RELAXED); }
-static inline uint32_t apus_vcpu_post(struct apus_vcpu *v, uint32_t bits) { return __atomic_fetch_or(&v->pending, bits, __ATOMIC_SEQ_CST); }
-static inline uint32_t apus_vcpu_clear(struct apus_vcpu *v, uint32_t bits) { return __atomic_fetch_and(&v->pending, ~bits, __ATOMIC_SEQ_CST); }
+static inline uint32_t apus_vcpu_pending(const struct apus_vcpu *_Nonnull v) { return __atomic_load_n(&v->pending, __ATOMIC_RELAXED); }
+static inline uint32_t apus_vcpu_post(struct apus_vcpu *_Nonnull v, uint32_t bits) { return __atomic_fetch_or(&v->pending, bits, __ATOMIC_SEQ_CST); }
+static inline uint32_t apus_vcpu_clear(struct apus_vcpu *_Nonnull v, uint32_t bits) { return __atomic_fetch_and(&v->pending, ~bits, __ATOMIC_SEQ_CST); }
 
 _Static_assert(sizeof(struct apus_op) == 32, "an op is half a cache line");
 _Static_assert(offsetof(struct apus_vcpu, page_base) / 8 < 256, "page_base is named by an 8-bit index");
