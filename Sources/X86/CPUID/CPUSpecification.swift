@@ -97,6 +97,7 @@ public enum CPUSpecificationError: Error, Equatable, Sendable, CustomStringConve
     /// With `enforce`: what the engine lacks.
     case missing(engine: String, features: [CPUFeature])
 
+    /// The text for the user.
     public var description: String {
         switch self {
         case .unknownModel(let name, let nearest):

@@ -125,6 +125,7 @@ public enum TopologyError: Error, Equatable, Sendable, CustomStringConvertible {
     /// The levels do not multiply to `maxcpus`.
     case product(sockets: Int, dies: Int, cores: Int, threads: Int, maxcpus: Int)
 
+    /// The text for the user.
     public var description: String {
         switch self {
         case .unknownProperty(let name, let nearest):
