@@ -23,16 +23,17 @@ import Testing
     }
 
     /// Written with all ones and with zero, each register shows the bits that it has.
-    @Test(arguments: [
-        (APICRegister.id, 0, 0), (APICRegister.version, 0x60014, 0x60014), (APICRegister.taskPriority, 0xFF, 0),
-        (APICRegister.processorPriority, 0, 0), (APICRegister.logicalDestination, 0xFF00_0000, 0),
-        (APICRegister.destinationFormat, 0xFFFF_FFFF, 0x0FFF_FFFF), (APICRegister.lvtCMCI, 0x107FF, 0),
-        (APICRegister.interruptCommandHigh, 0xFF00_0000, 0), (APICRegister.lvtTimer, 0x700FF, 0),
-        (0x330, 0x107FF, 0), (0x340, 0x107FF, 0), (0x350, 0x1A7FF, 0), (0x360, 0x1A7FF, 0),
-        (APICRegister.lvtError, 0x100FF, 0), (APICRegister.timerInitial, 0xFFFF_FFFF, 0),
-        (APICRegister.timerDivide, 0xB, 0), (APICRegister.endOfInterrupt, 0, 0), (0x100, 0, 0), (0x1F0, 0, 0),
-        (0x270, 0, 0), (APICRegister.interruptCommandLow, 0xCCFFF, 0),
-    ] as [(UInt32, UInt32, UInt32)])
+    @Test(
+        arguments: [
+            (APICRegister.id, 0, 0), (APICRegister.version, 0x60014, 0x60014), (APICRegister.taskPriority, 0xFF, 0),
+            (APICRegister.processorPriority, 0, 0), (APICRegister.logicalDestination, 0xFF00_0000, 0),
+            (APICRegister.destinationFormat, 0xFFFF_FFFF, 0x0FFF_FFFF), (APICRegister.lvtCMCI, 0x107FF, 0),
+            (APICRegister.interruptCommandHigh, 0xFF00_0000, 0), (APICRegister.lvtTimer, 0x700FF, 0),
+            (0x330, 0x107FF, 0), (0x340, 0x107FF, 0), (0x350, 0x1A7FF, 0), (0x360, 0x1A7FF, 0),
+            (APICRegister.lvtError, 0x100FF, 0), (APICRegister.timerInitial, 0xFFFF_FFFF, 0),
+            (APICRegister.timerDivide, 0xB, 0), (APICRegister.endOfInterrupt, 0, 0), (0x100, 0, 0), (0x1F0, 0, 0),
+            (0x270, 0, 0), (APICRegister.interruptCommandLow, 0xCCFFF, 0),
+        ] as [(UInt32, UInt32, UInt32)])
     func writableBits(_ offset: UInt32, _ ones: UInt32, _ zeros: UInt32) {
         let t = TestAPIC()
         _ = t.write(offset, 0xFFFF_FFFF)
