@@ -105,6 +105,12 @@ public final class CharacterHub: Sendable {
         return entry.mux?.addPort(label: id) ?? entry.port
     }
 
+    /// Whether a back-end is shared and somebody else has its input.
+    public func isInBackground(_ id: String, _ port: any HostCharacterPort) -> Bool {
+        guard let mux = entries.withLock({ $0[id]?.mux }) else { return false }
+        return mux.focused !== port
+    }
+
     /// The back-ends for `info chardev`, by name.
     var status: [CharacterDeviceStatus] {
         entries.withLock { entries in
