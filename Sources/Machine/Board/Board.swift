@@ -29,6 +29,7 @@ struct Board: Sendable {
     let image: BootImage
     let tree: [(bus: String, node: DeviceNode)]
     let networkStatus: [NetworkStatus]
+    let cards: [(name: String, backend: String?, card: VirtioNet)]
 
     /// Builds the board of a configuration; nothing runs yet but threads that wait.
     init(
@@ -39,6 +40,7 @@ struct Board: Sendable {
         }
         let kind = configuration.board.kind
         guard kind.isSupported else { throw MachineBuildError("-machine \(kind.rawValue): not supported") }
+        if configuration.gdbServer != nil { throw MachineBuildError("-gdb: not supported") }
         let clock = MachineClock(loop: loop, source: configuration.clock.source)
         let layout = Self.layout(configuration)
         let memory = try Self.makeMemory(layout, configuration)
@@ -110,6 +112,7 @@ struct Board: Sendable {
         networks = builder.networks
         tree = builder.tree
         networkStatus = builder.networkStatus
+        cards = builder.cards
     }
 
     /// Where RAM lies.

@@ -2,6 +2,7 @@ internal import DeviceModel
 internal import Devices
 internal import Firmware
 internal import GuestMemory
+internal import HostOS
 internal import JSON
 
 /// The devices of a PC that hang on I/O ports.
@@ -64,7 +65,9 @@ extension BoardBuilder {
         case .localTime: base = .localtime
         case .date(let seconds): base = .date(seconds)
         }
-        let rtc = RealTimeClock(clock: clock, line: line(8), base: base)
+        let seconds = Int64(clamping: clock.wallClock / 1_000_000_000)
+        let rtc = RealTimeClock(
+            clock: clock, line: line(8), base: base, localOffset: HostFacts.localTimeOffset(at: seconds))
         rtc.attach(to: io)
         let layout = layout
         rtc.setMemorySize(below4G: layout.low, above4G: layout.high)

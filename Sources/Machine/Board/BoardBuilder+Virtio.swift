@@ -19,6 +19,10 @@ extension BoardBuilder {
             try addVirtio(device)
         }
         for device in configuration.devices { try addVirtio(device) }
+        for drive in configuration.drives where drive.file != nil && drive.interface != .none {
+            if drive.interface == .virtio { continue }
+            log.warning("\(drive.origin): there is no '\(drive.interface.rawValue)' controller: the guest has no such disk")
+        }
     }
 
     private func addNIC(_ nic: NICConfiguration) throws(MachineBuildError) {
@@ -126,7 +130,9 @@ extension BoardBuilder {
             hasControlQueue: properties.bool("ctrl_vq") ?? true,
             receiveQueueSize: UInt16(truncatingIfNeeded: properties.number("rx_queue_size") ?? 256),
             transmitQueueSize: UInt16(truncatingIfNeeded: properties.number("tx_queue_size") ?? 256))
-        return VirtioNet(options, backend: backend, scheduler: try worker(name))
+        let made = VirtioNet(options, backend: backend, scheduler: try worker(name))
+        cards.append((name, network, made))
+        return made
     }
 
     private func entropy(_ properties: JSONObject, _ name: String) throws(MachineBuildError) -> any VirtioDevice {

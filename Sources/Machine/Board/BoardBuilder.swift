@@ -42,6 +42,8 @@ final class BoardBuilder {
     var tree: [(bus: String, node: DeviceNode)] = []
     /// The cards of `info network`.
     var networkStatus: [NetworkStatus] = []
+    /// The cards by their own and their back-end's names.
+    var cards: [(name: String, backend: String?, card: VirtioNet)] = []
     var usedNames: Set<String> = []
 
     init(

@@ -92,6 +92,22 @@ public final class ProcessorGroup: Sendable {
         return try body(threads)
     }
 
+    /// Sends every processor to the gate and waits for a time. False where one has not come: it waits for the reader
+    /// of its output.
+    func park(milliseconds: UInt64) -> Bool {
+        requestStop()
+        let end = HostClock.monotonic + milliseconds * 1_000_000
+        while true {
+            let late = state.withLock { state in
+                state.threads.filter { !state.waiting.contains($0.index) && $0.isStarted }
+            }
+            if late.isEmpty { return true }
+            if HostClock.monotonic >= end { return false }
+            arrival.wait(nanoseconds: 20_000_000)
+            for thread in late { thread.kick() }
+        }
+    }
+
     /// Ends all threads and waits for them.
     func end() {
         let threads = state.withLock { state -> [any ProcessorThread] in

@@ -57,7 +57,8 @@ public protocol ProcessorThread: AnyObject, Sendable {
 /// The thread that runs one processor and answers its exits.
 final class VCPUThread<CPU: Processor>: ProcessorThread where CPU.State == apus_x86_state {
     private let processor: CPU
-    private unowned let group: ProcessorGroup
+    // The group and its threads hold each other: both live until the process ends, or the machine is closed.
+    private let group: ProcessorGroup
     private let buses: ProcessorBuses
     private let bell = Bell()
     private let thread = Mutex<HostThread?>(nil)

@@ -3,6 +3,7 @@ internal import DeviceModel
 internal import Devices
 internal import GuestMemory
 internal import HostOS
+internal import Log
 internal import Synchronization
 internal import X86
 
@@ -158,7 +159,7 @@ extension VirtualMachine: MachineOperations {
     public var pciFunctions: [PCIFunctionStatus] {
         (board.pci?.functions ?? []).map { address, function in
             let identity = function.identity
-            let regions = function.bars.enumerated().map { place, bar in
+            let regions = function.bars.map { bar in
                 let index = bar.register == PCIRegister.expansionROM ? 6 : (bar.register - PCIRegister.bar0) / 4
                 return PCIFunctionStatus.Region(
                     bar: index, isIO: bar.isIO, is64Bit: bar.is64Bit, address: function.address(ofBAR: index),
@@ -170,12 +171,28 @@ extension VirtualMachine: MachineOperations {
                 device: identity.deviceID, subsystemVendor: identity.subsystemVendorID,
                 subsystem: identity.subsystemID,
                 interruptPin: Int(function.readConfiguration(PCIRegister.interruptPin, size: 1)),
-                interruptLine: Int(function.readConfiguration(PCIRegister.interruptLine, size: 1)), regions: regions)
+                interruptLine: Int(function.readConfiguration(PCIRegister.interruptLine, size: 1)),
+                regions: regions.sorted { $0.bar < $1.bar })
         }
     }
     public var blockDevices: [BlockDeviceStatus] { board.storage.status }
     public var networks: [NetworkStatus] { board.networkStatus + board.networks.unused }
     public var characterDevices: [CharacterDeviceStatus] { characters.status }
+
+    public func setLink(_ name: String, isUp: Bool) throws(MachineError) {
+        guard let found = board.cards.first(where: { $0.name == name || $0.backend == name }) else {
+            throw .deviceNotFound(name)
+        }
+        found.card.setLink(up: isUp)
+    }
+
+    // MARK: Log
+
+    /// The items are known and none of them has anything to log: nothing changes.
+    public func setLogItems(_ items: [String]) throws(MachineError) {}
+    public func setLogFile(_ path: String) throws(MachineError) {
+        do throws(HostError) { try LogSink.standard.redirect(toFile: path) } catch { throw .failed("\(error)") }
+    }
 
     // MARK: Events
 

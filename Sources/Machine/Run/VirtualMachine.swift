@@ -76,6 +76,8 @@ public final class VirtualMachine: Sendable {
                 }
             }
         } catch { throw MachineBuildError("\(error)") }
+        // Every thread is at the gate now, and its number is known.
+        group.park()
         if !configuration.lifecycle.startsPaused { _ = run() }
     }
 
@@ -199,6 +201,8 @@ public final class VirtualMachine: Sendable {
 
     /// Ends processors, devices and back-ends. After the loop has returned, once.
     public func close() {
+        // A processor may wait for the reader of its output, who is gone: without the back-end it waits no more.
+        if !group.park(milliseconds: 1000) { characters.closeAll() }
         group.end()
         board.close()
     }

@@ -94,7 +94,12 @@ public enum MachineProgram {
             }
             signalSource = try MachineProgram.step { () throws(HostError) in
                 try loop.add(signals.descriptor, [.read]) { _ in
-                    while signals.next() != nil { machine.quit(cause: .hostSignal) }
+                    while let signal = signals.next() {
+                        let sender = signal.processID == 0 ? "" : " from pid \(signal.processID)"
+                        MachineProgram.write(
+                            "\(configuration.program): terminating on signal \(signal.signal)\(sender)\r\n", to: 2)
+                        machine.quit(cause: .hostSignal)
+                    }
                 }
             }
             monitors = configuration.monitors.compactMap { monitor in
