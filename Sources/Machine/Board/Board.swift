@@ -139,6 +139,7 @@ struct Board: Sendable {
         do throws(HostError) { block = try RAMBlock(name: "pc.ram", size: Int(total)) } catch {
             throw MachineBuildError("cannot set up guest memory 'pc.ram': \(error)")
         }
+        advise(block, configuration)
         space.add(FlatView.Range(start: GuestPhysical(0), count: layout.low, block: block))
         if layout.high > 0 {
             space.add(
@@ -146,6 +147,15 @@ struct Board: Sendable {
                     start: GuestPhysical(PCMemory.highStart), count: layout.high, block: block, offset: layout.low))
         }
         return space
+    }
+
+    /// Tells the host's kernel how RAM is used (madvise(2)).
+    private static func advise(_ block: RAMBlock, _ configuration: MachineConfiguration) {
+        let (mergeable, hugePages, dontDump, populateWrite): (Int32, Int32, Int32, Int32) = (12, 14, 16, 23)
+        block.advise(hugePages)
+        if configuration.board.mergesMemory { block.advise(mergeable) }
+        if !configuration.board.dumpsGuestMemory { block.advise(dontDump) }
+        if configuration.memory.preallocates { block.advise(populateWrite) }
     }
 
     /// Everything to the state after power-on, with the kernel in place. Processors stand at the gate.

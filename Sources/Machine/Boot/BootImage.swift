@@ -10,7 +10,6 @@ struct BootImage: Sendable {
     private let tables: ACPITables?
     private let smbios: SMBIOSTables
     private let layout: PCMemory
-    private let hasTextScreen: Bool
 
     /// Where the tables' roots are: in the segment that kernels search.
     static let rsdp: UInt64 = 0xF0000
@@ -25,7 +24,6 @@ struct BootImage: Sendable {
         let boot = configuration.boot
         self.layout = layout
         self.smbios = smbios
-        hasTextScreen = configuration.graphics != .none
         tables = acpi.map { ACPITables($0) }
         commandLine = ([boot.append].compactMap { $0 } + kernelWords).joined(separator: " ")
         guard let path = boot.kernel else {
@@ -68,7 +66,6 @@ struct BootImage: Sendable {
         request.commandLine = commandLine
         request.modules = modules
         request.rsdp = rsdp
-        request.hasTextScreen = hasTextScreen
         request.seed = (try? HostRandom.bytes(32)) ?? []
         do throws(LoadError) { return try KernelLoader.load(request, into: memory) } catch {
             throw MachineBuildError("\(error)")

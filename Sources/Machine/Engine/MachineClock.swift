@@ -5,18 +5,17 @@ internal import Synchronization
 /// The machine's clock over a host's event loop: virtual time is monotonic time without the time that the machine
 /// stood still. Timers fire on the loop's thread, never inside `arm`.
 public final class MachineClock: VirtualClock {
-    private struct State: Sendable {
-        /// Monotonic time minus virtual time while running.
-        var offset: UInt64
-        /// The time at which it stands, or nil while running.
-        var frozen: UInt64?
-        var timers: [Timer] = []
-    }
+    /// What `frozen` holds while time goes on.
+    private static let running = UInt64.max
     private let loop: EventLoop
     private let source: ClockConfiguration.Source
     private let wallStart: UInt64
     private let monotonicStart: UInt64
-    private let state: Mutex<State>
+    /// Monotonic time minus virtual time while running. Set while the clock stands.
+    private let offset: Atomic<UInt64>
+    /// The time at which it stands, or `running`. Atomic, for processors read the time often.
+    private let frozen = Atomic<UInt64>(0)
+    private let timers = Mutex<[Timer]>([])
 
     /// A clock that stands at 0.
     public init(loop: EventLoop, source: ClockConfiguration.Source = .host) {
@@ -24,11 +23,12 @@ public final class MachineClock: VirtualClock {
         self.source = source
         wallStart = HostClock.realtime
         monotonicStart = HostClock.monotonic
-        state = Mutex(State(offset: monotonicStart, frozen: 0))
+        offset = Atomic(monotonicStart)
     }
 
     public var now: UInt64 {
-        state.withLock { $0.frozen ?? HostClock.monotonic &- $0.offset }
+        let stands = frozen.load(ordering: .acquiring)
+        return stands == Self.running ? HostClock.monotonic &- offset.load(ordering: .relaxed) : stands
     }
 
     public var wallClock: UInt64 {
@@ -41,36 +41,30 @@ public final class MachineClock: VirtualClock {
 
     public func makeTimer(_ fire: @escaping @Sendable () -> Void) -> any VirtualTimer {
         let timer = Timer(clock: self, loop: loop, fire: fire)
-        state.withLock { $0.timers.append(timer) }
+        timers.withLock { $0.append(timer) }
         return timer
     }
 
-    /// Lets time go on. Does nothing to a clock that goes.
+    /// Lets time go on. Does nothing to a clock that goes. One thread at a time starts and stops.
     public func start() {
-        let timers = state.withLock { state -> [Timer] in
-            guard let frozen = state.frozen else { return [] }
-            state.offset = HostClock.monotonic &- frozen
-            state.frozen = nil
-            return state.timers
-        }
-        for timer in timers { timer.rearm() }
+        let stands = frozen.load(ordering: .relaxed)
+        guard stands != Self.running else { return }
+        offset.store(HostClock.monotonic &- stands, ordering: .relaxed)
+        frozen.store(Self.running, ordering: .releasing)
+        for timer in timers.withLock({ $0 }) { timer.rearm() }
     }
 
     /// Makes time stand still. Does nothing to a clock that stands.
     public func stop() {
-        state.withLock { state in
-            guard state.frozen == nil else { return }
-            state.frozen = HostClock.monotonic &- state.offset
-        }
+        guard frozen.load(ordering: .relaxed) == Self.running else { return }
+        frozen.store(now, ordering: .releasing)
     }
 
     /// The host's time of a virtual time; nil while the clock stands.
     private func hostTime(_ deadline: UInt64) -> UInt64? {
-        state.withLock { state in
-            guard state.frozen == nil else { return nil }
-            let (time, overflow) = deadline.addingReportingOverflow(state.offset)
-            return overflow ? UInt64.max : time
-        }
+        guard frozen.load(ordering: .acquiring) == Self.running else { return nil }
+        let (time, overflow) = deadline.addingReportingOverflow(offset.load(ordering: .relaxed))
+        return overflow ? UInt64.max : time
     }
 
     private final class Timer: VirtualTimer {
