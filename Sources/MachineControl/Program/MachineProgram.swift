@@ -40,31 +40,59 @@ public enum MachineProgram {
         if let path = process.logFile {
             try step { () throws(HostError) in try LogSink.standard.redirect(toFile: path) }
         }
-        if process.daemonizes {
-            let daemon = try start { () throws(HostError) in try Daemonization() }
-            let session = try Session(configuration)
-            try finish(daemon, keepsErrors: process.logFile == nil)
-            return try session.run()
-        }
-        return try Session(configuration).run()
+        guard process.daemonizes else { return try Session(configuration).run() }
+        let daemon: Daemonization
+        do throws(HostError) { daemon = try Daemonization() } catch { throw ProgramError(text: "\(error)") }
+        return try run(configuration, in: daemon)
     }
 
-    private static func start(
-        _ body: () throws(HostError) -> Daemonization
-    ) throws(ProgramError) -> Daemonization {
-        do throws(HostError) { return try body() } catch { throw ProgramError(text: "\(error)") }
+    /// Runs the machine in the background, on a thread of its own. Swift's locks name their owner by a thread number
+    /// that each thread looks up once; the first thread's is that of the process before the fork, and a lock that it
+    /// holds while another thread waits for it is never given back.
+    private static func run(
+        _ configuration: MachineConfiguration, in daemon: consuming Daemonization
+    ) throws(ProgramError) -> Int32 {
+        let background = Background(daemon)
+        do throws(HostError) {
+            let thread = try HostThread(name: "main loop", stackSize: 8 << 20) { background.run(configuration) }
+            thread.join()
+        } catch { throw ProgramError(text: "\(error)") }
+        return try background.outcome.withLock { $0 }.get()
     }
-    private static func finish(_ daemon: consuming Daemonization, keepsErrors: Bool) throws(ProgramError) {
-        do throws(HostError) { try daemon.ready(keepsErrors: keepsErrors) } catch {
-            throw ProgramError(text: "\(error)")
-        }
-    }
+
     private static func step<R, E: Error>(_ body: () throws(E) -> R) throws(ProgramError) -> R {
         do throws(E) { return try body() } catch { throw ProgramError(text: "\(error)") }
     }
 
     private static func write(_ text: String, to descriptor: Int32) {
         try? Descriptor(borrowing: descriptor).writeAll(Array(text.utf8))
+    }
+
+    /// What the first thread and the one that does the work share.
+    private final class Background: Sendable {
+        // SAFETY: set before the thread starts, and from then on the thread's alone.
+        private nonisolated(unsafe) var daemon: Daemonization?
+        let outcome = Mutex<Result<Int32, ProgramError>>(.success(1))
+
+        init(_ daemon: consuming Daemonization) { unsafe self.daemon = consume daemon }
+
+        func run(_ configuration: MachineConfiguration) {
+            let result: Result<Int32, ProgramError>
+            do throws(ProgramError) {
+                let session = try Session(configuration)
+                try release(keepsErrors: configuration.process.logFile == nil)
+                result = .success(try session.run())
+            } catch { result = .failure(error) }
+            outcome.withLock { $0 = result }
+        }
+
+        /// Lets the process that was started exit with 0.
+        private func release(keepsErrors: Bool) throws(ProgramError) {
+            guard let taken = unsafe daemon.take() else { return }
+            do throws(HostError) { try taken.ready(keepsErrors: keepsErrors) } catch {
+                throw ProgramError(text: "\(error)")
+            }
+        }
     }
 
     /// A machine with its monitors and signals.
