@@ -56,7 +56,8 @@ struct BoardTests {
         ]
         let exits = writes.map { Exit.portWrite(port: $0.0, size: 1, value: $0.1) }
         let bench = try Bench(
-            Samples.configuration(.pc), exits + [Exit](repeating: .halt, count: 50) + [.interruptAcknowledge, Samples.powerOff])
+            Samples.configuration(.pc),
+            exits + [Exit](repeating: .halt, count: 50) + [.interruptAcknowledge, Samples.powerOff])
 
         try bench.run()
 

@@ -21,7 +21,8 @@ extension BoardBuilder {
         for device in configuration.devices { try addVirtio(device) }
         for drive in configuration.drives where drive.file != nil && drive.interface != .none {
             if drive.interface == .virtio { continue }
-            log.warning("\(drive.origin): there is no '\(drive.interface.rawValue)' controller: the guest has no such disk")
+            let controller = drive.interface.rawValue
+            log.warning("\(drive.origin): there is no '\(controller)' controller: the guest has no such disk")
         }
     }
 

@@ -78,9 +78,10 @@ final class BoardBuilder {
         }
         acpi.hasPIC = hasPIC
         acpi.ioAPICs = [ACPIConfiguration.IOAPIC(id: 0)]
+        typealias Override = ACPIConfiguration.InterruptOverride
         acpi.overrides = [
-            ACPIConfiguration.InterruptOverride(source: 0, gsi: 2, flags: ACPIConfiguration.InterruptOverride.conforming),
-            ACPIConfiguration.InterruptOverride(source: 9, gsi: 9, flags: ACPIConfiguration.InterruptOverride.levelHigh),
+            Override(source: 0, gsi: 2, flags: Override.conforming),
+            Override(source: 9, gsi: 9, flags: Override.levelHigh),
         ]
     }
 

@@ -34,10 +34,12 @@ enum PCBoard {
         builder.io.add(ports, start: 0xCF8, count: 8, name: "pci-conf")
         builder.devices.append(ports)
         // Intel 290549 (82441FX), 290550 (82371SB) and 290562 (82371AB).
-        try add("i440FX", PCIIdentity(vendorID: 0x8086, deviceID: 0x1237, classCode: 0x060000, revision: 2), 0, 0, builder)
+        try add(
+            "i440FX", PCIIdentity(vendorID: 0x8086, deviceID: 0x1237, classCode: 0x060000, revision: 2), 0, 0, builder)
         try add("PIIX3", PCIIdentity(vendorID: 0x8086, deviceID: 0x7000, classCode: 0x060100), 1, 0, builder)
         try add(
-            "PIIX4_PM", PCIIdentity(vendorID: 0x8086, deviceID: 0x7113, classCode: 0x068000, revision: 3), 1, 3, builder)
+            "PIIX4_PM", PCIIdentity(vendorID: 0x8086, deviceID: 0x7113, classCode: 0x068000, revision: 3), 1, 3,
+            builder)
 
         var host = PCIHost(
             isExpress: false,

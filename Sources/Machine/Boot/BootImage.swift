@@ -72,7 +72,10 @@ struct BootImage: Sendable {
         }
     }
 
-    private func placeTables(_ map: inout MemoryMap, _ memory: AddressSpace) throws(MachineBuildError) -> GuestPhysical? {
+    /// Places ACPI and SMBIOS tables; the root of the former, or nil without it.
+    private func placeTables(
+        _ map: inout MemoryMap, _ memory: AddressSpace
+    ) throws(MachineBuildError) -> GuestPhysical? {
         var structures = Self.smbiosStructures
         if smbios.structures.count > 0xFF00 {
             guard

@@ -30,7 +30,9 @@ extension MachineConfiguration {
                 }
             }
         }
-        do throws(SMBIOSError) { return try SMBIOSTables(tables) } catch { throw MachineBuildError("-smbios: \(error)") }
+        do throws(SMBIOSError) { return try SMBIOSTables(tables) } catch {
+            throw MachineBuildError("-smbios: \(error)")
+        }
     }
 
     private static func text(_ value: JSONValue) -> String {

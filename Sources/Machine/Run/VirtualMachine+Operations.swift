@@ -94,7 +94,9 @@ extension VirtualMachine: MachineOperations {
         _ address: UInt64, size: UInt64, processor: Int?, to path: String
     ) throws(MachineError) {
         let file: Descriptor
-        do throws(HostError) { file = try HostFile.open(path, HostFile.Mode.replace) } catch { throw .failed("\(error)") }
+        do throws(HostError) { file = try HostFile.open(path, HostFile.Mode.replace) } catch {
+            throw .failed("\(error)")
+        }
         var done: UInt64 = 0
         while done < size {
             let part = Int(min(UInt64(Self.readLimit), size - done))
@@ -114,7 +116,8 @@ extension VirtualMachine: MachineOperations {
         func ranges(_ bus: Bus) -> [AddressRangeStatus] {
             bus.ranges.map {
                 AddressRangeStatus(
-                    start: $0.start, last: $0.start &+ ($0.count - 1), priority: $0.priority, kind: "i/o", name: $0.name)
+                    start: $0.start, last: $0.start &+ ($0.count - 1), priority: $0.priority, kind: "i/o",
+                    name: $0.name)
             }
         }
         let ram = board.memory.view.ranges.map {
