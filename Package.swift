@@ -92,7 +92,7 @@ let package = Package(
         tests("CharacterBackend", ["HostOS", "DeviceModel"]),
         tests("Firmware", ["GuestMemory", "DeviceModel"]),
         tests("Devices", ["DeviceModel", "GuestMemory", "VirtQueue", "BlockImage", "Network", "HostOS"]),
-        tests("Machine", ["HostOS"]),
+        tests("Machine", ["CEngine", "HostOS", "JSON", "GuestMemory", "Execution", "DeviceModel"]),
         tests("MachineControl", ["JSON"]),
         .testTarget(name: "ArchitectureTests", swiftSettings: strict),
     ]

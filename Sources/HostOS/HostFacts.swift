@@ -8,6 +8,14 @@ public enum HostFacts {
     public static var processorCount: Int { max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN))) }
     /// Bytes of a page.
     public static var pageSize: Int { max(4096, sysconf(Int32(_SC_PAGESIZE))) }
+    /// Seconds that the host's local time is ahead of UTC at a moment, in seconds since 1970.
+    public static func localTimeOffset(at seconds: Int64) -> Int64 {
+        var moment = time_t(seconds)
+        var fields = unsafe tm()
+        // SAFETY: both outlive the call.
+        guard unsafe localtime_r(&moment, &fields) != nil else { return 0 }
+        return unsafe Int64(fields.tm_gmtoff)
+    }
     /// This process's number.
     public static var processID: Int32 { getpid() }
 }

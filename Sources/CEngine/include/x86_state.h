@@ -34,7 +34,7 @@ struct apus_x86_table {
 };
 
 struct apus_x86_vector {
-    _Alignas(32) uint64_t lane[4];
+    _Alignas(16) uint64_t lane[4];  // 16: the most that Swift imports
 };
 
 struct apus_x86_state {

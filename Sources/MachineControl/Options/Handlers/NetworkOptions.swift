@@ -159,7 +159,8 @@ enum NetworkOptions {
 
     private static func card(_ values: JSONObject) throws(OptionError) -> NICConfiguration {
         var nic = NICConfiguration()
-        if let model = values.string("model") {
+        if let given = values.string("model") {
+            let model = given == "virtio" ? "virtio-net-pci" : given
             guard let description = DeviceCatalogue.find(model), description.category == .network,
                 description.bus == "PCI"
             else { throw .unknown("Unsupported NIC model:", model, among: DeviceCatalogue.networkModels) }

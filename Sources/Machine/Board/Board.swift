@@ -1,0 +1,187 @@
+internal import CEngine
+internal import DeviceModel
+internal import Devices
+internal import Firmware
+internal import GuestMemory
+internal import HostOS
+internal import Log
+
+/// A board with everything on it, finished: what a machine runs, resets and shows.
+struct Board: Sendable {
+    let configuration: MachineConfiguration
+    let topology: ProcessorTopology
+    let clock: MachineClock
+    let engine: any MachineEngine
+    let memory: AddressSpace
+    let layout: PCMemory
+    let io: Bus
+    let mmio: Bus
+    let buses: ProcessorBuses
+    let devices: [any Device]
+    let afterReset: [@Sendable () -> Void]
+    let power: ACPIPowerManagement?
+    let pci: PCIBus?
+    let workers: [WorkerThread]
+    let lifecycle: LifecyclePort
+    let characters: CharacterHub
+    let storage: Storage
+    let networks: NetworkHub
+    let image: BootImage
+    let tree: [(bus: String, node: DeviceNode)]
+    let networkStatus: [NetworkStatus]
+    let cards: [(name: String, backend: String?, card: VirtioNet)]
+
+    /// Builds the board of a configuration; nothing runs yet but threads that wait.
+    init(
+        _ configuration: MachineConfiguration, loop: EventLoop, characters: CharacterHub, engineFactory: EngineFactory
+    ) throws(MachineBuildError) {
+        let topology = try MachineBuildError.wrapping { () throws(TopologyError) in
+            try ProcessorTopology(configuration.topology)
+        }
+        let kind = configuration.board.kind
+        guard kind.isSupported else { throw MachineBuildError("-machine \(kind.rawValue): not supported") }
+        if configuration.gdbServer != nil { throw MachineBuildError("-gdb: not supported") }
+        let clock = MachineClock(loop: loop, source: configuration.clock.source)
+        let layout = Self.layout(configuration)
+        let memory = try Self.makeMemory(layout, configuration)
+        let storage = try Storage(configuration)
+        var networks: NetworkHub?
+        do throws(MachineBuildError) {
+            let hub = try NetworkHub(configuration)
+            networks = hub
+            let engine = try engineFactory(
+                EngineRequest(
+                    memory: memory, processorCount: topology.processors,
+                    apicIDs: (0..<topology.processors).map { APICNumbering.id(of: $0, topology) },
+                    processorModel: configuration.processorModel, topology: topology,
+                    ramSize: configuration.memory.size, clock: clock,
+                    accelerator: configuration.accelerators.first ?? AcceleratorConfiguration(kind: .automatic)))
+            let builder = BoardBuilder(
+                configuration, topology: topology, loop: loop, clock: clock, engine: engine, memory: memory,
+                layout: layout, characters: characters, storage: storage, networks: hub,
+                hasPIC: configuration.board.pic.resolved(default: true))
+            switch kind {
+            case .microvm: try MicroVMBoard.build(builder)
+            default: try PCBoard.build(builder)
+            }
+            try builder.addVirtioDevices()
+            try builder.checkDevices()
+            try self.init(builder)
+        } catch {
+            networks?.close()
+            storage.close()
+            throw error
+        }
+    }
+
+    private init(_ builder: BoardBuilder) throws(MachineBuildError) {
+        configuration = builder.configuration
+        topology = builder.topology
+        clock = builder.clock
+        engine = builder.engine
+        memory = builder.memory
+        layout = builder.layout
+        io = builder.io
+        mmio = builder.mmio
+        let hasACPI = builder.power != nil
+        let smbios = try configuration.smbiosTables(layout: layout, topology: topology)
+        try builder.addFirmware(smbios: smbios, hasACPI: hasACPI)
+        image = try BootImage(
+            configuration, layout: layout, acpi: hasACPI ? builder.acpi : nil,
+            kernelWords: !hasACPI && configuration.board.automaticKernelCommandLine ? builder.kernelWords : [],
+            smbios: smbios)
+        let (pic, ioapic) = (builder.pic, builder.ioapic)
+        buses = ProcessorBuses(
+            io: io, memory: mmio, acknowledge: { pic?.acknowledge() },
+            endOfInterrupt: { ioapic.endOfInterrupt(vector: $0) })
+        if let pci = builder.pci {
+            let (io, high) = (builder.io, PCBoard.highWindow(builder))
+            let window = max(PCBoard.memoryWindow.start, builder.layout.low)
+            if configuration.boot.bios == nil {
+                builder.afterReset.append { PCBoard.initialise(pci, io: io, window: window, high: high) }
+            }
+        }
+        devices = builder.devices
+        afterReset = builder.afterReset
+        power = builder.power
+        pci = builder.pci
+        workers = builder.workers
+        lifecycle = builder.lifecycle
+        characters = builder.characters
+        storage = builder.storage
+        networks = builder.networks
+        tree = builder.tree
+        networkStatus = builder.networkStatus
+        cards = builder.cards
+    }
+
+    /// Where RAM lies.
+    static func layout(_ configuration: MachineConfiguration) -> PCMemory {
+        let ram = configuration.memory.size & ~4095
+        if let limit = configuration.board.maximumMemoryBelow4G, limit >= 1 << 20, limit <= 0xE000_0000 {
+            return PCMemory(ram: ram, lowLimit: limit & ~4095)
+        }
+        return configuration.board.kind == .microvm ? .q35(ram: ram) : .pc(ram: ram)
+    }
+
+    private static func makeMemory(
+        _ layout: PCMemory, _ configuration: MachineConfiguration
+    ) throws(MachineBuildError) -> AddressSpace {
+        guard layout.low >= 1 << 20 else {
+            throw MachineBuildError("Guest memory of \(configuration.memory.size) bytes is too small: 1 MiB at least")
+        }
+        guard layout.low + layout.high <= 1 << 40 else {
+            throw MachineBuildError("Guest memory of \(configuration.memory.size) bytes is more than 1 TiB")
+        }
+        let space = AddressSpace()
+        let total = layout.low + layout.high
+        let block: RAMBlock
+        do throws(HostError) { block = try RAMBlock(name: "pc.ram", size: Int(total)) } catch {
+            throw MachineBuildError("cannot set up guest memory 'pc.ram': \(error)")
+        }
+        advise(block, configuration)
+        space.add(FlatView.Range(start: GuestPhysical(0), count: layout.low, block: block))
+        if layout.high > 0 {
+            space.add(
+                FlatView.Range(
+                    start: GuestPhysical(PCMemory.highStart), count: layout.high, block: block, offset: layout.low))
+        }
+        return space
+    }
+
+    /// Tells the host's kernel how RAM is used (madvise(2)).
+    private static func advise(_ block: RAMBlock, _ configuration: MachineConfiguration) {
+        let (mergeable, hugePages, dontDump, populateWrite): (Int32, Int32, Int32, Int32) = (12, 14, 16, 23)
+        block.advise(hugePages)
+        if configuration.board.mergesMemory { block.advise(mergeable) }
+        if !configuration.board.dumpsGuestMemory { block.advise(dontDump) }
+        if configuration.memory.preallocates { block.advise(populateWrite) }
+    }
+
+    /// Everything to the state after power-on, with the kernel in place. Processors stand at the gate.
+    func reset(_ threads: [any ProcessorThread]) throws(MachineBuildError) {
+        for device in devices { device.reset() }
+        for action in afterReset { action() }
+        for thread in threads {
+            thread.reset()
+            guard thread.index > 0 else { continue }
+            var state = thread.state
+            state.waiting_for_sipi = 1
+            thread.state = state
+        }
+        if let entry = try image.load(into: memory), let first = threads.first {
+            var state = first.state
+            entry.apply(to: &state)
+            first.state = state
+        }
+    }
+
+    /// Ends all that works by itself: devices, their threads, back-ends.
+    func close() {
+        networks.close()
+        for device in devices { device.halt() }
+        for worker in workers { worker.stop() }
+        storage.close()
+        characters.closeAll()
+    }
+}

@@ -1,0 +1,175 @@
+internal import DeviceModel
+internal import Devices
+internal import Firmware
+internal import GuestMemory
+internal import HostOS
+internal import JSON
+
+/// The devices of a PC that hang on I/O ports.
+extension BoardBuilder {
+    func addSerialPorts(announced: Bool = true) throws(MachineBuildError) {
+        for (number, id) in configuration.serialPorts.enumerated() {
+            guard let id else { continue }
+            guard number < SerialPort.ports.count else {
+                throw MachineBuildError("There are only \(SerialPort.ports.count) serial ports")
+            }
+            try addSerialPort(number, base: SerialPort.ports[number], irq: SerialPort.interrupts[number], chardev: id)
+        }
+        for device in configuration.devices where device.driver == "isa-serial" {
+            let used = acpi.serialPorts.count
+            let index = device.properties.number("index").flatMap { $0 < 4 ? $0 : nil } ?? used
+            guard index < SerialPort.ports.count else {
+                throw MachineBuildError("\(device.origin): there are only \(SerialPort.ports.count) serial ports")
+            }
+            let base = device.properties.number("iobase").flatMap { $0 <= 0xFFF8 ? UInt64($0) : nil }
+            let irq = device.properties.number("irq").flatMap { $0 < 16 ? $0 : nil }
+            try addSerialPort(
+                index, base: base ?? SerialPort.ports[index], irq: irq ?? SerialPort.interrupts[index],
+                chardev: device.properties.string("chardev"))
+        }
+    }
+
+    private func addSerialPort(_ number: Int, base: UInt64, irq: Int, chardev: String?) throws(MachineBuildError) {
+        let port = SerialPort(
+            name: stateName("serial\(number)"), clock: clock, line: line(irq),
+            backend: chardev.flatMap { characters.port($0) })
+        port.attach(to: io, base: base)
+        devices.append(port)
+        acpi.serialPorts.append(ACPIConfiguration.SerialPort(port: UInt16(base), irq: UInt8(irq)))
+        note("isa-serial", bus: "isa.0", details: ["isa irq \(irq)"])
+    }
+
+    func addPowerManagement() {
+        let lifecycle = lifecycle
+        let power = ACPIPowerManagement(clock: clock, line: line(9)) { state in
+            if state == .s5 { lifecycle.send(.shutdown(.guestShutdown)) }
+        }
+        power.attach(to: io)
+        devices.append(power)
+        self.power = power
+        acpi.power = .fixed(Self.powerRegisters)
+    }
+
+    func addPIT() -> IntervalTimer {
+        let pit = IntervalTimer(clock: clock, line: line(0))
+        pit.attach(to: io)
+        devices.append(pit)
+        note("isa-pit", bus: "isa.0")
+        return pit
+    }
+
+    func addRTC() -> RealTimeClock {
+        let base: RTCBase
+        switch configuration.clock.base {
+        case .utc: base = .utc
+        case .localTime: base = .localtime
+        case .date(let seconds): base = .date(seconds)
+        }
+        let seconds = Int64(clamping: clock.wallClock / 1_000_000_000)
+        let rtc = RealTimeClock(
+            clock: clock, line: line(8), base: base, localOffset: HostFacts.localTimeOffset(at: seconds))
+        rtc.attach(to: io)
+        let layout = layout
+        rtc.setMemorySize(below4G: layout.low, above4G: layout.high)
+        devices.append(rtc)
+        afterReset.append { [weak rtc] in rtc?.setMemorySize(below4G: layout.low, above4G: layout.high) }
+        acpi.hasRTC = true
+        note("mc146818rtc", bus: "isa.0", details: ["isa irq 8"])
+        return rtc
+    }
+
+    func addKeyboardController() {
+        let lifecycle = lifecycle
+        let controller = KeyboardController(
+            clock: clock, keyboardLine: line(1), mouseLine: line(12),
+            commandByte: configuration.boot.bios == nil ? 0x43 : 0x03, onReset: { lifecycle.send(.reset(.guestReset)) })
+        controller.attach(to: io)
+        devices.append(controller)
+        acpi.hasI8042 = true
+        note("i8042", bus: "isa.0", details: ["isa irq 1", "isa irq 12"])
+    }
+
+    func addHPET(pit: IntervalTimer?, rtc: RealTimeClock?) {
+        let hpet = HPET(clock: clock, interrupts: interrupts, messages: engine) { [weak pit, weak rtc] replaces in
+            pit?.setDrivesLine(!replaces)
+            rtc?.setDrivesLine(!replaces)
+        }
+        hpet.attach(to: mmio)
+        devices.append(hpet)
+        acpi.hpet = UInt32(HPET.address)
+        note("hpet", bus: "main-system-bus")
+    }
+
+    func addResetControl() {
+        let lifecycle = lifecycle
+        let control = ResetControl { lifecycle.send(.reset(.guestReset)) }
+        control.attach(to: io)
+        devices.append(control)
+        acpi.resetRegister = ACPIConfiguration.GenericAddress(.systemIO, bits: 8, address: ResetControl.port)
+        acpi.resetValue = 6
+    }
+
+    /// Port 80, and the debug devices of `-device` and `-debugcon`.
+    func addDebugPorts() throws(MachineBuildError) {
+        let post = POSTCodeLatch()
+        post.attach(to: io)
+        devices.append(post)
+        if let id = configuration.debugConsole, let port = characters.port(id) {
+            addDebugConsole(port, at: 0xE9, readback: 0xE9)
+        }
+        let lifecycle = lifecycle
+        for device in configuration.devices {
+            let properties = device.properties
+            switch device.driver {
+            case "isa-debug-exit":
+                let made = DebugExit(name: stateName(device.id ?? "isa-debug-exit")) { status in
+                    lifecycle.send(.exit(Int32(truncatingIfNeeded: status)))
+                }
+                made.attach(
+                    to: io, base: UInt64(try port(properties, "iobase", 0x501, device)),
+                    count: UInt64(try port(properties, "iosize", 2, device)))
+                devices.append(made)
+            case "isa-debugcon":
+                guard let id = properties.string("chardev"), let back = characters.port(id) else {
+                    throw MachineBuildError("\(device.origin): Can't create serial device, empty char device")
+                }
+                addDebugConsole(
+                    back, at: UInt64(try port(properties, "iobase", 0xE9, device)),
+                    readback: UInt8(truncatingIfNeeded: properties.number("readback") ?? 0xE9))
+            case "pvpanic":
+                let place = try port(properties, "ioport", 0x505, device)
+                let events = PVPanic.Event(rawValue: UInt8(truncatingIfNeeded: properties.number("events") ?? 3))
+                let made = PVPanic(name: stateName(device.id ?? "pvpanic"), events: events) { told in
+                    lifecycle.send(told.contains(.panicked) ? .panicked : .crashLoaded)
+                }
+                made.attach(to: io, port: UInt64(place))
+                devices.append(made)
+                acpi.pvpanic = UInt16(truncatingIfNeeded: place)
+            default: continue
+            }
+            note(device.driver, id: device.id, bus: "isa.0")
+        }
+    }
+
+    private func addDebugConsole(_ backend: any CharacterPort, at port: UInt64, readback: UInt8) {
+        let console = DebugConsole(name: stateName("isa-debugcon"), backend: backend, readback: readback)
+        console.attach(to: io, port: port)
+        devices.append(console)
+    }
+
+    private func port(
+        _ properties: JSONObject, _ name: String, _ usual: Int, _ device: DeviceConfiguration
+    ) throws(MachineBuildError) -> Int {
+        let value = properties.number(name) ?? usual
+        guard 1...0xFFFF ~= value else {
+            throw MachineBuildError("\(device.origin): '\(name)' \(value) is no I/O port")
+        }
+        return value
+    }
+}
+
+extension JSONObject {
+    func string(_ name: String) -> String? { self[name]?.stringValue }
+    func number(_ name: String) -> Int? { self[name]?.intValue }
+    func bool(_ name: String) -> Bool? { self[name]?.boolValue }
+}

@@ -1,0 +1,136 @@
+internal import DeviceModel
+internal import Devices
+internal import Firmware
+internal import GuestMemory
+internal import HostOS
+internal import Log
+
+/// What a board is made of while it is made. Confined to the thread that makes the machine.
+final class BoardBuilder {
+    let configuration: MachineConfiguration
+    let topology: ProcessorTopology
+    let loop: EventLoop
+    let clock: MachineClock
+    let engine: any MachineEngine
+    let memory: AddressSpace
+    let layout: PCMemory
+    let lifecycle: LifecyclePort
+    let characters: CharacterHub
+    let storage: Storage
+    let networks: NetworkHub
+    let log = Logger("machine")
+
+    /// I/O ports.
+    let io = Bus()
+    /// Device memory.
+    let mmio = Bus()
+    let pic: LegacyPIC?
+    let ioapic: IOAPIC
+    let interrupts: GlobalInterrupts
+    /// All devices in the order of making, which is that of resets.
+    var devices: [any Device] = []
+    /// Runs after the devices' resets: what a firmware would do where there is none.
+    var afterReset: [@Sendable () -> Void] = []
+    var power: ACPIPowerManagement?
+    var pci: PCIBus?
+    var workers: [WorkerThread] = []
+    /// What the ACPI tables say; boards and devices add to it.
+    var acpi: ACPIConfiguration
+    /// Words that the board adds to the kernel's command line.
+    var kernelWords: [String] = []
+    /// The nodes of `info qtree`, by bus name.
+    var tree: [(bus: String, node: DeviceNode)] = []
+    /// The cards of `info network`.
+    var networkStatus: [NetworkStatus] = []
+    /// The cards by their own and their back-end's names.
+    var cards: [(name: String, backend: String?, card: VirtioNet)] = []
+    var usedNames: Set<String> = []
+
+    init(
+        _ configuration: MachineConfiguration, topology: ProcessorTopology, loop: EventLoop, clock: MachineClock,
+        engine: any MachineEngine, memory: AddressSpace, layout: PCMemory, characters: CharacterHub, storage: Storage,
+        networks: NetworkHub, hasPIC: Bool
+    ) {
+        self.configuration = configuration
+        self.topology = topology
+        self.loop = loop
+        self.clock = clock
+        self.engine = engine
+        self.memory = memory
+        self.layout = layout
+        self.characters = characters
+        self.storage = storage
+        self.networks = networks
+        lifecycle = LifecyclePort()
+        ioapic = IOAPIC(sink: engine)
+        pic = hasPIC ? LegacyPIC { engine.setExternalInterrupt($0) } : nil
+        interrupts = GlobalInterrupts(pic: pic, ioapic: ioapic)
+        acpi = ACPIConfiguration(
+            processors: (0..<topology.processors).map {
+                ACPIConfiguration.Processor(uid: UInt32($0), apicID: APICNumbering.id(of: $0, topology))
+            },
+            power: .fixed(Self.powerRegisters))
+        ioapic.attach(to: mmio)
+        devices.append(ioapic)
+        if let pic {
+            pic.attach(to: io)
+            devices.append(pic)
+        }
+        acpi.hasPIC = hasPIC
+        acpi.ioAPICs = [ACPIConfiguration.IOAPIC(id: 0)]
+        typealias Override = ACPIConfiguration.InterruptOverride
+        acpi.overrides = [
+            Override(source: 0, gsi: 2, flags: Override.conforming),
+            Override(source: 9, gsi: 9, flags: Override.levelHigh),
+        ]
+    }
+
+    /// PIIX4's power management at 0x600, entered and left by the SMI command port.
+    static var powerRegisters: ACPIConfiguration.FixedPower {
+        var power = ACPIConfiguration.FixedPower.piix4(base: 0x600)
+        let defaults = ACPIPowerManagementConfiguration()
+        power.smiCommand = UInt16(truncatingIfNeeded: defaults.commandPort)
+        power.acpiEnable = defaults.enableCommand
+        power.acpiDisable = defaults.disableCommand
+        return power
+    }
+
+    func line(_ number: Int) -> InterruptLine { InterruptLine(sink: interrupts, number: number) }
+
+    /// A name for saved states that no other device has.
+    func stateName(_ wanted: String) -> String {
+        var name = wanted
+        var number = 1
+        while !usedNames.insert(name).inserted {
+            name = "\(wanted).\(number)"
+            number += 1
+        }
+        return name
+    }
+
+    /// Notes a device for `info qtree`.
+    func note(_ model: String, id: String? = nil, bus: String, details: [String] = [], buses: [DeviceNode.Bus] = []) {
+        let count = tree.count
+        let path = id.map { "/machine/peripheral/\($0)" } ?? "/machine/unattached/device[\(count)]"
+        tree.append((bus, DeviceNode(model: model, id: id ?? "", path: path, details: details, buses: buses)))
+    }
+
+    /// A worker thread of a device.
+    func worker(_ name: String) throws(MachineBuildError) -> WorkerThread {
+        let worker = try MachineBuildError.wrapping { () throws(HostError) in try WorkerThread(name: name) }
+        workers.append(worker)
+        return worker
+    }
+}
+
+/// Local APIC IDs: each level of the topology takes as many bits as it needs (SDM volume 3, 9.9.1).
+enum APICNumbering {
+    static func id(of index: Int, _ topology: ProcessorTopology) -> UInt32 {
+        let place = topology.place(of: index)
+        let (threads, cores, dies) = (width(topology.threads), width(topology.cores), width(topology.dies))
+        let socket = place.socket << dies | place.die
+        return UInt32(truncatingIfNeeded: (socket << cores | place.core) << threads | place.thread)
+    }
+    /// Bits that hold the numbers below `count`.
+    static func width(_ count: Int) -> Int { count <= 1 ? 0 : Int.bitWidth - (count - 1).leadingZeroBitCount }
+}

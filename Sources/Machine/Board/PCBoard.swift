@@ -1,0 +1,115 @@
+internal import DeviceModel
+internal import Devices
+internal import Firmware
+internal import GuestMemory
+
+/// The `pc` board: i440FX host bridge, PIIX3 and PIIX4 functions, the PC's devices and a PCI bus.
+enum PCBoard {
+    /// The ISA interrupts of the four PCI links: two each, as PC firmware routes PIIX3.
+    static let linkInterrupts = [10, 10, 11, 11]
+    static let memoryWindow: (start: UInt64, end: UInt64) = (0xE000_0000, 0xFEC0_0000)
+
+    static func build(_ builder: BoardBuilder) throws(MachineBuildError) {
+        let board = builder.configuration.board
+        let pit = board.pit.resolved(default: true) ? builder.addPIT() : nil
+        let rtc = builder.addRTC()
+        if board.i8042 { builder.addKeyboardController() }
+        if board.hpet { builder.addHPET(pit: pit, rtc: rtc) }
+        if board.acpi.resolved(default: true) { builder.addPowerManagement() }
+        builder.addResetControl()
+        try builder.addSerialPorts()
+        try builder.addDebugPorts()
+        try addPCI(builder)
+    }
+
+    private static func addPCI(_ builder: BoardBuilder) throws(MachineBuildError) {
+        let interrupts = builder.interrupts
+        let bus = PCIBus(
+            spaces: PCISpaces(io: builder.io, memory: builder.mmio, ram: builder.memory, msi: builder.engine),
+            routing: PCIInterruptRouting(
+                line: { slot, pin in ((slot &+ pin &+ 3) & 3) >> 1 },
+                output: { line, level in interrupts.setLine(10 + line, level: level) }))
+        builder.pci = bus
+        let ports = PCIConfigPorts(bus)
+        builder.io.add(ports, start: 0xCF8, count: 8, name: "pci-conf")
+        builder.devices.append(ports)
+        // Intel 290549 (82441FX), 290550 (82371SB) and 290562 (82371AB).
+        try add(
+            "i440FX", PCIIdentity(vendorID: 0x8086, deviceID: 0x1237, classCode: 0x060000, revision: 2), 0, 0, builder)
+        try add("PIIX3", PCIIdentity(vendorID: 0x8086, deviceID: 0x7000, classCode: 0x060100), 1, 0, builder)
+        try add(
+            "PIIX4_PM", PCIIdentity(vendorID: 0x8086, deviceID: 0x7113, classCode: 0x068000, revision: 3), 1, 3,
+            builder)
+
+        var host = PCIHost(
+            isExpress: false,
+            memoryWindows: [UInt32(max(memoryWindow.start, builder.layout.low))...UInt32(memoryWindow.end - 1)],
+            routing: .fixed, routes: routes, isaBridge: 1 << 16)
+        host.highWindow = highWindow(builder)
+        builder.acpi.pci = host
+        for irq: UInt8 in [10, 11] {
+            builder.acpi.overrides.append(
+                ACPIConfiguration.InterruptOverride(
+                    source: irq, gsi: UInt32(irq), flags: ACPIConfiguration.InterruptOverride.levelHigh))
+        }
+    }
+
+    /// A bridge that is nothing but its configuration space.
+    private static func add(
+        _ name: String, _ identity: PCIIdentity, _ slot: Int, _ function: Int, _ builder: BoardBuilder
+    ) throws(MachineBuildError) {
+        guard let bus = builder.pci else { return }
+        var identity = identity
+        identity.subsystemVendorID = 0x1AF4
+        identity.subsystemID = 0x1100
+        let made = PCIFunction(identity)
+        let device = BridgeFunction(made, name: builder.stateName(name))
+        try MachineBuildError.wrapping { () throws(PCIBusError) in
+            try bus.attach(made, slot: slot, function: function)
+        }
+        builder.devices.append(device)
+        builder.note(name, bus: "pci.0", details: ["addr \(slot).\(function)"])
+    }
+
+    private static var routes: [PCIHost.Route] {
+        (1...31).flatMap { device in
+            (0..<4).map { pin in
+                PCIHost.Route(
+                    device: UInt8(device), pin: UInt8(pin), target: UInt32(linkInterrupts[(device + pin + 3) & 3]))
+            }
+        }
+    }
+
+    /// Memory above all RAM, on a boundary of 1 GiB.
+    static func highWindow(_ builder: BoardBuilder) -> ClosedRange<UInt64> {
+        let gibibyte: UInt64 = 1 << 30
+        let start = (PCMemory.highStart + builder.layout.high + gibibyte - 1) & ~(gibibyte - 1)
+        return start...(start + 32 * gibibyte - 1)
+    }
+
+    /// What a firmware does: resources of PCI functions, and level-triggered PCI interrupts at the PIC.
+    static func initialise(_ bus: PCIBus, io: Bus, window: UInt64, high: ClosedRange<UInt64>) {
+        var assigner = PCIResourceAssigner(
+            io: PCIResourceAssigner.Window(start: 0xC000, end: 0x1_0000),
+            memory32: PCIResourceAssigner.Window(start: window, end: memoryWindow.end),
+            memory64: PCIResourceAssigner.Window(start: high.lowerBound, end: high.upperBound + 1),
+            interruptLine: { slot, pin in UInt8(linkInterrupts[(slot &+ pin &+ 3) & 3]) })
+        _ = assigner.assign(bus)
+        // ELCR: interrupts 9, 10 and 11 are level-triggered.
+        io.write(0x4D1, size: 1, value: 0x0E)
+    }
+}
+
+/// A bridge function as a device of the machine.
+final class BridgeFunction: Device {
+    let stateName: String
+    private let function: PCIFunction
+
+    init(_ function: PCIFunction, name: String) {
+        self.function = function
+        stateName = name
+    }
+    func reset() { function.reset() }
+    func exportState() -> DeviceState { function.exportState() }
+    func importState(_ state: DeviceState) throws(DeviceStateError) { try function.importState(state) }
+}

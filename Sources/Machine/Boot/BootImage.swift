@@ -1,0 +1,101 @@
+internal import Firmware
+internal import GuestMemory
+internal import HostOS
+
+/// What a machine starts, read once, so that a reset starts the same: kernel, RAM disk, command line and tables.
+struct BootImage: Sendable {
+    private let kernel: ByteImage?
+    private let modules: [BootModule]
+    private let commandLine: String
+    private let tables: ACPITables?
+    private let smbios: SMBIOSTables
+    private let layout: PCMemory
+
+    /// Where the tables' roots are: in the segment that kernels search.
+    static let rsdp: UInt64 = 0xF0000
+    static let smbiosEntry: UInt64 = 0xF0040
+    static let smbiosStructures: UInt64 = 0xF0100
+
+    /// Reads the files of a configuration.
+    init(
+        _ configuration: MachineConfiguration, layout: PCMemory, acpi: ACPIConfiguration?, kernelWords: [String],
+        smbios: SMBIOSTables
+    ) throws(MachineBuildError) {
+        let boot = configuration.boot
+        self.layout = layout
+        self.smbios = smbios
+        tables = acpi.map { ACPITables($0) }
+        commandLine = ([boot.append].compactMap { $0 } + kernelWords).joined(separator: " ")
+        guard let path = boot.kernel else {
+            kernel = nil
+            modules = []
+            return
+        }
+        let image = ByteImage(name: path, bytes: try Self.read(path, "kernel"))
+        var modules: [BootModule] = []
+        if let initrd = boot.initrd {
+            let format = try MachineBuildError.wrapping { () throws(LoadError) in
+                try KernelLoader.format(of: image)
+            }
+            if format == .multiboot {
+                for module in KernelLoader.parseModules(initrd) {
+                    let bytes = try Self.read(module.file, "module")
+                    modules.append(
+                        BootModule(source: ByteImage(name: module.file, bytes: bytes), commandLine: module.commandLine))
+                }
+            } else {
+                modules = [BootModule(source: ByteImage(name: initrd, bytes: try Self.read(initrd, "initrd")))]
+            }
+        }
+        kernel = image
+        self.modules = modules
+    }
+
+    private static func read(_ path: String, _ what: String) throws(MachineBuildError) -> [UInt8] {
+        do throws(HostError) { return try HostFile.contents(path, limit: 1 << 32) } catch {
+            throw MachineBuildError("could not load \(what) '\(path)': \(error.errno)")
+        }
+    }
+
+    /// Writes everything to guest memory. The entry of the first processor, or nil without a kernel.
+    func load(into memory: AddressSpace) throws(MachineBuildError) -> EntryState? {
+        guard let kernel else { return nil }
+        var map = layout.map
+        let rsdp = try placeTables(&map, memory)
+        var request = BootRequest(kernel: kernel, memory: map)
+        request.commandLine = commandLine
+        request.modules = modules
+        request.rsdp = rsdp
+        request.seed = (try? HostRandom.bytes(32)) ?? []
+        do throws(LoadError) { return try KernelLoader.load(request, into: memory) } catch {
+            throw MachineBuildError("\(error)")
+        }
+    }
+
+    /// Places ACPI and SMBIOS tables; the root of the former, or nil without it.
+    private func placeTables(
+        _ map: inout MemoryMap, _ memory: AddressSpace
+    ) throws(MachineBuildError) -> GuestPhysical? {
+        var structures = Self.smbiosStructures
+        if smbios.structures.count > 0xFF00 {
+            guard
+                let place = map.takeTop(count: UInt64(smbios.structures.count), below: 1 << 32, kind: .reserved)
+            else { throw MachineBuildError("There is no room for SMBIOS tables in guest memory") }
+            structures = place
+        }
+        var base: UInt64?
+        if let tables {
+            base = map.takeTop(count: UInt64(tables.blob.count), below: 1 << 32, kind: .acpi)
+            if base == nil { throw MachineBuildError("There is no room for ACPI tables in guest memory") }
+        }
+        do throws(GuestMemoryError) {
+            try smbios.place(
+                structures: GuestPhysical(structures), entryPoint: GuestPhysical(Self.smbiosEntry), in: memory)
+            guard let tables, let base else { return nil }
+            try tables.place(tables: GuestPhysical(base), rsdp: GuestPhysical(Self.rsdp), in: memory)
+            return GuestPhysical(Self.rsdp)
+        } catch {
+            throw MachineBuildError("Cannot place tables in guest memory: \(error)")
+        }
+    }
+}

@@ -1,0 +1,136 @@
+public import CharacterBackend
+internal import DeviceModel
+public import HostOS
+internal import Synchronization
+
+/// The character back-ends of a machine by name, and who shares them.
+public final class CharacterHub: Sendable {
+    private struct Entry: Sendable {
+        let port: any HostCharacterPort
+        let mux: CharacterMux?
+        var users = 0
+    }
+    private let entries = Mutex<[String: Entry]>([:])
+    private let exit = Mutex<(@Sendable () -> Void)?>(nil)
+
+    /// Opens all back-ends of a configuration. Those that monitors use wait for slow readers.
+    public init(_ configuration: MachineConfiguration, loop: EventLoop) throws(MachineBuildError) {
+        let monitored = Set(configuration.monitors.map(\.characterDevice))
+        do throws(MachineBuildError) {
+            for device in configuration.characterDevices {
+                try open(device, configuration, waits: monitored.contains(device.id), loop: loop)
+            }
+        } catch {
+            closeAll()
+            throw error
+        }
+    }
+
+    private func open(
+        _ device: CharacterDeviceConfiguration, _ configuration: MachineConfiguration, waits: Bool, loop: EventLoop
+    ) throws(MachineBuildError) {
+        let specification = try Self.specification(device)
+        let port: any HostCharacterPort
+        do throws(ChardevError) {
+            port = try CharacterPorts.open(
+                specification, label: device.id, loop: loop,
+                overflow: waits ? OverflowPolicy.wait : OverflowPolicy.dropOldest)
+        } catch { throw MachineBuildError("\(error)") }
+        var mux: CharacterMux?
+        if device.isMultiplexed {
+            mux = CharacterMux(
+                port, loop: loop, escape: configuration.process.escapeCharacter, program: configuration.program
+            ) { [weak self] in self?.exit.withLock { $0 }?() }
+        }
+        let entry = Entry(port: port, mux: mux)
+        entries.withLock { $0[device.id] = entry }
+    }
+
+    private static func specification(
+        _ device: CharacterDeviceConfiguration
+    ) throws(MachineBuildError) -> ChardevSpecification {
+        let backend: ChardevSpecification.Backend
+        switch device.kind {
+        case .null: backend = .null
+        case .stdio(let signal): backend = .stdio(signals: signal ?? !device.isMultiplexed)
+        case .file(let path, let append, _): backend = .file(path: path, append: append)
+        case .pty: backend = .pty
+        case .pipe(let path): backend = .pipe(path: path)
+        case .serial(let path), .parallel(let path):
+            throw MachineBuildError("chardev '\(device.id)': host device '\(path)' is not supported")
+        case .socket(let socket): backend = .socket(try specification(socket, of: device.id))
+        case .udp(let host, let port, let localHost, let localPort):
+            backend = .udp(host: host, port: port, localHost: localHost ?? "", localPort: localPort ?? "0")
+        case .ringBuffer(let size): backend = .ringBuffer(size: Int(clamping: size))
+        case .virtualConsole: backend = .virtualConsole
+        }
+        return ChardevSpecification(
+            backend, id: device.id, isMultiplexed: device.isMultiplexed, logFile: device.logFile,
+            logAppends: device.logAppend)
+    }
+
+    private static func specification(
+        _ socket: SocketConfiguration, of id: String
+    ) throws(MachineBuildError) -> SocketSpecification {
+        if socket.tlsCredentials != nil { throw MachineBuildError("chardev '\(id)': TLS is not supported") }
+        if socket.webSocket { throw MachineBuildError("chardev '\(id)': WebSocket is not supported") }
+        let endpoint: SocketSpecification.Endpoint
+        var family = SocketSpecification.SocketFamily.any
+        switch socket.address {
+        case .unix(let path, _, _): endpoint = .unix(path: path)
+        case .inet(let host, let port, _, let ipv4, let ipv6):
+            endpoint = .tcp(host: host, port: port)
+            if ipv6 == false || (ipv4 == true && ipv6 != true) { family = .ipv4 }
+            if ipv4 == false || (ipv6 == true && ipv4 != true) { family = .ipv6 }
+        case .descriptor(let name):
+            throw MachineBuildError("chardev '\(id)': descriptor '\(name)' cannot be a socket here")
+        }
+        let (reconnect, overflow) = socket.reconnect.multipliedReportingOverflow(by: 1000)
+        return SocketSpecification(
+            endpoint, isServer: socket.isServer, waits: socket.isServer && socket.waits,
+            reconnectMilliseconds: overflow ? Int.max : reconnect, isTelnet: socket.telnet, noDelay: socket.noDelay,
+            family: family)
+    }
+
+    /// What happens when the user asks for the end at a shared terminal; runs on the loop's thread.
+    func onExit(_ handler: @escaping @Sendable () -> Void) { exit.withLock { $0 = handler } }
+
+    /// A user's end of a back-end: the back-end itself, or a share of it. Nil for a name that is not there.
+    public func port(_ id: String) -> (any HostCharacterPort)? {
+        let entry = entries.withLock { entries -> Entry? in
+            entries[id]?.users += 1
+            return entries[id]
+        }
+        guard let entry else { return nil }
+        return entry.mux?.addPort(label: id) ?? entry.port
+    }
+
+    /// Whether a back-end is shared and somebody else has its input.
+    public func isInBackground(_ id: String, _ port: any HostCharacterPort) -> Bool {
+        guard let mux = entries.withLock({ $0[id]?.mux }) else { return false }
+        return mux.focused !== port
+    }
+
+    /// The back-ends for `info chardev`, by name.
+    var status: [CharacterDeviceStatus] {
+        entries.withLock { entries in
+            entries.sorted { $0.key < $1.key }.map {
+                CharacterDeviceStatus(
+                    label: $0.key, filename: $0.value.mux == nil ? $0.value.port.filename : "mux",
+                    isOpen: $0.value.users > 0)
+            }
+        }
+    }
+
+    /// Closes every back-end and gives the terminal its modes back.
+    func closeAll() {
+        let all = entries.withLock { entries -> [Entry] in
+            defer { entries = [:] }
+            return Array(entries.values)
+        }
+        for entry in all {
+            if let mux = entry.mux { mux.close() } else { entry.port.close() }
+        }
+        RawTerminal.restoreAny()
+    }
+}

@@ -1,0 +1,77 @@
+public import CEngine
+public import DeviceModel
+public import Execution
+public import GuestMemory
+
+/// What an engine is made from: the machine as far as processors see it.
+public struct EngineRequest: Sendable {
+    /// Guest RAM; device memory is everything else.
+    public var memory: AddressSpace
+    /// Processors, at least 1.
+    public var processorCount: Int
+    /// The local APIC's ID of each processor, in order.
+    public var apicIDs: [UInt32]
+    /// The model and features as `-cpu` has them; nil for the default.
+    public var processorModel: String?
+    /// Sockets, dies, cores and threads, for CPUID.
+    public var topology: ProcessorTopology
+    /// Bytes of RAM.
+    public var ramSize: UInt64
+    /// The machine's clock, for the local APICs' timers.
+    public var clock: any VirtualClock
+    /// Guest TSC minus host TSC at power-on, so that a guest's counter starts at 0.
+    public var tscOffset: UInt64
+    /// The accelerator's properties.
+    public var accelerator: AcceleratorConfiguration
+
+    /// A request of all parts.
+    public init(
+        memory: AddressSpace, processorCount: Int, apicIDs: [UInt32], processorModel: String?,
+        topology: ProcessorTopology, ramSize: UInt64, clock: any VirtualClock, tscOffset: UInt64 = 0,
+        accelerator: AcceleratorConfiguration = AcceleratorConfiguration(kind: .automatic)
+    ) {
+        self.memory = memory
+        self.processorCount = processorCount
+        self.apicIDs = apicIDs
+        self.processorModel = processorModel
+        self.topology = topology
+        self.ramSize = ramSize
+        self.clock = clock
+        self.tscOffset = tscOffset
+        self.accelerator = accelerator
+    }
+}
+
+/// An engine with its type put away, as boards and devices use it.
+public protocol MachineEngine: AnyObject, Sendable, MSISink {
+    /// The name that `-accel` knows.
+    var name: String { get }
+    /// The PIC's output line. Any thread.
+    func setExternalInterrupt(_ level: Bool)
+    /// One thread for each processor, not started.
+    func makeThreads(group: ProcessorGroup, buses: ProcessorBuses) -> [any ProcessorThread]
+}
+
+/// Makes engines. Throws a `MachineBuildError` where it cannot.
+public typealias EngineFactory = @Sendable (EngineRequest) throws(MachineBuildError) -> any MachineEngine
+
+/// Puts the type of an x86 engine away.
+public final class EngineBox<E: Engine>: MachineEngine where E.CPU.State == apus_x86_state {
+    private let engine: E
+
+    /// A box of an engine.
+    public init(_ engine: E) { self.engine = engine }
+
+    public var name: String { engine.name }
+    public func setExternalInterrupt(_ level: Bool) { engine.setExternalInterrupt(level) }
+    public func deliver(address: UInt64, data: UInt32) { engine.deliverMSI(address: address, data: data) }
+    public func makeThreads(group: ProcessorGroup, buses: ProcessorBuses) -> [any ProcessorThread] {
+        engine.processors.map { VCPUThread($0, group: group, buses: buses) }
+    }
+}
+
+/// The software engine: the one place that names it.
+public func makeSoftwareEngine(_ request: EngineRequest) throws(MachineBuildError) -> any MachineEngine {
+    // INTEGRATION POINT: return EngineBox(SoftwareEngine(...)) of `request`.
+    throw MachineBuildError("Cannot start the software engine: not built in")
+}

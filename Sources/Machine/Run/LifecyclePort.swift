@@ -1,0 +1,27 @@
+internal import Synchronization
+
+/// What a guest asks of its machine's life.
+enum LifecycleRequest: Sendable, Equatable {
+    /// Power off.
+    case shutdown(ShutdownCause)
+    /// Reset.
+    case reset(ShutdownCause)
+    /// End of the process with a status (isa-debug-exit).
+    case exit(Int32)
+    /// The guest's kernel panicked.
+    case panicked
+    /// It did, and its crash kernel takes over.
+    case crashLoaded
+    /// The engine cannot go on.
+    case internalError(String)
+}
+
+/// The wire from devices, which are made first, to the machine that owns them. Any thread.
+final class LifecyclePort: Sendable {
+    private let handler = Mutex<(@Sendable (LifecycleRequest) -> Void)?>(nil)
+
+    func connect(_ handler: @escaping @Sendable (LifecycleRequest) -> Void) {
+        self.handler.withLock { $0 = handler }
+    }
+    func send(_ request: LifecycleRequest) { handler.withLock { $0 }?(request) }
+}

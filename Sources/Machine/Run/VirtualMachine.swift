@@ -1,0 +1,209 @@
+internal import DeviceModel
+public import HostOS
+internal import Log
+internal import Synchronization
+
+/// A machine: a board, its processors' threads, and its life from the start to the process's end.
+///
+/// All changes of the run state are made under one lock, one at a time; events go out after it is given up. What
+/// guests ask for is done on the event loop's thread.
+public final class VirtualMachine: Sendable {
+    struct State: Sendable {
+        var runState = RunState.prelaunch
+        var hasEnded = false
+        var exitStatus: Int32 = 0
+        var subscribers: [(id: EventSubscription, handler: @Sendable (MachineEvent) -> Void)] = []
+        var nextSubscription = 1
+    }
+
+    public let configuration: MachineConfiguration
+    /// The loop on whose thread timers fire and requests of the guest are done.
+    public let loop: EventLoop
+    /// The character back-ends, for monitors to be put on.
+    public let characters: CharacterHub
+    let board: Board
+    let group: ProcessorGroup
+    let log = Logger("machine")
+    /// Held during each change of the run state; waits for processors, so they never take it.
+    let control = Mutex(())
+    let state = Mutex(State())
+
+    /// Makes the machine of a configuration, loads its kernel, and makes its processors' threads, which wait. On an
+    /// error nothing is left.
+    public init(
+        _ configuration: MachineConfiguration, loop: EventLoop,
+        engineFactory: EngineFactory = { request throws(MachineBuildError) in try makeSoftwareEngine(request) }
+    ) throws(MachineBuildError) {
+        self.configuration = configuration
+        self.loop = loop
+        let characters = try CharacterHub(configuration, loop: loop)
+        self.characters = characters
+        do throws(MachineBuildError) {
+            let board = try Board(configuration, loop: loop, characters: characters, engineFactory: engineFactory)
+            self.board = board
+            let group = ProcessorGroup()
+            self.group = group
+            let threads = board.engine.makeThreads(group: group, buses: board.buses)
+            do throws(MachineBuildError) { try board.reset(threads) } catch {
+                board.close()
+                throw error
+            }
+            pending = threads
+        } catch {
+            characters.closeAll()
+            throw error
+        }
+    }
+
+    /// The processors before `start` takes them.
+    private let pending: [any ProcessorThread]
+
+    /// Starts the processors' threads; the guest runs, unless the configuration says to wait.
+    public func start() throws(MachineBuildError) {
+        board.lifecycle.connect { [weak self] request in
+            guard let self else { return }
+            // The processors stop where they are: a guest that asked for a reset runs no further instruction.
+            if request != .crashLoaded { group.requestStop() }
+            loop.post { self.handle(request) }
+        }
+        characters.onExit { [weak self] in self?.end(status: 0, cause: nil) }
+        do throws(HostError) {
+            try group.start(pending) { [weak self] request in
+                guard let self else { return }
+                switch request {
+                case .tripleFault: loop.post { self.handle(.reset(.guestReset)) }
+                case .internalError(let words): loop.post { self.handle(.internalError(words)) }
+                }
+            }
+        } catch { throw MachineBuildError("\(error)") }
+        // Every thread is at the gate now, and its number is known.
+        group.park()
+        if !configuration.lifecycle.startsPaused { _ = run() }
+    }
+
+    /// The status that the process ends with, once the loop has returned.
+    public var exitStatus: Int32 { state.withLock { $0.exitStatus } }
+
+    // MARK: Changes of the run state
+
+    /// Lets time and processors go on. False where they went already.
+    func run() -> Bool {
+        let changed = control.withLock { _ -> Bool in
+            guard state.withLock({ !$0.hasEnded && $0.runState != .running }) else { return false }
+            state.withLock { $0.runState = .running }
+            board.clock.start()
+            for device in board.devices { device.resume() }
+            group.release()
+            return true
+        }
+        if changed { emit(.resume) }
+        return changed
+    }
+
+    /// Stops processors, devices and time. False where they stood already; the state's name changes all the same.
+    @discardableResult
+    func halt(as newState: RunState) -> Bool {
+        let changed = control.withLock { _ -> Bool in
+            let wasRunning = state.withLock { $0.runState == .running }
+            group.park()
+            if wasRunning {
+                for device in board.devices { device.pause() }
+                board.clock.stop()
+            }
+            state.withLock { state in
+                if wasRunning || newState != .paused { state.runState = newState }
+            }
+            return wasRunning
+        }
+        if changed { emit(.stop) }
+        return changed
+    }
+
+    /// Resets everything; the machine then runs or stands as before.
+    func performReset(_ cause: ShutdownCause) {
+        let failure = control.withLock { _ -> MachineBuildError? in
+            let wasRunning = state.withLock { $0.runState == .running }
+            group.park()
+            do throws(MachineBuildError) { try board.reset(group.threads) } catch { return error }
+            // A machine that stood because its guest was at its end starts anew as a paused one.
+            state.withLock { state in
+                switch state.runState {
+                case .internalError, .shutdown, .guestPanicked, .ioError, .watchdog: state.runState = .paused
+                default: break
+                }
+            }
+            if wasRunning { group.release() }
+            return nil
+        }
+        if let failure {
+            log.error("The machine cannot be reset: \(failure)")
+            halt(as: .internalError)
+            return
+        }
+        emit(.reset(cause))
+    }
+
+    /// Ends the machine: stops it and has the loop return.
+    func end(status: Int32, cause: ShutdownCause?) {
+        let first = state.withLock { state in
+            defer { state.hasEnded = true }
+            if !state.hasEnded { state.exitStatus = status }
+            return !state.hasEnded
+        }
+        guard first else { return }
+        if let cause { emit(.shutdown(cause)) }
+        group.requestStop()
+        loop.post { [loop] in loop.stop() }
+    }
+
+    /// Does what a guest asked for. The loop's thread.
+    private func handle(_ request: LifecycleRequest) {
+        let life = configuration.lifecycle
+        switch request {
+        case .exit(let status): end(status: status, cause: .guestShutdown)
+        case .reset(let cause):
+            if life.reboot == .shutdown { shutDown(cause) } else { performReset(cause) }
+        case .shutdown(let cause): shutDown(cause)
+        case .internalError: halt(as: .internalError)
+        case .crashLoaded: emit(.guestCrashLoaded)
+        case .panicked:
+            emit(.guestPanicked(action: life.panic))
+            switch life.panic {
+            case .none: resumeAfterRequest()
+            case .pause: halt(as: .guestPanicked)
+            case .shutdown: shutDown(.guestPanic)
+            case .exitFailure: end(status: 1, cause: .guestPanic)
+            }
+        }
+    }
+
+    /// The end, or with `-no-shutdown` a stop that a monitor may look at.
+    private func shutDown(_ cause: ShutdownCause) {
+        guard configuration.lifecycle.shutdown == .pause else {
+            end(status: 0, cause: cause)
+            return
+        }
+        emit(.shutdown(cause))
+        halt(as: .shutdown)
+    }
+
+    /// Undoes the stop that came with a request which changes nothing.
+    private func resumeAfterRequest() {
+        control.withLock { _ in
+            if state.withLock({ $0.runState == .running && !$0.hasEnded }) { group.release() }
+        }
+    }
+
+    func emit(_ kind: MachineEvent.Kind) {
+        let event = MachineEvent(kind, time: HostClock.realtime)
+        for subscriber in state.withLock({ $0.subscribers }) { subscriber.handler(event) }
+    }
+
+    /// Ends processors, devices and back-ends. After the loop has returned, once.
+    public func close() {
+        // A processor may wait for the reader of its output, who is gone: without the back-end it waits no more.
+        if !group.park(milliseconds: 1000) { characters.closeAll() }
+        group.end()
+        board.close()
+    }
+}
