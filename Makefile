@@ -20,12 +20,12 @@ help: ## List the targets
 
 run: ## Boot a Debian kernel to a shell in this terminal (MEMORY=, VCPUS=, APPEND=, OPTIONS=)
 	@Scripts/install-deps build guest
-	@$(MAKE) --no-print-directory $(vmm) guest/initramfs.cpio.gz
+	@$(MAKE) -s --no-print-directory $(vmm) guest/initramfs.cpio.gz
 	@Scripts/run-guest $(vmm) -m $(MEMORY) -smp $(VCPUS) -append "$(APPEND)" $(OPTIONS)
 
 test: ## Install what tests need, build, and run every test
 	@Scripts/install-deps build guest test
-	@$(MAKE) --no-print-directory guest/initramfs.cpio.gz || echo "No guest: tests that boot one are skipped."
+	@$(MAKE) -s --no-print-directory guest/initramfs.cpio.gz || echo "No guest: tests that boot one are skipped."
 	@echo "Building Apus and its tests ($(configuration))"
 	swift build -c $(configuration) --build-tests
 	@echo "Running the tests"
@@ -33,7 +33,7 @@ test: ## Install what tests need, build, and run every test
 
 build: ## Build the optimised programs
 	@Scripts/install-deps build
-	@$(MAKE) --no-print-directory $(vmm)
+	@$(MAKE) -s --no-print-directory $(vmm)
 
 $(vmm): $(sources)
 	@echo "Building apus-vmm ($(configuration)); the first build takes some minutes"
@@ -42,7 +42,7 @@ $(vmm): $(sources)
 
 guest: ## Prepare guest/vmlinuz and guest/initramfs.cpio.gz out of Debian's packages
 	@Scripts/install-deps guest
-	@$(MAKE) --no-print-directory guest/initramfs.cpio.gz
+	@$(MAKE) -s --no-print-directory guest/initramfs.cpio.gz
 
 guest/vmlinuz: Scripts/fetch-kernel
 	@Scripts/fetch-kernel guest
@@ -52,7 +52,7 @@ guest/initramfs.cpio.gz: guest/vmlinuz Scripts/make-initramfs Scripts/guest-init
 
 bench: ## Time the boot under Apus beside qemu-system-x86_64 and print the ratio (ROUNDS=5)
 	@Scripts/install-deps build guest bench
-	@$(MAKE) --no-print-directory $(vmm) guest/initramfs.cpio.gz
+	@$(MAKE) -s --no-print-directory $(vmm) guest/initramfs.cpio.gz
 	@Scripts/bench-boot $(or $(ROUNDS),5)
 
 fuzz: ## Run the hostile-input tests with more rounds (APUS_FUZZ_ROUNDS=20)

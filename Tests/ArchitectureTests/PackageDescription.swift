@@ -23,7 +23,8 @@ struct PackageDescription: Decodable {
     /// Asks SwiftPM. The tests themselves run under SwiftPM, which may hold the lock of the build directory: so the
     /// question is put with a build directory of its own.
     static func load() throws -> PackageDescription {
-        let scratch = FileManager.default.temporaryDirectory.appendingPathComponent("apus-describe-\(UUID().uuidString)")
+        let scratch = FileManager.default.temporaryDirectory.appendingPathComponent(
+            "apus-describe-\(UUID().uuidString)")
         defer { try? FileManager.default.removeItem(at: scratch) }
         let described = try Finished([
             "swift", "package", "--disable-sandbox", "--scratch-path", scratch.path, "describe", "--type", "json",
