@@ -3,6 +3,8 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
+# `swift test` would build everything once more with flags of its own: so tests are built by `swift build`, and all
+# targets here share one build.
 configuration := release
 vmm := .build/$(configuration)/apus-vmm
 sources := Package.swift $(shell find Sources -type f 2>/dev/null)
@@ -27,9 +29,9 @@ test: ## Install what tests need, build, and run every test
 	@Scripts/install-deps build guest test
 	@$(MAKE) -s --no-print-directory guest/initramfs.cpio.gz || echo "No guest: tests that boot one are skipped."
 	@echo "Building Apus and its tests ($(configuration))"
-	swift build -c $(configuration) --build-tests
+	@swift build -c $(configuration) --build-tests
 	@echo "Running the tests"
-	swift test -c $(configuration)
+	@swift test -c $(configuration) --skip-build
 
 build: ## Build the optimised programs
 	@Scripts/install-deps build
