@@ -1,0 +1,75 @@
+# The one entry point. `make help` lists what it can do; every step is a script in Scripts/ or a call of swift.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+# `swift test` would build everything once more with flags of its own: so tests are built by `swift build`, and all
+# targets here share one build.
+configuration := release
+vmm := .build/$(configuration)/apus-vmm
+sources := Package.swift $(shell find Sources -type f 2>/dev/null)
+
+# What `make run` gives the machine; each may be set on the command line, as in `make run MEMORY=1024 VCPUS=4`.
+MEMORY ?= 512
+VCPUS ?= 2
+APPEND ?= console=ttyS0
+OPTIONS ?=
+
+.PHONY: help run test bench fuzz lint format build guest install-deps clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: ## Boot a Debian kernel to a shell in this terminal (MEMORY=, VCPUS=, APPEND=, OPTIONS=)
+	@Scripts/install-deps build guest
+	@$(MAKE) -s --no-print-directory $(vmm) guest/initramfs.cpio.gz
+	@Scripts/run-guest $(vmm) -m $(MEMORY) -smp $(VCPUS) -append "$(APPEND)" $(OPTIONS)
+
+test: ## Install what tests need, build, and run every test
+	@Scripts/install-deps build guest test
+	@$(MAKE) -s --no-print-directory guest/initramfs.cpio.gz || echo "No guest: tests that boot one are skipped."
+	@echo "Building Apus and its tests ($(configuration))"
+	@swift build -c $(configuration) --build-tests
+	@echo "Running the tests"
+	@swift test -c $(configuration) --skip-build
+
+build: ## Build the optimised programs
+	@Scripts/install-deps build
+	@$(MAKE) -s --no-print-directory $(vmm)
+
+$(vmm): $(sources)
+	@echo "Building apus-vmm ($(configuration)); the first build takes some minutes"
+	@swift build -c $(configuration) --product apus-vmm
+	@touch $@
+
+guest: ## Prepare guest/vmlinuz and guest/initramfs.cpio.gz out of Debian's packages
+	@Scripts/install-deps guest
+	@$(MAKE) -s --no-print-directory guest/initramfs.cpio.gz
+
+guest/vmlinuz: Scripts/fetch-kernel
+	@Scripts/fetch-kernel guest
+
+guest/initramfs.cpio.gz: guest/vmlinuz Scripts/make-initramfs Scripts/guest-init Scripts/guest-dhcp
+	@Scripts/make-initramfs guest $@
+
+bench: ## Time the boot under Apus beside qemu-system-x86_64 and print the ratio (ROUNDS=5)
+	@Scripts/install-deps build guest bench
+	@$(MAKE) -s --no-print-directory $(vmm) guest/initramfs.cpio.gz
+	@Scripts/bench-boot $(or $(ROUNDS),5)
+
+fuzz: ## Run the hostile-input tests with more rounds (APUS_FUZZ_ROUNDS=20)
+	@Scripts/install-deps build test
+	@Scripts/fuzz
+
+lint: ## Check the format of the sources and the words in them
+	@Scripts/lint
+
+format: ## Format the sources in place
+	@swift format --in-place --parallel --recursive Sources Tests
+
+install-deps: ## Install every Debian package that the targets above need
+	@Scripts/install-deps build guest test bench
+
+clean: ## Remove what was built and the prepared guest
+	@rm -rf .build guest
+	@echo "Removed .build and guest"

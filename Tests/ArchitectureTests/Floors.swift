@@ -1,0 +1,81 @@
+/// The plan of the house: what each target may import. `Package.swift` says the same to the compiler; this list is
+/// here so that an arrow is never added in passing. Targets stand from the ground up, and depend only on those above
+/// them in this list: so there is no cycle, and no floor rests on a higher one.
+enum Floors {
+    struct Target {
+        let name: String
+        let dependencies: Set<String>
+    }
+
+    struct Floor {
+        let name: String
+        let targets: [Target]
+    }
+
+    private static func target(_ name: String, _ dependencies: String = "") -> Target {
+        Target(name: name, dependencies: Set(dependencies.split(separator: " ").map(String.init)))
+    }
+
+    static let all: [Floor] = [
+        Floor(
+            name: "ground",
+            targets: [
+                target("CLinux"),
+                target("CSlirp"),
+                target("CEngine"),
+                target("HostOS", "CLinux SystemPackage"),
+                target("JSON"),
+                target("Log", "HostOS"),
+            ]),
+        Floor(
+            name: "memory",
+            targets: [
+                target("GuestMemory", "CEngine HostOS")
+            ]),
+        Floor(
+            name: "processor",
+            targets: [
+                target("X86"),
+                target("Execution"),
+                target("LocalAPIC", "CEngine"),
+                target("TranslatorEngine", "CEngine HostOS GuestMemory X86 Execution LocalAPIC"),
+            ]),
+        Floor(
+            name: "device",
+            targets: [
+                target("DeviceModel", "GuestMemory"),
+                target("VirtQueue", "GuestMemory CEngine"),
+                target("BlockImage", "HostOS CLinux SystemPackage"),
+                target("Network", "HostOS CSlirp CLinux Log"),
+                target("CharacterBackend", "HostOS CLinux Log DeviceModel SystemPackage"),
+                target("Firmware", "GuestMemory DeviceModel"),
+                target(
+                    "Devices",
+                    "CEngine DeviceModel GuestMemory VirtQueue BlockImage Network CharacterBackend HostOS Log"),
+            ]),
+        Floor(
+            name: "machine",
+            targets: [
+                target(
+                    "Machine",
+                    """
+                    CEngine HostOS Log JSON GuestMemory X86 Execution LocalAPIC TranslatorEngine DeviceModel \
+                    BlockImage Network CharacterBackend Firmware Devices
+                    """),
+                target("MachineControl", "JSON Log HostOS CharacterBackend Machine X86 Execution DeviceModel"),
+            ]),
+        Floor(
+            name: "top",
+            targets: [
+                target("apus-vmm", "MachineControl")
+            ]),
+    ]
+
+    static let targets = all.flatMap(\.targets)
+
+    /// Modules of the toolchain that any target may use.
+    static let toolchain: Set<String> = ["Swift", "Synchronization"]
+
+    /// Modules of other packages.
+    static let external: Set<String> = ["SystemPackage"]
+}
