@@ -32,14 +32,17 @@ final class UringEngine: FileEngine {
     private let ended = Bell()
 
     private static let endToken = UInt64.max
+    private static let maximumInFlight = 128
 
     /// An engine on a ring of 128 requests. More may be submitted; they queue here.
     init(access: FileAccess, pool: WorkerPool) throws(HostError) {
         self.access = access
         self.pool = pool
-        ring = try UringRing(capacity: 128)
-        slots = (0..<ring.capacity).map { _ in UringSlot() }
-        state = Mutex(State(free: (0..<Int32(ring.capacity)).reversed()))
+        // Twice as many entries as requests: the kernel gives entries back only at the end of a submission, when
+        // requests of it may have completed already and their slots be taken again.
+        ring = try UringRing(capacity: 2 * UringEngine.maximumInFlight)
+        slots = (0..<UringEngine.maximumInFlight).map { _ in UringSlot() }
+        state = Mutex(State(free: (0..<Int32(UringEngine.maximumInFlight)).reversed()))
         _ = try HostThread(name: "block-uring", stackSize: 256 << 10) { [self] in
             pthread_detach(pthread_self())
             completionThread.store(UInt(pthread_self()), ordering: .relaxed)
@@ -95,7 +98,8 @@ final class UringEngine: FileEngine {
         completionThread.load(ordering: .relaxed) == UInt(pthread_self())
     }
 
-    /// Puts a request's next step into the ring. There is always room: no more slots than entries.
+    /// Puts a request's next step into the ring. There is always room: what is queued, and what a submission under
+    /// way has not given back, are at most one entry each for every slot.
     private func start(_ request: BlockRequest, in index: Int32, _ state: inout State) {
         let slot = slots[Int(index)]
         slot.begin(request)

@@ -98,7 +98,8 @@ internal import CLinux
     /// Takes the kernel's answer to the last step.
     func advance(_ result: Int32, _ access: FileAccess) -> Outcome {
         guard let request else { return .done(EIO) }
-        if result == -EINTR || result == -EAGAIN { return .again }
+        // Cancelled: the thread that submitted it has ended meanwhile, and the kernel ends what it started.
+        if result == -EINTR || result == -EAGAIN || result == -ECANCELED { return .again }
         switch request.operation {
         case .flush: return .done(result < 0 ? -result : 0)
         case .discard, .writeZeroes: return result < 0 ? .fallBack : .done(0)

@@ -42,7 +42,11 @@ final class FileAccess: Sendable {
         }
     }
 
-    deinit { close(descriptor) }
+    deinit {
+        // Locks go with the last copy of the description, which a child about to run another program may still have.
+        ImageLock.release(descriptor)
+        close(descriptor)
+    }
 
     private static func currentSize(
         _ descriptor: Int32, _ path: String, _ isBlockDevice: Bool
