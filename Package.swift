@@ -48,7 +48,11 @@ let package = Package(
         library("X86"),
         library("Execution"),
         library("LocalAPIC", ["CEngine"]),
-        library("TranslatorEngine", ["CEngine", "HostOS", "GuestMemory", "X86", "Execution", "LocalAPIC"]),
+        // Half-built: the interpreter's parts stand in the folder, but only what is named here is compiled yet.
+        .target(
+            name: "TranslatorEngine",
+            dependencies: ["CEngine", "HostOS", "GuestMemory", "X86", "Execution", "LocalAPIC"],
+            sources: ["Unfinished.swift"], swiftSettings: strict),
 
         // Device
         library("DeviceModel", ["GuestMemory"]),
