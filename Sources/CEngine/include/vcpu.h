@@ -81,6 +81,7 @@ struct apus_jump_entry {
 
 struct apus_vcpu {
     struct apus_x86_state s;
+    uint8_t padding[1536 - sizeof(struct apus_x86_state)];
     // 1536 and on, still within reach of an 8-bit index in units of 8
     uint64_t zero;        // always 0: the absent base, index or segment
     uint64_t page_base;   // rip = page_base + offset within the page being executed
@@ -166,6 +167,8 @@ static inline uint32_t apus_vcpu_post(struct apus_vcpu *_Nonnull v, uint32_t bit
 static inline uint32_t apus_vcpu_clear(struct apus_vcpu *_Nonnull v, uint32_t bits) { return __atomic_fetch_and(&v->pending, ~bits, __ATOMIC_SEQ_CST); }
 
 _Static_assert(sizeof(struct apus_op) == 32, "an op is half a cache line");
-_Static_assert(offsetof(struct apus_vcpu, page_base) / 8 < 256, "page_base is named by an 8-bit index");
+_Static_assert(offsetof(struct apus_vcpu, zero) == 192 * 8 && offsetof(struct apus_vcpu, page_base) == 193 * 8,
+               "decoded instructions name them by these indices");
+_Static_assert(offsetof(struct apus_x86_state, segment) == 18 * 8, "and segment bases by 18 + 2n");
 
 #endif
