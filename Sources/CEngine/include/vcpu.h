@@ -123,7 +123,7 @@ struct apus_vcpu {
     uint64_t replies[80];
     struct apus_local_apic apic;
     void *_Nullable engine;   // the Swift object, unretained
-    _Alignas(64) uint8_t scratch[1024];  // memory operands of host-executed instructions
+    _Alignas(16) uint8_t scratch[1024];  // memory operands of host-executed instructions
 };
 
 #define APUS_FPU_X87 1    // CR0.EM or CR0.TS: #NM
