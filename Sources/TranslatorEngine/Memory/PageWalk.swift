@@ -110,7 +110,7 @@ extension CPU {
     private func walk(_ linear: UInt64, _ kind: AccessKind, _ privilege: Privilege) throws(Leave) -> Walk {
         let paging = unsafe p.pointee.paging
         if paging == 0 { return Walk(physical: linear & 0xffff_ffff, shift: 12) }
-        if paging == 4 && Int64(bitPattern: linear) << 16 >> 16 != Int64(bitPattern: linear) {
+        if paging == 4 && (Int64(bitPattern: linear) << 16) >> 16 != Int64(bitPattern: linear) {
             throw raise(Vector.general, error: 0)
         }
         while true {

@@ -73,7 +73,7 @@ extension CPU {
         if cr0 & CR0.ts != 0 { blocked |= UInt8(APUS_FPU_TS) }
         if cr0 & CR0.em != 0 { blocked |= UInt8(APUS_FPU_EM) }
         if cr0 & CR0.em != 0 || cr4 & CR4.osfxsr == 0 { blocked |= UInt8(APUS_FPU_SSE_UD) }
-        if cr4 & CR4.osxsave == 0 || unsafe p.pointee.s.xcr0 & 6 != 6 { blocked |= UInt8(APUS_FPU_AVX_UD) }
+        if unsafe cr4 & CR4.osxsave == 0 || p.pointee.s.xcr0 & 6 != 6 { blocked |= UInt8(APUS_FPU_AVX_UD) }
         unsafe p.pointee.fpu_blocked = blocked
         updateMemoryMode()
     }
