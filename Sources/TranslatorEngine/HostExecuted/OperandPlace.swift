@@ -1,7 +1,7 @@
 internal import CEngine
 
-// Memory operands of host-executed instructions. In such ops `src` is the size less 1, `dst` the alignment mask and
-// `extra` the reasons not to run (`Blocked`).
+// Memory operands of host-executed instructions. In ops with stubs `src` is the size less 1, `dst` the alignment mask
+// (for x87 the opcode) and `extra` the reasons not to run (`Blocked`).
 
 extension CPU {
     @inline(__always) private func entry(_ linear: UInt64) -> UnsafeMutablePointer<apus_tlb_entry> {

@@ -26,6 +26,8 @@ extension CPU {
 private protocol StubKind {
     /// Pending x87 exceptions are raised first.
     static var waits: Bool { get }
+    /// `dst` holds the alignment mask of the operand.
+    static var aligns: Bool { get }
     /// False where an exception is recorded.
     static func run(_ cpu: CPU, _ op: MicroOp, _ memory: UnsafeMutableRawPointer?) -> Bool
     /// False where the instruction that just ran stores nothing.
@@ -33,6 +35,7 @@ private protocol StubKind {
 }
 extension StubKind {
     @inline(__always) static var waits: Bool { false }
+    @inline(__always) static var aligns: Bool { true }
     @inline(__always) static func stored(_ cpu: CPU) -> Bool { true }
 }
 
@@ -61,6 +64,7 @@ private enum MMX: StubKind {
 }
 private enum X87: StubKind {
     @inline(__always) static var waits: Bool { true }
+    @inline(__always) static var aligns: Bool { false }
     @inline(__always) static func run(_ cpu: CPU, _ op: MicroOp, _ memory: UnsafeMutableRawPointer?) -> Bool {
         _ = unsafe cpu.runStub(op, memory)
         cpu.takeX87(op)
@@ -84,7 +88,7 @@ private enum X87: StubKind {
 @inline(__always) private func load<K: StubKind>(_: K.Type, _ cpu: CPU, _ op: MicroOp) -> MicroOp {
     checked(cpu, op, waits: K.waits) {
         let last = UInt64(op.src)
-        let mask = UInt64(op.dst)
+        let mask = K.aligns ? UInt64(op.dst) : 0
         guard let memory = unsafe cpu.fastReadable(op, last: last, mask: mask) ?? cpu.slowRead(op, last: last, mask: mask)
         else { return .leave }
         return unsafe K.run(cpu, op, memory) ? op.next : .leave
@@ -93,7 +97,7 @@ private enum X87: StubKind {
 @inline(__always) private func store<K: StubKind>(_: K.Type, _ cpu: CPU, _ op: MicroOp) -> MicroOp {
     checked(cpu, op, waits: K.waits) {
         let last = UInt64(op.src)
-        let mask = UInt64(op.dst)
+        let mask = K.aligns ? UInt64(op.dst) : 0
         if let memory = unsafe cpu.fastWritable(op, last: last, mask: mask) {
             return unsafe K.run(cpu, op, memory) ? op.next : .leave
         }

@@ -12,7 +12,7 @@ struct RandomInstructionTests {
     private static func excluded(_ instruction: Instruction) -> Bool {
         switch instruction.mnemonic {
         case .fldenv, .fnstenv, .frstor, .fnsave, .ldmxcsr, .vldmxcsr, .fxsave, .fxrstor, .xsave, .xrstor, .xsavec,
-            .xsaveopt, .vpgatherdd, .vpgatherdq, .vpgatherqd, .vpgatherqq, .vgatherdps, .vgatherdpd, .vgatherqps,
+            .xsaveopt, .xsaves, .xrstors, .vpgatherdd, .vpgatherdq, .vpgatherqd, .vpgatherqq, .vgatherdps, .vgatherdpd, .vgatherqps,
             .vgatherqpd:
             return true
         default: break

@@ -20,7 +20,7 @@ import X86
 
     init(code: HostCode) {
         self.code = code
-        let size = MemoryLayout<apus_vcpu>.size
+        let size = unsafe MemoryLayout<apus_vcpu>.size
         let raw: UnsafeMutableRawPointer = .allocate(byteCount: size, alignment: 64)
         unsafe raw.initializeMemory(as: UInt8.self, repeating: 0, count: size)
         unsafe vcpu = raw.assumingMemoryBound(to: apus_vcpu.self)
