@@ -49,6 +49,7 @@ internal import X86
     /// Drops all blocks and everything that points to them.
     func reset(_ cpu: CPU) {
         cache.reset()
+        hostCode.reset()
         cpu.forgetCode()
     }
 

@@ -49,13 +49,11 @@ public final class SoftwareEngine: Engine {
     public init(_ request: SoftwareEngineRequest) throws(HostError) {
         let frequency = TimeStampFrequency.host
         let timer = try TimerThread()
-        let hostCode = HostCode()
         var made: [SoftwareProcessor] = []
         for (index, id) in request.apicIDs.enumerated() {
             made.append(
                 try SoftwareProcessor(
-                    index: index, apicID: id, request: request, hostCode: hostCode, timer: timer,
-                    frequency: frequency))
+                    index: index, apicID: id, request: request, timer: timer, frequency: frequency))
         }
         processors = made
         self.timer = timer

@@ -47,8 +47,7 @@ internal import X86
     private enum Outstanding { case none, read, write }
 
     init(
-        index: Int, apicID: UInt32, request: SoftwareEngineRequest, hostCode: HostCode, timer: TimerThread,
-        frequency: UInt64
+        index: Int, apicID: UInt32, request: SoftwareEngineRequest, timer: TimerThread, frequency: UInt64
     ) throws(HostError) {
         self.index = index
         self.apicID = apicID
@@ -62,7 +61,7 @@ internal import X86
         storage = try ProcessorStorage()
         cpu = storage.cpu
         apic = unsafe APIC(storage.apicState)
-        fetcher = try CodeFetcher(features: Self.decoderFeatures(request.model), hostCode: hostCode)
+        fetcher = try CodeFetcher(features: Self.decoderFeatures(request.model), hostCode: HostCode(capacity: 2 << 20))
         view = request.memory.view
         unsafe cpu.p.pointee.engine = Unmanaged.passUnretained(self).toOpaque()
         reset()
