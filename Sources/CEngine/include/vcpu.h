@@ -166,6 +166,14 @@ static inline uint32_t apus_vcpu_pending(const struct apus_vcpu *_Nonnull v) { r
 static inline uint32_t apus_vcpu_post(struct apus_vcpu *_Nonnull v, uint32_t bits) { return __atomic_fetch_or(&v->pending, bits, __ATOMIC_SEQ_CST); }
 static inline uint32_t apus_vcpu_clear(struct apus_vcpu *_Nonnull v, uint32_t bits) { return __atomic_fetch_and(&v->pending, ~bits, __ATOMIC_SEQ_CST); }
 
+// Offsets that generated code and its handlers use; constants once inlined.
+#define APUS_VCPU_OFFSET(name, member) \
+    static inline long apus_offset_##name(void) { return (long)offsetof(struct apus_vcpu, member); }
+APUS_VCPU_OFFSET(fx, s.fx)
+APUS_VCPU_OFFSET(vectors, s.ymm)
+APUS_VCPU_OFFSET(arith, arith)
+APUS_VCPU_OFFSET(scratch, scratch)
+
 _Static_assert(sizeof(struct apus_op) == 32, "an op is half a cache line");
 _Static_assert(offsetof(struct apus_vcpu, zero) == 192 * 8 && offsetof(struct apus_vcpu, page_base) == 193 * 8,
                "decoded instructions name them by these indices");
