@@ -76,7 +76,7 @@ let package = Package(
             ["JSON", "Log", "HostOS", "CharacterBackend", "Machine", "X86", "Execution", "DeviceModel"]),
 
         // Top
-        .executableTarget(name: "apus-vmm", dependencies: ["MachineControl"], swiftSettings: strict),
+        .executableTarget(name: "apus-vmm", dependencies: ["HostOS", "MachineControl"], swiftSettings: strict),
 
         // Tests
         tests("JSON"),
@@ -95,5 +95,6 @@ let package = Package(
         tests("Machine", ["CEngine", "HostOS", "JSON", "GuestMemory", "Execution", "DeviceModel"]),
         tests("MachineControl", ["JSON"]),
         .testTarget(name: "ArchitectureTests", swiftSettings: strict),
+        .testTarget(name: "IntegrationTests", swiftSettings: strict),
     ]
 )
