@@ -6,4 +6,5 @@
 #include "vcpu.h"
 #include "alu.h"
 #include "locked.h"
+#include "translated.h"
 #endif
