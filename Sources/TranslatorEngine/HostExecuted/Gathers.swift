@@ -80,6 +80,6 @@ private let gather: apus_handler = { cpu, op in
 func lowerGather(_ instruction: Instruction, into op: inout apus_op) {
     op.handler = gather
     op.imm = GatherPlan(instruction).packed
-    op.index = UInt8(truncatingIfNeeded: MemoryLayout<apus_vcpu>.offset(of: \.zero)! / 8)
+    op.index = UInt8(truncatingIfNeeded: unsafe MemoryLayout<apus_vcpu>.offset(of: \.zero)! / 8)
     op.scale &= ~3
 }

@@ -1,3 +1,4 @@
+import Glibc
 import Testing
 import TranslatorEngine
 import X86
@@ -5,7 +6,8 @@ import X86
 /// Random encodings of everything that the host executes, each run by its handler and natively from the same random
 /// state, and all of the state compared.
 struct RandomInstructionTests {
-    private static let guestMemory: UInt64 = 0x2100
+    /// Where the operand area begins: within a page, or so that it crosses one.
+    private static let guestMemories: [UInt64] = [0x2100, 0x2fc0]
     private static let memoryCount = 192
 
     /// Instructions whose operands or results are addresses, or that fault on random data: they have tests of their own.
@@ -59,7 +61,8 @@ struct RandomInstructionTests {
 
     /// Puts the same random state into both.
     private static func randomize(
-        _ random: inout SeededGenerator, _ guest: TestProcessor, _ native: NativeProcessor, unmaskX87: Bool
+        _ random: inout SeededGenerator, _ guest: TestProcessor, _ native: NativeProcessor, memory guestMemory: UInt64,
+        unmaskX87: Bool, unmaskSSE: Bool
     ) {
         for register in 0..<16 {
             for lane in 0..<4 {
@@ -78,7 +81,9 @@ struct RandomInstructionTests {
         let fcw = UInt16(random.below(16)) << 8 | 0x40 | masks
         let fsw = UInt16(truncatingIfNeeded: random.next()) & 0x7f40 | UInt16(random.below(64)) & masks
         let ftw = random.chance(50) ? 0xff : UInt8(truncatingIfNeeded: random.next())
-        let mxcsr = UInt32(truncatingIfNeeded: random.next()) & 0xe07f | 0x1f80
+        let masks32: UInt32 = unmaskSSE ? UInt32(random.below(64)) : 0x3f
+        // Flags whose exception is not masked are clear, as after its handler.
+        let mxcsr = UInt32(truncatingIfNeeded: random.next()) & (0xe040 | masks32) | masks32 << 7
         for value in [(fcw, 0), (fsw, 2), (UInt16(ftw), 4)] {
             guest.setFX(value.0, at: value.1)
             native.setFX(value.0, at: value.1)
@@ -96,7 +101,7 @@ struct RandomInstructionTests {
             let value = random.lane()
             for byte in 0..<8 {
                 let part = UInt8(truncatingIfNeeded: value >> UInt64(byte * 8))
-                unsafe guest.ram[Int(guestMemory) + index + byte] = part
+                guest.poke(guestMemory + UInt64(index + byte), part)
                 native.setMemory(index + byte, part)
             }
         }
@@ -104,7 +109,7 @@ struct RandomInstructionTests {
 
     /// What differs, in words.
     private static func differences(
-        _ guest: TestProcessor, _ native: NativeProcessor, skipping: Set<Int>
+        _ guest: TestProcessor, _ native: NativeProcessor, memory guestMemory: UInt64, skipping: Set<Int>
     ) -> [String] {
         var found: [String] = []
         func compare<T: FixedWidthInteger>(_ name: String, _ a: T, _ b: T) {
@@ -122,55 +127,78 @@ struct RandomInstructionTests {
         compare("FCW", guest.fx(UInt16.self, at: 0), native.fx(UInt16.self, at: 0))
         compare("FSW", guest.fx(UInt16.self, at: 2), native.fx(UInt16.self, at: 2))
         compare("FTW", guest.fx(UInt8.self, at: 4), native.fx(UInt8.self, at: 4))
-        compare("MXCSR", guest.fx(UInt32.self, at: 24), native.fx(UInt32.self, at: 24))
+        let mxcsr = native.fx(UInt32.self, at: 24)
+        // Inexactness beside an underflow or overflow that is not masked is known only for most results.
+        let loose: UInt32 = mxcsr & 0x810 == 0x10 || mxcsr & 0x408 == 0x8 ? 0x20 : 0
+        compare("MXCSR", guest.fx(UInt32.self, at: 24) & ~loose, mxcsr & ~loose)
         for index in 0..<8 {
             let place = 32 + 16 * index
             compare("st\(index)", guest.fx(UInt64.self, at: place), native.fx(UInt64.self, at: place))
             compare("st\(index)e", guest.fx(UInt16.self, at: place + 8), native.fx(UInt16.self, at: place + 8))
         }
         for index in 0..<memoryCount {
-            let byte = unsafe guest.ram[Int(guestMemory) + index]
-            compare("memory[\(index)]", byte, native.memory(index))
+            compare("memory[\(index)]", guest.peek(guestMemory + UInt64(index)), native.memory(index))
         }
         return found
     }
 
-    @Test(arguments: [1, 2, 3] as [UInt64])
-    func everyInstructionDoesWhatTheHostDoes(seed: UInt64) throws {
-        let code = try HostCode(capacity: 16 << 20)
-        let guest = TestProcessor(code: code)
+    /// Runs random instructions that `choose` takes.
+    private static func compare(
+        seed: UInt64, count: Int, unmasked: Bool, choose: (Instruction) -> Bool
+    ) throws -> (mnemonics: Set<Mnemonic>, faults: Int) {
+        let guest = TestProcessor(code: try HostCode(capacity: 16 << 20))
         let native = try NativeProcessor()
         var random = SeededGenerator(seed: seed)
         var run = 0
+        var faults = 0
         var mnemonics: Set<Mnemonic> = []
-        var failures: [Mnemonic: Int] = [:]
-        while run < 25_000 {
-            let bytes = Self.randomBytes(&random)
-            guard let instruction = guest.lower(bytes), !Self.excluded(instruction) else { continue }
+        var failed: Set<Mnemonic> = []
+        while run < count {
+            let bytes = randomBytes(&random)
+            guard let instruction = guest.lower(bytes), !excluded(instruction), choose(instruction) else { continue }
             run += 1
             mnemonics.insert(instruction.mnemonic)
-            let unmasked = instruction.category == .x87 && random.chance(30)
-            Self.randomize(&random, guest, native, unmaskX87: unmasked)
+            let memory = guestMemories[random.chance(30) ? 1 : 0]
+            if random.chance(5) { guest.setCodePages([0, 0xf][Int(random.below(2))]) }
+            randomize(
+                &random, guest, native, memory: memory,
+                unmaskX87: unmasked || instruction.category == .x87 && random.chance(30), unmaskSSE: unmasked)
             let aligned = instruction.alignedMemory || instruction.category == .avx
-            let offset = aligned ? 32 * random.below(2) : random.below(64)
+            let offset = aligned ? 32 * random.below(4) : random.below(100)
             // RSI is the operand of memory forms, RDI that of the masked moves.
-            if instruction.encoding.modrm < 0xc0 {
-                guest[gpr: 6] = Self.guestMemory + offset
+            let hasMemory = instruction.encoding.modrm < 0xc0
+            if hasMemory {
+                guest[gpr: 6] = memory + offset
                 native.setGPR(6, native.memoryAddress + offset)
             }
-            guest[gpr: 7] = Self.guestMemory + offset
+            guest[gpr: 7] = memory + offset
             native.setGPR(7, native.memoryAddress + offset)
             let outcome = guest.run()
-            native.run(Array(bytes.prefix(Int(instruction.length))))
-            let found = outcome == .done ? Self.differences(guest, native, skipping: instruction.encoding.modrm < 0xc0 ? [6, 7] : [7]) : ["\(outcome)"]
-            if !found.isEmpty {
-                failures[instruction.mnemonic, default: 0] += 1
-                if failures[instruction.mnemonic] == 1 {
-                    let text = bytes.prefix(Int(instruction.length)).map { String($0, radix: 16) }.joined(separator: " ")
-                    Issue.record("\(instruction.mnemonic) (\(text)): \(found.prefix(6).joined(separator: "; "))")
-                }
+            let signal = native.run(Array(bytes.prefix(Int(instruction.length))))
+            var found: [String] = []
+            let expected: TestProcessor.Outcome = signal == SIGFPE ? .fault(19, error: nil) : .done
+            if signal == SIGFPE { faults += 1 }
+            if outcome != expected || signal != 0 && signal != SIGFPE { found.append("\(outcome), signal \(signal)") }
+            found += differences(guest, native, memory: memory, skipping: hasMemory ? [6, 7] : [7])
+            if !found.isEmpty && failed.insert(instruction.mnemonic).inserted {
+                let text = bytes.prefix(Int(instruction.length)).map { String($0, radix: 16) }.joined(separator: " ")
+                Issue.record("\(instruction.mnemonic) (\(text)): \(found.prefix(6).joined(separator: "; "))")
             }
         }
-        #expect(mnemonics.count > 500)
+        return (mnemonics, faults)
+    }
+
+    @Test(arguments: [1, 2, 3] as [UInt64])
+    func everyInstructionDoesWhatTheHostDoes(seed: UInt64) throws {
+        let result = try Self.compare(seed: seed, count: 25_000, unmasked: false) { _ in true }
+        #expect(result.mnemonics.count > 700)
+        #expect(result.faults == 0)
+    }
+
+    @Test func unmaskedExceptionsOfSSEAreTheHosts() throws {
+        let result = try Self.compare(seed: 4, count: 30_000, unmasked: true) {
+            $0.category == .sse || $0.category == .avx
+        }
+        #expect(result.faults > 1000)
     }
 }

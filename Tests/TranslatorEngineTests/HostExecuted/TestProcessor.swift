@@ -99,6 +99,20 @@ import X86
         set { unsafe vcpu.pointee.arith = UInt16((newValue & 0xd5) << 8 | (newValue >> 11) & 1) }
     }
 
+    func peek(_ address: UInt64) -> UInt8 { unsafe ram[Int(address) & (Self.ramCount - 1)] }
+    func poke(_ address: UInt64, _ value: UInt8) { unsafe ram[Int(address) & (Self.ramCount - 1)] = value }
+
+    /// Marks pages (bit n: page n) as holding code, so that stores take the slow path; drops the TLB.
+    func setCodePages(_ pages: UInt16) {
+        for page in 0..<16 { unsafe flags[page] = pages >> UInt16(page) & 1 != 0 ? 1 : 0 }
+        dropTLB()
+    }
+    func dropTLB() {
+        for index in 0..<3 * Int(APUS_TLB_SIZE) {
+            unsafe tables[index] = apus_tlb_entry(read_tag: 1, write_tag: 1, addend: 0, physical: 0)
+        }
+    }
+
     // MARK: Running
 
     /// How an instruction ended.
@@ -143,6 +157,11 @@ import X86
         case APUS_STATUS_EXIT: return unsafe .exit(vcpu.pointee.exit_reason)
         default: return unsafe .left(vcpu.pointee.status)
         }
+    }
+
+    /// Runs the lowered instruction again and again, for timing.
+    func repeatRun(_ count: Int) {
+        for _ in 0..<count { _ = unsafe ops.pointee.handler(CPU(vcpu: vcpu), MicroOp(op: ops)) }
     }
 
     /// Lowers and runs; nil where it is no instruction of ours.
