@@ -6,4 +6,5 @@
 #include "vcpu.h"
 #include "alu.h"
 #include "locked.h"
+#include "x87.h"
 #endif
