@@ -52,7 +52,10 @@ package final class HostCode: Sendable {
             }
             // SAFETY: the range lies in both mappings, which live as long as this object, and beyond every stub that
             // some processor may be executing.
-            unsafe bytes.withUnsafeBytes { unsafe (writable.base + start).copyMemory(from: $0.baseAddress!, byteCount: $0.count) }
+            unsafe bytes.withUnsafeBytes { source in
+                unsafe UnsafeMutableRawBufferPointer(start: writable.base + start, count: source.count)
+                    .copyMemory(from: source)
+            }
             state.used = start + bytes.count
             let address = unsafe UInt(bitPattern: executable.base + start)
             state.known[bytes] = address

@@ -87,8 +87,7 @@ private enum X87: StubKind {
     @inline(__always) static var waits: Bool { true }
     @inline(__always) static var aligns: Bool { false }
     @inline(__always) static func run(_ cpu: CPU, _ op: MicroOp, _ memory: UnsafeMutableRawPointer?) -> Bool {
-        _ = unsafe cpu.runStub(op, memory)
-        cpu.takeX87(op)
+        unsafe cpu.runX87(op, memory)
         return true
     }
     /// An unmasked exception but inexactness keeps a result from memory (SDM volume 1, 8.5).
@@ -110,8 +109,7 @@ private enum X87: StubKind {
     checked(cpu, op, waits: K.waits) {
         let last = UInt64(op.src)
         let mask = K.aligns ? UInt64(op.dst) : 0
-        guard let memory = unsafe cpu.fastReadable(op, last: last, mask: mask) ?? cpu.slowRead(op, last: last, mask: mask)
-        else { return .leave }
+        guard let memory = unsafe cpu.readable(op, last: last, mask: mask) else { return .leave }
         return unsafe K.run(cpu, op, memory) ? op.next : .leave
     }
 }

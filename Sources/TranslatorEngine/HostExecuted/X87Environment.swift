@@ -102,6 +102,7 @@ private func format(_ cpu: CPU, _ op: MicroOp) -> EnvironmentFormat {
 let storeX87Environment: apus_handler = { cpu, op in
     if cpu.blocked(Blocked.x87) { return cpu.vectorFault(op, Blocked.x87) }
     return attempt(cpu, op) { () throws(Leave) in
+        cpu.saveX87()
         let format = format(cpu, op)
         let whole = op.extra & 2 != 0
         let count = format.count + (whole ? 80 : 0)
@@ -129,6 +130,7 @@ let loadX87Environment: apus_handler = { cpu, op in
     if cpu.blocked(Blocked.x87) { return cpu.vectorFault(op, Blocked.x87) }
     if cpu.x87Pending { return cpu.x87Fault(op) }
     return attempt(cpu, op) { () throws(Leave) in
+        cpu.saveX87()
         let format = format(cpu, op)
         let whole = op.extra & 2 != 0
         let count = format.count + (whole ? 80 : 0)

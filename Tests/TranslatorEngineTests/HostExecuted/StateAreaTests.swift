@@ -106,7 +106,8 @@ struct StateAreaTests {
                 native.setGPR(number, value)
             }
             // MXCSR and header: mostly good.
-            Self.set(guest, native, 24, (random.chance(10) ? random.next() : random.below(0x10000) | 0x1f80) & 0xffff_ffff)
+            let mxcsr = random.chance(10) ? random.next() & 0xffff_ffff : random.below(0x10000) | 0x1f80
+            Self.set(guest, native, 24, mxcsr)
             for offset in stride(from: 512, to: 576, by: 8) { Self.set(guest, native, offset, 0) }
             let compacted = random.chance(40)
             var components = random.below(8)
@@ -116,7 +117,10 @@ struct StateAreaTests {
             if random.chance(5) { compaction &= ~(1 << 63) }
             Self.set(guest, native, 512, components)
             Self.set(guest, native, 520, compaction)
-            if random.chance(5) { Self.set(guest, native, 528 + 8 * Int(random.below(compacted ? 6 : 1)), 1 << random.below(64)) }
+            if random.chance(5) {
+                let word = Int(random.below(compacted ? 6 : 1))
+                Self.set(guest, native, 528 + 8 * word, 1 << random.below(64))
+            }
             // An exception of the x87 state that is not masked waits: not part of this test.
             var image: UInt64 = 0
             for byte in 0..<8 { image |= UInt64(guest.peek(Self.base + UInt64(byte))) << UInt64(8 * byte) }

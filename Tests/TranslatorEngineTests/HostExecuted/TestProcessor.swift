@@ -144,10 +144,15 @@ import X86
         return instruction
     }
 
+    /// After every instruction the x87 state is brought up to date, as at the end of the engine's `run`.
+    var savesX87 = true
+    func saveX87() { unsafe CPU(vcpu: vcpu).saveX87() }
+
     /// Runs the lowered instruction.
     func run() -> Outcome {
         unsafe vcpu.pointee.status = 0xff
         let next = unsafe ops.pointee.handler(CPU(vcpu: vcpu), MicroOp(op: ops))
+        if savesX87 { unsafe CPU(vcpu: vcpu).saveX87() }
         if unsafe next.op == UnsafePointer(ops + 1) { return .done }
         switch unsafe Int32(vcpu.pointee.status) {
         case APUS_STATUS_FAULT:
@@ -161,6 +166,7 @@ import X86
 
     /// Runs the lowered instruction again and again, for timing.
     func repeatRun(_ count: Int) {
+        defer { saveX87() }
         for _ in 0..<count { _ = unsafe ops.pointee.handler(CPU(vcpu: vcpu), MicroOp(op: ops)) }
     }
 
