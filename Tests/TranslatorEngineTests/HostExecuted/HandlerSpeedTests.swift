@@ -39,5 +39,9 @@ struct HandlerSpeedTests {
             let picoseconds = Int(best.components.attoseconds / 1_000_000) / runs
             print(name, picoseconds, "ps")
         }
+        let lowering = ContinuousClock().measure {
+            for register in 0..<100_000 { _ = guest.lower([0x66, 0x0f, 0xfe, 0xc0 | UInt8(register & 63)]) }
+        }
+        print("decoding and lowering", Int(lowering.components.attoseconds / 1_000_000) / 100_000, "ps")
     }
 }

@@ -1,3 +1,4 @@
+import CEngine
 import Glibc
 import Testing
 import TranslatorEngine
@@ -306,6 +307,42 @@ struct RandomInstructionTests {
             #expect(native.run(all) == 0)
             let found = Self.differences(guest, native, memory: 0x2100, skipping: [6, 7])
             #expect(found.isEmpty, "\(all.map { String($0, radix: 16) }): \(found.prefix(5))")
+        }
+    }
+
+    /// Operands beyond a segment's limit.
+    @Test func faultsLeaveTheStateAsItWas() throws {
+        let guest = TestProcessor(code: try HostCode(capacity: 16 << 20))
+        let native = try NativeProcessor()
+        var random = SeededGenerator(seed: 11)
+        unsafe guest.vcpu.pointee.code_size = 4
+        unsafe guest.vcpu.pointee.s.segment.3 = apus_x86_segment(base: 0, limit: 0x2107, selector: 16, attributes: 0xc93)
+        var run = 0
+        while run < 10_000 {
+            let bytes = Self.randomBytes(&random)
+            guard bytes[0] == 0xc4 || !bytes.contains(where: { (0x40...0x4f).contains($0) }),
+                let instruction = guest.lower(bytes, code: .bits32, segmented: true),
+                instruction.encoding.hasModRM, instruction.encoding.modrm < 0xc0, !Self.isMasked(instruction)
+            else { continue }
+            run += 1
+            Self.randomize(&random, guest, native, memory: 0x2100, unmaskX87: false, unmaskSSE: true)
+            guest[gpr: 0] = 7
+            guest[gpr: 6] = 0x2108
+            let before = guest.image
+            let outcome = guest.run()
+            let after = guest.image
+            #expect(outcome == .fault(13, error: 0), "\(instruction.mnemonic)")
+            #expect(before == after, "\(instruction.mnemonic)")
+        }
+    }
+
+    /// The instruction may access nothing.
+    private static func isMasked(_ instruction: Instruction) -> Bool {
+        switch instruction.mnemonic {
+        case .vmaskmovps, .vmaskmovpd, .vpmaskmovd, .vpmaskmovq, .vpgatherdd, .vpgatherdq, .vpgatherqd, .vpgatherqq,
+            .vgatherdps, .vgatherdpd, .vgatherqps, .vgatherqpd, .prefetch, .prefetchw:
+            true
+        default: instruction.memory.base != 6 || instruction.memory.displacement != 0
         }
     }
 

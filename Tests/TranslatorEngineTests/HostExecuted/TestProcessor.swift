@@ -124,7 +124,9 @@ import X86
     }
 
     /// Decodes and lowers; nil where it is no instruction of ours.
-    func lower(_ bytes: [UInt8], code size: CodeSize = .bits64) -> Instruction? {
+    ///
+    /// `segmented`: with the checks of protected mode; the data segments are those of the state.
+    func lower(_ bytes: [UInt8], code size: CodeSize = .bits64, segmented: Bool = false) -> Instruction? {
         guard let instruction = try? Decoder.decode(bytes, code: size) else { return nil }
         var op = apus_op(
             handler: { _, _ in unsafe MicroOp(op: nil) }, imm: 0, disp: 0, dst: 0, src: 0, base: 188, index: 188,
@@ -139,9 +141,21 @@ import X86
         }
         if memory.index != MemoryReference.noRegister { op.index = memory.index }
         op.scale = memory.shift
+        if segmented {
+            op.segment = 18 + 2 * memory.segment
+            op.scale |= UInt8(APUS_EA_SEGMENTED | APUS_EA_32)
+        }
         guard lowerHostExecuted(instruction, into: &op, code) else { return nil }
         unsafe ops.pointee = op
         return instruction
+    }
+
+    /// All of the neutral state but RIP.
+    var image: [UInt8] {
+        let size = MemoryLayout<apus_x86_state>.size
+        var bytes = unsafe [UInt8](UnsafeRawBufferPointer(start: vcpu, count: size))
+        bytes.replaceSubrange(128..<136, with: repeatElement(0, count: 8))
+        return bytes
     }
 
     /// After every instruction the x87 state is brought up to date, as at the end of the engine's `run`.
