@@ -145,6 +145,13 @@ struct RandomInstructionTests {
         return found
     }
 
+    private static func isAlignedVEX(_ instruction: Instruction) -> Bool {
+        switch instruction.mnemonic {
+        case .vmovaps, .vmovapd, .vmovdqa, .vmovntps, .vmovntpd, .vmovntdq, .vmovntdqa: true
+        default: false
+        }
+    }
+
     /// VEX.W would widen a general operand in 64-bit mode.
     private static func ignoresW(_ instruction: Instruction) -> Bool {
         switch instruction.mnemonic {
@@ -191,7 +198,7 @@ struct RandomInstructionTests {
             randomize(
                 &random, guest, native, memory: memory,
                 unmaskX87: unmasked || instruction.category == .x87 && random.chance(30), unmaskSSE: unmasked)
-            let aligned = instruction.alignedMemory || instruction.category == .avx
+            let aligned = instruction.alignedMemory || isAlignedVEX(instruction)
             let offset = aligned ? 32 * random.below(4) : random.below(100)
             // RSI is the operand of memory forms, RDI that of the masked moves.
             let hasMemory = instruction.encoding.modrm < 0xc0
