@@ -1,12 +1,11 @@
 internal import CEngine
 
-/// Where the vector and x87 state lies in `apus_vcpu`, in bytes. Constants, so that they are folded into the handlers;
-/// a test compares them with the C structure.
+/// Where the vector and x87 state lies in `apus_vcpu`, in bytes: constants once inlined, folded into the handlers.
 package enum VectorLayout {
-    package static var fx: Int { 816 }
-    package static var registers: Int { 976 }
-    package static var arith: Int { 1524 }
-    package static var scratch: Int { 2784 }
+    package static var fx: Int { apus_offset_fx() }
+    package static var registers: Int { apus_offset_vectors() }
+    package static var arith: Int { apus_offset_arith() }
+    package static var scratch: Int { apus_offset_scratch() }
 
     /// `st0`, or the MMX registers while TOP is 0.
     static var stack: Int { fx + 32 }
