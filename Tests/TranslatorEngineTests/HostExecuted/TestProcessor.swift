@@ -129,11 +129,11 @@ import X86
     func lower(_ bytes: [UInt8], code size: CodeSize = .bits64, segmented: Bool = false) -> Instruction? {
         guard let instruction = try? Decoder.decode(bytes, code: size) else { return nil }
         var op = apus_op(
-            handler: { _, _ in unsafe MicroOp(op: nil) }, imm: 0, disp: 0, dst: 0, src: 0, base: 188, index: 188,
-            segment: 188, scale: 0, offset: 0x20, length: instruction.length, extra: 0)
+            handler: { _, _ in unsafe MicroOp(op: nil) }, imm: 0, disp: 0, dst: 0, src: 0, base: 192, index: 192,
+            segment: 192, scale: 0, offset: 0x20, length: instruction.length, extra: 0)
         let memory = instruction.memory
         if memory.base == MemoryReference.instructionPointer {
-            op.base = 189
+            op.base = 193
             op.disp = Int32(truncatingIfNeeded: memory.displacement) &+ Int32(op.offset) &+ Int32(op.length)
         } else {
             if memory.base != MemoryReference.noRegister { op.base = memory.base }
