@@ -323,7 +323,8 @@ struct RandomInstructionTests {
         let native = try NativeProcessor()
         var random = SeededGenerator(seed: 11)
         unsafe guest.vcpu.pointee.code_size = 4
-        unsafe guest.vcpu.pointee.s.segment.3 = apus_x86_segment(base: 0, limit: 0x2107, selector: 16, attributes: 0xc93)
+        unsafe guest.vcpu.pointee.s.segment.3 = apus_x86_segment(
+            base: 0, limit: 0x2107, selector: 16, attributes: 0xc93)
         var run = 0
         while run < 10_000 {
             let bytes = Self.randomBytes(&random)
