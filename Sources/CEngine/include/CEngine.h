@@ -7,4 +7,5 @@
 #include "alu.h"
 #include "locked.h"
 #include "translated.h"
+#include "x87.h"
 #endif

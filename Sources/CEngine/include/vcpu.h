@@ -116,6 +116,7 @@ struct apus_vcpu {
     uint8_t code_size;        // 2, 4 or 8
     uint8_t stack_size;       // 2, 4 or 8: width of rSP
     uint8_t paging;           // 0 none, 2 two-level, 3 PAE, 4 four-level
+    uint8_t x87_live;         // the host's x87 unit holds the registers, and `s.fx` is out of date
     uint64_t physical_mask;   // of page-table entries: bits 12 to the physical-address width
     uint8_t intel_vendor;     // the vendor decides SYSCALL in compatibility mode and SYSENTER in long mode
     uint64_t cr4_allowed, xcr0_allowed, efer_allowed;  // bits that CPUID offers

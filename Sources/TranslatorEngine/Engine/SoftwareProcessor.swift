@@ -174,6 +174,7 @@ internal import X86
         set {
             unsafe cpu.p.pointee.s = newValue
             cpu.rflags = newValue.rflags
+            cpu.sanitizeVectorState()
             cpu.flushTLB()
             cpu.forgetCode()
             cpu.updateMode()
@@ -219,6 +220,7 @@ internal import X86
         }
         checkPVClock()
         let exit = cpu.execute(self)
+        cpu.saveX87()
         switch exit {
         case .portRead, .mmioRead: outstanding = .read
         case .portWrite, .mmioWrite: outstanding = .write
