@@ -49,6 +49,28 @@ struct BoardTests {
         #expect(card?.regions.allSatisfy { $0.address != nil } == true)
     }
 
+    @Test func cardsStandInSlots() throws {
+        var configuration = Samples.configuration(.pc)
+        var nic = NICConfiguration()
+        nic.mac = [2, 0, 0, 0, 0, 7]
+        configuration.nics = [nic]
+        var second = DeviceConfiguration(driver: "e1000")
+        second.id = "net1"
+        second.properties["addr"] = .string("09")
+        configuration.devices = [second]
+        let bench = try Bench(configuration, [Samples.powerOff])
+
+        try bench.run()
+
+        let cards = bench.machine.pciFunctions.filter { $0.classCode == 0x0200 }
+        #expect(cards.map(\.slot) == [3, 9] && cards.map(\.device) == [0x100E, 0x100E])
+        #expect(cards.map(\.interruptLine) == [11, 10])
+        #expect(cards.allSatisfy { $0.regions.allSatisfy { $0.address != nil } })
+        #expect(bench.machine.networks.map(\.name) == ["e1000.0", "net1"])
+        #expect(bench.machine.networks[0].text.hasSuffix("model=e1000,macaddr=02:00:00:00:00:07"))
+        try bench.machine.setLink("net1", isUp: false)
+    }
+
     @Test func interruptsReachTheProcessorByThePIC() throws {
         // ICW1 to ICW4 with base 0x20, all but line 0 masked; PIT channel 0 in mode 0 with a count of 16.
         let writes: [(UInt16, UInt32)] = [

@@ -29,7 +29,7 @@ struct Board: Sendable {
     let image: BootImage
     let tree: [(bus: String, node: DeviceNode)]
     let networkStatus: [NetworkStatus]
-    let cards: [(name: String, backend: String?, card: VirtioNet)]
+    let cards: [(name: String, backend: String?, card: any NetworkCard)]
 
     /// Builds the board of a configuration; nothing runs yet but threads that wait.
     init(
@@ -64,7 +64,7 @@ struct Board: Sendable {
             case .microvm: try MicroVMBoard.build(builder)
             default: try PCBoard.build(builder)
             }
-            try builder.addVirtioDevices()
+            try builder.addDevices()
             try builder.checkDevices()
             try self.init(builder)
         } catch {

@@ -43,7 +43,7 @@ final class BoardBuilder {
     /// The cards of `info network`.
     var networkStatus: [NetworkStatus] = []
     /// The cards by their own and their back-end's names.
-    var cards: [(name: String, backend: String?, card: VirtioNet)] = []
+    var cards: [(name: String, backend: String?, card: any NetworkCard)] = []
     var usedNames: Set<String> = []
 
     init(
