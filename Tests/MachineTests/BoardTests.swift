@@ -49,6 +49,51 @@ struct BoardTests {
         #expect(card?.regions.allSatisfy { $0.address != nil } == true)
     }
 
+    @Test func drivesHangOnTheirChannels() throws {
+        let sector = [UInt8](repeating: 0, count: 510) + [0x55, 0xAA]
+        try Samples.withFolder(["disk": sector + sector, "disc": [UInt8](repeating: 7, count: 4096)]) { folder in
+            func drive(_ id: String, _ file: String?, bus: Int, unit: Int) -> DriveConfiguration {
+                var drive = DriveConfiguration(id: id)
+                drive.file = file.map { "\(folder)/\($0)" }
+                drive.format = "raw"
+                (drive.bus, drive.unit) = (bus, unit)
+                return drive
+            }
+            var configuration = Samples.configuration(.pc)
+            var named = drive("disc", "disc", bus: 0, unit: 0)
+            named.interface = .none
+            named.media = .cdrom
+            configuration.drives = [drive("ide0-hd1", "disk", bus: 0, unit: 1), named]
+            var disc = DeviceConfiguration(driver: "ide-cd")
+            disc.id = "cd"
+            disc.properties["drive"] = .string("disc")
+            configuration.devices = [disc]
+            configuration.defaultDevices.cdrom = true
+            // The signature of the CD drive, that of the disk behind it, and READ SECTORS of the disk's last sector.
+            let wait = Exit.portRead(port: 0x3F6, size: 1)
+            let bench = try Bench(
+                configuration,
+                [
+                    .portRead(port: 0x1F4, size: 1), .portWrite(port: 0x1F6, size: 1, value: 0xF0),
+                    .portRead(port: 0x1F4, size: 1), .portRead(port: 0x174, size: 1),
+                    .portWrite(port: 0x1F2, size: 1, value: 1), .portWrite(port: 0x1F3, size: 1, value: 1),
+                    .portWrite(port: 0x1F4, size: 1, value: 0), .portWrite(port: 0x1F5, size: 1, value: 0),
+                    .portWrite(port: 0x1F7, size: 1, value: 0x20),
+                ] + [Exit](repeating: wait, count: 100_000) + [Exit](repeating: .portRead(port: 0x1F0, size: 2), count: 256)
+                    + [Samples.powerOff])
+
+            #expect(try bench.run() == 0)
+
+            let answers = bench.first.inner.withLock { $0.answers }
+            #expect(Array(answers.prefix(3)) == [0x14, 0, 0x14])
+            #expect(answers.contains(0x58) && answers.last == 0xAA55)
+            let function = bench.machine.pciFunctions.first { $0.slot == 1 && $0.function == 1 }
+            #expect(function?.device == 0x7010 && function?.regions.first?.address != nil)
+            #expect(bench.machine.blockDevices.map(\.device) == ["ide0-hd1", "disc", "ide1-cd0"])
+            #expect(bench.machine.blockDevices.map { $0.image != nil } == [true, true, false])
+        }
+    }
+
     @Test func cardsStandInSlots() throws {
         var configuration = Samples.configuration(.pc)
         var nic = NICConfiguration()
@@ -148,5 +193,18 @@ struct BoardTests {
         #expect(
             failure { $0.devices = [DeviceConfiguration(driver: "virtconsole")] }.contains("No 'virtio-serial-bus'"))
         #expect(failure { $0.devices = [DeviceConfiguration(driver: "virtio-rng-device")] }.contains("virtio-bus"))
+        #expect(failure { $0.devices = [DeviceConfiguration(driver: "ide-hd")] }.contains("drive is empty"))
+        #expect(
+            failure { configuration in
+                var drive = DeviceConfiguration(driver: "ide-cd")
+                drive.bus = "ide.1"
+                drive.properties["unit"] = .integer(0)
+                configuration.devices = [drive, drive]
+            }.contains("IDE unit 0 is in use"))
+        #expect(
+            failure { configuration in
+                configuration.board.kind = .microvm
+                configuration.devices = [DeviceConfiguration(driver: "ide-cd")]
+            }.contains("No 'IDE' bus"))
     }
 }

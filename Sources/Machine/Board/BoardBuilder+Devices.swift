@@ -7,6 +7,7 @@ internal import Network
 /// The devices of `-device`, `-drive` and `-nic`, and what those of every kind share.
 extension BoardBuilder {
     func addDevices() throws(MachineBuildError) {
+        try addIDE()
         for nic in configuration.nics { try addNIC(nic) }
         for drive in configuration.drives where drive.interface == .virtio && drive.file != nil {
             var device = DeviceConfiguration(driver: pci == nil ? "virtio-blk-device" : "virtio-blk-pci")
@@ -21,7 +22,7 @@ extension BoardBuilder {
             }
         }
         for drive in configuration.drives where drive.file != nil && drive.interface != .none {
-            if drive.interface == .virtio { continue }
+            if drive.interface == .virtio || (drive.interface == .ide && configuration.board.kind == .pc) { continue }
             let controller = drive.interface.rawValue
             log.warning("\(drive.origin): there is no '\(controller)' controller: the guest has no such disk")
         }
