@@ -140,7 +140,18 @@ struct Board: Sendable {
             throw MachineBuildError("cannot set up guest memory 'pc.ram': \(error)")
         }
         advise(block, configuration)
-        space.add(FlatView.Range(start: GuestPhysical(0), count: layout.low, block: block))
+        if configuration.board.kind == .pc {
+            // Who answers from 640 KiB to 1 MiB the host bridge says.
+            let (conventional, extended): (UInt64, UInt64) = (0xA_0000, 0x10_0000)
+            space.add(FlatView.Range(start: GuestPhysical(0), count: conventional, block: block))
+            if layout.low > extended {
+                space.add(
+                    FlatView.Range(
+                        start: GuestPhysical(extended), count: layout.low - extended, block: block, offset: extended))
+            }
+        } else {
+            space.add(FlatView.Range(start: GuestPhysical(0), count: layout.low, block: block))
+        }
         if layout.high > 0 {
             space.add(
                 FlatView.Range(

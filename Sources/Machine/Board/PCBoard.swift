@@ -34,8 +34,7 @@ enum PCBoard {
         builder.io.add(ports, start: 0xCF8, count: 8, name: "pci-conf")
         builder.devices.append(ports)
         // Intel 290549 (82441FX), 290550 (82371SB) and 290562 (82371AB).
-        try add(
-            "i440FX", PCIIdentity(vendorID: 0x8086, deviceID: 0x1237, classCode: 0x060000, revision: 2), 0, 0, builder)
+        try addHostBridge(bus, builder)
         try add("PIIX3", PCIIdentity(vendorID: 0x8086, deviceID: 0x7000, classCode: 0x060100), 1, 0, builder)
         try add(
             "PIIX4_PM", PCIIdentity(vendorID: 0x8086, deviceID: 0x7113, classCode: 0x068000, revision: 3), 1, 3,
@@ -52,6 +51,16 @@ enum PCBoard {
                 ACPIConfiguration.InterruptOverride(
                     source: irq, gsi: UInt32(irq), flags: ACPIConfiguration.InterruptOverride.levelHigh))
         }
+    }
+
+    /// The host bridge, which gives the first MiB its RAM; without firmware all of it from the start.
+    private static func addHostBridge(_ bus: PCIBus, _ builder: BoardBuilder) throws(MachineBuildError) {
+        guard let block = builder.memory.view.range(at: GuestPhysical(0))?.block else { return }
+        let bridge = I440FX(memory: builder.memory, block: block, stateName: builder.stateName("i440FX"))
+        try MachineBuildError.wrapping { () throws(PCIBusError) in try bus.attach(bridge.function, slot: 0) }
+        builder.devices.append(bridge)
+        builder.note("i440FX", bus: "pci.0", details: ["addr 0.0"])
+        if builder.configuration.boot.bios == nil { builder.afterReset.append { bridge.shadowAll() } }
     }
 
     /// A bridge that is nothing but its configuration space.

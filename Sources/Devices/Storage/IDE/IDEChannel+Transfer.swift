@@ -114,6 +114,7 @@ extension IDEChannel {
         case .readDMA: fetch()
         case .packetData where transfer.filled == 0: fetch()
         case .packetData:
+            // SAFETY: the bytes are the array's for the call, here and below.
             let outcome = unsafe buffer.withUnsafeBytes { unsafe busMaster.store($0, memory) }
             if settle(outcome) { finishDMA() }
         case .writeDMA, .trim:
