@@ -79,8 +79,8 @@ struct BoardTests {
                     .portWrite(port: 0x1F2, size: 1, value: 1), .portWrite(port: 0x1F3, size: 1, value: 1),
                     .portWrite(port: 0x1F4, size: 1, value: 0), .portWrite(port: 0x1F5, size: 1, value: 0),
                     .portWrite(port: 0x1F7, size: 1, value: 0x20),
-                ] + [Exit](repeating: wait, count: 100_000) + [Exit](repeating: .portRead(port: 0x1F0, size: 2), count: 256)
-                    + [Samples.powerOff])
+                ] + [Exit](repeating: wait, count: 100_000)
+                    + [Exit](repeating: .portRead(port: 0x1F0, size: 2), count: 256) + [Samples.powerOff])
 
             #expect(try bench.run() == 0)
 

@@ -74,7 +74,8 @@ extension BoardBuilder {
             }
             backend = taken
         }
-        let address = properties.string("mac").flatMap(Self.macAddress)
+        let address =
+            properties.string("mac").flatMap(Self.macAddress)
             ?? [0x52, 0x54, 0, 0x12, 0x34, UInt8(truncatingIfNeeded: 0x56 + networkStatus.count)]
         networkStatus.append(
             NetworkStatus(

@@ -35,10 +35,17 @@ enum PCBoard {
         builder.devices.append(ports)
         // Intel 290549 (82441FX), 290550 (82371SB) and 290562 (82371AB).
         try addHostBridge(bus, builder)
-        try add("PIIX3", PCIIdentity(vendorID: 0x8086, deviceID: 0x7000, classCode: 0x060100), 1, 0, builder)
+        // The router's four inputs, which firmware sets to what is wired here anyway.
+        try add("PIIX3", PCIIdentity(vendorID: 0x8086, deviceID: 0x7000, classCode: 0x060100), 1, 0, builder) {
+            $0.defineRegister(0x60, value: UInt32(0x8080_8080), writable: UInt32.max)
+        }
         try add(
             "PIIX4_PM", PCIIdentity(vendorID: 0x8086, deviceID: 0x7113, classCode: 0x068000, revision: 3), 1, 3,
-            builder)
+            builder
+        ) {
+            // There is no system management mode: this bit tells firmware that somebody else has set it up.
+            $0.defineRegister(0x5B, value: UInt8(0x02))
+        }
 
         var host = PCIHost(
             isExpress: false,
@@ -65,13 +72,15 @@ enum PCBoard {
 
     /// A bridge that is nothing but its configuration space.
     private static func add(
-        _ name: String, _ identity: PCIIdentity, _ slot: Int, _ function: Int, _ builder: BoardBuilder
+        _ name: String, _ identity: PCIIdentity, _ slot: Int, _ function: Int, _ builder: BoardBuilder,
+        _ define: (PCIFunction) -> Void
     ) throws(MachineBuildError) {
         guard let bus = builder.pci else { return }
         var identity = identity
         identity.subsystemVendorID = 0x1AF4
         identity.subsystemID = 0x1100
         let made = PCIFunction(identity)
+        define(made)
         let device = BridgeFunction(made, name: builder.stateName(name))
         try MachineBuildError.wrapping { () throws(PCIBusError) in
             try bus.attach(made, slot: slot, function: function)

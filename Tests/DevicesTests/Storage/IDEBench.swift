@@ -30,9 +30,11 @@ final class IDEBench {
         let line = line
         change(&properties)
         controller = IDEController(
-            units: [[
-                IDEUnit(properties, backend: disk), IDEUnit(IDEDriveProperties(.cdrom, number: 2), backend: disc),
-            ]],
+            units: [
+                [
+                    IDEUnit(properties, backend: disk), IDEUnit(IDEDriveProperties(.cdrom, number: 2), backend: disc),
+                ]
+            ],
             memory: memory,
             lines: IDEController.interrupts.map { InterruptLine(sink: line, number: $0) },
             scheduler: InlineScheduler())

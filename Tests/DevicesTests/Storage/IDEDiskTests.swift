@@ -154,7 +154,8 @@ import Testing
         #expect(bench.masterStatus & 7 == 4 && bench.takeInterrupt())
         #expect(bench.disk.log.count == 4)
         #expect(
-            try bench.memory.bytes(GuestPhysical(IDEBench.data), count: 2048 * 512) == bench.disk.bytes(5120..<1_053_696))
+            try bench.memory.bytes(GuestPhysical(IDEBench.data), count: 2048 * 512)
+                == bench.disk.bytes(5120..<1_053_696))
     }
 
     @Test func shortAndBadTables() throws {
