@@ -94,6 +94,19 @@ struct BoardTests {
         }
     }
 
+    @Test func firmwareFindsTheBootOrder() throws {
+        let read: [Exit] = [.portWrite(port: 0x70, size: 1, value: 0x3D), .portRead(port: 0x71, size: 1)]
+        var configuration = Samples.configuration(.pc)
+        configuration.boot.once = "d"
+        let bench = try Bench(
+            configuration, read + [.portWrite(port: 0x64, size: 1, value: 0xFE)], read + [Samples.powerOff])
+
+        try bench.run()
+
+        // Only once the CD drive; then the disk, and a floppy after it.
+        #expect(bench.first.inner.withLock { $0.answers } == [0x03, 0x12])
+    }
+
     @Test func cardsStandInSlots() throws {
         var configuration = Samples.configuration(.pc)
         var nic = NICConfiguration()
@@ -201,6 +214,12 @@ struct BoardTests {
                 drive.properties["unit"] = .integer(0)
                 configuration.devices = [drive, drive]
             }.contains("IDE unit 0 is in use"))
+        #expect(
+            failure { configuration in
+                var card = DeviceConfiguration(driver: "e1000")
+                card.properties["bootindex"] = .integer(3)
+                configuration.devices = [card, card]
+            }.contains("The bootindex 3 has already been used"))
         #expect(
             failure { configuration in
                 configuration.board.kind = .microvm

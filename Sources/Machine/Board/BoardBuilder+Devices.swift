@@ -113,6 +113,19 @@ extension BoardBuilder {
             throw MachineBuildError("\(device.origin): \(error)")
         }
         note(device.driver, id: device.id, bus: "pci.0", details: ["addr \(place.slot).\(place.function)"])
+        let unit = String(place.slot, radix: 16) + (place.function > 0 ? ",\(place.function)" : "")
+        let isDisk = device.driver.hasPrefix("virtio-blk")
+        try noteBootIndex(device, properties, isDisk ? "scsi@\(unit)/disk@0,0" : "ethernet@\(unit)/ethernet-phy@0")
+    }
+
+    /// Notes a device's `bootindex` under its path below the PCI host, in Open Firmware's form, as SeaBIOS knows it.
+    func noteBootIndex(
+        _ device: DeviceConfiguration, _ properties: JSONObject, _ path: String
+    ) throws(MachineBuildError) {
+        guard let index = properties.number("bootindex"), index >= 0 else { return }
+        guard bootOrder.updateValue("/pci@i0cf8/\(path)", forKey: index) == nil else {
+            throw MachineBuildError("\(device.origin): The bootindex \(index) has already been used")
+        }
     }
 
     /// `addr=` as slot and function: `05`, `05.1`, or a number.

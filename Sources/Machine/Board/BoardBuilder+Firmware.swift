@@ -17,6 +17,9 @@ extension BoardBuilder {
         machine.showsBootMenu = configuration.boot.menu ?? false
         machine.bootMenuWait = configuration.boot.splashTime.flatMap { UInt16(exactly: $0) }
         machine.rebootTimeout = configuration.boot.rebootTimeout.map { UInt32(truncatingIfNeeded: $0) }
+        machine.bootOrder = bootOrder.sorted { $0.key < $1.key }.map(\.value)
+        // Where only those may be tried, the list says so at its end.
+        if configuration.boot.strict == true { machine.bootOrder.append("HALT") }
         do throws(FwCfgError) {
             try items.add(machine)
             if hasACPI { try items.add(ACPITables(acpi)) }

@@ -90,6 +90,7 @@ extension BoardBuilder {
             // What the drive says of its cache is what the image is asked for.
             if options.writeCache { backend.isWriteCacheEnabled = true }
         }
+        try noteBootIndex(device, properties, "ide@1,1/drive@\(channel)/disk@\(unit)")
         let shown = drive.map { [DeviceNode.Property(name: "drive", value: "\"\($0)\"")] } ?? []
         let node = DeviceNode(
             model: device.driver, id: device.id ?? "", path: path, properties: shown, details: ["unit \(unit)"])
