@@ -147,6 +147,7 @@ struct apus_vcpu {
     uint64_t (*_Nullable translated_jump)(struct apus_vcpu *_Nonnull, const struct apus_op *_Nullable, uint64_t);
     uint64_t (*_Nullable translated_fault)(struct apus_vcpu *_Nonnull, const struct apus_op *_Nullable, uint64_t);
     uint64_t code_start, code_count;  // executable addresses of translated code
+    uint64_t translation_threshold;
     uint64_t enter_stub, fault_stub, fault_address_host;
     uint64_t index_mask;      // of a table's byte offset: address bits 12-47, times 16
     uint64_t temporary;

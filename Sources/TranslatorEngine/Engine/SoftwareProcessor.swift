@@ -64,7 +64,7 @@ internal import X86
         fetcher = try CodeFetcher(features: Self.decoderFeatures(request.model), hostCode: HostCode(capacity: 2 << 20))
         view = request.memory.view
         unsafe cpu.p.pointee.engine = Unmanaged.passUnretained(self).toOpaque()
-        if request.translates { fetcher.translator = storage.makeTranslator() }
+        if let threshold = request.translationThreshold { fetcher.translator = storage.makeTranslator(threshold) }
         reset()
     }
 

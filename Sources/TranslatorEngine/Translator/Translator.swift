@@ -9,8 +9,6 @@ internal import X86
 /// The code lies in a memory file that is mapped twice, writable here and executable there. It only grows until it is
 /// full; then all decoded and translated code is dropped together.
 @safe final class Translator {
-    /// Executions after which a block is translated.
-    static let threshold: UInt64 = 16
     private static let capacity = 32 << 20
     private static let siteCapacity = 1 << 20
 
@@ -37,7 +35,7 @@ internal import X86
     private static let handler: Void = apus_install_fault_handler()
 
     /// A translator for the processor whose structure is the content of `file`. Throws where the host lacks something.
-    init(_ cpu: CPU, _ file: FileDescriptor, jumps: UnsafeMutablePointer<apus_code_entry>) throws(HostError) {
+    init(_ cpu: CPU, _ file: FileDescriptor, jumps: UnsafeMutablePointer<apus_code_entry>, threshold: UInt64) throws(HostError) {
         guard apus_has_fsgsbase() else { throw HostError("use the GS base", Errno.notSupported) }
         tables = try FlatTables(file)
         let code = try HostOS.Descriptor.memoryFile(name: "apus-translated-code", count: Self.capacity)
@@ -53,6 +51,7 @@ internal import X86
 
         let p = unsafe cpu.p
         unsafe p.pointee.self_pointer = p
+        unsafe p.pointee.translation_threshold = threshold
         unsafe p.pointee.index_mask = 0xff_ffff_fff0
         unsafe p.pointee.code_jumps = jumps
         unsafe p.pointee.code_start = UInt64(UInt(bitPattern: executable.base))
