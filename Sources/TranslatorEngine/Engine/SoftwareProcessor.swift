@@ -234,7 +234,7 @@ extension CPU {
     /// The object that this processor's structure belongs to.
     var owner: SoftwareProcessor {
         // SAFETY: set once by the initialiser, and the object owns the structure.
-        unsafe Unmanaged<SoftwareProcessor>.fromOpaque(p.pointee.engine.unsafelyUnwrapped).takeUnretainedValue()
+        unsafe unsafeBitCast(p.pointee.engine.unsafelyUnwrapped, to: SoftwareProcessor.self)
     }
     var paging: UInt8 { unsafe p.pointee.paging }
 }
