@@ -68,7 +68,7 @@ internal import X86
     /// The host address of executable bytes. Throws #PF, or an error exit where there is no memory.
     private func hostAddress(_ cpu: CPU, _ linear: UInt64) throws(Leave) -> UInt {
         let page = linear & ~0xfff
-        let key = unsafe cpu.p.pointee.code_generation << 1 | (cpu.cpl == 3 ? 1 : 0)
+        let key = unsafe cpu.p.pointee.jump_key
         let entry = unsafe pages + Int((linear >> 12) & UInt64(Self.pageCount - 1))
         if unsafe entry.pointee.key == key && entry.pointee.linear == page {
             return unsafe entry.pointee.host + UInt(linear & 0xfff)
@@ -299,6 +299,7 @@ extension CPU {
     /// Forgets where code is: jump cache and links into the blocks.
     func forgetCode() {
         unsafe p.pointee.code_generation &+= 1
+        unsafe p.pointee.user_generation &+= 1
         unsafe p.pointee.link_from = nil
         updateMemoryMode()
     }

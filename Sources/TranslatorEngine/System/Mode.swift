@@ -123,7 +123,8 @@ extension CPU {
         if cpl == 3 { mode |= 0x100 }
         if paragraphs { mode |= 0x200 }
         if !vectorsArePlain { mode |= ModeBits.vectorsChecked }
-        unsafe p.pointee.jump_key = unsafe p.pointee.code_generation << 16 | mode
+        let generation = unsafe cpl == 3 ? p.pointee.user_generation : p.pointee.code_generation
+        unsafe p.pointee.jump_key = generation << 16 | mode
     }
 
     private func tlbSlot(_ index: Int) -> UnsafeMutablePointer<UnsafeMutablePointer<apus_tlb_entry>> {

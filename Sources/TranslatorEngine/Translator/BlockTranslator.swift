@@ -200,9 +200,8 @@ struct BlockTranslator {
     /// Goes to the target of a direct branch, `disp` from its page's start.
     mutating func emitJump(_ op: UnsafePointer<apus_op>, disp: Int32, from offset: Int32) {
         guard disp >= 0 && disp < 4096 else {
-            a.load(Host.address, .state(Int(Slot.pageBase) * 8))
-            if disp != 0 { a.lea(Host.address, .base(Host.address, disp)) }
-            unsafe a.jump(to: stubs.indirect)
+            let (site, misses) = unsafe a.farJump()
+            unsafe farJumps.append((site, misses, op))
             return
         }
         if disp <= offset { unsafe emitPoll(op) }
@@ -221,7 +220,17 @@ struct BlockTranslator {
     }
     var polls: [(place: UnsafeMutablePointer<UInt8>, op: UnsafePointer<apus_op>)] = unsafe []
 
+    var farJumps:
+        [(site: UnsafeMutablePointer<UInt8>, misses: [UnsafeMutablePointer<UInt8>], op: UnsafePointer<apus_op>)] =
+            unsafe []
+
     mutating func emitPolls() {
+        for far in unsafe farJumps {
+            for miss in unsafe far.misses { unsafe a.land(miss) }
+            unsafe a.immediate(Host.addend, UInt64(UInt(bitPattern: far.op)))
+            unsafe a.immediate(Host.address, UInt64(UInt(bitPattern: far.site)))
+            unsafe a.jump(to: stubs.far)
+        }
         for poll in unsafe polls {
             unsafe a.land(poll.place)
             unsafe a.immediate(Host.addend, UInt64(UInt(bitPattern: poll.op)))

@@ -59,6 +59,17 @@ let translatedJump: @convention(c) (UnsafeMutablePointer<apus_vcpu>, UnsafePoint
     return code | 1
 }
 
+let translatedFar: @convention(c) (UnsafeMutablePointer<apus_vcpu>, UnsafePointer<apus_op>, UInt64) -> UInt64 = {
+    vcpu, op, site in
+    let cpu = unsafe CPU(vcpu: vcpu)
+    let page = cpu.pageBase
+    let target = unsafe cpu.jump(page &+ UInt64(bitPattern: Int64(op.pointee.disp)))
+    guard let code = target.translatedCode else { return target.pointer }
+    unsafe cpu.owner.fetcher.translator?.linkFar(
+        site, key: cpu.p.pointee.jump_key, from: page, to: cpu.pageBase, code: code)
+    return code | 1
+}
+
 let translatedFault: @convention(c) (UnsafeMutablePointer<apus_vcpu>, UnsafePointer<apus_op>?, UInt64) -> UInt64 = {
     vcpu, _, _ in
     let cpu = unsafe CPU(vcpu: vcpu)

@@ -212,7 +212,7 @@ extension BlockTranslator {
                 unsafe emitReturnAddress(op)
                 a.load(Host.address, .state(MemoryLayout<apus_vcpu>.offset(of: \.temporary).unsafelyUnwrapped))
             }
-            unsafe a.jump(to: stubs.indirect)
+            unsafe a.indirectJump(stubs.indirect)
         case .ret:
             if flagsInHost && liveOut { a.spillFlags() }
             a.move(Host.address, Host.guestStack)
@@ -221,7 +221,7 @@ extension BlockTranslator {
             a.load(Host.address, accessed)
             unsafe noteSite(op)
             a.lea(Host.guestStack, .base(Host.guestStack, unsafe 8 + Int32(truncatingIfNeeded: op.pointee.imm & 0xffff)))
-            unsafe a.jump(to: stubs.indirect)
+            unsafe a.indirectJump(stubs.indirect)
         default: unsafe emitInterpretedEnd(op)
         }
     }

@@ -63,6 +63,7 @@ internal import X86
         unsafe p.pointee.translated_step = translatedStep
         unsafe p.pointee.translated_link = translatedLink
         unsafe p.pointee.translated_jump = translatedJump
+        unsafe p.pointee.translated_far = translatedFar
         unsafe p.pointee.translated_fault = translatedFault
         unsafe p.pointee.enter_stub = executableAddress(stubs.enter)
         unsafe cpu.setFlatBases((UInt64(tables.base(0)), UInt64(tables.base(1)), UInt64(tables.base(2))))
@@ -88,7 +89,7 @@ internal import X86
     /// Translates a block; returns the address of its code, 0 where that is not possible.
     func translate(_ cpu: CPU, _ block: DecodedBlock) -> UInt64 {
         // The most that an instruction and its slow path take, and then some.
-        let needed = (block.instructions.count + 4) * 256
+        let needed = (block.instructions.count + 6) * 256
         let used = unsafe cursor - writable.base.assumingMemoryBound(to: UInt8.self)
         guard used + needed < Self.capacity, siteCount + block.instructions.count * 2 < Self.siteCapacity else {
             isFull = true
@@ -128,6 +129,15 @@ internal import X86
         guard let target = unsafe UnsafeMutableRawPointer(bitPattern: UInt(place)) else { return }
         let from = unsafe executableAddress(target.assumingMemoryBound(to: UInt8.self)) + 4
         unsafe target.storeBytes(of: Int32(truncatingIfNeeded: code &- from), as: Int32.self)
+    }
+
+    /// Completes a jump to another page for the key and page at hand.
+    func linkFar(_ site: UInt64, key: UInt64, from page: UInt64, to target: UInt64, code: UInt64) {
+        guard let place = unsafe UnsafeMutableRawPointer(bitPattern: UInt(site)) else { return }
+        unsafe place.storeBytes(of: key, toByteOffset: Assembler.farKey, as: UInt64.self)
+        unsafe place.storeBytes(of: page, toByteOffset: Assembler.farPage, as: UInt64.self)
+        unsafe place.storeBytes(of: target, toByteOffset: Assembler.farTarget, as: UInt64.self)
+        link(site + UInt64(Assembler.farDisplacement), to: code)
     }
 
     /// The op whose code faulted at a host address.
