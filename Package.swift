@@ -48,6 +48,7 @@ let package = Package(
         library("X86"),
         library("Execution"),
         library("LocalAPIC", ["CEngine"]),
+        library("KVMEngine", ["CEngine", "CLinux", "HostOS", "GuestMemory", "X86", "Execution", system]),
         // Half-built: the interpreter's parts stand in the folder, but only what is named here is compiled yet.
         .target(
             name: "TranslatorEngine",
@@ -73,7 +74,8 @@ let package = Package(
             "Machine",
             [
                 "CEngine", "HostOS", "Log", "JSON", "GuestMemory", "X86", "Execution", "LocalAPIC",
-                "TranslatorEngine", "DeviceModel", "BlockImage", "Network", "CharacterBackend", "Firmware", "Devices",
+                "KVMEngine", "TranslatorEngine", "DeviceModel", "BlockImage", "Network", "CharacterBackend", "Firmware",
+                "Devices",
             ]),
         library(
             "MachineControl",
@@ -83,11 +85,15 @@ let package = Package(
         .executableTarget(name: "apus-vmm", dependencies: ["MachineControl"], swiftSettings: strict),
 
         // Tests
+        .target(
+            name: "GuestPrograms", dependencies: ["CEngine", "Execution", "GuestMemory", "HostOS"],
+            path: "Tests/GuestPrograms", swiftSettings: strict),
         tests("JSON"),
         tests("HostOS", ["Log", "CLinux"]),
         tests("GuestMemory"),
         tests("X86"),
         tests("LocalAPIC", ["CEngine"]),
+        tests("KVMEngine", ["GuestPrograms", "CEngine", "CLinux", "X86", "Execution", "GuestMemory", "HostOS"]),
         tests("TranslatorEngine", ["CEngine", "X86", "Execution", "GuestMemory", "HostOS"]),
         tests("DeviceModel", ["GuestMemory"]),
         tests("VirtQueue", ["GuestMemory"]),
