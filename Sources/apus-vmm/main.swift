@@ -1,9 +1,6 @@
 // The machine's process: QEMU's command line in, a machine run to its end.
 
+import HostOS
 import MachineControl
 
-#if canImport(Glibc)
-    import Glibc
-#endif
-
-exit(MachineProgram.run(CommandLine.arguments))
+exitProcess(MachineProgram.run(CommandLine.arguments))

@@ -68,7 +68,7 @@ enum Floors {
         Floor(
             name: "top",
             targets: [
-                target("apus-vmm", "MachineControl")
+                target("apus-vmm", "HostOS MachineControl")
             ]),
     ]
 

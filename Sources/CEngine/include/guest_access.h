@@ -92,4 +92,11 @@ static inline void apus_pause(void) {
 #endif
 }
 
+static inline bool apus_equal(const void *a, const void *b, long count) { return __builtin_memcmp(a, b, (unsigned long)count) == 0; }
+
+// A processor that waits: for a moment, and for a time slice.
+static inline void apus_spin(void) { __asm__ volatile("pause"); }
+int sched_yield(void);
+static inline void apus_yield(void) { sched_yield(); }
+
 #endif

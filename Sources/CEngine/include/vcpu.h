@@ -41,6 +41,8 @@ struct apus_op {
 #define APUS_EA_32 0x04     // truncate the effective address to 32 bits
 #define APUS_EA_16 0x08     // truncate the effective address to 16 bits
 #define APUS_EA_SEGMENTED 0x10  // check limit and type of the segment
+#define APUS_EA_NEXT 0x20   // add the next instruction's offset in the page, which the displacement has no room for
+#define APUS_EA_WIDE 0x40   // the displacement is `imm`
 
 // A run of guest-physical RAM as the engine looks it up.
 struct apus_ram_range {
@@ -79,6 +81,7 @@ struct apus_jump_entry {
 
 struct apus_vcpu {
     struct apus_x86_state s;
+    uint8_t padding[1536 - sizeof(struct apus_x86_state)];
     // 1536 and on, still within reach of an 8-bit index in units of 8
     uint64_t zero;        // always 0: the absent base, index or segment
     uint64_t page_base;   // rip = page_base + offset within the page being executed
@@ -107,10 +110,11 @@ struct apus_vcpu {
     uint8_t paging;           // 0 none, 2 two-level, 3 PAE, 4 four-level
     uint64_t physical_mask;   // of page-table entries: bits 12 to the physical-address width
     uint8_t intel_vendor;     // the vendor decides SYSCALL in compatibility mode and SYSENTER in long mode
-    uint64_t cr4_allowed, xcr0_allowed;  // bits that CPUID offers
+    uint64_t cr4_allowed, xcr0_allowed, efer_allowed;  // bits that CPUID offers
     uint64_t pdpte[4];        // PAE's four entries, loaded by writes of CR3
     uint64_t fetch_page, fetch_host;  // last code page looked up: linear | key, and its host address
     uint64_t large_2m[16], large_1g;  // hashed sets of regions with entries of large pages in the TLBs
+    uint8_t nmi_pending, shutdown_pending, trap_armed;
     uint8_t masked_events;    // interrupts wait for IF, NMI blocking or priority to change
     uint64_t linked_blocks, tlb_misses, exceptions, interrupts;  // counters
     struct apus_ram_range *_Nonnull ranges;  // sorted
@@ -123,7 +127,7 @@ struct apus_vcpu {
     uint64_t replies[80];
     struct apus_local_apic apic;
     void *_Nullable engine;   // the Swift object, unretained
-    _Alignas(64) uint8_t scratch[1024];  // memory operands of host-executed instructions
+    _Alignas(16) uint8_t scratch[1024];  // memory operands of host-executed instructions
 };
 
 #define APUS_FPU_X87 1    // CR0.EM or CR0.TS: #NM
@@ -142,15 +146,37 @@ struct apus_vcpu {
 #define APUS_PENDING_CODE 0x80       // code pages were written by others: drop their blocks
 #define APUS_PENDING_MEMORY 0x100    // the physical map changed
 #define APUS_PENDING_SMI 0x200
+#define APUS_PENDING_EOI 0x800       // the machine is to be told of ended interrupts
 #define APUS_PENDING_STEP 0x400      // single step or debugger attention
 
 #define APUS_TLB_CODE 0x800ull
+
+// Points a zeroed structure at its tables: three TLBs in a row, the jump cache, the ranges.
+static inline void apus_vcpu_connect(struct apus_vcpu *_Nonnull v, struct apus_tlb_entry *_Nonnull tlbs,
+                                     struct apus_jump_entry *_Nonnull jumps, struct apus_ram_range *_Nonnull ranges) {
+    for (int i = 0; i < 3; i++) v->tlbs[i] = tlbs + i * APUS_TLB_SIZE;
+    v->tlb = tlbs;
+    v->tlb_generation = 2;
+    v->jumps = jumps;
+    v->ranges = ranges;
+}
+static inline struct apus_local_apic *_Nonnull apus_vcpu_apic(struct apus_vcpu *_Nonnull v) { return &v->apic; }
 
 static inline uint32_t apus_vcpu_pending(const struct apus_vcpu *_Nonnull v) { return __atomic_load_n(&v->pending, __ATOMIC_RELAXED); }
 static inline uint32_t apus_vcpu_post(struct apus_vcpu *_Nonnull v, uint32_t bits) { return __atomic_fetch_or(&v->pending, bits, __ATOMIC_SEQ_CST); }
 static inline uint32_t apus_vcpu_clear(struct apus_vcpu *_Nonnull v, uint32_t bits) { return __atomic_fetch_and(&v->pending, ~bits, __ATOMIC_SEQ_CST); }
 
+// Offsets that generated code and its handlers use; constants once inlined.
+#define APUS_VCPU_OFFSET(name, member) \
+    static inline long apus_offset_##name(void) { return (long)offsetof(struct apus_vcpu, member); }
+APUS_VCPU_OFFSET(fx, s.fx)
+APUS_VCPU_OFFSET(vectors, s.ymm)
+APUS_VCPU_OFFSET(arith, arith)
+APUS_VCPU_OFFSET(scratch, scratch)
+
 _Static_assert(sizeof(struct apus_op) == 32, "an op is half a cache line");
-_Static_assert(offsetof(struct apus_vcpu, page_base) / 8 < 256, "page_base is named by an 8-bit index");
+_Static_assert(offsetof(struct apus_vcpu, zero) == 192 * 8 && offsetof(struct apus_vcpu, page_base) == 193 * 8,
+               "decoded instructions name them by these indices");
+_Static_assert(offsetof(struct apus_x86_state, segment) == 18 * 8, "and segment bases by 18 + 2n");
 
 #endif

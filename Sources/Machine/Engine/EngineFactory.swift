@@ -69,9 +69,3 @@ public final class EngineBox<E: Engine>: MachineEngine where E.CPU.State == apus
         engine.processors.map { VCPUThread($0, group: group, buses: buses) }
     }
 }
-
-/// The software engine: the one place that names it.
-public func makeSoftwareEngine(_ request: EngineRequest) throws(MachineBuildError) -> any MachineEngine {
-    // INTEGRATION POINT: return EngineBox(SoftwareEngine(...)) of `request`.
-    throw MachineBuildError("Cannot start the software engine: not built in")
-}

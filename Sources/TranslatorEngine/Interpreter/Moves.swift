@@ -93,8 +93,10 @@ let lea16: apus_handler = { cpu, op in
 extension CPU {
     /// The effective address without its segment (the lowering names none for LEA), cut to the address size.
     @inline(__always) func leaAddress(_ op: MicroOp) -> UInt64 {
-        let full =
+        var full =
             UInt64(bitPattern: Int64(op.disp)) &+ slot(op.base) &+ (slot(op.index) << UInt64(op.scale & 3))
+        if op.scale & UInt8(APUS_EA_WIDE) != 0 { full = op.imm }
+        if op.scale & UInt8(APUS_EA_NEXT) != 0 { full &+= UInt64(op.offset) &+ UInt64(op.length) }
         if op.scale & UInt8(APUS_EA_16) != 0 { return full & 0xffff }
         if op.scale & UInt8(APUS_EA_32) != 0 { return full & 0xffff_ffff }
         return full

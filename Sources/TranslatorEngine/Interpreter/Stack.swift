@@ -77,7 +77,7 @@ extension CPU {
 
     /// Goes on after an instruction that may have set IF or TF: events that waited are looked at.
     @inline(__always) func afterFlagWrite(_ op: MicroOp) -> MicroOp {
-        if systemFlags & Flag.tf != 0 || unsafe p.pointee.masked_events != 0 { return stateChanged(after: op) }
+        if systemFlags & Flag.tf != 0 || maskedEvents { return stateChanged(after: op) }
         return op.next
     }
 }

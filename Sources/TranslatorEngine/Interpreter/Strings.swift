@@ -168,12 +168,10 @@ let cmpsAny: apus_handler = { cpu, op in
 }
 
 extension CPU {
-    /// Whether a run by the host's own copy is possible, and how many elements it may have: forward, flat, 64-bit
-    /// addresses, at least two elements left.
+    /// Whether a run by the host's own copy is possible, and how many elements it may have: flat, 64-bit addresses, at
+    /// least two elements left.
     private func bulkCount(_ op: MicroOp, _ mask: UInt64) -> Int? {
-        guard code64, mask == .max, systemFlags & Flag.df == 0, rcx > 1, unsafe p.pointee.reply_count == 0 else {
-            return nil
-        }
+        guard code64, mask == .max, rcx > 1, unsafe p.pointee.reply_count == 0 else { return nil }
         return Int(min(rcx, 1 << 20))
     }
 
@@ -184,6 +182,7 @@ extension CPU {
         let size = element(op)
         let from = slot(op.segment) &+ rsi
         let to = rdi
+        if systemFlags & Flag.df != 0 { return bulkMoveDown(from, to, wanted, size) }
         let room = min(4096 - Int(from & 0xfff), 4096 - Int(to & 0xfff)) / size
         let count = min(wanted, room)
         guard count > 0, let source = unsafe readable(from, UInt8.self), let target = unsafe writable(to, UInt8.self)
@@ -204,9 +203,29 @@ extension CPU {
         return rcx == 0
     }
 
+    /// The same downwards: `from` and `to` are the highest elements.
+    private func bulkMoveDown(_ from: UInt64, _ to: UInt64, _ wanted: Int, _ size: Int) -> Bool? {
+        let room = min(Int(from & 0xfff), Int(to & 0xfff)) / size + 1
+        let count = min(wanted, room)
+        let below = UInt64((count - 1) * size)
+        guard max(from & 0xfff, to & 0xfff) + UInt64(size) <= 4096,
+            let source = unsafe readable(from &- below, UInt8.self),
+            let target = unsafe writable(to &- below, UInt8.self)
+        else { return nil }
+        let bytes = count * size
+        // Downwards onto an overlapping lower address repeats its source.
+        let distance = unsafe UInt(bitPattern: source) &- UInt(bitPattern: target)
+        guard distance == 0 || distance >= UInt(bytes) else { return nil }
+        unsafe target.copyMemory(from: source, byteCount: bytes)
+        rsi &-= UInt64(bytes)
+        rdi &-= UInt64(bytes)
+        rcx &-= UInt64(count)
+        return rcx == 0
+    }
+
     /// The same for STOS.
     fileprivate func bulkStore(_ op: MicroOp, _ mask: UInt64) -> Bool? {
-        guard let wanted = bulkCount(op, mask) else { return nil }
+        guard systemFlags & Flag.df == 0, let wanted = bulkCount(op, mask) else { return nil }
         let size = element(op)
         let to = rdi
         let count = min(wanted, (4096 - Int(to & 0xfff)) / size)

@@ -111,21 +111,23 @@ extension CPU {
     /// A read of device memory: a recorded reply, or an exit that asks for one.
     private func deviceRead(_ physical: UInt64, size: Int) throws(Leave) -> UInt64 {
         if let value = apicRead(physical, size: size) { return value }
-        if unsafe p.pointee.reply_next < p.pointee.reply_count {
-            let value = unsafe replySlot(Int(p.pointee.reply_next)).pointee
-            unsafe p.pointee.reply_next += 1
-            return value
-        }
+        if let reply = nextReply() { return reply }
         throw exit(.mmioRead, address: physical, value: 0, size: size)
     }
 
     private func deviceWrite(_ physical: UInt64, _ value: UInt64, size: Int) throws(Leave) {
         if apicWrite(physical, value, size: size) { return }
-        if unsafe p.pointee.reply_next < p.pointee.reply_count {
-            unsafe p.pointee.reply_next += 1
-            return
-        }
+        if nextReply() != nil { return }
         throw exit(.mmioWrite, address: physical, value: value, size: size)
+    }
+
+    /// The next recorded reply of an instruction that starts again, nil where it gets further than before. Writes have
+    /// replies too, of no meaning.
+    func nextReply() -> UInt64? {
+        guard unsafe p.pointee.reply_next < p.pointee.reply_count else { return nil }
+        let value = unsafe replySlot(Int(p.pointee.reply_next)).pointee
+        unsafe p.pointee.reply_next += 1
+        return value
     }
 
     /// The recorded reply with that number. The count is bounded by `exit`.
@@ -158,6 +160,5 @@ extension CPU {
 
 /// Exits as the working state records them.
 enum ExitReason: UInt32 {
-    case mmioRead = 1, mmioWrite, portRead, portWrite, halt, shutdown, interruptAcknowledge, endOfInterrupt
-    case interrupted, debug, error
+    case mmioRead = 1, mmioWrite, portRead, portWrite, error
 }

@@ -3,6 +3,12 @@ internal import CEngine
 // Guest memory as handlers use it. The fast path is a look-up in the current TLB whose tag holds page and generation;
 // an access that crosses a page never matches, because its last byte's page is compared in the first byte's place.
 
+/// True where bits 63 to 47 of an address are equal: four-level paging reaches it (SDM volume 1, 3.3.7.1).
+@inline(__always) func isCanonical(_ address: UInt64) -> Bool {
+    let signed = Int64(bitPattern: address)
+    return (signed << 16) >> 16 == signed
+}
+
 extension CPU {
     /// The effective address of a memory operand, segment base included.
     @inline(__always) func address(_ op: MicroOp) -> UInt64 {

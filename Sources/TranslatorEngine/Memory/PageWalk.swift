@@ -30,8 +30,8 @@ extension CPU {
             // A page with code is writable by the slow path alone; its translation is still good.
             let e = unsafe p.pointee.tlb + Int((linear >> 12) & UInt64(APUS_TLB_SIZE - 1))
             let wanted = (linear & ~0xfff) | tag
-            let found =
-                kind == .read ? unsafe e.pointee.read_tag == wanted : unsafe e.pointee.write_tag | APUS_TLB_CODE == wanted | APUS_TLB_CODE
+            // A write to a page that held code walks again: the code may be gone by now.
+            let found = unsafe kind == .read ? e.pointee.read_tag == wanted : e.pointee.write_tag == wanted
             if found {
                 return unsafe Place(
                     physical: e.pointee.physical | linear & 0xfff,
@@ -110,7 +110,7 @@ extension CPU {
     private func walk(_ linear: UInt64, _ kind: AccessKind, _ privilege: Privilege) throws(Leave) -> Walk {
         let paging = unsafe p.pointee.paging
         if paging == 0 { return Walk(physical: linear & 0xffff_ffff, shift: 12) }
-        if paging == 4 && Int64(bitPattern: linear) << 16 >> 16 != Int64(bitPattern: linear) {
+        if paging == 4 && !isCanonical(linear) {
             throw raise(Vector.general, error: 0)
         }
         while true {

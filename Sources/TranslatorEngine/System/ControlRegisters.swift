@@ -63,7 +63,7 @@ extension CPU {
 
     func setEFER(_ value: UInt64) throws(Leave) {
         let old = efer
-        guard value & ~(EFER.sce | EFER.lme | EFER.lma | EFER.nxe) == 0 else { throw raise(Vector.general, error: 0) }
+        guard unsafe value & ~p.pointee.efer_allowed == 0 else { throw raise(Vector.general, error: 0) }
         if cr0 & CR0.pg != 0 && (old ^ value) & EFER.lme != 0 { throw raise(Vector.general, error: 0) }
         unsafe p.pointee.s.efer = value & ~EFER.lma | old & EFER.lma
         if (old ^ value) & EFER.nxe != 0 { flushTLB() }

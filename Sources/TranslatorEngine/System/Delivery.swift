@@ -78,7 +78,7 @@ extension CPU {
         } else {
             stack = rsp
         }
-        guard Int64(bitPattern: stack) << 16 >> 16 == Int64(bitPattern: stack) else {
+        guard isCanonical(stack) else {
             throw raise(Vector.stack, error: external)
         }
         let frame = stack & ~15

@@ -18,7 +18,7 @@ extension CPU {
     private func setCode(_ selector: UInt16, _ d: Descriptor, level: UInt8, _ offset: UInt64) throws(Leave) {
         let long = longMode && d.attributes & SegmentBits.long != 0
         if long {
-            guard Int64(bitPattern: offset) << 16 >> 16 == Int64(bitPattern: offset) else {
+            guard isCanonical(offset) else {
                 throw raise(Vector.general, error: 0)
             }
         } else {

@@ -15,7 +15,7 @@ private func setFlat(_ cpu: CPU, code: UInt16, stack: UInt16, level: UInt16, lon
 }
 
 let syscall: apus_handler = { cpu, op in
-    guard cpu.efer & EFER.sce != 0, cpu.longMode, cpu.code64 || unsafe cpu.p.pointee.intel_vendor == 0 else {
+    guard cpu.efer & EFER.sce != 0, cpu.longMode, cpu.code64 || !cpu.isIntel else {
         return cpu.fault(op, Vector.undefined)
     }
     let from64 = cpu.code64
@@ -37,13 +37,13 @@ let sysret: apus_handler = { cpu, op in
     let selector = unsafe UInt16(truncatingIfNeeded: cpu.p.pointee.s.star >> 48)
     let to64 = op.extra == 8
     let target = to64 ? cpu.rcx : cpu.rcx & 0xffff_ffff
-    if to64 && Int64(bitPattern: target) << 16 >> 16 != Int64(bitPattern: target) {
+    if to64 && !isCanonical(target) {
         return cpu.fault(op, Vector.general, error: 0)
     }
     cpu.rflags = cpu.gpr(11) & 0x3c_7fd7 | 2
     setFlat(cpu, code: (to64 ? selector &+ 16 : selector) | 3, stack: (selector &+ 8) | 3, level: 3, long: to64)
     cpu.count(op)
-    if unsafe cpu.p.pointee.masked_events != 0 || cpu.systemFlags & Flag.tf != 0 {
+    if cpu.maskedEvents || cpu.systemFlags & Flag.tf != 0 {
         cpu.rip = target
         unsafe cpu.p.pointee.status = UInt8(APUS_STATUS_STATE)
         return .leave
@@ -54,7 +54,7 @@ let sysret: apus_handler = { cpu, op in
 let sysenter: apus_handler = { cpu, op in
     let selector = unsafe UInt16(truncatingIfNeeded: cpu.p.pointee.s.sysenter_cs)
     guard cpu.protected, selector & ~3 != 0 else { return cpu.fault(op, Vector.general, error: 0) }
-    guard !cpu.longMode || unsafe cpu.p.pointee.intel_vendor != 0 else { return cpu.fault(op, Vector.undefined) }
+    guard !cpu.longMode || cpu.isIntel else { return cpu.fault(op, Vector.undefined) }
     cpu.systemFlags &= ~(Flag.vm | Flag.if | Flag.rf)
     let long = cpu.longMode
     cpu.rsp = unsafe long ? cpu.p.pointee.s.sysenter_esp : cpu.p.pointee.s.sysenter_esp & 0xffff_ffff
@@ -66,11 +66,11 @@ let sysenter: apus_handler = { cpu, op in
 let sysexit: apus_handler = { cpu, op in
     let selector = unsafe UInt16(truncatingIfNeeded: cpu.p.pointee.s.sysenter_cs)
     guard cpu.protected, selector & ~3 != 0, cpu.cpl == 0 else { return cpu.fault(op, Vector.general, error: 0) }
-    guard !cpu.longMode || unsafe cpu.p.pointee.intel_vendor != 0 else { return cpu.fault(op, Vector.undefined) }
+    guard !cpu.longMode || cpu.isIntel else { return cpu.fault(op, Vector.undefined) }
     let to64 = op.extra == 8
     let target = to64 ? cpu.rdx : cpu.rdx & 0xffff_ffff
-    if to64 && (Int64(bitPattern: target) << 16 >> 16 != Int64(bitPattern: target)
-        || Int64(bitPattern: cpu.rcx) << 16 >> 16 != Int64(bitPattern: cpu.rcx))
+    if to64 && (!isCanonical(target)
+        || !isCanonical(cpu.rcx))
     {
         return cpu.fault(op, Vector.general, error: 0)
     }

@@ -44,6 +44,13 @@ extension CPU {
     var cr0: UInt64 { unsafe p.pointee.s.cr0 }
     var cr4: UInt64 { unsafe p.pointee.s.cr4 }
     var efer: UInt64 { unsafe p.pointee.s.efer }
+    var xcr0: UInt64 { unsafe p.pointee.s.xcr0 }
+    var isIntel: Bool { unsafe p.pointee.intel_vendor != 0 }
+    /// Interrupts wait for IF, NMI blocking or priority to change.
+    @inline(__always) var maskedEvents: Bool {
+        get { unsafe p.pointee.masked_events != 0 }
+        nonmutating set { unsafe p.pointee.masked_events = newValue ? 1 : 0 }
+    }
     var protected: Bool { cr0 & CR0.pe != 0 }
     var longMode: Bool { efer & EFER.lma != 0 }
     var virtual8086: Bool { systemFlags & Flag.vm != 0 && protected }
@@ -73,7 +80,7 @@ extension CPU {
         if cr0 & CR0.ts != 0 { blocked |= UInt8(APUS_FPU_TS) }
         if cr0 & CR0.em != 0 { blocked |= UInt8(APUS_FPU_EM) }
         if cr0 & CR0.em != 0 || cr4 & CR4.osfxsr == 0 { blocked |= UInt8(APUS_FPU_SSE_UD) }
-        if cr4 & CR4.osxsave == 0 || unsafe p.pointee.s.xcr0 & 6 != 6 { blocked |= UInt8(APUS_FPU_AVX_UD) }
+        if cr4 & CR4.osxsave == 0 || xcr0 & 6 != 6 { blocked |= UInt8(APUS_FPU_AVX_UD) }
         unsafe p.pointee.fpu_blocked = blocked
         updateMemoryMode()
     }

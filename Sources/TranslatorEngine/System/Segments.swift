@@ -58,7 +58,7 @@ extension CPU {
         let s = segment(index)
         if code64 {
             let address = index == APUS_SEG_FS || index == APUS_SEG_GS ? s.base &+ offset : offset
-            if Int64(bitPattern: address) << 16 >> 16 != Int64(bitPattern: address) {
+            if !isCanonical(address) {
                 throw raise(index == APUS_SEG_SS ? Vector.stack : Vector.general, error: 0)
             }
             return address
@@ -98,7 +98,7 @@ extension CPU {
     }
 
     private func canonical(_ address: UInt64, _ op: MicroOp) throws(Leave) -> UInt64 {
-        if Int64(bitPattern: address) << 16 >> 16 != Int64(bitPattern: address) {
+        if !isCanonical(address) {
             // #SS where the base register is RSP or RBP; the lowering leaves them in `base`.
             throw raise(op.base == 4 || op.base == 5 ? Vector.stack : Vector.general, error: 0)
         }

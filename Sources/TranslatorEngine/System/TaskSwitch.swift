@@ -115,7 +115,7 @@ extension CPU {
         }
     }
 
-    private func setBusy(_ selector: UInt16, _ busy: Bool) throws(Leave) {
+    func setBusy(_ selector: UInt16, _ busy: Bool) throws(Leave) {
         let address = unsafe systemLinear(p.pointee.s.gdtr.base &+ UInt64(selector & ~7) &+ 5)
         let byte = try readMemory(address, size: 1, .system)
         try writeMemory(address, busy ? byte | 2 : byte & ~2, size: 1, .system)

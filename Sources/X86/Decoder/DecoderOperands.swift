@@ -116,5 +116,6 @@ extension DecoderState {
             flags |= Prefixes.repne.rawValue
         }
         instruction.prefixes = Prefixes(rawValue: flags)
+        instruction.encoding.registerExtension = rex & 7
     }
 }

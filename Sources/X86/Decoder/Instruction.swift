@@ -105,6 +105,8 @@ public struct Encoding: Sendable {
     public var vectorLength256: Bool = false
     /// Bytes of immediate at the instruction's end.
     public var immediateLength: UInt8 = 0
+    /// The extension bits of REX or VEX that extend register numbers, in REX's places (R 4, X 2, B 1).
+    public var registerExtension: UInt8 = 0
 
     /// An empty encoding.
     public init() {}

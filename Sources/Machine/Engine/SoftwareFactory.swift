@@ -1,0 +1,46 @@
+internal import CEngine
+internal import DeviceModel
+internal import HostOS
+internal import Log
+internal import TranslatorEngine
+internal import X86
+
+/// The software engine: the one place that names it.
+public func makeSoftwareEngine(_ request: EngineRequest) throws(MachineBuildError) -> any MachineEngine {
+    let model = try resolveModel(request)
+    for warning in model.warnings { Logger("cpu").warning("\(warning)") }
+    let clock = request.clock
+    do throws(HostError) {
+        return EngineBox(
+            try SoftwareEngine(
+                SoftwareEngineRequest(
+                    memory: request.memory, apicIDs: request.apicIDs, model: model, now: { clock.now },
+                    wallClock: { clock.wallClock }, tscOffset: request.tscOffset)))
+    } catch {
+        throw MachineBuildError("Cannot start the software engine: \(error)")
+    }
+}
+
+/// The processor that guests of the software engine see.
+private func resolveModel(_ request: EngineRequest) throws(MachineBuildError) -> ResolvedCPU {
+    do throws(CPUSpecificationError) {
+        let specification = try CPUSpecification(parsing: request.processorModel ?? "qemu64")
+        var topology = Topology.Request()
+        topology.cpus = request.topology.processors
+        topology.maxcpus = request.topology.maximum
+        topology.sockets = request.topology.sockets
+        topology.dies = request.topology.dies
+        topology.cores = request.topology.cores
+        topology.threads = request.topology.threads
+        let host = HostCPU { leaf, subleaf in
+            let answer = apus_host_cpuid(leaf, subleaf)
+            return CPUIDRegisters(eax: answer.eax, ebx: answer.ebx, ecx: answer.ecx, edx: answer.edx)
+        }
+        return try specification.resolve(
+            CPUEnvironment(
+                engine: "software engine", offered: SoftwareEngine.offeredFeatures,
+                topology: (try? Topology(topology)) ?? Topology(), tscKHz: SoftwareEngine.tscKHz, host: host))
+    } catch {
+        throw MachineBuildError("-cpu \(request.processorModel ?? "qemu64"): \(error)")
+    }
+}

@@ -1,0 +1,166 @@
+internal import CEngine
+internal import HostOS
+
+/// One processor's decoded blocks: an arena of MicroOps that only grows, until it is full and all is dropped at once.
+///
+/// Blocks are found by the host address of their first byte, which names a RAM block and an offset in it, and by the
+/// mode of the code: mappings come and go, decoded code stays. Used by the processor's thread alone.
+@safe final class BlockCache {
+    /// A decoded run of instructions within one page.
+    struct Block {
+        /// Host address of the first byte.
+        var start: UInt
+        /// Bytes of code.
+        var count: UInt16
+        /// The low bits of the jump key.
+        var mode: UInt16
+        var firstOp: Int32
+        var opCount: Int32
+        /// Next block of the same hash, -1 at the end; -2 for a block that was dropped.
+        var nextByStart: Int32
+        /// Next block of the same page's hash.
+        var nextByPage: Int32
+    }
+
+    static let opCapacity = 640 << 10
+    static let blockCapacity = 96 << 10
+    private static let buckets = 64 << 10
+
+    private let opMapping: Mapping
+    private let blockMapping: Mapping
+    private let tableMapping: Mapping
+    private(set) var opCount = 0
+    private(set) var blockCount = 0
+    /// Blocks dropped because their code was written, for `info jit`.
+    private(set) var dropped: UInt64 = 0
+    private(set) var resets: UInt64 = 0
+
+    init() throws(HostError) {
+        opMapping = try .anonymous(count: Self.opCapacity * MemoryLayout<apus_op>.stride)
+        blockMapping = try .anonymous(count: Self.blockCapacity * MemoryLayout<Block>.stride)
+        tableMapping = try .anonymous(count: Self.buckets * 2 * MemoryLayout<Int32>.stride)
+        clearTables()
+    }
+
+    // SAFETY of the accessors: indices are kept below the capacities by `hasRoom`, and by masks.
+    private var ops: UnsafeMutablePointer<apus_op> { unsafe opMapping.base.assumingMemoryBound(to: apus_op.self) }
+    private var blocks: UnsafeMutablePointer<Block> { unsafe blockMapping.base.assumingMemoryBound(to: Block.self) }
+    private var byStart: UnsafeMutablePointer<Int32> { unsafe tableMapping.base.assumingMemoryBound(to: Int32.self) }
+    private var byPage: UnsafeMutablePointer<Int32> { unsafe byStart + Self.buckets }
+
+    private func clearTables() {
+        unsafe byStart.update(repeating: -1, count: Self.buckets * 2)
+    }
+
+    private static func hash(_ start: UInt, _ mode: UInt16) -> Int {
+        Int(((start ^ UInt(mode) << 7) &* 0x9e37_79b9_7f4a_7c15) >> 48)
+    }
+    private static func hash(page: UInt) -> Int { Int(((page >> 12) &* 0x9e37_79b9_7f4a_7c15) >> 48) }
+
+    /// The block that starts at a host address.
+    func find(_ start: UInt, mode: UInt16) -> MicroOp? {
+        var index = unsafe byStart[Self.hash(start, mode)]
+        while index >= 0 {
+            let block = unsafe blocks + Int(index)
+            if unsafe block.pointee.start == start && block.pointee.mode == mode {
+                return unsafe MicroOp(op: ops + Int(block.pointee.firstOp))
+            }
+            index = unsafe block.pointee.nextByStart
+        }
+        return nil
+    }
+
+    /// True where a block of `count` ops fits.
+    func hasRoom(for count: Int) -> Bool {
+        opCount + count <= Self.opCapacity && blockCount < Self.blockCapacity
+    }
+
+    /// Takes the ops in as a block and returns the first of them.
+    func insert(_ source: UnsafeBufferPointer<apus_op>, start: UInt, count: Int, mode: UInt16) -> MicroOp {
+        let first = unsafe ops + opCount
+        unsafe first.update(from: source.baseAddress!, count: source.count)
+        let startHash = Self.hash(start, mode)
+        let pageHash = Self.hash(page: start & ~4095)
+        unsafe blocks[blockCount] = Block(
+            start: start, count: UInt16(count), mode: mode, firstOp: Int32(opCount), opCount: Int32(source.count),
+            nextByStart: byStart[startHash], nextByPage: byPage[pageHash])
+        unsafe byStart[startHash] = Int32(blockCount)
+        unsafe byPage[pageHash] = Int32(blockCount)
+        blockCount += 1
+        opCount += source.count
+        return unsafe MicroOp(op: first)
+    }
+
+    /// Drops the blocks that hold any of `count` bytes from a host address within one page. Their ops stay, as
+    /// forwarders to what will be decoded in their place.
+    func drop(_ address: UInt, count: UInt) {
+        let page = address & ~4095
+        var previous: Int32 = -1
+        var index = unsafe byPage[Self.hash(page: page)]
+        while index >= 0 {
+            let block = unsafe blocks + Int(index)
+            let next = unsafe block.pointee.nextByPage
+            let start = unsafe block.pointee.start
+            if unsafe start < address &+ count && address < start &+ UInt(block.pointee.count) && start & ~4095 == page {
+                unsafe kill(block, index)
+                if previous < 0 {
+                    unsafe byPage[Self.hash(page: page)] = next
+                } else {
+                    unsafe blocks[Int(previous)].nextByPage = next
+                }
+            } else {
+                previous = index
+            }
+            index = next
+        }
+    }
+
+    private func kill(_ block: UnsafeMutablePointer<Block>, _ number: Int32) {
+        dropped &+= 1
+        let bucket = unsafe byStart + Self.hash(block.pointee.start, block.pointee.mode)
+        if unsafe bucket.pointee == number {
+            unsafe bucket.pointee = block.pointee.nextByStart
+        } else {
+            var at = unsafe blocks + Int(bucket.pointee)
+            while unsafe at.pointee.nextByStart != number { unsafe at = blocks + Int(at.pointee.nextByStart) }
+            unsafe at.pointee.nextByStart = block.pointee.nextByStart
+        }
+        unsafe block.pointee.nextByStart = -2
+        for position in 0..<Int(unsafe block.pointee.opCount) {
+            let op = unsafe ops + Int(block.pointee.firstOp) + position
+            unsafe op.pointee.handler = staleInstruction
+            unsafe op.pointee.imm = 0
+        }
+    }
+
+    /// The host page of the block that an op belongs to; nil for an op outside the arena.
+    func hostPage(of op: MicroOp) -> UInt? {
+        guard let pointer = unsafe op.op else { return nil }
+        let position = unsafe pointer - UnsafePointer(ops)
+        guard position >= 0, position < opCount else { return nil }
+        // Blocks lie in the arena in the order of their numbers.
+        var low = 0
+        var high = blockCount
+        while high - low > 1 {
+            let middle = (low + high) / 2
+            if unsafe Int(blocks[middle].firstOp) <= position { low = middle } else { high = middle }
+        }
+        return unsafe blocks[low].start & ~4095
+    }
+
+    /// Drops everything.
+    func reset() {
+        opCount = 0
+        blockCount = 0
+        resets &+= 1
+        clearTables()
+    }
+}
+
+/// What a dropped block's ops became: find the instruction anew, and go there directly from then on.
+let staleInstruction: apus_handler = { cpu, op in
+    let target = op.linked
+    if cpu.pending == 0 && !target.isLeave { return target }
+    unsafe cpu.p.pointee.link_from = op.op
+    return cpu.lookup(cpu.ripOf(op))
+}

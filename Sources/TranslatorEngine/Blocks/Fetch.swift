@@ -1,0 +1,212 @@
+internal import CEngine
+internal import HostOS
+internal import X86
+
+/// Finds and decodes code for one processor.
+///
+/// Within a page instructions are decoded into blocks; one that crosses into the next page is executed alone, because
+/// what follows it depends on two mappings.
+@safe final class CodeFetcher {
+    static let maximumBlock = 64
+    /// Bytes looked at for one block.
+    private static let window = 1024
+
+    let cache: BlockCache
+    let hostCode: HostCode
+    private let features: UInt64
+    /// Ops under construction: a block, its end and the way not taken.
+    private let scratch: UnsafeMutablePointer<apus_op>
+    private let bytes: UnsafeMutableRawPointer
+    /// One instruction and two stops, for `step`.
+    private let single: UnsafeMutablePointer<apus_op>
+    /// Page translations for fetches: linear page with the generation, and the host's page.
+    private let pages: UnsafeMutablePointer<(key: UInt64, linear: UInt64, host: UInt)>
+    private static let pageCount = 512
+
+    init(features: UInt64, hostCode: HostCode) throws(HostError) {
+        cache = try BlockCache()
+        self.features = features
+        self.hostCode = hostCode
+        unsafe scratch = .allocate(capacity: Self.maximumBlock + 4)
+        unsafe single = .allocate(capacity: 4)
+        unsafe bytes = .allocate(byteCount: Self.window + 16, alignment: 16)
+        unsafe pages = .allocate(capacity: Self.pageCount)
+        unsafe pages.initialize(repeating: (UInt64.max, 0, 0), count: Self.pageCount)
+        let blank = lowering(codeSize: 8).blank(offset: 0, length: 0)
+        unsafe scratch.initialize(repeating: blank, count: Self.maximumBlock + 4)
+        unsafe single.initialize(repeating: blank, count: 4)
+    }
+
+    deinit {
+        unsafe scratch.deallocate()
+        unsafe single.deallocate()
+        unsafe bytes.deallocate()
+        unsafe pages.deallocate()
+    }
+
+    private func lowering(codeSize: Int) -> Lowering { Lowering(codeSize: codeSize, features: features, code: hostCode) }
+
+    /// Drops all blocks and everything that points to them.
+    func reset(_ cpu: CPU) {
+        cache.reset()
+        hostCode.reset()
+        cpu.forgetCode()
+    }
+
+    /// The linear address of `rip`, checked against CS.
+    private func linearRIP(_ cpu: CPU) throws(Leave) -> UInt64 {
+        let rip = cpu.rip
+        if cpu.code64 { return rip }
+        let cs = cpu.segment(APUS_SEG_CS)
+        guard rip <= UInt64(cs.limit) else { throw cpu.raise(Vector.general, error: 0) }
+        return (cs.base &+ rip) & 0xffff_ffff
+    }
+
+    /// The host address of executable bytes. Throws #PF, or an error exit where there is no memory.
+    private func hostAddress(_ cpu: CPU, _ linear: UInt64) throws(Leave) -> UInt {
+        let page = linear & ~0xfff
+        let key = unsafe cpu.p.pointee.code_generation << 1 | (cpu.cpl == 3 ? 1 : 0)
+        let entry = unsafe pages + Int((linear >> 12) & UInt64(Self.pageCount - 1))
+        if unsafe entry.pointee.key == key && entry.pointee.linear == page {
+            return unsafe entry.pointee.host + UInt(linear & 0xfff)
+        }
+        let place = try cpu.translate(linear, .fetch, .current)
+        guard let host = unsafe place.host else {
+            throw cpu.exit(.error, address: place.physical, value: 0, size: 0)
+        }
+        let address = unsafe UInt(bitPattern: host)
+        unsafe entry.pointee = (key, page, address & ~0xfff)
+        return address
+    }
+
+    /// The decoded code at `rip`; sets `page_base` and the jump cache's entry. Nil where the instruction must be
+    /// executed alone, by `step`.
+    func find(_ cpu: CPU) throws(Leave) -> MicroOp? {
+        let linear = try linearRIP(cpu)
+        let host = try hostAddress(cpu, linear)
+        let mode = unsafe UInt16(truncatingIfNeeded: cpu.p.pointee.jump_key)
+        var found = cache.find(host, mode: mode)
+        if found == nil { found = decode(cpu, linear: linear, host: host, mode: mode) }
+        guard let op = found else { return nil }
+        let rip = cpu.rip
+        cpu.pageBase = rip &- (linear & 0xfff)
+        let entry = unsafe cpu.p.pointee.jumps + Int((rip ^ (rip >> 12)) & UInt64(APUS_JUMP_SIZE - 1))
+        unsafe entry.pointee = apus_jump_entry(
+            rip: rip, key: cpu.p.pointee.jump_key, page_base: cpu.pageBase, op: op)
+        return op
+    }
+
+    /// Decodes the block at a host address; nil where its first instruction crosses into the next page.
+    private func decode(_ cpu: CPU, linear: UInt64, host: UInt, mode: UInt16) -> MicroOp? {
+        if !cache.hasRoom(for: Self.maximumBlock + 4) || hostCode.isFull { reset(cpu) }
+        let offset = Int(linear & 0xfff)
+        let available = min(4096 - offset, Self.window)
+        guard let source = unsafe UnsafeRawPointer(bitPattern: host) else { return nil }
+        while true {
+            // A copy, because the guest may write the bytes while they are decoded.
+            unsafe bytes.copyMemory(from: source, byteCount: available)
+            let (ops, count) = build(cpu, offset: offset, available: available)
+            guard ops > 0 else { return nil }
+            // From here on writers know of the code; what they wrote before shows in a second look.
+            cpu.markCode(host: host, count: count)
+            if unsafe apus_equal(bytes, source, count) {
+                return unsafe cache.insert(
+                    UnsafeBufferPointer(start: scratch, count: ops), start: host, count: count, mode: mode)
+            }
+        }
+    }
+
+    /// Fills `scratch` from the copied bytes. Returns the number of ops and of bytes.
+    private func build(_ cpu: CPU, offset: Int, available: Int) -> (ops: Int, bytes: Int) {
+        let codeSize = unsafe Int(cpu.p.pointee.code_size)
+        let lowering = lowering(codeSize: codeSize)
+        let code = CodeSize(rawValue: UInt8(codeSize)) ?? .bits64
+        var position = 0
+        var ops = 0
+        var instructions = 0
+        while true {
+            let rest = unsafe UnsafeRawBufferPointer(
+                start: bytes + position, count: min(available - position, Decoder.maximumLength))
+            let at = offset + position
+            var continuation = Continuation.ends
+            do throws(DecodeError) {
+                let instruction = unsafe try Decoder.decode(rest, code: code)
+                unsafe continuation = lowering.lower(instruction, offset: at, into: &scratch[ops])
+                position += Int(instruction.length)
+            } catch {
+                if error == .truncated {
+                    // It goes on in the next page, or after the window: the block ends before it.
+                    guard ops > 0 else { return (0, 0) }
+                    unsafe lowering.makeCut(offset: at, count: instructions, into: &scratch[ops])
+                    return (ops + 1, position)
+                }
+                unsafe lowering.lower(error, offset: at, into: &scratch[ops])
+                position += min(Decoder.maximumLength, rest.count)
+            }
+            ops += 1
+            instructions += 1
+            switch continuation {
+            case .next where instructions < Self.maximumBlock && offset + position < 4096: continue
+            case .next, .cut:
+                unsafe lowering.makeCut(offset: offset + position, count: instructions, into: &scratch[ops])
+                return (ops + 1, position)
+            case .ends:
+                unsafe scratch[ops - 1].dst = UInt16(instructions)
+                return (ops, position)
+            case .conditional:
+                unsafe scratch[ops - 1].dst = UInt16(instructions)
+                unsafe lowering.makeFallThrough(offset: offset + position, into: &scratch[ops])
+                return (ops + 1, position)
+            }
+        }
+    }
+
+    /// Decodes the one instruction at `rip`, wherever its bytes lie, with `page_base` set for it.
+    func single(_ cpu: CPU) throws(Leave) -> MicroOp {
+        let linear = try linearRIP(cpu)
+        let host = try hostAddress(cpu, linear)
+        let offset = Int(linear & 0xfff)
+        let first = min(4096 - offset, Decoder.maximumLength)
+        let codeSize = unsafe Int(cpu.p.pointee.code_size)
+        let code = CodeSize(rawValue: UInt8(codeSize)) ?? .bits64
+        let lowering = lowering(codeSize: codeSize)
+        unsafe bytes.copyMemory(from: UnsafeRawPointer(bitPattern: host)!, byteCount: first)
+        var count = first
+        while true {
+            do throws(DecodeError) {
+                let instruction = unsafe try Decoder.decode(UnsafeRawBufferPointer(start: bytes, count: count), code: code)
+                let continuation = unsafe lowering.lower(instruction, offset: offset, into: &single[0])
+                if continuation == .conditional || continuation == .ends { unsafe single[0].dst = 1 }
+                unsafe lowering.makeFallThrough(offset: offset + Int(instruction.length), into: &single[1])
+                break
+            } catch {
+                if error == .truncated && count < Decoder.maximumLength {
+                    let next = try hostAddress(cpu, (linear & ~0xfff) &+ 0x1000)
+                    unsafe (bytes + first).copyMemory(
+                        from: UnsafeRawPointer(bitPattern: next)!, byteCount: Decoder.maximumLength - first)
+                    count = Decoder.maximumLength
+                    continue
+                }
+                unsafe lowering.lower(error, offset: offset, into: &single[0])
+                break
+            }
+        }
+        cpu.pageBase = cpu.rip &- (linear & 0xfff)
+        return unsafe MicroOp(op: single)
+    }
+
+    /// True for an op of the buffer that `single` fills.
+    func isSingle(_ op: MicroOp) -> Bool {
+        guard let pointer = unsafe op.op else { return false }
+        return unsafe pointer >= UnsafePointer(single) && pointer < UnsafePointer(single + 4)
+    }
+}
+
+extension CPU {
+    /// Forgets where code is: jump cache and links into the blocks.
+    func forgetCode() {
+        unsafe p.pointee.code_generation &+= 1
+        unsafe p.pointee.link_from = nil
+        updateMemoryMode()
+    }
+}

@@ -1,0 +1,76 @@
+internal import CEngine
+internal import GuestMemory
+
+/// The rate of the time-stamp counter as kvm-clock tells it: nanoseconds = (ticks << shift) * multiplier >> 32 (Linux,
+/// Documentation/virt/kvm/x86/msr.rst).
+struct PVClockRate: Equatable {
+    var multiplier: UInt32
+    var shift: Int8
+
+    init(kHz: UInt64) {
+        var ticks = kHz &* 1000
+        let base: UInt64 = 1_000_000_000
+        var shift: Int8 = 0
+        while ticks > base * 2 {
+            ticks >>= 1
+            shift -= 1
+        }
+        while ticks <= base && ticks > 0 {
+            ticks <<= 1
+            shift += 1
+        }
+        multiplier = ticks == 0 ? 0 : UInt32(clamping: (base << 32) / ticks)
+        self.shift = shift
+    }
+}
+
+// kvm-clock: the guest computes time from its time-stamp counter and a page that the host writes, so that it
+// calibrates nothing and reads no device.
+extension SoftwareProcessor {
+    /// Writes this processor's time page, where the guest has asked for one.
+    func updatePVClock() {
+        let request = unsafe cpu.p.pointee.s.kvm_system_time
+        guard request & 1 != 0 else { return }
+        let address = GuestPhysical(request & ~1)
+        let counter = cpu.timeStampCounter
+        let time = now()
+        pvClockBase = (counter, time)
+        let rate = PVClockRate(kHz: frequency)
+        do throws(GuestMemoryError) {
+            // An odd version: being written.
+            let version = (try memory.load(address, as: UInt32.self) | 1) &+ 2
+            try memory.store(address, version)
+            try memory.store(address + 8, counter)
+            try memory.store(address + 16, time)
+            try memory.store(address + 24, rate.multiplier)
+            try memory.store(address + 28, UInt8(bitPattern: rate.shift))
+            try memory.store(address + 29, 1 as UInt8)  // the counters of all processors agree
+            try memory.store(address, version &+ 1)
+        } catch {
+            // The guest named a page that it does not have.
+        }
+    }
+
+    /// Writes the time page anew where the machine stood still meanwhile: virtual time did not go on, the counter did.
+    func checkPVClock() {
+        guard unsafe cpu.p.pointee.s.kvm_system_time & 1 != 0 else { return }
+        let elapsed = Double(cpu.timeStampCounter &- pvClockBase.counter) * 1_000_000 / Double(frequency)
+        let drift = elapsed - Double(now() &- pvClockBase.time)
+        if abs(drift) > 1_000_000 { updatePVClock() }
+    }
+
+    /// Wall-clock time at virtual time 0.
+    func writeWallClock(at address: UInt64) {
+        let boot = wallClock() &- now()
+        let page = GuestPhysical(address & ~3)
+        do throws(GuestMemoryError) {
+            let version = (try memory.load(page, as: UInt32.self) | 1) &+ 2
+            try memory.store(page, version)
+            try memory.store(page + 4, UInt32(truncatingIfNeeded: boot / 1_000_000_000))
+            try memory.store(page + 8, UInt32(truncatingIfNeeded: boot % 1_000_000_000))
+            try memory.store(page, version &+ 1)
+        } catch {
+            // As above.
+        }
+    }
+}

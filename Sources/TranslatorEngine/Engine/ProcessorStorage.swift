@@ -1,0 +1,47 @@
+internal import CEngine
+internal import GuestMemory
+internal import HostOS
+
+/// The memory of one processor's working structure, its TLBs and jump cache.
+@safe final class ProcessorStorage {
+    private let mapping: Mapping
+    private let vcpu: UnsafeMutablePointer<apus_vcpu>
+    private var ranges: UnsafeMutablePointer<apus_ram_range>
+    private static let rangeCapacity = 256
+
+    init() throws(HostError) {
+        let tlbBytes = 3 * Int(APUS_TLB_SIZE) * MemoryLayout<apus_tlb_entry>.stride
+        let jumpBytes = Int(APUS_JUMP_SIZE) * MemoryLayout<apus_jump_entry>.stride
+        let structureBytes = (MemoryLayout<apus_vcpu>.stride + 4095) & ~4095
+        mapping = try .anonymous(count: structureBytes + tlbBytes + jumpBytes)
+        // SAFETY: the mapping is zeroed, aligned to pages and holds the three parts one after the other.
+        unsafe vcpu = mapping.base.assumingMemoryBound(to: apus_vcpu.self)
+        let tlbs = unsafe (mapping.base + structureBytes).assumingMemoryBound(to: apus_tlb_entry.self)
+        unsafe ranges = .allocate(capacity: Self.rangeCapacity)
+        unsafe apus_vcpu_connect(
+            vcpu, tlbs,
+            (mapping.base + structureBytes + tlbBytes).assumingMemoryBound(to: apus_jump_entry.self), ranges)
+    }
+
+    deinit { unsafe ranges.deallocate() }
+
+    var cpu: CPU { unsafe CPU(vcpu: vcpu) }
+    var apicState: UnsafeMutablePointer<apus_local_apic> { unsafe apus_vcpu_apic(vcpu) }
+
+    /// Writes the physical map down as the page walk reads it. Ranges past the capacity are left out: boards make
+    /// some dozens.
+    func setRanges(_ view: FlatView) {
+        var count = 0
+        // The largest first: most accesses are to the main memory.
+        for range in view.ranges.sorted(by: { $0.count > $1.count }).prefix(Self.rangeCapacity) {
+            let page = Int(range.offset >> 12)
+            unsafe ranges[count] = apus_ram_range(
+                start: range.start.rawValue, count: range.count,
+                host: range.block.base.assumingMemoryBound(to: UInt8.self) + Int(range.offset),
+                page_flags: range.block.pageFlags + page, granules: range.block.codeGranules + page,
+                writable: range.writable ? 1 : 0)
+            count += 1
+        }
+        unsafe vcpu.pointee.range_count = UInt64(count)
+    }
+}

@@ -1,0 +1,115 @@
+public import CEngine
+public import Execution
+public import GuestMemory
+public import HostOS
+internal import LocalAPIC
+internal import Synchronization
+public import X86
+
+/// What the software engine is made from.
+public struct SoftwareEngineRequest: Sendable {
+    /// Guest RAM; all else is device memory.
+    public var memory: AddressSpace
+    /// The local APIC's ID of each processor, in order; at least one.
+    public var apicIDs: [UInt32]
+    /// The processor that guests see.
+    public var model: ResolvedCPU
+    /// Virtual time in nanoseconds. Any thread.
+    public var now: @Sendable () -> UInt64
+    /// Wall-clock time in nanoseconds since 1970. Any thread.
+    public var wallClock: @Sendable () -> UInt64
+    /// Guest TSC minus host TSC at power-on.
+    public var tscOffset: UInt64
+
+    /// A request of all parts.
+    public init(
+        memory: AddressSpace, apicIDs: [UInt32], model: ResolvedCPU, now: @escaping @Sendable () -> UInt64,
+        wallClock: @escaping @Sendable () -> UInt64, tscOffset: UInt64 = 0
+    ) {
+        self.memory = memory
+        self.apicIDs = apicIDs
+        self.model = model
+        self.now = now
+        self.wallClock = wallClock
+        self.tscOffset = tscOffset
+    }
+}
+
+/// The engine for hosts without hardware virtualization: an interpreter of decoded blocks, one host thread a
+/// processor.
+public final class SoftwareEngine: Engine {
+    public typealias CPU = SoftwareProcessor
+
+    public let name = "tcg"
+    public let processors: [SoftwareProcessor]
+    private let timer: TimerThread
+    private let arbitration = Mutex(-1)
+
+    /// An engine with processors in the state after power-on. Throws where memory or threads are short.
+    public init(_ request: SoftwareEngineRequest) throws(HostError) {
+        let frequency = TimeStampFrequency.host
+        let timer = try TimerThread()
+        var made: [SoftwareProcessor] = []
+        for (index, id) in request.apicIDs.enumerated() {
+            made.append(
+                try SoftwareProcessor(
+                    index: index, apicID: id, request: request, timer: timer, frequency: frequency))
+        }
+        processors = made
+        self.timer = timer
+        for processor in made { processor.connect(self) }
+        timer.start(made)
+        request.memory.observeCode { [weak self] block, offset, count in
+            self?.codeWritten(block, offset: offset, count: count)
+        }
+        request.memory.observeLayout { [weak self] _ in
+            for processor in self?.processors ?? [] { processor.post(UInt32(APUS_PENDING_MEMORY)) }
+        }
+    }
+
+    deinit { timer.stop() }
+
+    public func setExternalInterrupt(_ level: Bool) { processors[0].setExternalInterrupt(level) }
+
+    public func deliverMSI(address: UInt64, data: UInt32) {
+        guard let message = InterruptMessage(messageAddress: address, data: data) else { return }
+        deliver(message, from: nil)
+    }
+
+    /// Delivers a message to the processors that it reaches. Any thread.
+    func deliver(_ message: InterruptMessage, from sender: Int?) {
+        if message.deliveryMode == .lowestPriority {
+            arbitration.withLock { last in
+                var round = LowestPriorityArbitration(after: last)
+                for processor in processors
+                where message.reaches(processor.apic.identity, isSender: processor.index == sender) {
+                    round.consider(processor.index, priority: processor.apic.processorPriority)
+                }
+                guard let winner = round.winner else { return }
+                last = winner
+                processors[winner].receive(message)
+            }
+            return
+        }
+        for processor in processors
+        where message.reaches(processor.apic.identity, isSender: processor.index == sender) {
+            processor.receive(message)
+        }
+    }
+
+    /// A device wrote to pages with code.
+    private func codeWritten(_ block: RAMBlock, offset: UInt64, count: UInt64) {
+        var at = UInt(offset)
+        let end = UInt(offset + count)
+        let base = unsafe UInt(bitPattern: block.base)
+        while at < end {
+            let pageEnd = min((at & ~4095) + 4096, end)
+            for processor in processors { processor.send(.drop(host: base &+ at, count: pageEnd - at)) }
+            at = pageEnd
+        }
+    }
+
+    func tellOthers(_ message: CodeMessage, from sender: Int) {
+        for processor in processors where processor.index != sender { processor.send(message) }
+    }
+}

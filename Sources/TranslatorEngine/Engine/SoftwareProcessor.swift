@@ -1,0 +1,237 @@
+public import CEngine
+public import Execution
+internal import GuestMemory
+public import HostOS
+internal import LocalAPIC
+internal import Synchronization
+internal import X86
+
+/// One processor of the software engine.
+///
+/// The working structure is this processor's thread's own while it runs; other threads post bits of `pending`, write
+/// APIC requests and the mailbox.
+@safe public final class SoftwareProcessor: Processor, @unchecked Sendable {
+    public let index: Int
+    let cpu: CPU
+    let apic: APIC
+    let model: ResolvedCPU
+    let fetcher: CodeFetcher
+    let frequency: UInt64
+    let now: @Sendable () -> UInt64
+    let wallClock: @Sendable () -> UInt64
+    let memory: AddressSpace
+    private let apicID: UInt32
+    private let initialOffset: UInt64
+    private let timer: TimerThread
+    private let bell = Bell()
+    private let mailbox = Mutex<[CodeMessage]>([])
+    /// The PIC's output line.
+    private let externalLine = Atomic<Bool>(false)
+    /// The page of the last start-up message.
+    let startVector = Atomic<UInt8>(0)
+    /// When the APIC's timer is due, in host nanoseconds.
+    let deadline = Atomic<UInt64>(UInt64.max)
+    /// The engine, which owns this.
+    private(set) weak var engine: SoftwareEngine?
+    private let storage: ProcessorStorage
+    /// The blocks behind `ranges`, kept alive as long as they are named there.
+    private var view: FlatView
+    /// A read whose value has not come yet, or a write that has been made and not been noted.
+    private var outstanding = Outstanding.none
+    private var pauses = 0
+    /// Level-triggered vectors whose end the IOAPIC has yet to hear of.
+    var endedInterrupts: [UInt8] = []
+    /// What the time page of kvm-clock was last written with.
+    var pvClockBase: (counter: UInt64, time: UInt64) = (0, 0)
+
+    private enum Outstanding { case none, read, write }
+
+    init(
+        index: Int, apicID: UInt32, request: SoftwareEngineRequest, timer: TimerThread, frequency: UInt64
+    ) throws(HostError) {
+        self.index = index
+        self.apicID = apicID
+        model = request.model
+        now = request.now
+        wallClock = request.wallClock
+        memory = request.memory
+        initialOffset = request.tscOffset
+        self.timer = timer
+        self.frequency = frequency
+        storage = try ProcessorStorage()
+        cpu = storage.cpu
+        apic = unsafe APIC(storage.apicState)
+        fetcher = try CodeFetcher(features: Self.decoderFeatures(request.model), hostCode: HostCode(capacity: 2 << 20))
+        view = request.memory.view
+        unsafe cpu.p.pointee.engine = Unmanaged.passUnretained(self).toOpaque()
+        reset()
+    }
+
+    func connect(_ engine: SoftwareEngine) { self.engine = engine }
+
+    // MARK: Other threads
+
+    /// Sets bits of `pending` and wakes the processor. Any thread.
+    func post(_ bits: UInt32) {
+        _ = unsafe apus_vcpu_post(cpu.p, bits)
+        bell.ring()
+    }
+    public func kick() { post(UInt32(APUS_PENDING_KICK)) }
+    public func injectNMI() { post(UInt32(APUS_PENDING_NMI)) }
+    func setExternalInterrupt(_ level: Bool) {
+        externalLine.store(level, ordering: .sequentiallyConsistent)
+        if level { post(UInt32(APUS_PENDING_EXTINT)) }
+    }
+    func send(_ message: CodeMessage) {
+        mailbox.withLock { $0.append(message) }
+        post(UInt32(APUS_PENDING_CODE))
+    }
+    func tellOthers(_ message: CodeMessage) { engine?.tellOthers(message, from: index) }
+
+    /// Takes an interrupt message that reaches this processor. Any thread.
+    func receive(_ message: InterruptMessage) {
+        switch message.deliveryMode {
+        case .fixed, .lowestPriority:
+            _ = apic.post(vector: message.vector, levelTriggered: message.isLevelTriggered)
+            post(UInt32(APUS_PENDING_INTERRUPT))
+        case .nonMaskable: post(UInt32(APUS_PENDING_NMI))
+        case .initialize: post(UInt32(APUS_PENDING_INIT))
+        case .startUp:
+            startVector.store(message.vector, ordering: .releasing)
+            post(UInt32(APUS_PENDING_SIPI))
+        case .external: post(UInt32(APUS_PENDING_EXTINT))
+        case .systemManagement: break
+        }
+    }
+
+    // MARK: Its own thread
+
+    var externalInterruptIsUp: Bool { externalLine.load(ordering: .sequentiallyConsistent) }
+
+    func takeMessages() {
+        let messages = mailbox.withLock { messages -> [CodeMessage] in
+            defer { messages = [] }
+            return messages
+        }
+        for message in messages { cpu.handle(message) }
+    }
+
+    /// Sleeps until an event is posted or the APIC's timer is due.
+    func sleep() {
+        let due = deadline.load(ordering: .acquiring)
+        if due == .max { return bell.wait(nanoseconds: nil) }
+        let time = HostClock.monotonic
+        if due > time { bell.wait(nanoseconds: due - time) }
+        if HostClock.monotonic >= due { _ = unsafe apus_vcpu_post(cpu.p, UInt32(APUS_PENDING_TIMER)) }
+    }
+
+    /// PAUSE: a spin of some length gives the host's processor to another thread.
+    func pause() {
+        pauses &+= 1
+        if pauses & 15 == 0 { apus_yield() } else { apus_spin() }
+    }
+
+    /// Requests the timer's interrupt where it is due, and arms the next deadline.
+    func advanceTimer() {
+        let time = now()
+        let counter = cpu.timeStampCounter
+        if apic.advanceTimer(nowNanoseconds: time, guestTSC: counter) { post(UInt32(APUS_PENDING_INTERRUPT)) }
+        var due = UInt64.max
+        switch apic.nextDeadline {
+        case .nanoseconds(let at): due = HostClock.monotonic &+ (at > time ? at - time : 0)
+        case .guestTSC(let at):
+            let ticks = at > counter ? at - counter : 0
+            let (product, overflow) = ticks.multipliedReportingOverflow(by: 1_000_000)
+            due = overflow ? .max : HostClock.monotonic &+ product / frequency
+        case nil: break
+        }
+        deadline.store(due, ordering: .sequentiallyConsistent)
+        if due != .max { timer.deadlineChanged(due) }
+    }
+
+    /// What CPUID shows of the changing state.
+    var cpuidState: ResolvedCPU.State {
+        ResolvedCPU.State(
+            osxsave: cpu.cr4 & CR4.osxsave != 0, ospke: false, isAPICEnabled: apic.mode != .disabled,
+            xcr0: cpu.xcr0, apicID: apicID)
+    }
+
+    /// Reads the physical map anew.
+    func loadRanges() {
+        view = memory.view
+        storage.setRanges(view)
+        cpu.flushTLB()
+    }
+
+    // MARK: State
+
+    public var state: apus_x86_state {
+        get {
+            unsafe cpu.p.pointee.s.rflags = cpu.rflags
+            return unsafe cpu.p.pointee.s
+        }
+        set {
+            unsafe cpu.p.pointee.s = newValue
+            cpu.rflags = newValue.rflags
+            cpu.flushTLB()
+            cpu.forgetCode()
+            cpu.updateMode()
+            if cpu.paging == 3 { try? cpu.loadPDPTEs(newValue.cr3) }
+            cpu.maskedEvents = true
+        }
+    }
+
+    public var hasOutstandingAccess: Bool { outstanding != .none || (unsafe cpu.p.pointee.reply_count) != 0 }
+
+    public func reset() {
+        unsafe apus_vcpu_clear(cpu.p, ~UInt32(APUS_PENDING_KICK))
+        outstanding = .none
+        cpu.commitReplies()
+        loadRanges()
+        cpu.powerOn(model: model)
+        unsafe cpu.p.pointee.s.tsc_offset = initialOffset
+        apic.reset(id: apicID, bootProcessor: index == 0)
+        mailbox.withLock { $0 = [] }
+        endedInterrupts = []
+        fetcher.reset(cpu)
+        deadline.store(.max, ordering: .sequentiallyConsistent)
+        if externalInterruptIsUp { post(UInt32(APUS_PENDING_EXTINT)) }
+    }
+
+    // MARK: Exits
+
+    public func complete(read value: UInt64) {
+        guard outstanding == .read else { return }
+        cpu.recordReply(value)
+        outstanding = .none
+    }
+
+    public func acknowledge(vector: UInt8?) {
+        guard let vector else { return }
+        cpu.deliverInterrupt(vector)
+    }
+
+    public func run() -> Exit {
+        if outstanding == .write {
+            cpu.recordReply(0)
+            outstanding = .none
+        }
+        checkPVClock()
+        let exit = cpu.execute(self)
+        switch exit {
+        case .portRead, .mmioRead: outstanding = .read
+        case .portWrite, .mmioWrite: outstanding = .write
+        default: break
+        }
+        return exit
+    }
+}
+
+extension CPU {
+    /// The object that this processor's structure belongs to.
+    var owner: SoftwareProcessor {
+        // SAFETY: set once by the initialiser, and the object owns the structure.
+        unsafe Unmanaged<SoftwareProcessor>.fromOpaque(p.pointee.engine.unsafelyUnwrapped).takeUnretainedValue()
+    }
+    var paging: UInt8 { unsafe p.pointee.paging }
+}

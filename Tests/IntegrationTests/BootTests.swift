@@ -1,0 +1,50 @@
+import Foundation
+import Testing
+
+/// Debian's kernel on every board and number of processors, to its shell and to each kind of end.
+@Suite(.serialized, .enabled(if: Repository.hasGuest, "needs 'make guest'"))
+struct BootTests {
+    @Test("Debian's kernel boots to a shell and powers off", arguments: ["pc", "microvm"], [1, 2, 4])
+    func bootsToAShell(board: String, processors: Int) throws {
+        let machine = try GuestMachine(
+            booting: ["-accel", "tcg", "-M", board, "-smp", "\(processors)", "-nic", "none"])
+        try machine.wait(for: "Type poweroff to end.")
+        let count = try machine.shell("grep -c ^processor /proc/cpuinfo")
+        #expect(count.contains("\n\(processors)"), "\(count)")
+        let answer = try machine.shell("echo $((6 * 7))")
+        #expect(answer.contains("\n42"))
+        try machine.type("poweroff -f")
+        #expect(try machine.status() == 0)
+        #expect(!machine.console.contains("Oops"))
+        #expect(!machine.console.contains("BUG:"))
+        #expect(!machine.console.contains("WARNING:"))
+    }
+
+    @Test func aRebootStartsTheKernelAgain() throws {
+        let machine = try GuestMachine(booting: ["-accel", "translator", "-nic", "none"])
+        try machine.wait(for: "Type poweroff to end.")
+        try machine.type("reboot -f")
+        let end = Date().addingTimeInterval(90)
+        while machine.console.components(separatedBy: "Type poweroff to end.").count < 3, Date() < end {
+            Thread.sleep(forTimeInterval: 0.05)
+        }
+        #expect(machine.console.components(separatedBy: "Linux version 6.1").count == 3)
+        try machine.type("poweroff -f")
+        #expect(try machine.status() == 0)
+    }
+
+    @Test func aRebootEndsTheMachineWhereItIsAskedTo() throws {
+        let machine = try GuestMachine(booting: ["-no-reboot", "-nic", "none"])
+        try machine.wait(for: "Type poweroff to end.")
+        try machine.type("reboot -f")
+        #expect(try machine.status() == 0)
+    }
+
+    @Test func aPanicRebootsWhereTheKernelIsTold() throws {
+        let machine = try GuestMachine(booting: ["-no-reboot", "-nic", "none"], append: "panic=-1")
+        try machine.wait(for: "Type poweroff to end.")
+        try machine.type("echo c > /proc/sysrq-trigger")
+        try machine.wait(for: "Kernel panic - not syncing: sysrq triggered crash")
+        #expect(try machine.status() == 0)
+    }
+}

@@ -1,0 +1,104 @@
+import Foundation
+import Synchronization
+
+/// Where the repository is, and what tests find there.
+enum Repository {
+    static let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+        .deletingLastPathComponent()
+    static let kernel = root.appendingPathComponent("guest/vmlinuz").path
+    static let initramfs = root.appendingPathComponent("guest/initramfs.cpio.gz").path
+    /// The program beside the tests.
+    static let program = root.appendingPathComponent(".build/release/apus-vmm").path
+
+    static var hasGuest: Bool {
+        [kernel, initramfs, program].allSatisfy { FileManager.default.fileExists(atPath: $0) }
+    }
+}
+
+/// A machine of its own process, with its serial console on pipes.
+final class GuestMachine: Sendable {
+    private let process: Process
+    private let input: FileHandle
+    private let output: FileHandle
+    private let text = Mutex("")
+
+    struct TimedOut: Error, CustomStringConvertible {
+        let wanted: String
+        let seen: String
+        var description: String { "'\(wanted)' did not come; the last of the console: \(seen.suffix(1500))" }
+    }
+
+    /// Starts the program with the arguments.
+    init(_ arguments: [String]) throws {
+        let (toGuest, fromGuest) = (Pipe(), Pipe())
+        process = Process()
+        process.executableURL = URL(fileURLWithPath: Repository.program)
+        process.arguments = arguments
+        process.standardInput = toGuest
+        process.standardOutput = fromGuest
+        process.standardError = fromGuest
+        input = toGuest.fileHandleForWriting
+        output = fromGuest.fileHandleForReading
+        try process.run()
+        output.readabilityHandler = { [weak self] handle in
+            let data = handle.availableData
+            guard !data.isEmpty else {
+                handle.readabilityHandler = nil
+                return
+            }
+            self?.text.withLock { $0 += String(decoding: data, as: UTF8.self) }
+        }
+    }
+
+    /// Debian's kernel with the project's initramfs, its console on the standard streams.
+    convenience init(booting arguments: [String], append: String = "") throws {
+        try self.init(
+            ["-m", "512", "-nographic", "-kernel", Repository.kernel, "-initrd", Repository.initramfs]
+                + ["-append", "console=ttyS0 \(append)"] + arguments)
+    }
+
+    deinit { if process.isRunning { process.terminate() } }
+
+    /// All that the console has shown.
+    var console: String { text.withLock { $0 } }
+    var identifier: Int32 { process.processIdentifier }
+
+    /// Waits for a text on the console.
+    func wait(for wanted: String, seconds: Double = 90) throws {
+        let end = Date().addingTimeInterval(seconds)
+        while !console.contains(wanted) {
+            guard Date() < end, process.isRunning || console.contains(wanted) else {
+                Thread.sleep(forTimeInterval: 0.2)
+                if console.contains(wanted) { return }
+                throw TimedOut(wanted: wanted, seen: console)
+            }
+            Thread.sleep(forTimeInterval: 0.02)
+        }
+    }
+
+    /// Types a line.
+    func type(_ line: String) throws { try input.write(contentsOf: Data((line + "\n").utf8)) }
+
+    /// Types a command and waits for the end of its output, which is returned.
+    func shell(_ command: String, seconds: Double = 60) throws -> String {
+        let mark = "mark\(UInt32.random(in: 0..<1_000_000))"
+        let before = console.count
+        // The echo of the line shows the mark cut in two; only the output has it whole.
+        try type("\(command); echo \(mark.prefix(4))''\(mark.dropFirst(4))")
+        try wait(for: mark, seconds: seconds)
+        return String(console.dropFirst(before))
+    }
+
+    /// The exit status, after at most `seconds`.
+    func status(seconds: Double = 30) throws -> Int32 {
+        let end = Date().addingTimeInterval(seconds)
+        while process.isRunning {
+            guard Date() < end else {
+                process.terminate()
+                throw TimedOut(wanted: "the end of the process", seen: console)
+            }
+            Thread.sleep(forTimeInterval: 0.02)
+        }
+        return process.terminationStatus
+    }
+}
