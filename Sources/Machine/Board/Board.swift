@@ -49,13 +49,14 @@ struct Board: Sendable {
         do throws(MachineBuildError) {
             let hub = try NetworkHub(configuration)
             networks = hub
-            let engine = try engineFactory(
-                EngineRequest(
-                    memory: memory, processorCount: topology.processors,
-                    apicIDs: (0..<topology.processors).map { APICNumbering.id(of: $0, topology) },
-                    processorModel: configuration.processorModel, topology: topology,
-                    ramSize: configuration.memory.size, clock: clock,
-                    accelerator: configuration.accelerators.first ?? AcceleratorConfiguration(kind: .automatic)))
+            var request = EngineRequest(
+                memory: memory, processorCount: topology.processors,
+                apicIDs: (0..<topology.processors).map { APICNumbering.id(of: $0, topology) },
+                processorModel: configuration.processorModel, topology: topology,
+                ramSize: configuration.memory.size, clock: clock,
+                accelerator: configuration.accelerators.first ?? AcceleratorConfiguration(kind: .automatic))
+            request.alternatives = Array(configuration.accelerators.dropFirst())
+            let engine = try engineFactory(request)
             let builder = BoardBuilder(
                 configuration, topology: topology, loop: loop, clock: clock, engine: engine, memory: memory,
                 layout: layout, characters: characters, storage: storage, networks: hub,

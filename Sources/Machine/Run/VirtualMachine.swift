@@ -32,7 +32,7 @@ public final class VirtualMachine: Sendable {
     /// error nothing is left.
     public init(
         _ configuration: MachineConfiguration, loop: EventLoop,
-        engineFactory: EngineFactory = { request throws(MachineBuildError) in try makeSoftwareEngine(request) }
+        engineFactory: EngineFactory = { request throws(MachineBuildError) in try EngineChoice().make(request) }
     ) throws(MachineBuildError) {
         self.configuration = configuration
         self.loop = loop
