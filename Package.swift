@@ -89,8 +89,10 @@ let package = Package(
         tests("GuestMemory"),
         tests("X86"),
         tests("LocalAPIC", ["CEngine"]),
-        tests("KVMEngine", ["GuestPrograms", "CEngine", "CLinux", "X86", "Execution", "GuestMemory", "HostOS"]),
-        tests("TranslatorEngine", ["CEngine", "X86", "Execution", "GuestMemory", "HostOS"]),
+        tests(
+            "KVMEngine",
+            ["GuestPrograms", "TranslatorEngine", "CEngine", "CLinux", "X86", "Execution", "GuestMemory", "HostOS"]),
+        tests("TranslatorEngine", ["GuestPrograms", "CEngine", "X86", "Execution", "GuestMemory", "HostOS"]),
         tests("DeviceModel", ["GuestMemory"]),
         tests("VirtQueue", ["GuestMemory"]),
         tests("BlockImage", ["HostOS", "CLinux", system]),

@@ -35,7 +35,12 @@ public final class GuestRunner<E: Engine>: Sendable where E.CPU.State == apus_x8
 
     /// Runs from the program's first instruction. Every processor's thread is gone afterwards.
     public func run(_ program: GuestProgram, milliseconds: UInt64 = 5000) throws -> GuestOutcome {
-        for processor in engine.processors { processor.reset() }
+        for processor in engine.processors {
+            processor.reset()
+            var waiting = processor.state
+            waiting.waiting_for_sipi = processor.index == 0 ? 0 : 1
+            processor.state = waiting
+        }
         var entry = engine.processors[0].state
         program.enter(&entry)
         engine.processors[0].state = entry

@@ -35,18 +35,23 @@ enum Host {
 
     /// An engine over the given memory, of the host's own model.
     static func makeEngine(_ memory: AddressSpace, processors: Int = 1) throws -> HardwareEngine {
+        let machine = try KVMVirtualMachine(try device.get())
+        return try HardwareEngine(
+            machine,
+            HardwareEngine.Request(
+                memory: memory, apicIDs: (0..<processors).map { UInt32($0) }, model: try model(machine.tscKHz)))
+    }
+
+    /// The most that this KVM offers.
+    static func model(_ tscKHz: UInt32? = nil) throws -> ResolvedCPU {
         let device = try device.get()
-        let machine = try KVMVirtualMachine(device)
         let host = HostCPU { leaf, subleaf in
             let answer = apus_host_cpuid(leaf, subleaf)
             return CPUIDRegisters(eax: answer.eax, ebx: answer.ebx, ecx: answer.ecx, edx: answer.edx)
         }
-        let model = try CPUSpecification(model: "max").resolve(
+        return try CPUSpecification(model: "max").resolve(
             CPUEnvironment(
                 engine: "KVM", offered: device.offeredFeatures, physicalBits: min(40, device.physicalBits),
-                tscKHz: machine.tscKHz, host: host))
-        return try HardwareEngine(
-            machine,
-            HardwareEngine.Request(memory: memory, apicIDs: (0..<processors).map { UInt32($0) }, model: model))
+                tscKHz: tscKHz, host: host))
     }
 }

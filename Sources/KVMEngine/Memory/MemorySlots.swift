@@ -22,11 +22,16 @@ final class MemorySlots: Sendable {
     }
     private let control: Control
     private let limit: Int
+    /// Pages that were read from the log are logged anew only when they are cleared: one walk for both is saved.
+    let protectsManually: Bool
     let state = Mutex(State())
 
     init(_ machine: KVMVirtualMachine) {
         control = machine.control
         limit = max(machine.device.capability(KVM_CAP_NR_MEMSLOTS), 32)
+        let offered = machine.device.capability(KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2) & 1 != 0
+        protectsManually =
+            offered && (try? machine.enable(KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2, 1, "protect pages by hand")) != nil
     }
 
     /// True where a change to `view` takes slots away.
@@ -44,7 +49,7 @@ final class MemorySlots: Sendable {
             guard view.generation > state.generation else { return }
             state.generation = view.generation
             for slot in state.slots where !wanted.contains(where: { Self.isSame($0, slot.range) }) {
-                if slot.isLogged { try? collect(slot, clears: false) }
+                if slot.isLogged { _ = try? DirtyLog.collect(slot, control: control, clears: false) }
                 try set(slot, exists: false)
             }
             state.slots.removeAll { slot in !wanted.contains { Self.isSame($0, slot.range) } }
@@ -100,11 +105,5 @@ final class MemorySlots: Sendable {
             }
         }
         return result
-    }
-
-    /// Takes a slot's dirty log into its block's page flags. With manual protection the pages are logged anew only
-    /// after `clears`.
-    func collect(_ slot: Slot, clears: Bool) throws(HostError) {
-        try DirtyLog.collect(slot, control: control, clears: clears)
     }
 }

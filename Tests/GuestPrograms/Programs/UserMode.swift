@@ -4,7 +4,7 @@ extension GuestProgram {
     static var userMode: [GuestProgram] {
         [
             userVectors, userX87, userAVX, userSieve, userDivideError, userAtomics, userDeviceMemory, userStrings,
-            userBits, userPageFault,
+            userBits, userPageFault, longSieve,
         ]
     }
 
@@ -270,5 +270,31 @@ extension GuestProgram {
             0x0F, 0x20, 0xD2,  // mov rdx,cr2
             0x48, 0x83, 0x04, 0x24, 0x03,  // add qword ptr [rsp],3
             0x48, 0xCF,  // iretq
+        ])
+
+    /// The primes below two millions, counted with a sieve: some milliseconds of work.
+    public static let longSieve = GuestProgram(
+        "user: sieve of two millions", mode: .user,
+        registers: [.rbx: 0x245C5, .rsi: 0x1E8480],
+        code: [
+            0xBF, 0x00, 0x00, 0x10, 0x00,  // mov edi,0x100000
+            0xB9, 0x80, 0x84, 0x1E, 0x00,  // mov ecx,2000000
+            0x31, 0xC0,  // xor eax,eax
+            0xF3, 0xAA,  // rep stosb
+            0xBE, 0x02, 0x00, 0x00, 0x00,  // mov esi,2
+            0x80, 0xBE, 0x00, 0x00, 0x10, 0x00, 0x00,  // cmp byte ptr [0x100000+rsi],0
+            0x75, 0x1C,  // jne next
+            0x48, 0xFF, 0xC3,  // inc rbx
+            0x48, 0x8D, 0x3C, 0x36,  // lea rdi,[rsi+rsi]
+            0x48, 0x81, 0xFF, 0x80, 0x84, 0x1E, 0x00,  // cmp rdi,2000000
+            0x73, 0x0C,  // jae next
+            0xC6, 0x87, 0x00, 0x00, 0x10, 0x00, 0x01,  // mov byte ptr [0x100000+rdi],1
+            0x48, 0x01, 0xF7,  // add rdi,rsi
+            0xEB, 0xEB,  // jmp inner
+            0xFF, 0xC6,  // inc esi
+            0x81, 0xFE, 0x80, 0x84, 0x1E, 0x00,  // cmp esi,2000000
+            0x72, 0xD1,  // jb outer
+            0x41, 0xBF, 0x00, 0x00, 0x00, 0xF0,  // mov r15d,0xf0000000
+            0x41, 0xC6, 0x07, 0x00,  // mov byte ptr [r15],0
         ])
 }
