@@ -100,7 +100,7 @@ let package = Package(
         tests("CharacterBackend", ["HostOS", "DeviceModel"]),
         tests("Firmware", ["GuestMemory", "DeviceModel"]),
         tests("Devices", ["DeviceModel", "GuestMemory", "VirtQueue", "BlockImage", "Network", "HostOS"]),
-        tests("Machine", ["CEngine", "HostOS", "JSON", "GuestMemory", "Execution", "DeviceModel"]),
+        tests("Machine", ["KVMEngine", "CEngine", "HostOS", "JSON", "GuestMemory", "Execution", "DeviceModel"]),
         tests("MachineControl", ["JSON"]),
         .testTarget(name: "ArchitectureTests", swiftSettings: strict),
         .testTarget(name: "IntegrationTests", swiftSettings: strict),

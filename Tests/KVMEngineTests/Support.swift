@@ -27,11 +27,16 @@ enum Host {
 
     /// What programs cannot have on a KVM of that kind.
     static let lacking: GuestProgram.Needs =
-        isParavirtual
-        ? [
+        (isParavirtual ? paravirtualLacks : []).union(hasAVX2 ? [] : [.avx2])
+
+    /// AVX2 and BMI2 of the host's processor.
+    private static let hasAVX2 = apus_host_cpuid(7, 0).ebx & 0x120 == 0x120
+
+    private static let paravirtualLacks: GuestProgram.Needs =
+        [
             .softwareInterrupts, .kernelVectors, .narrowPaging, .systemReturn, .userTraps, .userCPUID, .userPorts,
             .decimalAdjustment, .narrowReturn,
-        ] : []
+        ]
 
     /// An engine over the given memory, of the host's own model.
     static func makeEngine(_ memory: AddressSpace, processors: Int = 1) throws -> HardwareEngine {
