@@ -77,11 +77,10 @@ public final class HardwareEngine: Engine {
     /// A change of the physical map. Any thread, a processor's own outside `run` too.
     private func follow(_ view: FlatView) {
         var failure: KVMError?
-        let body = { [slots] in
+        // A slot that goes and comes back in another form must not be seen missing.
+        gate.whileOutside(processors) {
             do throws(KVMError) { try slots.follow(view) } catch { failure = error }
         }
-        // A slot that goes and comes back in another form must not be seen missing.
-        if slots.removesSlots(for: view) { gate.whileOutside(processors, body) } else { body() }
         if let failure {
             for processor in processors { processor.fail("\(failure)") }
         }

@@ -135,6 +135,45 @@ struct RunTests {
         }
     }
 
+    @Test("A debugger's steps and breakpoints come out")
+    func debug() throws {
+        let bench = try Bench(Code.accesses, .protected)
+        let processor = bench.processor
+        var request = DebugRequest()
+        request.singleStep = true
+        try processor.setDebug(request)
+        #expect(try bench.next() == .debug)
+        #expect(processor.state.rip == GuestLayout.code + 5)
+        #expect(try bench.next() == .debug)
+        #expect(processor.state.rip == GuestLayout.code + 7)
+        request.singleStep = false
+        request.breakpoints = [GuestLayout.code + 9]
+        try processor.setDebug(request)
+        #expect(try bench.next() == .portWrite(port: 0x80, size: 1, value: 0x5A))
+        #expect(try bench.next() == .debug)
+        #expect(processor.state.rip == GuestLayout.code + 9)
+        try processor.setDebug(DebugRequest())
+        #expect(try bench.next() == .portWrite(port: 0x1234, size: 4, value: 0x1122_3344))
+    }
+
+    @Test("The guests' clock goes on from what it is set to")
+    func clock() throws {
+        let bench = try Bench([0xF4], .protected)
+        try bench.engine.setGuestClock(3_600_000_000_000)
+        let now = try bench.engine.guestClock
+        #expect(now >= 3_600_000_000_000 && now < 3_660_000_000_000)
+    }
+
+    @Test("More processors than KVM runs are refused before one is made")
+    func tooMany() throws {
+        let memory = AddressSpace()
+        let error = #expect(throws: KVMError.self) { try Host.makeEngine(memory, processors: 1 << 20) }
+        guard case .tooManyProcessors(1 << 20, _)? = error else {
+            Issue.record("\(String(describing: error))")
+            return
+        }
+    }
+
     @Test("A state that no processor has is refused in words, and a reset helps")
     func badState() throws {
         let bench = try Bench([0xF4], .protected)

@@ -34,14 +34,6 @@ final class MemorySlots: Sendable {
             offered && (try? machine.enable(KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2, 1, "protect pages by hand")) != nil
     }
 
-    /// True where a change to `view` takes slots away.
-    func removesSlots(for view: FlatView) -> Bool {
-        let wanted = Self.merged(view.ranges)
-        return state.withLock { state in
-            state.slots.contains { slot in !wanted.contains { Self.isSame($0, slot.range) } }
-        }
-    }
-
     /// Follows a view. Views older than one that was followed are left alone.
     func follow(_ view: FlatView) throws(KVMError) {
         let wanted = Self.merged(view.ranges)

@@ -43,6 +43,7 @@ public final class HardwareProcessor: Processor, @unchecked Sendable {
         static let kick: UInt32 = 1
         static let nonMaskable: UInt32 = 2
         static let external: UInt32 = 4
+        static let failure: UInt32 = 8
     }
 
     init(
@@ -73,7 +74,9 @@ public final class HardwareProcessor: Processor, @unchecked Sendable {
     // MARK: Running
 
     public func run() -> Exit {
-        if let words = failure.withLock({ $0 }) { return .error(words) }
+        if attention.load(ordering: .relaxed) & Attention.failure != 0, let words = failure.withLock({ $0 }) {
+            return .error(words)
+        }
         if let exit = kept {
             kept = nil
             return exit
@@ -101,6 +104,7 @@ public final class HardwareProcessor: Processor, @unchecked Sendable {
             page.requestWindow(false)
             return nil
         }
+        if bits & Attention.failure != 0, let words = failure.withLock({ $0 }) { return .error(words) }
         if bits & Attention.kick != 0 {
             if needsCompletion {
                 page.requestExit(true)
@@ -196,7 +200,7 @@ public final class HardwareProcessor: Processor, @unchecked Sendable {
     /// Makes every later `run` return an error: the machine cannot go on.
     func fail(_ words: String) {
         failure.withLock { $0 = $0 ?? words }
-        kick()
+        post(Attention.failure)
     }
 
     private func post(_ bit: UInt32) {
@@ -251,7 +255,7 @@ public final class HardwareProcessor: Processor, @unchecked Sendable {
         transfer = Transfer()
         settle()
         kept = nil
-        attention.bitwiseAnd(~(Attention.nonMaskable), ordering: .sequentiallyConsistent)
+        attention.bitwiseAnd(~(Attention.nonMaskable | Attention.failure), ordering: .sequentiallyConsistent)
         failure.withLock { $0 = nil }
         do throws(HostError) { try initial.restore(control) } catch { fail("\(error)") }
         var state = initial.state
