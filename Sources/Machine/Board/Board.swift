@@ -56,6 +56,13 @@ struct Board: Sendable {
                 ramSize: configuration.memory.size, clock: clock,
                 accelerator: configuration.accelerators.first ?? AcceleratorConfiguration(kind: .automatic))
             request.alternatives = Array(configuration.accelerators.dropFirst())
+            if let home = configuration.board.kernelIRQChip {
+                // -machine's property holds for engines that have none of their own.
+                request.accelerator.kernelIRQChip = request.accelerator.kernelIRQChip ?? home
+                for index in request.alternatives.indices {
+                    request.alternatives[index].kernelIRQChip = request.alternatives[index].kernelIRQChip ?? home
+                }
+            }
             let engine = try engineFactory(request)
             let builder = BoardBuilder(
                 configuration, topology: topology, loop: loop, clock: clock, engine: engine, memory: memory,
