@@ -71,8 +71,15 @@ struct RunTests {
     func reset() throws {
         let bench = try Bench(Code.accesses, .protected)
         _ = try bench.run { if case .portRead = $0 { true } else { false } }
+        var old = bench.processor.state
+        old.lstar = 0x1234
+        old.kvm_steal_time = 0x10_0001
+        bench.processor.state = old
         bench.processor.reset()
         let state = bench.processor.state
+        #expect(state.lstar == 0)
+        #expect(state.kvm_steal_time == 0)
+        #expect(state.pat == 0x0007_0406_0007_0406)
         #expect(state.rip == 0xFFF0)
         #expect(state.segment.1.base == 0xFFFF_0000)
         #expect(state.cr0 == 0x6000_0010)

@@ -17,7 +17,7 @@ extension HardwareProcessor {
         debug.copy(to: &state)
         try readXSave().copy(to: &state)
         state.xcr0 = try readXCR0()
-        readModelSpecific(&state)
+        RegisterExchange.read(into: &state, control)
         state.tsc_offset = readTSCOffset()
         var events = kvm_vcpu_events()
         try control.exchange(APUS_KVM_GET_VCPU_EVENTS, &events, "read pending events")
@@ -90,20 +90,9 @@ extension HardwareProcessor {
         return registers.nr_xcrs > 0 ? registers.xcrs.0.value : 1
     }
 
-    private func readModelSpecific(_ state: inout apus_x86_state) {
-        let values = RegisterExchange.read(StateRegister.all.map(\.number), control)
-        unsafe withUnsafeMutableBytes(of: &state) { bytes in
-            for (register, value) in zip(StateRegister.all, values) {
-                guard let value else { continue }
-                // SAFETY: the offsets are those of fields of 8 bytes.
-                unsafe bytes.storeBytes(of: value, toByteOffset: register.offset, as: UInt64.self)
-            }
-        }
-    }
-
     private func writeModelSpecific(_ state: apus_x86_state) {
         let entries = unsafe withUnsafeBytes(of: state) { bytes in
-            // SAFETY: as above.
+            // SAFETY: the offsets are those of fields of 8 bytes.
             StateRegister.all.map { register in
                 (number: register.number, value: unsafe bytes.load(fromByteOffset: register.offset, as: UInt64.self))
             }

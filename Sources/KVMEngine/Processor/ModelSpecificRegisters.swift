@@ -80,6 +80,18 @@ enum RegisterExchange {
         return result
     }
 
+    /// The neutral state's registers; those that KVM does not have stay as they are.
+    static func read(into state: inout apus_x86_state, _ control: Control) {
+        let values = read(StateRegister.all.map(\.number), control)
+        unsafe withUnsafeMutableBytes(of: &state) { bytes in
+            for (register, value) in zip(StateRegister.all, values) {
+                guard let value else { continue }
+                // SAFETY: the offsets are those of fields of 8 bytes.
+                unsafe bytes.storeBytes(of: value, toByteOffset: register.offset, as: UInt64.self)
+            }
+        }
+    }
+
     /// Writes registers. Returns the numbers of those that KVM refused.
     @discardableResult
     static func write(_ entries: [(number: UInt32, value: UInt64)], _ control: Control) -> [UInt32] {

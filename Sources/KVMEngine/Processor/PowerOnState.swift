@@ -14,6 +14,16 @@ struct PowerOnState: Sendable {
     let xsaveSize: Int
     let components: UInt64
     let pkruOffset: Int?
+    /// All model-specific registers that KVM saves, its paravirtual ones among them: a guest that left a page for KVM
+    /// to write must not find it written after a reset.
+    private let registers: [(number: UInt32, value: UInt64)]
+    /// No nested guest, in KVM's form; nil where KVM nests none.
+    private let nested: [UInt8]?
+
+    /// Counters that go on, with what hangs on them, and Hyper-V's registers, which no guest is offered.
+    private static func isKept(_ number: UInt32) -> Bool {
+        [0x10, 0x3B, 0x6E0].contains(number) || (0x4000_0000...0x4000_01FF).contains(number)
+    }
 
     init(_ control: Control, _ device: KVMDevice, signature: UInt32) throws(HostError) {
         var apic = kvm_lapic_state()
@@ -27,17 +37,39 @@ struct PowerOnState: Sendable {
         components = UInt64(supported.eax) | UInt64(supported.edx) << 32
         pkruOffset =
             components >> 9 & 1 != 0 ? Int(device.supportedCPUID(leaf: 0xD, subleaf: 9).ebx) : nil
-        state = Self.registers(signature: signature)
+        let numbers = device.registers.filter { !Self.isKept($0) }.sorted()
+        registers = zip(numbers, RegisterExchange.read(numbers, control)).compactMap { number, value in
+            value.map { (number, $0) }
+        }
+        nested = Self.readNested(control, size: device.capability(KVM_CAP_NESTED_STATE))
+        var state = Self.registers(signature: signature)
+        RegisterExchange.read(into: &state, control)
+        self.state = state
     }
 
     /// Resets what is not in the neutral state.
     func restore(_ control: Control) throws(HostError) {
+        if var nested {
+            // Refused where the guest was never offered it.
+            _ = try? control.exchange(APUS_KVM_SET_NESTED_STATE, bytes: &nested, "leave the nested guest")
+        }
+        RegisterExchange.write(registers, control)
         var special = kvm_sregs()
         try control.exchange(APUS_KVM_GET_SREGS, &special, "read special registers")
         special.apic_base = apicBase
         special.cr8 = 0
         try control.exchange(APUS_KVM_SET_SREGS, &special, "reset special registers")
         try control.send(APUS_KVM_SET_LAPIC, localAPIC, "reset the local APIC")
+    }
+
+    private static func readNested(_ control: Control, size: Int) -> [UInt8]? {
+        guard size >= 128 else { return nil }
+        var bytes = [UInt8](repeating: 0, count: size)
+        bytes.put(UInt32(size), at: 4)
+        guard (try? control.exchange(APUS_KVM_GET_NESTED_STATE, bytes: &bytes, "read nested state")) != nil else {
+            return nil
+        }
+        return bytes
     }
 
     private static func registers(signature: UInt32) -> apus_x86_state {
