@@ -77,8 +77,11 @@ let package = Package(
             "MachineControl",
             ["JSON", "Log", "HostOS", "CharacterBackend", "Machine", "X86", "Execution", "DeviceModel"]),
 
+        library("HostCheck", ["CLinux", "HostOS", "JSON", "KVMEngine", "Machine"]),
+
         // Top
-        .executableTarget(name: "apus-vmm", dependencies: ["HostOS", "MachineControl"], swiftSettings: strict),
+        .executableTarget(
+            name: "apus-vmm", dependencies: ["HostOS", "MachineControl", "HostCheck"], swiftSettings: strict),
 
         // Tests
         .target(
@@ -102,6 +105,7 @@ let package = Package(
         tests("Devices", ["DeviceModel", "GuestMemory", "VirtQueue", "BlockImage", "Network", "HostOS"]),
         tests("Machine", ["KVMEngine", "CEngine", "HostOS", "JSON", "GuestMemory", "Execution", "DeviceModel"]),
         tests("MachineControl", ["JSON"]),
+        tests("HostCheck"),
         .testTarget(name: "ArchitectureTests", swiftSettings: strict),
         .testTarget(name: "IntegrationTests", swiftSettings: strict),
     ]

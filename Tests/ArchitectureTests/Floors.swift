@@ -63,12 +63,13 @@ enum Floors {
                     CEngine HostOS Log JSON GuestMemory X86 Execution LocalAPIC KVMEngine TranslatorEngine \
                     DeviceModel BlockImage Network CharacterBackend Firmware Devices
                     """),
+                target("HostCheck", "CLinux HostOS JSON KVMEngine Machine"),
                 target("MachineControl", "JSON Log HostOS CharacterBackend Machine X86 Execution DeviceModel"),
             ]),
         Floor(
             name: "top",
             targets: [
-                target("apus-vmm", "HostOS MachineControl")
+                target("apus-vmm", "HostOS MachineControl HostCheck")
             ]),
     ]
 

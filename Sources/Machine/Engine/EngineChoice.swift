@@ -1,3 +1,4 @@
+internal import GuestMemory
 internal import HostOS
 internal import Log
 
@@ -104,6 +105,18 @@ public struct EngineChoice: Sendable {
             } catch { failures.append("\(candidate.name): \(error)") }
         }
         throw MachineBuildError(failures.isEmpty ? result : failures.joined(separator: "; "))
+    }
+
+    /// Nanoseconds of the trial on one engine; nil where it cannot be made, or does not come to the end.
+    public func trialTime(_ kind: AcceleratorConfiguration.Kind) -> UInt64? {
+        guard let candidate = candidates.first(where: { $0.kind == kind }), let loop = try? EventLoop() else { return nil }
+        var topology = TopologyRequest()
+        topology.processors = 1
+        guard let single = try? ProcessorTopology(topology) else { return nil }
+        let request = EngineRequest(
+            memory: AddressSpace(), processorCount: 1, apicIDs: [0], processorModel: nil, topology: single,
+            ramSize: 0, clock: MachineClock(loop: loop), accelerator: AcceleratorConfiguration(kind: kind))
+        return (try? time(candidate, request)) ?? nil
     }
 
     private func time(_ candidate: Candidate, _ request: EngineRequest) throws(MachineBuildError) -> UInt64? {
