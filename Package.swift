@@ -49,7 +49,8 @@ let package = Package(
         library("Execution"),
         library("LocalAPIC", ["CEngine"]),
         library("KVMEngine", ["CEngine", "CLinux", "HostOS", "GuestMemory", "X86", "Execution", system]),
-        library("TranslatorEngine", ["CEngine", "HostOS", "GuestMemory", "X86", "Execution", "LocalAPIC"]),
+        library(
+            "TranslatorEngine", ["CEngine", "HostOS", "GuestMemory", "X86", "Execution", "LocalAPIC", system]),
 
         // Device
         library("DeviceModel", ["GuestMemory"]),

@@ -39,7 +39,7 @@ enum Floors {
                 target("Execution"),
                 target("LocalAPIC", "CEngine"),
                 target("KVMEngine", "CEngine CLinux HostOS GuestMemory X86 Execution SystemPackage"),
-                target("TranslatorEngine", "CEngine HostOS GuestMemory X86 Execution LocalAPIC"),
+                target("TranslatorEngine", "CEngine HostOS GuestMemory X86 Execution LocalAPIC SystemPackage"),
             ]),
         Floor(
             name: "device",
