@@ -41,7 +41,7 @@ public enum HostCheckProgram {
     /// One line a check, in virt-host-validate's form.
     public static func text(_ checks: [HostCheck], isQuiet: Bool = false) -> String {
         checks.filter { !isQuiet || $0.result != .pass }.map { check in
-            let padding = String(repeating: " ", count: max(0, 59 - check.name.count))
+            let padding = String(repeating: " ", count: max(0, 60 - check.name.count))
             let advice = check.result.advice.isEmpty ? "" : " (\(check.result.advice))"
             return "  QEMU: Checking \(check.name)\(padding): \(check.result.word)\(advice)\n"
         }.joined()

@@ -59,7 +59,7 @@ public final class GuestRunner<E: Engine>: Sendable where E.CPU.State == apus_x8
                 finish.ring()
             }
         }
-        // A guest that sleeps cannot tell: it is looked at after a while.
+        // A guest that sleeps cannot tell: it is looked at after a while, and again while it does not sleep yet.
         let limit = start + (sleepIsEnd ? 50 : milliseconds) * 1_000_000
         while !ended.load(ordering: .acquiring), HostClock.monotonic < limit {
             finish.wait(nanoseconds: limit - min(limit, HostClock.monotonic))
@@ -68,12 +68,19 @@ public final class GuestRunner<E: Engine>: Sendable where E.CPU.State == apus_x8
         end(sleepIsEnd ? .halted : .timeOut)
         for thread in threads { thread.join() }
         let final = engine.processors[0].state
-        return state.withLock { state in
-            var ending = state.ending ?? .timeOut
-            if ending == .halted, final.halted == 0 { ending = .timeOut }
-            return GuestOutcome(
-                ending: ending, state: final, output: state.output, exits: state.exits, nanoseconds: stop - start)
+        let outcome = state.withLock { state in
+            GuestOutcome(
+                ending: state.ending ?? .timeOut, state: final, output: state.output, exits: state.exits,
+                nanoseconds: stop - start)
         }
+        guard outcome.ending == .halted, final.halted == 0 else { return outcome }
+        let spent = (stop - start) / 1_000_000 + 1
+        guard spent < milliseconds else {
+            var late = outcome
+            late.ending = .timeOut
+            return late
+        }
+        return try run(milliseconds: milliseconds - spent, sleepIsEnd: true)
     }
 
     private func end(_ ending: GuestProgram.Ending) {

@@ -84,7 +84,7 @@ struct HostCheckTests {
         let lines = HostCheckProgram.text(checks).split(separator: "\n")
         #expect(lines.first?.hasPrefix("  QEMU: Checking for hardware virtualization  ") == true)
         #expect(Set(lines.map { $0.prefix { $0 != ":" }.count }) == [6])
-        #expect(lines.allSatisfy { Array($0)[76] == " " && Array($0)[75] == ":" })
+        #expect(lines.allSatisfy { Array($0)[77] == ":" && Array($0)[78] == " " })
         #expect(lines.contains { $0.contains("/dev/net/tun") && $0.contains(": WARN (") })
         #expect(HostCheckProgram.json(checks).contains("\"result\": \"WARN\""))
     }

@@ -55,7 +55,7 @@ struct InterruptTests {
         }
         try bench.finish()
         ringer.join()
-        #expect(try bench.word(0x10_0000) == 3)
+        #expect(try bench.word(0x10_0000) >= 3)
         try routes.detach(eventDescriptor: event.number, line: line)
         try routes.remove(line)
         #expect(try routes.add(address: 0xFEE0_0000, data: 0x31) == line)

@@ -37,6 +37,8 @@ public final class HardwareProcessor: Processor, @unchecked Sendable {
     private var needsCompletion = false
     /// An exit that came while an instruction was ended for a look at the state.
     private var kept: Exit?
+    /// A vector of the 8259A that KVM was not given yet.
+    private var acknowledged: UInt8?
 
     /// Bits of `attention`.
     private enum Attention {
@@ -100,7 +102,7 @@ public final class HardwareProcessor: Processor, @unchecked Sendable {
     /// Sees to what other threads want before the guest goes on.
     private func attend() -> Exit? {
         let bits = attention.load(ordering: .sequentiallyConsistent)
-        if bits == 0 {
+        if bits == 0, acknowledged == nil {
             page.requestWindow(false)
             return nil
         }
@@ -117,13 +119,25 @@ public final class HardwareProcessor: Processor, @unchecked Sendable {
             attention.bitwiseAnd(~Attention.nonMaskable, ordering: .sequentiallyConsistent)
             _ = try? control.request(APUS_KVM_NMI, "post a non-maskable interrupt")
         }
-        if bits & Attention.external != 0 {
-            if !needsCompletion, page.takesInterrupt { return .interruptAcknowledge }
-            page.requestWindow(true)
-        } else {
-            page.requestWindow(false)
+        if acknowledged == nil, bits & Attention.external != 0, !needsCompletion, page.takesInterrupt {
+            return .interruptAcknowledge
         }
+        if let vector = acknowledged, queue(vector) { acknowledged = nil }
+        page.requestWindow(acknowledged != nil || bits & Attention.external != 0)
         return nil
+    }
+
+    /// Gives KVM a vector of the 8259A. False where it still holds another one, which goes in with the next entry.
+    private func queue(_ vector: UInt8) -> Bool {
+        var interrupt = kvm_interrupt()
+        interrupt.irq = UInt32(vector)
+        do throws(HostError) {
+            try control.exchange(APUS_KVM_INTERRUPT, &interrupt, "deliver interrupt \(vector) of the 8259A")
+        } catch {
+            if error.errno == .fileExists { return false }
+            fail("\(error)")
+        }
+        return true
     }
 
     /// KVM_RUN. Gives the reason of a failure, or 0.
@@ -174,12 +188,7 @@ public final class HardwareProcessor: Processor, @unchecked Sendable {
     public func complete(read value: UInt64) { transfer.answer(value, page) }
 
     public func acknowledge(vector: UInt8?) {
-        guard let vector else { return }
-        var interrupt = kvm_interrupt()
-        interrupt.irq = UInt32(vector)
-        do throws(HostError) {
-            try control.exchange(APUS_KVM_INTERRUPT, &interrupt, "deliver interrupt \(vector) of the 8259A")
-        } catch { fail("\(error)") }
+        acknowledged = vector
     }
 
     // MARK: Any thread
@@ -255,6 +264,7 @@ public final class HardwareProcessor: Processor, @unchecked Sendable {
         transfer = Transfer()
         settle()
         kept = nil
+        acknowledged = nil
         attention.bitwiseAnd(~(Attention.nonMaskable | Attention.failure), ordering: .sequentiallyConsistent)
         failure.withLock { $0 = nil }
         do throws(HostError) { try initial.restore(control) } catch { fail("\(error)") }
