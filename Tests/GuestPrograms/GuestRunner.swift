@@ -98,7 +98,9 @@ public final class GuestRunner<E: Engine>: Sendable where E.CPU.State == apus_x8
             case .portWrite(GuestLayout.exitPort, _, let value): end(.exit(UInt8(truncatingIfNeeded: value)))
             case .portWrite(GuestLayout.outputPort, let size, let value):
                 state.withLock { state in
-                    for index in 0..<size { state.output.append(UInt8(truncatingIfNeeded: value >> (8 * UInt32(index)))) }
+                    for index in 0..<size {
+                        state.output.append(UInt8(truncatingIfNeeded: value >> (8 * UInt32(index))))
+                    }
                 }
             case .mmioWrite(GuestLayout.exitAddress, _, let value): end(.exit(UInt8(truncatingIfNeeded: value)))
             case .mmioRead(let address, let size):
@@ -142,7 +144,8 @@ extension GuestProgram {
             lines.append("\(register) is \(found), not \(String(value, radix: 16))")
         }
         if (state.rflags ^ flags.value) & flags.mask != 0 {
-            lines.append("flags are \(String(state.rflags & flags.mask, radix: 16)), not \(String(flags.value, radix: 16))")
+            lines.append(
+                "flags are \(String(state.rflags & flags.mask, radix: 16)), not \(String(flags.value, radix: 16))")
         }
         for piece in self.memory {
             let found = (try? space.bytes(GuestPhysical(piece.address), count: piece.bytes.count)) ?? []

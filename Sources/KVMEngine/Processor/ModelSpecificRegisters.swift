@@ -13,7 +13,9 @@ struct StateRegister {
         typealias S = apus_x86_state
         var list: [StateRegister] = []
         func add(_ number: UInt32, _ field: PartialKeyPath<S>) {
-            if let offset = MemoryLayout<S>.offset(of: field) { list.append(StateRegister(number: number, offset: offset)) }
+            if let offset = MemoryLayout<S>.offset(of: field) {
+                list.append(StateRegister(number: number, offset: offset))
+            }
         }
         func add(_ numbers: [UInt32], _ field: PartialKeyPath<S>) {
             guard let offset = MemoryLayout<S>.offset(of: field) else { return }

@@ -66,7 +66,9 @@ struct Control: Sendable {
 /// Little-endian fields of structures that end in arrays.
 extension [UInt8] {
     mutating func put<T: FixedWidthInteger>(_ value: T, at offset: Int) {
-        for index in 0..<MemoryLayout<T>.size { self[offset + index] = UInt8(truncatingIfNeeded: value >> T(index * 8)) }
+        for index in 0..<MemoryLayout<T>.size {
+            self[offset + index] = UInt8(truncatingIfNeeded: value >> T(index * 8))
+        }
     }
     func get<T: FixedWidthInteger & UnsignedInteger>(_ offset: Int, as: T.Type) -> T {
         (0..<MemoryLayout<T>.size).reduce(T(0)) { $0 | T(self[offset + $1]) << T($1 * 8) }

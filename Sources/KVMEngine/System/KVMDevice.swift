@@ -32,7 +32,9 @@ public final class KVMDevice: Sendable {
 
     /// The number that KVM gives for a capability (KVM_CAP_*), 0 where it has it not.
     public func capability(_ number: Int32) -> Int {
-        Int((try? control.request(APUS_KVM_CHECK_EXTENSION, UInt(bitPattern: Int(number)), "ask for a capability")) ?? 0)
+        Int(
+            (try? control.request(APUS_KVM_CHECK_EXTENSION, UInt(bitPattern: Int(number)), "ask for a capability")) ?? 0
+        )
     }
 
     /// One of KVM's answers of CPUID; zeros where it has none.

@@ -26,7 +26,9 @@ public final class KVMVirtualMachine: Sendable {
 
     /// The number that KVM gives for a capability of this machine, 0 where it has it not.
     func capability(_ number: Int32) -> Int {
-        Int((try? control.request(APUS_KVM_CHECK_EXTENSION, UInt(bitPattern: Int(number)), "ask for a capability")) ?? 0)
+        Int(
+            (try? control.request(APUS_KVM_CHECK_EXTENSION, UInt(bitPattern: Int(number)), "ask for a capability")) ?? 0
+        )
     }
 
     /// Switches a capability on.

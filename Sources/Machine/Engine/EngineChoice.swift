@@ -109,7 +109,9 @@ public struct EngineChoice: Sendable {
 
     /// Nanoseconds of the trial on one engine; nil where it cannot be made, or does not come to the end.
     public func trialTime(_ kind: AcceleratorConfiguration.Kind) -> UInt64? {
-        guard let candidate = candidates.first(where: { $0.kind == kind }), let loop = try? EventLoop() else { return nil }
+        guard let candidate = candidates.first(where: { $0.kind == kind }), let loop = try? EventLoop() else {
+            return nil
+        }
         var topology = TopologyRequest()
         topology.processors = 1
         guard let single = try? ProcessorTopology(topology) else { return nil }

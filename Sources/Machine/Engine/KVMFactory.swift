@@ -13,7 +13,9 @@ public func makeKVMEngine(_ request: EngineRequest) throws(MachineBuildError) ->
     case .on: log.debug("kernel-irqchip=on: the kernel has the local APICs, the machine the other controllers")
     case .split, nil: break
     }
-    if request.accelerator.dirtyRingSize > 0 { log.warning("dirty-ring-size: not supported, pages are logged in a map") }
+    if request.accelerator.dirtyRingSize > 0 {
+        log.warning("dirty-ring-size: not supported, pages are logged in a map")
+    }
     let machine = try MachineBuildError.wrapping { () throws(KVMError) in try KVMVirtualMachine(KVMDevice()) }
     let model = try resolveModel(request, machine)
     for warning in model.warnings { Logger("cpu").warning("\(warning)") }
