@@ -19,6 +19,8 @@ public final class HardwareEngine: Engine {
     public let routes: InterruptRoutes
     private let memory: AddressSpace
     private let gate: RunGate
+    /// What the guests' clock showed when the machine's time stopped; nil while it goes.
+    private let standing = Mutex<UInt64?>(nil)
 
     /// What an engine is made from.
     public struct Request: Sendable {
@@ -87,6 +89,17 @@ public final class HardwareEngine: Engine {
     }
 
     public func deliverMSI(address: UInt64, data: UInt32) { routes.signal(address: address, data: data) }
+
+    /// Guests that keep time by KVM's clock do not see the pause.
+    public func timeStopped() { standing.withLock { $0 = try? guestClock } }
+
+    public func timeStarted() {
+        let time = standing.withLock { standing -> UInt64? in
+            defer { standing = nil }
+            return standing
+        }
+        if let time { try? setGuestClock(time) }
+    }
 
     public func setExternalInterrupt(_ level: Bool) { processors.first?.setExternalInterrupt(level) }
 }

@@ -22,6 +22,23 @@ struct InterruptTests {
         #expect(try bench.word(0x10_0000) == 1)
     }
 
+    @Test("Messages to nobody, and writes elsewhere, do nothing")
+    func strayMessages() throws {
+        let bench = try start(Code.interrupt)
+        var random: UInt64 = 0x9E37_79B9_7F4A_7C15
+        for _ in 0..<2000 {
+            random = random &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+            let data = UInt32(truncatingIfNeeded: random)
+            // Every delivery mode, edge and level, to processors 1 to 127, which there are not.
+            let destination = max(1, random >> 33 & 0x7F)
+            bench.engine.deliverMSI(address: 0xFEE0_0000 | destination << 12, data: data)
+            bench.engine.deliverMSI(address: random | 1 << 40, data: data)
+        }
+        bench.engine.deliverMSI(address: 0xFEE0_0000, data: 0x30)
+        try bench.finish()
+        #expect(try bench.word(0x10_0000) == 1)
+    }
+
     @Test("The end of a level-triggered message comes out, that of an edge does not")
     func endOfInterrupt() throws {
         let bench = try start(Code.interrupt)

@@ -171,6 +171,16 @@ struct RunTests {
         #expect(now >= 3_600_000_000_000 && now < 3_660_000_000_000)
     }
 
+    @Test("The guests' clock stands while the machine's time does")
+    func pause() throws {
+        let bench = try Bench([0xF4], .protected)
+        bench.engine.timeStopped()
+        let before = try bench.engine.guestClock
+        Bell().wait(nanoseconds: 300_000_000)
+        bench.engine.timeStarted()
+        #expect(try bench.engine.guestClock < before + 200_000_000)
+    }
+
     @Test("More processors than KVM runs are refused before one is made")
     func tooMany() throws {
         let memory = AddressSpace()

@@ -31,8 +31,9 @@ public final class InterruptRoutes: Sendable {
         limit = min(max(machine.device.capability(KVM_CAP_IRQ_ROUTING), 64), 4096)
     }
 
-    /// Sends a message now.
+    /// Sends a message now. Writes to anywhere but the processors' window are none (SDM volume 3, 11.11.1).
     func signal(address: UInt64, data: UInt32) {
+        guard address & ~0xF_FFFF == 0xFEE0_0000 else { return }
         let message = Message(address: address, data: data)
         if message.isLevelTriggered { announce(message) }
         var msi = kvm_msi()

@@ -51,6 +51,10 @@ public protocol MachineEngine: AnyObject, Sendable, MSISink {
     var name: String { get }
     /// The PIC's output line. Any thread.
     func setExternalInterrupt(_ level: Bool)
+    /// The machine's time stands from now on; its processors wait at the gate.
+    func timeStopped()
+    /// The machine's time goes on.
+    func timeStarted()
     /// Why it was chosen, a sentence for monitors; may be empty.
     var reason: String { get set }
     /// One thread for each processor, not started.
@@ -77,6 +81,8 @@ public final class EngineBox<E: Engine>: MachineEngine where E.CPU.State == apus
     public func makeThreads(group: ProcessorGroup, buses: ProcessorBuses) -> [any ProcessorThread] {
         engine.processors.map { VCPUThread($0, engine: engine.name, group: group, buses: buses) }
     }
+    public func timeStopped() { engine.timeStopped() }
+    public func timeStarted() { engine.timeStarted() }
     public var reason: String {
         get { words.withLock { $0 } }
         set { words.withLock { $0 = newValue } }

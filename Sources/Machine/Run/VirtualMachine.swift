@@ -92,6 +92,7 @@ public final class VirtualMachine: Sendable {
             guard state.withLock({ !$0.hasEnded && $0.runState != .running }) else { return false }
             state.withLock { $0.runState = .running }
             board.clock.start()
+            board.engine.timeStarted()
             for device in board.devices { device.resume() }
             group.release()
             return true
@@ -109,6 +110,7 @@ public final class VirtualMachine: Sendable {
             if wasRunning {
                 for device in board.devices { device.pause() }
                 board.clock.stop()
+                board.engine.timeStopped()
             }
             state.withLock { state in
                 if wasRunning || newState != .paused { state.runState = newState }
