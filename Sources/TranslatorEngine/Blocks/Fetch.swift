@@ -157,6 +157,9 @@ internal import X86
             case .next, .cut:
                 unsafe lowering.makeCut(offset: offset + position, count: instructions, into: &scratch[ops])
                 return (ops + 1, position)
+            case .control:
+                unsafe lowering.makeControlCut(offset: offset + position, count: instructions, into: &scratch[ops])
+                return (ops + 1, position)
             case .ends:
                 unsafe scratch[ops - 1].dst = UInt16(instructions)
                 return (ops, position)
@@ -211,6 +214,7 @@ internal import X86
         let end = Int(block.start & 4095) + count
         return unsafe DecodedBlock(
             header: header, instructions: instructions, offered: offered, endsItself: endsItself,
+            hasPlainVectors: UInt64(block.mode) & ModeBits.vectorsChecked == 0,
             liveOut: flagsLive(after: last, page: page, end: end, endsItself: endsItself))
     }
 

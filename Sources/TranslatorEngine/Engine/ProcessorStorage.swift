@@ -34,7 +34,9 @@ internal import SystemPackage
     deinit { unsafe ranges.deallocate() }
 
     /// Makes what translates code for this processor; nil where the host lacks something.
-    func makeTranslator() -> Translator? { unsafe try? Translator(cpu, file.file, jumps: codeJumps) }
+    func makeTranslator(_ threshold: UInt64) -> Translator? {
+        unsafe try? Translator(cpu, file.file, jumps: codeJumps, threshold: threshold)
+    }
 
     var cpu: CPU { unsafe CPU(vcpu: vcpu) }
     var apicState: UnsafeMutablePointer<apus_local_apic> { unsafe apus_vcpu_apic(vcpu) }

@@ -20,13 +20,13 @@ public struct SoftwareEngineRequest: Sendable {
     public var wallClock: @Sendable () -> UInt64
     /// Guest TSC minus host TSC at power-on.
     public var tscOffset: UInt64
-    /// Code that repeats is translated where the host allows it; otherwise all is interpreted.
-    public var translates: Bool
+    /// A block is translated when it has executed so many times, where the host allows it; nil: all is interpreted.
+    public var translationThreshold: UInt64?
 
     /// A request of all parts.
     public init(
         memory: AddressSpace, apicIDs: [UInt32], model: ResolvedCPU, now: @escaping @Sendable () -> UInt64,
-        wallClock: @escaping @Sendable () -> UInt64, tscOffset: UInt64 = 0, translates: Bool = true
+        wallClock: @escaping @Sendable () -> UInt64, tscOffset: UInt64 = 0, translationThreshold: UInt64? = 16
     ) {
         self.memory = memory
         self.apicIDs = apicIDs
@@ -34,7 +34,7 @@ public struct SoftwareEngineRequest: Sendable {
         self.now = now
         self.wallClock = wallClock
         self.tscOffset = tscOffset
-        self.translates = translates
+        self.translationThreshold = translationThreshold
     }
 }
 

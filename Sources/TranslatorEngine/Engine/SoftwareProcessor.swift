@@ -64,7 +64,7 @@ internal import X86
         fetcher = try CodeFetcher(features: Self.decoderFeatures(request.model), hostCode: HostCode(capacity: 2 << 20))
         view = request.memory.view
         unsafe cpu.p.pointee.engine = Unmanaged.passUnretained(self).toOpaque()
-        if request.translates { fetcher.translator = storage.makeTranslator() }
+        if let threshold = request.translationThreshold { fetcher.translator = storage.makeTranslator(threshold) }
         reset()
     }
 
@@ -234,7 +234,7 @@ extension CPU {
     /// The object that this processor's structure belongs to.
     var owner: SoftwareProcessor {
         // SAFETY: set once by the initialiser, and the object owns the structure.
-        unsafe Unmanaged<SoftwareProcessor>.fromOpaque(p.pointee.engine.unsafelyUnwrapped).takeUnretainedValue()
+        unsafe unsafeBitCast(p.pointee.engine.unsafelyUnwrapped, to: SoftwareProcessor.self)
     }
     var paging: UInt8 { unsafe p.pointee.paging }
 }

@@ -14,6 +14,8 @@ extension BlockTranslator {
             case .integer, .system:
                 if unsafe emitSpecial(i, op, use: use, liveBefore: liveBefore, liveAfter: liveAfter) { return }
                 if unsafe emitGeneral(i, op, use: use, liveBefore: liveBefore, liveAfter: liveAfter) { return }
+            case .sse where hasPlainVectors:
+                if unsafe emitVector(i, op, use: use, liveBefore: liveBefore) { return }
             default: break
             }
         }

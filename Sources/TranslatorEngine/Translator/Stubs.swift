@@ -7,6 +7,8 @@ struct TranslatedStubs {
     /// Called with the op in the addend's register and a linear address in the address register: executes the op in
     /// the interpreter and returns where that ends at the next op.
     var slow: UnsafeMutablePointer<UInt8>
+    /// The same without a linear address.
+    var step: UnsafeMutablePointer<UInt8>
     /// Jumped to with the op: executes it and leaves.
     var end: UnsafeMutablePointer<UInt8>
     /// Jumped to with a branch's op and the place of its displacement: goes to its target.
@@ -29,6 +31,7 @@ let pinnedRegisters: [(guest: UInt8, host: UInt8)] = [
 extension Assembler {
     private mutating func spillAll() {
         for (guest, host) in pinnedRegisters { store(host, .state(Int(guest) * 8)) }
+        storeMXCSR()
     }
     private mutating func reloadAll() {
         for (guest, host) in pinnedRegisters { load(host, .state(Int(guest) * 8)) }
@@ -70,6 +73,33 @@ extension Assembler {
         return unsafe cursor
     }
 
+    /// What translated code calls to have an op interpreted; a return address is on the stack.
+    private mutating func makeCall(_ function: Int?) -> UnsafeMutablePointer<UInt8> {
+        let start = unsafe begin()
+        spillAll()
+        modrm(0, wide: true, opcode: 0x83, length: 1, reg: 5, rm: .register(Host.rsp))
+        byte(8)
+        callHelper(function)
+        modrm(0, wide: true, opcode: 0x83, length: 1, reg: 0, rm: .register(Host.rsp))
+        byte(8)
+        modrm(0, wide: true, opcode: 0x83, length: 1, reg: 7, rm: .register(Host.rax))  // cmp rax, 1
+        byte(1)
+        let leaves = unsafe jump(if: 5)
+        refreshTable()
+        loadMXCSR()
+        reloadAll()
+        byte(0xc3)
+        unsafe land(leaves)
+        modrm(0, wide: true, opcode: 0x83, length: 1, reg: 0, rm: .register(Host.rsp))
+        byte(8)
+        restoreAndReturn()
+        return unsafe start
+    }
+
+    private var controlField: RM { .state(field(MemoryLayout<apus_vcpu>.offset(of: \.translated_mxcsr))) }
+    private mutating func loadMXCSR() { modrm(0, wide: false, opcode: 0x0fae, length: 2, reg: 2, rm: controlField) }
+    private mutating func storeMXCSR() { modrm(0, wide: false, opcode: 0x0fae, length: 2, reg: 3, rm: controlField) }
+
     mutating func makeStubs() -> TranslatedStubs {
         // enter(rdi structure, rsi code)
         let enter = unsafe begin()
@@ -85,27 +115,12 @@ extension Assembler {
         bytes(0xae, 0xd8)
         move(Host.addend, Host.rsi)
         load(Host.mask, .state(field(MemoryLayout<apus_vcpu>.offset(of: \.index_mask))))
+        loadMXCSR()
         reloadAll()
         bytes(0x41, 0xff, 0xe5)  // jmp r13
 
-        // slow: a return address is on the stack
-        let slow = unsafe begin()
-        spillAll()
-        modrm(0, wide: true, opcode: 0x83, length: 1, reg: 5, rm: .register(Host.rsp))
-        byte(8)
-        callHelper(MemoryLayout<apus_vcpu>.offset(of: \.translated_slow))
-        modrm(0, wide: true, opcode: 0x83, length: 1, reg: 0, rm: .register(Host.rsp))
-        byte(8)
-        modrm(0, wide: true, opcode: 0x83, length: 1, reg: 7, rm: .register(Host.rax))  // cmp rax, 1
-        byte(1)
-        let leaves = unsafe jump(if: 5)
-        refreshTable()
-        reloadAll()
-        byte(0xc3)
-        unsafe land(leaves)
-        modrm(0, wide: true, opcode: 0x83, length: 1, reg: 0, rm: .register(Host.rsp))
-        byte(8)
-        restoreAndReturn()
+        let slow = unsafe makeCall(MemoryLayout<apus_vcpu>.offset(of: \.translated_slow))
+        let step = unsafe makeCall(MemoryLayout<apus_vcpu>.offset(of: \.translated_step))
 
         // end
         let end = unsafe begin()
@@ -128,6 +143,7 @@ extension Assembler {
         let leavesLink = unsafe jump(if: 4)
         move(Host.addend, Host.rax)
         refreshTable()
+        loadMXCSR()
         reloadAll()
         bytes(0x49, 0xff, 0xcd)  // dec r13
         bytes(0x41, 0xff, 0xe5)  // jmp r13
@@ -143,11 +159,16 @@ extension Assembler {
         unsafe jump(to: common)
 
         let fault = unsafe begin()
+        for register in UInt8(0)..<16 {
+            modrm(
+                0, wide: false, opcode: 0x0f11, length: 2, reg: register,
+                rm: .state(apus_offset_scratch() + 16 * Int(register)))
+        }
         spillAll()
         callHelper(MemoryLayout<apus_vcpu>.offset(of: \.translated_fault))
         restoreAndReturn()
         return unsafe TranslatedStubs(
-            enter: enter, slow: slow, end: end, link: link, indirect: indirect, fault: fault, leave: leave)
+            enter: enter, slow: slow, step: step, end: end, link: link, indirect: indirect, fault: fault, leave: leave)
     }
 
     /// Looks the target in the address register up in the jump table and goes there. Returns the places of jumps

@@ -9,8 +9,6 @@ internal import X86
 /// The code lies in a memory file that is mapped twice, writable here and executable there. It only grows until it is
 /// full; then all decoded and translated code is dropped together.
 @safe final class Translator {
-    /// Executions after which a block is translated.
-    static let threshold: UInt64 = 16
     private static let capacity = 32 << 20
     private static let siteCapacity = 1 << 20
 
@@ -30,14 +28,15 @@ internal import X86
     private struct Site {
         /// Offset of the code's end in the cache.
         var end: UInt32
-        var padding: UInt32
+        /// Vector registers whose values are in the host's only.
+        var dirty: UInt32
         var op: UInt
     }
 
     private static let handler: Void = apus_install_fault_handler()
 
     /// A translator for the processor whose structure is the content of `file`. Throws where the host lacks something.
-    init(_ cpu: CPU, _ file: FileDescriptor, jumps: UnsafeMutablePointer<apus_code_entry>) throws(HostError) {
+    init(_ cpu: CPU, _ file: FileDescriptor, jumps: UnsafeMutablePointer<apus_code_entry>, threshold: UInt64) throws(HostError) {
         guard apus_has_fsgsbase() else { throw HostError("use the GS base", Errno.notSupported) }
         tables = try FlatTables(file)
         let code = try HostOS.Descriptor.memoryFile(name: "apus-translated-code", count: Self.capacity)
@@ -53,6 +52,7 @@ internal import X86
 
         let p = unsafe cpu.p
         unsafe p.pointee.self_pointer = p
+        unsafe p.pointee.translation_threshold = threshold
         unsafe p.pointee.index_mask = 0xff_ffff_fff0
         unsafe p.pointee.code_jumps = jumps
         unsafe p.pointee.code_start = UInt64(UInt(bitPattern: executable.base))
@@ -60,6 +60,7 @@ internal import X86
         unsafe p.pointee.fault_stub = executableAddress(stubs.fault)
         unsafe p.pointee.translated_slow = translatedSlow
         unsafe p.pointee.translated_end = translatedEnd
+        unsafe p.pointee.translated_step = translatedStep
         unsafe p.pointee.translated_link = translatedLink
         unsafe p.pointee.translated_jump = translatedJump
         unsafe p.pointee.translated_fault = translatedFault
@@ -108,7 +109,7 @@ internal import X86
         let table = unsafe siteMapping.base.assumingMemoryBound(to: Site.self)
         for site in unsafe translator.sites {
             unsafe table[siteCount] = Site(
-                end: UInt32(site.end - base), padding: 0, op: UInt(bitPattern: site.op))
+                end: UInt32(site.end - base), dirty: site.dirty, op: UInt(bitPattern: site.op))
             siteCount += 1
         }
         translated &+= 1
@@ -130,7 +131,7 @@ internal import X86
     }
 
     /// The op whose code faulted at a host address.
-    func op(at host: UInt64) -> MicroOp? {
+    func site(at host: UInt64) -> (op: MicroOp, dirty: UInt32)? {
         let offset = UInt32(truncatingIfNeeded: host &- UInt64(UInt(bitPattern: executable.base)))
         let table = unsafe siteMapping.base.assumingMemoryBound(to: Site.self)
         var low = 0
@@ -140,7 +141,7 @@ internal import X86
             if unsafe table[middle].end > offset { high = middle } else { low = middle + 1 }
         }
         guard low < siteCount else { return nil }
-        return unsafe MicroOp(op: UnsafePointer(bitPattern: table[low].op))
+        return unsafe (MicroOp(op: UnsafePointer(bitPattern: table[low].op)), table[low].dirty)
     }
 }
 
@@ -153,6 +154,8 @@ struct DecodedBlock {
     let offered: [Bool]
     /// The block ends with its last instruction, not by being cut after it.
     let endsItself: Bool
+    /// Vector instructions may be executed as they are.
+    let hasPlainVectors: Bool
     /// Whether flags may be looked at after the block.
     let liveOut: Bool
 }
@@ -167,12 +170,16 @@ extension BlockTranslator {
             liveness[index] = FlagUse.of(block.instructions[index]).liveBefore(liveness[index + 1])
         }
         let last = block.endsItself ? count - 1 : count
+        hasPlainVectors = block.hasPlainVectors
         for index in 0..<last {
             unsafe emit(
                 block.instructions[index], op(index + 1), isOffered: block.offered[index], liveBefore: liveness[index],
                 liveAfter: liveness[index + 1])
         }
-        if block.endsItself {
+        spillVectors()
+        if !block.endsItself && block.instructions[count - 1].loadsVectorControl {
+            unsafe emitInterpretedEnd(op(count + 1))
+        } else if block.endsItself {
             let offered = block.offered[last]
             if offered {
                 unsafe emitEnd(
