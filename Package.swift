@@ -48,6 +48,7 @@ let package = Package(
         library("X86"),
         library("Execution"),
         library("LocalAPIC", ["CEngine"]),
+        library("KVMEngine", ["CEngine", "CLinux", "HostOS", "GuestMemory", "X86", "Execution", system]),
         library(
             "TranslatorEngine", ["CEngine", "HostOS", "GuestMemory", "X86", "Execution", "LocalAPIC", system]),
 
@@ -70,22 +71,32 @@ let package = Package(
             "Machine",
             [
                 "CEngine", "HostOS", "Log", "JSON", "GuestMemory", "X86", "Execution", "LocalAPIC",
-                "TranslatorEngine", "DeviceModel", "BlockImage", "Network", "CharacterBackend", "Firmware", "Devices",
+                "KVMEngine", "TranslatorEngine", "DeviceModel", "BlockImage", "Network", "CharacterBackend", "Firmware",
+                "Devices",
             ]),
         library(
             "MachineControl",
             ["JSON", "Log", "HostOS", "CharacterBackend", "Machine", "X86", "Execution", "DeviceModel"]),
 
+        library("HostCheck", ["CLinux", "HostOS", "JSON", "KVMEngine", "Machine"]),
+
         // Top
-        .executableTarget(name: "apus-vmm", dependencies: ["HostOS", "MachineControl"], swiftSettings: strict),
+        .executableTarget(
+            name: "apus-vmm", dependencies: ["HostOS", "MachineControl", "HostCheck"], swiftSettings: strict),
 
         // Tests
+        .target(
+            name: "GuestPrograms", dependencies: ["CEngine", "Execution", "GuestMemory", "HostOS"],
+            path: "Tests/GuestPrograms", swiftSettings: strict),
         tests("JSON"),
         tests("HostOS", ["Log", "CLinux"]),
         tests("GuestMemory"),
         tests("X86"),
         tests("LocalAPIC", ["CEngine"]),
-        tests("TranslatorEngine", ["CEngine", "X86", "Execution", "GuestMemory", "HostOS"]),
+        tests(
+            "KVMEngine",
+            ["GuestPrograms", "TranslatorEngine", "CEngine", "CLinux", "X86", "Execution", "GuestMemory", "HostOS"]),
+        tests("TranslatorEngine", ["GuestPrograms", "CEngine", "X86", "Execution", "GuestMemory", "HostOS"]),
         tests("DeviceModel", ["GuestMemory"]),
         tests("VirtQueue", ["GuestMemory"]),
         tests("BlockImage", ["HostOS", "CLinux", system]),
@@ -93,8 +104,9 @@ let package = Package(
         tests("CharacterBackend", ["HostOS", "DeviceModel"]),
         tests("Firmware", ["GuestMemory", "DeviceModel"]),
         tests("Devices", ["DeviceModel", "GuestMemory", "VirtQueue", "BlockImage", "Network", "HostOS"]),
-        tests("Machine", ["CEngine", "HostOS", "JSON", "GuestMemory", "Execution", "DeviceModel"]),
+        tests("Machine", ["KVMEngine", "CEngine", "HostOS", "JSON", "GuestMemory", "Execution", "DeviceModel"]),
         tests("MachineControl", ["JSON"]),
+        tests("HostCheck"),
         .testTarget(name: "ArchitectureTests", swiftSettings: strict),
         .testTarget(name: "IntegrationTests", swiftSettings: strict),
     ]

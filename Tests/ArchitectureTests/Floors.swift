@@ -38,6 +38,7 @@ enum Floors {
                 target("X86"),
                 target("Execution"),
                 target("LocalAPIC", "CEngine"),
+                target("KVMEngine", "CEngine CLinux HostOS GuestMemory X86 Execution SystemPackage"),
                 target("TranslatorEngine", "CEngine HostOS GuestMemory X86 Execution LocalAPIC SystemPackage"),
             ]),
         Floor(
@@ -59,19 +60,23 @@ enum Floors {
                 target(
                     "Machine",
                     """
-                    CEngine HostOS Log JSON GuestMemory X86 Execution LocalAPIC TranslatorEngine DeviceModel \
-                    BlockImage Network CharacterBackend Firmware Devices
+                    CEngine HostOS Log JSON GuestMemory X86 Execution LocalAPIC KVMEngine TranslatorEngine \
+                    DeviceModel BlockImage Network CharacterBackend Firmware Devices
                     """),
+                target("HostCheck", "CLinux HostOS JSON KVMEngine Machine"),
                 target("MachineControl", "JSON Log HostOS CharacterBackend Machine X86 Execution DeviceModel"),
             ]),
         Floor(
             name: "top",
             targets: [
-                target("apus-vmm", "HostOS MachineControl")
+                target("apus-vmm", "HostOS MachineControl HostCheck")
             ]),
     ]
 
     static let targets = all.flatMap(\.targets)
+
+    /// What several test targets share. It lives in `Tests`, and no program depends on it.
+    static let testSupport = [target("GuestPrograms", "CEngine Execution GuestMemory HostOS")]
 
     /// Modules of the toolchain that any target may use.
     static let toolchain: Set<String> = ["Swift", "Synchronization"]
