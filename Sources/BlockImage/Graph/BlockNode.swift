@@ -64,6 +64,8 @@ public struct BlockExtent: Sendable, Hashable {
     public var isZero: Bool
     /// Where the bytes are in the file below, when they are there as they are.
     public var hostOffset: UInt64?
+    /// Packed.
+    public var isCompressed = false
 
     /// A run.
     public init(offset: UInt64, length: UInt64, isAllocated: Bool, isZero: Bool, hostOffset: UInt64? = nil) {

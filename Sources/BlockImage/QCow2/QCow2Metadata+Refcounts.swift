@@ -72,6 +72,36 @@ extension QCow2Metadata {
         }
     }
 
+    /// Adds one reference to each cluster of a range. Fails, with none added, when a count is at its maximum.
+    func retain(_ first: UInt64, _ count: UInt64) throws(QCow2Failure) {
+        let maximum: UInt64 = refcountBits == 64 ? .max : (1 << refcountBits) - 1
+        for cluster in first..<first + count where try refcount(cluster) >= maximum { throw .io(EINVAL) }
+        for cluster in first..<first + count {
+            let index = cluster >> refcountBlockBits
+            if try refcountBlock(index) == nil { try makeBlock(index) }
+            guard let block = try refcountBlock(index) else { throw corrupt("no reference count block \(index)") }
+            let place = Int(cluster & ((1 << refcountBlockBits) - 1))
+            set(block, place, get(block, place) + 1)
+        }
+    }
+
+    /// Takes clusters in a row, as many as asked for: for tables that must not be broken up.
+    func allocateRow(_ wanted: UInt64) throws(QCow2Failure) -> UInt64 {
+        var spare: [(UInt64, UInt64)] = []
+        defer { for part in spare { pendingFrees.append((cluster: part.0, count: part.1)) } }
+        var (cluster, count): (UInt64, UInt64) = (0, 0)
+        while count < wanted {
+            let (next, more) = try allocate(wanted - count)
+            if count > 0 && next == cluster + count {
+                count += more
+                continue
+            }
+            if count > 0 { spare.append((cluster, count)) }
+            (cluster, count) = (next, more)
+        }
+        return cluster
+    }
+
     /// Whether a cluster just allocated reads as zeroes because nothing has ever been there. Counts as written now.
     func takePristine(_ cluster: UInt64, _ count: UInt64) -> Bool {
         let isPristine = cluster >= pristine && file.driverName == "file"

@@ -15,6 +15,9 @@ extension QCow2Node {
         var isPristine = false
         /// The guest's clusters read as zeroes before.
         var wasZero = false
+        /// The new content is whole up to this multiple: a cluster's, or a subcluster's where the others stay as
+        /// they are.
+        var unit: UInt64
     }
 
     /// Allocates at most this much at once.
@@ -23,6 +26,7 @@ extension QCow2Node {
     /// Stores the segments at the guest's offset.
     func write(_ offset: UInt64, _ segments: [BlockSegment]) throws(QCow2Failure) {
         let total = UInt64(segments.reduce(0) { $0 + $1.count })
+        noteWrite(offset, total)
         var done: UInt64 = 0
         while done < total {
             let at = offset + done
@@ -33,9 +37,9 @@ extension QCow2Node {
             do throws(QCow2Failure) {
                 if place.clusters != nil { try fillEdges(place, at) }
                 let part = segments.slice(from: Int(done), count: Int(place.length))
-                try check(file.writeAndWait(at: place.host, from: part))
+                try check(dataFile.writeAndWait(at: place.host, from: part))
             } catch {
-                if let clusters = place.clusters, !place.isReused {
+                if let clusters = place.clusters, !place.isReused, !header.hasDataFile {
                     try changingTables { metadata in
                         metadata.pendingFrees.append((clusters.host / clusterSize, clusters.count))
                     }
@@ -45,7 +49,7 @@ extension QCow2Node {
             if let clusters = place.clusters {
                 try changingTables { metadata throws(QCow2Failure) in
                     if !place.wasZero { metadata.hasCopies = true }
-                    try link(metadata, clusters.host, clusters.count, at, place.isReused)
+                    try link(metadata, place, clusters.host, clusters.count, at)
                 }
             }
             done += place.length
@@ -59,44 +63,71 @@ extension QCow2Node {
         switch run.kind {
         case .normal(let host) where run.isCopied:
             try metadata.checkOverlap(host, run.length)
-            return Place(host: host, length: run.length)
-        case .zero(.some(let host)) where run.isCopied:
-            try metadata.checkOverlap(host, clusterSize)
-            return Place(
-                host: host + inCluster, length: run.length, clusters: (host, 1), isReused: true, wasZero: true)
+            return Place(host: host, length: run.length, unit: clusterSize)
         case .zero: wasZero = true
         case .unallocated: wasZero = backing == nil
         case .normal, .compressed: break
         }
+        if let storage = run.storage, run.isCopied {
+            try metadata.checkOverlap(storage, clusterSize)
+            return Place(
+                host: storage + inCluster, length: run.length, clusters: (storage, 1), isReused: true,
+                wasZero: wasZero, unit: metadata.isExtended ? clusterSize / 32 : clusterSize)
+        }
+        // Subclusters beside those written stay as they are, unless the cluster has content to bring along.
+        let keepsOthers: Bool
+        switch run.kind {
+        case .unallocated, .zero: keepsOthers = metadata.isExtended && run.storage == nil
+        case .normal, .compressed: keepsOthers = false
+        }
+        // Content elsewhere in the cluster that is copied may be anything.
+        if metadata.isExtended && !keepsOthers { wasZero = false }
         // Before the data, so that a disk that is full says so before anything is copied.
         _ = try metadata.writableL2(for: at)
         let most = max(1, QCow2Node.maximumAllocation / clusterSize)
         let wanted = min((inCluster + run.length + clusterSize - 1) / clusterSize, most)
-        let (cluster, count) = try metadata.allocate(wanted)
-        let isPristine = metadata.takePristine(cluster, count)
+        let (cluster, count) =
+            metadata.hasDataFile ? (at / clusterSize, wanted) : try metadata.allocate(wanted)
+        let isPristine = !metadata.hasDataFile && metadata.takePristine(cluster, count)
         let host = cluster * clusterSize
         return Place(
             host: host + inCluster, length: min(run.length, count * clusterSize - inCluster),
-            clusters: (host, count), isPristine: isPristine, wasZero: wasZero)
+            clusters: (host, count), isPristine: isPristine, wasZero: wasZero,
+            unit: keepsOthers ? clusterSize / 32 : clusterSize)
     }
 
     private func link(
-        _ metadata: QCow2Metadata, _ host: UInt64, _ count: UInt64, _ at: UInt64, _ keeps: Bool
+        _ metadata: QCow2Metadata, _ place: Place, _ host: UInt64, _ count: UInt64, _ at: UInt64
     ) throws(QCow2Failure) {
         let first = at & ~(clusterSize - 1)
         for index in 0..<count {
-            let distance = index * clusterSize
-            try metadata.setEntry((host + distance) | QCow2Metadata.copied, for: first + distance, keeps: keeps)
+            let guest = first + index * clusterSize
+            var entry = QCow2Entry(descriptor: (host + index * clusterSize) | QCow2Metadata.copied)
+            if metadata.isExtended {
+                entry.bitmap = QCow2Entry.allAllocated
+                if place.unit < clusterSize {
+                    let start = max(at, guest) - guest
+                    let end = min(at + place.length, guest + clusterSize) - guest
+                    let written = QCow2Node.subclusters(start / place.unit, (end + place.unit - 1) / place.unit)
+                    entry.bitmap = try metadata.entry(at: guest).bitmap & ~(written << 32) | written
+                }
+            }
+            try metadata.setEntry(entry, for: guest, keeps: place.isReused)
         }
         if metadata.pendingFrees.count > 4096 { try metadata.writeBack() }
     }
 
+    /// Bits for subclusters from the first up to the last.
+    private static func subclusters(_ first: UInt64, _ last: UInt64) -> UInt64 {
+        (1 << last) - (1 << first)
+    }
+
     /// Gives the new clusters their old content before and after the data.
     private func fillEdges(_ place: Place, _ at: UInt64) throws(QCow2Failure) {
-        let inCluster = at & (clusterSize - 1)
-        try fillEdge(place, at - inCluster, inCluster, place.host - inCluster)
+        let before = at & (place.unit - 1)
+        try fillEdge(place, at - before, before, place.host - before)
         let end = at + place.length
-        let tail = (clusterSize - end & (clusterSize - 1)) & (clusterSize - 1)
+        let tail = (place.unit - end & (place.unit - 1)) & (place.unit - 1)
         try fillEdge(place, end, tail, place.host + place.length)
     }
 
@@ -108,7 +139,7 @@ extension QCow2Node {
         defer { withExtendedLifetime(buffer) {} }
         let segments = unsafe [BlockSegment(pointer: buffer.base, count: buffer.count)]
         if place.wasZero { segments.zero(from: 0) } else { try read(guest, segments) }
-        try check(file.writeAndWait(at: host, from: segments))
+        try check(dataFile.writeAndWait(at: host, from: segments))
     }
 
     // MARK: Zeroes and discard
@@ -116,6 +147,11 @@ extension QCow2Node {
     /// Makes a range read as zeroes: whole clusters in the tables, the edges by writing.
     func writeZeroes(offset: UInt64, length: UInt64, mayUnmap: Bool) throws(QCow2Failure) {
         let end = offset + length
+        noteWrite(offset, length)
+        if header.hasRawData {
+            // The data file must stay true by itself.
+            try check(dataFile.performAndWait(.writeZeroes(mayUnmap: mayUnmap), offset: offset, length: length))
+        }
         // What lies behind the disk's end belongs to no one: the last cluster is whole when its part of the disk is.
         let first = min((offset + clusterSize - 1) & ~(clusterSize - 1), end)
         let last = end == size ? end : max(end & ~(clusterSize - 1), first)
@@ -130,17 +166,26 @@ extension QCow2Node {
         if last < end { try writeBuffersOfZeroes(last, end - last) }
     }
 
+    /// The entry of a cluster that reads as zeroes and whose storage, if it has any, stays.
+    private func zeroEntry(_ metadata: QCow2Metadata, storage: UInt64?) -> QCow2Entry {
+        let descriptor = storage.map { $0 | QCow2Metadata.copied } ?? 0
+        return metadata.isExtended
+            ? QCow2Entry(descriptor: descriptor, bitmap: QCow2Entry.allZero)
+            : QCow2Entry(descriptor: descriptor | QCow2Metadata.zero)
+    }
+
     private func zeroCluster(_ metadata: QCow2Metadata, _ at: UInt64, mayUnmap: Bool) throws(QCow2Failure) {
-        let run = try metadata.run(at: at, limit: clusterSize)
-        let zero = header.version >= 3 && backing != nil ? QCow2Metadata.zero : 0
-        switch run.kind {
+        let old = try metadata.decode(try metadata.entry(at: at))
+        let saysZero = header.version >= 3 && (backing != nil || metadata.isExtended || metadata.hasDataFile)
+        let gone = saysZero ? zeroEntry(metadata, storage: nil) : QCow2Entry()
+        switch old.kind {
         case .unallocated:
-            if backing != nil { try metadata.setEntry(zero, for: at) }
-        case .zero(nil): break
-        case .zero(.some): if mayUnmap { try metadata.setEntry(QCow2Metadata.zero, for: at) }
-        case .normal(let host) where run.isCopied && !mayUnmap:
-            try metadata.setEntry(host | QCow2Metadata.copied | QCow2Metadata.zero, for: at, keeps: true)
-        case .normal, .compressed: try metadata.setEntry(zero, for: at)
+            if backing != nil { try metadata.setEntry(gone, for: at) }
+        case .zero:
+            if mayUnmap && old.storage != nil { try metadata.setEntry(zeroEntry(metadata, storage: nil), for: at) }
+        case .normal where old.isCopied && !mayUnmap:
+            try metadata.setEntry(zeroEntry(metadata, storage: old.storage), for: at, keeps: true)
+        case .normal, .compressed: try metadata.setEntry(gone, for: at)
         }
     }
 
@@ -151,11 +196,14 @@ extension QCow2Node {
         let first = (offset + clusterSize - 1) & ~(clusterSize - 1)
         let last = end == size ? end : end & ~(clusterSize - 1)
         guard header.version >= 3 || backing == nil else { return }
+        noteWrite(offset, length)
+        if header.hasRawData { return try writeZeroes(offset: offset, length: length, mayUnmap: true) }
         try eachCluster(from: first, to: last) { metadata, at throws(QCow2Failure) in
-            switch try metadata.run(at: at, limit: clusterSize).kind {
-            case .unallocated, .zero(nil): break
-            default: try metadata.setEntry(backing == nil ? 0 : QCow2Metadata.zero, for: at)
-            }
+            let entry = try metadata.entry(at: at)
+            let old = try metadata.decode(entry)
+            let gone = backing == nil ? QCow2Entry() : zeroEntry(metadata, storage: nil)
+            guard entry != gone, old.storage != nil || entry.descriptor != 0 else { return }
+            try metadata.setEntry(gone, for: at)
         }
     }
 
