@@ -87,6 +87,11 @@ public enum BlockError: Error, Sendable, Hashable, CustomStringConvertible {
         }
     }
 
+    /// Throws if a request to a node did not end well.
+    public static func check(_ status: Int32, _ node: any BlockNode) throws(BlockError) {
+        guard status == 0 else { throw .system(path: node.filename, operation: "use", Errno(rawValue: status)) }
+    }
+
     /// An error of the kernel's by its number.
     static func io(path: String, operation: String, _ status: Int32) -> BlockError {
         .system(path: path, operation: operation, Errno(rawValue: status))

@@ -137,7 +137,7 @@ final class QCow2BitmapStore: Sendable {
     // MARK: Saving
 
     /// Brings what changed to the disk, in new clusters; the old ones are given up after that.
-    func save(_ metadata: QCow2Metadata) throws(QCow2Failure) {
+    func save(_ metadata: QCow2Metadata) throws(ImageFailure) {
         var entries: [Entry] = []
         let isNeeded = state.withLock { state in
             entries = state.entries
@@ -155,7 +155,7 @@ final class QCow2BitmapStore: Sendable {
         }
     }
 
-    private func saveBits(_ entry: inout Entry, _ metadata: QCow2Metadata) throws(QCow2Failure) {
+    private func saveBits(_ entry: inout Entry, _ metadata: QCow2Metadata) throws(ImageFailure) {
         guard let chunks = entry.chunks else { return }
         try giveUp(entry.bitmap, metadata)
         var table = [UInt8](repeating: 0, count: chunks.count * 8)
@@ -181,7 +181,7 @@ final class QCow2BitmapStore: Sendable {
     }
 
     /// Gives up a bitmap's clusters.
-    private func giveUp(_ bitmap: QCow2Bitmap, _ metadata: QCow2Metadata) throws(QCow2Failure) {
+    private func giveUp(_ bitmap: QCow2Bitmap, _ metadata: QCow2Metadata) throws(ImageFailure) {
         guard bitmap.tableOffset != 0 else { return }
         let (status, table) = file.bytesAndWait(at: bitmap.tableOffset, count: Int(bitmap.tableSize) * 8)
         try metadata.check(status)
@@ -194,7 +194,7 @@ final class QCow2BitmapStore: Sendable {
     }
 
     /// Writes the directory anew and points the header there.
-    private func saveDirectory(_ bitmaps: [QCow2Bitmap], _ metadata: QCow2Metadata) throws(QCow2Failure) {
+    private func saveDirectory(_ bitmaps: [QCow2Bitmap], _ metadata: QCow2Metadata) throws(ImageFailure) {
         let old = metadata.header.bitmaps
         var header = metadata.header
         if bitmaps.isEmpty {
@@ -244,7 +244,7 @@ final class QCow2BitmapStore: Sendable {
         guard !name.isEmpty else { throw .bitmap("Bitmap name cannot be empty") }
         guard name.utf8.count <= QCow2Bitmap.maximumName else { throw .bitmap("Bitmap name is too long") }
         guard granularity >= 512, granularity <= 1 << 31, granularity & (granularity - 1) == 0 else {
-            throw .bitmap("Granularity must be a power of 2, 512 to 2 GiB")
+            throw .bitmap("Granularity must be power of 2 and at least 512")
         }
         let bits = granularity.trailingZeroBitCount
         let count = QCow2Bitmap.clusters(size: size, granularityBits: bits, clusterSize: clusterSize)
@@ -272,7 +272,7 @@ final class QCow2BitmapStore: Sendable {
             return state.entries.remove(at: index)
         }
         guard let entry else { return }
-        do throws(QCow2Failure) { try giveUp(entry.bitmap, metadata) } catch {
+        do throws(ImageFailure) { try giveUp(entry.bitmap, metadata) } catch {
             throw .io(path: file.filename, operation: "remove a bitmap of", error.status)
         }
     }

@@ -2,7 +2,7 @@ internal import CLinux
 internal import SystemPackage
 
 /// Why an operation on a qcow2 image's metadata did not succeed.
-enum QCow2Failure: Error {
+enum ImageFailure: Error {
     /// The file below failed.
     case io(Int32)
     /// The image contradicts itself.
@@ -91,9 +91,9 @@ final class QCow2Metadata: @unchecked Sendable {
     let clusterBits: UInt64
     let clusterSize: UInt64
     let l2Bits: UInt64
-    let refcountBits: UInt64
+    var refcountBits: UInt64
     /// Reference counts in one block, as a logarithm.
-    let refcountBlockBits: UInt64
+    var refcountBlockBits: UInt64
 
     static let offsetMask: UInt64 = 0x00ff_ffff_ffff_fe00
     static let copied: UInt64 = 1 << 63
@@ -126,6 +126,19 @@ final class QCow2Metadata: @unchecked Sendable {
         noteFixedMetadata()
     }
 
+    /// Takes over a header whose reference counts are elsewhere, or of another width.
+    func reload(_ new: QCow2Header) throws(BlockError) {
+        header = new
+        refcountBits = 1 << UInt64(header.refcountOrder)
+        refcountBlockBits = clusterBits + 3 - UInt64(header.refcountOrder)
+        refcountCache = MetadataCache(tableSize: header.clusterSize, bytes: refcountCache.limit * header.clusterSize)
+        refcountTable = try QCow2Metadata.numbers(
+            file, path, header.refcountTableOffset, Int(header.refcountTableClusters) * header.clusterSize / 8)
+        freeHint = 0
+        pristine = (file.sizeInBytes + clusterSize - 1) >> clusterBits
+        noteFixedMetadata()
+    }
+
     static func numbers(
         _ file: any BlockNode, _ path: String, _ offset: UInt64, _ count: Int
     ) throws(BlockError) -> [UInt64] {
@@ -153,7 +166,7 @@ final class QCow2Metadata: @unchecked Sendable {
     }
 
     /// Throws when guest data would overwrite metadata: only a damaged or hostile image asks for that.
-    func checkOverlap(_ offset: UInt64, _ length: UInt64) throws(QCow2Failure) {
+    func checkOverlap(_ offset: UInt64, _ length: UInt64) throws(ImageFailure) {
         if hasDataFile { return }
         guard length <= UInt64(Int64.max), offset <= UInt64(Int64.max) - length else {
             throw corrupt("host offset \(offset) is out of range")
@@ -172,7 +185,7 @@ final class QCow2Metadata: @unchecked Sendable {
     }
 
     /// Notes a damage, and gives the failure to throw.
-    func corrupt(_ reason: String) -> QCow2Failure {
+    func corrupt(_ reason: String) -> ImageFailure {
         if corruption == nil { corruption = reason }
         return .corrupt(reason)
     }
@@ -181,7 +194,7 @@ final class QCow2Metadata: @unchecked Sendable {
 
     /// The L2 table that covers a guest offset, or nil when there is none. With `onlyCached`, a table that would have
     /// to be read throws `EAGAIN`.
-    func l2Table(for offset: UInt64, onlyCached: Bool = false) throws(QCow2Failure) -> MetadataTable? {
+    func l2Table(for offset: UInt64, onlyCached: Bool = false) throws(ImageFailure) -> MetadataTable? {
         let index = Int(offset >> (clusterBits + l2Bits))
         guard index < l1.count else { return nil }
         let at = l1[index] & QCow2Metadata.offsetMask
@@ -197,7 +210,7 @@ final class QCow2Metadata: @unchecked Sendable {
     /// Reads a table from the file into a cache.
     func load(
         _ offset: UInt64, into cache: ReferenceWritableKeyPath<QCow2Metadata, MetadataCache>
-    ) throws(QCow2Failure) -> MetadataTable {
+    ) throws(ImageFailure) -> MetadataTable {
         if self[keyPath: cache].isChoked { try writeBack() }
         let table = MetadataTable(offset: offset, buffer: AlignedBuffer(count: Int(clusterSize)))
         let status = unsafe file.readAndWait(
@@ -209,7 +222,7 @@ final class QCow2Metadata: @unchecked Sendable {
 
     /// Where the guest byte at `offset` is, and how many after it (at most `limit`) are of the same kind, one after
     /// the other.
-    func run(at offset: UInt64, limit: UInt64, onlyCached: Bool = false) throws(QCow2Failure) -> QCow2Run {
+    func run(at offset: UInt64, limit: UInt64, onlyCached: Bool = false) throws(ImageFailure) -> QCow2Run {
         let inCluster = offset & (clusterSize - 1)
         let first = Int((offset >> clusterBits) & ((1 << l2Bits) - 1))
         let tableEnd = ((offset >> (clusterBits + l2Bits)) + 1) << (clusterBits + l2Bits)
@@ -259,7 +272,7 @@ final class QCow2Metadata: @unchecked Sendable {
     }
 
     /// The part of one cluster from `inCluster` on that is of one kind.
-    private func part(of table: MetadataTable, _ index: Int, _ inCluster: UInt64) throws(QCow2Failure) -> QCow2Run {
+    private func part(of table: MetadataTable, _ index: Int, _ inCluster: UInt64) throws(ImageFailure) -> QCow2Run {
         let entry = entry(table, index)
         var run = try decode(entry)
         run.length = clusterSize - inCluster
@@ -289,7 +302,7 @@ final class QCow2Metadata: @unchecked Sendable {
     }
 
     /// What a whole cluster's entry says. With subclusters, `normal` only tells that there is storage.
-    func decode(_ entry: QCow2Entry) throws(QCow2Failure) -> QCow2Run {
+    func decode(_ entry: QCow2Entry) throws(ImageFailure) -> QCow2Run {
         let descriptor = entry.descriptor
         let isCopied = descriptor & QCow2Metadata.copied != 0
         if descriptor & QCow2Metadata.compressed != 0 {
@@ -325,7 +338,7 @@ final class QCow2Metadata: @unchecked Sendable {
     // MARK: Changing the mapping
 
     /// The L2 table that covers a guest offset, made if it is missing, and this disk's own: safe to change.
-    func writableL2(for offset: UInt64) throws(QCow2Failure) -> MetadataTable {
+    func writableL2(for offset: UInt64) throws(ImageFailure) -> MetadataTable {
         let index = Int(offset >> (clusterBits + l2Bits))
         guard index < l1.count else { throw .io(EFBIG) }
         let old = try l2Table(for: offset)
@@ -356,13 +369,13 @@ final class QCow2Metadata: @unchecked Sendable {
     }
 
     /// The entry of a guest cluster; nothing where there is no table.
-    func entry(at offset: UInt64) throws(QCow2Failure) -> QCow2Entry {
+    func entry(at offset: UInt64) throws(ImageFailure) -> QCow2Entry {
         guard let table = try l2Table(for: offset) else { return QCow2Entry() }
         return entry(table, Int((offset >> clusterBits) & ((1 << l2Bits) - 1)))
     }
 
     /// Sets one guest cluster's entry and gives up what the old one held (unless `keeps`: the storage is the same).
-    func setEntry(_ entry: QCow2Entry, for offset: UInt64, keeps: Bool = false) throws(QCow2Failure) {
+    func setEntry(_ entry: QCow2Entry, for offset: UInt64, keeps: Bool = false) throws(ImageFailure) {
         let table = try writableL2(for: offset)
         let index = Int((offset >> clusterBits) & ((1 << l2Bits) - 1))
         let old = try decode(self.entry(table, index))

@@ -12,13 +12,13 @@ extension QCow2Node {
         let ticket = ranges.acquireAndWait(start: offset, end: offset + clusterSize, isExclusive: true)
         defer { ranges.release(ticket) }
         noteWrite(offset, clusterSize)
-        do throws(QCow2Failure) {
-            let host = try changingTables { metadata throws(QCow2Failure) in
+        do throws(ImageFailure) {
+            let host = try changingTables { metadata throws(ImageFailure) in
                 _ = try metadata.writableL2(for: offset)
                 return try metadata.allocatePacked(UInt64(packed.count))
             }
             try check(file.writeAndWait(at: host, bytes: packed))
-            try changingTables { metadata throws(QCow2Failure) in
+            try changingTables { metadata throws(ImageFailure) in
                 try metadata.setEntry(metadata.packedEntry(host, packed.count), for: offset)
                 if metadata.pendingFrees.count > 4096 { try metadata.writeBack() }
             }
@@ -44,7 +44,7 @@ extension FileNode {
 
 extension QCow2Metadata {
     /// Takes room for packed bytes: behind the last ones where they fit.
-    func allocatePacked(_ count: UInt64) throws(QCow2Failure) -> UInt64 {
+    func allocatePacked(_ count: UInt64) throws(ImageFailure) -> UInt64 {
         let maximum: UInt64 = refcountBits == 64 ? .max : (1 << refcountBits) - 1
         if packedTail != 0 {
             let cluster = packedTail >> clusterBits

@@ -5,13 +5,13 @@ internal import SystemPackage
 /// Reading, on a thread that may block.
 extension QCow2Node {
     /// Fills the segments from the guest's offset, wherever the bytes are.
-    func read(_ offset: UInt64, _ segments: [BlockSegment]) throws(QCow2Failure) {
+    func read(_ offset: UInt64, _ segments: [BlockSegment]) throws(ImageFailure) {
         let total = segments.reduce(0) { $0 + $1.count }
         var done = 0
         while done < total {
             let at = offset + UInt64(done)
             let limit = UInt64(total - done)
-            let run = try withTables { metadata throws(QCow2Failure) in try metadata.run(at: at, limit: limit) }
+            let run = try withTables { metadata throws(ImageFailure) in try metadata.run(at: at, limit: limit) }
             let part = segments.slice(from: done, count: Int(run.length))
             switch run.kind {
             case .unallocated: try readBacking(at, part)
@@ -24,12 +24,12 @@ extension QCow2Node {
         }
     }
 
-    func check(_ status: Int32) throws(QCow2Failure) {
+    func check(_ status: Int32) throws(ImageFailure) {
         guard status == 0 else { throw .io(status) }
     }
 
     /// Reads from the backing image; what is behind its end is zero.
-    private func readBacking(_ offset: UInt64, _ segments: [BlockSegment]) throws(QCow2Failure) {
+    private func readBacking(_ offset: UInt64, _ segments: [BlockSegment]) throws(ImageFailure) {
         let end = backing?.sizeInBytes ?? 0
         guard let backing, offset < end else { return segments.zero(from: 0) }
         let total = segments.reduce(0) { $0 + $1.count }
@@ -40,7 +40,7 @@ extension QCow2Node {
 
     private func readCompressed(
         _ host: UInt64, _ length: Int, from start: Int, _ segments: [BlockSegment]
-    ) throws(QCow2Failure) {
+    ) throws(ImageFailure) {
         let cluster: [UInt8]
         if let last = inflated.withLock({ $0 }), last.host == host {
             cluster = last.bytes
@@ -67,8 +67,8 @@ extension QCow2Node: SparseMappable {
         while at < end && result.count < limit {
             let (start, rest) = (at, end - at)
             let run: QCow2Run
-            do throws(QCow2Failure) {
-                run = try withTables { metadata throws(QCow2Failure) in try metadata.run(at: start, limit: rest) }
+            do throws(ImageFailure) {
+                run = try withTables { metadata throws(ImageFailure) in try metadata.run(at: start, limit: rest) }
             } catch {
                 if case .corrupt(let reason) = error { throw .invalidImage(path: filename, reason: reason) }
                 throw .system(path: filename, operation: "map", Errno(rawValue: error.status))
@@ -128,7 +128,7 @@ extension QCow2Node {
         guard end >= threshold else { return false }
         var used: UInt64 = 0
         for cluster in 0..<end where used < threshold {
-            guard let count = try? withTables({ metadata throws(QCow2Failure) in try metadata.refcount(cluster) })
+            guard let count = try? withTables({ metadata throws(ImageFailure) in try metadata.refcount(cluster) })
             else { return false }
             if count > 0 { used += 1 }
         }

@@ -7,18 +7,18 @@ extension QCow2Node: Resizable {
         guard size <= UInt64(Int64.max), size % 512 == 0 else { throw .invalidSize(path: filename, size: size) }
         let old = self.size
         if size < old {
-            try changingAlone("shrink") { metadata throws(QCow2Failure) in
+            try changingAlone("shrink") { metadata throws(ImageFailure) in
                 try shrink(metadata, from: old, to: size)
             }
         } else if size > old {
-            try changingAlone("grow") { metadata throws(QCow2Failure) in
+            try changingAlone("grow") { metadata throws(ImageFailure) in
                 try metadata.growL1(to: metadata.header.l1Entries(for: size))
             }
         }
         if header.hasDataFile, let data = dataFile as? any Resizable {
             try data.resize(to: size, preallocation: preallocation == .metadata ? .off : preallocation)
         }
-        try changingAlone("resize") { metadata throws(QCow2Failure) in
+        try changingAlone("resize") { metadata throws(ImageFailure) in
             try metadata.flush()
             var bytes = [UInt8](repeating: 0, count: 8)
             bytes.store(size, at: 0)
@@ -33,7 +33,7 @@ extension QCow2Node: Resizable {
 
     /// Gives up what lies behind the new end, and zeroes the rest of its last cluster: it must not come back when the
     /// disk grows again.
-    private func shrink(_ metadata: QCow2Metadata, from old: UInt64, to size: UInt64) throws(QCow2Failure) {
+    private func shrink(_ metadata: QCow2Metadata, from old: UInt64, to size: UInt64) throws(ImageFailure) {
         let first = (size + clusterSize - 1) & ~(clusterSize - 1)
         var at = first
         while at < old {
@@ -63,7 +63,7 @@ extension QCow2Node: Resizable {
         var at = start & ~(granule - 1)
         while at < end {
             let (from, limit) = (at, min(end - at, 64 << 20))
-            let next = try changingAlone("reserve space in") { metadata throws(QCow2Failure) in
+            let next = try changingAlone("reserve space in") { metadata throws(ImageFailure) in
                 let run = try metadata.run(at: from, limit: limit)
                 guard case .unallocated = run.kind, run.storage == nil else { return from + run.length }
                 _ = try metadata.writableL2(for: from)
@@ -92,11 +92,11 @@ extension QCow2Node: Resizable {
             }
             at = next
         }
-        try changingAlone("reserve space in") { metadata throws(QCow2Failure) in try metadata.settle() }
+        try changingAlone("reserve space in") { metadata throws(ImageFailure) in try metadata.settle() }
     }
 
     /// Makes the file longer, with a hole.
-    private func lengthenFile(to size: UInt64) throws(QCow2Failure) {
+    private func lengthenFile(to size: UInt64) throws(ImageFailure) {
         do throws(BlockError) {
             try (file as? any Resizable)?.resize(to: size, preallocation: .off)
         } catch {
@@ -107,7 +107,7 @@ extension QCow2Node: Resizable {
 
 extension QCow2Metadata {
     /// Makes the L1 table larger, in a new place; the header switches over in one write.
-    func growL1(to count: UInt64) throws(QCow2Failure) {
+    func growL1(to count: UInt64) throws(ImageFailure) {
         guard count > UInt64(l1.count) else { return }
         guard count * 8 <= UInt64(QCow2Header.maximumL1Bytes) else { throw .io(EFBIG) }
         try settle()

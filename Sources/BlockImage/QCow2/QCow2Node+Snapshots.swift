@@ -14,7 +14,7 @@ extension QCow2Node {
         guard !header.hasDataFile else {
             throw .io(path: filename, operation: "take a snapshot of", ENOTSUP)
         }
-        try changingAlone("take a snapshot of") { metadata throws(QCow2Failure) in
+        try changingAlone("take a snapshot of") { metadata throws(ImageFailure) in
             guard metadata.snapshots.count < QCow2Header.maximumSnapshots else { throw .io(EFBIG) }
             try metadata.settle()
             let ids = metadata.snapshots.compactMap { UInt64($0.id) }
@@ -39,7 +39,7 @@ extension QCow2Node {
     public func applySnapshot(_ snapshot: QCow2Snapshot) throws(BlockError) {
         guard !header.hasDataFile else { throw .io(path: filename, operation: "go back in", ENOTSUP) }
         if snapshot.diskSize != size { try resize(to: snapshot.diskSize, preallocation: .off) }
-        try changingAlone("go back in") { metadata throws(QCow2Failure) in
+        try changingAlone("go back in") { metadata throws(ImageFailure) in
             try metadata.settle()
             var l1 = try metadata.readL1(snapshot)
             guard l1.count <= metadata.l1.count else { throw metadata.corrupt("a snapshot's L1 table is too large") }
@@ -59,7 +59,7 @@ extension QCow2Node {
     /// Removes a snapshot. Blocks.
     public func deleteSnapshot(_ snapshot: QCow2Snapshot) throws(BlockError) {
         guard !header.hasDataFile else { throw .io(path: filename, operation: "remove a snapshot of", ENOTSUP) }
-        try changingAlone("remove a snapshot of") { metadata throws(QCow2Failure) in
+        try changingAlone("remove a snapshot of") { metadata throws(ImageFailure) in
             try metadata.settle()
             let l1 = try metadata.readL1(snapshot)
             try metadata.writeSnapshots(metadata.snapshots.filter { $0 != snapshot })
@@ -74,11 +74,11 @@ extension QCow2Node {
 
     /// Changes the tables while nothing else happens to the image.
     func changingAlone<Value>(
-        _ operation: String, _ body: (QCow2Metadata) throws(QCow2Failure) -> Value
+        _ operation: String, _ body: (QCow2Metadata) throws(ImageFailure) -> Value
     ) throws(BlockError) -> Value {
         guard !isReadOnly else { throw .readOnly(path: filename) }
         return try alone { () throws(BlockError) in
-            do throws(QCow2Failure) {
+            do throws(ImageFailure) {
                 return try changingTables(body)
             } catch {
                 throw blockError(error, operation)
@@ -89,14 +89,14 @@ extension QCow2Node {
 
 extension QCow2Metadata {
     /// A snapshot's L1 table.
-    func readL1(_ snapshot: QCow2Snapshot) throws(QCow2Failure) -> [UInt64] {
+    func readL1(_ snapshot: QCow2Snapshot) throws(ImageFailure) -> [UInt64] {
         let (status, bytes) = file.bytesAndWait(at: snapshot.l1Offset, count: Int(snapshot.l1Size) * 8)
         try check(status)
         return (0..<Int(snapshot.l1Size)).map { bytes.bigEndian(UInt64.self, at: $0 * 8) }
     }
 
     /// The L2 table at an offset of the file.
-    private func cachedL2(_ offset: UInt64) throws(QCow2Failure) -> MetadataTable {
+    private func cachedL2(_ offset: UInt64) throws(ImageFailure) -> MetadataTable {
         if let table = l2Cache.find(offset) { return table }
         return try load(offset, into: \.l2Cache)
     }
@@ -108,8 +108,8 @@ extension QCow2Metadata {
     }
 
     /// Adds a reference to all that an L1 table leads to, or takes one away (at the next write-back).
-    func changeReferences(of l1: [UInt64], by change: Int) throws(QCow2Failure) {
-        func apply(_ first: UInt64, _ count: UInt64) throws(QCow2Failure) {
+    func changeReferences(of l1: [UInt64], by change: Int) throws(ImageFailure) {
+        func apply(_ first: UInt64, _ count: UInt64) throws(ImageFailure) {
             if change > 0 { try retain(first, count) } else { pendingFrees.append((first, count)) }
         }
         for entry in l1 {
@@ -132,7 +132,7 @@ extension QCow2Metadata {
     }
 
     /// Sets the mark of every entry of the active disk as its count says.
-    func refreshCopiedFlags() throws(QCow2Failure) {
+    func refreshCopiedFlags() throws(ImageFailure) {
         for number in l1.indices {
             let at = l1[number] & QCow2Metadata.offsetMask
             guard at != 0 else { continue }
@@ -153,7 +153,7 @@ extension QCow2Metadata {
     }
 
     /// Writes the snapshot table anew and points the header there.
-    func writeSnapshots(_ new: [QCow2Snapshot]) throws(QCow2Failure) {
+    func writeSnapshots(_ new: [QCow2Snapshot]) throws(ImageFailure) {
         let bytes = new.flatMap { $0.encoded() }
         let old = (header.snapshotOffset, snapshots.reduce(0) { $0 + UInt64($1.encoded().count) })
         var offset: UInt64 = 0

@@ -24,17 +24,17 @@ extension QCow2Node {
     private static let maximumAllocation: UInt64 = 4 << 20
 
     /// Stores the segments at the guest's offset.
-    func write(_ offset: UInt64, _ segments: [BlockSegment]) throws(QCow2Failure) {
+    func write(_ offset: UInt64, _ segments: [BlockSegment]) throws(ImageFailure) {
         let total = UInt64(segments.reduce(0) { $0 + $1.count })
         noteWrite(offset, total)
         var done: UInt64 = 0
         while done < total {
             let at = offset + done
             let rest = total - done
-            let place = try changingTables { metadata throws(QCow2Failure) in
+            let place = try changingTables { metadata throws(ImageFailure) in
                 try findPlace(metadata, at, rest)
             }
-            do throws(QCow2Failure) {
+            do throws(ImageFailure) {
                 if place.clusters != nil { try fillEdges(place, at) }
                 let part = segments.slice(from: Int(done), count: Int(place.length))
                 try check(dataFile.writeAndWait(at: place.host, from: part))
@@ -47,7 +47,7 @@ extension QCow2Node {
                 throw error
             }
             if let clusters = place.clusters {
-                try changingTables { metadata throws(QCow2Failure) in
+                try changingTables { metadata throws(ImageFailure) in
                     if !place.wasZero { metadata.hasCopies = true }
                     try link(metadata, place, clusters.host, clusters.count, at)
                 }
@@ -56,7 +56,7 @@ extension QCow2Node {
         }
     }
 
-    private func findPlace(_ metadata: QCow2Metadata, _ at: UInt64, _ limit: UInt64) throws(QCow2Failure) -> Place {
+    private func findPlace(_ metadata: QCow2Metadata, _ at: UInt64, _ limit: UInt64) throws(ImageFailure) -> Place {
         let run = try metadata.run(at: at, limit: limit)
         let inCluster = at & (clusterSize - 1)
         var wasZero = false
@@ -98,7 +98,7 @@ extension QCow2Node {
 
     private func link(
         _ metadata: QCow2Metadata, _ place: Place, _ host: UInt64, _ count: UInt64, _ at: UInt64
-    ) throws(QCow2Failure) {
+    ) throws(ImageFailure) {
         let first = at & ~(clusterSize - 1)
         for index in 0..<count {
             let guest = first + index * clusterSize
@@ -123,7 +123,7 @@ extension QCow2Node {
     }
 
     /// Gives the new clusters their old content before and after the data.
-    private func fillEdges(_ place: Place, _ at: UInt64) throws(QCow2Failure) {
+    private func fillEdges(_ place: Place, _ at: UInt64) throws(ImageFailure) {
         let before = at & (place.unit - 1)
         try fillEdge(place, at - before, before, place.host - before)
         let end = at + place.length
@@ -133,7 +133,7 @@ extension QCow2Node {
 
     private func fillEdge(
         _ place: Place, _ guest: UInt64, _ length: UInt64, _ host: UInt64
-    ) throws(QCow2Failure) {
+    ) throws(ImageFailure) {
         guard length > 0, !(place.wasZero && place.isPristine) else { return }
         let buffer = AlignedBuffer(count: Int(length))
         defer { withExtendedLifetime(buffer) {} }
@@ -145,7 +145,7 @@ extension QCow2Node {
     // MARK: Zeroes and discard
 
     /// Makes a range read as zeroes: whole clusters in the tables, the edges by writing.
-    func writeZeroes(offset: UInt64, length: UInt64, mayUnmap: Bool) throws(QCow2Failure) {
+    func writeZeroes(offset: UInt64, length: UInt64, mayUnmap: Bool) throws(ImageFailure) {
         let end = offset + length
         noteWrite(offset, length)
         if header.hasRawData {
@@ -157,7 +157,7 @@ extension QCow2Node {
         let last = end == size ? end : max(end & ~(clusterSize - 1), first)
         if offset < first { try writeBuffersOfZeroes(offset, first - offset) }
         if header.version >= 3 || (mayUnmap && backing == nil) {
-            try eachCluster(from: first, to: last) { metadata, at throws(QCow2Failure) in
+            try eachCluster(from: first, to: last) { metadata, at throws(ImageFailure) in
                 try zeroCluster(metadata, at, mayUnmap: mayUnmap)
             }
         } else if first < last {
@@ -174,7 +174,7 @@ extension QCow2Node {
             : QCow2Entry(descriptor: descriptor | QCow2Metadata.zero)
     }
 
-    private func zeroCluster(_ metadata: QCow2Metadata, _ at: UInt64, mayUnmap: Bool) throws(QCow2Failure) {
+    private func zeroCluster(_ metadata: QCow2Metadata, _ at: UInt64, mayUnmap: Bool) throws(ImageFailure) {
         let old = try metadata.decode(try metadata.entry(at: at))
         let saysZero = header.version >= 3 && (backing != nil || metadata.isExtended || metadata.hasDataFile)
         let gone = saysZero ? zeroEntry(metadata, storage: nil) : QCow2Entry()
@@ -191,14 +191,14 @@ extension QCow2Node {
 
     /// Gives up the storage of the whole clusters in a range. They read as zeroes then, not as the backing image;
     /// where version 2 cannot say so, they stay.
-    func discard(offset: UInt64, length: UInt64) throws(QCow2Failure) {
+    func discard(offset: UInt64, length: UInt64) throws(ImageFailure) {
         let end = offset + length
         let first = (offset + clusterSize - 1) & ~(clusterSize - 1)
         let last = end == size ? end : end & ~(clusterSize - 1)
         guard header.version >= 3 || backing == nil else { return }
         noteWrite(offset, length)
         if header.hasRawData { return try writeZeroes(offset: offset, length: length, mayUnmap: true) }
-        try eachCluster(from: first, to: last) { metadata, at throws(QCow2Failure) in
+        try eachCluster(from: first, to: last) { metadata, at throws(ImageFailure) in
             let entry = try metadata.entry(at: at)
             let old = try metadata.decode(entry)
             let gone = backing == nil ? QCow2Entry() : zeroEntry(metadata, storage: nil)
@@ -210,12 +210,12 @@ extension QCow2Node {
     /// Calls the body for each cluster, with the tables; other requests get their turn in between. Ranges without an
     /// L2 table are skipped in one step where there is nothing to change in them.
     private func eachCluster(
-        from first: UInt64, to last: UInt64, _ body: (QCow2Metadata, UInt64) throws(QCow2Failure) -> Void
-    ) throws(QCow2Failure) {
+        from first: UInt64, to last: UInt64, _ body: (QCow2Metadata, UInt64) throws(ImageFailure) -> Void
+    ) throws(ImageFailure) {
         var at = first
         while at < last {
             let start = at
-            at = try changingTables { metadata throws(QCow2Failure) in
+            at = try changingTables { metadata throws(ImageFailure) in
                 var at = start
                 var count = 0
                 while at < last && count < 1024 {
@@ -233,7 +233,7 @@ extension QCow2Node {
         }
     }
 
-    private func writeBuffersOfZeroes(_ offset: UInt64, _ length: UInt64) throws(QCow2Failure) {
+    private func writeBuffersOfZeroes(_ offset: UInt64, _ length: UInt64) throws(ImageFailure) {
         let buffer = AlignedBuffer(count: Int(min(length, 1 << 20)))
         defer { withExtendedLifetime(buffer) {} }
         let segments = unsafe [BlockSegment(pointer: buffer.base, count: buffer.count)]
@@ -241,7 +241,7 @@ extension QCow2Node {
         var at = offset
         while at < offset + length {
             let rest = min(offset + length - at, UInt64(buffer.count))
-            let run = try withTables { metadata throws(QCow2Failure) in try metadata.run(at: at, limit: rest) }
+            let run = try withTables { metadata throws(ImageFailure) in try metadata.run(at: at, limit: rest) }
             switch run.kind {
             case .zero: break
             case .unallocated where backing == nil: break

@@ -173,13 +173,13 @@ public final class QCow2Node: BatchingBackend, BlockNode {
         case .write: write(request)
         case .discard:
             hold(request, isExclusive: true) { node, held in
-                node.work(held) { () throws(QCow2Failure) in
+                node.work(held) { () throws(ImageFailure) in
                     try node.discard(offset: held.offset, length: held.length)
                 }
             }
         case .writeZeroes(let mayUnmap):
             hold(request, isExclusive: true) { node, held in
-                node.work(held) { () throws(QCow2Failure) in
+                node.work(held) { () throws(ImageFailure) in
                     try node.writeZeroes(offset: held.offset, length: held.length, mayUnmap: mayUnmap)
                 }
             }
@@ -192,7 +192,7 @@ public final class QCow2Node: BatchingBackend, BlockNode {
         inFlight.enter()
         defer { inFlight.leave() }
         if let status = policy.apply(to: &request) ?? refusal(of: request) { return status }
-        do throws(QCow2Failure) {
+        do throws(ImageFailure) {
             if request.operation == .flush {
                 try flushTables()
                 return 0
@@ -225,7 +225,7 @@ public final class QCow2Node: BatchingBackend, BlockNode {
     }
 
     /// The error that a failure of the tables is to whoever asked for an operation on the image.
-    func blockError(_ failure: QCow2Failure, _ operation: String) -> BlockError {
+    func blockError(_ failure: ImageFailure, _ operation: String) -> BlockError {
         switch failure {
         case .corrupt(let reason): .invalidImage(path: filename, reason: reason)
         case .io(let status): .io(path: filename, operation: operation, status)
@@ -257,9 +257,9 @@ public final class QCow2Node: BatchingBackend, BlockNode {
     }
 
     /// Runs a blocking step of a request on a thread of the node's, and completes it: durably if it asks for that.
-    private func work(_ request: BlockRequest, _ body: @escaping @Sendable () throws(QCow2Failure) -> Void) {
+    private func work(_ request: BlockRequest, _ body: @escaping @Sendable () throws(ImageFailure) -> Void) {
         pool.submit { [self] in
-            do throws(QCow2Failure) {
+            do throws(ImageFailure) {
                 try body()
                 if request.forceUnitAccess { try flushTables() }
                 request.completion(0)
@@ -270,10 +270,10 @@ public final class QCow2Node: BatchingBackend, BlockNode {
     }
 
     /// Looks at the tables, alone.
-    func withTables<Value>(_ body: (QCow2Metadata) throws(QCow2Failure) -> Value) throws(QCow2Failure) -> Value {
-        try metadataLock.withLock { _ throws(QCow2Failure) in
-            let result: Result<Value, QCow2Failure>
-            do throws(QCow2Failure) {
+    func withTables<Value>(_ body: (QCow2Metadata) throws(ImageFailure) -> Value) throws(ImageFailure) -> Value {
+        try metadataLock.withLock { _ throws(ImageFailure) in
+            let result: Result<Value, ImageFailure>
+            do throws(ImageFailure) {
                 result = .success(try body(metadata))
             } catch {
                 result = .failure(error)
@@ -285,14 +285,14 @@ public final class QCow2Node: BatchingBackend, BlockNode {
     /// Changes the tables, alone. A damaged image is not changed any more, or the damage would spread; it is marked,
     /// so that nobody else does either before a check.
     func changingTables<Value>(
-        _ body: (QCow2Metadata) throws(QCow2Failure) -> Value
-    ) throws(QCow2Failure) -> Value {
-        try withTables { metadata throws(QCow2Failure) in
+        _ body: (QCow2Metadata) throws(ImageFailure) -> Value
+    ) throws(ImageFailure) -> Value {
+        try withTables { metadata throws(ImageFailure) in
             guard metadata.corruption == nil else {
                 metadata.markCorrupt()
                 throw .io(EIO)
             }
-            do throws(QCow2Failure) {
+            do throws(ImageFailure) {
                 return try body(metadata)
             } catch {
                 if case .corrupt = error { metadata.markCorrupt() }
@@ -301,8 +301,8 @@ public final class QCow2Node: BatchingBackend, BlockNode {
         }
     }
 
-    func flushTables() throws(QCow2Failure) {
-        try changingTables { metadata throws(QCow2Failure) in try metadata.flush() }
+    func flushTables() throws(ImageFailure) {
+        try changingTables { metadata throws(ImageFailure) in try metadata.flush() }
     }
 
     /// The run at an offset if the tables are at hand: nil when someone else holds them, or they must be read.
@@ -321,7 +321,7 @@ public final class QCow2Node: BatchingBackend, BlockNode {
             inner.offset = host
             return dataFile.submit(inner)
         }
-        work(request) { [self] () throws(QCow2Failure) in try read(request.offset, request.segments) }
+        work(request) { [self] () throws(ImageFailure) in try read(request.offset, request.segments) }
     }
 
     private func write(_ request: BlockRequest) {
@@ -342,7 +342,7 @@ public final class QCow2Node: BatchingBackend, BlockNode {
             // Storage is needed, or a table must be read: alone on these clusters, and where it may block.
             ranges.release(ticket)
             hold(request, isExclusive: true) { node, held in
-                node.work(held) { () throws(QCow2Failure) in try node.write(held.offset, held.segments) }
+                node.work(held) { () throws(ImageFailure) in try node.write(held.offset, held.segments) }
             }
         }
     }
@@ -362,7 +362,7 @@ public final class QCow2Node: BatchingBackend, BlockNode {
     private func flush(_ request: BlockRequest) {
         let isClean = metadataLock.withLockIfAvailable { _ in !metadata.isDirty }
         if isClean == true && !header.hasDataFile { return file.submit(request) }
-        work(request) { [self] () throws(QCow2Failure) in try flushTables() }
+        work(request) { [self] () throws(ImageFailure) in try flushTables() }
     }
 
     /// Notes that guest bytes change, for the bitmaps that record it. Before the change.
@@ -385,7 +385,7 @@ public final class QCow2Node: BatchingBackend, BlockNode {
         drain()
         if !isReadOnly {
             // Nobody is left to tell; what was flushed is safe, and what was not is lost as with any disk.
-            try? changingTables { metadata throws(QCow2Failure) in
+            try? changingTables { metadata throws(ImageFailure) in
                 try bitmaps?.save(metadata)
                 try metadata.settle()
             }

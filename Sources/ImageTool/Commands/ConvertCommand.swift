@@ -163,9 +163,45 @@ enum ConvertCommand {
         guard target.size >= total || request.creation.value("size") != nil else {
             throw ToolFailure("output file is smaller than input file")
         }
+        if request.copiesBitmaps {
+            guard target.qcow2 != nil else {
+                throw ToolFailure("Format driver '\(target.format)' does not support bitmaps")
+            }
+            try checkBitmaps(images[0], request)
+        }
         try copy(images, target, request, hasBacking || (request.skipsCreation && target.backing != nil), progress, session)
+        if request.copiesBitmaps { try copyBitmaps(images[0], target, request, session) }
         progress.end()
         return 0
+    }
+
+    private static func checkBitmaps(_ source: OpenImage, _ request: Request) throws(ToolFailure) {
+        guard !request.skipsBrokenBitmaps else { return }
+        for bitmap in source.qcow2?.bitmapList ?? [] where bitmap.flags & QCow2Bitmap.Flag.inUse != 0 {
+            throw ToolFailure(
+                lines: ["Cannot copy inconsistent bitmap '\(bitmap.name)'"],
+                hint: "Try --skip-broken-bitmaps, or use 'qemu-img bitmap --remove'")
+        }
+    }
+
+    private static func copyBitmaps(
+        _ source: OpenImage, _ target: OpenImage, _ request: Request, _ session: Session
+    ) throws(ToolFailure) {
+        guard let from = source.qcow2, let to = target.qcow2 else { return }
+        for bitmap in from.bitmapList {
+            if bitmap.flags & QCow2Bitmap.Flag.inUse != 0 {
+                session.warn("Skipping inconsistent bitmap '\(bitmap.name)'")
+                continue
+            }
+            do throws(BlockError) {
+                let marks = try from.bitmapRanges(bitmap.name)
+                let isEnabled = bitmap.flags & QCow2Bitmap.Flag.auto != 0
+                try to.changeBitmap(bitmap.name, .add(granularity: bitmap.granularity, isEnabled: isEnabled))
+                try to.changeBitmap(bitmap.name, .merge(granularity: marks.granularity, ranges: marks.ranges))
+            } catch {
+                throw ToolFailure("Failed to populate bitmap \(bitmap.name): \(Wording.reason(error))")
+            }
+        }
     }
 
     private static func source(

@@ -30,12 +30,14 @@ final class StatusWalker {
     private static let batch = 256
 
     /// A walk over the disk of `node`; without `looksBelow` as its own image alone says.
-    init(_ node: any BlockNode, looksBelow: Bool = true) {
+    init(_ node: any BlockNode, looksBelow: Bool = true, above base: (any BlockNode)? = nil) {
         self.node = node
         self.looksBelow = looksBelow
         var chain = [node]
         if looksBelow {
-            while let below = chain.last!.children.first(where: { $0.role == "backing" })?.node { chain.append(below) }
+            while let below = chain.last!.children.first(where: { $0.role == "backing" })?.node, below !== base {
+                chain.append(below)
+            }
         }
         self.chain = chain
         fetched = chain.map { _ in [] }

@@ -20,6 +20,8 @@ struct CreationRequest {
 
     /// The value of an option that was given.
     func value(_ name: String) -> String? { given.last { $0.name == name }?.value }
+    /// Every option that was given.
+    var all: [(name: String, value: String?)] { given }
     var isEmpty: Bool { given.isEmpty }
 
     func showHelp(_ name: String, hasFile: Bool, _ session: Session) throws(ToolFailure) {
@@ -27,8 +29,14 @@ struct CreationRequest {
         session.put(format.help(withFile: hasFile))
     }
 
+    /// Formats that QEMU knows.
+    static let knownFormats: Set<String> = [
+        "bochs", "cloop", "dmg", "luks", "nbd", "parallels", "qcow", "qcow2", "qed", "raw", "vdi", "vhdx", "vmdk",
+        "vpc", "null-co", "null-aio", "quorum", "throttle", "vvfat",
+    ]
+
     static func unknown(_ name: String) -> ToolFailure {
-        BlockGraph().driverNames.contains(name)
+        knownFormats.contains(name)
             ? ToolFailure("Format driver '\(name)' does not support image creation")
             : ToolFailure("Unknown file format '\(name)'")
     }

@@ -12,6 +12,10 @@ struct OpenMode {
     var cache = CacheMode.writeback
     /// To be repaired.
     var isRepair = false
+    /// Also the image this far below is for writing.
+    var writableDepth = 0
+    /// Requests come from several sides at once: the files use the kernel's asynchronous I/O.
+    var isParallel = false
     /// An internal snapshot instead of the disk.
     var snapshot: String?
 
@@ -42,7 +46,7 @@ final class OpenImage {
         let reference = try ImageReference(text, isOptionList: isOptionList)
         name = text
         path = reference.path
-        graph = BlockGraph(defaultAIO: .threads)
+        graph = BlockGraph(defaultAIO: mode.isParallel ? .auto : .threads)
         do throws(BlockError) {
             if let format, !graph.driverNames.contains(format) { throw BlockError.unknownDriver(format) }
             let options = try OpenImage.options(reference, format, mode, session)
@@ -101,6 +105,9 @@ final class OpenImage {
         set("cache.no-flush", mode.cache.noFlush ? "on" : "off")
         if mode.isWritable { set("discard", "unmap") }
         if mode.hasNoBacking && hasBacking(options["driver"]) { set("backing", "") }
+        if mode.writableDepth > 0 {
+            set(String(repeating: "backing.", count: mode.writableDepth) + "read-only", "off")
+        }
         if let snapshot = mode.snapshot {
             guard options["driver"] == "qcow2" else { throw BlockError.snapshot("Can't find snapshot") }
             options["x-snapshot"] = snapshot

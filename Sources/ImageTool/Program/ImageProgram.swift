@@ -52,7 +52,10 @@ public enum ImageProgram {
 
     static var commands: [Command] {
         [
-            Command(name: "check", run: CheckCommand.run), Command(name: "compare", run: CompareCommand.run),
+            Command(name: "amend", run: AmendCommand.run), Command(name: "bench", run: BenchCommand.run),
+            Command(name: "bitmap", run: BitmapCommand.run), Command(name: "commit", run: CommitCommand.run),
+            Command(name: "dd", run: DDCommand.run), Command(name: "measure", run: MeasureCommand.run),
+            Command(name: "rebase", run: RebaseCommand.run), Command(name: "check", run: CheckCommand.run), Command(name: "compare", run: CompareCommand.run),
             Command(name: "convert", run: ConvertCommand.run), Command(name: "create", run: CreateCommand.run),
             Command(name: "info", run: InfoCommand.run), Command(name: "map", run: MapCommand.run),
             Command(name: "resize", run: ResizeCommand.run), Command(name: "snapshot", run: SnapshotCommand.run),

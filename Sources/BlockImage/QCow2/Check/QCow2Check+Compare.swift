@@ -159,10 +159,14 @@ extension QCow2Check {
         let offset = (start + blocks) << clusterBits
         try file.put(bytes, at: offset)
         try file.flushAndWait()
-        var fields = [UInt8](repeating: 0, count: 12)
-        fields.store(offset, at: 0)
-        fields.store(UInt32(tables), at: 8)
-        try file.put(fields, at: 48)
+        // The width of the counts and where they are, in one write of one sector.
+        var (status, head) = file.bytesAndWait(at: 0, count: 512)
+        guard status == 0 else { throw .io(path: file.filename, operation: "read", status) }
+        head.store(offset, at: 48)
+        head.store(UInt32(tables), at: 56)
+        if header.version >= 3 { head.store(UInt32(header.refcountOrder), at: 96) }
+        status = file.writeAndWait(at: 0, bytes: head)
+        guard status == 0 else { throw .io(path: file.filename, operation: "write", status) }
         try file.flushAndWait()
         header.refcountTableOffset = offset
         header.refcountTableClusters = UInt32(tables)
