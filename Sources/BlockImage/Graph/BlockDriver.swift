@@ -22,6 +22,13 @@ public struct BlockDriver: Sendable {
         file(name: "file", isDevice: false), file(name: "host_device", isDevice: true),
         null(name: "null-co"), null(name: "null-aio"), raw,
         qcow2,
+        vmdk,
+        mapped("vdi") { file, _, _ throws(BlockError) in try VDIMap(file) },
+        mapped("vpc") { file, _, options throws(BlockError) in
+            // Accepted as QEMU does; the size is told by who made the image.
+            _ = options.take("force_size_calc")
+            return try VPCMap(file)
+        },
     ]
 
     private static func file(name: String, isDevice: Bool) -> BlockDriver {

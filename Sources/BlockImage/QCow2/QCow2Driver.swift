@@ -22,7 +22,9 @@ extension BlockDriver {
                 let header = try QCow2Node.readHeader(file)
                 own.dataFile = try openData(graph, header, file, &options, node)
                 do throws(BlockError) {
-                    backing = try openBacking(graph, header, file, &options, node, depth)
+                    backing = try openBacking(
+                        graph, header.backingFile.map { ($0, header.backingFormat) }, file, &options, node, depth,
+                        driver: "qcow2")
                 } catch {
                     throw BlockError.backing(error)
                 }
@@ -54,35 +56,36 @@ extension BlockDriver {
         return try graph.openChild("data-file", of: "qcow2", &options, node)
     }
 
-    /// The backing image: the one that the options name (or deny, with an empty name), or else the header's.
-    private static func openBacking(
-        _ graph: BlockGraph, _ header: QCow2Header, _ file: any BlockNode, _ options: inout BlockOptions,
-        _ node: NodeOptions, _ depth: UInt64
+    /// The backing image: the one that the options name (or deny, with an empty name), or else the image's own.
+    static func openBacking(
+        _ graph: BlockGraph, _ named: (name: String, format: String?)?, _ file: any BlockNode,
+        _ options: inout BlockOptions, _ node: NodeOptions, _ depth: UInt64, driver: String
     ) throws(BlockError) -> (any BlockNode)? {
         if let reference = options.take("backing") {
             if reference.isEmpty || reference == "null" { return nil }
             options.setDefault("backing", reference)
-            return try graph.openChild("backing", of: "qcow2", &options, node)
+            return try graph.openChild("backing", of: driver, &options, node)
         }
         let given = options.takeChild("backing")
-        guard header.backingFile != nil || given != nil else { return nil }
+        guard named != nil || given != nil else { return nil }
         guard depth < maximumChain else {
             throw .unsupported(path: file.filename, feature: "a chain of over \(maximumChain) backing images")
         }
         var child = given ?? BlockOptions([:])
-        if let name = header.backingFile, child.value("file") == nil {
-            let path = try resolve(name, of: file.filename)
+        if let named, child.value("file") == nil {
+            let path = try resolve(named.name, of: file.filename)
             child.setDefault("file.filename", path)
             let (isDevice, head) = try BlockGraph.examine(path, graph.opener)
             child.setDefault("file.driver", isDevice ? "host_device" : "file")
-            child.setDefault(
-                "driver", header.backingFormat ?? ImageFormat.probe(head, path: path).rawValue)
+            child.setDefault("driver", named.format ?? ImageFormat.probe(head, path: path).rawValue)
         }
         child.setDefault("read-only", "on")
         child.setDefault("cache.direct", node.cache.direct ? "on" : "off")
         child.setDefault("cache.no-flush", node.cache.noFlush ? "on" : "off")
         child.setDefault("force-share", node.forceShare ? "on" : "off")
-        if child.value("driver") == "qcow2" { child.setDefault("x-depth", "\(depth + 1)") }
+        if ["qcow2", "vmdk", "qed"].contains(child.value("driver") ?? "") {
+            child.setDefault("x-depth", "\(depth + 1)")
+        }
         return try graph.openBelow(child)
     }
 

@@ -81,7 +81,9 @@ extension QCow2Metadata {
 /// A node that stores compressed clusters.
 public protocol PackedWritable: BlockNode {
     /// The size of a cluster, and how it is packed; 0 where the image cannot hold packed ones.
-    var packing: (clusterSize: Int, compression: QCow2Header.Compression) { get }
+    var packing: (clusterSize: Int, kind: Packing) { get }
+    /// The image holds nothing else.
+    var needsPacking: Bool { get }
     /// Stores a packed cluster at an offset that is a cluster's. Blocks.
     func writePacked(at offset: UInt64, _ packed: [UInt8]) throws(BlockError)
     /// Ends a run of packed writes.
@@ -89,7 +91,8 @@ public protocol PackedWritable: BlockNode {
 }
 
 extension QCow2Node: PackedWritable {
-    public var packing: (clusterSize: Int, compression: QCow2Header.Compression) {
-        (header.hasDataFile ? 0 : header.clusterSize, header.compression)
+    public var packing: (clusterSize: Int, kind: Packing) {
+        (header.hasDataFile ? 0 : header.clusterSize, header.compression == .zlib ? .deflate : .zstd)
     }
+    public var needsPacking: Bool { false }
 }

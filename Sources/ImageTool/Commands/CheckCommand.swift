@@ -1,5 +1,6 @@
 internal import BlockImage
 internal import JSON
+internal import SystemPackage
 
 /// `check [-q] [-f fmt] [--output=ofmt] [-r [leaks | all]] [-T src_cache] [-U] filename`
 enum CheckCommand {
@@ -54,6 +55,9 @@ enum CheckCommand {
             do throws(BlockError) {
                 return try node.check(repair: repair) { session.console.putError($0) }
             } catch {
+                if case .system(_, _, let errno) = error, errno == .notSupportedOnSocket || errno == .notSupported {
+                    throw ToolFailure("This image format does not support checks", status: 63)
+                }
                 throw ToolFailure("Check failed: \(Wording.reason(error))")
             }
         }

@@ -223,12 +223,13 @@ enum ConvertCommand {
         var plan = request.plan
         plan.isTargetZero = (!request.skipsCreation || request.isTargetZero) && !hasBacking && !isDevice(target)
         var unit: UInt64 = 1
-        if request.isCompressed {
+        let needsPacking = (target.node as? any PackedWritable)?.needsPacking == true
+        if request.isCompressed || needsPacking {
             guard let packing = (target.node as? any PackedWritable)?.packing, packing.clusterSize > 0 else {
                 throw ToolFailure("Compression not supported for this file format")
             }
             plan.packedCluster = packing.clusterSize
-            plan.compression = packing.compression
+            plan.packing = packing.kind
             plan.isUnordered = false
             unit = UInt64(packing.clusterSize)
         }

@@ -11,7 +11,7 @@ final class ConvertJob: Sendable {
         var minimumZeroes = 4096
         /// Clusters are packed, each of this size; 0: not.
         var packedCluster = 0
-        var compression = QCow2Header.Compression.zlib
+        var packing = Packing.deflate
         /// What is not written reads as zeroes.
         var isTargetZero = true
         /// Pieces may be written in any order (`-W`).
@@ -68,7 +68,7 @@ final class ConvertJob: Sendable {
 
     private func work(_ show: (Double) -> Void) {
         let buffer = AlignedBuffer(count: Int(source.pieceSize))
-        let packer = plan.packedCluster > 0 ? ClusterPacker(plan.compression) : nil
+        let packer = plan.packedCluster > 0 ? ClusterPacker(plan.packing) : nil
         while order.withLock({ $0.failure == nil }) {
             do throws(Failure) {
                 guard let piece = try nextPiece() else { return }

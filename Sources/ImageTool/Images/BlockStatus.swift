@@ -60,7 +60,7 @@ final class StatusWalker {
             let isLast = depth == chain.count - 1
             if extent.isAllocated || extent.isZero || isLast {
                 var status = BlockStatus(
-                    offset: offset, length: length, isData: extent.isAllocated && !extent.isZero,
+                    offset: offset, length: length, isData: extent.isAllocated && (!extent.isZero || extent.isHole),
                     isZero: extent.isZero || (!extent.isAllocated && (!looksBelow || !hasBacking(image))),
                     isPresent: extent.isAllocated, depth: depth, hostOffset: extent.hostOffset,
                     filename: extent.hostOffset == nil ? nil : dataFile(of: image), isCompressed: extent.isCompressed)

@@ -70,6 +70,18 @@ extension CreationFormat {
         }
     }
 
+    /// Makes an empty file and opens it while the body writes into it.
+    static func withNewFile(
+        _ path: String, _ body: (any Resizable) throws(BlockError) -> Void
+    ) throws(BlockError) {
+        let path = ImageReference.stripped(path)
+        try FileNode.create(path: path, size: 0)
+        let graph = BlockGraph(defaultAIO: .threads)
+        defer { graph.closeAll() }
+        guard let file = try graph.open(["driver": "file", "filename": path]) as? any Resizable else { return }
+        try body(file)
+    }
+
     /// Makes a file and writes an empty image into it.
     static func createQCow2(
         _ path: String, _ options: QCow2CreateOptions, _ way: Preallocation
