@@ -86,7 +86,10 @@ let package = Package(
 
         // Top
         .executableTarget(name: "apus-vmm", dependencies: ["MachineControl"], swiftSettings: strict),
-        .executableTarget(name: "apus-img", dependencies: ["ImageTool"], swiftSettings: strict),
+        // Its own copy of the runtime: it starts faster and takes less memory than with the shared one.
+        .executableTarget(
+            name: "apus-img", dependencies: ["ImageTool"], swiftSettings: strict,
+            linkerSettings: [.unsafeFlags(["-static-stdlib"])]),
 
         // Tests
         tests("JSON"),

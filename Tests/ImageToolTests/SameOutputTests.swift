@@ -46,10 +46,12 @@ struct SameOutputTests {
         pair.same("compare", "@one.raw", "@a.qcow2")
         pair.same("snapshot", "-a", "1", "@a.qcow2")
         pair.same("compare", "@one.raw", "@a.qcow2")
-        pair.same("check", "@a.qcow2")
+        // The L1 table has moved here, so that going back is one write: the file may end elsewhere.
+        #expect(pair.ours.qemu("check", "@a.qcow2").status == 0)
         for name in ["one", "two"] {
             pair.same("snapshot", "-d", name, "@a.qcow2")
-            pair.same("check", "@a.qcow2")
+            #expect(pair.ours.qemu("check", "@a.qcow2").status == 0)
+            #expect(pair.ours.image("check", "@a.qcow2").status == 0)
         }
         pair.same("snapshot", "-d", "nope", "@a.qcow2")
         pair.same("snapshot", "-a", "nope", "@a.qcow2")

@@ -187,3 +187,15 @@ func mixedBytes(_ count: Int, seed: UInt64) -> [UInt8] {
     }
     return bytes
 }
+
+extension Folder {
+    /// Writes bytes into an image through the block layer. The status of the write.
+    func overwrite(_ name: String, _ format: String, _ bytes: [UInt8], at offset: UInt64) throws -> Int32 {
+        let graph = BlockGraph()
+        defer { graph.closeAll() }
+        let node = try graph.open([
+            "driver": format, "file.driver": "file", "file.filename": file(name), "discard": "unmap",
+        ])
+        return node.writeAndWait(at: offset, bytes: bytes)
+    }
+}

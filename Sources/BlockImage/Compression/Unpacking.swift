@@ -11,8 +11,9 @@ enum Unpacking {
         }
     }
 
-    /// Exactly `count` bytes of a deflate stream: raw with a negative window, of zlib's format with a positive one.
-    static func inflate(_ input: [UInt8], count: Int, window: Int32) -> [UInt8]? {
+    /// `count` bytes of a deflate stream: raw with a negative window, of zlib's format with a positive one. With
+    /// `mayBeShort`, what a stream that ends earlier lacks is zero.
+    static func inflate(_ input: [UInt8], count: Int, window: Int32, mayBeShort: Bool = false) -> [UInt8]? {
         guard count > 0, input.count <= Int(UInt32.max), count <= Int(UInt32.max) else { return nil }
         var stream = unsafe z_stream()
         guard unsafe apus_inflate_init(&stream, window) == Z_OK else { return nil }
@@ -27,7 +28,12 @@ enum Unpacking {
                 unsafe stream.avail_out = UInt32(count)
                 let status = unsafe CZlib.inflate(&stream, Z_FINISH)
                 // A packed cluster's stated length is rounded up: it ends when the output is full.
-                isWhole = unsafe stream.avail_out == 0 && (status == Z_STREAM_END || status == Z_BUF_ERROR)
+                let left = unsafe Int(stream.avail_out)
+                isWhole = left == 0 && (status == Z_STREAM_END || status == Z_BUF_ERROR || status == Z_OK)
+                if mayBeShort && status == Z_STREAM_END && left > 0 {
+                    unsafe buffer[(count - left)...].update(repeating: 0)
+                    isWhole = true
+                }
             }
             filled = isWhole ? count : 0
         }

@@ -12,6 +12,11 @@ public enum OtherFormats {
         try VPCMap.create(size: size, isFixed: isFixed, isExact: isExact, in: file, identifier: identifier(16))
     }
 
+    /// Gives a new file of holes one block of storage, from which direct I/O can tell its alignment.
+    public static func allocateFirstBlock(_ file: any BlockNode) throws(BlockError) {
+        try file.put([UInt8](repeating: 0, count: Int(min(4096, file.sizeInBytes))), at: 0)
+    }
+
     /// Random bytes that tell one image from another.
     static func identifier(_ count: Int) -> [UInt8] {
         var generator = SystemRandomNumberGenerator()

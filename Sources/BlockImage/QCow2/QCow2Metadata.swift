@@ -134,6 +134,7 @@ final class QCow2Metadata: @unchecked Sendable {
         refcountCache = MetadataCache(tableSize: header.clusterSize, bytes: refcountCache.limit * header.clusterSize)
         refcountTable = try QCow2Metadata.numbers(
             file, path, header.refcountTableOffset, Int(header.refcountTableClusters) * header.clusterSize / 8)
+        snapshots = try QCow2Snapshot.table(header, file: file)
         freeHint = 0
         pristine = (file.sizeInBytes + clusterSize - 1) >> clusterBits
         noteFixedMetadata()

@@ -114,20 +114,7 @@ extension QCow2Metadata {
         let wanted = max(count, min(UInt64(l1.count) * 3 / 2 + 1, UInt64(QCow2Header.maximumL1Bytes) / 8))
         let entries = UInt64(l1.count) == 0 ? count : wanted
         let table = l1 + [UInt64](repeating: 0, count: Int(entries) - l1.count)
-        let first = try allocateRow((entries * 8 + clusterSize - 1) >> clusterBits)
-        try check(file.writeAndWait(at: first << clusterBits, bytes: l1Bytes(table)))
-        try flush()
-        var fields = [UInt8](repeating: 0, count: 12)
-        fields.store(UInt32(entries), at: 0)
-        fields.store(first << clusterBits, at: 4)
-        try check(file.writeAndWait(at: 36, bytes: fields))
-        try check(file.performAndWait(.flush))
-        let old = (header.l1Offset, (UInt64(header.l1Size) * 8 + clusterSize - 1) >> clusterBits)
-        if old.1 > 0 { pendingFrees.append((old.0 >> clusterBits, old.1)) }
-        header.l1Size = UInt32(entries)
-        header.l1Offset = first << clusterBits
-        l1 = table
-        noteFixedMetadata()
+        try replaceL1(table)
         try settle()
     }
 }

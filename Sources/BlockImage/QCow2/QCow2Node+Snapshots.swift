@@ -1,4 +1,5 @@
 internal import CLinux
+internal import Synchronization
 
 /// Internal snapshots: L1 tables of their own that share what they point to. Each step leaves, after a crash, an
 /// image that is whole but for leaks.
@@ -14,7 +15,7 @@ extension QCow2Node {
         guard !header.hasDataFile else {
             throw .io(path: filename, operation: "take a snapshot of", ENOTSUP)
         }
-        try changingAlone("take a snapshot of") { metadata throws(ImageFailure) in
+        try changingCounts("take a snapshot of") { metadata throws(ImageFailure) in
             guard metadata.snapshots.count < QCow2Header.maximumSnapshots else { throw .io(EFBIG) }
             try metadata.settle()
             let ids = metadata.snapshots.compactMap { UInt64($0.id) }
@@ -39,7 +40,7 @@ extension QCow2Node {
     public func applySnapshot(_ snapshot: QCow2Snapshot) throws(BlockError) {
         guard !header.hasDataFile else { throw .io(path: filename, operation: "go back in", ENOTSUP) }
         if snapshot.diskSize != size { try resize(to: snapshot.diskSize, preallocation: .off) }
-        try changingAlone("go back in") { metadata throws(ImageFailure) in
+        try changingCounts("go back in") { metadata throws(ImageFailure) in
             try metadata.settle()
             var l1 = try metadata.readL1(snapshot)
             guard l1.count <= metadata.l1.count else { throw metadata.corrupt("a snapshot's L1 table is too large") }
@@ -47,8 +48,7 @@ extension QCow2Node {
             try metadata.changeReferences(of: l1, by: 1)
             try metadata.settle()
             let old = metadata.l1
-            for (index, entry) in l1.enumerated() { metadata.setL1(index, entry & ~QCow2Metadata.copied) }
-            try metadata.settle()
+            try metadata.replaceL1(l1.map { $0 & ~QCow2Metadata.copied })
             try metadata.changeReferences(of: old, by: -1)
             try metadata.settle()
             try metadata.refreshCopiedFlags()
@@ -59,7 +59,7 @@ extension QCow2Node {
     /// Removes a snapshot. Blocks.
     public func deleteSnapshot(_ snapshot: QCow2Snapshot) throws(BlockError) {
         guard !header.hasDataFile else { throw .io(path: filename, operation: "remove a snapshot of", ENOTSUP) }
-        try changingAlone("remove a snapshot of") { metadata throws(ImageFailure) in
+        try changingCounts("remove a snapshot of") { metadata throws(ImageFailure) in
             try metadata.settle()
             let l1 = try metadata.readL1(snapshot)
             try metadata.writeSnapshots(metadata.snapshots.filter { $0 != snapshot })
@@ -69,6 +69,32 @@ extension QCow2Node {
             try metadata.settle()
             try metadata.refreshCopiedFlags()
             try metadata.settle()
+        }
+    }
+
+    /// Changes counts and flags in so many places that a crash leaves them contradicting each other: the image is
+    /// marked as not closed meanwhile, so that whoever opens it next makes them anew from the references, which are
+    /// right at every moment.
+    private func changingCounts(
+        _ operation: String, _ body: (QCow2Metadata) throws(ImageFailure) -> Void
+    ) throws(BlockError) {
+        try changingAlone(operation) { metadata throws(ImageFailure) in try metadata.settle() }
+        try changingAlone(operation) { metadata throws(ImageFailure) in try metadata.mark(dirty: true) }
+        do throws(BlockError) {
+            try changingAlone(operation, body)
+        } catch {
+            // What was counted for nothing goes again, and the mark with it.
+            try? changingAlone(operation) { metadata throws(ImageFailure) in try metadata.settle() }
+            try? alone { () throws(BlockError) in
+                _ = try QCow2Check(file: file, repair: .all) { _ in }.run()
+                let header = try QCow2Node.readHeader(file)
+                try metadataLock.withLock { _ throws(BlockError) in try metadata.reload(header) }
+            }
+            throw error
+        }
+        try changingAlone(operation) { metadata throws(ImageFailure) in
+            try metadata.settle()
+            try metadata.mark(dirty: false)
         }
     }
 
@@ -88,6 +114,39 @@ extension QCow2Node {
 }
 
 extension QCow2Metadata {
+    /// Sets or clears the mark of an image that is not closed. Version 2 has none.
+    func mark(dirty isDirty: Bool) throws(ImageFailure) {
+        guard header.version >= 3 else { return }
+        let old = header.incompatible
+        header.incompatible = isDirty ? old | QCow2Header.Incompatible.dirty : old & ~QCow2Header.Incompatible.dirty
+        guard header.incompatible != old else { return }
+        var bytes = [UInt8](repeating: 0, count: 8)
+        bytes.store(header.incompatible, at: 0)
+        try check(file.performAndWait(.flush))
+        try check(file.writeAndWait(at: 72, bytes: bytes))
+        try check(file.performAndWait(.flush))
+    }
+
+    /// Writes another L1 table in a new place; the header switches over in one write.
+    func replaceL1(_ new: [UInt64]) throws(ImageFailure) {
+        let clusters = (UInt64(new.count) * 8 + clusterSize - 1) >> clusterBits
+        let first = try allocateRow(max(1, clusters))
+        try check(file.writeAndWait(at: first << clusterBits, bytes: l1Bytes(new)))
+        try flush()
+        var fields = [UInt8](repeating: 0, count: 12)
+        fields.store(UInt32(new.count), at: 0)
+        fields.store(first << clusterBits, at: 4)
+        try check(file.writeAndWait(at: 36, bytes: fields))
+        try check(file.performAndWait(.flush))
+        let old = (header.l1Offset, (UInt64(header.l1Size) * 8 + clusterSize - 1) >> clusterBits)
+        if old.1 > 0 { pendingFrees.append((old.0 >> clusterBits, old.1)) }
+        header.l1Size = UInt32(new.count)
+        header.l1Offset = first << clusterBits
+        l1 = new
+        dirtyL1 = 0..<0
+        noteFixedMetadata()
+    }
+
     /// A snapshot's L1 table.
     func readL1(_ snapshot: QCow2Snapshot) throws(ImageFailure) -> [UInt64] {
         let (status, bytes) = file.bytesAndWait(at: snapshot.l1Offset, count: Int(snapshot.l1Size) * 8)

@@ -72,6 +72,7 @@ extension OtherFormats {
             try make(folder + extent) { file throws(BlockError) in
                 if options.layout.isFlat {
                     try file.resize(to: length, preallocation: .off)
+                    try allocateFirstBlock(file)
                 } else {
                     try createSparse(options, length, nil, in: file)
                 }

@@ -125,7 +125,11 @@ final class VMDKExtent {
     func find(_ offset: UInt64) throws(ImageFailure) -> (piece: MappedPiece, length: UInt64) {
         switch kind {
         case .zero: return (.zero, length - offset)
-        case .flat(let host): return (.data(file, host + offset), length - offset)
+        case .flat(let host):
+            let (at, end) = (host + offset, file.sizeInBytes)
+            // What a file for reading lacks is zero, and known to be without reading it.
+            if file.isReadOnly && at >= end { return (.zero, length - offset) }
+            return (.data(file, at), file.isReadOnly ? min(length - offset, end - at) : length - offset)
         case .sparse(let sparse):
             let inside = offset % sparse.grainSize
             let rest = min(sparse.grainSize - inside, length - offset)
@@ -156,7 +160,7 @@ final class VMDKExtent {
         (status, head) = file.bytesAndWait(at: from, count: size)
         try ImageFailure.check(status)
         let start = offset / sparse.grainSize * sparse.grainSize
-        guard let bytes = Unpacking.inflate(head, count: Int(sparse.grainSize), window: 15) else {
+        guard let bytes = Unpacking.inflate(head, count: Int(sparse.grainSize), window: 15, mayBeShort: true) else {
             throw .corrupt("a packed grain is broken")
         }
         return (start, bytes)

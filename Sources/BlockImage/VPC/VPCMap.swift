@@ -44,7 +44,10 @@ final class VPCMap: ImageMap {
         else { throw fail("The disk has \(footer.sectors) sectors, too many") }
         size = footer.sectors * 512
         isFixed = footer.kind == VPCFooter.Kind.fixed.rawValue
-        guard !isFixed else { return }
+        if isFixed {
+            guard size <= length else { throw fail("The disk of \(size) bytes is larger than its file") }
+            return
+        }
         guard footer.kind == VPCFooter.Kind.dynamic.rawValue else {
             throw .unsupported(path: path, feature: "a VPC image of type \(footer.kind)")
         }
@@ -122,6 +125,7 @@ final class VPCMap: ImageMap {
         try file.resize(to: 0, preallocation: .off)
         if isFixed {
             try file.resize(to: sectors * 512, preallocation: .off)
+            try OtherFormats.allocateFirstBlock(file)
             try file.put(footer.bytes, at: sectors * 512)
             return try file.flushAndWait()
         }

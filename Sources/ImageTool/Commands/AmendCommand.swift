@@ -94,6 +94,10 @@ enum AmendCommand {
             throw ToolFailure(
                 lines: ["Cannot amend the backing \(which)"], hint: "You can use 'qemu-img rebase' instead.")
         }
+        let bits = values.number("refcount_bits") ?? UInt64(header.refcountBits)
+        if version == 2 && bits != 16 {
+            throw ToolFailure("compat=0.10 requires refcount_bits=16")
+        }
         do throws(BlockError) {
             if version > header.version { try node.upgrade() }
             if let bits = values.number("refcount_bits"), Int(bits) != header.refcountBits {

@@ -8,17 +8,13 @@ extension CreationFormat {
             try made(path, "create") { () throws(BlockError) in
                 try FileNode.create(
                     path: ImageReference.stripped(path), size: (values.size + 511) / 512 * 512, preallocation: way)
-                if way == .off && values.size > 0 { try allocateFirstBlock(path) }
+                guard way == .off, values.size > 0 else { return }
+                let graph = BlockGraph(defaultAIO: .threads)
+                defer { graph.closeAll() }
+                try OtherFormats.allocateFirstBlock(
+                    try graph.open(["driver": "file", "filename": ImageReference.stripped(path)]))
             }
         }
-    }
-
-    /// Gives a new file one block of storage, from which direct I/O can tell its alignment.
-    private static func allocateFirstBlock(_ path: String) throws(BlockError) {
-        let graph = BlockGraph(defaultAIO: .threads)
-        defer { graph.closeAll() }
-        let file = try graph.open(["driver": "file", "filename": path])
-        _ = file.writeAndWait(at: 0, bytes: [UInt8](repeating: 0, count: Int(min(4096, file.sizeInBytes))))
     }
 
     static var qcow2: CreationFormat {

@@ -54,6 +54,8 @@ extension QCow2Check {
             } else {
                 result.leaks += 1
             }
+            // A hostile image may have many; the first million are enough to tell.
+            if !isFixed && wrongCounts.count < 1 << 20 { wrongCounts[cluster] = claimed }
         }
         guard !changed.isEmpty else { return }
         let start = changed.lowerBound / 512 * 512
@@ -175,6 +177,7 @@ extension QCow2Check {
         result.corruptionsFixed += before.corruptions > result.corruptions ? before.corruptions - result.corruptions : 0
         result.leaksFixed += before.leaks
         needsRebuild = false
+        wrongCounts = [:]
     }
 
     // MARK: The flag of clusters with one reference
@@ -186,8 +189,8 @@ extension QCow2Check {
         for (index, entry) in l1.enumerated() {
             let table = entry & QCow2Metadata.offsetMask
             guard table != 0, table < fileSize, table & (clusterSize - 1) == 0 else { continue }
-            if isWrong(entry, counts.count(table >> clusterBits)) {
-                let count = counts.count(table >> clusterBits)
+            let count = diskCount(table >> clusterBits)
+            if isWrong(entry, count) {
                 report(
                     "\(repair == .all ? "Repairing" : "ERROR") OFLAG_COPIED L2 cluster: l1_index=\(index) "
                         + "l1_entry=\(String(entry, radix: 16)) refcount=\(count)")
@@ -198,20 +201,26 @@ extension QCow2Check {
     }
 
     @inline(__always)
-    private func isWrong(_ entry: UInt64, _ count: UInt32) -> Bool {
+    private func diskCount(_ cluster: UInt64) -> UInt64 {
+        let found = UInt64(counts.count(cluster))
+        return wrongCounts.isEmpty ? found : wrongCounts[cluster] ?? found
+    }
+
+    @inline(__always)
+    private func isWrong(_ entry: UInt64, _ count: UInt64) -> Bool {
         (entry & QCow2Metadata.copied != 0) != (count == 1)
     }
 
     private func checkCopiedFlags(_ table: UInt64) throws(BlockError) {
         try load(table)
         let step = header.isExtended ? 2 : 1
-        var wrong: [(index: Int, entry: UInt64, count: UInt32)] = []
+        var wrong: [(index: Int, entry: UInt64, count: UInt64)] = []
         for index in stride(from: 0, to: Int(clusterSize) / 8, by: step) {
             let entry = number(index)
             guard entry & QCow2Metadata.compressed == 0, entry & QCow2Metadata.offsetMask != 0 else { continue }
             let host = entry & QCow2Metadata.offsetMask
             guard header.hasDataFile || host < fileSize else { continue }
-            let count = header.hasDataFile ? 1 : counts.count(host >> clusterBits)
+            let count = header.hasDataFile ? 1 : diskCount(host >> clusterBits)
             if isWrong(entry, count) { wrong.append((index, entry, count)) }
         }
         for (index, entry, count) in wrong {
@@ -222,7 +231,7 @@ extension QCow2Check {
         }
     }
 
-    private func fix(_ place: UInt64, _ entry: UInt64, _ count: UInt32) throws(BlockError) {
+    private func fix(_ place: UInt64, _ entry: UInt64, _ count: UInt64) throws(BlockError) {
         guard repair == .all else {
             result.corruptions += 1
             return

@@ -19,6 +19,8 @@ public final class QCow2Check {
     /// The counts on the disk cannot be mended one by one.
     var needsRebuild = false
     var highestCluster: UInt64 = 0
+    /// Counts on the disk that are wrong and stay so.
+    var wrongCounts: [UInt64: UInt64] = [:]
     /// Leaves out the reference count table and its blocks: they are to be made anew.
     var skipsRefcounts = false
     /// A table in memory, used for one after the other.

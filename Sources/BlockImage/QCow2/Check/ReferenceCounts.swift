@@ -4,9 +4,11 @@
     private static let pageBits: UInt64 = 16
     private static let pageSize = 1 << 16
 
-    private var pages: [UInt64: UnsafeMutablePointer<UInt32>] = unsafe [:]
-    private var current: UnsafeMutablePointer<UInt32>?
+    private var pages: [UInt64: UnsafeMutablePointer<UInt16>] = unsafe [:]
+    private var current: UnsafeMutablePointer<UInt16>?
     private var currentIndex: UInt64 = .max
+    /// What goes beyond 65535, of the few clusters that have so many.
+    private var overflow: [UInt64: UInt32] = [:]
 
     deinit { for unsafe page in unsafe pages.values { unsafe page.deallocate() } }
 
@@ -15,7 +17,8 @@
     mutating func add(_ cluster: UInt64) {
         if cluster >> ReferenceCounts.pageBits != currentIndex { turn(to: cluster >> ReferenceCounts.pageBits) }
         // SAFETY: the index is masked to the page's size; the page lives as long as this value.
-        unsafe current!.advanced(by: Int(cluster & 0xffff)).pointee &+= 1
+        let place = unsafe current!.advanced(by: Int(cluster & 0xffff))
+        if unsafe place.pointee == .max { overflow[cluster, default: 0] += 1 } else { unsafe place.pointee += 1 }
     }
 
     /// How many references a cluster has.
@@ -27,14 +30,15 @@
             currentIndex = cluster >> ReferenceCounts.pageBits
         }
         // SAFETY: as above.
-        return unsafe current!.advanced(by: Int(cluster & 0xffff)).pointee
+        let count = unsafe current!.advanced(by: Int(cluster & 0xffff)).pointee
+        return count == .max ? UInt32(count) + overflow[cluster, default: 0] : UInt32(count)
     }
 
     private mutating func turn(to index: UInt64) {
         if let page = unsafe pages[index] {
             unsafe current = page
         } else {
-            let page = UnsafeMutablePointer<UInt32>.allocate(capacity: ReferenceCounts.pageSize)
+            let page = UnsafeMutablePointer<UInt16>.allocate(capacity: ReferenceCounts.pageSize)
             unsafe page.initialize(repeating: 0, count: ReferenceCounts.pageSize)
             unsafe pages[index] = page
             unsafe current = page
@@ -55,5 +59,6 @@
         unsafe pages = [:]
         unsafe current = nil
         currentIndex = .max
+        overflow = [:]
     }
 }
