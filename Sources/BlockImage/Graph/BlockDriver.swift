@@ -22,7 +22,12 @@ public struct BlockDriver: Sendable {
         file(name: "file", isDevice: false), file(name: "host_device", isDevice: true),
         null(name: "null-co"), null(name: "null-aio"), raw,
         qcow2,
-        vmdk,
+        vmdk, qed,
+        readable("bochs") { file throws(BlockError) in try BochsMap(file) },
+        readable("cloop") { file throws(BlockError) in try CloopMap(file) },
+        readable("dmg") { file throws(BlockError) in try DMGMap(file) },
+        mapped("vhdx") { file, _, _ throws(BlockError) in try VHDXMap(file) },
+        readable("parallels") { file throws(BlockError) in try ParallelsMap(file) },
         mapped("vdi") { file, _, _ throws(BlockError) in try VDIMap(file) },
         mapped("vpc") { file, _, options throws(BlockError) in
             // Accepted as QEMU does; the size is told by who made the image.

@@ -25,6 +25,8 @@ public struct ImageFact: Sendable, Hashable {
 public struct ImageDescription: Sendable, Hashable {
     /// The unit of allocation in bytes.
     public var clusterSize: UInt64?
+    /// The format tells whether an image was closed.
+    public var knowsDirt = true
     /// It was not closed.
     public var isDirty = false
     /// Its content is encrypted.

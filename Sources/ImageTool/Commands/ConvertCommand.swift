@@ -108,7 +108,7 @@ enum ConvertCommand {
             throw ToolFailure("-o has no effect when skipping image creation")
         }
         if !request.isTargetOptionList && CreationFormat.named(request.outputFormat) == nil && !request.skipsCreation {
-            throw ToolFailure("Unknown file format '\(request.outputFormat)'")
+            throw CreationRequest.unknown(request.outputFormat)
         }
         if request.isCompressed && request.creation.value("preallocation").map({ $0 != "off" }) == true {
             throw ToolFailure("Compression and preallocation not supported at the same time")

@@ -10,6 +10,7 @@ struct ImageInfo {
     var isEncrypted = false
     var clusterSize: UInt64?
     var isDirty = false
+    var knowsDirt = true
     var backing: String?
     var fullBacking: String?
     var backingFormat: String?
@@ -26,6 +27,7 @@ struct ImageInfo {
             let description = described.imageDescription
             clusterSize = description.clusterSize
             isDirty = description.isDirty
+            knowsDirt = description.knowsDirt
             isEncrypted = description.isEncrypted
             backing = description.backing
             backingFormat = description.backingFormat
@@ -61,7 +63,7 @@ struct ImageInfo {
         if let storage { object["actual-size"] = .number(storage) }
         if isEncrypted { object["encrypted"] = true }
         if let clusterSize { object["cluster-size"] = .number(clusterSize) }
-        object["dirty-flag"] = .bool(isDirty)
+        if knowsDirt { object["dirty-flag"] = .bool(isDirty) }
         if let backing {
             object["backing-filename"] = .string(backing)
             if let fullBacking { object["full-backing-filename"] = .string(fullBacking) }
