@@ -22,6 +22,8 @@ enum Floors {
             targets: [
                 target("CLinux"),
                 target("CSlirp"),
+                target("CZlib"),
+                target("CZstd"),
                 target("CEngine"),
                 target("HostOS", "CLinux SystemPackage"),
                 target("JSON"),
@@ -46,13 +48,14 @@ enum Floors {
             targets: [
                 target("DeviceModel", "GuestMemory"),
                 target("VirtQueue", "GuestMemory CEngine"),
-                target("BlockImage", "HostOS CLinux SystemPackage"),
+                target("BlockImage", "HostOS CLinux CZlib CZstd SystemPackage"),
                 target("Network", "HostOS CSlirp CLinux Log"),
                 target("CharacterBackend", "HostOS CLinux Log DeviceModel SystemPackage"),
                 target("Firmware", "GuestMemory DeviceModel"),
                 target(
                     "Devices",
                     "CEngine DeviceModel GuestMemory VirtQueue BlockImage Network CharacterBackend HostOS Log"),
+                target("ImageTool", "BlockImage HostOS CLinux JSON SystemPackage"),
             ]),
         Floor(
             name: "machine",
@@ -69,7 +72,8 @@ enum Floors {
         Floor(
             name: "top",
             targets: [
-                target("apus-vmm", "HostOS MachineControl HostCheck")
+                target("apus-vmm", "HostOS MachineControl HostCheck"),
+                target("apus-img", "ImageTool"),
             ]),
     ]
 
