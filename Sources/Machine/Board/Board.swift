@@ -29,7 +29,7 @@ struct Board: Sendable {
     let image: BootImage
     let tree: [(bus: String, node: DeviceNode)]
     let networkStatus: [NetworkStatus]
-    let cards: [(name: String, backend: String?, card: VirtioNet)]
+    let cards: [(name: String, backend: String?, card: any NetworkCard)]
 
     /// Builds the board of a configuration; nothing runs yet but threads that wait.
     init(
@@ -49,13 +49,21 @@ struct Board: Sendable {
         do throws(MachineBuildError) {
             let hub = try NetworkHub(configuration)
             networks = hub
-            let engine = try engineFactory(
-                EngineRequest(
-                    memory: memory, processorCount: topology.processors,
-                    apicIDs: (0..<topology.processors).map { APICNumbering.id(of: $0, topology) },
-                    processorModel: configuration.processorModel, topology: topology,
-                    ramSize: configuration.memory.size, clock: clock,
-                    accelerator: configuration.accelerators.first ?? AcceleratorConfiguration(kind: .automatic)))
+            var request = EngineRequest(
+                memory: memory, processorCount: topology.processors,
+                apicIDs: (0..<topology.processors).map { APICNumbering.id(of: $0, topology) },
+                processorModel: configuration.processorModel, topology: topology,
+                ramSize: configuration.memory.size, clock: clock,
+                accelerator: configuration.accelerators.first ?? AcceleratorConfiguration(kind: .automatic))
+            request.alternatives = Array(configuration.accelerators.dropFirst())
+            if let home = configuration.board.kernelIRQChip {
+                // -machine's property holds for engines that have none of their own.
+                request.accelerator.kernelIRQChip = request.accelerator.kernelIRQChip ?? home
+                for index in request.alternatives.indices {
+                    request.alternatives[index].kernelIRQChip = request.alternatives[index].kernelIRQChip ?? home
+                }
+            }
+            let engine = try engineFactory(request)
             let builder = BoardBuilder(
                 configuration, topology: topology, loop: loop, clock: clock, engine: engine, memory: memory,
                 layout: layout, characters: characters, storage: storage, networks: hub,
@@ -64,7 +72,7 @@ struct Board: Sendable {
             case .microvm: try MicroVMBoard.build(builder)
             default: try PCBoard.build(builder)
             }
-            try builder.addVirtioDevices()
+            try builder.addDevices()
             try builder.checkDevices()
             try self.init(builder)
         } catch {
@@ -140,7 +148,18 @@ struct Board: Sendable {
             throw MachineBuildError("cannot set up guest memory 'pc.ram': \(error)")
         }
         advise(block, configuration)
-        space.add(FlatView.Range(start: GuestPhysical(0), count: layout.low, block: block))
+        if configuration.board.kind == .pc {
+            // Who answers from 640 KiB to 1 MiB the host bridge says.
+            let (conventional, extended): (UInt64, UInt64) = (0xA_0000, 0x10_0000)
+            space.add(FlatView.Range(start: GuestPhysical(0), count: conventional, block: block))
+            if layout.low > extended {
+                space.add(
+                    FlatView.Range(
+                        start: GuestPhysical(extended), count: layout.low - extended, block: block, offset: extended))
+            }
+        } else {
+            space.add(FlatView.Range(start: GuestPhysical(0), count: layout.low, block: block))
+        }
         if layout.high > 0 {
             space.add(
                 FlatView.Range(

@@ -35,6 +35,16 @@ let jumpLinked: apus_handler = { cpu, op in
     cpu.count(op)
     return cpu.follow(op)
 }
+/// The end of a block after an instruction that may have changed MXCSR.
+let controlCut: apus_handler = { cpu, op in
+    cpu.count(op)
+    let next = (cpu.pageBase &+ UInt64(bitPattern: Int64(op.disp))) & cpu.ripMask
+    guard unsafe cpu.p.pointee.mode_changed == 0 else {
+        unsafe cpu.p.pointee.mode_changed = 0
+        return cpu.lookup(next)
+    }
+    return cpu.jump(next)
+}
 /// What follows a conditional branch that is not taken; the count was added there.
 let fallThrough: apus_handler = { cpu, op in cpu.follow(op) }
 

@@ -42,7 +42,7 @@ extension CPU {
         }
         if unsafe p.pointee.paging == 3 { try loadPDPTEs(value) }
         unsafe p.pointee.s.cr3 = value
-        flushTLB()
+        flushLocalTranslations()
     }
 
     func setCR4(_ value: UInt64) throws(Leave) {
