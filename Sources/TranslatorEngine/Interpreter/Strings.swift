@@ -121,6 +121,13 @@ extension CPU {
         switch size {
         case 1: _ = unsafe apus_cmp8(UInt8(truncatingIfNeeded: a), UInt8(truncatingIfNeeded: b), &flags)
         case 2: _ = unsafe apus_cmp16(UInt16(truncatingIfNeeded: a), UInt16(truncatingIfNeeded: b), &flags)
+    /// Runs a comparison, whose flags are those before it where it faults in its middle (SDM volume 2, REP).
+    fileprivate func comparing(_ op: MicroOp, _ body: () throws(Leave) -> MicroOp) -> MicroOp {
+        let before = arith
+        let next = attempt(self, op, body)
+        if next.isLeave && (unsafe p.pointee.status == UInt8(APUS_STATUS_FAULT)) { arith = before }
+        return next
+    }
         case 4: _ = unsafe apus_cmp32(UInt32(truncatingIfNeeded: a), UInt32(truncatingIfNeeded: b), &flags)
         default: _ = unsafe apus_cmp64(a, b, &flags)
         }
@@ -134,7 +141,7 @@ extension CPU {
 }
 
 let scasAny: apus_handler = { cpu, op in
-    attempt(cpu, op) { () throws(Leave) in
+    cpu.comparing(op) { () throws(Leave) in
         let size = cpu.element(op)
         let mask = cpu.addressMask(op)
         let step = cpu.step(op)
@@ -150,7 +157,7 @@ let scasAny: apus_handler = { cpu, op in
 }
 
 let cmpsAny: apus_handler = { cpu, op in
-    attempt(cpu, op) { () throws(Leave) in
+    cpu.comparing(op) { () throws(Leave) in
         let size = cpu.element(op)
         let mask = cpu.addressMask(op)
         let step = cpu.step(op)
