@@ -52,7 +52,7 @@ extension CPU {
                 if pending == 0 { owner.sleep() }
                 continue
             }
-            if systemFlags & Flag.tf != 0 {
+            if systemFlags & Flag.tf != 0 || hasBreakpoints {
                 if let exit = stepWithTrap(owner) { return exit }
                 continue
             }

@@ -144,8 +144,8 @@ let cmpxchg16b: apus_handler = { cpu, op in
             throw cpu.raise(Vector.general, error: 0)
         }
         let linear = try cpu.operandAddress(op, size: 16, write: true)
-        guard linear & 15 == 0 else { throw cpu.raise(Vector.general, error: 0) }
         let place = try cpu.translate(linear, .write, .current)
+        cpu.noteAccess(linear, size: 16, .write)
         var low = cpu.rax
         var high = cpu.rdx
         guard let host = unsafe place.host, place.writable else { throw cpu.raise(Vector.general, error: 0) }

@@ -91,6 +91,7 @@ private enum BitOperation {
         } else {
             try cpu.probe(linear, size: size, .write, .current)
             let place = try cpu.translate(linear, .write, .current)
+            cpu.noteAccess(linear, size: size, .write)
             if let host = unsafe place.host, place.writable, (linear & 0xfff) + UInt64(size) <= 4096 {
                 unsafe locked(kind, host, bit, &flags)
                 if place.code { cpu.noteStore(place.physical, size: size) }

@@ -78,6 +78,7 @@ extension CPU {
             return low | high << UInt64(first * 8)
         }
         let place = try translate(linear, .read, privilege)
+        noteAccess(linear, size: size, .read)
         guard let host = unsafe place.host else { return try deviceRead(place.physical, size: size) }
         // SAFETY: `translate` returns the address of bytes up to the page's end.
         switch size {
@@ -102,6 +103,7 @@ extension CPU {
             return
         }
         let place = try translate(linear, .write, privilege)
+        noteAccess(linear, size: size, .write)
         guard let host = unsafe place.host else { return try deviceWrite(place.physical, value, size: size) }
         guard place.writable else { return }  // ROM
         switch size {
