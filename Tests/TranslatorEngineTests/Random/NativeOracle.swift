@@ -101,18 +101,18 @@ import Synchronization
 
     /// The child: takes all signals of exceptions and raises the first.
     private static func execute() -> Never {
-        var alternate = unsafe stack_t()
+        var alternate = stack_t()
         unsafe alternate.ss_sp = base(stack)
         unsafe alternate.ss_size = 0x2_0000
         unsafe sigaltstack(&alternate, nil)
-        var action = unsafe sigaction()
+        var action = sigaction()
         unsafe action.__sigaction_handler.sa_sigaction = { signal, _, context in
             unsafe NativeOracle.handle(signal, context.unsafelyUnwrapped)
         }
-        unsafe action.sa_flags = SA_SIGINFO | SA_ONSTACK
+        action.sa_flags = SA_SIGINFO | SA_ONSTACK
         unsafe sigfillset(&action.sa_mask)
         for signal in [SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP, SIGALRM] { unsafe sigaction(signal, &action, nil) }
-        var none = unsafe sigset_t()
+        var none = sigset_t()
         unsafe sigemptyset(&none)
         unsafe sigprocmask(SIG_SETMASK, &none, nil)
         alarm(3)

@@ -6,7 +6,7 @@ import TranslatorEngine
 /// Runs user cases on the software engine: a guest in long mode whose exception handlers write their vector to the
 /// port of that number.
 final class UserGuest {
-    private let machine: GuestMachine
+    let machine: GuestMachine
     private var cpu: SoftwareProcessor { machine.cpu }
 
     // Physical addresses; the system's pages appear at `high` + physical.
@@ -22,8 +22,8 @@ final class UserGuest {
     private var nextTable: UInt64 = 0x2000
     private let initial: apus_x86_state
 
-    init() throws {
-        machine = try GuestMachine()
+    init(threshold: UInt64? = nil) throws {
+        machine = try GuestMachine(threshold: threshold)
         var state = machine.cpu.state
         state.cr0 = 0x8001_0033
         state.cr4 = 0x6a0 | 0x600

@@ -10,21 +10,22 @@ final class GuestMachine {
     let memory = AddressSpace()
     let block: RAMBlock
     let engine: SoftwareEngine
+    let model: ResolvedCPU
     var cpu: SoftwareProcessor { engine.processors[0] }
 
-    init(size: Int = 4 << 20, processors: Int = 1, model: String = "max") throws {
+    init(size: Int = 4 << 20, processors: Int = 1, named name: String = "max", threshold: UInt64? = nil) throws {
         block = try RAMBlock(name: "test", size: size)
         memory.add(FlatView.Range(start: GuestPhysical(0), count: UInt64(size), block: block))
         let host = HostCPU { leaf, subleaf in
             let answer = apus_host_cpuid(leaf, subleaf)
             return CPUIDRegisters(eax: answer.eax, ebx: answer.ebx, ecx: answer.ecx, edx: answer.edx)
         }
-        let resolved = try CPUSpecification(parsing: model).resolve(
+        model = try CPUSpecification(parsing: name).resolve(
             CPUEnvironment(engine: "tests", offered: SoftwareEngine.offeredFeatures, host: host))
         engine = try SoftwareEngine(
             SoftwareEngineRequest(
-                memory: memory, apicIDs: (0..<UInt32(processors)).map { $0 }, model: resolved,
-                now: { TestClock.now }, wallClock: { 0 }))
+                memory: memory, apicIDs: (0..<UInt32(processors)).map { $0 }, model: model,
+                now: { TestClock.now }, wallClock: { 0 }, translationThreshold: threshold))
     }
 
     /// Writes as a device does.
