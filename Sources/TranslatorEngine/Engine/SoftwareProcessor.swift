@@ -98,7 +98,10 @@ internal import X86
             _ = apic.post(vector: message.vector, levelTriggered: message.isLevelTriggered)
             post(UInt32(APUS_PENDING_INTERRUPT))
         case .nonMaskable: post(UInt32(APUS_PENDING_NMI))
-        case .initialize: post(UInt32(APUS_PENDING_INIT))
+        case .initialize:
+            // It makes an earlier start-up message void.
+            unsafe apus_vcpu_clear(cpu.p, UInt32(APUS_PENDING_SIPI))
+            post(UInt32(APUS_PENDING_INIT))
         case .startUp:
             startVector.store(message.vector, ordering: .releasing)
             post(UInt32(APUS_PENDING_SIPI))
