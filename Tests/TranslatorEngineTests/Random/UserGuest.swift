@@ -2,6 +2,7 @@ import CEngine
 import Execution
 import GuestMemory
 import TranslatorEngine
+import X86
 
 /// Runs user cases on the software engine: a guest in long mode whose exception handlers write their vector to the
 /// port of that number.
@@ -29,6 +30,10 @@ final class UserGuest {
         state.cr4 = 0x6a0 | 0x600
         state.cr3 = Self.pml4
         state.efer = 0xd01
+        if machine.model.has("xsave") {
+            state.cr4 |= 0x4_0000
+            state.xcr0 = machine.model.has("avx") ? 7 : 3
+        }
         state.segment.1 = apus_x86_segment(base: 0, limit: 0xffff_ffff, selector: 0x33, attributes: 0xafb)
         state.segment.2 = apus_x86_segment(base: 0, limit: 0xffff_ffff, selector: 0x2b, attributes: 0xcf3)
         for path in [\apus_x86_state.segment.0, \.segment.3, \.segment.4, \.segment.5] {
@@ -112,6 +117,14 @@ final class UserGuest {
         result.gpr[4] = machine.read64(frame + 24)
         result.data = (try? machine.memory.bytes(GuestPhysical(Self.data), count: UserCase.dataCount)) ?? []
         return result
+    }
+
+    /// Whether the model lacks what an instruction needs.
+    func lacks(_ instruction: Instruction) -> Bool {
+        switch instruction.featureRequired {
+        case .base: false
+        default: SoftwareProcessor.decoderFeatures(machine.model) >> UInt64(instruction.featureRequired.rawValue) & 1 == 0
+        }
     }
 
     /// Makes a case that runs on end with vector 255. Any thread.
