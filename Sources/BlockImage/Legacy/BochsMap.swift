@@ -39,7 +39,9 @@ final class BochsMap: ImageMap {
             throw fail("Catalog size is too small for this disk size")
         }
         let bitmapSize = UInt64(head.littleEndian(UInt32.self, at: 76))
-        guard bitmapSize >= extentSize / 512 / 8, bitmapSize > 0 else { throw fail("Bitmap size \(bitmapSize) is too small") }
+        guard bitmapSize >= extentSize / 512 / 8, bitmapSize > 0 else {
+            throw fail("Bitmap size \(bitmapSize) is too small")
+        }
         bitmapBlocks = 1 + (bitmapSize - 1) / 512
         extentBlocks = 1 + (extentSize - 1) / 512
         let start = UInt64(head.littleEndian(UInt32.self, at: 68))

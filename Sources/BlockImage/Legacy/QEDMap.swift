@@ -84,7 +84,9 @@ final class QEDMap: ImageMap {
         case 0: return (.unallocated, length)
         case 1: return (.zero, length)
         default:
-            guard entry % clusterSize == 0, entry <= UInt64(Int64.max) / 2 else { throw .corrupt("cluster at \(entry)") }
+            guard entry % clusterSize == 0, entry <= UInt64(Int64.max) / 2 else {
+                throw .corrupt("cluster at \(entry)")
+            }
             return (.data(file, entry + inside), length)
         }
     }

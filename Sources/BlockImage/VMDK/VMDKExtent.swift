@@ -155,7 +155,9 @@ final class VMDKExtent {
         if sparse.flags & Flag.markers != 0 {
             size = Int(head.littleEndian(UInt32.self, at: 8))
             from += 12
-            guard size > 0, size <= Int(sparse.grainSize) * 2 else { throw .corrupt("a grain has \(size) packed bytes") }
+            guard size > 0, size <= Int(sparse.grainSize) * 2 else {
+                throw .corrupt("a grain has \(size) packed bytes")
+            }
         }
         (status, head) = file.bytesAndWait(at: from, count: size)
         try ImageFailure.check(status)
@@ -213,7 +215,9 @@ final class VMDKExtent {
 
     /// Stores a packed grain at the end of the file, with its marker.
     func writePacked(_ offset: UInt64, _ packed: [UInt8]) throws(ImageFailure) {
-        guard case .sparse(let sparse) = kind, sparse.isCompressed, offset % sparse.grainSize == 0 else { throw .io(22) }
+        guard case .sparse(let sparse) = kind, sparse.isCompressed, offset % sparse.grainSize == 0 else {
+            throw .io(22)
+        }
         // A grain that is there stays: packed images are written once.
         guard case .unallocated = try find(offset).piece else { throw .io(5) }
         let host = (sparse.end + 511) / 512 * 512
