@@ -85,9 +85,22 @@ import Testing
             }
             let isUntouched = folder.read("bad") == bytes
             #expect(isUntouched, "reading changed the image")
+            // Then somebody writes to it.
+            var writers = [["convert", "-n", "-O", format, "@part.raw", "@bad"], ["check", "-r", "all", "@bad"]]
             if format == "qcow2" {
-                folder.image("check", "-r", "all", "@bad")
-                folder.image("snapshot", "-c", "x", "@bad")
+                writers += [
+                    ["snapshot", "-c", "x", "@bad"], ["snapshot", "-d", "one", "@bad"],
+                    ["snapshot", "-a", "one", "@bad"], ["resize", "@bad", "2M"],
+                    ["resize", "--shrink", "@bad", "64k"], ["amend", "-o", "refcount_bits=32", "@bad"],
+                    ["amend", "-o", "compat=0.10", "@bad"], ["bitmap", "--clear", "@bad", "bits"],
+                    ["bitmap", "--add", "@bad", "more"], ["convert", "-n", "-c", "-O", "qcow2", "@part.raw", "@bad"],
+                    ["commit", "@bad"], ["rebase", "-b", "", "@bad"],
+                ]
+            }
+            for _ in 0..<2 {
+                let writer = writers[Int(numbers.next() % UInt64(writers.count))]
+                #expect(folder.image(writer).status >= 0)
+                folder.image("check", "-f", format, "@bad")
             }
         }
         let status = String(decoding: (try? HostFile.contents("/proc/self/status")) ?? [], as: UTF8.self)

@@ -34,42 +34,51 @@ extension MappedNode {
             throw .corrupt("a block moved")
         }
         let before = Int(at - block.start)
-        let end = min(block.start + block.length, sizeInBytes)
-        let after = Int(end - at) - count
         let hasContent: Bool
         switch piece {
         case .unallocated: hasContent = backing != nil
         case .packed: hasContent = true
         case .zero, .data: hasContent = false
         }
-        if hasContent || !block.isZero {
-            let buffer = AlignedBuffer(count: Int(block.length))
-            defer { withExtendedLifetime(buffer) {} }
-            let whole = unsafe [BlockSegment(pointer: buffer.base, count: buffer.count)]
-            whole.zero(from: 0)
-            if hasContent {
-                if case .packed = piece {
-                    let old = try map.unpack(at)
-                    let length = min(old.bytes.count, buffer.count)
-                    // SAFETY: the length fits both.
-                    unsafe old.bytes.withUnsafeBytes { source in
-                        unsafe buffer.base.copyMemory(from: source.baseAddress!, byteCount: length)
-                    }
-                } else {
-                    if before > 0 { try readBacking(block.start, whole.slice(from: 0, count: before)) }
-                    if after > 0 {
-                        try readBacking(at + UInt64(count), whole.slice(from: before + count, count: after))
-                    }
-                }
-            }
-            // SAFETY: the part lies inside the block.
-            unsafe part.copy(to: buffer.base + before)
-            try ImageFailure.check(block.file.writeAndWait(at: block.host, from: whole))
+        if case .packed = piece {
+            try copyPacked(map, at, block)
+            try ImageFailure.check(block.file.writeAndWait(at: block.host + UInt64(before), from: part))
         } else {
             try ImageFailure.check(block.file.writeAndWait(at: block.host + UInt64(before), from: part))
-            try MappedNode.lengthen(block.file, to: block.host + block.length)
+            if hasContent || !block.isZero {
+                let past = block.start + block.length - at - UInt64(count)
+                try fill(block.start, UInt64(before), block.file, block.host, hasContent)
+                try fill(
+                    at + UInt64(count), past, block.file, block.host + UInt64(before + count), hasContent)
+            }
         }
+        try MappedNode.lengthen(block.file, to: block.host + block.length)
         try map.link(block)
+    }
+
+    /// Brings what was packed into the new block.
+    private func copyPacked(_ map: any ImageMap, _ at: UInt64, _ block: NewBlock) throws(ImageFailure) {
+        let old = try map.unpack(at)
+        guard old.start == block.start, UInt64(old.bytes.count) <= block.length else { throw .corrupt("a block moved") }
+        try ImageFailure.check(block.file.writeAndWait(at: block.host, bytes: old.bytes))
+    }
+
+    /// Fills a part of a new block with what is below it, or with zeroes.
+    private func fill(
+        _ guest: UInt64, _ length: UInt64, _ file: any BlockNode, _ host: UInt64, _ hasContent: Bool
+    ) throws(ImageFailure) {
+        guard length > 0 else { return }
+        let buffer = AlignedBuffer(count: Int(min(length, 1 << 20)))
+        defer { withExtendedLifetime(buffer) {} }
+        var done: UInt64 = 0
+        while done < length {
+            let count = min(length - done, UInt64(buffer.count))
+            // SAFETY: the count is at most the buffer's.
+            let segments = unsafe [BlockSegment(pointer: buffer.base, count: Int(count))]
+            if hasContent { try readBacking(guest + done, segments) } else { segments.zero(from: 0) }
+            try ImageFailure.check(file.writeAndWait(at: host + done, from: segments))
+            done += count
+        }
     }
 
     /// Makes a file at least as long, with a hole.

@@ -57,7 +57,7 @@ final class BochsMap: ImageMap {
         guard catalog[index] != .max else { return (.unallocated, min(extentSize - inside, size - offset)) }
         let place = dataOffset + 512 * UInt64(catalog[index]) * (extentBlocks + bitmapBlocks)
         if bitmap?.place != place {
-            let (status, bytes) = file.bytesAndWait(at: place, count: Int(bitmapBlocks) * 512)
+            let (status, bytes) = file.bytesAndWait(at: place, count: Int((extentBlocks + 7) / 8))
             try ImageFailure.check(status)
             bitmap = (place, bytes)
         }

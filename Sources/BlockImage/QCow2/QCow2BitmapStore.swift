@@ -127,6 +127,7 @@ final class QCow2BitmapStore: Sendable {
         let table = try file.metadataBytes(
             "table of the bitmap '\(bitmap.name)'", at: bitmap.tableOffset, count: Int(bitmap.tableSize) * 8)
         var chunks: [Chunk] = []
+        var total = 0
         for index in 0..<Int(bitmap.tableSize) {
             let entry = table.bigEndian(UInt64.self, at: index * 8)
             let offset = entry & QCow2Metadata.offsetMask
@@ -137,6 +138,12 @@ final class QCow2BitmapStore: Sendable {
             if offset == 0 {
                 chunks.append(entry & 1 == 0 ? .zeroes : .ones)
             } else {
+                total += clusterSize
+                // Entries may all point to the same cluster: the file's size is no bound.
+                guard total <= QCow2Bitmap.maximumBytes else {
+                    throw .invalidImage(
+                        path: file.filename, reason: "The bitmap '\(bitmap.name)' has over 512 MiB of bits")
+                }
                 chunks.append(.bits(try file.metadataBytes("bitmap '\(bitmap.name)'", at: offset, count: clusterSize)))
             }
         }
