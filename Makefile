@@ -15,7 +15,7 @@ VCPUS ?= 2
 APPEND ?= console=ttyS0
 OPTIONS ?=
 
-.PHONY: help run test bench fuzz lint format build guest install-deps clean
+.PHONY: help run test bench bench-images fuzz lint format build guest install-deps clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -56,6 +56,11 @@ bench: ## Time the boot under Apus beside qemu-system-x86_64 and print the ratio
 	@Scripts/install-deps build guest bench
 	@$(MAKE) -s --no-print-directory $(vmm) guest/initramfs.cpio.gz
 	@Scripts/bench-boot $(or $(ROUNDS),5)
+
+bench-images: ## Time apus-img beside qemu-img and print the ratios (SIZE=2048 MiB)
+	@Scripts/install-deps build test
+	@swift build -c $(configuration) --product apus-img
+	@Scripts/bench-images $(or $(SIZE),2048)
 
 fuzz: ## Run the hostile-input tests with more rounds (APUS_FUZZ_ROUNDS=20)
 	@Scripts/install-deps build test
