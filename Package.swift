@@ -48,7 +48,8 @@ let package = Package(
         library("X86"),
         library("Execution"),
         library("LocalAPIC", ["CEngine"]),
-        library("TranslatorEngine", ["CEngine", "HostOS", "GuestMemory", "X86", "Execution", "LocalAPIC"]),
+        library(
+            "TranslatorEngine", ["CEngine", "HostOS", "GuestMemory", "X86", "Execution", "LocalAPIC", system]),
 
         // Device
         library("DeviceModel", ["GuestMemory"]),

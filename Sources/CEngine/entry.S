@@ -1,4 +1,10 @@
-// Entry and exit stubs of the software engine.
+// Data of the software engine that C headers alone cannot hold.
 #if defined(__x86_64__) && defined(__ELF__)
+.section .bss
+.globl apus_previous_actions
+.hidden apus_previous_actions
+.balign 16
+apus_previous_actions:
+.skip 65 * 160
 .section .note.GNU-stack,"",@progbits
 #endif

@@ -52,6 +52,12 @@ public import SystemPackage
         self.count = count
     }
 
+    /// Takes over a range that `mmap` returned.
+    init(owning base: UnsafeMutableRawPointer, count: Int) {
+        unsafe self.base = base
+        self.count = count
+    }
+
     /// Tells the kernel how the range will be used (`MADV_*`). Advice that the kernel lacks is ignored.
     public func advise(_ advice: Int32) {
         // SAFETY: the range is this mapping's own.

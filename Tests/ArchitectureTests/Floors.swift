@@ -38,7 +38,7 @@ enum Floors {
                 target("X86"),
                 target("Execution"),
                 target("LocalAPIC", "CEngine"),
-                target("TranslatorEngine", "CEngine HostOS GuestMemory X86 Execution LocalAPIC"),
+                target("TranslatorEngine", "CEngine HostOS GuestMemory X86 Execution LocalAPIC SystemPackage"),
             ]),
         Floor(
             name: "device",

@@ -6,4 +6,6 @@
 #include "vcpu.h"
 #include "alu.h"
 #include "locked.h"
+#include "translated.h"
+#include "x87.h"
 #endif

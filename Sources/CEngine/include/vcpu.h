@@ -70,6 +70,14 @@ struct apus_jump_entry {
     apus_op_handle op;
 };
 
+// Where translated code of a guest address is.
+struct apus_code_entry {
+    uint64_t rip;
+    uint64_t key;
+    uint64_t page_base;
+    uint64_t code;       // executable address
+};
+
 #define APUS_JUMP_BITS 12
 #define APUS_JUMP_SIZE (1 << APUS_JUMP_BITS)
 
@@ -108,6 +116,7 @@ struct apus_vcpu {
     uint8_t code_size;        // 2, 4 or 8
     uint8_t stack_size;       // 2, 4 or 8: width of rSP
     uint8_t paging;           // 0 none, 2 two-level, 3 PAE, 4 four-level
+    uint8_t x87_live;         // the host's x87 unit holds the registers, and `s.fx` is out of date
     uint64_t physical_mask;   // of page-table entries: bits 12 to the physical-address width
     uint8_t intel_vendor;     // the vendor decides SYSCALL in compatibility mode and SYSENTER in long mode
     uint64_t cr4_allowed, xcr0_allowed, efer_allowed;  // bits that CPUID offers
@@ -127,6 +136,23 @@ struct apus_vcpu {
     uint64_t replies[80];
     struct apus_local_apic apic;
     void *_Nullable engine;   // the Swift object, unretained
+    // The translator. Translated code reaches this structure below the table that the GS base points to.
+    struct apus_vcpu *_Nullable self_pointer;
+    uint64_t flat_base;       // table of the current mode
+    uint64_t flat_bases[3];   // by mode_index; 0 where there is no translator
+    uint64_t gs_loaded;       // what the GS base is while translated code runs
+    uint64_t (*_Nullable translated_slow)(struct apus_vcpu *_Nonnull, const struct apus_op *_Nonnull, uint64_t);
+    uint64_t (*_Nullable translated_end)(struct apus_vcpu *_Nonnull, const struct apus_op *_Nonnull, uint64_t);
+    uint64_t (*_Nullable translated_link)(struct apus_vcpu *_Nonnull, const struct apus_op *_Nonnull, uint64_t);
+    uint64_t (*_Nullable translated_jump)(struct apus_vcpu *_Nonnull, const struct apus_op *_Nullable, uint64_t);
+    uint64_t (*_Nullable translated_fault)(struct apus_vcpu *_Nonnull, const struct apus_op *_Nullable, uint64_t);
+    uint64_t code_start, code_count;  // executable addresses of translated code
+    uint64_t translation_threshold;
+    uint64_t enter_stub, fault_stub, fault_address_host;
+    uint64_t index_mask;      // of a table's byte offset: address bits 12-47, times 16
+    uint64_t temporary;
+    struct apus_code_entry *_Nullable code_jumps;
+    uint32_t host_mxcsr;      // between translated code and the rest
     _Alignas(16) uint8_t scratch[1024];  // memory operands of host-executed instructions
 };
 
@@ -160,6 +186,7 @@ static inline void apus_vcpu_connect(struct apus_vcpu *_Nonnull v, struct apus_t
     v->jumps = jumps;
     v->ranges = ranges;
 }
+static inline uint64_t apus_flat_base(const struct apus_vcpu *_Nonnull v, int mode) { return v->flat_bases[mode]; }
 static inline struct apus_local_apic *_Nonnull apus_vcpu_apic(struct apus_vcpu *_Nonnull v) { return &v->apic; }
 
 static inline uint32_t apus_vcpu_pending(const struct apus_vcpu *_Nonnull v) { return __atomic_load_n(&v->pending, __ATOMIC_RELAXED); }

@@ -29,7 +29,7 @@ struct Board: Sendable {
     let image: BootImage
     let tree: [(bus: String, node: DeviceNode)]
     let networkStatus: [NetworkStatus]
-    let cards: [(name: String, backend: String?, card: VirtioNet)]
+    let cards: [(name: String, backend: String?, card: any NetworkCard)]
 
     /// Builds the board of a configuration; nothing runs yet but threads that wait.
     init(
@@ -64,7 +64,7 @@ struct Board: Sendable {
             case .microvm: try MicroVMBoard.build(builder)
             default: try PCBoard.build(builder)
             }
-            try builder.addVirtioDevices()
+            try builder.addDevices()
             try builder.checkDevices()
             try self.init(builder)
         } catch {
@@ -140,7 +140,18 @@ struct Board: Sendable {
             throw MachineBuildError("cannot set up guest memory 'pc.ram': \(error)")
         }
         advise(block, configuration)
-        space.add(FlatView.Range(start: GuestPhysical(0), count: layout.low, block: block))
+        if configuration.board.kind == .pc {
+            // Who answers from 640 KiB to 1 MiB the host bridge says.
+            let (conventional, extended): (UInt64, UInt64) = (0xA_0000, 0x10_0000)
+            space.add(FlatView.Range(start: GuestPhysical(0), count: conventional, block: block))
+            if layout.low > extended {
+                space.add(
+                    FlatView.Range(
+                        start: GuestPhysical(extended), count: layout.low - extended, block: block, offset: extended))
+            }
+        } else {
+            space.add(FlatView.Range(start: GuestPhysical(0), count: layout.low, block: block))
+        }
         if layout.high > 0 {
             space.add(
                 FlatView.Range(

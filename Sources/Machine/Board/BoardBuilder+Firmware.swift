@@ -17,6 +17,9 @@ extension BoardBuilder {
         machine.showsBootMenu = configuration.boot.menu ?? false
         machine.bootMenuWait = configuration.boot.splashTime.flatMap { UInt16(exactly: $0) }
         machine.rebootTimeout = configuration.boot.rebootTimeout.map { UInt32(truncatingIfNeeded: $0) }
+        machine.bootOrder = bootOrder.sorted { $0.key < $1.key }.map(\.value)
+        // Where only those may be tried, the list says so at its end.
+        if configuration.boot.strict == true { machine.bootOrder.append("HALT") }
         do throws(FwCfgError) {
             try items.add(machine)
             if hasACPI { try items.add(ACPITables(acpi)) }
@@ -86,7 +89,7 @@ extension BoardBuilder {
 
     /// Refuses devices that no part of the board has taken, rather than to start without them.
     func checkDevices() throws(MachineBuildError) {
-        let known = ["isa-serial", "isa-debug-exit", "isa-debugcon", "pvpanic"]
+        let known = ["isa-serial", "isa-debug-exit", "isa-debugcon", "pvpanic", "e1000", "ide-hd", "ide-cd"]
         var hasConsole = false
         for device in configuration.devices {
             if known.contains(device.driver) { continue }

@@ -4,6 +4,7 @@ internal import Firmware
 internal import GuestMemory
 internal import HostOS
 internal import JSON
+internal import Synchronization
 
 /// The devices of a PC that hang on I/O ports.
 extension BoardBuilder {
@@ -72,10 +73,21 @@ extension BoardBuilder {
         let layout = layout
         rtc.setMemorySize(below4G: layout.low, above4G: layout.high)
         devices.append(rtc)
-        afterReset.append { [weak rtc] in rtc?.setMemorySize(below4G: layout.low, above4G: layout.high) }
+        let order = Self.bootDevices(configuration.boot.order ?? "cad")
+        let isFirst = Atomic(configuration.boot.once != nil)
+        let once = Self.bootDevices(configuration.boot.once ?? "")
+        afterReset.append { [weak rtc] in
+            rtc?.setMemorySize(below4G: layout.low, above4G: layout.high)
+            rtc?.setBootOrder(isFirst.exchange(false, ordering: .relaxed) ? once : order)
+        }
         acpi.hasRTC = true
         note("mc146818rtc", bus: "isa.0", details: ["isa irq 8"])
         return rtc
+    }
+
+    /// Drives' letters as CMOS memory has them for firmware; letters of no such drive are left out.
+    static func bootDevices(_ letters: String) -> [UInt8] {
+        letters.compactMap { (["a": 1, "c": 2, "d": 3, "n": 4] as [Character: UInt8])[$0] }
     }
 
     func addKeyboardController() {

@@ -6,46 +6,11 @@ internal import GuestMemory
 internal import HostOS
 internal import JSON
 internal import Log
-internal import Network
 
-/// Virtio devices of `-device`, `-drive if=virtio` and `-nic`, behind PCI or MMIO.
+/// Virtio devices, behind PCI or MMIO.
 extension BoardBuilder {
-    func addVirtioDevices() throws(MachineBuildError) {
-        for nic in configuration.nics { try addNIC(nic) }
-        for drive in configuration.drives where drive.interface == .virtio && drive.file != nil {
-            var device = DeviceConfiguration(driver: pci == nil ? "virtio-blk-device" : "virtio-blk-pci")
-            device.properties["drive"] = .string(drive.id)
-            device.origin = drive.origin
-            try addVirtio(device)
-        }
-        for device in configuration.devices { try addVirtio(device) }
-        for drive in configuration.drives where drive.file != nil && drive.interface != .none {
-            if drive.interface == .virtio { continue }
-            let controller = drive.interface.rawValue
-            log.warning("\(drive.origin): there is no '\(controller)' controller: the guest has no such disk")
-        }
-    }
-
-    private func addNIC(_ nic: NICConfiguration) throws(MachineBuildError) {
-        let usual = pci == nil ? "virtio-net-device" : "e1000"
-        var model = nic.model ?? usual
-        if model == "virtio" { model = pci == nil ? "virtio-net-device" : "virtio-net-pci" }
-        guard model.hasPrefix("virtio-net") else {
-            log.debug("Card '\(model)' is not there yet: left out")
-            return
-        }
-        var device = DeviceConfiguration(driver: pci == nil ? "virtio-net-device" : model)
-        device.id = nic.name
-        device.origin = "-nic"
-        if let network = nic.network { device.properties["netdev"] = .string(network) }
-        if let mac = nic.mac { device.properties["mac"] = .string(Self.text(ofMAC: mac)) }
-        if let address = nic.address { device.properties["addr"] = .string(address) }
-        if let vectors = nic.vectors { device.properties["vectors"] = .integer(Int64(vectors)) }
-        try addVirtio(device)
-    }
-
     /// Makes the device of a configuration where it is a virtio device.
-    private func addVirtio(_ device: DeviceConfiguration) throws(MachineBuildError) {
+    func addVirtio(_ device: DeviceConfiguration) throws(MachineBuildError) {
         guard let kind = Self.kind(of: device.driver) else { return }
         let name = stateName(device.id ?? "virtio-\(kind)")
         let properties = withGlobals(device)
@@ -73,7 +38,7 @@ extension BoardBuilder {
     }
 
     /// A device's own properties over the defaults that `-global` sets for its model.
-    private func withGlobals(_ device: DeviceConfiguration) -> JSONObject {
+    func withGlobals(_ device: DeviceConfiguration) -> JSONObject {
         var properties = device.properties
         for global in configuration.globals where global.driver == device.driver {
             guard properties[global.property] == nil else { continue }
@@ -111,28 +76,15 @@ extension BoardBuilder {
     private func card(
         _ properties: JSONObject, _ name: String, _ device: DeviceConfiguration
     ) throws(MachineBuildError) -> any VirtioDevice {
-        var backend: any NetworkBackend = NoNetwork()
-        let network = properties.string("netdev")
-        if let network {
-            guard let taken = networks.take(network) else {
-                throw MachineBuildError("\(device.origin): netdev '\(network)' is already in use by another device")
-            }
-            backend = taken
-        }
-        let address = properties.string("mac").flatMap(Self.macAddress)
-            ?? [0x52, 0x54, 0, 0x12, 0x34, UInt8(truncatingIfNeeded: 0x56 + networkStatus.count)]
+        let (backend, address) = try network(properties, name, device)
         let mtu = properties.number("host_mtu").flatMap { $0 > 0 ? UInt16(exactly: $0) : nil }
-        networkStatus.append(
-            NetworkStatus(
-                name: name, text: "index=0,type=nic,model=\(device.driver),macaddr=\(Self.text(ofMAC: address))",
-                backend: network, backendText: network.map { networks.text(of: $0) } ?? ""))
         let options = VirtioNet.Properties(
             macAddress: address, mtu: mtu, mergesBuffers: properties.bool("mrg_rxbuf") ?? true,
             hasControlQueue: properties.bool("ctrl_vq") ?? true,
             receiveQueueSize: UInt16(truncatingIfNeeded: properties.number("rx_queue_size") ?? 256),
             transmitQueueSize: UInt16(truncatingIfNeeded: properties.number("tx_queue_size") ?? 256))
         let made = VirtioNet(options, backend: backend, scheduler: try worker(name))
-        cards.append((name, network, made))
+        cards.append((name, properties.string("netdev"), made))
         return made
     }
 
@@ -223,47 +175,13 @@ extension BoardBuilder {
     private func attachPCI(
         _ made: any VirtioDevice, _ name: String, _ device: DeviceConfiguration, _ properties: JSONObject
     ) throws(MachineBuildError) {
-        guard let pci else {
-            throw MachineBuildError("\(device.origin): No 'PCI' bus found for device '\(device.driver)'")
-        }
         var options = VirtioPCIOptions(rings: rings(properties))
         if device.driver.hasSuffix("-non-transitional") { options.disableLegacy = true }
         if properties.string("disable-legacy") == "on" { options.disableLegacy = true }
         if properties.bool("disable-modern") == true { options.disableModern = true }
         if let vectors = properties.number("vectors"), vectors >= 0, vectors <= 2048 { options.vectors = vectors }
         let transport = VirtioPCI(made, memory: memory, stateName: name, options: options)
-        let slot: Int
-        do throws(PCIBusError) {
-            if let (wanted, function) = Self.place(properties) {
-                try pci.attach(transport.function, slot: wanted, function: function)
-                slot = wanted
-            } else {
-                // Slot 2 is the graphics adapter's, on boards that have one.
-                slot = try pci.attach(transport.function, firstFreeFrom: 3)
-            }
-        } catch {
-            throw MachineBuildError("\(device.origin): \(error)")
-        }
+        try attach(transport.function, device, properties)
         devices.append(transport)
-        note(device.driver, id: device.id, bus: "pci.0", details: ["addr \(slot).0"])
-    }
-
-    /// `addr=` as slot and function: `05`, `05.1`, or a number.
-    static func place(_ properties: JSONObject) -> (slot: Int, function: Int)? {
-        if let number = properties.number("addr") {
-            return number < 0 ? nil : (number >> 3, number & 7)
-        }
-        guard let text = properties.string("addr") else { return nil }
-        let parts = text.split(separator: ".", maxSplits: 1)
-        guard let slot = parts.first.flatMap({ Int($0, radix: 16) }) else { return nil }
-        return (slot, parts.count > 1 ? Int(parts[1], radix: 16) ?? 0 : 0)
-    }
-
-    static func macAddress(_ text: String) -> [UInt8]? {
-        let bytes = text.split(whereSeparator: { $0 == ":" || $0 == "-" }).compactMap { UInt8($0, radix: 16) }
-        return bytes.count == 6 ? bytes : nil
-    }
-    static func text(ofMAC bytes: [UInt8]) -> String {
-        bytes.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined(separator: ":")
     }
 }

@@ -43,8 +43,10 @@ final class BoardBuilder {
     /// The cards of `info network`.
     var networkStatus: [NetworkStatus] = []
     /// The cards by their own and their back-end's names.
-    var cards: [(name: String, backend: String?, card: VirtioNet)] = []
+    var cards: [(name: String, backend: String?, card: any NetworkCard)] = []
     var usedNames: Set<String> = []
+    /// What `bootindex` says: firmware's paths of devices, by index.
+    var bootOrder: [Int: String] = [:]
 
     init(
         _ configuration: MachineConfiguration, topology: ProcessorTopology, loop: EventLoop, clock: MachineClock,

@@ -34,12 +34,18 @@ enum PCBoard {
         builder.io.add(ports, start: 0xCF8, count: 8, name: "pci-conf")
         builder.devices.append(ports)
         // Intel 290549 (82441FX), 290550 (82371SB) and 290562 (82371AB).
-        try add(
-            "i440FX", PCIIdentity(vendorID: 0x8086, deviceID: 0x1237, classCode: 0x060000, revision: 2), 0, 0, builder)
-        try add("PIIX3", PCIIdentity(vendorID: 0x8086, deviceID: 0x7000, classCode: 0x060100), 1, 0, builder)
+        try addHostBridge(bus, builder)
+        // The router's four inputs, which firmware sets to what is wired here anyway.
+        try add("PIIX3", PCIIdentity(vendorID: 0x8086, deviceID: 0x7000, classCode: 0x060100), 1, 0, builder) {
+            $0.defineRegister(0x60, value: UInt32(0x8080_8080), writable: UInt32.max)
+        }
         try add(
             "PIIX4_PM", PCIIdentity(vendorID: 0x8086, deviceID: 0x7113, classCode: 0x068000, revision: 3), 1, 3,
-            builder)
+            builder
+        ) {
+            // There is no system management mode: this bit tells firmware that somebody else has set it up.
+            $0.defineRegister(0x5B, value: UInt8(0x02))
+        }
 
         var host = PCIHost(
             isExpress: false,
@@ -54,15 +60,27 @@ enum PCBoard {
         }
     }
 
+    /// The host bridge, which gives the first MiB its RAM; without firmware all of it from the start.
+    private static func addHostBridge(_ bus: PCIBus, _ builder: BoardBuilder) throws(MachineBuildError) {
+        guard let block = builder.memory.view.range(at: GuestPhysical(0))?.block else { return }
+        let bridge = I440FX(memory: builder.memory, block: block, stateName: builder.stateName("i440FX"))
+        try MachineBuildError.wrapping { () throws(PCIBusError) in try bus.attach(bridge.function, slot: 0) }
+        builder.devices.append(bridge)
+        builder.note("i440FX", bus: "pci.0", details: ["addr 0.0"])
+        if builder.configuration.boot.bios == nil { builder.afterReset.append { bridge.shadowAll() } }
+    }
+
     /// A bridge that is nothing but its configuration space.
     private static func add(
-        _ name: String, _ identity: PCIIdentity, _ slot: Int, _ function: Int, _ builder: BoardBuilder
+        _ name: String, _ identity: PCIIdentity, _ slot: Int, _ function: Int, _ builder: BoardBuilder,
+        _ define: (PCIFunction) -> Void
     ) throws(MachineBuildError) {
         guard let bus = builder.pci else { return }
         var identity = identity
         identity.subsystemVendorID = 0x1AF4
         identity.subsystemID = 0x1100
         let made = PCIFunction(identity)
+        define(made)
         let device = BridgeFunction(made, name: builder.stateName(name))
         try MachineBuildError.wrapping { () throws(PCIBusError) in
             try bus.attach(made, slot: slot, function: function)

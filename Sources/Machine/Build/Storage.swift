@@ -12,6 +12,8 @@ final class Storage: Sendable {
     }
     let graph = BlockGraph()
     private let drives = Mutex<[(name: String, drive: Drive)]>([])
+    // Drives without a medium, which only the monitor hears of.
+    private let empty = Mutex<[(name: String, user: String)]>([])
 
     /// Opens all nodes and drives of a configuration. Empty drives are not there.
     init(_ configuration: MachineConfiguration) throws(MachineBuildError) {
@@ -74,8 +76,17 @@ final class Storage: Sendable {
         }
     }
 
+    /// Notes a drive that has no medium.
+    func noteEmpty(_ name: String, user: String) { empty.withLock { $0.append((name, user)) } }
+
     /// The drives for `info block`.
     var status: [BlockDeviceStatus] {
+        full
+            + empty.withLock { $0 }.map {
+                BlockDeviceStatus(device: $0.name, devicePath: $0.user, isRemovable: true, isTrayOpen: false)
+            }
+    }
+    private var full: [BlockDeviceStatus] {
         drives.withLock { $0 }.map { name, drive in
             let device = drive.device
             var status = BlockDeviceStatus(

@@ -44,9 +44,6 @@ extension DeviceCatalogue {
                 ]
             ]),
         DeviceDescription(
-            "pvpanic-pci", bus: "PCI", .misc, "Tells of a panic of the guest",
-            [pci, [Property("events", Kind.unsigned(bits: 8), .integer(3))]]),
-        DeviceDescription(
             "e1000", alias: "e1000-82540em", bus: "PCI", .network, "Intel Gigabit Ethernet",
             [
                 pci, bootIndex, networkCard,
@@ -70,9 +67,6 @@ extension DeviceCatalogue {
                 ],
             ]),
         DeviceDescription("ide-cd", bus: "IDE", .storage, "IDE CD-ROM drive", [bootIndex, image, ideDrive]),
-        DeviceDescription(
-            "pci-testdev", bus: "PCI", .misc, "PCI test device",
-            [pci, [Property("membar", Kind.size, .integer(0))]]),
     ]
 
     private static let ideDrive: [DeviceProperty] = [

@@ -34,6 +34,8 @@ internal import HostOS
     /// Blocks dropped because their code was written, for `info jit`.
     private(set) var dropped: UInt64 = 0
     private(set) var resets: UInt64 = 0
+    /// What has code of the blocks, to be told of those that are dropped.
+    weak var translator: Translator?
 
     init() throws(HostError) {
         opMapping = try .anonymous(count: Self.opCapacity * MemoryLayout<apus_op>.stride)
@@ -93,7 +95,11 @@ internal import HostOS
 
     /// Drops the blocks that hold any of `count` bytes from a host address within one page. Their ops stay, as
     /// forwarders to what will be decoded in their place.
-    func drop(_ address: UInt, count: UInt) {
+    ///
+    /// True where there were any.
+    @discardableResult
+    func drop(_ address: UInt, count: UInt) -> Bool {
+        var hits = false
         let page = address & ~4095
         var previous: Int32 = -1
         var index = unsafe byPage[Self.hash(page: page)]
@@ -103,6 +109,7 @@ internal import HostOS
             let start = unsafe block.pointee.start
             if unsafe start < address &+ count && address < start &+ UInt(block.pointee.count) && start & ~4095 == page {
                 unsafe kill(block, index)
+                hits = true
                 if previous < 0 {
                     unsafe byPage[Self.hash(page: page)] = next
                 } else {
@@ -113,6 +120,7 @@ internal import HostOS
             }
             index = next
         }
+        return hits
     }
 
     private func kill(_ block: UnsafeMutablePointer<Block>, _ number: Int32) {
@@ -126,6 +134,9 @@ internal import HostOS
             unsafe at.pointee.nextByStart = block.pointee.nextByStart
         }
         unsafe block.pointee.nextByStart = -2
+        let header = unsafe MicroOp(op: ops + Int(block.pointee.firstOp))
+        if let code = header.translatedCode { translator?.retire(code) }
+        header.setHeader(unsafe staleInstruction, state: 0)
         for position in 0..<Int(unsafe block.pointee.opCount) {
             let op = unsafe ops + Int(block.pointee.firstOp) + position
             unsafe op.pointee.handler = staleInstruction
@@ -134,7 +145,10 @@ internal import HostOS
     }
 
     /// The host page of the block that an op belongs to; nil for an op outside the arena.
-    func hostPage(of op: MicroOp) -> UInt? {
+    func hostPage(of op: MicroOp) -> UInt? { block(of: op).map { $0.start & ~4095 } }
+
+    /// The block that an op belongs to; nil for an op outside the arena.
+    func block(of op: MicroOp) -> Block? {
         guard let pointer = unsafe op.op else { return nil }
         let position = unsafe pointer - UnsafePointer(ops)
         guard position >= 0, position < opCount else { return nil }
@@ -145,7 +159,7 @@ internal import HostOS
             let middle = (low + high) / 2
             if unsafe Int(blocks[middle].firstOp) <= position { low = middle } else { high = middle }
         }
-        return unsafe blocks[low].start & ~4095
+        return unsafe blocks[low]
     }
 
     /// Drops everything.

@@ -59,7 +59,7 @@ extension CPU {
         let host = unsafe UInt(bitPattern: range.pointee.host) &+ UInt(page << 12)
         let first = UInt(hit.trailingZeroBitCount) * 64
         let end = UInt(64 - hit.leadingZeroBitCount) * 64
-        owner.fetcher.cache.drop(host &+ first, count: end - first)
+        if owner.fetcher.cache.drop(host &+ first, count: end - first) { unsafe p.pointee.code_changed = 1 }
         owner.tellOthers(CodeMessage.drop(host: host &+ first, count: end - first))
         if left == 0 {
             let flags = unsafe range.pointee.page_flags + page

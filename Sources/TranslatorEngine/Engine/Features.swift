@@ -12,7 +12,8 @@ extension SoftwareEngine {
                 fsgsbase smep smap erms umip rdseed arat \
                 syscall nx pdpe1gb rdtscp lm lahf-lm abm invtsc \
                 kvmclock kvmclock-stable-bit kvm-nopiodelay
-                """)
+                """
+        ).union(HostCode.offeredFeatures)
     }
 
     /// kHz of the guest's time-stamp counter.

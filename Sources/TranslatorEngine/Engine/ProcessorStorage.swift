@@ -1,10 +1,15 @@
 internal import CEngine
 internal import GuestMemory
 internal import HostOS
+internal import SystemPackage
 
 /// The memory of one processor's working structure, its TLBs and jump cache.
 @safe final class ProcessorStorage {
+    /// The structure, in a file so that translated code can see it below each of its tables.
+    private let structure: Mapping
+    private let file: HostOS.Descriptor
     private let mapping: Mapping
+    private let codeJumps: UnsafeMutablePointer<apus_code_entry>
     private let vcpu: UnsafeMutablePointer<apus_vcpu>
     private var ranges: UnsafeMutablePointer<apus_ram_range>
     private static let rangeCapacity = 256
@@ -12,18 +17,26 @@ internal import HostOS
     init() throws(HostError) {
         let tlbBytes = 3 * Int(APUS_TLB_SIZE) * MemoryLayout<apus_tlb_entry>.stride
         let jumpBytes = Int(APUS_JUMP_SIZE) * MemoryLayout<apus_jump_entry>.stride
-        let structureBytes = (MemoryLayout<apus_vcpu>.stride + 4095) & ~4095
-        mapping = try .anonymous(count: structureBytes + tlbBytes + jumpBytes)
-        // SAFETY: the mapping is zeroed, aligned to pages and holds the three parts one after the other.
-        unsafe vcpu = mapping.base.assumingMemoryBound(to: apus_vcpu.self)
-        let tlbs = unsafe (mapping.base + structureBytes).assumingMemoryBound(to: apus_tlb_entry.self)
+        let codeBytes = Int(APUS_JUMP_SIZE) * MemoryLayout<apus_code_entry>.stride
+        file = try HostOS.Descriptor.memoryFile(name: "apus-processor", count: FlatTables.headerBytes)
+        structure = try .shared(file.file, count: FlatTables.headerBytes)
+        mapping = try .anonymous(count: tlbBytes + jumpBytes + codeBytes)
+        // SAFETY: the mappings are zeroed and aligned to pages; the second holds three parts one after the other.
+        unsafe vcpu = structure.base.assumingMemoryBound(to: apus_vcpu.self)
+        let tlbs = unsafe mapping.base.assumingMemoryBound(to: apus_tlb_entry.self)
+        unsafe codeJumps = (mapping.base + tlbBytes + jumpBytes).assumingMemoryBound(to: apus_code_entry.self)
         unsafe ranges = .allocate(capacity: Self.rangeCapacity)
         unsafe apus_vcpu_connect(
             vcpu, tlbs,
-            (mapping.base + structureBytes + tlbBytes).assumingMemoryBound(to: apus_jump_entry.self), ranges)
+            (mapping.base + tlbBytes).assumingMemoryBound(to: apus_jump_entry.self), ranges)
     }
 
     deinit { unsafe ranges.deallocate() }
+
+    /// Makes what translates code for this processor; nil where the host lacks something.
+    func makeTranslator(_ threshold: UInt64) -> Translator? {
+        unsafe try? Translator(cpu, file.file, jumps: codeJumps, threshold: threshold)
+    }
 
     var cpu: CPU { unsafe CPU(vcpu: vcpu) }
     var apicState: UnsafeMutablePointer<apus_local_apic> { unsafe apus_vcpu_apic(vcpu) }

@@ -20,11 +20,13 @@ public struct SoftwareEngineRequest: Sendable {
     public var wallClock: @Sendable () -> UInt64
     /// Guest TSC minus host TSC at power-on.
     public var tscOffset: UInt64
+    /// A block is translated when it has executed so many times, where the host allows it; nil: all is interpreted.
+    public var translationThreshold: UInt64?
 
     /// A request of all parts.
     public init(
         memory: AddressSpace, apicIDs: [UInt32], model: ResolvedCPU, now: @escaping @Sendable () -> UInt64,
-        wallClock: @escaping @Sendable () -> UInt64, tscOffset: UInt64 = 0
+        wallClock: @escaping @Sendable () -> UInt64, tscOffset: UInt64 = 0, translationThreshold: UInt64? = 16
     ) {
         self.memory = memory
         self.apicIDs = apicIDs
@@ -32,6 +34,7 @@ public struct SoftwareEngineRequest: Sendable {
         self.now = now
         self.wallClock = wallClock
         self.tscOffset = tscOffset
+        self.translationThreshold = translationThreshold
     }
 }
 

@@ -64,6 +64,7 @@ internal import X86
         fetcher = try CodeFetcher(features: Self.decoderFeatures(request.model), hostCode: HostCode(capacity: 2 << 20))
         view = request.memory.view
         unsafe cpu.p.pointee.engine = Unmanaged.passUnretained(self).toOpaque()
+        if let threshold = request.translationThreshold { fetcher.translator = storage.makeTranslator(threshold) }
         reset()
     }
 
@@ -173,6 +174,7 @@ internal import X86
         set {
             unsafe cpu.p.pointee.s = newValue
             cpu.rflags = newValue.rflags
+            cpu.sanitizeVectorState()
             cpu.flushTLB()
             cpu.forgetCode()
             cpu.updateMode()
@@ -218,6 +220,7 @@ internal import X86
         }
         checkPVClock()
         let exit = cpu.execute(self)
+        cpu.saveX87()
         switch exit {
         case .portRead, .mmioRead: outstanding = .read
         case .portWrite, .mmioWrite: outstanding = .write

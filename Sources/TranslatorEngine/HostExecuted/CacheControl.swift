@@ -10,10 +10,12 @@ private let fullFence: apus_handler = { _, op in
     apus_fence()
     return op.next
 }
-/// CLFLUSH and its kin fault as a load of a byte does.
+/// CLFLUSH and its kin fault as a load of a byte does, but do not load it.
 private let flushLine: apus_handler = { cpu, op in
-    var value: UInt8 = 0
-    return cpu.load(op, &value) ? op.next : .leave
+    attempt(cpu, op) { () throws(Leave) in
+        _ = try cpu.translate(cpu.operandAddress(op, size: 1, write: false), .read, .current)
+        return op.next
+    }
 }
 private let movnti4: apus_handler = { c, o in c.store(o, c.read(o.src, as: UInt32.self)) ? o.next : .leave }
 private let movnti8: apus_handler = { c, o in c.store(o, c.read(o.src, as: UInt64.self)) ? o.next : .leave }

@@ -59,6 +59,7 @@ extension CPU {
 let fxsave: apus_handler = { cpu, op in
     if cpu.blocked(Blocked.mmx) { return cpu.vectorFault(op, Blocked.mmx) }
     return attempt(cpu, op) { () throws(Leave) in
+        cpu.saveX87()
         let linear = try cpu.areaAddress(op, size: 512, alignment: 16, write: true)
         try cpu.probeRange(linear, 512, .write)
         cpu.buildLegacyRegion(wide: op.extra & 1 != 0)
@@ -70,6 +71,7 @@ let fxsave: apus_handler = { cpu, op in
 let fxrstor: apus_handler = { cpu, op in
     if cpu.blocked(Blocked.mmx) { return cpu.vectorFault(op, Blocked.mmx) }
     return attempt(cpu, op) { () throws(Leave) in
+        cpu.saveX87()
         let linear = try cpu.areaAddress(op, size: 512, alignment: 16, write: false)
         unsafe try cpu.copyIn(cpu.scratch, linear, 512)
         cpu.mxcsr = try cpu.regionMXCSR()

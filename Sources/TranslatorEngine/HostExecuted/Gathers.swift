@@ -57,10 +57,10 @@ extension CPU {
                 let linear = try gatherAddress(op, UInt64(bitPattern: delta) << plan.shift, size: size)
                 unsafe try readBytes(linear, scratch, size)
                 unsafe (bytes + result + element * size).copyMemory(from: scratch, byteCount: size)
+                // This element is done: a device that was read for it must not answer for the next.
+                commitReplies()
             }
-            // This element is done: a device that was read for it must not answer for the next.
             unsafe (bytes + mask + element * size).initializeMemory(as: UInt8.self, repeating: 0, count: size)
-            commitReplies()
         }
         let used = plan.count * size
         unsafe (bytes + result + used).initializeMemory(as: UInt8.self, repeating: 0, count: 32 - used)
@@ -80,6 +80,6 @@ private let gather: apus_handler = { cpu, op in
 func lowerGather(_ instruction: Instruction, into op: inout apus_op) {
     op.handler = gather
     op.imm = GatherPlan(instruction).packed
-    op.index = UInt8(truncatingIfNeeded: MemoryLayout<apus_vcpu>.offset(of: \.zero)! / 8)
+    op.index = UInt8(truncatingIfNeeded: unsafe MemoryLayout<apus_vcpu>.offset(of: \.zero)! / 8)
     op.scale &= ~3
 }

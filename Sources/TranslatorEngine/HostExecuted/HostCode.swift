@@ -1,7 +1,7 @@
 internal import CEngine
 package import HostOS
 internal import Synchronization
-internal import X86
+package import X86
 
 /// Machine code made for single guest instructions: an arena of stubs that is mapped twice, writable and executable.
 ///
@@ -52,7 +52,10 @@ package final class HostCode: Sendable {
             }
             // SAFETY: the range lies in both mappings, which live as long as this object, and beyond every stub that
             // some processor may be executing.
-            unsafe bytes.withUnsafeBytes { unsafe (writable.base + start).copyMemory(from: $0.baseAddress!, byteCount: $0.count) }
+            unsafe bytes.withUnsafeBytes { source in
+                unsafe UnsafeMutableRawBufferPointer(start: writable.base + start, count: source.count)
+                    .copyMemory(from: source)
+            }
             state.used = start + bytes.count
             let address = unsafe UInt(bitPattern: executable.base + start)
             state.known[bytes] = address
@@ -63,13 +66,28 @@ package final class HostCode: Sendable {
     /// True where the host can execute an instruction of that extension.
     func offers(_ feature: Feature) -> Bool { hostFeatures >> UInt64(feature.rawValue) & 1 != 0 }
 
-    private static func readFeatures() -> UInt64 {
-        let host = FeatureSet(reading: { leaf, subleaf in
+    /// What an engine may offer to guests besides SSE4.2 because this host executes it or because it needs no host.
+    package static var offeredFeatures: FeatureSet {
+        var offered = FeatureSet(names: "aes pclmulqdq sha-ni gfni adx bmi1 bmi2")
+        if hostEnablesAVX { offered.formUnion(FeatureSet(names: "avx avx2 fma f16c vaes vpclmulqdq")) }
+        offered.formIntersection(readHost())
+        return offered.union(FeatureSet(names: "xsave xsaveopt xsavec clflushopt clwb 3dnowprefetch"))
+    }
+
+    private static func readHost() -> FeatureSet {
+        FeatureSet(reading: { leaf, subleaf in
             let r = apus_host_cpuid(leaf, subleaf)
             return CPUIDRegisters(eax: r.eax, ebx: r.ebx, ecx: r.ecx, edx: r.edx)
         })
-        // Leaf D's EBX is the size of the state enabled in XCR0, which with AVX is at least 832 (SDM volume 1, 13.2).
-        let enablesAVX = apus_host_cpuid(1, 0).ecx >> 27 & 1 != 0 && apus_host_cpuid(13, 0).ebx >= 832
+    }
+    /// Leaf D's EBX is the size of the state enabled in XCR0, which with AVX is at least 832 (SDM volume 1, 13.2).
+    private static var hostEnablesAVX: Bool {
+        apus_host_cpuid(1, 0).ecx >> 27 & 1 != 0 && apus_host_cpuid(13, 0).ebx >= 832
+    }
+
+    private static func readFeatures() -> UInt64 {
+        let host = readHost()
+        let enablesAVX = hostEnablesAVX
         var bits: UInt64 = 0
         for feature in Feature.allCases {
             let name: String

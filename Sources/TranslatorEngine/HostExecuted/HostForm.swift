@@ -144,7 +144,11 @@ struct HostForm {
             default: return false
             }
         case .map38: return isVEX && (opcode == 0x13 || opcode >= 0x96 && opcode <= 0xbf)
-        case .map3A: return opcode >= 0x08 && opcode <= 0x0b || opcode == 0x40 || opcode == 0x41 || isVEX && opcode == 0x1d
+        case .map3A:
+            switch opcode {
+            case 0x08...0x0b, 0x40, 0x41: return true
+            default: return isVEX && opcode == 0x1d
+            }
         case .primary: return false
         }
     }
@@ -220,12 +224,12 @@ struct HostForm {
     }
 
     /// The stub: a function of the processor and the operand's address that returns 0, or the MXCSR flags of an
-    /// exception that the guest does not mask; then nothing is written.
+    /// exception that the guest does not mask; then nothing is written. Of an x87 instruction it returns the status
+    /// word; the host's unit holds the guest's registers.
     func assemble() -> [UInt8] {
         var code = StubAssembler()
         let usesVectors = vectors != 0 || instruction.category == .avx
         var constant: Int?
-        if isX87 { code.enterX87() }
         if floating { code.enterMXCSR() }
         if flags { code.loadFlags() }
         for general in generals where general.read {
@@ -258,8 +262,8 @@ struct HostForm {
             code.moveMMX(register, store: true)
         }
         if isX87 {
-            code.leaveX87()
-            constant = code.loadHostMXCSR()
+            code.returnX87Status()
+            return code.bytes
         }
         finish(&code, usesVectors: usesVectors)
         code.returnZero()

@@ -13,6 +13,7 @@ let maskedByteStore: apus_handler = { cpu, op in
     if cpu.blocked(reasons) { return cpu.vectorFault(op, reasons) }
     if isMMX && cpu.x87Pending { return cpu.x87Fault(op) }
     return attempt(cpu, op) { () throws(Leave) in
+        if isMMX { cpu.saveX87() }
         let saved = unsafe cpu.p.pointee.s.fx
         if isMMX { cpu.enterMMX() }
         let count = isMMX ? 8 : 16
@@ -35,7 +36,7 @@ let maskedByteStore: apus_handler = { cpu, op in
                 }
             }
         } catch {
-            unsafe cpu.p.pointee.s.fx = saved
+            if isMMX { unsafe cpu.p.pointee.s.fx = saved }
             throw error
         }
         return op.next

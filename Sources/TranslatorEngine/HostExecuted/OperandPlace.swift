@@ -25,6 +25,11 @@ extension CPU {
         return unsafe UnsafeMutableRawPointer(bitPattern: UInt(linear &+ e.pointee.addend))
     }
 
+    /// The operand's bytes: in place, or copied to `scratch`; nil where the handler leaves.
+    @inline(__always) func readable(_ op: MicroOp, last: UInt64, mask: UInt64) -> UnsafeMutableRawPointer? {
+        unsafe fastReadable(op, last: last, mask: mask) ?? slowRead(op, last: last, mask: mask)
+    }
+
     /// The linear address of the operand. Throws #GP(0) where it is not aligned as `mask` says.
     func vectorAddress(_ op: MicroOp, size: Int, mask: UInt64, write: Bool) throws(Leave) -> UInt64 {
         let linear = try operandAddress(op, size: size, write: write)
@@ -54,6 +59,7 @@ extension CPU {
             let size = Int(last) + 1
             let linear = try vectorAddress(op, size: size, mask: mask, write: true)
             try probe(linear, size: size, .write, .current)
+            saveX87()
             let saved = unsafe p.pointee.s.fx
             switch unsafe produce(scratch) {
             case .leave: return false
@@ -61,6 +67,7 @@ extension CPU {
             case .write: break
             }
             do throws(Leave) { unsafe try writeBytes(linear, scratch, size) } catch {
+                discardX87()
                 unsafe p.pointee.s.fx = saved
                 throw error
             }

@@ -128,15 +128,8 @@ struct StubAssembler {
 
     // MARK: x87
 
-    mutating func enterX87() {
-        emit(0x48, 0x0f, 0xae)  // fxrstor64
-        state(1, VectorLayout.fx)
-    }
-    mutating func leaveX87() {
-        emit(0x48, 0x0f, 0xae)  // fxsave64, which does not wait for pending exceptions
-        state(0, VectorLayout.image)
-        emit(0xdb, 0xe3)  // fninit
-    }
+    /// fnstsw ax; movzx eax, ax; ret.
+    mutating func returnX87Status() { emit(0xdf, 0xe0, 0x0f, 0xb7, 0xc0, 0xc3) }
 
     /// xor eax, eax; ret.
     mutating func returnZero() { emit(0x31, 0xc0, 0xc3) }

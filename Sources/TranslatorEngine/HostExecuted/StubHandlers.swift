@@ -13,11 +13,28 @@ extension CPU {
 
     /// Raises #XM, or #UD where the system has not said that it handles it, after an SSE floating-point exception that
     /// the guest does not mask (SDM volume 1, 11.5.2). `flags` are those raised.
-    @inline(never) func simdFault(_ op: MicroOp, _ flags: UInt32) -> MicroOp {
-        // Where an operand is at fault before anything is computed, no result is examined.
-        let early = flags & 7 & ~(mxcsr >> 7)
-        mxcsr |= early != 0 ? flags & 7 : flags
+    @inline(never) func simdFault(_ op: MicroOp, _ flags: UInt32, _ memory: UnsafeMutableRawPointer?) -> MicroOp {
+        var raised = flags
+        let unmasked = flags & ~(mxcsr >> 7)
+        if unmasked & 7 != 0 {
+            // Where an operand is at fault before anything is computed, no result is examined.
+            raised &= 7
+        } else if unmasked & 0x10 != 0 {
+            if unsafe !isInexact(op, memory) { raised &= ~0x20 }
+        }
+        mxcsr |= raised
         return fault(op, cr4 & CR4.osxmmexcpt != 0 ? Vector.simd : Vector.undefined)
+    }
+
+    /// Flushing a tiny result to zero, by which stubs notice it, always flags it as inexact. Runs the stub again
+    /// without that and takes back what it does. (A result that is exact but for the range of its format is still
+    /// called inexact, which the processor with underflow or overflow unmasked does not.)
+    private func isInexact(_ op: MicroOp, _ memory: UnsafeMutableRawPointer?) -> Bool {
+        let saved = unsafe p.pointee.s
+        mxcsr = mxcsr & 0x6040 | 0x800
+        let flags = unsafe runStub(op, memory)
+        unsafe p.pointee.s = saved
+        return flags & 0x20 != 0
     }
     @inline(never) func x87Fault(_ op: MicroOp) -> MicroOp { fault(op, Vector.x87) }
 }
@@ -28,6 +45,8 @@ private protocol StubKind {
     static var waits: Bool { get }
     /// `dst` holds the alignment mask of the operand.
     static var aligns: Bool { get }
+    /// A store is made in `scratch` first, because an exception may forbid it after the stub has run.
+    static var defers: Bool { get }
     /// False where an exception is recorded.
     static func run(_ cpu: CPU, _ op: MicroOp, _ memory: UnsafeMutableRawPointer?) -> Bool
     /// False where the instruction that just ran stores nothing.
@@ -36,6 +55,7 @@ private protocol StubKind {
 extension StubKind {
     @inline(__always) static var waits: Bool { false }
     @inline(__always) static var aligns: Bool { true }
+    @inline(__always) static var defers: Bool { false }
     @inline(__always) static func stored(_ cpu: CPU) -> Bool { true }
 }
 
@@ -46,10 +66,11 @@ private enum Plain: StubKind {
     }
 }
 private enum Floating: StubKind {
+    @inline(__always) static var defers: Bool { true }
     @inline(__always) static func run(_ cpu: CPU, _ op: MicroOp, _ memory: UnsafeMutableRawPointer?) -> Bool {
         let flags = unsafe cpu.runStub(op, memory)
         if flags != 0 {
-            _ = cpu.simdFault(op, flags)
+            _ = unsafe cpu.simdFault(op, flags, memory)
             return false
         }
         return true
@@ -66,8 +87,7 @@ private enum X87: StubKind {
     @inline(__always) static var waits: Bool { true }
     @inline(__always) static var aligns: Bool { false }
     @inline(__always) static func run(_ cpu: CPU, _ op: MicroOp, _ memory: UnsafeMutableRawPointer?) -> Bool {
-        _ = unsafe cpu.runStub(op, memory)
-        cpu.takeX87(op)
+        unsafe cpu.runX87(op, memory)
         return true
     }
     /// An unmasked exception but inexactness keeps a result from memory (SDM volume 1, 8.5).
@@ -89,8 +109,7 @@ private enum X87: StubKind {
     checked(cpu, op, waits: K.waits) {
         let last = UInt64(op.src)
         let mask = K.aligns ? UInt64(op.dst) : 0
-        guard let memory = unsafe cpu.fastReadable(op, last: last, mask: mask) ?? cpu.slowRead(op, last: last, mask: mask)
-        else { return .leave }
+        guard let memory = unsafe cpu.readable(op, last: last, mask: mask) else { return .leave }
         return unsafe K.run(cpu, op, memory) ? op.next : .leave
     }
 }
@@ -98,7 +117,7 @@ private enum X87: StubKind {
     checked(cpu, op, waits: K.waits) {
         let last = UInt64(op.src)
         let mask = K.aligns ? UInt64(op.dst) : 0
-        if let memory = unsafe cpu.fastWritable(op, last: last, mask: mask) {
+        if !K.defers, let memory = unsafe cpu.fastWritable(op, last: last, mask: mask) {
             return unsafe K.run(cpu, op, memory) ? op.next : .leave
         }
         let done = unsafe cpu.slowWrite(op, last: last, mask: mask) { scratch in

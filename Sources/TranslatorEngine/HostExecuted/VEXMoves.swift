@@ -12,8 +12,7 @@ internal import X86
     avx(cpu, op) {
         let last: UInt64 = wide ? 31 : 15
         let mask = aligned ? last : 0
-        guard let memory = unsafe cpu.fastReadable(op, last: last, mask: mask) ?? cpu.slowRead(op, last: last, mask: mask)
-        else { return .leave }
+        guard let memory = unsafe cpu.readable(op, last: last, mask: mask) else { return .leave }
         let low = unsafe memory.loadUnaligned(as: SIMD2<UInt64>.self)
         let high = wide ? unsafe memory.loadUnaligned(fromByteOffset: 16, as: SIMD2<UInt64>.self) : SIMD2<UInt64>()
         cpu.setVector(Int(op.dst), low)

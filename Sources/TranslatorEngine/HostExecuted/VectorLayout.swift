@@ -12,10 +12,8 @@ package enum VectorLayout {
     static var mxcsr: Int { fx + 24 }
     /// The MXCSR that a stub loads, and reads back.
     static var temporaryMXCSR: Int { scratch + 496 }
-    /// The FXSAVE image that x87 stubs leave.
+    /// The FXSAVE image that the host's unit is saved to.
     static var image: Int { scratch + 512 }
-    /// The area that XSAVE and XRSTOR go through.
-    static var areaCount: Int { 480 }
 
     static func register(_ number: UInt8) -> Int { registers + 32 * Int(number & 15) }
 }
@@ -53,7 +51,8 @@ extension CPU {
         get { unsafe fx.load(fromByteOffset: Int(APUS_FX_MXCSR), as: UInt32.self) }
         nonmutating set { unsafe fx.storeBytes(of: newValue, toByteOffset: Int(APUS_FX_MXCSR), as: UInt32.self) }
     }
-    /// An x87 exception is flagged and not masked: waiting instructions raise #MF.
+    /// An x87 exception is flagged and not masked: waiting instructions raise #MF. None is while the host's unit holds
+    /// the registers.
     @inline(__always) var x87Pending: Bool { fsw & ~fcw & 0x3f != 0 }
 }
 

@@ -12,9 +12,7 @@ extension CPU {
     /// Loads 16 bytes. On false the handler leaves.
     @inline(__always) func loadVector(_ op: MicroOp, _ value: inout SIMD2<UInt64>, aligned: Bool) -> Bool {
         let mask: UInt64 = aligned ? 15 : 0
-        guard let memory = unsafe fastReadable(op, last: 15, mask: mask) ?? slowRead(op, last: 15, mask: mask) else {
-            return false
-        }
+        guard let memory = unsafe readable(op, last: 15, mask: mask) else { return false }
         value = unsafe memory.loadUnaligned(as: SIMD2<UInt64>.self)
         return true
     }

@@ -16,30 +16,37 @@ private let fwait: apus_handler = { cpu, op in
 private let fnnop: apus_handler = { cpu, op in x87(cpu, op) { op.next } }
 private let fninit: apus_handler = { cpu, op in
     x87(cpu, op) {
+        cpu.saveX87()
         cpu.initializeX87()
         return op.next
     }
 }
 private let fnclex: apus_handler = { cpu, op in
     x87(cpu, op) {
-        cpu.fsw &= 0x7f00
+        if cpu.x87Live { apus_x87_clear() } else { cpu.fsw &= 0x7f00 }
         return op.next
     }
 }
 private let fnstswAX: apus_handler = { cpu, op in
     x87(cpu, op) {
-        cpu.write(0, cpu.fsw)
+        cpu.write(0, cpu.status)
         return op.next
     }
 }
-private let fnstsw: apus_handler = { cpu, op in x87(cpu, op) { cpu.store(op, cpu.fsw) ? op.next : .leave } }
+private let fnstsw: apus_handler = { cpu, op in x87(cpu, op) { cpu.store(op, cpu.status) ? op.next : .leave } }
 private let fnstcw: apus_handler = { cpu, op in x87(cpu, op) { cpu.store(op, cpu.fcw) ? op.next : .leave } }
 private let fldcw: apus_handler = { cpu, op in
     x87(cpu, op) {
         if cpu.x87Pending { return cpu.x87Fault(op) }
         var value: UInt16 = 0
         guard cpu.load(op, &value) else { return .leave }
-        cpu.setFCW(value)
+        if cpu.x87Live && apus_x87_status() & ~value & 0x3f == 0 {
+            cpu.fcw = value & 0x1f3f | 0x40
+            apus_x87_set_control(value)
+        } else {
+            cpu.saveX87()
+            cpu.setFCW(value)
+        }
         return op.next
     }
 }
@@ -49,6 +56,12 @@ private let emms: apus_handler = { cpu, op in
     cpu.enterMMX()
     cpu.ftw = 0
     return op.next
+}
+
+extension CPU {
+    @inline(__always) fileprivate var x87Live: Bool { unsafe p.pointee.x87_live != 0 }
+    /// The status word, wherever it is.
+    @inline(__always) fileprivate var status: UInt16 { x87Live ? apus_x87_status() : fsw }
 }
 
 // MXCSR (SDM volume 1, 10.2.3)

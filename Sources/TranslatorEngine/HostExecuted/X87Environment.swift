@@ -81,9 +81,8 @@ extension CPU {
         var code = UInt16(truncatingIfNeeded: format.real ? word(4) : format.wide ? word(4) >> 16 : 0)
         code &= 0x7ff
         if format.real {
-            let shift: UInt32 = format.wide ? 4 : 4
-            ip = ip & 0xffff | UInt64(word(4) & ~0xfff) << UInt64(shift)
-            dp = dp & 0xffff | UInt64(word(6) & ~0xfff) << UInt64(shift)
+            ip = ip & 0xffff | UInt64(word(4) & ~0xfff) << 4
+            dp = dp & 0xffff | UInt64(word(6) & ~0xfff) << 4
         }
         unsafe fx.storeBytes(of: code, toByteOffset: Int(APUS_FX_FOP), as: UInt16.self)
         unsafe fx.storeBytes(of: ip & 0xffff_ffff, toByteOffset: Int(APUS_FX_FIP), as: UInt64.self)
@@ -102,6 +101,7 @@ private func format(_ cpu: CPU, _ op: MicroOp) -> EnvironmentFormat {
 let storeX87Environment: apus_handler = { cpu, op in
     if cpu.blocked(Blocked.x87) { return cpu.vectorFault(op, Blocked.x87) }
     return attempt(cpu, op) { () throws(Leave) in
+        cpu.saveX87()
         let format = format(cpu, op)
         let whole = op.extra & 2 != 0
         let count = format.count + (whole ? 80 : 0)
@@ -129,6 +129,7 @@ let loadX87Environment: apus_handler = { cpu, op in
     if cpu.blocked(Blocked.x87) { return cpu.vectorFault(op, Blocked.x87) }
     if cpu.x87Pending { return cpu.x87Fault(op) }
     return attempt(cpu, op) { () throws(Leave) in
+        cpu.saveX87()
         let format = format(cpu, op)
         let whole = op.extra & 2 != 0
         let count = format.count + (whole ? 80 : 0)

@@ -2,6 +2,10 @@ internal import CEngine
 
 // x87 and MMX state around stubs (SDM volume 1, chapters 8 and 9). The stack lies in the state by distance from TOP,
 // as FXSAVE stores it, while MMX registers are named by number: a change of TOP that is no push or pop moves it.
+//
+// From one x87 instruction to the next the host's unit keeps the guest's registers (`x87_live`): loading and storing
+// them costs more than a hundred instructions. Nothing else of a processor's thread uses the unit while guest code
+// runs, and nothing here reads `s.fx` before `saveX87`.
 
 extension CPU {
     /// TOP of the stack.
@@ -9,6 +13,7 @@ extension CPU {
 
     /// What every MMX instruction does first: TOP becomes 0 and all registers valid.
     @inline(__always) func enterMMX() {
+        saveX87()
         if fsw & 0x3800 != 0 { setX87Top(0) }
         ftw = 0xff
     }
@@ -27,17 +32,42 @@ extension CPU {
         fsw = fsw & ~0x3800 | UInt16(top & 7) << 11
     }
 
-    /// Takes over what an x87 stub left in the image, and notes the instruction and its operand as the last ones.
-    @inline(__always) func takeX87(_ op: MicroOp) {
-        unsafe fx.copyMemory(from: bytes + VectorLayout.image, byteCount: 5)
-        for index in 0..<8 {
-            let place = 16 * index
-            setVector(VectorLayout.stack + place, vector(VectorLayout.image + Int(APUS_FX_ST) + place))
-        }
+    /// Lets the host's unit hold the guest's registers. No exception is pending.
+    @inline(__always) func loadX87() {
+        if unsafe p.pointee.x87_live != 0 { return }
+        unsafe apus_x87_load(fx)
+        unsafe p.pointee.x87_live = 1
+    }
+
+    /// Brings the x87 state up to date, and gives the host's unit back. To be called on the processor's thread before
+    /// `run` returns and before the state is read; where the unit holds nothing it costs a compare.
+    @inline(__always) package func saveX87() {
+        if unsafe p.pointee.x87_live != 0 { storeX87() }
+    }
+    @inline(never) private func storeX87() {
+        let image = unsafe bytes + VectorLayout.image
+        unsafe apus_x87_save(image)
+        unsafe p.pointee.x87_live = 0
+        unsafe fx.copyMemory(from: image, byteCount: 5)
+        unsafe (bytes + VectorLayout.stack).copyMemory(from: image + Int(APUS_FX_ST), byteCount: 128)
+    }
+    /// Forgets what the host's unit holds.
+    func discardX87() {
+        if unsafe p.pointee.x87_live == 0 { return }
+        apus_x87_discard()
+        unsafe p.pointee.x87_live = 0
+    }
+
+    /// Runs an x87 stub, and notes the instruction and its operand as the last ones.
+    @inline(__always) func runX87(_ op: MicroOp, _ memory: UnsafeMutableRawPointer?) {
+        loadX87()
+        let status = unsafe runStub(op, memory)
         // SAFETY: constant offsets in the 160 bytes.
         unsafe fx.storeBytes(of: op.dst, toByteOffset: Int(APUS_FX_FOP), as: UInt16.self)
         unsafe fx.storeBytes(of: ripOf(op), toByteOffset: Int(APUS_FX_FIP), as: UInt64.self)
         if op.src != 0 { unsafe fx.storeBytes(of: leaAddress(op), toByteOffset: Int(APUS_FX_FDP), as: UInt64.self) }
+        // An exception waits for the guest's next instruction, not for one of the host's.
+        if status & 0x80 != 0 { saveX87() }
     }
 
     /// Loads the control word; its reserved bits are fixed.
@@ -51,7 +81,7 @@ extension CPU {
         if x87Pending { fsw |= 0x8080 } else { fsw &= ~0x8080 }
     }
 
-    /// FNINIT's state (SDM volume 1, table 8-? "x87 FPU state following initialization"): registers keep their bits.
+    /// FNINIT's state (SDM volume 2, FINIT/FNINIT): registers keep their bits.
     func initializeX87() {
         setX87Top(0)
         unsafe fx.initializeMemory(as: UInt8.self, repeating: 0, count: 24)
@@ -61,6 +91,7 @@ extension CPU {
     /// Makes x87 and SSE state that comes from outside, such as a saved machine, one that a processor can be in:
     /// stubs load it into the host's processor, which would fault on reserved bits.
     package func sanitizeVectorState() {
+        discardX87()
         mxcsr &= 0xffff
         setFCW(fcw)
         for index in 0..<8 {

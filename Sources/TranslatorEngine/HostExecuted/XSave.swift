@@ -68,6 +68,7 @@ extension CPU {
         if cr4 & CR4.osxsave == 0 { throw raise(Vector.undefined) }
         if privileged && cpl != 0 { throw raise(Vector.general, error: 0) }
         if cr0 & CR0.ts != 0 { throw raise(Vector.deviceNotAvailable) }
+        saveX87()
     }
 
     fileprivate func xsave(_ op: MicroOp, _ form: XSaveForm) throws(Leave) {
@@ -158,8 +159,8 @@ extension CPU {
         if requested & Component.avx != 0 {
             if loaded & Component.avx == 0 { clear(Area.avx) }
             for register in 0..<vectorCount {
-                setVector(
-                    VectorLayout.register(UInt8(register)) + 16, vector(VectorLayout.scratch + Area.avx + 16 * register))
+                let value = vector(VectorLayout.scratch + Area.avx + 16 * register)
+                setVector(VectorLayout.register(UInt8(register)) + 16, value)
             }
         }
         if requested & Component.pkru != 0 { unsafe p.pointee.s.pkru = pkru }

@@ -13,6 +13,7 @@ extension CPU {
             unsafe p.pointee.tlb_generation = 2
             for index in 0..<3 { unsafe clear(tlb(index)) }
         }
+        owner.fetcher.translator?.tables.flush()
         unsafe largeSlot(0).update(repeating: 0, count: 16)
         unsafe p.pointee.large_1g = 0
         updateMemoryMode()
@@ -47,8 +48,10 @@ extension CPU {
         } else if unsafe largeSlot(hash >> 6).pointee & (1 << UInt64(hash & 63)) != 0 {
             let base = linear & ~0x1f_ffff
             for piece in 0..<512 { dropPage(base &+ UInt64(piece) << 12) }
+            owner.fetcher.translator?.tables.drop(base, pages: 512)
         } else {
             dropPage(linear & ~0xfff)
+            owner.fetcher.translator?.tables.drop(linear & ~0xfff, pages: 1)
         }
     }
 
@@ -66,6 +69,10 @@ extension CPU {
     /// Makes the next write to a physical page take the slow path: it holds code now.
     func protectWrites(physical: UInt64) {
         let page = physical & ~0xfff
+        if let range = unsafe range(at: page) {
+            let host = unsafe UInt64(UInt(bitPattern: range.pointee.host)) &+ (page &- range.pointee.start)
+            owner.fetcher.translator?.tables.protect(host: host)
+        }
         for index in 0..<3 {
             let table = unsafe tlb(index)
             for slot in 0..<Int(APUS_TLB_SIZE) where unsafe (table + slot).pointee.physical == page {

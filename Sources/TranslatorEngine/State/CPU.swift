@@ -40,6 +40,18 @@ extension MicroOp {
         let mutable = unsafe UnsafeMutablePointer(mutating: p)
         unsafe mutable.pointee.imm = UInt64(UInt(bitPattern: target.op))
     }
+    /// Writes the immediate: counts and code addresses of a block's first op.
+    @inline(__always) func setImmediate(_ value: UInt64) {
+        // SAFETY: as for links.
+        unsafe UnsafeMutablePointer(mutating: p).pointee.imm = value
+    }
+    /// Makes a block's first op something else.
+    func setHeader(_ handler: apus_handler, state: UInt16) {
+        // SAFETY: as for links.
+        let mutable = unsafe UnsafeMutablePointer(mutating: p)
+        unsafe mutable.pointee.handler = handler
+        unsafe mutable.pointee.src = state
+    }
     /// The linked block, null where there is none yet.
     @inline(__always) var linked: MicroOp {
         unsafe MicroOp(op: UnsafePointer(bitPattern: UInt(imm)))

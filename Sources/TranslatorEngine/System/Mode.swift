@@ -90,6 +90,7 @@ extension CPU {
         let index = cpl == 3 ? 1 : systemFlags & Flag.ac != 0 ? 2 : 0
         unsafe p.pointee.mode_index = UInt8(index)
         unsafe p.pointee.tlb = tlbSlot(index).pointee
+        unsafe p.pointee.flat_base = apus_flat_base(p, Int32(index))
         // Everything that decoded code depends on: code size, stack size, user or supervisor, paragraphs.
         var mode = unsafe UInt64(p.pointee.code_size) | UInt64(p.pointee.stack_size) << 4
         if cpl == 3 { mode |= 0x100 }

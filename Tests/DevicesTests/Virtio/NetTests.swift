@@ -29,6 +29,13 @@ final class FakeNetwork: NetworkBackend {
             unsafe frame.withUnsafeBytes { unsafe receiver.receive($0) }
         }
     }
+    /// Drops what was sent and what waits.
+    func forget() {
+        state.withLock { state in
+            state.frames = []
+            state.waiting = []
+        }
+    }
     func bring(_ frame: [UInt8]) {
         state.withLock { $0.waiting.append(frame) }
         receiverReady()

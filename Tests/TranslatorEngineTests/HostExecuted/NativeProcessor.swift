@@ -1,3 +1,4 @@
+import Glibc
 import HostOS
 
 /// The host's processor as the oracle: runs raw instruction bytes between a load and a store of its whole state.
@@ -66,9 +67,16 @@ import HostOS
     }
     func memory(_ index: Int) -> UInt8 { unsafe page.base.load(fromByteOffset: Self.memory + index, as: UInt8.self) }
 
-    /// Executes an instruction that raises no exception.
-    func run(_ instruction: [UInt8]) {
+    /// The signal that an instruction's exception brought, 0 for none.
+    @discardableResult
+    func run(_ instruction: [UInt8]) -> Int32 {
+        NativeFaults.install()
         var code = prologue + instruction
+        // After a fault the state is stored as it was when the instruction faulted.
+        let after = UInt64(UInt(bitPattern: page.base)) + UInt64(code.count)
+        unsafe page.base.storeBytes(of: NativeFaults.magic, toByteOffset: NativeFaults.magicOffset, as: UInt64.self)
+        unsafe page.base.storeBytes(of: after, toByteOffset: NativeFaults.afterOffset, as: UInt64.self)
+        unsafe page.base.storeBytes(of: 0, toByteOffset: NativeFaults.signalOffset, as: Int32.self)
         for register in 0..<16 where register != 4 {
             Self.relative(
                 &code, [register >= 8 ? 0x4c : 0x48, 0x89], register & 7, Self.output + Self.gpr + 8 * register)
@@ -89,5 +97,36 @@ import HostOS
             unsafe page.base.storeBytes(of: byte, toByteOffset: index, as: UInt8.self)
         }
         unsafe unsafeBitCast(page.base, to: (@convention(c) () -> Void).self)()
+        return unsafe page.base.load(fromByteOffset: NativeFaults.signalOffset, as: Int32.self)
     }
+}
+
+/// Signals of instructions that fault: the handler notes the signal in the code's mapping and goes on after the
+/// instruction.
+enum NativeFaults {
+    static let magic: UInt64 = 0x6170_7573_2074_6573
+    static let magicOffset = 0x3020
+    static let afterOffset = 0x3028
+    static let signalOffset = 0x3030
+
+    private static let installed: Bool = {
+        for number in [SIGFPE, SIGSEGV, SIGILL, SIGBUS] {
+            var action = sigaction()
+            action.sa_flags = SA_SIGINFO
+            unsafe action.__sigaction_handler.sa_sigaction = { number, _, context in
+                let words = unsafe context!.assumingMemoryBound(to: UInt64.self)
+                // ucontext_t: flags, link, stack (3 words), then the registers R8 to R15, RDI, RSI, RBP, RBX, RDX,
+                // RAX, RCX, RSP, RIP.
+                let rip = unsafe words + 5 + 16
+                let page = unsafe UnsafeMutableRawPointer(bitPattern: UInt(rip.pointee & ~0xfff))!
+                let found = unsafe page.load(fromByteOffset: NativeFaults.magicOffset, as: UInt64.self)
+                guard found == NativeFaults.magic else { abort() }
+                unsafe page.storeBytes(of: number, toByteOffset: NativeFaults.signalOffset, as: Int32.self)
+                unsafe rip.pointee = page.load(fromByteOffset: NativeFaults.afterOffset, as: UInt64.self)
+            }
+            unsafe sigaction(number, &action, nil)
+        }
+        return true
+    }()
+    static func install() { _ = installed }
 }

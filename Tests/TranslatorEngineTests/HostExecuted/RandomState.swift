@@ -33,7 +33,8 @@ struct SeededGenerator: RandomNumberGenerator {
         switch below(4) {
         case 0:
             return [
-                0x7f80_0000, 0xff80_0000, 0x7fc0_0000, 0x7fa0_0001, 1, 0x807f_ffff, 0x7f7f_ffff, 0x0080_0000, 0x4f00_0000,
+                0x7f80_0000, 0xff80_0000, 0x7fc0_0000, 0x7fa0_0001, 1, 0x807f_ffff, 0x7f7f_ffff, 0x0080_0000,
+                0x4f00_0000,
                 0x8000_0000,
             ][Int(below(10))]
         case 1: return UInt32(truncatingIfNeeded: next())

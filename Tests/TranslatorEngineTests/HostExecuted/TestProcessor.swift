@@ -99,6 +99,20 @@ import X86
         set { unsafe vcpu.pointee.arith = UInt16((newValue & 0xd5) << 8 | (newValue >> 11) & 1) }
     }
 
+    func peek(_ address: UInt64) -> UInt8 { unsafe ram[Int(address) & (Self.ramCount - 1)] }
+    func poke(_ address: UInt64, _ value: UInt8) { unsafe ram[Int(address) & (Self.ramCount - 1)] = value }
+
+    /// Marks pages (bit n: page n) as holding code, so that stores take the slow path; drops the TLB.
+    func setCodePages(_ pages: UInt16) {
+        for page in 0..<16 { unsafe flags[page] = pages >> UInt16(page) & 1 != 0 ? 1 : 0 }
+        dropTLB()
+    }
+    func dropTLB() {
+        for index in 0..<3 * Int(APUS_TLB_SIZE) {
+            unsafe tables[index] = apus_tlb_entry(read_tag: 1, write_tag: 1, addend: 0, physical: 0)
+        }
+    }
+
     // MARK: Running
 
     /// How an instruction ended.
@@ -110,14 +124,16 @@ import X86
     }
 
     /// Decodes and lowers; nil where it is no instruction of ours.
-    func lower(_ bytes: [UInt8], code size: CodeSize = .bits64) -> Instruction? {
+    ///
+    /// `segmented`: with the checks of protected mode; the data segments are those of the state.
+    func lower(_ bytes: [UInt8], code size: CodeSize = .bits64, segmented: Bool = false) -> Instruction? {
         guard let instruction = try? Decoder.decode(bytes, code: size) else { return nil }
         var op = apus_op(
-            handler: { _, _ in unsafe MicroOp(op: nil) }, imm: 0, disp: 0, dst: 0, src: 0, base: 188, index: 188,
-            segment: 188, scale: 0, offset: 0x20, length: instruction.length, extra: 0)
+            handler: { _, _ in unsafe MicroOp(op: nil) }, imm: 0, disp: 0, dst: 0, src: 0, base: 192, index: 192,
+            segment: 192, scale: 0, offset: 0x20, length: instruction.length, extra: 0)
         let memory = instruction.memory
         if memory.base == MemoryReference.instructionPointer {
-            op.base = 189
+            op.base = 193
             op.disp = Int32(truncatingIfNeeded: memory.displacement) &+ Int32(op.offset) &+ Int32(op.length)
         } else {
             if memory.base != MemoryReference.noRegister { op.base = memory.base }
@@ -125,15 +141,32 @@ import X86
         }
         if memory.index != MemoryReference.noRegister { op.index = memory.index }
         op.scale = memory.shift
+        if segmented {
+            op.segment = 18 + 2 * memory.segment
+            op.scale |= UInt8(APUS_EA_SEGMENTED | APUS_EA_32)
+        }
         guard lowerHostExecuted(instruction, into: &op, code) else { return nil }
         unsafe ops.pointee = op
         return instruction
     }
 
+    /// All of the neutral state but RIP.
+    var image: [UInt8] {
+        let size = MemoryLayout<apus_x86_state>.size
+        var bytes = unsafe [UInt8](UnsafeRawBufferPointer(start: vcpu, count: size))
+        bytes.replaceSubrange(128..<136, with: repeatElement(0, count: 8))
+        return bytes
+    }
+
+    /// After every instruction the x87 state is brought up to date, as at the end of the engine's `run`.
+    var savesX87 = true
+    func saveX87() { unsafe CPU(vcpu: vcpu).saveX87() }
+
     /// Runs the lowered instruction.
     func run() -> Outcome {
         unsafe vcpu.pointee.status = 0xff
         let next = unsafe ops.pointee.handler(CPU(vcpu: vcpu), MicroOp(op: ops))
+        if savesX87 { unsafe CPU(vcpu: vcpu).saveX87() }
         if unsafe next.op == UnsafePointer(ops + 1) { return .done }
         switch unsafe Int32(vcpu.pointee.status) {
         case APUS_STATUS_FAULT:
@@ -143,6 +176,12 @@ import X86
         case APUS_STATUS_EXIT: return unsafe .exit(vcpu.pointee.exit_reason)
         default: return unsafe .left(vcpu.pointee.status)
         }
+    }
+
+    /// Runs the lowered instruction again and again, for timing.
+    func repeatRun(_ count: Int) {
+        defer { saveX87() }
+        for _ in 0..<count { _ = unsafe ops.pointee.handler(CPU(vcpu: vcpu), MicroOp(op: ops)) }
     }
 
     /// Lowers and runs; nil where it is no instruction of ours.

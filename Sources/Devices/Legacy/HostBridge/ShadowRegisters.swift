@@ -1,0 +1,60 @@
+/// The i440FX's registers that say who answers in the first MiB: seven of programmable attributes (PAM) for
+/// 0xC0000 to 0xFFFFF, and one for the memory of system management at 0xA0000. A pure value. Intel 290549
+/// (82441FX), 3.2.18 and 3.2.26.
+struct ShadowRegisters: Equatable {
+    /// A run of addresses at which RAM answers.
+    struct Range: Equatable {
+        var start: UInt64
+        var end: UInt64
+        /// Whether writes reach it; else they are lost.
+        var writable: Bool
+    }
+    /// Configuration offsets.
+    static let firstPAM = 0x59
+    static let pamCount = 7
+    static let smram = 0x72
+
+    enum SMRAM {
+        static let open: UInt8 = 1 << 6
+        static let closed: UInt8 = 1 << 5
+        static let locked: UInt8 = 1 << 4
+        static let enabled: UInt8 = 1 << 3
+        /// Bits 2 to 0 name the only place that there is.
+        static let base: UInt8 = 0x02
+        static let writable = open | closed | locked | enabled
+    }
+    private static let readable: UInt8 = 1
+    private static let writable: UInt8 = 2
+
+    var pam = [UInt8](repeating: 0, count: ShadowRegisters.pamCount)
+    var smram = SMRAM.base
+
+    /// A driver's write of the register of system management: once locked, it listens no more.
+    mutating func writeSMRAM(_ value: UInt8) {
+        guard smram & SMRAM.locked == 0 else { return }
+        smram = value & SMRAM.writable | SMRAM.base
+        if smram & SMRAM.locked != 0 { smram &= ~SMRAM.open }
+    }
+
+    /// Where RAM answers, in ascending order; elsewhere in the MiB's upper part ROM or the bus does. A segment that
+    /// takes writes but answers no reads is the bus's in both, as no view of memory can tell the two apart.
+    var ranges: [Range] {
+        var result: [Range] = []
+        func add(_ start: UInt64, _ count: UInt64, _ attributes: UInt8) {
+            guard attributes & Self.readable != 0 else { return }
+            let writable = attributes & Self.writable != 0
+            if let last = result.last, last.end == start, last.writable == writable {
+                result[result.count - 1].end = start + count
+            } else {
+                result.append(Range(start: start, end: start + count, writable: writable))
+            }
+        }
+        if smram & SMRAM.open != 0 { add(0xA_0000, 0x2_0000, 3) }
+        for segment in 0..<12 {
+            let attributes = pam[1 + segment / 2] >> UInt8(segment % 2 * 4)
+            add(0xC_0000 + UInt64(segment) * 0x4000, 0x4000, attributes & 3)
+        }
+        add(0xF_0000, 0x1_0000, pam[0] >> 4 & 3)
+        return result
+    }
+}

@@ -1,0 +1,140 @@
+internal import BlockImage
+internal import DeviceModel
+internal import Devices
+internal import JSON
+
+/// The PIIX3's IDE function with the drives of `-hda`, `-cdrom`, `-drive if=ide` and `-device ide-hd`.
+extension BoardBuilder {
+    /// A drive with its place, before its controller is made.
+    private struct Place {
+        var unit: IDEUnit
+        var node: DeviceNode
+    }
+
+    static func isIDEDrive(_ driver: String) -> Bool { driver == "ide-hd" || driver == "ide-cd" }
+
+    func addIDE() throws(MachineBuildError) {
+        guard let pci, configuration.board.kind == .pc else {
+            if let device = configuration.devices.first(where: { Self.isIDEDrive($0.driver) }) {
+                throw MachineBuildError("\(device.origin): No 'IDE' bus found for device '\(device.driver)'")
+            }
+            return
+        }
+        var places: [[Place?]] = [[nil, nil], [nil, nil]]
+        for drive in configuration.drives where drive.interface == .ide {
+            var device = DeviceConfiguration(driver: drive.media == .cdrom ? "ide-cd" : "ide-hd")
+            device.properties["drive"] = .string(drive.id)
+            device.properties["unit"] = .integer(Int64(drive.unit))
+            device.bus = "ide.\(drive.bus)"
+            device.origin = drive.origin
+            try addDrive(device, &places)
+        }
+        for device in configuration.devices where Self.isIDEDrive(device.driver) { try addDrive(device, &places) }
+        if configuration.defaultDevices.cdrom, places[1][0] == nil {
+            var device = DeviceConfiguration(driver: "ide-cd")
+            device.properties["unit"] = .integer(0)
+            device.bus = "ide.1"
+            try addDrive(device, &places)
+        }
+        let name = stateName("piix3-ide")
+        let controller = IDEController(
+            units: places.map { $0.map { $0?.unit } }, memory: memory,
+            lines: IDEController.interrupts.map { line($0) }, scheduler: try worker(name), stateName: name)
+        controller.attach(to: io)
+        try MachineBuildError.wrapping { () throws(PCIBusError) in
+            try pci.attach(controller.function, slot: 1, function: 1)
+        }
+        devices.append(controller)
+        let buses = places.enumerated().map { channel, units in
+            DeviceNode.Bus(name: "ide.\(channel)", type: "IDE", devices: units.compactMap { $0?.node })
+        }
+        note("piix3-ide", bus: "pci.0", details: ["addr 1.1"], buses: buses)
+    }
+
+    private func addDrive(_ device: DeviceConfiguration, _ places: inout [[Place?]]) throws(MachineBuildError) {
+        let properties = withGlobals(device)
+        let (channel, unit) = try place(device, properties, places)
+        let kind: IDEDriveProperties.Kind = device.driver == "ide-cd" ? .cdrom : .disk
+        // Drives are numbered by their places, so that a disk keeps its serial when another comes.
+        var options = IDEDriveProperties(kind, number: channel * 2 + unit + 1)
+        if let serial = properties.string("serial") { options.serial = serial }
+        if let model = properties.string("model") { options.model = model }
+        if let version = properties.string("ver") { options.firmware = version }
+        options.worldWideName = UInt64(bitPattern: Int64(properties.number("wwn") ?? 0))
+        options.rotationRate = UInt16(truncatingIfNeeded: properties.number("rotation_rate") ?? 0)
+        if let size = properties.number("physical_block_size"), size > 512, size <= 1 << 20 {
+            options.physicalBlockSize = size
+        }
+        if kind == .disk, let size = properties.number("logical_block_size"), size != 0, size != 512 {
+            throw MachineBuildError("\(device.origin): logical_block_size must be 512 for IDE")
+        }
+        options.geometry = try geometry(device, properties)
+
+        let path = device.id.map { "/machine/peripheral/\($0)" } ?? "/machine/unattached/ide\(channel)-\(unit)"
+        var backend: BlockDevice?
+        let drive = properties.string("drive")
+        if let drive, !configuration.drives.contains(where: { $0.id == drive && $0.file == nil }) {
+            backend = try storage.attach(drive, to: path)
+        } else if kind == .cdrom {
+            storage.noteEmpty(drive ?? device.id ?? "ide\(channel)-cd\(unit)", user: path)
+        } else {
+            throw MachineBuildError("\(device.origin): Device needs media, but drive is empty")
+        }
+        if let backend {
+            options.writeCache = backend.isWriteCacheEnabled
+            switch properties.string("write-cache") {
+            case "on": options.writeCache = true
+            case "off": options.writeCache = false
+            default: break
+            }
+            // What the drive says of its cache is what the image is asked for.
+            if options.writeCache { backend.isWriteCacheEnabled = true }
+        }
+        try noteBootIndex(device, properties, "ide@1,1/drive@\(channel)/disk@\(unit)")
+        let shown = drive.map { [DeviceNode.Property(name: "drive", value: "\"\($0)\"")] } ?? []
+        let node = DeviceNode(
+            model: device.driver, id: device.id ?? "", path: path, properties: shown, details: ["unit \(unit)"])
+        places[channel][unit] = Place(unit: IDEUnit(options, backend: backend), node: node)
+    }
+
+    /// The channel and unit that a device names, or the first that is free.
+    private func place(
+        _ device: DeviceConfiguration, _ properties: JSONObject, _ places: [[Place?]]
+    ) throws(MachineBuildError) -> (channel: Int, unit: Int) {
+        var channels = [0, 1]
+        if let bus = device.bus {
+            guard let channel = ["ide.0", "ide.1"].firstIndex(of: bus) else {
+                throw MachineBuildError("\(device.origin): Bus '\(bus)' not found")
+            }
+            channels = [channel]
+        }
+        let wanted = properties.number("unit").flatMap { $0 == 0xFFFF_FFFF || $0 < 0 ? nil : $0 }
+        if let wanted, wanted > 1 {
+            throw MachineBuildError("\(device.origin): Can't create IDE unit \(wanted), bus supports only 2 units")
+        }
+        for channel in channels {
+            for unit in [0, 1] where wanted == nil || wanted == unit {
+                if places[channel][unit] == nil { return (channel, unit) }
+            }
+        }
+        if let wanted { throw MachineBuildError("\(device.origin): IDE unit \(wanted) is in use") }
+        throw MachineBuildError("\(device.origin): All IDE units are in use")
+    }
+
+    private func geometry(
+        _ device: DeviceConfiguration, _ properties: JSONObject
+    ) throws(MachineBuildError) -> (cylinders: Int, heads: Int, sectors: Int)? {
+        func number(_ name: String, _ most: Int) throws(MachineBuildError) -> Int? {
+            guard let value = properties.number(name), value != 0 else { return nil }
+            guard 1...most ~= value else {
+                throw MachineBuildError("\(device.origin): \(name) must be between 1 and \(most)")
+            }
+            return value
+        }
+        let (cylinders, heads, sectors) = (
+            try number("cyls", 65535), try number("heads", 16), try number("secs", 255)
+        )
+        guard let cylinders, let heads, let sectors else { return nil }
+        return (cylinders, heads, sectors)
+    }
+}

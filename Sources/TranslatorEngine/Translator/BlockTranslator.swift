@@ -1,0 +1,222 @@
+internal import CEngine
+internal import X86
+
+/// Translates one decoded block of 64-bit code.
+///
+/// Guest registers stay in host registers (R12 to R15 in the structure, RSP in R15) and guest flags in host flags as
+/// far as someone looks at them. Everything that has no translation of its own, and every access that misses in the
+/// tables, is executed by the interpreter's handler in between.
+struct BlockTranslator {
+    var a: Assembler
+    let stubs: TranslatedStubs
+    let ops: UnsafePointer<apus_op>
+    /// Whether the guest's flags are the host's, and not in `arith`.
+    var flagsInHost = false
+    var slowPaths: [SlowPath] = unsafe []
+    /// The same for instructions that end the block.
+    var endPaths: [SlowPath] = unsafe []
+    var exits: [Exit] = unsafe []
+    /// Places where translated code may fault by itself, with their op: code address after the access.
+    var sites: [(end: UnsafeMutablePointer<UInt8>, op: UnsafePointer<apus_op>)] = unsafe []
+
+    /// An access that goes to the interpreter.
+    struct SlowPath {
+        let op: UnsafePointer<apus_op>
+        /// The jumps that lead here: of a miss, and of a misaligned access, which may still be within its page.
+        let miss: UnsafeMutablePointer<UInt8>
+        let misaligned: UnsafeMutablePointer<UInt8>?
+        let size: Int
+        /// Where an access goes on that is misaligned only.
+        let aligned: UnsafeMutablePointer<UInt8>
+        /// Where the instruction ends.
+        var end: UnsafeMutablePointer<UInt8>
+        var reloadsFlags: Bool
+    }
+    /// A direct jump that is not linked yet.
+    struct Exit {
+        let place: UnsafeMutablePointer<UInt8>
+        let op: UnsafePointer<apus_op>
+    }
+
+    init(_ assembler: Assembler, stubs: TranslatedStubs, ops: UnsafePointer<apus_op>) {
+        a = assembler
+        unsafe self.stubs = stubs
+        unsafe self.ops = ops
+    }
+
+    func op(_ index: Int) -> UnsafePointer<apus_op> { unsafe ops + index }
+
+    // MARK: Registers
+
+    /// The host register of a guest register, nil for one in the structure.
+    static func pinned(_ guest: UInt8) -> UInt8? { guest == 4 ? Host.guestStack : guest < 12 ? guest : nil }
+    func place(_ guest: UInt8) -> RM { Self.pinned(guest).map { RM.register($0) } ?? .state(Int(guest) * 8) }
+    mutating func loadGuest(_ guest: UInt8, into host: UInt8) { a.load(host, place(guest)) }
+
+    // MARK: Memory
+
+    /// Whether `emitAddress` can compute it.
+    func canAddress(_ i: Instruction) -> Bool {
+        guard i.addressSize == 8, Int32(exactly: i.memory.displacement) != nil else { return false }
+        return i.memory.base != MemoryReference.instructionPointer
+            || Int32(exactly: i.memory.displacement + 8192) != nil
+    }
+
+    /// The effective address as an operand, with unpinned registers loaded into the two free ones; the segment is not
+    /// in it.
+    mutating func effectiveAddress(_ i: Instruction, _ op: UnsafePointer<apus_op>) -> RM {
+        let m = i.memory
+        var disp = Int32(truncatingIfNeeded: m.displacement)
+        var base: UInt8?
+        if m.base == MemoryReference.instructionPointer {
+            a.load(Host.address, .state(Int(Slot.pageBase) * 8))
+            base = Host.address
+            disp = unsafe Int32(truncatingIfNeeded: m.displacement + Int64(op.pointee.offset) + Int64(i.length))
+        } else if m.base != MemoryReference.noRegister {
+            base = Self.pinned(m.base & 15)
+            if base == nil {
+                loadGuest(m.base & 15, into: Host.address)
+                base = Host.address
+            }
+        }
+        guard m.index != MemoryReference.noRegister else {
+            return base.map { .base($0, disp) } ?? .scaled(4, 0, disp)
+        }
+        var index = Self.pinned(m.index & 15)
+        if index == nil {
+            loadGuest(m.index & 15, into: Host.addend)
+            index = Host.addend
+        }
+        let shift = m.shift & 3
+        return base.map { .indexed($0, index ?? 0, shift, disp) } ?? .scaled(index ?? 0, shift, disp)
+    }
+
+    /// Computes the linear address into the address register.
+    mutating func emitAddress(_ i: Instruction, _ op: UnsafePointer<apus_op>) {
+        let address = unsafe effectiveAddress(i, op)
+        if case .base(let base, 0) = address { a.move(Host.address, base) } else { a.lea(Host.address, address) }
+        if i.memory.segment == 4 || i.memory.segment == 5 {
+            a.modrm(
+                0, wide: true, opcode: 0x03, length: 1, reg: Host.address,
+                rm: .state(Int(Slot.base(i.memory.segment)) * 8))
+        }
+    }
+
+    /// Checks an access at the address register: afterwards [address + addend - 1] are its bytes. The slow path is
+    /// finished by `finishAccess`.
+    mutating func emitCheck(_ op: UnsafePointer<apus_op>, size: Int, write: Bool) {
+        var misaligned: UnsafeMutablePointer<UInt8>? = unsafe nil
+        if size > 1 {
+            a.bytes(0x41, 0xf6, 0xc6)  // test r14b, size - 1
+            a.byte(UInt8(size - 1))
+            unsafe misaligned = a.jump(if: 5)
+        }
+        let aligned = unsafe a.cursor
+        a.move(Host.addend, Host.address)
+        a.bytes(0x49, 0xc1, 0xed)  // shr r13, 8
+        a.byte(8)
+        a.bytes(0x4d, 0x21, 0xe5)  // and r13, r12
+        a.load(Host.addend, .table(Host.addend, write ? 8 : 0))
+        a.bytes(0x41, 0xf6, 0xc5)  // test r13b, 1
+        a.byte(1)
+        let miss = unsafe a.jump(if: 4)
+        unsafe slowPaths.append(
+            SlowPath(
+                op: op, miss: miss, misaligned: misaligned, size: size, aligned: aligned, end: a.cursor,
+                reloadsFlags: false))
+    }
+    /// The bytes of a checked access.
+    var accessed: RM { .indexed(Host.address, Host.addend, 0, -1) }
+
+    /// Notes that the bytes before the cursor may fault.
+    mutating func noteSite(_ op: UnsafePointer<apus_op>) { unsafe sites.append((a.cursor, op)) }
+
+    /// The instruction of the last check ends here.
+    mutating func finishAccess(reloadsFlags: Bool) {
+        unsafe slowPaths[slowPaths.count - 1].end = a.cursor
+        unsafe slowPaths[slowPaths.count - 1].reloadsFlags = reloadsFlags
+    }
+
+    /// Writes what lies out of line.
+    mutating func emitOutOfLine() {
+        for path in unsafe slowPaths {
+            if let misaligned = unsafe path.misaligned {
+                unsafe a.land(misaligned)
+                a.move(Host.addend, Host.address)
+                a.bytes(0x41, 0x81, 0xe5)  // and r13d, 0xfff
+                a.word32(0xfff)
+                a.bytes(0x41, 0x81, 0xfd)  // cmp r13d, 4096 - size
+                a.word32(Int32(4096 - path.size))
+                let within = unsafe a.jump(if: 6)
+                unsafe a.patch(within, to: path.aligned)
+            }
+            unsafe a.land(path.miss)
+            unsafe emitCall(path.op)
+            if unsafe path.reloadsFlags { a.reloadFlags() }
+            unsafe a.jump(to: path.end)
+        }
+        for exit in unsafe exits {
+            unsafe a.land(exit.place)
+            unsafe a.immediate(Host.addend, UInt64(UInt(bitPattern: exit.op)))
+            unsafe a.immediate(Host.address, UInt64(UInt(bitPattern: exit.place)))
+            unsafe a.jump(to: stubs.link)
+        }
+    }
+
+    private mutating func emitCall(_ op: UnsafePointer<apus_op>) {
+        unsafe a.immediate(Host.addend, UInt64(UInt(bitPattern: op)))
+        unsafe a.call(stubs.slow)
+    }
+
+    // MARK: Instructions that the interpreter executes
+
+    /// In the middle of the block.
+    mutating func emitInterpreted(_ op: UnsafePointer<apus_op>, liveBefore: Bool) {
+        if flagsInHost && liveBefore { a.spillFlags() }
+        flagsInHost = false
+        // An address that no page has: nothing is entered in the tables.
+        a.immediate(Host.address, 1 << 60)
+        unsafe emitCall(op)
+    }
+    /// At the block's end.
+    mutating func emitInterpretedEnd(_ op: UnsafePointer<apus_op>) {
+        if flagsInHost { a.spillFlags() }
+        unsafe a.immediate(Host.addend, UInt64(UInt(bitPattern: op)))
+        unsafe a.jump(to: stubs.end)
+    }
+
+    // MARK: Jumps
+
+    /// Goes to the target of a direct branch, `disp` from its page's start.
+    mutating func emitJump(_ op: UnsafePointer<apus_op>, disp: Int32, from offset: Int32) {
+        guard disp >= 0 && disp < 4096 else {
+            a.load(Host.address, .state(Int(Slot.pageBase) * 8))
+            if disp != 0 { a.lea(Host.address, .base(Host.address, disp)) }
+            unsafe a.jump(to: stubs.indirect)
+            return
+        }
+        if disp <= offset { unsafe emitPoll(op) }
+        unsafe exits.append(Exit(place: a.jump(), op: op))
+    }
+
+    /// A loop must see events: goes out of line where something is pending.
+    private mutating func emitPoll(_ op: UnsafePointer<apus_op>) {
+        a.modrm(
+            0, wide: false, opcode: 0x83, length: 1, reg: 7,
+            rm: .state(MemoryLayout<apus_vcpu>.offset(of: \.pending).unsafelyUnwrapped))
+        a.byte(0)
+        // This place is never linked: its op's exit finds the event.
+        let place = unsafe a.jump(if: 5)
+        unsafe polls.append((place, op))
+    }
+    var polls: [(place: UnsafeMutablePointer<UInt8>, op: UnsafePointer<apus_op>)] = unsafe []
+
+    mutating func emitPolls() {
+        for poll in unsafe polls {
+            unsafe a.land(poll.place)
+            unsafe a.immediate(Host.addend, UInt64(UInt(bitPattern: poll.op)))
+            a.immediate(Host.address, 0)
+            unsafe a.jump(to: stubs.link)
+        }
+    }
+}

@@ -1,0 +1,107 @@
+internal import CEngine
+
+// What translated code calls. The guest's registers are in the structure; the result is 1 (go on), an address of code
+// with bit 0 set, or the op to go on with in the interpreter, 0 to leave its loop.
+
+private typealias Structure = UnsafeMutablePointer<apus_vcpu>
+
+let translatedSlow: @convention(c) (UnsafeMutablePointer<apus_vcpu>, UnsafePointer<apus_op>, UInt64) -> UInt64 = {
+    vcpu, op, linear in
+    let cpu = unsafe CPU(vcpu: vcpu)
+    let op = unsafe MicroOp(op: op)
+    let next = op.run(cpu)
+    if unsafe next.op == op.next.op && cpu.p.pointee.code_changed == 0 {
+        cpu.fillTable(linear)
+        return 1
+    }
+    unsafe cpu.p.pointee.code_changed = 0
+    return next.pointer
+}
+
+let translatedEnd: @convention(c) (UnsafeMutablePointer<apus_vcpu>, UnsafePointer<apus_op>, UInt64) -> UInt64 = {
+    vcpu, op, linear in
+    let cpu = unsafe CPU(vcpu: vcpu)
+    let next = unsafe MicroOp(op: op).run(cpu)
+    cpu.fillTable(linear)
+    unsafe cpu.p.pointee.code_changed = 0
+    return next.pointer
+}
+
+let translatedLink: @convention(c) (UnsafeMutablePointer<apus_vcpu>, UnsafePointer<apus_op>, UInt64) -> UInt64 = {
+    vcpu, op, place in
+    let cpu = unsafe CPU(vcpu: vcpu)
+    let target = unsafe cpu.follow(MicroOp(op: op))
+    guard let code = target.translatedCode else { return target.pointer }
+    if place != 0 { cpu.owner.fetcher.translator?.link(place, to: code) }
+    return code | 1
+}
+
+let translatedJump: @convention(c) (UnsafeMutablePointer<apus_vcpu>, UnsafePointer<apus_op>?, UInt64) -> UInt64 = {
+    vcpu, _, rip in
+    let cpu = unsafe CPU(vcpu: vcpu)
+    let target = cpu.jump(rip)
+    guard let code = target.translatedCode else { return target.pointer }
+    if let entries = unsafe cpu.p.pointee.code_jumps {
+        let index = Int((rip ^ (rip >> 12)) & UInt64(APUS_JUMP_SIZE - 1))
+        unsafe entries[index] = apus_code_entry(
+            rip: rip, key: cpu.p.pointee.jump_key, page_base: cpu.pageBase, code: code)
+    }
+    return code | 1
+}
+
+let translatedFault: @convention(c) (UnsafeMutablePointer<apus_vcpu>, UnsafePointer<apus_op>?, UInt64) -> UInt64 = {
+    vcpu, _, _ in
+    let cpu = unsafe CPU(vcpu: vcpu)
+    guard let op = unsafe cpu.owner.fetcher.translator?.op(at: cpu.p.pointee.fault_address_host) else {
+        fatalError("A fault of translated code has no instruction")
+    }
+    // The interpreter finds the guest's reason and raises its exception.
+    return op.run(cpu).pointer
+}
+
+extension MicroOp {
+    var pointer: UInt64 { unsafe UInt64(UInt(bitPattern: op)) }
+    /// The code of the block that this op begins, nil where there is none.
+    var translatedCode: UInt64? { !isLeave && src == HeaderState.translated ? imm : nil }
+}
+
+/// `src` of a block's first op.
+enum HeaderState {
+    static let counting: UInt16 = 0x5a01
+    static let translated: UInt16 = 0x5a02
+    static let interpreted: UInt16 = 0x5a03
+}
+
+extension CPU {
+    /// Enters the page of a linear address in the current table, as far as the TLB holds it.
+    func fillTable(_ linear: UInt64) {
+        let e = unsafe p.pointee.tlb + Int((linear >> 12) & UInt64(APUS_TLB_SIZE - 1))
+        let wanted = (linear & ~0xfff) | tag
+        let writable = unsafe e.pointee.write_tag == wanted
+        guard unsafe writable || e.pointee.read_tag == wanted else { return }
+        unsafe owner.fetcher.translator?.tables.fill(
+            Int(p.pointee.mode_index), linear, addend: e.pointee.addend, writable: writable)
+    }
+
+    func setFlatBases(_ bases: (UInt64, UInt64, UInt64)) {
+        // SAFETY: the array has three words.
+        let slot = unsafe UnsafeMutableRawPointer(p).advanced(
+            by: MemoryLayout<apus_vcpu>.offset(of: \.flat_bases).unsafelyUnwrapped)
+        unsafe slot.storeBytes(of: bases.0, as: UInt64.self)
+        unsafe slot.storeBytes(of: bases.1, toByteOffset: 8, as: UInt64.self)
+        unsafe slot.storeBytes(of: bases.2, toByteOffset: 16, as: UInt64.self)
+    }
+}
+
+/// The first op of a block: counts, and has the block translated when it is worth it.
+let countBlock: apus_handler = { cpu, op in
+    let count = op.imm &+ 1
+    op.setImmediate(count)
+    if unsafe count < cpu.p.pointee.translation_threshold { return op.next }
+    return cpu.owner.fetcher.translateBlock(cpu, op)
+}
+/// The first op of a translated block.
+let runTranslated: apus_handler = { cpu, op in
+    let next = unsafe apus_enter_translated(cpu.p, cpu.p.pointee.enter_stub, op.imm)
+    return unsafe MicroOp(op: UnsafePointer(bitPattern: UInt(next)))
+}

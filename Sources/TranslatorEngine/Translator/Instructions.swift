@@ -1,0 +1,258 @@
+internal import CEngine
+internal import X86
+
+// Instruction by instruction.
+
+extension BlockTranslator {
+    /// Emits one instruction that does not end the block.
+    mutating func emit(
+        _ i: Instruction, _ op: UnsafePointer<apus_op>, isOffered: Bool, liveBefore: Bool, liveAfter: Bool
+    ) {
+        let use = FlagUse.of(i)
+        if isOffered {
+            switch i.category {
+            case .integer, .system:
+                if unsafe emitSpecial(i, op, use: use, liveBefore: liveBefore, liveAfter: liveAfter) { return }
+                if unsafe emitGeneral(i, op, use: use, liveBefore: liveBefore, liveAfter: liveAfter) { return }
+            default: break
+            }
+        }
+        unsafe emitInterpreted(op, liveBefore: liveBefore)
+    }
+
+    /// Instructions with a form of their own.
+    private mutating func emitSpecial(
+        _ i: Instruction, _ op: UnsafePointer<apus_op>, use: FlagUse, liveBefore: Bool, liveAfter: Bool
+    ) -> Bool {
+        let x = i.operands.0
+        let y = i.operands.1
+        switch i.mnemonic {
+        case .nop, .endbr32, .endbr64, .prefetch, .prefetchw: return true
+        case .div, .idiv: return false
+        case .lea: return unsafe emitLEA(i, op)
+        case .mov where y.kind == .immediate && x.kind == .general && x.size >= 4:
+            let value = x.size == 4 ? UInt64(UInt32(truncatingIfNeeded: i.immediate)) : UInt64(bitPattern: i.immediate)
+            let host = Self.pinned(x.register) ?? Host.addend
+            if Int64(Int32(truncatingIfNeeded: i.immediate)) == i.immediate && x.size == 8 && i.immediate < 0 {
+                a.modrm(0, wide: true, opcode: 0xc7, length: 1, reg: 0, rm: .register(host))
+                a.word32(Int32(truncatingIfNeeded: i.immediate))
+            } else {
+                a.immediate(host, value)
+            }
+            if Self.pinned(x.register) == nil { a.store(host, place(x.register)) }
+            return true
+        case .mov where !i.encoding.hasModRM: return false
+        case .bswap:
+            guard x.size >= 4 else { return false }
+            let host = Self.pinned(x.register) ?? Host.addend
+            if Self.pinned(x.register) == nil { loadGuest(x.register, into: host) }
+            var rex: UInt8 = x.size == 8 ? 0x48 : 0
+            if host & 8 != 0 { rex |= 0x41 }
+            if rex != 0 { a.byte(rex) }
+            a.bytes(0x0f, 0xc8 | host & 7)
+            if Self.pinned(x.register) == nil { a.store(host, place(x.register)) }
+            return true
+        case .cbw, .cwd:
+            if i.operandSize == 2 { a.byte(0x66) } else if i.operandSize == 8 { a.byte(0x48) }
+            a.byte(i.mnemonic == .cbw ? 0x98 : 0x99)
+            return true
+        case .xchg where x.kind == .general && y.kind == .general && !i.encoding.hasModRM:
+            return emitExchange(x, y)
+        case .clc, .stc:
+            if use.keeps && liveAfter && !flagsInHost { a.reloadFlags() }
+            a.byte(i.mnemonic == .clc ? 0xf8 : 0xf9)
+            flagsInHost = true
+            return true
+        case .push: return unsafe emitPush(i, op, liveBefore: liveBefore)
+        case .pop: return unsafe emitPop(i, op, liveBefore: liveBefore)
+        case .leave: return unsafe emitLeave(i, op, liveBefore: liveBefore)
+        case .add, .or, .adc, .sbb, .and, .sub, .xor, .cmp, .test:
+            return i.encoding.hasModRM ? false : emitAccumulator(i, use: use, liveAfter: liveAfter)
+        default: return false
+        }
+    }
+
+    /// AL, AX, EAX or RAX with an immediate: the guest's own bytes.
+    private mutating func emitAccumulator(_ i: Instruction, use: FlagUse, liveAfter: Bool) -> Bool {
+        guard i.encoding.map == .primary else { return false }
+        if use.needs && !flagsInHost { a.reloadFlags() }
+        if i.prefixes.contains(.operandSize) { a.byte(0x66) }
+        if i.prefixes.contains(.wide) { a.byte(0x48) }
+        a.byte(i.encoding.opcode)
+        switch i.encoding.immediateLength {
+        case 1: a.byte(UInt8(truncatingIfNeeded: i.immediate))
+        case 2: a.bytes(UInt8(truncatingIfNeeded: i.immediate), UInt8(truncatingIfNeeded: i.immediate >> 8))
+        default: a.word32(Int32(truncatingIfNeeded: i.immediate))
+        }
+        flagsInHost = true
+        return true
+    }
+
+    private mutating func emitLEA(_ i: Instruction, _ op: UnsafePointer<apus_op>) -> Bool {
+        guard canAddress(i), i.operands.0.size >= 4 else { return false }
+        let guest = i.operands.0.register
+        let host = Self.pinned(guest) ?? Host.addend
+        let address = unsafe effectiveAddress(i, op)
+        a.modrm(0, wide: i.operands.0.size == 8, opcode: 0x8d, length: 1, reg: host, rm: address)
+        if Self.pinned(guest) == nil { a.store(host, place(guest)) }
+        return true
+    }
+
+    private mutating func emitExchange(_ x: Operand, _ y: Operand) -> Bool {
+        guard x.size == 8, let first = Self.pinned(x.register) else { return false }
+        a.modrm(0, wide: true, opcode: 0x87, length: 1, reg: first, rm: place(y.register))
+        return true
+    }
+
+    // MARK: Stack
+
+    /// Spills flags that the check of an access would destroy.
+    mutating func protectFlags(_ live: Bool) {
+        if flagsInHost && live { a.spillFlags() }
+        flagsInHost = false
+    }
+
+    private mutating func emitPush(_ i: Instruction, _ op: UnsafePointer<apus_op>, liveBefore: Bool) -> Bool {
+        let x = i.operands.0
+        guard i.operandSize == 8, x.kind == .general || x.kind == .immediate else { return false }
+        if x.kind == .immediate && Int32(exactly: i.immediate) == nil { return false }
+        protectFlags(liveBefore)
+        a.lea(Host.address, .base(Host.guestStack, -8))
+        unsafe emitCheck(op, size: 8, write: true)
+        if x.kind == .immediate {
+            a.modrm(0, wide: true, opcode: 0xc7, length: 1, reg: 0, rm: accessed)
+            a.word32(Int32(truncatingIfNeeded: i.immediate))
+        } else if let host = Self.pinned(x.register) {
+            a.store(host, accessed)
+        } else {
+            a.lea(Host.address, accessed)
+            loadGuest(x.register, into: Host.addend)
+            a.store(Host.addend, .base(Host.address, 0))
+        }
+        unsafe noteSite(op)
+        a.lea(Host.guestStack, .base(Host.guestStack, -8))
+        finishAccess(reloadsFlags: false)
+        return true
+    }
+
+    private mutating func emitPop(_ i: Instruction, _ op: UnsafePointer<apus_op>, liveBefore: Bool) -> Bool {
+        let x = i.operands.0
+        guard i.operandSize == 8, x.kind == .general else { return false }
+        protectFlags(liveBefore)
+        a.move(Host.address, Host.guestStack)
+        unsafe emitCheck(op, size: 8, write: false)
+        let host = Self.pinned(x.register) ?? Host.address
+        a.load(host, accessed)
+        unsafe noteSite(op)
+        if x.register != 4 { a.lea(Host.guestStack, .base(Host.guestStack, 8)) }
+        if Self.pinned(x.register) == nil { a.store(host, place(x.register)) }
+        finishAccess(reloadsFlags: false)
+        return true
+    }
+
+    private mutating func emitLeave(_ i: Instruction, _ op: UnsafePointer<apus_op>, liveBefore: Bool) -> Bool {
+        guard i.operandSize == 8 else { return false }
+        protectFlags(liveBefore)
+        a.move(Host.address, Host.rbp)
+        unsafe emitCheck(op, size: 8, write: false)
+        // The frame's address is still in the address register after the load.
+        a.load(Host.rbp, accessed)
+        unsafe noteSite(op)
+        a.lea(Host.guestStack, .base(Host.address, 8))
+        finishAccess(reloadsFlags: false)
+        return true
+    }
+
+    // MARK: Ends of blocks
+
+    /// Emits the last instruction of a block. `fall` is the pseudo-op of the way not taken.
+    mutating func emitEnd(
+        _ i: Instruction, _ op: UnsafePointer<apus_op>, fall: UnsafePointer<apus_op>, liveOut: Bool
+    ) {
+        let offset = unsafe Int32(op.pointee.offset)
+        let x = i.operands.0
+        switch i.mnemonic {
+        case .jcc:
+            if !flagsInHost { a.reloadFlags() } else if liveOut { a.spillFlags() }
+            let disp = unsafe op.pointee.disp
+            let fallDisp = unsafe fall.pointee.disp
+            let condition = i.encoding.opcode & 15
+            if disp >= 0 && disp < 4096 && disp > offset {
+                unsafe exits.append(Exit(place: a.jump(if: condition), op: op))
+            } else {
+                let skip = unsafe a.jump(if: condition ^ 1)
+                unsafe emitJump(op, disp: disp, from: offset)
+                unsafe a.land(skip)
+            }
+            unsafe emitJump(fall, disp: fallDisp, from: offset)
+        case .jmp where x.kind == .relative:
+            if flagsInHost && liveOut { a.spillFlags() }
+            unsafe emitJump(op, disp: op.pointee.disp, from: offset)
+        case .call where x.kind == .relative:
+            if flagsInHost && liveOut { a.spillFlags() }
+            unsafe emitReturnAddress(op)
+            unsafe emitJump(op, disp: op.pointee.disp, from: offset)
+        case .jmp, .call:
+            guard x.kind == .general || x.kind == .memory && canAddress(i) else { return unsafe emitInterpretedEnd(op) }
+            if flagsInHost && liveOut { a.spillFlags() }
+            if x.kind == .memory {
+                unsafe emitAddress(i, op)
+                // A miss must not continue in the middle: the whole instruction is the interpreter's then.
+                unsafe emitCheck(op, size: 8, write: false)
+                unsafe endPaths.append(slowPaths.removeLast())
+                a.load(Host.address, accessed)
+                unsafe noteSite(op)
+            } else {
+                loadGuest(x.register, into: Host.address)
+            }
+            if i.mnemonic == .call {
+                a.store(Host.address, .state(MemoryLayout<apus_vcpu>.offset(of: \.temporary).unsafelyUnwrapped))
+                unsafe emitReturnAddress(op)
+                a.load(Host.address, .state(MemoryLayout<apus_vcpu>.offset(of: \.temporary).unsafelyUnwrapped))
+            }
+            unsafe a.jump(to: stubs.indirect)
+        case .ret:
+            if flagsInHost && liveOut { a.spillFlags() }
+            a.move(Host.address, Host.guestStack)
+            unsafe emitCheck(op, size: 8, write: false)
+            unsafe endPaths.append(slowPaths.removeLast())
+            a.load(Host.address, accessed)
+            unsafe noteSite(op)
+            a.lea(Host.guestStack, .base(Host.guestStack, unsafe 8 + Int32(truncatingIfNeeded: op.pointee.imm & 0xffff)))
+            unsafe a.jump(to: stubs.indirect)
+        default: unsafe emitInterpretedEnd(op)
+        }
+    }
+
+    /// Pushes the address after a call. A miss gives the whole call to the interpreter.
+    private mutating func emitReturnAddress(_ op: UnsafePointer<apus_op>) {
+        a.lea(Host.address, .base(Host.guestStack, -8))
+        unsafe emitCheck(op, size: 8, write: true)
+        unsafe endPaths.append(slowPaths.removeLast())
+        a.lea(Host.addend, accessed)
+        a.load(Host.address, .state(Int(Slot.pageBase) * 8))
+        a.lea(Host.address, .base(Host.address, unsafe Int32(op.pointee.offset) + Int32(op.pointee.length)))
+        a.store(Host.address, .base(Host.addend, 0))
+        unsafe noteSite(op)
+        a.lea(Host.guestStack, .base(Host.guestStack, -8))
+    }
+
+    /// Out-of-line ends for block-ending instructions whose access missed.
+    mutating func emitEndPaths() {
+        for path in unsafe endPaths {
+            if let misaligned = unsafe path.misaligned {
+                unsafe a.land(misaligned)
+                a.move(Host.addend, Host.address)
+                a.bytes(0x41, 0x81, 0xe5)
+                a.word32(0xfff)
+                a.bytes(0x41, 0x81, 0xfd)
+                a.word32(Int32(4096 - path.size))
+                let within = unsafe a.jump(if: 6)
+                unsafe a.patch(within, to: path.aligned)
+            }
+            unsafe a.land(path.miss)
+            unsafe a.immediate(Host.addend, UInt64(UInt(bitPattern: path.op)))
+            unsafe a.jump(to: stubs.end)
+        }
+    }
+}

@@ -1,0 +1,184 @@
+internal import CEngine
+
+/// The common pieces of translated code, at the start of the code cache.
+struct TranslatedStubs {
+    /// A C function: enters translated code. (structure, code) -> op
+    var enter: UnsafeMutablePointer<UInt8>
+    /// Called with the op in the addend's register and a linear address in the address register: executes the op in
+    /// the interpreter and returns where that ends at the next op.
+    var slow: UnsafeMutablePointer<UInt8>
+    /// Jumped to with the op: executes it and leaves.
+    var end: UnsafeMutablePointer<UInt8>
+    /// Jumped to with a branch's op and the place of its displacement: goes to its target.
+    var link: UnsafeMutablePointer<UInt8>
+    /// Jumped to with the target's rIP in the address register.
+    var indirect: UnsafeMutablePointer<UInt8>
+    /// Where the signal handler sends a fault of translated code.
+    var fault: UnsafeMutablePointer<UInt8>
+    /// Jumped to with an op: leaves, to go on there.
+    var leave: UnsafeMutablePointer<UInt8>
+}
+
+private func field(_ offset: Int?) -> Int { offset.unsafelyUnwrapped }
+
+/// Guest registers that live in host registers, with their number there.
+let pinnedRegisters: [(guest: UInt8, host: UInt8)] = [
+    (0, 0), (1, 1), (2, 2), (3, 3), (4, Host.guestStack), (5, 5), (6, 6), (7, 7), (8, 8), (9, 9), (10, 10), (11, 11),
+]
+
+extension Assembler {
+    private mutating func spillAll() {
+        for (guest, host) in pinnedRegisters { store(host, .state(Int(guest) * 8)) }
+    }
+    private mutating func reloadAll() {
+        for (guest, host) in pinnedRegisters { load(host, .state(Int(guest) * 8)) }
+    }
+
+    /// Calls a function of the structure with (structure, addend register, address register); RSP is aligned.
+    private mutating func callHelper(_ function: Int?) {
+        load(Host.rdi, .state(field(MemoryLayout<apus_vcpu>.offset(of: \.self_pointer))))
+        move(Host.rsi, Host.addend)
+        move(Host.rdx, Host.address)
+        modrm(0, wide: false, opcode: 0xff, length: 1, reg: 2, rm: .state(field(function)))
+    }
+
+    /// Loads the GS base anew where the mode has changed.
+    private mutating func refreshTable() {
+        load(Host.rcx, .state(field(MemoryLayout<apus_vcpu>.offset(of: \.flat_base))))
+        modrm(
+            0, wide: true, opcode: 0x3b, length: 1, reg: Host.rcx,
+            rm: .state(field(MemoryLayout<apus_vcpu>.offset(of: \.gs_loaded))))
+        let same = unsafe jump(if: 4)
+        store(Host.rcx, .state(field(MemoryLayout<apus_vcpu>.offset(of: \.gs_loaded))))
+        bytes(0xf3, 0x48, 0x0f)  // wrgsbase rcx
+        bytes(0xae, 0xd9)
+        unsafe land(same)
+    }
+
+    private mutating func restoreAndReturn() {
+        modrm(0, wide: true, opcode: 0x83, length: 1, reg: 0, rm: .register(Host.rsp))
+        byte(8)
+        for register in [UInt8(15), 14, 13, 12, 5, 3] {
+            if register & 8 != 0 { byte(0x41) }
+            byte(0x58 | register & 7)
+        }
+        byte(0xc3)
+    }
+
+    private mutating func begin() -> UnsafeMutablePointer<UInt8> {
+        while unsafe UInt(bitPattern: cursor) & 15 != 0 { byte(0x90) }
+        return unsafe cursor
+    }
+
+    mutating func makeStubs() -> TranslatedStubs {
+        // enter(rdi structure, rsi code)
+        let enter = unsafe begin()
+        for register in [UInt8(3), 5, 12, 13, 14, 15] {
+            if register & 8 != 0 { byte(0x41) }
+            byte(0x50 | register & 7)
+        }
+        modrm(0, wide: true, opcode: 0x83, length: 1, reg: 5, rm: .register(Host.rsp))
+        byte(8)
+        load(Host.rax, .base(Host.rdi, Int32(field(MemoryLayout<apus_vcpu>.offset(of: \.flat_base)))))
+        store(Host.rax, .base(Host.rdi, Int32(field(MemoryLayout<apus_vcpu>.offset(of: \.gs_loaded)))))
+        bytes(0xf3, 0x48, 0x0f)  // wrgsbase rax
+        bytes(0xae, 0xd8)
+        move(Host.addend, Host.rsi)
+        load(Host.mask, .state(field(MemoryLayout<apus_vcpu>.offset(of: \.index_mask))))
+        reloadAll()
+        bytes(0x41, 0xff, 0xe5)  // jmp r13
+
+        // slow: a return address is on the stack
+        let slow = unsafe begin()
+        spillAll()
+        modrm(0, wide: true, opcode: 0x83, length: 1, reg: 5, rm: .register(Host.rsp))
+        byte(8)
+        callHelper(MemoryLayout<apus_vcpu>.offset(of: \.translated_slow))
+        modrm(0, wide: true, opcode: 0x83, length: 1, reg: 0, rm: .register(Host.rsp))
+        byte(8)
+        modrm(0, wide: true, opcode: 0x83, length: 1, reg: 7, rm: .register(Host.rax))  // cmp rax, 1
+        byte(1)
+        let leaves = unsafe jump(if: 5)
+        refreshTable()
+        reloadAll()
+        byte(0xc3)
+        unsafe land(leaves)
+        modrm(0, wide: true, opcode: 0x83, length: 1, reg: 0, rm: .register(Host.rsp))
+        byte(8)
+        restoreAndReturn()
+
+        // end
+        let end = unsafe begin()
+        spillAll()
+        callHelper(MemoryLayout<apus_vcpu>.offset(of: \.translated_end))
+        restoreAndReturn()
+
+        // leave
+        let leave = unsafe begin()
+        spillAll()
+        move(Host.rax, Host.addend)
+        restoreAndReturn()
+
+        // link, and what indirect jumps do without a hit
+        let link = unsafe begin()
+        spillAll()
+        callHelper(MemoryLayout<apus_vcpu>.offset(of: \.translated_link))
+        let common = unsafe cursor
+        bytes(0xa8, 1)  // test al, 1
+        let leavesLink = unsafe jump(if: 4)
+        move(Host.addend, Host.rax)
+        refreshTable()
+        reloadAll()
+        bytes(0x49, 0xff, 0xcd)  // dec r13
+        bytes(0x41, 0xff, 0xe5)  // jmp r13
+        unsafe land(leavesLink)
+        restoreAndReturn()
+
+        let indirect = unsafe begin()
+        let misses = unsafe lookup()
+        for miss in unsafe misses { unsafe land(miss) }
+        load(Host.mask, .state(field(MemoryLayout<apus_vcpu>.offset(of: \.index_mask))))
+        spillAll()
+        callHelper(MemoryLayout<apus_vcpu>.offset(of: \.translated_jump))
+        unsafe jump(to: common)
+
+        let fault = unsafe begin()
+        spillAll()
+        callHelper(MemoryLayout<apus_vcpu>.offset(of: \.translated_fault))
+        restoreAndReturn()
+        return unsafe TranslatedStubs(
+            enter: enter, slow: slow, end: end, link: link, indirect: indirect, fault: fault, leave: leave)
+    }
+
+    /// Looks the target in the address register up in the jump table and goes there. Returns the places of jumps
+    /// for a miss; the mask register is lost there.
+    private mutating func lookup() -> [UnsafeMutablePointer<UInt8>] {
+        var misses: [UnsafeMutablePointer<UInt8>] = unsafe []
+        modrm(
+            0, wide: false, opcode: 0x83, length: 1, reg: 7,
+            rm: .state(field(MemoryLayout<apus_vcpu>.offset(of: \.pending))))
+        byte(0)
+        unsafe misses.append(jump(if: 5))
+        move(Host.addend, Host.address)
+        bytes(0x49, 0xc1, 0xed)  // shr r13, 12
+        byte(12)
+        bytes(0x4d, 0x31, 0xf5)  // xor r13, r14
+        bytes(0x41, 0x81, 0xe5)  // and r13d, size - 1
+        word32(Int32(APUS_JUMP_SIZE - 1))
+        bytes(0x41, 0xc1, 0xe5)  // shl r13d, 5
+        byte(5)
+        modrm(
+            0, wide: true, opcode: 0x03, length: 1, reg: Host.addend,
+            rm: .state(field(MemoryLayout<apus_vcpu>.offset(of: \.code_jumps))))
+        modrm(0, wide: true, opcode: 0x3b, length: 1, reg: Host.address, rm: .base(Host.addend, 0))
+        unsafe misses.append(jump(if: 5))
+        load(Host.mask, .state(field(MemoryLayout<apus_vcpu>.offset(of: \.jump_key))))
+        modrm(0, wide: true, opcode: 0x3b, length: 1, reg: Host.mask, rm: .base(Host.addend, 8))
+        unsafe misses.append(jump(if: 5))
+        load(Host.mask, .base(Host.addend, 16))
+        store(Host.mask, .state(field(MemoryLayout<apus_vcpu>.offset(of: \.page_base))))
+        load(Host.mask, .state(field(MemoryLayout<apus_vcpu>.offset(of: \.index_mask))))
+        modrm(0, wide: false, opcode: 0xff, length: 1, reg: 4, rm: .base(Host.addend, 24))
+        return unsafe misses
+    }
+}

@@ -1,0 +1,191 @@
+internal import CEngine
+internal import HostOS
+internal import Synchronization
+internal import SystemPackage
+internal import X86
+
+/// One processor's translated code: the cache, its stubs, and what finds the guest instruction of a fault.
+///
+/// The code lies in a memory file that is mapped twice, writable here and executable there. It only grows until it is
+/// full; then all decoded and translated code is dropped together.
+@safe final class Translator {
+    private static let capacity = 32 << 20
+    private static let siteCapacity = 1 << 20
+
+    let tables: FlatTables
+    private let writable: Mapping
+    private let executable: Mapping
+    private let siteMapping: Mapping
+    private var cursor: UnsafeMutablePointer<UInt8>
+    private let start: UnsafeMutablePointer<UInt8>
+    private let stubs: TranslatedStubs
+    private var siteCount = 0
+    private(set) var translated: UInt64 = 0
+    /// The code did not fit: all is to be dropped at the next look-up.
+    var isFull = false
+
+    /// Where a fault of translated code comes from.
+    private struct Site {
+        /// Offset of the code's end in the cache.
+        var end: UInt32
+        var padding: UInt32
+        var op: UInt
+    }
+
+    private static let handler: Void = apus_install_fault_handler()
+
+    /// A translator for the processor whose structure is the content of `file`. Throws where the host lacks something.
+    init(_ cpu: CPU, _ file: FileDescriptor, jumps: UnsafeMutablePointer<apus_code_entry>, threshold: UInt64) throws(HostError) {
+        guard apus_has_fsgsbase() else { throw HostError("use the GS base", Errno.notSupported) }
+        tables = try FlatTables(file)
+        let code = try HostOS.Descriptor.memoryFile(name: "apus-translated-code", count: Self.capacity)
+        writable = try .shared(code.file, count: Self.capacity)
+        executable = try .shared(code.file, count: Self.capacity, protection: [.read, .execute])
+        siteMapping = try .anonymous(count: Self.siteCapacity * MemoryLayout<Site>.stride)
+        let base = unsafe writable.base.assumingMemoryBound(to: UInt8.self)
+        var assembler = unsafe Assembler(base, stateBase: -FlatTables.headerBytes)
+        unsafe stubs = assembler.makeStubs()
+        unsafe start = assembler.cursor
+        unsafe cursor = assembler.cursor
+        _ = Self.handler
+
+        let p = unsafe cpu.p
+        unsafe p.pointee.self_pointer = p
+        unsafe p.pointee.translation_threshold = threshold
+        unsafe p.pointee.index_mask = 0xff_ffff_fff0
+        unsafe p.pointee.code_jumps = jumps
+        unsafe p.pointee.code_start = UInt64(UInt(bitPattern: executable.base))
+        unsafe p.pointee.code_count = UInt64(Self.capacity)
+        unsafe p.pointee.fault_stub = executableAddress(stubs.fault)
+        unsafe p.pointee.translated_slow = translatedSlow
+        unsafe p.pointee.translated_end = translatedEnd
+        unsafe p.pointee.translated_link = translatedLink
+        unsafe p.pointee.translated_jump = translatedJump
+        unsafe p.pointee.translated_fault = translatedFault
+        unsafe p.pointee.enter_stub = executableAddress(stubs.enter)
+        unsafe cpu.setFlatBases((UInt64(tables.base(0)), UInt64(tables.base(1)), UInt64(tables.base(2))))
+        cpu.updateMemoryMode()
+    }
+
+    private func executableAddress(_ place: UnsafeMutablePointer<UInt8>) -> UInt64 {
+        let offset = unsafe UnsafeMutableRawPointer(place) - writable.base
+        return unsafe UInt64(UInt(bitPattern: executable.base)) + UInt64(offset)
+    }
+    private func writableAddress(_ code: UInt64) -> UnsafeMutablePointer<UInt8> {
+        let offset = unsafe Int(code - UInt64(UInt(bitPattern: executable.base)))
+        return unsafe (writable.base + offset).assumingMemoryBound(to: UInt8.self)
+    }
+
+    /// Forgets all code. No processor may be in it.
+    func reset() {
+        unsafe cursor = start
+        siteCount = 0
+        isFull = false
+    }
+
+    /// Translates a block; returns the address of its code, 0 where that is not possible.
+    func translate(_ cpu: CPU, _ block: DecodedBlock) -> UInt64 {
+        // The most that an instruction and its slow path take, and then some.
+        let needed = (block.instructions.count + 4) * 256
+        let used = unsafe cursor - writable.base.assumingMemoryBound(to: UInt8.self)
+        guard used + needed < Self.capacity, siteCount + block.instructions.count * 2 < Self.siteCapacity else {
+            isFull = true
+            return 0
+        }
+        while unsafe UInt(bitPattern: cursor) & 15 != 0 { unsafe cursor += 1 }
+        var assembler = unsafe Assembler(cursor, stateBase: -FlatTables.headerBytes)
+        // Sixteen bytes before the code: where its first bytes jump to when the block is dropped.
+        assembler.bytes(0x49, 0xbd)
+        assembler.word64(unsafe UInt64(UInt(bitPattern: block.header)))
+        unsafe assembler.jump(to: stubs.leave)
+        assembler.byte(0x90)
+        let entry = unsafe assembler.cursor
+        var translator = unsafe BlockTranslator(assembler, stubs: stubs, ops: block.header)
+        translator.emit(block)
+        unsafe cursor = translator.a.cursor
+        let base = unsafe writable.base.assumingMemoryBound(to: UInt8.self)
+        let table = unsafe siteMapping.base.assumingMemoryBound(to: Site.self)
+        for site in unsafe translator.sites {
+            unsafe table[siteCount] = Site(
+                end: UInt32(site.end - base), padding: 0, op: UInt(bitPattern: site.op))
+            siteCount += 1
+        }
+        translated &+= 1
+        return unsafe executableAddress(entry)
+    }
+
+    /// Makes a dropped block's code leave to the interpreter at its start.
+    func retire(_ code: UInt64) {
+        let entry = unsafe writableAddress(code)
+        unsafe entry[0] = 0xe9
+        unsafe UnsafeMutableRawPointer(entry + 1).storeBytes(of: Int32(-21), as: Int32.self)
+    }
+
+    /// Points the displacement at `place` to a block's code.
+    func link(_ place: UInt64, to code: UInt64) {
+        guard let target = unsafe UnsafeMutableRawPointer(bitPattern: UInt(place)) else { return }
+        let from = unsafe executableAddress(target.assumingMemoryBound(to: UInt8.self)) + 4
+        unsafe target.storeBytes(of: Int32(truncatingIfNeeded: code &- from), as: Int32.self)
+    }
+
+    /// The op whose code faulted at a host address.
+    func op(at host: UInt64) -> MicroOp? {
+        let offset = UInt32(truncatingIfNeeded: host &- UInt64(UInt(bitPattern: executable.base)))
+        let table = unsafe siteMapping.base.assumingMemoryBound(to: Site.self)
+        var low = 0
+        var high = siteCount
+        while low < high {
+            let middle = (low + high) / 2
+            if unsafe table[middle].end > offset { high = middle } else { low = middle + 1 }
+        }
+        guard low < siteCount else { return nil }
+        return unsafe MicroOp(op: UnsafePointer(bitPattern: table[low].op))
+    }
+}
+
+/// A block as the translator takes it.
+struct DecodedBlock {
+    /// Its first op, which counts executions; the instructions' ops follow.
+    let header: UnsafePointer<apus_op>
+    let instructions: [Instruction]
+    /// Whether each exists for the guest: 1 bit an instruction.
+    let offered: [Bool]
+    /// The block ends with its last instruction, not by being cut after it.
+    let endsItself: Bool
+    /// Whether flags may be looked at after the block.
+    let liveOut: Bool
+}
+
+extension BlockTranslator {
+    /// Emits a whole block.
+    mutating func emit(_ block: DecodedBlock) {
+        let count = block.instructions.count
+        // liveness[k]: flags are looked at after instruction k - 1.
+        var liveness = [Bool](repeating: block.liveOut, count: count + 1)
+        for index in stride(from: count - 1, through: 0, by: -1) {
+            liveness[index] = FlagUse.of(block.instructions[index]).liveBefore(liveness[index + 1])
+        }
+        let last = block.endsItself ? count - 1 : count
+        for index in 0..<last {
+            unsafe emit(
+                block.instructions[index], op(index + 1), isOffered: block.offered[index], liveBefore: liveness[index],
+                liveAfter: liveness[index + 1])
+        }
+        if block.endsItself {
+            let offered = block.offered[last]
+            if offered {
+                unsafe emitEnd(
+                    block.instructions[last], op(last + 1), fall: op(last + 2), liveOut: block.liveOut)
+            } else {
+                unsafe emitInterpretedEnd(op(last + 1))
+            }
+        } else {
+            if flagsInHost && block.liveOut { a.spillFlags() }
+            let cut = unsafe op(count + 1)
+            unsafe emitJump(cut, disp: cut.pointee.disp, from: Int32(cut.pointee.disp) - 1)
+        }
+        emitOutOfLine()
+        emitEndPaths()
+        emitPolls()
+    }
+}
