@@ -15,7 +15,10 @@ VCPUS ?= 2
 APPEND ?= console=ttyS0
 OPTIONS ?=
 
-.PHONY: help run test bench fuzz lint format build guest install-deps clean
+# What `make bench` reads.
+export ROUNDS ONLY CPU OPTIONS
+
+.PHONY: help run test bench bench-images fuzz lint format build guest install-deps clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -52,10 +55,20 @@ guest/vmlinuz: Scripts/fetch-kernel
 guest/initramfs.cpio.gz: guest/vmlinuz Scripts/make-initramfs Scripts/guest-init Scripts/guest-dhcp
 	@Scripts/make-initramfs guest $@
 
-bench: ## Time the boot under Apus beside qemu-system-x86_64 and print the ratio (ROUNDS=5)
+bench: ## Time Apus beside qemu-system-x86_64 and print the ratios (ROUNDS=5, ONLY=sieve,fork, CPU=, OPTIONS=)
 	@Scripts/install-deps build guest bench
-	@$(MAKE) -s --no-print-directory $(vmm) guest/initramfs.cpio.gz
-	@Scripts/bench-boot $(or $(ROUNDS),5)
+	@$(MAKE) -s --no-print-directory $(vmm) guest/bench.cpio.gz
+	@echo "Building the benchmark"
+	@swift build -c release --package-path Benchmarks >/dev/null
+	@Benchmarks/.build/release/apus-bench
+
+guest/bench.cpio.gz: guest/initramfs.cpio.gz Benchmarks/make-guest $(wildcard Benchmarks/Guest/*)
+	@Benchmarks/make-guest guest/initramfs.cpio.gz $@
+
+bench-images: ## Time apus-img beside qemu-img and print the ratios (SIZE=2048 MiB)
+	@Scripts/install-deps build test
+	@swift build -c $(configuration) --product apus-img
+	@Scripts/bench-images $(or $(SIZE),2048)
 
 fuzz: ## Run the hostile-input tests with more rounds (APUS_FUZZ_ROUNDS=20)
 	@Scripts/install-deps build test
@@ -65,11 +78,11 @@ lint: ## Check the format of the sources and the words in them
 	@Scripts/lint
 
 format: ## Format the sources in place
-	@swift format --in-place --parallel --recursive Sources Tests
+	@swift format --in-place --parallel --recursive Sources Tests Benchmarks/Sources
 
 install-deps: ## Install every Debian package that the targets above need
 	@Scripts/install-deps build guest test bench
 
 clean: ## Remove what was built and the prepared guest
-	@rm -rf .build guest
+	@rm -rf .build Benchmarks/.build guest
 	@echo "Removed .build and guest"

@@ -118,6 +118,10 @@ struct CommandTests {
         #expect(pair.ours.qemu("check", "@b.qcow2").status == 0)
         #expect(pair.ours.qemu("info", "@b.qcow2").output.contains("name: made"))
         #expect(!pair.ours.qemu("info", "@b.qcow2").output.contains("in-use"))
+        // A disk that grows takes its bitmaps along.
+        #expect(pair.ours.image("resize", "@b.qcow2", "9G").status == 0)
+        #expect(pair.ours.qemu("check", "@b.qcow2").status == 0)
+        #expect(pair.ours.qemu("bitmap", "--clear", "@b.qcow2", "made").status == 0)
         pair.io("qcow2", "a.qcow2", "write -P 7 10M 1M")
         pair.same("bitmap", "--merge", "b0", "@a.qcow2", "b2")
         pair.same("convert", "--bitmaps", "-O", "qcow2", "@a.qcow2", "@copy.qcow2")

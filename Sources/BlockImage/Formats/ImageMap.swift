@@ -59,7 +59,9 @@ extension ImageMap {
     var isComplete: Bool { true }
     func isFlat(_ offset: UInt64) -> Bool { false }
     func clear(_ offset: UInt64) throws(ImageFailure) -> Bool { false }
-    func unpack(_ offset: UInt64) throws(ImageFailure) -> (start: UInt64, bytes: [UInt8]) { throw .corrupt("nothing packed") }
+    func unpack(_ offset: UInt64) throws(ImageFailure) -> (start: UInt64, bytes: [UInt8]) {
+        throw .corrupt("nothing packed")
+    }
     func beginWriting() throws(ImageFailure) {}
     func flush() throws(ImageFailure) {}
     func close() throws(ImageFailure) {}

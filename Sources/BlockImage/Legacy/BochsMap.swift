@@ -39,7 +39,9 @@ final class BochsMap: ImageMap {
             throw fail("Catalog size is too small for this disk size")
         }
         let bitmapSize = UInt64(head.littleEndian(UInt32.self, at: 76))
-        guard bitmapSize >= extentSize / 512 / 8, bitmapSize > 0 else { throw fail("Bitmap size \(bitmapSize) is too small") }
+        guard bitmapSize >= extentSize / 512 / 8, bitmapSize > 0 else {
+            throw fail("Bitmap size \(bitmapSize) is too small")
+        }
         bitmapBlocks = 1 + (bitmapSize - 1) / 512
         extentBlocks = 1 + (extentSize - 1) / 512
         let start = UInt64(head.littleEndian(UInt32.self, at: 68))
@@ -55,7 +57,7 @@ final class BochsMap: ImageMap {
         guard catalog[index] != .max else { return (.unallocated, min(extentSize - inside, size - offset)) }
         let place = dataOffset + 512 * UInt64(catalog[index]) * (extentBlocks + bitmapBlocks)
         if bitmap?.place != place {
-            let (status, bytes) = file.bytesAndWait(at: place, count: Int(bitmapBlocks) * 512)
+            let (status, bytes) = file.bytesAndWait(at: place, count: Int((extentBlocks + 7) / 8))
             try ImageFailure.check(status)
             bitmap = (place, bytes)
         }

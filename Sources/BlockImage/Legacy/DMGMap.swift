@@ -145,7 +145,10 @@ final class DMGMap: ImageMap {
             else { throw fail("A chunk lies behind every file") }
             if kind == Kind.zlib {
                 guard packed <= maximumChunk, sectors * 512 <= maximumChunk else {
-                    throw fail("length \(max(packed, sectors * 512)) for chunk \(chunks.count) is larger than max \(maximumChunk)")
+                    throw fail(
+                        "length \(max(packed, sectors * 512)) for chunk \(chunks.count) is larger than max "
+                            + "\(maximumChunk)"
+                    )
                 }
             }
             guard sectors > 0 else { continue }

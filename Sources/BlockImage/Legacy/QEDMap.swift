@@ -84,7 +84,9 @@ final class QEDMap: ImageMap {
         case 0: return (.unallocated, length)
         case 1: return (.zero, length)
         default:
-            guard entry % clusterSize == 0, entry <= UInt64(Int64.max) / 2 else { throw .corrupt("cluster at \(entry)") }
+            guard entry % clusterSize == 0, entry <= UInt64(Int64.max) / 2 else {
+                throw .corrupt("cluster at \(entry)")
+            }
             return (.data(file, entry + inside), length)
         }
     }
@@ -92,6 +94,7 @@ final class QEDMap: ImageMap {
     private func table(_ place: UInt64) throws(ImageFailure) -> [UInt64] {
         if let table = tables[place] { return table }
         guard place % clusterSize == 0, place <= UInt64(Int64.max) / 2 else { throw .corrupt("L2 table at \(place)") }
+        guard place + entries * 8 <= file.sizeInBytes else { throw .corrupt("the L2 table at \(place) is cut off") }
         let (status, bytes) = file.bytesAndWait(at: place, count: Int(entries) * 8)
         try ImageFailure.check(status)
         let table = (0..<Int(entries)).map { bytes.littleEndian(UInt64.self, at: $0 * 8) }

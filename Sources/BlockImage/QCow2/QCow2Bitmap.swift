@@ -25,6 +25,7 @@ public struct QCow2Bitmap: Sendable, Hashable {
     public var granularity: UInt64 { 1 << UInt64(granularityBits) }
 
     static let maximumName = 1023
+    static let maximumBytes = 512 << 20
     static let maximumTable: UInt32 = 0x800_0000 / 8
 
     /// How many clusters of bits a disk of `size` bytes takes.
@@ -68,6 +69,11 @@ public struct QCow2Bitmap: Sendable, Hashable {
             guard bitmap.tableSize > 0, bitmap.tableSize <= maximumTable, bitmap.tableOffset != 0,
                 bitmap.tableOffset & UInt64(header.clusterSize - 1) == 0, bitmap.tableOffset <= UInt64(Int64.max) / 2
             else { throw fail("'\(bitmap.name)' has no valid table") }
+            let needed = clusters(
+                size: header.size, granularityBits: bitmap.granularityBits, clusterSize: header.clusterSize)
+            guard UInt64(bitmap.tableSize) == max(1, needed) else {
+                throw fail("'\(bitmap.name)' has \(bitmap.tableSize) clusters where the disk needs \(needed)")
+            }
             result.append(bitmap)
             at += size
         }

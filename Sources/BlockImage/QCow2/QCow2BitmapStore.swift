@@ -16,9 +16,11 @@ final class QCow2BitmapStore: Sendable {
         /// The bits; nil while only the disk has them.
         var chunks: [Chunk]?
         var isChanged = false
+        /// Entries of the table on the disk; 0 before the first time.
+        var storedSize: UInt32 = 0
     }
 
-    private struct State {
+    struct State {
         var entries: [Entry]
         /// The directory on the disk differs.
         var isChanged = false
@@ -26,21 +28,24 @@ final class QCow2BitmapStore: Sendable {
         var isRecording = false
         /// Marking or reading them failed: recording is over, and they stay marked.
         var isBroken = false
+        /// Where the directory is; 0 without one.
+        var directoryOffset: UInt64
     }
 
-    private let state: Mutex<State>
-    private let clusterSize: Int
-    private let file: any BlockNode
-    private let hasAny: Atomic<Bool>
-    private let directoryOffset: UInt64
+    let state: Mutex<State>
+    let clusterSize: Int
+    let file: any BlockNode
+    let hasAny: Atomic<Bool>
 
     /// The store of an image whose header names bitmaps, or none.
     init(header: QCow2Header, metadata: QCow2Metadata, path: String) throws(BlockError) {
         file = metadata.file
         clusterSize = header.clusterSize
-        directoryOffset = header.bitmaps?.directoryOffset ?? 0
         let bitmaps = try QCow2Bitmap.directory(header, file: metadata.file)
-        state = Mutex(State(entries: bitmaps.map { Entry(bitmap: $0) }))
+        state = Mutex(
+            State(
+                entries: bitmaps.map { Entry(bitmap: $0, storedSize: $0.tableSize) },
+                directoryOffset: header.bitmaps?.directoryOffset ?? 0))
         hasAny = Atomic(bitmaps.contains { $0.flags & QCow2Bitmap.Flag.auto != 0 })
     }
 
@@ -63,7 +68,7 @@ final class QCow2BitmapStore: Sendable {
         }
     }
 
-    private static func set(_ chunks: inout [Chunk], _ first: UInt64, _ last: UInt64, _ clusterSize: Int) {
+    static func set(_ chunks: inout [Chunk], _ first: UInt64, _ last: UInt64, _ clusterSize: Int) {
         let perChunk = UInt64(clusterSize) * 8
         var at = first
         while at <= last {
@@ -75,7 +80,11 @@ final class QCow2BitmapStore: Sendable {
                 chunks[index] = .ones
             } else {
                 var bytes: [UInt8]
-                if case .bits(let old) = chunks[index] { bytes = old } else { bytes = .init(repeating: 0, count: clusterSize) }
+                if case .bits(let old) = chunks[index] {
+                    bytes = old
+                } else {
+                    bytes = .init(repeating: 0, count: clusterSize)
+                }
                 chunks[index] = .zeroes
                 for bit in at...end { bytes[Int(bit % perChunk / 8)] |= 1 << UInt8(bit % 8) }
                 chunks[index] = .bits(bytes)
@@ -94,13 +103,13 @@ final class QCow2BitmapStore: Sendable {
                     state.entries[index].chunks = try load(state.entries[index].bitmap)
                 }
             }
-            guard directoryOffset != 0, !state.isChanged else { return }
+            guard state.directoryOffset != 0, !state.isChanged else { return }
             let marked = state.entries.flatMap { entry in
                 var bitmap = entry.bitmap
                 if entry.chunks != nil { bitmap.flags |= QCow2Bitmap.Flag.inUse }
                 return bitmap.encoded()
             }
-            try file.put(marked, at: directoryOffset)
+            try file.put(marked, at: state.directoryOffset)
             try file.flushAndWait()
             state.isChanged = true
         } catch {
@@ -108,7 +117,7 @@ final class QCow2BitmapStore: Sendable {
         }
     }
 
-    private func bits(_ entry: Entry) throws(BlockError) -> [Chunk] {
+    func bits(_ entry: Entry) throws(BlockError) -> [Chunk] {
         if let chunks = entry.chunks { return chunks }
         return try load(entry.bitmap)
     }
@@ -118,6 +127,7 @@ final class QCow2BitmapStore: Sendable {
         let table = try file.metadataBytes(
             "table of the bitmap '\(bitmap.name)'", at: bitmap.tableOffset, count: Int(bitmap.tableSize) * 8)
         var chunks: [Chunk] = []
+        var total = 0
         for index in 0..<Int(bitmap.tableSize) {
             let entry = table.bigEndian(UInt64.self, at: index * 8)
             let offset = entry & QCow2Metadata.offsetMask
@@ -128,6 +138,12 @@ final class QCow2BitmapStore: Sendable {
             if offset == 0 {
                 chunks.append(entry & 1 == 0 ? .zeroes : .ones)
             } else {
+                total += clusterSize
+                // Entries may all point to the same cluster: the file's size is no bound.
+                guard total <= QCow2Bitmap.maximumBytes else {
+                    throw .invalidImage(
+                        path: file.filename, reason: "The bitmap '\(bitmap.name)' has over 512 MiB of bits")
+                }
                 chunks.append(.bits(try file.metadataBytes("bitmap '\(bitmap.name)'", at: offset, count: clusterSize)))
             }
         }
@@ -152,12 +168,13 @@ final class QCow2BitmapStore: Sendable {
             state.entries = entries
             state.isChanged = false
             state.isRecording = false
+            state.directoryOffset = metadata.header.bitmaps?.directoryOffset ?? 0
         }
     }
 
     private func saveBits(_ entry: inout Entry, _ metadata: QCow2Metadata) throws(ImageFailure) {
         guard let chunks = entry.chunks else { return }
-        try giveUp(entry.bitmap, metadata)
+        try giveUp(entry, metadata)
         var table = [UInt8](repeating: 0, count: chunks.count * 8)
         for (index, chunk) in chunks.enumerated() {
             switch chunk {
@@ -176,16 +193,18 @@ final class QCow2BitmapStore: Sendable {
         try metadata.check(file.writeAndWait(at: first << metadata.clusterBits, bytes: table))
         entry.bitmap.tableOffset = first << metadata.clusterBits
         entry.bitmap.tableSize = UInt32(chunks.count)
+        entry.storedSize = UInt32(chunks.count)
         entry.bitmap.flags &= ~QCow2Bitmap.Flag.inUse
         entry.isChanged = false
     }
 
     /// Gives up a bitmap's clusters.
-    private func giveUp(_ bitmap: QCow2Bitmap, _ metadata: QCow2Metadata) throws(ImageFailure) {
-        guard bitmap.tableOffset != 0 else { return }
-        let (status, table) = file.bytesAndWait(at: bitmap.tableOffset, count: Int(bitmap.tableSize) * 8)
+    func giveUp(_ entry: Entry, _ metadata: QCow2Metadata) throws(ImageFailure) {
+        let bitmap = entry.bitmap
+        guard bitmap.tableOffset != 0, entry.storedSize > 0 else { return }
+        let (status, table) = file.bytesAndWait(at: bitmap.tableOffset, count: Int(entry.storedSize) * 8)
         try metadata.check(status)
-        for index in 0..<Int(bitmap.tableSize) {
+        for index in 0..<Int(entry.storedSize) {
             let offset = table.bigEndian(UInt64.self, at: index * 8) & QCow2Metadata.offsetMask
             if offset != 0 { metadata.pendingFrees.append((offset >> metadata.clusterBits, 1)) }
         }
@@ -218,130 +237,5 @@ final class QCow2BitmapStore: Sendable {
             metadata.pendingFrees.append((old.directoryOffset >> metadata.clusterBits, clusters))
         }
         metadata.noteFixedMetadata()
-    }
-
-    // MARK: Changing
-
-    private func editing(
-        _ name: String, allowsBroken: Bool = false, _ body: (inout Entry) throws(BlockError) -> Void
-    ) throws(BlockError) {
-        try state.withLock { state throws(BlockError) in
-            guard let index = state.entries.firstIndex(where: { $0.bitmap.name == name }) else {
-                throw .bitmap("Dirty bitmap '\(name)' not found")
-            }
-            guard allowsBroken || state.entries[index].bitmap.flags & QCow2Bitmap.Flag.inUse == 0 else {
-                throw .bitmap("Bitmap '\(name)' is inconsistent and cannot be used")
-            }
-            var entry = state.entries[index]
-            try body(&entry)
-            state.entries[index] = entry
-            state.isChanged = true
-        }
-    }
-
-    /// Adds an empty bitmap.
-    func add(_ name: String, granularity: UInt64, size: UInt64, isEnabled: Bool) throws(BlockError) {
-        guard !name.isEmpty else { throw .bitmap("Bitmap name cannot be empty") }
-        guard name.utf8.count <= QCow2Bitmap.maximumName else { throw .bitmap("Bitmap name is too long") }
-        guard granularity >= 512, granularity <= 1 << 31, granularity & (granularity - 1) == 0 else {
-            throw .bitmap("Granularity must be power of 2 and at least 512")
-        }
-        let bits = granularity.trailingZeroBitCount
-        let count = QCow2Bitmap.clusters(size: size, granularityBits: bits, clusterSize: clusterSize)
-        guard count <= UInt64(QCow2Bitmap.maximumTable) else { throw .bitmap("The bitmap would be too large") }
-        try state.withLock { state throws(BlockError) in
-            guard !state.entries.contains(where: { $0.bitmap.name == name }) else {
-                throw .bitmap("Bitmap already exists: \(name)")
-            }
-            guard state.entries.count < 65535 else { throw .bitmap("Maximum number of persistent bitmaps is already reached") }
-            let bitmap = QCow2Bitmap(
-                name: name, flags: isEnabled ? QCow2Bitmap.Flag.auto : 0, granularityBits: bits, tableOffset: 0,
-                tableSize: UInt32(max(1, count)))
-            let chunks = [Chunk](repeating: .zeroes, count: max(1, Int(count)))
-            state.entries.append(Entry(bitmap: bitmap, chunks: chunks, isChanged: true))
-            state.isChanged = true
-            hasAny.store(true, ordering: .relaxed)
-        }
-    }
-
-    /// Removes a bitmap.
-    func remove(_ name: String, _ metadata: QCow2Metadata) throws(BlockError) {
-        try editing(name, allowsBroken: true) { _ throws(BlockError) in }
-        let entry = state.withLock { state -> Entry? in
-            guard let index = state.entries.firstIndex(where: { $0.bitmap.name == name }) else { return nil }
-            return state.entries.remove(at: index)
-        }
-        guard let entry else { return }
-        do throws(ImageFailure) { try giveUp(entry.bitmap, metadata) } catch {
-            throw .io(path: file.filename, operation: "remove a bitmap of", error.status)
-        }
-    }
-
-    /// Empties a bitmap.
-    func clear(_ name: String) throws(BlockError) {
-        try editing(name) { entry throws(BlockError) in
-            entry.chunks = .init(repeating: .zeroes, count: Int(entry.bitmap.tableSize))
-            entry.isChanged = true
-        }
-    }
-
-    /// Switches a bitmap's recording.
-    func setEnabled(_ name: String, _ isEnabled: Bool) throws(BlockError) {
-        try editing(name) { entry throws(BlockError) in
-            entry.bitmap.flags = isEnabled ? entry.bitmap.flags | QCow2Bitmap.Flag.auto
-                : entry.bitmap.flags & ~QCow2Bitmap.Flag.auto
-        }
-    }
-
-    /// The ranges of the disk that a bitmap marks: granule numbers.
-    func ranges(_ name: String) throws(BlockError) -> (granularity: UInt64, ranges: [Range<UInt64>]) {
-        var result: [Range<UInt64>] = []
-        var granularity: UInt64 = 0
-        let perChunk = UInt64(clusterSize) * 8
-        try editing(name) { entry throws(BlockError) in
-            granularity = entry.bitmap.granularity
-            let chunks = try bits(entry)
-            for (number, chunk) in chunks.enumerated() {
-                let base = UInt64(number) * perChunk
-                func add(_ range: Range<UInt64>) {
-                    if let last = result.last, last.upperBound == range.lowerBound {
-                        result[result.count - 1] = last.lowerBound..<range.upperBound
-                    } else {
-                        result.append(range)
-                    }
-                }
-                switch chunk {
-                case .zeroes: break
-                case .ones: add(base..<base + perChunk)
-                case .bits(let bytes):
-                    for (index, byte) in bytes.enumerated() where byte != 0 {
-                        for bit in 0..<8 where byte >> UInt8(bit) & 1 != 0 {
-                            let at = base + UInt64(index * 8 + bit)
-                            add(at..<at + 1)
-                        }
-                    }
-                }
-            }
-        }
-        return (granularity, result)
-    }
-
-    /// Marks ranges of granules of `granularity` bytes in a bitmap.
-    func merge(
-        _ name: String, granularity: UInt64, _ ranges: [Range<UInt64>], size: UInt64
-    ) throws(BlockError) {
-        try editing(name) { entry throws(BlockError) in
-            var chunks = try bits(entry)
-            let bits = UInt64(entry.bitmap.granularityBits)
-            for range in ranges {
-                let (start, overflow) = range.lowerBound.multipliedReportingOverflow(by: granularity)
-                guard !overflow, start < size else { continue }
-                let end = min(size, range.upperBound.multipliedReportingOverflow(by: granularity).partialValue)
-                guard end > start else { continue }
-                QCow2BitmapStore.set(&chunks, start >> bits, (end - 1) >> bits, clusterSize)
-            }
-            entry.chunks = chunks
-            entry.isChanged = true
-        }
     }
 }

@@ -70,7 +70,9 @@ extension QCow2Node {
         try file.resize(to: total * clusterSize, preallocation: .off)
         // Written whole, as readers count storage against clusters; the L1 table may be a hole.
         func whole(_ bytes: [UInt8]) -> [UInt8] {
-            bytes + [UInt8](repeating: 0, count: (header.clusterSize - bytes.count % header.clusterSize) % header.clusterSize)
+            bytes
+                + [UInt8](
+                    repeating: 0, count: (header.clusterSize - bytes.count % header.clusterSize) % header.clusterSize)
         }
         var table = [UInt8](repeating: 0, count: Int(blocks) * 8)
         for index in 0..<blocks { table.store(blockOffset + index * clusterSize, at: Int(index) * 8) }
@@ -85,7 +87,6 @@ extension QCow2Node {
             throw .invalidOption(
                 option: "backing_file", value: options.backingFile ?? "", expected: "a name that fits the header")
         }
-        guard file.performAndWait(.flush) == 0 else { throw .system(path: path, operation: "flush", .ioError) }
         try put(whole(encoded), at: 0)
         guard file.performAndWait(.flush) == 0 else { throw .system(path: path, operation: "flush", .ioError) }
     }

@@ -14,6 +14,7 @@ extension BlockDriver {
             // Counts are always kept right here, which the option allows.
             _ = try options.takeBool("lazy-refcounts")
             own.isRepair = try options.takeBool("x-repair") ?? false
+            own.isDescription = try options.takeBool("x-describe") ?? false
             own.snapshot = options.take("x-snapshot")
             let depth = try options.takeSize("x-depth") ?? 0
             let file = try graph.openChild("file", of: "qcow2", &options, node)

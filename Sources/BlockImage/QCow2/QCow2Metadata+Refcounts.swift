@@ -119,6 +119,8 @@ extension QCow2Metadata {
             guard old > 0 else { continue }
             set(block, index, old - 1)
             guard old == 1 else { continue }
+            // Nothing may be packed behind what is no longer there.
+            if packedTail != 0 && packedTail >> clusterBits == cluster { packedTail = 0 }
             freeHint = min(freeHint, cluster)
             l2Cache.remove(cluster << clusterBits)
             if passesDiscard {

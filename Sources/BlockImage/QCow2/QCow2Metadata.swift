@@ -214,6 +214,7 @@ final class QCow2Metadata: @unchecked Sendable {
     ) throws(ImageFailure) -> MetadataTable {
         if self[keyPath: cache].isChoked { try writeBack() }
         let table = MetadataTable(offset: offset, buffer: AlignedBuffer(count: Int(clusterSize)))
+        // SAFETY: the table owns the buffer and outlives the wait.
         let status = unsafe file.readAndWait(
             at: offset, into: [BlockSegment(pointer: table.buffer.base, count: table.buffer.count)])
         guard status == 0 else { throw .io(status) }
@@ -231,6 +232,10 @@ final class QCow2Metadata: @unchecked Sendable {
             return QCow2Run(kind: .unallocated, length: min(limit, tableEnd - offset))
         }
         var run = try part(of: table, first, inCluster)
+        guard isExtended else {
+            extend(&run, table, first, limit)
+            return run
+        }
         var index = first
         var at = inCluster + run.length
         let entries = 1 << Int(l2Bits)
@@ -247,6 +252,26 @@ final class QCow2Metadata: @unchecked Sendable {
         }
         run.length = min(run.length, limit)
         return run
+    }
+
+    /// Lengthens a run of whole clusters by the entries that go on with it: the same, or one cluster further each.
+    private func extend(_ run: inout QCow2Run, _ table: MetadataTable, _ first: Int, _ limit: UInt64) {
+        defer { run.length = min(run.length, limit) }
+        let step: UInt64
+        switch run.kind {
+        case .normal: step = clusterSize
+        case .unallocated: step = 0
+        case .zero where run.storage == nil: step = 0
+        case .zero, .compressed: return
+        }
+        var expected = table[first] &+ step
+        var index = first + 1
+        let entries = 1 << Int(l2Bits)
+        while run.length < limit, index < entries, table[index] == expected {
+            run.length += clusterSize
+            index += 1
+            expected &+= step
+        }
     }
 
     private func continues(_ run: QCow2Run, _ next: QCow2Run, isSameCluster: Bool) -> Bool {
@@ -334,64 +359,5 @@ final class QCow2Metadata: @unchecked Sendable {
         let offset = descriptor & ((1 << lengthShift) - 1)
         let sectors = (descriptor >> lengthShift) & ((1 << (clusterBits - 8)) - 1)
         return (offset, Int((sectors + 1) * 512 - (offset & 511)))
-    }
-
-    // MARK: Changing the mapping
-
-    /// The L2 table that covers a guest offset, made if it is missing, and this disk's own: safe to change.
-    func writableL2(for offset: UInt64) throws(ImageFailure) -> MetadataTable {
-        let index = Int(offset >> (clusterBits + l2Bits))
-        guard index < l1.count else { throw .io(EFBIG) }
-        let old = try l2Table(for: offset)
-        if let old, l1[index] & QCow2Metadata.copied != 0 { return old }
-        if l2Cache.isChoked { try writeBack() }
-        let (cluster, _) = try allocate(1)
-        let table = MetadataTable(offset: cluster << clusterBits, buffer: AlignedBuffer(count: Int(clusterSize)))
-        if let old {
-            unsafe table.buffer.base.copyMemory(from: old.buffer.base, byteCount: table.buffer.count)
-            withExtendedLifetime(old) {}
-            pendingFrees.append((old.offset >> clusterBits, 1))
-        } else {
-            // SAFETY: the buffer's own length.
-            unsafe memset(table.buffer.base, 0, table.buffer.count)
-        }
-        table.touch(0, table.buffer.count)
-        l2Cache.insert(table)
-        setL1(index, table.offset | QCow2Metadata.copied)
-        return table
-    }
-
-    /// Sets an L1 entry in memory.
-    func setL1(_ index: Int, _ value: UInt64) {
-        l1[index] = value
-        dirtyL1 =
-            dirtyL1.isEmpty
-            ? index..<index + 1 : min(index, dirtyL1.lowerBound)..<max(index + 1, dirtyL1.upperBound)
-    }
-
-    /// The entry of a guest cluster; nothing where there is no table.
-    func entry(at offset: UInt64) throws(ImageFailure) -> QCow2Entry {
-        guard let table = try l2Table(for: offset) else { return QCow2Entry() }
-        return entry(table, Int((offset >> clusterBits) & ((1 << l2Bits) - 1)))
-    }
-
-    /// Sets one guest cluster's entry and gives up what the old one held (unless `keeps`: the storage is the same).
-    func setEntry(_ entry: QCow2Entry, for offset: UInt64, keeps: Bool = false) throws(ImageFailure) {
-        let table = try writableL2(for: offset)
-        let index = Int((offset >> clusterBits) & ((1 << l2Bits) - 1))
-        let old = try decode(self.entry(table, index))
-        store(entry, table, index)
-        guard !keeps else { return }
-        giveUp(old)
-    }
-
-    /// Notes that the storage of an entry lost a reference.
-    func giveUp(_ old: QCow2Run) {
-        if case .compressed(let host, let length) = old.kind {
-            let first = host >> clusterBits
-            pendingFrees.append((first, ((host + UInt64(length) - 1) >> clusterBits) - first + 1))
-        } else if let storage = old.storage, !hasDataFile {
-            pendingFrees.append((storage >> clusterBits, 1))
-        }
     }
 }

@@ -17,6 +17,8 @@ extension QCow2Node {
                 _ = try metadata.writableL2(for: offset)
                 return try metadata.allocatePacked(UInt64(packed.count))
             }
+            // Another cluster may have been unpacked from there.
+            inflated.withLock { $0 = nil }
             try check(file.writeAndWait(at: host, bytes: packed))
             try changingTables { metadata throws(ImageFailure) in
                 try metadata.setEntry(metadata.packedEntry(host, packed.count), for: offset)

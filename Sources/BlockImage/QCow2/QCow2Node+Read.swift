@@ -107,7 +107,9 @@ extension QCow2Node: SparseMappable {
 extension BlockExtent {
     /// Whether the next run goes on with this one.
     fileprivate func continues(in next: BlockExtent) -> Bool {
-        guard isAllocated == next.isAllocated, isZero == next.isZero, isCompressed == next.isCompressed else { return false }
+        guard isAllocated == next.isAllocated, isZero == next.isZero, isCompressed == next.isCompressed else {
+            return false
+        }
         switch (hostOffset, next.hostOffset) {
         case (nil, nil): return true
         case (.some(let host), .some(let other)): return host + length == other

@@ -27,6 +27,13 @@ extension QCow2Node: Resizable {
             metadata.header.size = size
         }
         currentSize.store(size, ordering: .relaxed)
+        if let bitmaps {
+            try bitmaps.resize(to: size)
+            try changingAlone("resize the bitmaps of") { metadata throws(ImageFailure) in
+                try bitmaps.save(metadata)
+                try metadata.settle()
+            }
+        }
         guard size > old, preallocation != .off || header.hasRawData else { return }
         try preallocate(from: old, to: size, preallocation == .off ? .metadata : preallocation)
     }
@@ -82,7 +89,8 @@ extension QCow2Node: Resizable {
                     }
                 }
                 for index in 0..<count {
-                    let bitmap = metadata.isExtended ? (backing == nil ? QCow2Entry.allAllocated : QCow2Entry.allZero) : 0
+                    let bitmap =
+                        metadata.isExtended ? (backing == nil ? QCow2Entry.allAllocated : QCow2Entry.allZero) : 0
                     let zero = !metadata.isExtended && backing != nil ? QCow2Metadata.zero : 0
                     let entry = QCow2Entry(
                         descriptor: (host + index * granule) | QCow2Metadata.copied | zero, bitmap: bitmap)

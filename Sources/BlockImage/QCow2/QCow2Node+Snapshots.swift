@@ -30,7 +30,8 @@ extension QCow2Node {
             try check(file.writeAndWait(at: first * clusterSize, bytes: bytes))
             let snapshot = QCow2Snapshot(
                 id: "\(id)", name: name, seconds: seconds, nanoseconds: nanoseconds, guestClock: 0, stateSize: 0,
-                diskSize: metadata.header.size, l1Offset: first * clusterSize, l1Size: UInt32(metadata.l1.count), instructions: 0)
+                diskSize: metadata.header.size, l1Offset: first * clusterSize, l1Size: UInt32(metadata.l1.count),
+                instructions: 0)
             try metadata.writeSnapshots(metadata.snapshots + [snapshot])
             try metadata.settle()
         }
@@ -39,6 +40,7 @@ extension QCow2Node {
     /// Makes the disk what it was. Blocks.
     public func applySnapshot(_ snapshot: QCow2Snapshot) throws(BlockError) {
         guard !header.hasDataFile else { throw .io(path: filename, operation: "go back in", ENOTSUP) }
+        noteWrite(0, size)
         if snapshot.diskSize != size { try resize(to: snapshot.diskSize, preallocation: .off) }
         try changingCounts("go back in") { metadata throws(ImageFailure) in
             try metadata.settle()

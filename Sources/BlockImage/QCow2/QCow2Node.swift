@@ -20,6 +20,8 @@ public final class QCow2Node: BatchingBackend, BlockNode {
         public var dataFile: (any BlockNode)?
         /// The internal snapshot to show instead of the disk, by id or name: for reading alone.
         public var snapshot: String?
+        /// Only what describes the image is wanted: one that is encrypted opens, and its content is out of reach.
+        public var isDescription = false
         /// A repair is to follow: an image that is marked as dirty or damaged opens for writing.
         public var isRepair = false
         /// The defaults.
@@ -58,15 +60,15 @@ public final class QCow2Node: BatchingBackend, BlockNode {
     /// Guarded by `metadataLock`.
     let metadata: QCow2Metadata
     let metadataLock = Mutex(())
-    /// The last compressed cluster that was read: small requests in a row unpack it once. It cannot go stale, as
-    /// nothing packed is written here: as long as an entry points there, the bytes are the same.
+    /// The last compressed cluster that was read: small requests in a row unpack it once. Writing a packed cluster
+    /// empties it: else the bytes stay the same for as long as an entry points there.
     let inflated = Mutex<(host: UInt64, bytes: [UInt8])?>(nil)
     private let batching: (any BatchingBackend)?
-    private let policy: RequestPolicy
+    let policy: RequestPolicy
     let ranges = RangeLocks()
-    private let inFlight = InFlight()
+    let inFlight = InFlight()
     private let pool = WorkerPool(name: "block-qcow2", maximum: 16)
-    private let isClosed = Atomic(false)
+    let isClosed = Atomic(false)
 
     /// Reads the header of the image in `file`, checked.
     public static func readHeader(_ file: any BlockNode) throws(BlockError) -> QCow2Header {
@@ -90,7 +92,9 @@ public final class QCow2Node: BatchingBackend, BlockNode {
         var header = try QCow2Node.readHeader(file)
         guard node.readOnly || node.autoReadOnly || !file.isReadOnly else { throw .readOnly(path: path) }
         let readOnly = node.readOnly || file.isReadOnly
-        guard header.encryption == 0 else { throw .unsupported(path: path, feature: "an encrypted qcow2 image") }
+        guard header.encryption == 0 || (options.isDescription && readOnly) else {
+            throw .invalidImage(path: path, reason: "Parameter 'encrypt.key-secret' is required for cipher")
+        }
         if !readOnly && !options.isRepair {
             guard header.incompatible & QCow2Header.Incompatible.corrupt == 0 else {
                 throw .invalidImage(path: path, reason: "qcow2: Image is corrupt; cannot be opened read/write")
@@ -186,54 +190,9 @@ public final class QCow2Node: BatchingBackend, BlockNode {
         }
     }
 
-    public func carryOut(_ request: BlockRequest) -> Int32 {
-        var request = request
-        guard !isClosed.load(ordering: .relaxed) else { return EBADF }
-        inFlight.enter()
-        defer { inFlight.leave() }
-        if let status = policy.apply(to: &request) ?? refusal(of: request) { return status }
-        do throws(ImageFailure) {
-            if request.operation == .flush {
-                try flushTables()
-                return 0
-            }
-            let mask = clusterSize - 1
-            let ticket = ranges.acquireAndWait(
-                start: request.offset & ~mask, end: (request.offset + request.length + mask) & ~mask,
-                isExclusive: request.isModifying)
-            defer { ranges.release(ticket) }
-            switch request.operation {
-            case .flush: break
-            case .read: try read(request.offset, request.segments)
-            case .write: try write(request.offset, request.segments)
-            case .discard: try discard(offset: request.offset, length: request.length)
-            case .writeZeroes(let mayUnmap):
-                try writeZeroes(offset: request.offset, length: request.length, mayUnmap: mayUnmap)
-            }
-            if request.forceUnitAccess { try flushTables() }
-            return 0
-        } catch {
-            return error.status
-        }
-    }
-
-    /// Runs `body` while no other request holds a cluster.
-    func alone<Value>(_ body: () throws(BlockError) -> Value) throws(BlockError) -> Value {
-        let ticket = ranges.acquireAndWait(start: 0, end: .max, isExclusive: true)
-        defer { ranges.release(ticket) }
-        return try body()
-    }
-
-    /// The error that a failure of the tables is to whoever asked for an operation on the image.
-    func blockError(_ failure: ImageFailure, _ operation: String) -> BlockError {
-        switch failure {
-        case .corrupt(let reason): .invalidImage(path: filename, reason: reason)
-        case .io(let status): .io(path: filename, operation: operation, status)
-        }
-    }
-
-    private func refusal(of request: BlockRequest) -> Int32? {
+    func refusal(of request: BlockRequest) -> Int32? {
         guard request.operation != .flush else { return nil }
+        guard header.encryption == 0 else { return EACCES }
         guard request.offset <= size, request.length <= size - request.offset else { return EINVAL }
         return nil
     }

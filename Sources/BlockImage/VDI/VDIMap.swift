@@ -37,7 +37,8 @@ final class VDIMap: ImageMap {
             let text = String(magic, radix: 16)
             throw .invalidImage(
                 path: path,
-                reason: "Image not in VDI format (bad signature \(String(repeating: "0", count: 8 - text.count))\(text))")
+                reason:
+                    "Image not in VDI format (bad signature \(String(repeating: "0", count: 8 - text.count))\(text))")
         }
         let version = head.littleEndian(UInt32.self, at: 68)
         guard version == 0x0001_0001 else { throw fail("version \(version >> 16).\(version & 0xffff)") }
@@ -50,7 +51,9 @@ final class VDIMap: ImageMap {
         let block = head.littleEndian(UInt32.self, at: 376)
         guard UInt64(block) == VDIMap.blockSize else { throw fail("block size \(block) is not 1048576") }
         let count = head.littleEndian(UInt32.self, at: 384)
-        guard count <= VDIMap.maximumBlocks else { throw fail("too many blocks \(count), max is \(VDIMap.maximumBlocks)") }
+        guard count <= VDIMap.maximumBlocks else {
+            throw fail("too many blocks \(count), max is \(VDIMap.maximumBlocks)")
+        }
         let disk = head.littleEndian(UInt64.self, at: 368)
         guard disk <= UInt64(count) * VDIMap.blockSize else {
             throw fail("disk size \(disk), image bitmap has room for \(UInt64(count) * VDIMap.blockSize)")

@@ -6,7 +6,8 @@ extension OtherFormats {
     ) throws(BlockError) {
         let path = file.filename
         guard size <= 64 << 40 else { throw .invalidSize(path: path, size: size) }
-        var blockSize: UInt64 = size > 32 << 40 ? 64 << 20 : size > 100 << 30 ? 32 << 20 : size > 1 << 30 ? 16 << 20 : 8 << 20
+        var blockSize: UInt64 =
+            size > 32 << 40 ? 64 << 20 : size > 100 << 30 ? 32 << 20 : size > 1 << 30 ? 16 << 20 : 8 << 20
         if wanted != 0 { blockSize = wanted }
         guard blockSize >= 1 << 20, blockSize <= 256 << 20, blockSize & (blockSize - 1) == 0 else {
             throw .invalidOption(option: "block_size", value: "\(wanted)", expected: "a power of two from 1M to 256M")
@@ -32,7 +33,8 @@ extension OtherFormats {
             var table = [UInt8](repeating: 0, count: Int(entries) * 8)
             for block in 0..<blocks {
                 let entry =
-                    isFixed ? (first + block * blockSize) | VHDXMap.State.fullyPresent.rawValue
+                    isFixed
+                    ? (first + block * blockSize) | VHDXMap.State.fullyPresent.rawValue
                     : VHDXMap.State.zero.rawValue
                 table.storeLittle(entry, at: Int(block + block / ratio) * 8)
             }

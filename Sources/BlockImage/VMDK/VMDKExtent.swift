@@ -28,6 +28,8 @@ final class VMDKExtent {
         var hasZeroGrains: Bool { flags & Flag.zeroGrains != 0 }
     }
 
+    /// The largest packed grain that is unpacked in memory.
+    private static let maximumPacked: UInt64 = 16 << 20
     static let magic: [UInt8] = Array("KDMV".utf8)
     let file: any BlockNode
     /// The word of the descriptor.
@@ -67,6 +69,9 @@ final class VMDKExtent {
         let flags = head.littleEndian(UInt32.self, at: 8)
         guard flags & Flag.newLines == 0 || Array(head[73..<77]) == [10, 32, 13, 10] else {
             throw fail("The header was damaged by a transfer as text")
+        }
+        guard flags & Flag.compressed == 0 || head.littleEndian(UInt64.self, at: 20) <= maximumPacked / 512 else {
+            throw fail("Packed grains of \(head.littleEndian(UInt64.self, at: 20)) sectors are too large")
         }
         let capacity = head.littleEndian(UInt64.self, at: 12)
         let granularity = head.littleEndian(UInt64.self, at: 20)
@@ -155,7 +160,9 @@ final class VMDKExtent {
         if sparse.flags & Flag.markers != 0 {
             size = Int(head.littleEndian(UInt32.self, at: 8))
             from += 12
-            guard size > 0, size <= Int(sparse.grainSize) * 2 else { throw .corrupt("a grain has \(size) packed bytes") }
+            guard size > 0, size <= Int(sparse.grainSize) * 2 else {
+                throw .corrupt("a grain has \(size) packed bytes")
+            }
         }
         (status, head) = file.bytesAndWait(at: from, count: size)
         try ImageFailure.check(status)
@@ -213,7 +220,9 @@ final class VMDKExtent {
 
     /// Stores a packed grain at the end of the file, with its marker.
     func writePacked(_ offset: UInt64, _ packed: [UInt8]) throws(ImageFailure) {
-        guard case .sparse(let sparse) = kind, sparse.isCompressed, offset % sparse.grainSize == 0 else { throw .io(22) }
+        guard case .sparse(let sparse) = kind, sparse.isCompressed, offset % sparse.grainSize == 0 else {
+            throw .io(22)
+        }
         // A grain that is there stays: packed images are written once.
         guard case .unallocated = try find(offset).piece else { throw .io(5) }
         let host = (sparse.end + 511) / 512 * 512

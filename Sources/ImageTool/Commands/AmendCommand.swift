@@ -137,7 +137,9 @@ enum AmendCommand {
                             + "or greater)")
                 }
                 try node.amendHeader {
-                    $0.compatible = isLazy ? $0.compatible | QCow2Header.lazyRefcounts
+                    $0.compatible =
+                        isLazy
+                        ? $0.compatible | QCow2Header.lazyRefcounts
                         : $0.compatible & ~QCow2Header.lazyRefcounts
                 }
             }

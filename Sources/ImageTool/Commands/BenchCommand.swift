@@ -54,8 +54,8 @@ enum BenchCommand {
         if plan.step == 0 { plan.step = plan.size }
         guard image.size >= UInt64(plan.size) else { throw ToolFailure("The image is smaller than one request") }
         session.put(
-            "Sending \(plan.count) \(plan.writes ? "write" : "read") requests, \(plan.size) bytes each, \(plan.depth) in "
-                + "parallel (starting at offset \(plan.offset), step size \(plan.step))\n")
+            "Sending \(plan.count) \(plan.writes ? "write" : "read") requests, \(plan.size) bytes each, "
+                + "\(plan.depth) in parallel (starting at offset \(plan.offset), step size \(plan.step))\n")
         if plan.flushInterval > 0 {
             session.put("Sending flush every \(plan.flushInterval) requests\n")
         }

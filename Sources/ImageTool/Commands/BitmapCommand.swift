@@ -53,7 +53,9 @@ enum BitmapCommand {
                 var change: QCow2Node.BitmapChange
                 switch action.name {
                 case "add":
-                    change = .add(granularity: granularity ?? node.defaultGranularity, isEnabled: !actions.contains { $0.name == "disable" })
+                    change = .add(
+                        granularity: granularity ?? node.defaultGranularity,
+                        isEnabled: !actions.contains { $0.name == "disable" })
                 case "remove": change = .remove
                 case "clear": change = .clear
                 case "enable": change = .enable

@@ -61,7 +61,9 @@ enum CommitCommand {
         while let below = node.children.first(where: { $0.role == "backing" })?.node {
             depth += 1
             let named = (node as? any DescribedImage)?.imageDescription.backing
-            if below.filename == base || named == base || below.filename == OpenImage.combine(name, base) { return depth }
+            if below.filename == base || named == base || below.filename == OpenImage.combine(name, base) {
+                return depth
+            }
             node = below
         }
         throw ToolFailure("Did not find '\(base)' in the backing chain of '\(name)'")
@@ -71,7 +73,9 @@ enum CommitCommand {
     private static func merge(_ image: OpenImage, into base: any BlockNode, _ progress: Progress) throws(ToolFailure) {
         do throws(BlockError) {
             if base.sizeInBytes < image.size {
-                guard let base = base as? any Resizable else { throw BlockError.invalidSize(path: base.filename, size: image.size) }
+                guard let base = base as? any Resizable else {
+                    throw BlockError.invalidSize(path: base.filename, size: image.size)
+                }
                 try base.resize(to: image.size, preallocation: .off)
             }
             let walker = StatusWalker(image.node, above: base)

@@ -123,7 +123,8 @@ enum CompareCommand {
                 && (first.hostOffset == nil) == (second.hostOffset == nil)
         }
 
-        private func status(_ walker: StatusWalker, _ image: OpenImage, _ at: UInt64) throws(ToolFailure) -> BlockStatus {
+        private func status(_ walker: StatusWalker, _ image: OpenImage, _ at: UInt64) throws(ToolFailure) -> BlockStatus
+        {
             do throws(BlockError) {
                 return try walker.status(at: at, limit: image.size - at)
             } catch {

@@ -125,7 +125,8 @@ enum ConvertCommand {
     ) throws(ToolFailure) -> Int32 {
         let hasBacking = request.creation.backing != nil || request.creation.value("backing_file") != nil
         if names.count > 1 && hasBacking {
-            throw ToolFailure("Having a backing file for the target makes no sense when concatenating multiple input images")
+            throw ToolFailure(
+                "Having a backing file for the target makes no sense when concatenating multiple input images")
         }
         if names.count > 1 && request.snapshot != nil {
             throw ToolFailure("No support for concatenating multiple snapshot")
@@ -148,7 +149,8 @@ enum ConvertCommand {
                 var failure = error
                 let prefix = "\(targetName): "
                 if let first = failure.lines.first, first.hasPrefix(prefix) {
-                    failure.lines[0] = "\(targetName): error while converting \(request.outputFormat): "
+                    failure.lines[0] =
+                        "\(targetName): error while converting \(request.outputFormat): "
                         + first.dropFirst(prefix.count)
                 }
                 throw failure
@@ -169,7 +171,8 @@ enum ConvertCommand {
             }
             try checkBitmaps(images[0], request)
         }
-        try copy(images, target, request, hasBacking || (request.skipsCreation && target.backing != nil), progress, session)
+        try copy(
+            images, target, request, hasBacking || (request.skipsCreation && target.backing != nil), progress, session)
         if request.copiesBitmaps { try copyBitmaps(images[0], target, request, session) }
         progress.end()
         return 0

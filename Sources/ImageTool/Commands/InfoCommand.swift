@@ -59,7 +59,7 @@ enum InfoCommand {
             guard seen.insert(name).inserted else {
                 throw ToolFailure("Backing file '\(name)' creates an infinite loop.")
             }
-            let mode = OpenMode(hasNoBacking: true, isShared: isShared)
+            let mode = OpenMode(hasNoBacking: true, isShared: isShared, isDescription: true)
             let image = try OpenImage(name, format: format, isOptionList: isOptionList, mode, session)
             defer { image.close() }
             let info = try ImageInfo(image)

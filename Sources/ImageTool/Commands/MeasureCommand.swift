@@ -40,7 +40,9 @@ enum MeasureCommand {
         guard names.count == 1 || size != nil else {
             throw ToolFailure("Either --size N or one filename must be specified.")
         }
-        guard names.isEmpty || size == nil else { throw ToolFailure("--size N cannot be used together with a filename.") }
+        guard names.isEmpty || size == nil else {
+            throw ToolFailure("--size N cannot be used together with a filename.")
+        }
         guard let target = CreationFormat.named(outputFormat) else {
             throw CreationRequest.knownFormats.contains(outputFormat)
                 ? ToolFailure("Block driver '\(outputFormat)' does not support size measurement")

@@ -66,7 +66,7 @@ enum SnapshotCommand {
             }
         case .apply(let name):
             guard let node = image.qcow2 else { throw refusal("apply", name, EOPNOTSUPP) }
-            guard let snapshot = node.snapshot(name) else { 
+            guard let snapshot = node.snapshot(name) else {
                 throw ToolFailure(
                     "Could not apply snapshot '\(name)': Failed to load snapshot: No such file or directory")
             }

@@ -73,7 +73,9 @@ final class ConvertJob: Sendable {
             do throws(Failure) {
                 guard let piece = try nextPiece() else { return }
                 try copy(piece, buffer, packer)
-                let done = order.withLock { $0.done += piece.length; return $0.done }
+                let done = order.withLock {
+                    $0.done += piece.length; return $0.done
+                }
                 show(Double(done) / Double(max(1, source.total)))
             } catch {
                 let sleepers = order.withLock { order -> [Bell] in
@@ -163,7 +165,9 @@ final class ConvertJob: Sendable {
     }
 
     /// The runs of data and zeroes in a buffer whose first byte is the disk's at `offset`.
-    private func runs(_ buffer: AlignedBuffer, _ offset: UInt64, _ count: Int) -> [(start: Int, count: Int, isZero: Bool)] {
+    private func runs(_ buffer: AlignedBuffer, _ offset: UInt64, _ count: Int) -> [(
+        start: Int, count: Int, isZero: Bool
+    )] {
         guard plan.minimumZeroes > 0 else { return [(0, count, false)] }
         var result: [(start: Int, count: Int, isZero: Bool)] = []
         let unit = plan.minimumZeroes

@@ -49,7 +49,8 @@ final class ConvertSource: Sendable {
     /// A zero run shorter than this is read along with the data around it.
     private static let worthwhile: UInt64 = 64 << 10
 
-    init(_ images: [any BlockNode], pieceSize: UInt64, unit: UInt64, targetHasBacking: Bool, readsZeroes: Bool = false) {
+    init(_ images: [any BlockNode], pieceSize: UInt64, unit: UInt64, targetHasBacking: Bool, readsZeroes: Bool = false)
+    {
         self.readsZeroes = readsZeroes
         var start: UInt64 = 0
         var parts: [Part] = []

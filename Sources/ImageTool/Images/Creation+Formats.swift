@@ -193,7 +193,8 @@ extension CreationFormat {
             try body()
         } catch {
             switch error {
-            case .notFound(let file): throw ToolFailure("\(path): Could not create '\(file)': No such file or directory")
+            case .notFound(let file):
+                throw ToolFailure("\(path): Could not create '\(file)': No such file or directory")
             case .noPermission(let file, _): throw ToolFailure("\(path): Could not create '\(file)': Permission denied")
             case .isDirectory(let file): throw ToolFailure("\(path): Could not create '\(file)': Is a directory")
             case .readOnly(let file):

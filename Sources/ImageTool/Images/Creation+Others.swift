@@ -55,7 +55,8 @@ extension CreationFormat {
 
     static var vhdx: CreationFormat {
         let options = [
-            Option("size", Kind.size, "Virtual disk size; max of 64TB."), Option("log_size", Kind.size, "Log size; min 1MB."),
+            Option("size", Kind.size, "Virtual disk size; max of 64TB."),
+            Option("log_size", Kind.size, "Log size; min 1MB."),
             Option(
                 "block_size", Kind.size,
                 "Block Size; min 1MB, max 256MB. 0 means auto-calculate based on image size."),
@@ -64,8 +65,8 @@ extension CreationFormat {
                 "VHDX format type, can be either 'dynamic' or 'fixed'. Default is 'dynamic'."),
             Option(
                 "block_state_zero", Kind.flag,
-                "Force use of payload blocks of type 'ZERO'. Non-standard, but default.  Do not set to 'off' when using "
-                    + "'qemu-img convert' with subformat=dynamic."),
+                "Force use of payload blocks of type 'ZERO'. Non-standard, but default.  Do not set to 'off' when "
+                    + "using 'qemu-img convert' with subformat=dynamic."),
         ]
         return CreationFormat(
             name: "vhdx", options: options, defaults: ["log_size": "1048576", "block_size": "0"]
@@ -77,7 +78,9 @@ extension CreationFormat {
             case .some(let other): throw ToolFailure("Parameter 'subformat' does not accept value '\(other)'")
             }
             let block = values.number("block_size") ?? 0
-            guard block & (block &- 1) == 0 || block == 0 else { throw ToolFailure("Block size must be a power of two") }
+            guard block & (block &- 1) == 0 || block == 0 else {
+                throw ToolFailure("Block size must be a power of two")
+            }
             guard block == 0 || (block >= 1 << 20 && block <= 256 << 20) else {
                 throw ToolFailure(
                     block < 1 << 20 ? "Block size must be a multiple of 1 MB" : "Block size must not exceed 268435456")
@@ -116,7 +119,8 @@ extension CreationFormat {
         ) { path, values, session throws(ToolFailure) in
             let options = try vmdkOptions(values, path, session)
             try made(path, "create") { () throws(BlockError) in
-                try OtherFormats.createVMDK(options, at: ImageReference.stripped(path)) { path, body throws(BlockError) in
+                try OtherFormats.createVMDK(options, at: ImageReference.stripped(path)) {
+                    path, body throws(BlockError) in
                     try withNewFile(path, body)
                 }
             }

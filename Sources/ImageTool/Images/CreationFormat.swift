@@ -136,7 +136,8 @@ struct CreationValues {
         for option in known {
             guard let text = texts[option.name] else { continue }
             // A comma is doubled, as it would have to be given.
-            line += " \(option.name)=\(text.split(separator: ",", omittingEmptySubsequences: false).joined(separator: ",,"))"
+            let parts = text.split(separator: ",", omittingEmptySubsequences: false)
+            line += " \(option.name)=\(parts.joined(separator: ",,"))"
         }
         return line + "\n"
     }

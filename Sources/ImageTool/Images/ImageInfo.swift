@@ -144,7 +144,9 @@ enum SnapshotList {
     }
 
     static func text(_ snapshots: [QCow2Snapshot]) -> String {
-        func row(_ id: String, _ tag: String, _ size: String, _ date: String, _ clock: String, _ count: String) -> String {
+        func row(_ id: String, _ tag: String, _ size: String, _ date: String, _ clock: String, _ count: String)
+            -> String
+        {
             Formatting.pad(id, 9, left: true) + " " + Formatting.pad(tag, 16, left: true) + " "
                 + Formatting.pad(size, 8) + Formatting.pad(date, 20) + Formatting.pad(clock, 13)
                 + Formatting.pad(count, 11) + "\n"

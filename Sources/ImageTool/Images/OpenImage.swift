@@ -10,6 +10,8 @@ struct OpenMode {
     var isShared = false
     /// `-t` and `-T`.
     var cache = CacheMode.writeback
+    /// Only to be described.
+    var isDescription = false
     /// To be repaired.
     var isRepair = false
     /// Also the image this far below is for writing.
@@ -112,6 +114,7 @@ final class OpenImage {
             guard options["driver"] == "qcow2" else { throw BlockError.snapshot("Can't find snapshot") }
             options["x-snapshot"] = snapshot
         }
+        if mode.isDescription && options["driver"] == "qcow2" { options["x-describe"] = "on" }
         if mode.isRepair && options["driver"] == "qcow2" { options["x-repair"] = "on" }
         func set(_ key: String, _ value: String) { if options[key] == nil { options[key] = value } }
         return options

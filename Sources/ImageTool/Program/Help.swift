@@ -15,12 +15,16 @@ enum Help {
 
         Command syntax:
           amend [-p] [-q] [-f fmt] [-t cache] [--force] -o options filename
-          bench [-c count] [-d depth] [-f fmt] [--flush-interval=n] [-n] [-o offset] [--pattern=byte] [-q] [-s size] [-S step] [-t cache] [-w] [-U] filename
-          bitmap (--merge SOURCE | --add | --remove | --clear | --enable | --disable)... [-b source_file [-F source_fmt]] [-g granularity] [-f fmt] filename bitmap
+          bench [-c count] [-d depth] [-f fmt] [--flush-interval=n] [-n] [-o offset] [--pattern=byte] [-q] [-s \
+        size] [-S step] [-t cache] [-w] [-U] filename
+          bitmap (--merge SOURCE | --add | --remove | --clear | --enable | --disable)... [-b source_file [-F \
+        source_fmt]] [-g granularity] [-f fmt] filename bitmap
           check [-q] [-f fmt] [--output=ofmt] [-r [leaks | all]] [-T src_cache] [-U] filename
           commit [-q] [-f fmt] [-t cache] [-b base] [-d] [-p] filename
           compare [-f fmt] [-F fmt] [-T src_cache] [-p] [-q] [-s] [-U] filename1 filename2
-          convert [--target-is-zero] [--bitmaps] [-U] [-c] [-p] [-q] [-n] [-f fmt] [-t cache] [-T src_cache] [-O output_fmt] [-B backing_file [-F backing_fmt]] [-o options] [-l snapshot_param] [-S sparse_size] [-m threads] [-W] [--salvage] filename [filename2 [...]] output_filename
+          convert [--target-is-zero] [--bitmaps] [-U] [-c] [-p] [-q] [-n] [-f fmt] [-t cache] [-T src_cache] [-O \
+        output_fmt] [-B backing_file [-F backing_fmt]] [-o options] [-l snapshot_param] [-S sparse_size] [-m \
+        threads] [-W] [--salvage] filename [filename2 [...]] output_filename
           create [-q] [-f fmt] [-b backing_file [-F backing_fmt]] [-u] [-o options] filename [size]
           dd [-U] [-f fmt] [-O output_fmt] [bs=block_size] [count=blocks] [skip=blocks] if=input of=output
           info [-f fmt] [--output=ofmt] [--backing-chain] [-U] filename

@@ -155,21 +155,6 @@ internal import X86
     }
 }
 
-/// A block as the translator takes it.
-struct DecodedBlock {
-    /// Its first op, which counts executions; the instructions' ops follow.
-    let header: UnsafePointer<apus_op>
-    let instructions: [Instruction]
-    /// Whether each exists for the guest: 1 bit an instruction.
-    let offered: [Bool]
-    /// The block ends with its last instruction, not by being cut after it.
-    let endsItself: Bool
-    /// Vector instructions may be executed as they are.
-    let hasPlainVectors: Bool
-    /// Whether flags may be looked at after the block.
-    let liveOut: Bool
-}
-
 extension BlockTranslator {
     /// Emits a whole block.
     mutating func emit(_ block: DecodedBlock) {

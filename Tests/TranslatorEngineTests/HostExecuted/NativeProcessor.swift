@@ -1,6 +1,6 @@
+import CEngine
 import Glibc
 import HostOS
-import Synchronization
 
 /// The host's processor as the oracle: runs raw instruction bytes between a load and a store of its whole state.
 /// Independent of the stubs: the bytes are executed as they are, with a memory operand at [rsi] or [rdi].
@@ -71,7 +71,7 @@ import Synchronization
     /// The signal that an instruction's exception brought, 0 for none.
     @discardableResult
     func run(_ instruction: [UInt8]) -> Int32 {
-        NativeFaults.install(page: UInt(bitPattern: page.base))
+        NativeFaults.install()
         var code = prologue + instruction
         // After a fault the state is stored as it was when the instruction faulted.
         let after = UInt64(UInt(bitPattern: page.base)) + UInt64(code.count)
@@ -110,56 +110,27 @@ enum NativeFaults {
     static let afterOffset = 0x3028
     static let signalOffset = 0x3030
 
-    /// Pages whose faults these are, and what takes the others: translated code of tests that run beside.
-    nonisolated(unsafe) private static let pages: UnsafeMutablePointer<UInt> = {
-        let made = UnsafeMutablePointer<UInt>.allocate(capacity: capacity)
-        unsafe made.initialize(repeating: 0, count: capacity)
-        return unsafe made
-    }()
-    nonisolated(unsafe) private static let others: UnsafeMutablePointer<sigaction> = {
-        let made = UnsafeMutablePointer<sigaction>.allocate(capacity: 65)
-        unsafe made.initialize(repeating: sigaction(), count: 65)
-        return unsafe made
-    }()
-    private static let capacity = 64
-    private static let count = Mutex(0)
-
     private static let installed: Bool = {
-        // The engine's handler is the first, so that this one can hand its faults on.
-        _ = try? UserGuest(threshold: 1)
         for number in [SIGFPE, SIGSEGV, SIGILL, SIGBUS] {
             var action = sigaction()
-            action.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER
+            action.sa_flags = SA_SIGINFO
             unsafe action.__sigaction_handler.sa_sigaction = { number, info, context in
                 let words = unsafe context!.assumingMemoryBound(to: UInt64.self)
                 // ucontext_t: flags, link, stack (3 words), then the registers R8 to R15, RDI, RSI, RBP, RBX, RDX,
                 // RAX, RCX, RSP, RIP.
                 let rip = unsafe words + 5 + 16
-                let address = unsafe UInt(rip.pointee & ~0xfff)
-                var isOwn = false
-                for index in 0..<NativeFaults.capacity where unsafe NativeFaults.pages[index] == address { isOwn = true }
-                guard isOwn else {
-                    guard let other = unsafe NativeFaults.others[Int(number)].__sigaction_handler.sa_sigaction else { abort() }
-                    return unsafe other(number, info, context)
-                }
-                let page = unsafe UnsafeMutableRawPointer(bitPattern: address)!
+                let page = unsafe UnsafeMutableRawPointer(bitPattern: UInt(rip.pointee & ~0xfff))!
                 let found = unsafe page.load(fromByteOffset: NativeFaults.magicOffset, as: UInt64.self)
-                guard found == NativeFaults.magic else { abort() }
+                guard found == NativeFaults.magic else {
+                    // A fault of translated code in another test.
+                    return unsafe apus_fault_handler(number, info, context)
+                }
                 unsafe page.storeBytes(of: number, toByteOffset: NativeFaults.signalOffset, as: Int32.self)
                 unsafe rip.pointee = page.load(fromByteOffset: NativeFaults.afterOffset, as: UInt64.self)
             }
-            unsafe sigaction(number, &action, others + Int(number))
+            unsafe sigaction(number, &action, nil)
         }
         return true
     }()
-
-    static func install(page: UInt) {
-        _ = installed
-        let known = (0..<capacity).contains { unsafe pages[$0] == page }
-        if known { return }
-        count.withLock { count in
-            unsafe pages[count % capacity] = page
-            count += 1
-        }
-    }
+    static func install() { _ = installed }
 }

@@ -130,7 +130,10 @@ extension QCow2Check {
         while true {
             let total = start + blocks + tables
             let (neededBlocks, neededTables) =
-                ((total + perBlock - 1) / perBlock, ((total + perBlock - 1) / perBlock * 8 + clusterSize - 1) / clusterSize)
+                (
+                    (total + perBlock - 1) / perBlock,
+                    ((total + perBlock - 1) / perBlock * 8 + clusterSize - 1) / clusterSize
+                )
             if neededBlocks <= blocks && neededTables <= tables { break }
             (blocks, tables) = (max(blocks, neededBlocks), max(tables, neededTables))
         }

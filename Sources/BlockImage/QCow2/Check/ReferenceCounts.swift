@@ -10,7 +10,7 @@
     /// What goes beyond 65535, of the few clusters that have so many.
     private var overflow: [UInt64: UInt32] = [:]
 
-    deinit { for unsafe page in unsafe pages.values { unsafe page.deallocate() } }
+    deinit { unsafe pages.values.forEach { unsafe $0.deallocate() } }
 
     /// Adds a reference to a cluster.
     @inline(__always)
@@ -55,7 +55,7 @@
 
     /// Forgets everything.
     mutating func reset() {
-        for unsafe page in unsafe pages.values { unsafe page.deallocate() }
+        unsafe pages.values.forEach { unsafe $0.deallocate() }
         unsafe pages = [:]
         unsafe current = nil
         currentIndex = .max
