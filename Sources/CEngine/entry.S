@@ -6,5 +6,10 @@
 .balign 16
 apus_previous_actions:
 .skip 65 * 160
+.globl apus_code_regions
+.hidden apus_code_regions
+.balign 16
+apus_code_regions:
+.skip 1024 * 16
 .section .note.GNU-stack,"",@progbits
 #endif

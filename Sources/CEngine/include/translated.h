@@ -29,19 +29,52 @@ static inline uint64_t apus_read_gs_base(void) {
 
 extern struct sigaction apus_previous_actions[65];  // in entry.S
 
+// Where translated code lies, of every processor of the process: what the GS base names is alive only while a thread is
+// in one of them.
+struct apus_code_region {
+    uint64_t start, count;  // count 0 while the place is free
+};
+#define APUS_CODE_REGIONS 1024
+extern struct apus_code_region apus_code_regions[APUS_CODE_REGIONS];  // in entry.S
+
+// Enters a region; false where there are too many. Any thread.
+static inline bool apus_add_code_region(uint64_t start, uint64_t count) {
+    for (int i = 0; i < APUS_CODE_REGIONS; i++) {
+        uint64_t free = 0;
+        if (__atomic_compare_exchange_n(&apus_code_regions[i].start, &free, start, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) {
+            __atomic_store_n(&apus_code_regions[i].count, count, __ATOMIC_SEQ_CST);
+            return true;
+        }
+    }
+    return false;
+}
+// Removes a region that no thread is in. Any thread.
+static inline void apus_remove_code_region(uint64_t start) {
+    for (int i = 0; i < APUS_CODE_REGIONS; i++) {
+        if (__atomic_load_n(&apus_code_regions[i].start, __ATOMIC_SEQ_CST) != start) continue;
+        __atomic_store_n(&apus_code_regions[i].count, 0, __ATOMIC_SEQ_CST);
+        __atomic_store_n(&apus_code_regions[i].start, 0, __ATOMIC_SEQ_CST);
+        return;
+    }
+}
+static inline bool apus_is_translated(uint64_t rip) {
+    for (int i = 0; i < APUS_CODE_REGIONS; i++) {
+        uint64_t start = __atomic_load_n(&apus_code_regions[i].start, __ATOMIC_RELAXED);
+        if (rip - start < __atomic_load_n(&apus_code_regions[i].count, __ATOMIC_RELAXED)) return true;
+    }
+    return false;
+}
+
 // SIGSEGV, SIGBUS, SIGFPE: translated code that faults goes on in its fault stub; everything else meets the action
 // that was there before. Async-signal-safe: plain memory only.
 static inline void apus_fault_handler(int number, siginfo_t *_Nullable info, void *_Nullable context) {
     ucontext_t *c = (ucontext_t *)context;
-    uint64_t table = apus_read_gs_base();
-    if (table != 0) {
-        struct apus_vcpu *v = (struct apus_vcpu *)(table - APUS_HEADER_BYTES);
-        uint64_t rip = (uint64_t)c->uc_mcontext.gregs[16];
-        if (rip - v->code_start < v->code_count) {
-            v->fault_address_host = rip;
-            c->uc_mcontext.gregs[16] = (greg_t)v->fault_stub;
-            return;
-        }
+    uint64_t rip = (uint64_t)c->uc_mcontext.gregs[16];
+    if (apus_is_translated(rip)) {
+        struct apus_vcpu *v = (struct apus_vcpu *)(apus_read_gs_base() - APUS_HEADER_BYTES);
+        v->fault_address_host = rip;
+        c->uc_mcontext.gregs[16] = (greg_t)v->fault_stub;
+        return;
     }
     struct sigaction *previous = &apus_previous_actions[number & 63];
     if ((previous->sa_flags & SA_SIGINFO) && previous->sa_sigaction && previous->sa_sigaction != apus_fault_handler) {

@@ -22,7 +22,12 @@ struct BlockTranslator {
     var loadedVectors: UInt16 = 0
     var dirtyVectors: UInt16 = 0
     var hasPlainVectors = false
+    /// The block's last instruction was an LDMXCSR that went by without a change.
+    var setsPlainControl = false
 
+    /// What the two free registers hold of the guest's.
+    var heldByAddress: HeldRegister?
+    var heldByAddend: HeldRegister?
     /// The window that is open, and the number of the instruction at hand.
     var window: Window?
     var current = 0
@@ -200,13 +205,13 @@ struct BlockTranslator {
     // MARK: Flags
 
     /// Host flags to `arith`; keeps all registers but one that is free.
-    mutating func spillFlags() { a.spillFlags(by: window == nil ? Host.addend : Host.address) }
+    mutating func spillFlags() { a.spillFlags(by: freeRegister()) }
     /// `arith` to host flags; keeps all registers but one that is free.
-    mutating func reloadFlags() { a.reloadFlags(by: window == nil ? Host.addend : Host.address) }
-    /// A register for a value in between.
-    mutating func scratch() -> UInt8 {
-        window = nil
-        return Host.addend
+    mutating func reloadFlags() { a.reloadFlags(by: freeRegister()) }
+    private mutating func freeRegister() -> UInt8 {
+        let host = window == nil ? Host.addend : Host.address
+        release(host)
+        return host
     }
 
     // MARK: Instructions that the interpreter executes
@@ -237,19 +242,22 @@ struct BlockTranslator {
             unsafe farJumps.append((record, misses, op))
             return
         }
-        if disp <= offset { unsafe emitPoll(op) }
-        unsafe exits.append(Exit(place: a.jump(), op: op))
+        if disp > offset {
+            unsafe exits.append(Exit(place: a.jump(), op: op))
+        } else {
+            unsafe emitPolledJump(op)
+        }
     }
 
     /// A loop must see events: goes out of line where something is pending.
-    private mutating func emitPoll(_ op: UnsafePointer<apus_op>) {
+    private mutating func emitPolledJump(_ op: UnsafePointer<apus_op>) {
         a.modrm(
             0, wide: false, opcode: 0x83, length: 1, reg: 7,
             rm: .state(MemoryLayout<apus_vcpu>.offset(of: \.pending).unsafelyUnwrapped))
         a.byte(0)
+        unsafe exits.append(Exit(place: a.jump(if: 4), op: op))
         // This place is never linked: its op's exit finds the event.
-        let place = unsafe a.jump(if: 5)
-        unsafe polls.append((place, op))
+        unsafe polls.append((a.jump(), op))
     }
     var polls: [(place: UnsafeMutablePointer<UInt8>, op: UnsafePointer<apus_op>)] = unsafe []
 

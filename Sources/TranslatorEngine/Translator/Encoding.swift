@@ -22,6 +22,9 @@ extension BlockTranslator {
         if usesHighByte(i) { return emitHighByte(i, use: use, liveBefore: liveBefore, liveAfter: liveAfter) }
         let isMemory = rm.kind == .memory
         if isMemory && !canAddress(i) { return false }
+        // A division may fault: the flags and registers before it must not be in the host's alone.
+        let divides = i.mnemonic == .div || i.mnemonic == .idiv
+        if divides { releaseAll() }
         // Flags that the instruction reads or keeps must be in the host's at its execution.
         let needsFlags = use.needs || use.keeps && liveAfter
         var target = accessed
@@ -39,53 +42,52 @@ extension BlockTranslator {
             reloadFlags()
             flagsInHost = true
         }
-        // The register of a value in between: with a window, or without memory, either is free.
-        var scratch = isWindowed || !isMemory && window != nil ? Host.address : Host.addend
-        let unpinned: Bool
-        if case .register(let operand) = field { unpinned = Self.pinned(operand.register) == nil } else { unpinned = false }
-        if isMemory && !isWindowed && (unpinned || needsFlags) {
+        let isChecked = isMemory && !isWindowed
+        var unpinned: Operand?
+        if case .register(let operand) = field, Self.pinned(operand.register) == nil { unpinned = operand }
+        if isChecked && (unpinned != nil || needsFlags) {
             a.lea(Host.address, accessed)
             target = .base(Host.address, 0)
             if needsFlags { reloadFlags() }
         }
+        if isWindowed { storeHeld() }
         var storesBack: (UInt8, UInt8)?
         var digit: UInt8 = 0
         switch field {
         case .digit(let value): digit = value
         case .register(let operand):
-            if let host = Self.pinned(operand.register) { digit = host } else {
-                loadGuest(operand.register, into: scratch)
-                digit = scratch
-                if operand.access != .read { storesBack = (scratch, operand.register) }
-            }
-        }
-        var storesTarget: UInt8?
-        if !isMemory {
-            if let host = Self.pinned(rm.register) { target = .register(host) } else if size == 4 && rm.access != .read {
-                // A 32-bit result clears the upper half, which a store to memory would not.
-                if unpinned && window != nil {
-                    window = nil
-                    a.move(Host.addend, scratch)
-                    digit = Host.addend
-                    if let back = storesBack { storesBack = (Host.addend, back.1) }
-                }
-                scratch = Host.address
-                loadGuest(rm.register, into: scratch)
-                target = .register(scratch)
-                storesTarget = rm.register
+            // Parts of a register leave the rest as it is, and the other operand may be the same.
+            let reads =
+                operand.access != .write || operand.size < 4 || i.mnemonic == .cmov
+                || rm.kind == .general && rm.register == operand.register
+            if let host = Self.pinned(operand.register) {
+                digit = host
+            } else if isChecked {
+                // The slow path knows registers in the structure only.
+                if reads { loadGuest(operand.register, into: Host.addend) }
+                digit = Host.addend
+                if operand.access != .read { storesBack = (Host.addend, operand.register) }
             } else {
-                target = .state(Int(rm.register) * 8)
+                digit = hold(operand.register, reads: reads, writes: operand.access != .read)
             }
         }
-        // A division may fault: the flags before it must not be in the host's registers alone.
-        let divides = i.mnemonic == .div || i.mnemonic == .idiv
+        if !isMemory {
+            if divides, Self.pinned(rm.register) == nil {
+                target = .state(Int(rm.register) * 8)
+            } else {
+                let reads = rm.access != .write || size < 4
+                target = .register(
+                    hold(
+                        rm.register, reads: reads, writes: rm.access != .read,
+                        besides: unpinned == nil || unpinned?.register == rm.register ? nil : digit))
+            }
+        }
         if divides && !isMemory && flagsInHost { spillFlags() }
         emitOpcode(i, digit, target, isMemory: isMemory)
         if isMemory || divides { unsafe noteSite(op) }
         if let (host, guest) = storesBack { a.store(host, .state(Int(guest) * 8)) }
-        if let guest = storesTarget { a.store(scratch, .state(Int(guest) * 8)) }
         if use.writes || needsFlags { flagsInHost = true }
-        if isMemory && !isWindowed { finishAccess(reloadsFlags: flagsInHost) }
+        if isChecked { finishAccess(reloadsFlags: flagsInHost) }
         return true
     }
 

@@ -15,6 +15,7 @@ extension BlockTranslator {
                 if unsafe emitSpecial(i, op, use: use, liveBefore: liveBefore, liveAfter: liveAfter) { return }
                 if unsafe emitGeneral(i, op, use: use, liveBefore: liveBefore, liveAfter: liveAfter) { return }
             case .sse where hasPlainVectors:
+                if unsafe emitVectorControl(i, op, liveBefore: liveBefore) { return }
                 if unsafe emitVector(i, op, use: use, liveBefore: liveBefore) { return }
             default: break
             }
@@ -34,25 +35,22 @@ extension BlockTranslator {
         case .lea: return unsafe emitLEA(i, op)
         case .mov where y.kind == .immediate && x.kind == .general && x.size >= 4:
             let value = x.size == 4 ? UInt64(UInt32(truncatingIfNeeded: i.immediate)) : UInt64(bitPattern: i.immediate)
-            let host = Self.pinned(x.register) ?? scratch()
+            let host = hold(x.register, reads: false, writes: true)
             if Int64(Int32(truncatingIfNeeded: i.immediate)) == i.immediate && x.size == 8 && i.immediate < 0 {
                 a.modrm(0, wide: true, opcode: 0xc7, length: 1, reg: 0, rm: .register(host))
                 a.word32(Int32(truncatingIfNeeded: i.immediate))
             } else {
                 a.immediate(host, value)
             }
-            if Self.pinned(x.register) == nil { a.store(host, place(x.register)) }
             return true
         case .mov where !i.encoding.hasModRM: return false
         case .bswap:
             guard x.size >= 4 else { return false }
-            let host = Self.pinned(x.register) ?? scratch()
-            if Self.pinned(x.register) == nil { loadGuest(x.register, into: host) }
+            let host = hold(x.register, reads: true, writes: true)
             var rex: UInt8 = x.size == 8 ? 0x48 : 0
             if host & 8 != 0 { rex |= 0x41 }
             if rex != 0 { a.byte(rex) }
             a.bytes(0x0f, 0xc8 | host & 7)
-            if Self.pinned(x.register) == nil { a.store(host, place(x.register)) }
             return true
         case .cbw, .cwd:
             if i.operandSize == 2 { a.byte(0x66) } else if i.operandSize == 8 { a.byte(0x48) }
@@ -93,8 +91,10 @@ extension BlockTranslator {
     private mutating func emitLEA(_ i: Instruction, _ op: UnsafePointer<apus_op>) -> Bool {
         guard canAddress(i), i.operands.0.size >= 4 else { return false }
         let guest = i.operands.0.register
-        let host = Self.pinned(guest) ?? scratch()
+        releaseAll()
         let address = unsafe effectiveAddress(i, op)
+        if Self.pinned(guest) == nil { window = nil }
+        let host = Self.pinned(guest) ?? Host.addend
         a.modrm(0, wide: i.operands.0.size == 8, opcode: 0x8d, length: 1, reg: host, rm: address)
         if Self.pinned(guest) == nil { a.store(host, place(guest)) }
         return true
@@ -102,14 +102,16 @@ extension BlockTranslator {
 
     private mutating func emitExchange(_ x: Operand, _ y: Operand) -> Bool {
         guard x.size == 8, let first = Self.pinned(x.register) else { return false }
+        releaseAll()
         a.modrm(0, wide: true, opcode: 0x87, length: 1, reg: first, rm: place(y.register))
         return true
     }
 
     // MARK: Stack
 
-    /// Spills flags that the check of an access would destroy.
+    /// Spills flags that the check of an access would destroy, and frees the registers that it takes.
     mutating func protectFlags(_ live: Bool) {
+        releaseAll()
         if flagsInHost && live { spillFlags() }
         flagsInHost = false
     }
@@ -123,8 +125,8 @@ extension BlockTranslator {
                 a.modrm(0, wide: true, opcode: 0xc7, length: 1, reg: 0, rm: target)
                 a.word32(Int32(truncatingIfNeeded: i.immediate))
             } else {
-                let host = Self.pinned(x.register) ?? Host.address
-                if Self.pinned(x.register) == nil { loadGuest(x.register, into: host) }
+                let host = hold(x.register, reads: true, writes: false)
+                storeHeld()
                 a.store(host, target)
             }
             unsafe noteSite(op)
@@ -154,10 +156,9 @@ extension BlockTranslator {
         let x = i.operands.0
         guard i.operandSize == 8, x.kind == .general else { return false }
         if let target = windowed(0) {
-            let host = Self.pinned(x.register) ?? Host.address
-            a.load(host, target)
+            storeHeld()
+            a.load(hold(x.register, reads: false, writes: true), target)
             unsafe noteSite(op)
-            if Self.pinned(x.register) == nil { a.store(host, place(x.register)) }
             a.lea(Host.guestStack, .base(Host.guestStack, 8))
             return true
         }
@@ -193,6 +194,7 @@ extension BlockTranslator {
         _ i: Instruction, _ op: UnsafePointer<apus_op>, fall: UnsafePointer<apus_op>, liveTaken: Bool, liveFall: Bool
     ) {
         let liveOut = liveTaken
+        releaseAll()
         let offset = unsafe Int32(op.pointee.offset)
         let x = i.operands.0
         switch i.mnemonic {

@@ -55,6 +55,9 @@ internal import X86
         unsafe cursor = assembler.cursor
         unsafe records = base + Self.capacity
         _ = Self.handler
+        guard unsafe apus_add_code_region(UInt64(UInt(bitPattern: executable.base)), UInt64(Self.capacity)) else {
+            throw HostError("note one more processor's code", Errno.noMemory)
+        }
 
         let p = unsafe cpu.p
         unsafe p.pointee.self_pointer = p
@@ -76,6 +79,8 @@ internal import X86
         unsafe cpu.setFlatBases((UInt64(tables.base(0)), UInt64(tables.base(1)), UInt64(tables.base(2))))
         cpu.updateMemoryMode()
     }
+
+    deinit { apus_remove_code_region(unsafe UInt64(UInt(bitPattern: executable.base))) }
 
     private func executableAddress(_ place: UnsafeMutablePointer<UInt8>) -> UInt64 {
         let offset = unsafe UnsafeMutableRawPointer(place) - writable.base
@@ -191,7 +196,8 @@ extension BlockTranslator {
         current = last
         if last < count, let window = windows[last] { unsafe open(window, op(last + 1), liveBefore: liveness[last]) }
         spillVectors()
-        if !block.endsItself && block.instructions[count - 1].loadsVectorControl {
+        if !block.endsItself && block.instructions[count - 1].loadsVectorControl && !setsPlainControl {
+            releaseAll()
             unsafe emitInterpretedEnd(op(count + 1))
         } else if block.endsItself {
             let offered = block.offered[last]
@@ -200,9 +206,11 @@ extension BlockTranslator {
                     block.instructions[last], op(last + 1), fall: op(last + 2), liveTaken: block.liveTaken,
                     liveFall: block.liveFall)
             } else {
+                releaseAll()
                 unsafe emitInterpretedEnd(op(last + 1))
             }
         } else {
+            releaseAll()
             if flagsInHost && block.liveTaken { spillFlags() }
             let cut = unsafe op(count + 1)
             unsafe emitJump(cut, disp: cut.pointee.disp, from: Int32(cut.pointee.disp) - 1)

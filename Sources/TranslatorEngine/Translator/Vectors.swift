@@ -61,6 +61,7 @@ extension BlockTranslator {
         }
         if isMemory && ![1, 2, 4, 8, 16].contains(rm.size) { return false }
         // From here on code is emitted.
+        if [field, rm].contains(where: { $0.kind == .general && Self.pinned($0.register) == nil }) { releaseAll() }
         for operand in [field, rm, i.operands.2] where operand.kind == .vector {
             if operand.access != .write || operand.size < 16 { need(operand.register) }
         }
@@ -68,6 +69,7 @@ extension BlockTranslator {
         var target = accessed
         let place = isMemory ? windowed(i.memory.displacement) : nil
         if let place {
+            storeHeld()
             target = place
         } else if isMemory {
             protectFlags(liveBefore)
@@ -150,5 +152,40 @@ extension BlockTranslator {
             return true
         default: return false
         }
+    }
+
+    /// STMXCSR, and LDMXCSR of the control bits that translated code runs with; false for others.
+    mutating func emitVectorControl(_ i: Instruction, _ op: UnsafePointer<apus_op>, liveBefore: Bool) -> Bool {
+        guard i.mnemonic == .stmxcsr || i.mnemonic == .ldmxcsr, canAddress(i) else { return false }
+        let stores = i.mnemonic == .stmxcsr
+        if !stores { spillVectors() }
+        protectFlags(liveBefore)
+        unsafe emitAddress(i, op)
+        unsafe emitCheck(op, size: 4, write: stores)
+        if stores {
+            a.modrm(0, wide: false, opcode: 0x0fae, length: 2, reg: 3, rm: accessed)
+            unsafe noteSite(op)
+            finishAccess(reloadsFlags: false)
+            return true
+        }
+        unsafe endPaths.append(slowPaths.removeLast())
+        a.modrm(0, wide: false, opcode: 0x8b, length: 1, reg: Host.addend, rm: accessed)
+        unsafe noteSite(op)
+        a.bytes(0x45, 0x89, 0xee)  // mov r14d, r13d
+        a.bytes(0x41, 0x83, 0xe6)  // and r14d, ~flags
+        a.byte(UInt8(truncatingIfNeeded: ~MXCSR.flags))
+        a.bytes(0x41, 0x81, 0xfe)  // cmp r14d, plain
+        a.word32(Int32(MXCSR.plain))
+        let other = unsafe a.jump(if: 5)
+        unsafe endPaths.append(
+            SlowPath(
+                op: op, miss: other, misaligned: nil, size: 4, aligned: a.cursor, end: a.cursor, reloadsFlags: false,
+                dirty: 0))
+        let control = MemoryLayout<apus_vcpu>.offset(of: \.translated_mxcsr).unsafelyUnwrapped
+        a.modrm(0, wide: false, opcode: 0x89, length: 1, reg: Host.addend, rm: .state(VectorLayout.mxcsr))
+        a.modrm(0, wide: false, opcode: 0x89, length: 1, reg: Host.addend, rm: .state(control))
+        a.modrm(0, wide: false, opcode: 0x0fae, length: 2, reg: 2, rm: .state(control))
+        setsPlainControl = true
+        return true
     }
 }
