@@ -21,6 +21,7 @@ final class GuestMachine: Sendable {
     private let input: FileHandle
     private let output: FileHandle
     private let text = Mutex("")
+    private let isAtEnd = Atomic(false)
 
     struct TimedOut: Error, CustomStringConvertible {
         let wanted: String
@@ -44,6 +45,7 @@ final class GuestMachine: Sendable {
             let data = handle.availableData
             guard !data.isEmpty else {
                 handle.readabilityHandler = nil
+                self?.isAtEnd.store(true, ordering: .releasing)
                 return
             }
             self?.text.withLock { $0 += String(decoding: data, as: UTF8.self) }
@@ -87,6 +89,13 @@ final class GuestMachine: Sendable {
         try type("\(command); echo \(mark.prefix(4))''\(mark.dropFirst(4))")
         try wait(for: mark, seconds: seconds)
         return String(console.dropFirst(before))
+    }
+
+    /// All that the process wrote, once it has ended.
+    func remainder() throws -> String {
+        let end = Date().addingTimeInterval(5)
+        while !isAtEnd.load(ordering: .acquiring), Date() < end { Thread.sleep(forTimeInterval: 0.01) }
+        return console
     }
 
     /// The exit status, after at most `seconds`.
