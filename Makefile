@@ -18,7 +18,7 @@ OPTIONS ?=
 # What `make bench` reads.
 export ROUNDS ONLY CPU OPTIONS
 
-.PHONY: help run test bench fuzz lint format build guest install-deps clean
+.PHONY: help run test bench bench-images fuzz lint format build guest install-deps clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -64,6 +64,11 @@ bench: ## Time Apus beside qemu-system-x86_64 and print the ratios (ROUNDS=5, ON
 
 guest/bench.cpio.gz: guest/initramfs.cpio.gz Benchmarks/make-guest $(wildcard Benchmarks/Guest/*)
 	@Benchmarks/make-guest guest/initramfs.cpio.gz $@
+
+bench-images: ## Time apus-img beside qemu-img and print the ratios (SIZE=2048 MiB)
+	@Scripts/install-deps build test
+	@swift build -c $(configuration) --product apus-img
+	@Scripts/bench-images $(or $(SIZE),2048)
 
 fuzz: ## Run the hostile-input tests with more rounds (APUS_FUZZ_ROUNDS=20)
 	@Scripts/install-deps build test

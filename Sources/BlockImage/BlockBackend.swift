@@ -80,6 +80,9 @@ public protocol BlockBackend: AnyObject, Sendable {
     var logicalBlockSize: Int { get }
     /// Starts a request; the answer comes by its completion, also for a request that is refused.
     func submit(_ request: BlockRequest)
+    /// Carries a request out and waits for it, where the driver can on the calling thread; its completion is not
+    /// called. 0, or an `errno` value. Only on threads that may block.
+    func carryOut(_ request: BlockRequest) -> Int32
 }
 
 /// A back-end that gains from being told about several requests at once.

@@ -16,6 +16,14 @@ public enum BlockError: Error, Sendable, Hashable, CustomStringConvertible {
     case notDevice(path: String)
     /// Another process (or another drive of this machine) uses the image in a way that excludes this one.
     case inUse(path: String, access: String)
+    /// Another process uses the image in a way that this one would have to share.
+    case usedByOthers(path: String, access: String)
+    /// An operation on a bitmap that cannot be: the whole message.
+    case bitmap(String)
+    /// An operation on a snapshot that cannot be: the whole message.
+    case snapshot(String)
+    /// The image below another cannot be opened: why.
+    indirect case backing(BlockError)
     /// The file system knows no `O_DIRECT`.
     case noDirectIO(path: String)
     /// `aio=io_uring` was asked for and the kernel refuses it.
@@ -56,11 +64,15 @@ public enum BlockError: Error, Sendable, Hashable, CustomStringConvertible {
         case .notDevice(let path): "Cannot open '\(path)': driver 'host_device' takes a block device"
         case .inUse(let path, let access):
             "Cannot open '\(path)': another process uses the image and does not share \(access) access"
+        case .usedByOthers(let path, let access):
+            "Cannot open '\(path)': another process uses the image with \(access) access"
+        case .bitmap(let text), .snapshot(let text): text
+        case .backing(let reason): "Cannot open the backing image: \(reason)"
         case .noDirectIO(let path): "Cannot open '\(path)' with cache.direct=on: the file system has no O_DIRECT"
         case .noRing(let path, let reason): "Cannot open '\(path)' with aio=io_uring: \(reason)"
         case .wrongFormat(let path, let expected, let found):
             "Cannot open '\(path)' as \(expected): its content is \(found)"
-        case .invalidImage(let path, let reason): "Image '\(path)' is damaged: \(reason)"
+        case .invalidImage(let path, let reason): "Cannot use image '\(path)': \(reason)"
         case .unsupported(let path, let feature): "Cannot open '\(path)': \(feature) is not supported"
         case .unknownDriver(let name): "Unknown block driver '\(name)'"
         case .unknownOption(let driver, let option): "Block driver '\(driver)' has no option '\(option)'"
@@ -73,6 +85,16 @@ public enum BlockError: Error, Sendable, Hashable, CustomStringConvertible {
         case .invalidSize(let path, let size): "Image '\(path)' cannot have a size of \(size) bytes"
         case .system(let path, let operation, let reason): "Cannot \(operation) '\(path)': \(reason)"
         }
+    }
+
+    /// Throws if a request to a node did not end well.
+    public static func check(_ status: Int32, _ node: any BlockNode) throws(BlockError) {
+        guard status == 0 else { throw .system(path: node.filename, operation: "use", Errno(rawValue: status)) }
+    }
+
+    /// An error of the kernel's by its number.
+    static func io(path: String, operation: String, _ status: Int32) -> BlockError {
+        .system(path: path, operation: operation, Errno(rawValue: status))
     }
 
     /// The error of opening `path`, from the kernel's reason.

@@ -39,4 +39,15 @@ public protocol Engine: AnyObject, Sendable {
     func deliverMSI(address: UInt64, data: UInt32)
     /// The PIC's output line, wired to LINT0 of the boot processor. Any thread.
     func setExternalInterrupt(_ level: Bool)
+    /// The machine's time stands from now on. All processors are outside `run`, and stay there.
+    func timeStopped()
+    /// The machine's time goes on; processors run after this.
+    func timeStarted()
+}
+
+extension Engine {
+    /// Nothing: an engine whose clocks are the machine's needs no word.
+    public func timeStopped() {}
+    /// Nothing.
+    public func timeStarted() {}
 }

@@ -22,6 +22,8 @@ enum Floors {
             targets: [
                 target("CLinux"),
                 target("CSlirp"),
+                target("CZlib"),
+                target("CZstd"),
                 target("CEngine"),
                 target("HostOS", "CLinux SystemPackage"),
                 target("JSON"),
@@ -38,6 +40,7 @@ enum Floors {
                 target("X86"),
                 target("Execution"),
                 target("LocalAPIC", "CEngine"),
+                target("KVMEngine", "CEngine CLinux HostOS GuestMemory X86 Execution SystemPackage"),
                 target("TranslatorEngine", "CEngine HostOS GuestMemory X86 Execution LocalAPIC SystemPackage"),
             ]),
         Floor(
@@ -45,13 +48,14 @@ enum Floors {
             targets: [
                 target("DeviceModel", "GuestMemory"),
                 target("VirtQueue", "GuestMemory CEngine"),
-                target("BlockImage", "HostOS CLinux SystemPackage"),
+                target("BlockImage", "HostOS CLinux CZlib CZstd SystemPackage"),
                 target("Network", "HostOS CSlirp CLinux Log"),
                 target("CharacterBackend", "HostOS CLinux Log DeviceModel SystemPackage"),
                 target("Firmware", "GuestMemory DeviceModel"),
                 target(
                     "Devices",
                     "CEngine DeviceModel GuestMemory VirtQueue BlockImage Network CharacterBackend HostOS Log"),
+                target("ImageTool", "BlockImage HostOS CLinux JSON SystemPackage"),
             ]),
         Floor(
             name: "machine",
@@ -59,19 +63,24 @@ enum Floors {
                 target(
                     "Machine",
                     """
-                    CEngine HostOS Log JSON GuestMemory X86 Execution LocalAPIC TranslatorEngine DeviceModel \
-                    BlockImage Network CharacterBackend Firmware Devices
+                    CEngine HostOS Log JSON GuestMemory X86 Execution LocalAPIC KVMEngine TranslatorEngine \
+                    DeviceModel BlockImage Network CharacterBackend Firmware Devices
                     """),
+                target("HostCheck", "CLinux HostOS JSON KVMEngine Machine"),
                 target("MachineControl", "JSON Log HostOS CharacterBackend Machine X86 Execution DeviceModel"),
             ]),
         Floor(
             name: "top",
             targets: [
-                target("apus-vmm", "HostOS MachineControl")
+                target("apus-vmm", "HostOS MachineControl HostCheck"),
+                target("apus-img", "ImageTool"),
             ]),
     ]
 
     static let targets = all.flatMap(\.targets)
+
+    /// What several test targets share. It lives in `Tests`, and no program depends on it.
+    static let testSupport = [target("GuestPrograms", "CEngine Execution GuestMemory HostOS")]
 
     /// Modules of the toolchain that any target may use.
     static let toolchain: Set<String> = ["Swift", "Synchronization"]

@@ -36,8 +36,7 @@ func createImage(
 func openImage(
     _ file: TestFile, _ more: [String: String] = [:]
 ) throws(BlockError) -> (graph: BlockGraph, device: BlockDevice) {
-    let graph = BlockGraph(
-        drivers: BlockDriver.all.filter { $0.name != "qcow2" } + [.qcow2(inflate: Inflate.cluster)])
+    let graph = BlockGraph()
     let options = [
         "driver": "qcow2", "node-name": "disk", "file.driver": "file", "file.filename": file.path,
         "discard": "unmap",

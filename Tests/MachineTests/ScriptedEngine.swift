@@ -71,14 +71,15 @@ final class ScriptedProcessor: Processor {
 
 /// An engine of scripted processors that remembers its interrupts.
 final class ScriptedEngine: Engine {
-    let name = "scripted"
+    let name: String
     let processors: [ScriptedProcessor]
     let request: EngineRequest
     let messages = Mutex<[UInt32]>([])
     let line = Mutex(false)
 
-    init(_ request: EngineRequest, lives: [[Exit]]) {
+    init(_ request: EngineRequest, name: String = "scripted", lives: [[Exit]]) {
         self.request = request
+        self.name = name
         processors = (0..<request.processorCount).map { ScriptedProcessor(index: $0, lives: $0 == 0 ? lives : []) }
     }
     func deliverMSI(address: UInt64, data: UInt32) { messages.withLock { $0.append(data) } }

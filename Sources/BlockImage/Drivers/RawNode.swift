@@ -69,6 +69,13 @@ public final class RawNode: BatchingBackend, BlockNode {
         file.submit(inner)
     }
 
+    public func carryOut(_ request: BlockRequest) -> Int32 {
+        var inner = request
+        if let status = policy.apply(to: &inner) ?? refusal(of: inner) { return status }
+        inner.offset &+= window
+        return file.carryOut(inner)
+    }
+
     private func refusal(of request: BlockRequest) -> Int32? {
         guard request.operation != .flush else { return nil }
         if let fixedSize {

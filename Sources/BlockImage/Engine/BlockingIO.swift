@@ -1,34 +1,42 @@
+internal import CLinux
 internal import HostOS
 internal import Synchronization
 
 /// Requests that the calling thread waits for: metadata and copies of a format. Only on threads that may block.
 extension BlockBackend {
-    /// Carries out one request; 0 or an `errno` value. The segments' memory must outlive the call.
-    func performAndWait(
-        _ operation: BlockRequest.Operation, offset: UInt64 = 0, length: UInt64 = 0, segments: [BlockSegment] = []
-    ) -> Int32 {
+    /// Submits the request and sleeps until it is done.
+    public func carryOut(_ request: BlockRequest) -> Int32 { submitAndWait(request) }
+
+    func submitAndWait(_ request: BlockRequest) -> Int32 {
         let answer = BlockingAnswer()
-        submit(
-            BlockRequest(operation: operation, offset: offset, length: length, segments: segments) {
-                answer.give($0)
-            })
+        var inner = request
+        inner.completion = { answer.give($0) }
+        submit(inner)
         return answer.wait()
     }
 
+    /// Carries out one request; 0 or an `errno` value. The segments' memory must outlive the call.
+    public func performAndWait(
+        _ operation: BlockRequest.Operation, offset: UInt64 = 0, length: UInt64 = 0, segments: [BlockSegment] = []
+    ) -> Int32 {
+        carryOut(
+            BlockRequest(operation: operation, offset: offset, length: length, segments: segments) { _ in })
+    }
+
     /// Fills the segments from the disk.
-    func readAndWait(at offset: UInt64, into segments: [BlockSegment]) -> Int32 {
+    public func readAndWait(at offset: UInt64, into segments: [BlockSegment]) -> Int32 {
         performAndWait(
             .read, offset: offset, length: segments.reduce(0) { $0 + UInt64($1.count) }, segments: segments)
     }
 
     /// Stores the segments to the disk.
-    func writeAndWait(at offset: UInt64, from segments: [BlockSegment]) -> Int32 {
+    public func writeAndWait(at offset: UInt64, from segments: [BlockSegment]) -> Int32 {
         performAndWait(
             .write, offset: offset, length: segments.reduce(0) { $0 + UInt64($1.count) }, segments: segments)
     }
 
     /// Reads bytes.
-    func bytesAndWait(at offset: UInt64, count: Int) -> (status: Int32, bytes: [UInt8]) {
+    public func bytesAndWait(at offset: UInt64, count: Int) -> (status: Int32, bytes: [UInt8]) {
         var bytes = [UInt8](repeating: 0, count: count)
         guard count > 0 else { return (0, bytes) }
         // SAFETY: the array outlives the wait.
@@ -39,7 +47,7 @@ extension BlockBackend {
     }
 
     /// Writes bytes.
-    func writeAndWait(at offset: UInt64, bytes: [UInt8]) -> Int32 {
+    public func writeAndWait(at offset: UInt64, bytes: [UInt8]) -> Int32 {
         guard !bytes.isEmpty else { return 0 }
         // SAFETY: the array outlives the wait; a write only reads it.
         return unsafe bytes.withUnsafeBytes {
@@ -63,5 +71,30 @@ private final class BlockingAnswer: Sendable {
             if let value = status.withLock({ $0 }) { return value }
             bell.wait(nanoseconds: nil)
         }
+    }
+}
+
+extension BlockNode {
+    /// Bytes of the file under a format, or an error: also when they lie behind its end. Blocks.
+    func metadataBytes(_ what: String, at offset: UInt64, count: Int) throws(BlockError) -> [UInt8] {
+        let available = sizeInBytes
+        guard offset <= available, UInt64(count) <= available - offset else {
+            throw .invalidImage(path: filename, reason: "The \(what) at \(offset) ends behind the file")
+        }
+        let (status, bytes) = bytesAndWait(at: offset, count: count)
+        guard status == 0 else { throw .io(path: filename, operation: "read the \(what) of", status) }
+        return bytes
+    }
+
+    /// Writes bytes, or throws. Blocks.
+    func put(_ bytes: [UInt8], at offset: UInt64) throws(BlockError) {
+        let status = writeAndWait(at: offset, bytes: bytes)
+        guard status == 0 else { throw .io(path: filename, operation: "write", status) }
+    }
+
+    /// Makes what was written durable, or throws. Blocks.
+    func flushAndWait() throws(BlockError) {
+        let status = performAndWait(.flush)
+        guard status == 0 else { throw .io(path: filename, operation: "flush", status) }
     }
 }

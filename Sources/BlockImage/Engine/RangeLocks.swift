@@ -1,3 +1,4 @@
+internal import HostOS
 internal import Synchronization
 
 /// Keeps requests apart that would spoil each other: a write that must read, change and write back whole sectors
@@ -21,6 +22,11 @@ final class RangeLocks: Sendable {
         var waiting: [Entry] = []
     }
 
+    private final class Turn: Sendable {
+        let ticket = Atomic(UInt64(0))
+        let bell = Bell()
+    }
+
     private let state = Mutex(State())
 
     /// Calls `work` with a ticket for `release`: at once, or from another request's release, when nothing that
@@ -42,6 +48,20 @@ final class RangeLocks: Sendable {
             return nil
         }
         if let ticket { work(ticket) }
+    }
+
+    /// Waits for the range; gives the ticket for `release`. Only on threads that may block.
+    func acquireAndWait(start: UInt64, end: UInt64, isExclusive: Bool) -> UInt64 {
+        let turn = Turn()
+        acquire(start: start, end: end, isExclusive: isExclusive) { ticket in
+            turn.ticket.store(ticket, ordering: .releasing)
+            turn.bell.ring()
+        }
+        while true {
+            let ticket = turn.ticket.load(ordering: .acquiring)
+            if ticket != 0 { return ticket }
+            turn.bell.wait(nanoseconds: nil)
+        }
     }
 
     /// Ends a range, and starts those that waited for it.

@@ -171,13 +171,15 @@ final class FileAccess: Sendable {
 }
 
 /// Memory on a page's boundary, for direct I/O. Whoever hands out `base` extends the object's life over its use.
-@safe final class AlignedBuffer: @unchecked Sendable {
+@safe public final class AlignedBuffer: @unchecked Sendable {
     // Sendable: plain memory; who holds it serialises.
-    @safe let base: UnsafeMutableRawPointer
-    let count: Int
+    /// The first byte.
+    @safe public let base: UnsafeMutableRawPointer
+    /// Length in bytes.
+    public let count: Int
 
     /// Memory of undefined content.
-    init(count: Int) {
+    public init(count: Int) {
         self.count = count
         base = .allocate(byteCount: max(count, 1), alignment: 64 << 10)
     }

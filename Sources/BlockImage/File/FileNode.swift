@@ -149,6 +149,25 @@ public final class FileNode: BatchingBackend, BlockNode {
         submitDirect(request, ranges, grows: grows)
     }
 
+    public func carryOut(_ request: BlockRequest) -> Int32 {
+        // Direct I/O may have to wait for others' blocks.
+        guard ranges == nil else { return submitAndWait(request) }
+        var request = request
+        guard !isClosed.load(ordering: .relaxed) else { return EBADF }
+        inFlight.enter()
+        defer { inFlight.leave() }
+        if let status = policy.apply(to: &request) { return status }
+        if noFlush {
+            if request.operation == .flush { return 0 }
+            request.forceUnitAccess = false
+        }
+        let status = access.perform(request)
+        if status == 0 && request.isModifying && request.operation != .discard && !access.isBlockDevice {
+            access.grow(to: request.offset + request.length)
+        }
+        return status
+    }
+
     /// Direct I/O writes whole blocks, so a request that changes parts of one excludes the others of that block.
     private func submitDirect(_ request: BlockRequest, _ ranges: RangeLocks, grows: Bool) {
         let mask = UInt64(access.alignment - 1)

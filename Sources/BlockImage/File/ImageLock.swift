@@ -69,6 +69,7 @@ enum ImageLock {
     ) throws(BlockError) {
         switch apus_lock_test(descriptor, base + permission.rawValue) {
         case 0: return
+        case 1 where base == usedBase: throw BlockError.usedByOthers(path: path, access: permission.name)
         case 1: throw BlockError.inUse(path: path, access: permission.name)
         default:
             if insists { throw BlockError.system(path: path, operation: "lock", Errno(rawValue: apus_errno())) }

@@ -21,7 +21,19 @@ public struct BlockDriver: Sendable {
     public static let all: [BlockDriver] = [
         file(name: "file", isDevice: false), file(name: "host_device", isDevice: true),
         null(name: "null-co"), null(name: "null-aio"), raw,
-        qcow2(inflate: nil),
+        qcow2,
+        vmdk, qed,
+        readable("bochs") { file throws(BlockError) in try BochsMap(file) },
+        readable("cloop") { file throws(BlockError) in try CloopMap(file) },
+        readable("dmg") { file throws(BlockError) in try DMGMap(file) },
+        mapped("vhdx") { file, _, _ throws(BlockError) in try VHDXMap(file) },
+        readable("parallels") { file throws(BlockError) in try ParallelsMap(file) },
+        mapped("vdi") { file, _, _ throws(BlockError) in try VDIMap(file) },
+        mapped("vpc") { file, _, options throws(BlockError) in
+            // Accepted as QEMU does; the size is told by who made the image.
+            _ = options.take("force_size_calc")
+            return try VPCMap(file)
+        },
     ]
 
     private static func file(name: String, isDevice: Bool) -> BlockDriver {
@@ -29,7 +41,7 @@ public struct BlockDriver: Sendable {
             var path = try options.require("filename", driver: name)
             if path.hasPrefix("file:") { path = String(path.dropFirst(5)) }
             var file = FileOptions(path: path)
-            file.aio = try options.takeCase("aio", FileAIO.self) ?? .auto
+            file.aio = try options.takeCase("aio", FileAIO.self) ?? graph.defaultAIO
             file.locking = try options.takeCase("locking", FileLocking.self) ?? .auto
             // Tuning of QEMU's own event loop, and a debugging aid: accepted, without effect here.
             _ = try options.takeSize("aio-max-batch")

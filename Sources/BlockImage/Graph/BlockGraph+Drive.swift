@@ -71,6 +71,13 @@ extension BlockGraph {
         ImageFormat.probe(try examine(path, opener).head, path: path)
     }
 
+    /// Whether a path names a block device.
+    public static func isDevice(
+        _ path: String, opener: FileOpener = FileNode.openDirectly
+    ) throws(BlockError) -> Bool {
+        try examine(path.hasPrefix("file:") ? String(path.dropFirst(5)) : path, opener).isDevice
+    }
+
     static func examine(
         _ path: String, _ opener: FileOpener
     ) throws(BlockError) -> (isDevice: Bool, head: [UInt8]) {

@@ -20,12 +20,18 @@ public final class BlockGraph: Sendable {
 
     /// Opens files for the drivers.
     public let opener: FileOpener
+    /// How files that say nothing else are read and written.
+    public let defaultAIO: FileAIO
     private let drivers: [String: BlockDriver]
     private let state = Mutex(State())
 
     /// An empty graph.
-    public init(opener: @escaping FileOpener = FileNode.openDirectly, drivers: [BlockDriver] = BlockDriver.all) {
+    public init(
+        opener: @escaping FileOpener = FileNode.openDirectly, drivers: [BlockDriver] = BlockDriver.all,
+        defaultAIO: FileAIO = .auto
+    ) {
         self.opener = opener
+        self.defaultAIO = defaultAIO
         self.drivers = Dictionary(drivers.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
     }
 

@@ -64,6 +64,10 @@ public struct BlockExtent: Sendable, Hashable {
     public var isZero: Bool
     /// Where the bytes are in the file below, when they are there as they are.
     public var hostOffset: UInt64?
+    /// Stored as data, in a part of the file that is a hole: so it reads as zeroes all the same.
+    public var isHole = false
+    /// Packed.
+    public var isCompressed = false
 
     /// A run.
     public init(offset: UInt64, length: UInt64, isAllocated: Bool, isZero: Bool, hostOffset: UInt64? = nil) {

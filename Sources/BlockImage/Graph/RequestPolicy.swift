@@ -51,6 +51,9 @@ struct RequestPolicy: Sendable {
 }
 
 extension BlockSegment {
+    /// Whether every byte is zero.
+    public var readsAsZeroes: Bool { isZero }
+
     /// Whether every byte is zero: the first few by hand, the rest by comparing the segment with itself, shifted.
     var isZero: Bool {
         let head = min(count, 16)

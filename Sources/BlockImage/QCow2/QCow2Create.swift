@@ -19,11 +19,37 @@ public struct QCow2CreateOptions: Sendable {
     /// `backing_fmt`.
     public var backingFormat: String?
 
+    /// `extended_l2`.
+    public var extendedL2 = false
+    /// `data_file`: the name that the header keeps. The file itself is the caller's to make.
+    public var dataFile: String?
+    /// `data_file_raw`.
+    public var dataFileRaw = false
+
     /// An image of a size.
     public init(size: UInt64) { self.size = size }
 }
 
+extension QCow2CreateOptions {
+    /// Whether the tables of a disk of this size stay within their limits.
+    public var fitsTables: Bool {
+        guard size <= UInt64(Int64.max) - UInt64(clusterSize), clusterSize >= 512 else { return false }
+        let entries = UInt64(clusterSize) / (extendedL2 ? 16 : 8)
+        let coverage = UInt64(clusterSize) * entries
+        return (size + coverage - 1) / coverage * 8 <= UInt64(QCow2Header.maximumL1Bytes)
+    }
+}
+
 extension QCow2Node {
+    /// Makes storage for the whole disk, and the data file as long as the disk.
+    public func reserve(_ way: Preallocation) throws(BlockError) {
+        if header.hasDataFile, let data = dataFile as? any Resizable {
+            try data.resize(to: size, preallocation: way == .metadata ? .off : way)
+        }
+        // A raw data file's every byte counts: all of it is mapped.
+        if way != .off || header.hasRawData { try preallocate(from: 0, to: size, way == .off ? .metadata : way) }
+    }
+
     /// Writes an empty image into `file`, whose content is lost. Blocks.
     public static func create(_ options: QCow2CreateOptions, in file: any Resizable) throws(BlockError) {
         let path = file.filename
@@ -42,12 +68,18 @@ extension QCow2Node {
 
         try file.resize(to: 0, preallocation: .off)
         try file.resize(to: total * clusterSize, preallocation: .off)
+        // Written whole, as readers count storage against clusters; the L1 table may be a hole.
+        func whole(_ bytes: [UInt8]) -> [UInt8] {
+            bytes
+                + [UInt8](
+                    repeating: 0, count: (header.clusterSize - bytes.count % header.clusterSize) % header.clusterSize)
+        }
         var table = [UInt8](repeating: 0, count: Int(blocks) * 8)
         for index in 0..<blocks { table.store(blockOffset + index * clusterSize, at: Int(index) * 8) }
-        try put(table, at: header.refcountTableOffset)
+        try put(whole(table), at: header.refcountTableOffset)
         for index in 0..<blocks {
             let used = total > index * perBlock ? min(perBlock, total - index * perBlock) : 0
-            try put(counts(Int(used), bits: 1 << header.refcountOrder), at: blockOffset + index * clusterSize)
+            try put(whole(counts(Int(used), bits: 1 << header.refcountOrder)), at: blockOffset + index * clusterSize)
         }
         // The header last: before it, this is no image.
         let encoded = header.encoded()
@@ -55,8 +87,7 @@ extension QCow2Node {
             throw .invalidOption(
                 option: "backing_file", value: options.backingFile ?? "", expected: "a name that fits the header")
         }
-        guard file.performAndWait(.flush) == 0 else { throw .system(path: path, operation: "flush", .ioError) }
-        try put(encoded, at: 0)
+        try put(whole(encoded), at: 0)
         guard file.performAndWait(.flush) == 0 else { throw .system(path: path, operation: "flush", .ioError) }
     }
 
@@ -89,6 +120,12 @@ extension QCow2Node {
         guard options.version == 3 || (!options.lazyRefcounts && options.compression == .zlib) else {
             throw invalid("compat", 2, "3 for lazy_refcounts and compression_type=zstd")
         }
+        guard !options.extendedL2 || (size >= 16384 && options.version == 3) else {
+            throw invalid("cluster_size", size, "16384 or more, and compat=1.1, for extended_l2")
+        }
+        guard options.dataFile == nil || (options.version == 3 && options.backingFile == nil) else {
+            throw invalid("compat", Int(options.version), "3, and no backing file, for data_file")
+        }
         guard (options.backingFile?.utf8.count ?? 0) <= QCow2Header.maximumBackingName else {
             throw .invalidOption(
                 option: "backing_file", value: options.backingFile ?? "", expected: "at most 1023 bytes")
@@ -102,6 +139,12 @@ extension QCow2Node {
         header.compatible = options.lazyRefcounts ? 1 : 0
         header.compression = options.compression
         header.incompatible = options.compression == .zlib ? 0 : QCow2Header.Incompatible.compressionType
+        if options.extendedL2 { header.incompatible |= QCow2Header.Incompatible.extendedL2 }
+        if let dataFile = options.dataFile {
+            header.dataFile = dataFile
+            header.incompatible |= QCow2Header.Incompatible.externalData
+            if options.dataFileRaw { header.autoclear |= QCow2Header.Autoclear.rawData }
+        }
         header.backingFile = options.backingFile
         header.backingFormat = options.backingFormat
 

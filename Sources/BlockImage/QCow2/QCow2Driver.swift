@@ -2,11 +2,10 @@ extension BlockDriver {
     /// Backing chains longer than this are loops.
     private static let maximumChain: UInt64 = 200
 
-    /// The driver `qcow2`, with what unpacks compressed clusters.
-    public static func qcow2(inflate: QCow2Inflate?) -> BlockDriver {
+    /// The driver `qcow2`.
+    static var qcow2: BlockDriver {
         BlockDriver(name: "qcow2") { graph, options, node, nodeName throws(BlockError) in
             var own = QCow2Node.Options()
-            own.inflate = inflate
             if let size = try options.takeSize("l2-cache-size") { own.l2CacheSize = Int(min(size, 1 << 30)) }
             if let size = try options.takeSize("refcount-cache-size") {
                 own.refcountCacheSize = Int(min(size, 1 << 30))
@@ -14,51 +13,80 @@ extension BlockDriver {
             own.passDiscard = try options.takeBool("pass-discard-request")
             // Counts are always kept right here, which the option allows.
             _ = try options.takeBool("lazy-refcounts")
+            own.isRepair = try options.takeBool("x-repair") ?? false
+            own.isDescription = try options.takeBool("x-describe") ?? false
+            own.snapshot = options.take("x-snapshot")
             let depth = try options.takeSize("x-depth") ?? 0
             let file = try graph.openChild("file", of: "qcow2", &options, node)
             var backing: (any BlockNode)?
             do throws(BlockError) {
                 let header = try QCow2Node.readHeader(file)
-                backing = try openBacking(graph, header, file, &options, node, depth)
+                own.dataFile = try openData(graph, header, file, &options, node)
+                do throws(BlockError) {
+                    backing = try openBacking(
+                        graph, header.backingFile.map { ($0, header.backingFormat) }, file, &options, node, depth,
+                        driver: "qcow2")
+                } catch {
+                    throw BlockError.backing(error)
+                }
                 try options.finish(driver: "qcow2")
                 return try QCow2Node(file: file, backing: backing, nodeName: nodeName, options: own, node: node)
             } catch {
                 if let backing { graph.discard(backing) }
+                if let data = own.dataFile { graph.discard(data) }
                 graph.discard(file)
                 throw error
             }
         }
     }
 
-    /// The backing image: the one that the options name (or deny, with an empty name), or else the header's.
-    private static func openBacking(
+    /// The external data file: the one that the options name, or else the header.
+    private static func openData(
         _ graph: BlockGraph, _ header: QCow2Header, _ file: any BlockNode, _ options: inout BlockOptions,
-        _ node: NodeOptions, _ depth: UInt64
+        _ node: NodeOptions
+    ) throws(BlockError) -> (any BlockNode)? {
+        if header.hasDataFile, options.value("data-file") == nil, options.value("data-file.filename") == nil,
+            let name = header.dataFile
+        {
+            let path = try resolve(name, of: file.filename)
+            let (isDevice, _) = try BlockGraph.examine(path, graph.opener)
+            options.setDefault("data-file.filename", path)
+            options.setDefault("data-file.driver", isDevice ? "host_device" : "file")
+        }
+        guard options.value("data-file") != nil || options.value("data-file.filename") != nil else { return nil }
+        return try graph.openChild("data-file", of: "qcow2", &options, node)
+    }
+
+    /// The backing image: the one that the options name (or deny, with an empty name), or else the image's own.
+    static func openBacking(
+        _ graph: BlockGraph, _ named: (name: String, format: String?)?, _ file: any BlockNode,
+        _ options: inout BlockOptions, _ node: NodeOptions, _ depth: UInt64, driver: String
     ) throws(BlockError) -> (any BlockNode)? {
         if let reference = options.take("backing") {
             if reference.isEmpty || reference == "null" { return nil }
             options.setDefault("backing", reference)
-            return try graph.openChild("backing", of: "qcow2", &options, node)
+            return try graph.openChild("backing", of: driver, &options, node)
         }
         let given = options.takeChild("backing")
-        guard header.backingFile != nil || given != nil else { return nil }
+        guard named != nil || given != nil else { return nil }
         guard depth < maximumChain else {
             throw .unsupported(path: file.filename, feature: "a chain of over \(maximumChain) backing images")
         }
         var child = given ?? BlockOptions([:])
-        if let name = header.backingFile, child.value("file") == nil {
-            let path = try resolve(name, of: file.filename)
+        if let named, child.value("file") == nil {
+            let path = try resolve(named.name, of: file.filename)
             child.setDefault("file.filename", path)
             let (isDevice, head) = try BlockGraph.examine(path, graph.opener)
             child.setDefault("file.driver", isDevice ? "host_device" : "file")
-            child.setDefault(
-                "driver", header.backingFormat ?? ImageFormat.probe(head, path: path).rawValue)
+            child.setDefault("driver", named.format ?? ImageFormat.probe(head, path: path).rawValue)
         }
         child.setDefault("read-only", "on")
         child.setDefault("cache.direct", node.cache.direct ? "on" : "off")
         child.setDefault("cache.no-flush", node.cache.noFlush ? "on" : "off")
         child.setDefault("force-share", node.forceShare ? "on" : "off")
-        if child.value("driver") == "qcow2" { child.setDefault("x-depth", "\(depth + 1)") }
+        if ["qcow2", "vmdk", "qed"].contains(child.value("driver") ?? "") {
+            child.setDefault("x-depth", "\(depth + 1)")
+        }
         return try graph.openBelow(child)
     }
 

@@ -5,7 +5,7 @@ extension QCow2Metadata {
     private static let blockMask: UInt64 = ~0x1ff
 
     /// The block that holds a cluster's count, or nil when there is none (all its counts are zero).
-    private func refcountBlock(_ index: UInt64) throws(QCow2Failure) -> MetadataTable? {
+    private func refcountBlock(_ index: UInt64) throws(ImageFailure) -> MetadataTable? {
         guard index < UInt64(refcountTable.count) else { return nil }
         let entry = refcountTable[Int(index)]
         guard entry != 0 else { return nil }
@@ -17,7 +17,7 @@ extension QCow2Metadata {
     }
 
     /// How often a cluster is referred to.
-    func refcount(_ cluster: UInt64) throws(QCow2Failure) -> UInt64 {
+    func refcount(_ cluster: UInt64) throws(ImageFailure) -> UInt64 {
         guard let block = try refcountBlock(cluster >> refcountBlockBits) else { return 0 }
         return get(block, Int(cluster & ((1 << refcountBlockBits) - 1)))
     }
@@ -46,7 +46,7 @@ extension QCow2Metadata {
     }
 
     /// Takes up to `wanted` clusters in a row, each with a count of one. Gives the first, and how many.
-    func allocate(_ wanted: UInt64) throws(QCow2Failure) -> (cluster: UInt64, count: UInt64) {
+    func allocate(_ wanted: UInt64) throws(ImageFailure) -> (cluster: UInt64, count: UInt64) {
         // A host offset has 56 bits, a file's offset 63.
         let limit = min(UInt64(1) << (56 - clusterBits), UInt64(Int64.max) >> clusterBits)
         var at = freeHint
@@ -72,6 +72,36 @@ extension QCow2Metadata {
         }
     }
 
+    /// Adds one reference to each cluster of a range. Fails, with none added, when a count is at its maximum.
+    func retain(_ first: UInt64, _ count: UInt64) throws(ImageFailure) {
+        let maximum: UInt64 = refcountBits == 64 ? .max : (1 << refcountBits) - 1
+        for cluster in first..<first + count where try refcount(cluster) >= maximum { throw .io(EINVAL) }
+        for cluster in first..<first + count {
+            let index = cluster >> refcountBlockBits
+            if try refcountBlock(index) == nil { try makeBlock(index) }
+            guard let block = try refcountBlock(index) else { throw corrupt("no reference count block \(index)") }
+            let place = Int(cluster & ((1 << refcountBlockBits) - 1))
+            set(block, place, get(block, place) + 1)
+        }
+    }
+
+    /// Takes clusters in a row, as many as asked for: for tables that must not be broken up.
+    func allocateRow(_ wanted: UInt64) throws(ImageFailure) -> UInt64 {
+        var spare: [(UInt64, UInt64)] = []
+        defer { for part in spare { pendingFrees.append((cluster: part.0, count: part.1)) } }
+        var (cluster, count): (UInt64, UInt64) = (0, 0)
+        while count < wanted {
+            let (next, more) = try allocate(wanted - count)
+            if count > 0 && next == cluster + count {
+                count += more
+                continue
+            }
+            if count > 0 { spare.append((cluster, count)) }
+            (cluster, count) = (next, more)
+        }
+        return cluster
+    }
+
     /// Whether a cluster just allocated reads as zeroes because nothing has ever been there. Counts as written now.
     func takePristine(_ cluster: UInt64, _ count: UInt64) -> Bool {
         let isPristine = cluster >= pristine && file.driverName == "file"
@@ -80,7 +110,7 @@ extension QCow2Metadata {
     }
 
     /// Gives up clusters that nothing points to any more: one reference less each.
-    func release(_ first: UInt64, _ count: UInt64) throws(QCow2Failure) {
+    func release(_ first: UInt64, _ count: UInt64) throws(ImageFailure) {
         for cluster in first..<first + count {
             guard let block = try refcountBlock(cluster >> refcountBlockBits) else { continue }
             let index = Int(cluster & ((1 << refcountBlockBits) - 1))
@@ -89,6 +119,8 @@ extension QCow2Metadata {
             guard old > 0 else { continue }
             set(block, index, old - 1)
             guard old == 1 else { continue }
+            // Nothing may be packed behind what is no longer there.
+            if packedTail != 0 && packedTail >> clusterBits == cluster { packedTail = 0 }
             freeHint = min(freeHint, cluster)
             l2Cache.remove(cluster << clusterBits)
             if passesDiscard {
@@ -99,7 +131,7 @@ extension QCow2Metadata {
 
     /// Makes the block of counts at a table index: in the first of the clusters that it covers itself, all of which
     /// are free as there was no block. It is on the disk before anything points to it.
-    private func makeBlock(_ index: UInt64) throws(QCow2Failure) {
+    private func makeBlock(_ index: UInt64) throws(ImageFailure) {
         guard index < UInt64(refcountTable.count) else { return try growRefcountTable(for: index) }
         let cluster = index << refcountBlockBits
         try checkOverlap(cluster << clusterBits, clusterSize)
@@ -122,18 +154,18 @@ extension QCow2Metadata {
         return block
     }
 
-    private func write(_ block: MetadataTable) throws(QCow2Failure) {
+    private func write(_ block: MetadataTable) throws(ImageFailure) {
         try check(block.write(to: file))
         try check(file.performAndWait(.flush))
     }
 
-    func check(_ status: Int32) throws(QCow2Failure) {
+    func check(_ status: Int32) throws(ImageFailure) {
         guard status == 0 else { throw .io(status) }
     }
 
     /// Moves the table to a larger place: the new table and the blocks that count it lie together at the start of the
     /// range that the first new block covers. The header switches over in one write.
-    private func growRefcountTable(for index: UInt64) throws(QCow2Failure) {
+    private func growRefcountTable(for index: UInt64) throws(ImageFailure) {
         let perBlock = UInt64(1) << refcountBlockBits
         var blocks: UInt64 = 1
         var clusters: UInt64 = 0

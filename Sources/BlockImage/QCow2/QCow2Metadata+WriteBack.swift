@@ -1,3 +1,5 @@
+internal import CLinux
+
 /// Bringing tables to the disk, so that a crash between any two writes leaks clusters at worst.
 extension QCow2Metadata {
     /// Whether something is only in memory.
@@ -8,7 +10,9 @@ extension QCow2Metadata {
 
     /// Writes what is dirty: counts of new clusters, then the L2 tables that point to them, then L1. Clusters that
     /// have lost their last pointer are free only after that; their counts go out with the next round.
-    func writeBack() throws(QCow2Failure) {
+    func writeBack() throws(ImageFailure) {
+        // What the tables are about to point to, first.
+        if hasDataFile && (hasCopies || !l2Cache.dirtyTables.isEmpty) { try check(dataFile.performAndWait(.flush)) }
         let blocks = refcountCache.dirtyTables
         for block in blocks { try check(block.write(to: file)) }
         let tables = l2Cache.dirtyTables
@@ -32,14 +36,26 @@ extension QCow2Metadata {
     }
 
     /// Everything to the disk, durably.
-    func flush() throws(QCow2Failure) {
+    func flush() throws(ImageFailure) {
         try writeBack()
+        if hasDataFile { try check(dataFile.performAndWait(.flush)) }
         try check(file.performAndWait(.flush))
     }
 
     /// The last flush: the counts of what was freed too.
-    func settle() throws(QCow2Failure) {
+    func settle() throws(ImageFailure) {
         while isDirty { try flush() }
+    }
+
+    /// Writes the header anew: with what its extensions say now. The tables it points to are on the disk.
+    func rewriteHeader(_ new: QCow2Header) throws(ImageFailure) {
+        var bytes = new.encoded()
+        guard bytes.count <= Int(clusterSize) else { throw .io(ENOSPC) }
+        bytes += [UInt8](repeating: 0, count: Int(clusterSize) - bytes.count)
+        try check(file.performAndWait(.flush))
+        try check(file.writeAndWait(at: 0, bytes: bytes))
+        try check(file.performAndWait(.flush))
+        header = new
     }
 
     /// Sets the bit that keeps others from writing to the image. What is only in memory stays there.

@@ -2,7 +2,7 @@ internal import CLinux
 internal import SystemPackage
 
 /// Why an operation on a qcow2 image's metadata did not succeed.
-enum QCow2Failure: Error {
+enum ImageFailure: Error {
     /// The file below failed.
     case io(Int32)
     /// The image contradicts itself.
@@ -22,9 +22,9 @@ struct QCow2Run {
     enum Kind {
         /// Nowhere: the backing file's, or zero.
         case unallocated
-        /// Zero, whatever the backing file says. The cluster may still own storage.
-        case zero(host: UInt64?)
-        /// As it is, at an offset of the file.
+        /// Zero, whatever the backing file says.
+        case zero
+        /// As it is, at an offset of the file (or of the external data file).
         case normal(UInt64)
         /// Packed: the first byte, and an upper bound of the length.
         case compressed(UInt64, Int)
@@ -34,7 +34,20 @@ struct QCow2Run {
     /// Bytes from the offset asked for.
     var length: UInt64
     /// The storage belongs to this cluster of the active disk alone, and may be written in place.
-    var isCopied: Bool
+    var isCopied = false
+    /// Storage that the first cluster owns: also that of a zero cluster, or of one with subclusters not in use. A run
+    /// of kind `unallocated` or `zero` with storage does not go beyond one cluster.
+    var storage: UInt64?
+}
+
+/// An L2 entry: the descriptor, and the subclusters' bits where entries are extended.
+struct QCow2Entry: Equatable {
+    var descriptor: UInt64 = 0
+    /// Bits 0 to 31: the subcluster is allocated; 32 to 63: it reads as zeroes.
+    var bitmap: UInt64 = 0
+
+    static let allAllocated: UInt64 = 0xffff_ffff
+    static let allZero: UInt64 = 0xffff_ffff << 32
 }
 
 /// The tables of an open qcow2 image: guest clusters to host clusters, and reference counts. Blocks on the file.
@@ -44,8 +57,11 @@ struct QCow2Run {
 final class QCow2Metadata: @unchecked Sendable {
     // Sendable: guarded by the node's metadata lock.
     let file: any BlockNode
+    /// Where guest data is. Set once, before the first use.
+    var dataFile: any BlockNode
     let path: String
     var header: QCow2Header
+    var snapshots: [QCow2Snapshot] = []
     var l1: [UInt64]
     var dirtyL1: Range<Int> = 0..<0
     var refcountTable: [UInt64]
@@ -66,19 +82,25 @@ final class QCow2Metadata: @unchecked Sendable {
     /// Gives storage of freed clusters back to the file.
     var passesDiscard = false
 
+    /// Where the next packed cluster may go on: a byte of a cluster that is not full yet; 0 for none.
+    var packedTail: UInt64 = 0
+    /// Guest data lies in a file of its own, at the guest's offsets: nothing is allocated for it here.
+    let hasDataFile: Bool
+    let isExtended: Bool
+
     let clusterBits: UInt64
     let clusterSize: UInt64
     let l2Bits: UInt64
-    let refcountBits: UInt64
+    var refcountBits: UInt64
     /// Reference counts in one block, as a logarithm.
-    let refcountBlockBits: UInt64
+    var refcountBlockBits: UInt64
 
-    private static let offsetMask: UInt64 = 0x00ff_ffff_ffff_fe00
+    static let offsetMask: UInt64 = 0x00ff_ffff_ffff_fe00
     static let copied: UInt64 = 1 << 63
     static let compressed: UInt64 = 1 << 62
     static let zero: UInt64 = 1
-    private static let l1Reserved: UInt64 = 0x7f00_0000_0000_01ff
-    private static let l2Reserved: UInt64 = 0x3f00_0000_0000_01fe
+    static let l1Reserved: UInt64 = 0x7f00_0000_0000_01ff
+    static let l2Reserved: UInt64 = 0x3f00_0000_0000_01fe
 
     /// Reads the tables that stay in memory: L1 and the reference count table.
     init(
@@ -86,10 +108,13 @@ final class QCow2Metadata: @unchecked Sendable {
     ) throws(BlockError) {
         self.header = header
         self.file = file
+        dataFile = file
         self.path = path
         clusterBits = UInt64(header.clusterBits)
         clusterSize = 1 << clusterBits
-        l2Bits = clusterBits - 3
+        l2Bits = UInt64(header.l2Bits)
+        isExtended = header.isExtended
+        hasDataFile = header.hasDataFile
         refcountBits = 1 << UInt64(header.refcountOrder)
         refcountBlockBits = clusterBits + 3 - UInt64(header.refcountOrder)
         l2Cache = MetadataCache(tableSize: header.clusterSize, bytes: l2CacheBytes)
@@ -98,10 +123,24 @@ final class QCow2Metadata: @unchecked Sendable {
         refcountTable = try QCow2Metadata.numbers(
             file, path, header.refcountTableOffset, Int(header.refcountTableClusters) * header.clusterSize / 8)
         pristine = (file.sizeInBytes + clusterSize - 1) >> clusterBits
-        noteFixedMetadata([])
+        noteFixedMetadata()
     }
 
-    private static func numbers(
+    /// Takes over a header whose reference counts are elsewhere, or of another width.
+    func reload(_ new: QCow2Header) throws(BlockError) {
+        header = new
+        refcountBits = 1 << UInt64(header.refcountOrder)
+        refcountBlockBits = clusterBits + 3 - UInt64(header.refcountOrder)
+        refcountCache = MetadataCache(tableSize: header.clusterSize, bytes: refcountCache.limit * header.clusterSize)
+        refcountTable = try QCow2Metadata.numbers(
+            file, path, header.refcountTableOffset, Int(header.refcountTableClusters) * header.clusterSize / 8)
+        snapshots = try QCow2Snapshot.table(header, file: file)
+        freeHint = 0
+        pristine = (file.sizeInBytes + clusterSize - 1) >> clusterBits
+        noteFixedMetadata()
+    }
+
+    static func numbers(
         _ file: any BlockNode, _ path: String, _ offset: UInt64, _ count: Int
     ) throws(BlockError) -> [UInt64] {
         let (status, bytes) = file.bytesAndWait(at: offset, count: count * 8)
@@ -112,7 +151,7 @@ final class QCow2Metadata: @unchecked Sendable {
     }
 
     /// Notes where the metadata with fixed places is.
-    func noteFixedMetadata(_ snapshots: [QCow2Snapshot]) {
+    func noteFixedMetadata() {
         func range(_ offset: UInt64, _ bytes: UInt64) -> Range<UInt64> {
             offset..<offset + (bytes + clusterSize - 1) / clusterSize * clusterSize
         }
@@ -122,10 +161,14 @@ final class QCow2Metadata: @unchecked Sendable {
         ]
         for snapshot in snapshots { fixedMetadata.append(range(snapshot.l1Offset, UInt64(snapshot.l1Size) * 8)) }
         if header.snapshotCount > 0 { fixedMetadata.append(range(header.snapshotOffset, 1)) }
+        if let bitmaps = header.bitmaps {
+            fixedMetadata.append(range(bitmaps.directoryOffset, bitmaps.directorySize))
+        }
     }
 
     /// Throws when guest data would overwrite metadata: only a damaged or hostile image asks for that.
-    func checkOverlap(_ offset: UInt64, _ length: UInt64) throws(QCow2Failure) {
+    func checkOverlap(_ offset: UInt64, _ length: UInt64) throws(ImageFailure) {
+        if hasDataFile { return }
         guard length <= UInt64(Int64.max), offset <= UInt64(Int64.max) - length else {
             throw corrupt("host offset \(offset) is out of range")
         }
@@ -143,7 +186,7 @@ final class QCow2Metadata: @unchecked Sendable {
     }
 
     /// Notes a damage, and gives the failure to throw.
-    func corrupt(_ reason: String) -> QCow2Failure {
+    func corrupt(_ reason: String) -> ImageFailure {
         if corruption == nil { corruption = reason }
         return .corrupt(reason)
     }
@@ -152,7 +195,7 @@ final class QCow2Metadata: @unchecked Sendable {
 
     /// The L2 table that covers a guest offset, or nil when there is none. With `onlyCached`, a table that would have
     /// to be read throws `EAGAIN`.
-    func l2Table(for offset: UInt64, onlyCached: Bool = false) throws(QCow2Failure) -> MetadataTable? {
+    func l2Table(for offset: UInt64, onlyCached: Bool = false) throws(ImageFailure) -> MetadataTable? {
         let index = Int(offset >> (clusterBits + l2Bits))
         guard index < l1.count else { return nil }
         let at = l1[index] & QCow2Metadata.offsetMask
@@ -168,9 +211,10 @@ final class QCow2Metadata: @unchecked Sendable {
     /// Reads a table from the file into a cache.
     func load(
         _ offset: UInt64, into cache: ReferenceWritableKeyPath<QCow2Metadata, MetadataCache>
-    ) throws(QCow2Failure) -> MetadataTable {
+    ) throws(ImageFailure) -> MetadataTable {
         if self[keyPath: cache].isChoked { try writeBack() }
         let table = MetadataTable(offset: offset, buffer: AlignedBuffer(count: Int(clusterSize)))
+        // SAFETY: the table owns the buffer and outlives the wait.
         let status = unsafe file.readAndWait(
             at: offset, into: [BlockSegment(pointer: table.buffer.base, count: table.buffer.count)])
         guard status == 0 else { throw .io(status) }
@@ -180,102 +224,140 @@ final class QCow2Metadata: @unchecked Sendable {
 
     /// Where the guest byte at `offset` is, and how many after it (at most `limit`) are of the same kind, one after
     /// the other.
-    func run(at offset: UInt64, limit: UInt64, onlyCached: Bool = false) throws(QCow2Failure) -> QCow2Run {
+    func run(at offset: UInt64, limit: UInt64, onlyCached: Bool = false) throws(ImageFailure) -> QCow2Run {
         let inCluster = offset & (clusterSize - 1)
         let first = Int((offset >> clusterBits) & ((1 << l2Bits) - 1))
         let tableEnd = ((offset >> (clusterBits + l2Bits)) + 1) << (clusterBits + l2Bits)
         guard let table = try l2Table(for: offset, onlyCached: onlyCached) else {
-            return QCow2Run(kind: .unallocated, length: min(limit, tableEnd - offset), isCopied: false)
+            return QCow2Run(kind: .unallocated, length: min(limit, tableEnd - offset))
         }
-        var run = try decode(table[first])
-        run.length = clusterSize - inCluster
-        var index = first + 1
+        var run = try part(of: table, first, inCluster)
+        guard isExtended else {
+            extend(&run, table, first, limit)
+            return run
+        }
+        var index = first
+        var at = inCluster + run.length
         let entries = 1 << Int(l2Bits)
-        while run.length < limit && index < entries {
-            let next = try decode(table[index])
-            guard continues(run, next, clusterSize * UInt64(index - first)) else { break }
-            run.length += clusterSize
-            index += 1
+        while run.length < limit {
+            if at == clusterSize {
+                index += 1
+                at = 0
+                guard index < entries else { break }
+            }
+            let next = try part(of: table, index, at)
+            guard continues(run, next, isSameCluster: at > 0) else { break }
+            run.length += next.length
+            at += next.length
         }
         run.length = min(run.length, limit)
-        switch run.kind {
-        case .normal(let host): run.kind = .normal(host + inCluster)
-        default: break
-        }
         return run
     }
 
-    private func continues(_ run: QCow2Run, _ next: QCow2Run, _ distance: UInt64) -> Bool {
+    /// Lengthens a run of whole clusters by the entries that go on with it: the same, or one cluster further each.
+    private func extend(_ run: inout QCow2Run, _ table: MetadataTable, _ first: Int, _ limit: UInt64) {
+        defer { run.length = min(run.length, limit) }
+        let step: UInt64
+        switch run.kind {
+        case .normal: step = clusterSize
+        case .unallocated: step = 0
+        case .zero where run.storage == nil: step = 0
+        case .zero, .compressed: return
+        }
+        var expected = table[first] &+ step
+        var index = first + 1
+        let entries = 1 << Int(l2Bits)
+        while run.length < limit, index < entries, table[index] == expected {
+            run.length += clusterSize
+            index += 1
+            expected &+= step
+        }
+    }
+
+    private func continues(_ run: QCow2Run, _ next: QCow2Run, isSameCluster: Bool) -> Bool {
         switch (run.kind, next.kind) {
-        case (.unallocated, .unallocated), (.zero(nil), .zero(nil)): true
-        case (.normal(let host), .normal(let other)): run.isCopied == next.isCopied && host + distance == other
+        case (.unallocated, .unallocated), (.zero, .zero):
+            isSameCluster || (run.storage == nil && next.storage == nil)
+        case (.normal(let host), .normal(let other)): run.isCopied == next.isCopied && host + run.length == other
         default: false
         }
     }
 
-    private func decode(_ entry: UInt64) throws(QCow2Failure) -> QCow2Run {
-        let isCopied = entry & QCow2Metadata.copied != 0
-        if entry & QCow2Metadata.compressed != 0 {
-            // The offset's bits grow with the cluster size at the cost of the length's.
-            let lengthShift = 62 - (clusterBits - 8)
-            let offset = entry & ((1 << lengthShift) - 1)
-            let sectors = (entry >> lengthShift) & ((1 << (clusterBits - 8)) - 1)
-            let length = Int((sectors + 1) * 512 - (offset & 511))
-            guard offset <= UInt64(Int64.max) - UInt64(length) else { throw corrupt("L2 entry \(entry)") }
-            return QCow2Run(kind: .compressed(offset, length), length: 0, isCopied: false)
+    /// An entry as it is in its table.
+    func entry(_ table: MetadataTable, _ index: Int) -> QCow2Entry {
+        isExtended
+            ? QCow2Entry(descriptor: table[2 * index], bitmap: table[2 * index + 1])
+            : QCow2Entry(descriptor: table[index])
+    }
+
+    /// Sets an entry in its table.
+    func store(_ entry: QCow2Entry, _ table: MetadataTable, _ index: Int) {
+        guard isExtended else { return table[index] = entry.descriptor }
+        table[2 * index] = entry.descriptor
+        table[2 * index + 1] = entry.bitmap
+    }
+
+    /// The part of one cluster from `inCluster` on that is of one kind.
+    private func part(of table: MetadataTable, _ index: Int, _ inCluster: UInt64) throws(ImageFailure) -> QCow2Run {
+        let entry = entry(table, index)
+        var run = try decode(entry)
+        run.length = clusterSize - inCluster
+        if isExtended, case .compressed = run.kind { return run }
+        if isExtended {
+            let size = clusterSize / 32
+            let first = Int(inCluster / size)
+            let kind = subcluster(entry.bitmap, first)
+            var end = first + 1
+            while end < 32 && subcluster(entry.bitmap, end) == kind { end += 1 }
+            run.length = UInt64(end) * size - inCluster
+            switch kind {
+            case 0: run.kind = .unallocated
+            case 1:
+                guard let storage = run.storage else { throw corrupt("L2 entry has subclusters without storage") }
+                run.kind = .normal(storage)
+            case 2: run.kind = .zero
+            default: throw corrupt("L2 entry has a subcluster that is both allocated and zero")
+            }
         }
-        guard entry & QCow2Metadata.l2Reserved == 0 else { throw corrupt("L2 entry \(entry) has reserved bits") }
-        let host = entry & QCow2Metadata.offsetMask
-        guard host & (clusterSize - 1) == 0 else { throw corrupt("L2 entry \(entry) is not a cluster's offset") }
-        if entry & QCow2Metadata.zero != 0 {
+        if case .normal(let host) = run.kind { run.kind = .normal(host + inCluster) }
+        return run
+    }
+
+    private func subcluster(_ bitmap: UInt64, _ index: Int) -> UInt64 {
+        (bitmap >> UInt64(index) & 1) | (bitmap >> UInt64(32 + index) & 1) << 1
+    }
+
+    /// What a whole cluster's entry says. With subclusters, `normal` only tells that there is storage.
+    func decode(_ entry: QCow2Entry) throws(ImageFailure) -> QCow2Run {
+        let descriptor = entry.descriptor
+        let isCopied = descriptor & QCow2Metadata.copied != 0
+        if descriptor & QCow2Metadata.compressed != 0 {
+            guard !hasDataFile else { throw corrupt("a compressed cluster in an image with an external data file") }
+            let (offset, length) = QCow2Metadata.packed(descriptor, clusterBits)
+            guard offset <= UInt64(Int64.max) - UInt64(length) else { throw corrupt("L2 entry \(descriptor)") }
+            return QCow2Run(kind: .compressed(offset, length), length: 0)
+        }
+        guard descriptor & QCow2Metadata.l2Reserved == 0 else {
+            throw corrupt("L2 entry \(descriptor) has reserved bits")
+        }
+        let host = descriptor & QCow2Metadata.offsetMask
+        guard host & (clusterSize - 1) == 0 else { throw corrupt("L2 entry \(descriptor) is not a cluster's offset") }
+        // In a data file offset 0 is a place like any other; the flag tells that it is meant.
+        let storage = host != 0 || (hasDataFile && isCopied) ? host : nil
+        if !isExtended && descriptor & QCow2Metadata.zero != 0 {
             guard header.version >= 3 else { throw corrupt("a zero cluster in version 2") }
-            return QCow2Run(kind: .zero(host: host == 0 ? nil : host), length: 0, isCopied: isCopied)
+            return QCow2Run(kind: .zero, length: 0, isCopied: isCopied, storage: storage)
         }
-        guard host != 0 else { return QCow2Run(kind: .unallocated, length: 0, isCopied: false) }
-        return QCow2Run(kind: .normal(host), length: 0, isCopied: isCopied)
+        guard let storage else { return QCow2Run(kind: .unallocated, length: 0) }
+        return QCow2Run(kind: .normal(storage), length: 0, isCopied: isCopied, storage: storage)
     }
 
-    // MARK: Changing the mapping
-
-    /// The L2 table that covers a guest offset, made if it is missing, and this disk's own: safe to change.
-    func writableL2(for offset: UInt64) throws(QCow2Failure) -> MetadataTable {
-        let index = Int(offset >> (clusterBits + l2Bits))
-        guard index < l1.count else { throw .io(EFBIG) }
-        let old = try l2Table(for: offset)
-        if let old, l1[index] & QCow2Metadata.copied != 0 { return old }
-        if l2Cache.isChoked { try writeBack() }
-        let (cluster, _) = try allocate(1)
-        let table = MetadataTable(offset: cluster << clusterBits, buffer: AlignedBuffer(count: Int(clusterSize)))
-        if let old {
-            unsafe table.buffer.base.copyMemory(from: old.buffer.base, byteCount: table.buffer.count)
-            withExtendedLifetime(old) {}
-            pendingFrees.append((old.offset >> clusterBits, 1))
-        } else {
-            // SAFETY: the buffer's own length.
-            unsafe memset(table.buffer.base, 0, table.buffer.count)
-        }
-        table.touch(0, table.buffer.count)
-        l2Cache.insert(table)
-        l1[index] = table.offset | QCow2Metadata.copied
-        dirtyL1 =
-            dirtyL1.isEmpty
-            ? index..<index + 1 : min(index, dirtyL1.lowerBound)..<max(index + 1, dirtyL1.upperBound)
-        return table
-    }
-
-    /// Sets one guest cluster's entry and gives up what the old one held (unless `keeps`: the storage is the same).
-    func setEntry(_ entry: UInt64, for offset: UInt64, keeps: Bool = false) throws(QCow2Failure) {
-        let table = try writableL2(for: offset)
-        let index = Int((offset >> clusterBits) & ((1 << l2Bits) - 1))
-        let old = try decode(table[index])
-        table[index] = entry
-        guard !keeps else { return }
-        switch old.kind {
-        case .unallocated, .zero(nil): break
-        case .normal(let host), .zero(.some(let host)): pendingFrees.append((host >> clusterBits, 1))
-        case .compressed(let host, let length):
-            let first = host >> clusterBits
-            pendingFrees.append((first, ((host + UInt64(length) - 1) >> clusterBits) - first + 1))
-        }
+    /// The first byte and the longest possible length of a packed cluster. The offset's bits shrink as the cluster
+    /// size grows, in favour of the length's.
+    static func packed(_ descriptor: UInt64, _ clusterBits: UInt64) -> (offset: UInt64, length: Int) {
+        let lengthShift = 62 - (clusterBits - 8)
+        let offset = descriptor & ((1 << lengthShift) - 1)
+        let sectors = (descriptor >> lengthShift) & ((1 << (clusterBits - 8)) - 1)
+        return (offset, Int((sectors + 1) * 512 - (offset & 511)))
     }
 }

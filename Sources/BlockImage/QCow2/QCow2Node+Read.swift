@@ -5,18 +5,18 @@ internal import SystemPackage
 /// Reading, on a thread that may block.
 extension QCow2Node {
     /// Fills the segments from the guest's offset, wherever the bytes are.
-    func read(_ offset: UInt64, _ segments: [BlockSegment]) throws(QCow2Failure) {
+    func read(_ offset: UInt64, _ segments: [BlockSegment]) throws(ImageFailure) {
         let total = segments.reduce(0) { $0 + $1.count }
         var done = 0
         while done < total {
             let at = offset + UInt64(done)
             let limit = UInt64(total - done)
-            let run = try withTables { metadata throws(QCow2Failure) in try metadata.run(at: at, limit: limit) }
+            let run = try withTables { metadata throws(ImageFailure) in try metadata.run(at: at, limit: limit) }
             let part = segments.slice(from: done, count: Int(run.length))
             switch run.kind {
             case .unallocated: try readBacking(at, part)
             case .zero: part.zero(from: 0)
-            case .normal(let host): try check(file.readAndWait(at: host, into: part))
+            case .normal(let host): try check(dataFile.readAndWait(at: host, into: part))
             case .compressed(let host, let length):
                 try readCompressed(host, length, from: Int(at & (clusterSize - 1)), part)
             }
@@ -24,12 +24,12 @@ extension QCow2Node {
         }
     }
 
-    func check(_ status: Int32) throws(QCow2Failure) {
+    func check(_ status: Int32) throws(ImageFailure) {
         guard status == 0 else { throw .io(status) }
     }
 
     /// Reads from the backing image; what is behind its end is zero.
-    private func readBacking(_ offset: UInt64, _ segments: [BlockSegment]) throws(QCow2Failure) {
+    private func readBacking(_ offset: UInt64, _ segments: [BlockSegment]) throws(ImageFailure) {
         let end = backing?.sizeInBytes ?? 0
         guard let backing, offset < end else { return segments.zero(from: 0) }
         let total = segments.reduce(0) { $0 + $1.count }
@@ -40,16 +40,16 @@ extension QCow2Node {
 
     private func readCompressed(
         _ host: UInt64, _ length: Int, from start: Int, _ segments: [BlockSegment]
-    ) throws(QCow2Failure) {
-        guard let inflate else { throw .io(ENOTSUP) }
+    ) throws(ImageFailure) {
         let cluster: [UInt8]
         if let last = inflated.withLock({ $0 }), last.host == host {
             cluster = last.bytes
         } else {
             let (status, packed) = file.bytesAndWait(at: host, count: length)
             try check(status)
-            guard let whole = inflate(header.compression, packed, Int(clusterSize)), whole.count == Int(clusterSize)
-            else { throw .io(EIO) }
+            guard let whole = Unpacking.cluster(header.compression, packed, count: Int(clusterSize)) else {
+                throw .io(EIO)
+            }
             cluster = whole
             inflated.withLock { $0 = (host, whole) }
         }
@@ -67,18 +67,22 @@ extension QCow2Node: SparseMappable {
         while at < end && result.count < limit {
             let (start, rest) = (at, end - at)
             let run: QCow2Run
-            do throws(QCow2Failure) {
-                run = try withTables { metadata throws(QCow2Failure) in try metadata.run(at: start, limit: rest) }
+            do throws(ImageFailure) {
+                run = try withTables { metadata throws(ImageFailure) in try metadata.run(at: start, limit: rest) }
             } catch {
                 if case .corrupt(let reason) = error { throw .invalidImage(path: filename, reason: reason) }
                 throw .system(path: filename, operation: "map", Errno(rawValue: error.status))
             }
             var extent = BlockExtent(offset: at, length: run.length, isAllocated: true, isZero: false)
             switch run.kind {
-            case .unallocated: (extent.isAllocated, extent.isZero) = (false, backing == nil)
-            case .zero: extent.isZero = true
+            case .unallocated:
+                (extent.isAllocated, extent.isZero) = (false, backing == nil)
+                extent.hostOffset = run.storage.map { $0 + at % clusterSize }
+            case .zero:
+                extent.isZero = true
+                extent.hostOffset = run.storage.map { $0 + at % clusterSize }
             case .normal(let host): extent.hostOffset = host
-            case .compressed: break
+            case .compressed: extent.isCompressed = true
             }
             if var last = result.last, last.continues(in: extent) {
                 last.length += extent.length
@@ -92,19 +96,44 @@ extension QCow2Node: SparseMappable {
     }
 
     public func allocatedBytes() throws(BlockError) -> UInt64 {
-        guard let file = file as? any SparseMappable else { return file.sizeInBytes }
-        return try file.allocatedBytes()
+        var total: UInt64 = 0
+        for node in header.hasDataFile ? [file, dataFile] : [file] {
+            total += try (node as? any SparseMappable)?.allocatedBytes() ?? node.sizeInBytes
+        }
+        return total
     }
 }
 
 extension BlockExtent {
     /// Whether the next run goes on with this one.
     fileprivate func continues(in next: BlockExtent) -> Bool {
-        guard isAllocated == next.isAllocated, isZero == next.isZero else { return false }
+        guard isAllocated == next.isAllocated, isZero == next.isZero, isCompressed == next.isCompressed else {
+            return false
+        }
         switch (hostOffset, next.hostOffset) {
         case (nil, nil): return true
         case (.some(let host), .some(let other)): return host + length == other
         default: return false
         }
+    }
+}
+
+extension QCow2Node {
+    /// Whether the file takes far less storage than its clusters would: its metadata was made in advance, and what it
+    /// calls data may be holes. Blocks.
+    public var isPreallocated: Bool {
+        guard !header.hasDataFile, let file = file as? any SparseMappable, let bytes = try? file.allocatedBytes()
+        else { return false }
+        let real = bytes / clusterSize
+        let end = (file.sizeInBytes + clusterSize - 1) / clusterSize
+        let threshold = max(real * 10 / 9, real + 2)
+        guard end >= threshold else { return false }
+        var used: UInt64 = 0
+        for cluster in 0..<end where used < threshold {
+            guard let count = try? withTables({ metadata throws(ImageFailure) in try metadata.refcount(cluster) })
+            else { return false }
+            if count > 0 { used += 1 }
+        }
+        return used >= threshold
     }
 }

@@ -2,10 +2,6 @@ internal import CLinux
 internal import Synchronization
 internal import SystemPackage
 
-/// Unpacks one compressed cluster of `count` bytes; nil when the input is broken. It may have bytes after its end.
-public typealias QCow2Inflate =
-    @Sendable (_ compression: QCow2Header.Compression, _ input: [UInt8], _ count: Int) -> [UInt8]?
-
 /// A disk in the format qcow2, over a file and perhaps a backing image.
 ///
 /// Requests hold the clusters they touch: reads and writes in place together, those that change the mapping alone.
@@ -20,8 +16,14 @@ public final class QCow2Node: BatchingBackend, BlockNode {
         public var refcountCacheSize = 1 << 20
         /// `pass-discard-request`: storage of freed clusters goes back to the file.
         public var passDiscard: Bool?
-        /// Unpacks compressed clusters; without it, reading one fails with `ENOTSUP`.
-        public var inflate: QCow2Inflate?
+        /// The external data file, opened, of an image that has one.
+        public var dataFile: (any BlockNode)?
+        /// The internal snapshot to show instead of the disk, by id or name: for reading alone.
+        public var snapshot: String?
+        /// Only what describes the image is wanted: one that is encrypted opens, and its content is out of reach.
+        public var isDescription = false
+        /// A repair is to follow: an image that is marked as dirty or damaged opens for writing.
+        public var isRepair = false
         /// The defaults.
         public init() {}
     }
@@ -33,31 +35,40 @@ public final class QCow2Node: BatchingBackend, BlockNode {
     public var logicalBlockSize: Int { 512 }
     public var sizeInBytes: UInt64 { size }
     public var children: [BlockChild] {
-        [BlockChild(role: "file", node: file)] + (backing.map { [BlockChild(role: "backing", node: $0)] } ?? [])
+        var children = [BlockChild(role: "file", node: file)]
+        if header.hasDataFile { children.append(BlockChild(role: "data-file", node: dataFile)) }
+        if let backing { children.append(BlockChild(role: "backing", node: backing)) }
+        return children
     }
 
     /// The header as it was read.
     public let header: QCow2Header
+    /// The header as it is now.
+    public var currentHeader: QCow2Header { metadataLock.withLock { _ in metadata.header } }
     /// The internal snapshots.
-    public let snapshots: [QCow2Snapshot]
+    public var snapshots: [QCow2Snapshot] { metadataLock.withLock { _ in metadata.snapshots } }
 
     let file: any BlockNode
+    /// Where guest data is: the file, or the external data file.
+    let dataFile: any BlockNode
     let backing: (any BlockNode)?
-    let size: UInt64
     let clusterSize: UInt64
-    let inflate: QCow2Inflate?
+    let currentSize: Atomic<UInt64>
+    var size: UInt64 { currentSize.load(ordering: .relaxed) }
+    /// The persistent bitmaps that are being kept up to date.
+    let bitmaps: QCow2BitmapStore?
     /// Guarded by `metadataLock`.
     let metadata: QCow2Metadata
     let metadataLock = Mutex(())
-    /// The last compressed cluster that was read: small requests in a row unpack it once. It cannot go stale, as
-    /// nothing packed is written here: as long as an entry points there, the bytes are the same.
+    /// The last compressed cluster that was read: small requests in a row unpack it once. Writing a packed cluster
+    /// empties it: else the bytes stay the same for as long as an entry points there.
     let inflated = Mutex<(host: UInt64, bytes: [UInt8])?>(nil)
     private let batching: (any BatchingBackend)?
-    private let policy: RequestPolicy
-    private let ranges = RangeLocks()
-    private let inFlight = InFlight()
+    let policy: RequestPolicy
+    let ranges = RangeLocks()
+    let inFlight = InFlight()
     private let pool = WorkerPool(name: "block-qcow2", maximum: 16)
-    private let isClosed = Atomic(false)
+    let isClosed = Atomic(false)
 
     /// Reads the header of the image in `file`, checked.
     public static func readHeader(_ file: any BlockNode) throws(BlockError) -> QCow2Header {
@@ -78,46 +89,74 @@ public final class QCow2Node: BatchingBackend, BlockNode {
         node: NodeOptions = NodeOptions()
     ) throws(BlockError) {
         let path = file.filename
-        let header = try QCow2Node.readHeader(file)
+        var header = try QCow2Node.readHeader(file)
         guard node.readOnly || node.autoReadOnly || !file.isReadOnly else { throw .readOnly(path: path) }
         let readOnly = node.readOnly || file.isReadOnly
-        if !readOnly {
-            guard header.incompatible & QCow2Header.Incompatible.dirty == 0 else {
-                throw .unsupported(
-                    path: path, feature: "writing to a qcow2 image that was not closed (check repairs it)")
-            }
+        guard header.encryption == 0 || (options.isDescription && readOnly) else {
+            throw .invalidImage(path: path, reason: "Parameter 'encrypt.key-secret' is required for cipher")
+        }
+        if !readOnly && !options.isRepair {
             guard header.incompatible & QCow2Header.Incompatible.corrupt == 0 else {
-                throw .unsupported(path: path, feature: "writing to a qcow2 image that is marked as damaged")
+                throw .invalidImage(path: path, reason: "qcow2: Image is corrupt; cannot be opened read/write")
+            }
+            if header.incompatible & QCow2Header.Incompatible.dirty != 0 {
+                // Counts lagged behind when the last user ended: made right before anything is allocated by them.
+                try QCow2Check.repairDirty(file: file)
+                header = try QCow2Node.readHeader(file)
             }
         }
         metadata = try QCow2Metadata(
             header: header, file: file, path: path, l2CacheBytes: options.l2CacheSize,
             refcountCacheBytes: options.refcountCacheSize)
-        snapshots = try QCow2Snapshot.table(header, path: path) { offset, count throws(BlockError) in
-            guard offset <= file.sizeInBytes, UInt64(count) <= file.sizeInBytes - offset else {
-                throw BlockError.invalidImage(path: path, reason: "the snapshot table ends behind the file")
-            }
-            let (status, bytes) = file.bytesAndWait(at: offset, count: count)
-            guard status == 0 else { throw BlockError.system(path: path, operation: "read", Errno(rawValue: status)) }
-            return bytes
-        }
-        metadata.noteFixedMetadata(snapshots)
+        metadata.snapshots = try QCow2Snapshot.table(header, file: file)
+        metadata.noteFixedMetadata()
         metadata.passesDiscard = options.passDiscard ?? (node.discard == .unmap)
         self.header = header
         self.file = file
         self.backing = backing
         self.nodeName = nodeName
         isReadOnly = readOnly
-        size = header.size / 512 * 512
+        var shown = header.size
+        if let key = options.snapshot {
+            let all = metadata.snapshots
+            guard readOnly, let found = all.first(where: { $0.id == key }) ?? all.first(where: { $0.name == key })
+            else { throw .snapshot("Can't find snapshot") }
+            metadata.l1 = try QCow2Metadata.numbers(file, path, found.l1Offset, Int(found.l1Size))
+            guard UInt64(found.l1Size) >= header.l1Entries(for: found.diskSize) else {
+                throw .invalidImage(path: path, reason: "Snapshot '\(found.id)' has too small an L1 table")
+            }
+            shown = found.diskSize
+        }
+        currentSize = Atomic(shown / 512 * 512)
         clusterSize = UInt64(header.clusterSize)
-        inflate = options.inflate
+        dataFile = try QCow2Node.dataFile(of: header, file, options)
+        metadata.dataFile = dataFile
         batching = file as? any BatchingBackend
         policy = RequestPolicy(node, readOnly: readOnly)
+        bitmaps = readOnly ? nil : try QCow2BitmapStore(header: header, metadata: metadata, path: path)
         // Features that a writer without them must clear: what they describe is about to change.
-        if !readOnly && header.version >= 3 && header.autoclear != 0 {
-            let status = file.writeAndWait(at: 88, bytes: [UInt8](repeating: 0, count: 8))
-            guard status == 0 else { throw .system(path: path, operation: "write", Errno(rawValue: status)) }
+        if !readOnly && header.version >= 3 && header.autoclear & ~QCow2Header.Autoclear.known != 0 {
+            metadata.header.autoclear &= QCow2Header.Autoclear.known
+            var bytes = [UInt8](repeating: 0, count: 8)
+            bytes.store(metadata.header.autoclear, at: 0)
+            try file.put(bytes, at: 88)
         }
+    }
+
+    private static func dataFile(
+        of header: QCow2Header, _ file: any BlockNode, _ options: Options
+    ) throws(BlockError) -> any BlockNode {
+        guard header.hasDataFile else {
+            guard options.dataFile == nil else {
+                throw .invalidImage(
+                    path: file.filename, reason: "'data-file' can only be set for images with an external data file")
+            }
+            return file
+        }
+        guard let dataFile = options.dataFile else {
+            throw .invalidImage(path: file.filename, reason: "'data-file' is required for this image")
+        }
+        return dataFile
     }
 
     public func submit(_ request: BlockRequest) {
@@ -138,21 +177,22 @@ public final class QCow2Node: BatchingBackend, BlockNode {
         case .write: write(request)
         case .discard:
             hold(request, isExclusive: true) { node, held in
-                node.work(held) { () throws(QCow2Failure) in
+                node.work(held) { () throws(ImageFailure) in
                     try node.discard(offset: held.offset, length: held.length)
                 }
             }
         case .writeZeroes(let mayUnmap):
             hold(request, isExclusive: true) { node, held in
-                node.work(held) { () throws(QCow2Failure) in
+                node.work(held) { () throws(ImageFailure) in
                     try node.writeZeroes(offset: held.offset, length: held.length, mayUnmap: mayUnmap)
                 }
             }
         }
     }
 
-    private func refusal(of request: BlockRequest) -> Int32? {
+    func refusal(of request: BlockRequest) -> Int32? {
         guard request.operation != .flush else { return nil }
+        guard header.encryption == 0 else { return EACCES }
         guard request.offset <= size, request.length <= size - request.offset else { return EINVAL }
         return nil
     }
@@ -176,9 +216,9 @@ public final class QCow2Node: BatchingBackend, BlockNode {
     }
 
     /// Runs a blocking step of a request on a thread of the node's, and completes it: durably if it asks for that.
-    private func work(_ request: BlockRequest, _ body: @escaping @Sendable () throws(QCow2Failure) -> Void) {
+    private func work(_ request: BlockRequest, _ body: @escaping @Sendable () throws(ImageFailure) -> Void) {
         pool.submit { [self] in
-            do throws(QCow2Failure) {
+            do throws(ImageFailure) {
                 try body()
                 if request.forceUnitAccess { try flushTables() }
                 request.completion(0)
@@ -189,10 +229,10 @@ public final class QCow2Node: BatchingBackend, BlockNode {
     }
 
     /// Looks at the tables, alone.
-    func withTables<Value>(_ body: (QCow2Metadata) throws(QCow2Failure) -> Value) throws(QCow2Failure) -> Value {
-        try metadataLock.withLock { _ throws(QCow2Failure) in
-            let result: Result<Value, QCow2Failure>
-            do throws(QCow2Failure) {
+    func withTables<Value>(_ body: (QCow2Metadata) throws(ImageFailure) -> Value) throws(ImageFailure) -> Value {
+        try metadataLock.withLock { _ throws(ImageFailure) in
+            let result: Result<Value, ImageFailure>
+            do throws(ImageFailure) {
                 result = .success(try body(metadata))
             } catch {
                 result = .failure(error)
@@ -204,14 +244,14 @@ public final class QCow2Node: BatchingBackend, BlockNode {
     /// Changes the tables, alone. A damaged image is not changed any more, or the damage would spread; it is marked,
     /// so that nobody else does either before a check.
     func changingTables<Value>(
-        _ body: (QCow2Metadata) throws(QCow2Failure) -> Value
-    ) throws(QCow2Failure) -> Value {
-        try withTables { metadata throws(QCow2Failure) in
+        _ body: (QCow2Metadata) throws(ImageFailure) -> Value
+    ) throws(ImageFailure) -> Value {
+        try withTables { metadata throws(ImageFailure) in
             guard metadata.corruption == nil else {
                 metadata.markCorrupt()
                 throw .io(EIO)
             }
-            do throws(QCow2Failure) {
+            do throws(ImageFailure) {
                 return try body(metadata)
             } catch {
                 if case .corrupt = error { metadata.markCorrupt() }
@@ -220,8 +260,8 @@ public final class QCow2Node: BatchingBackend, BlockNode {
         }
     }
 
-    private func flushTables() throws(QCow2Failure) {
-        try changingTables { metadata throws(QCow2Failure) in try metadata.flush() }
+    func flushTables() throws(ImageFailure) {
+        try changingTables { metadata throws(ImageFailure) in try metadata.flush() }
     }
 
     /// The run at an offset if the tables are at hand: nil when someone else holds them, or they must be read.
@@ -238,9 +278,9 @@ public final class QCow2Node: BatchingBackend, BlockNode {
         {
             var inner = request
             inner.offset = host
-            return file.submit(inner)
+            return dataFile.submit(inner)
         }
-        work(request) { [self] () throws(QCow2Failure) in try read(request.offset, request.segments) }
+        work(request) { [self] () throws(ImageFailure) in try read(request.offset, request.segments) }
     }
 
     private func write(_ request: BlockRequest) {
@@ -249,18 +289,19 @@ public final class QCow2Node: BatchingBackend, BlockNode {
         ranges.acquire(start: start, end: (request.offset + request.length + mask) & ~mask, isExclusive: false) {
             [self] ticket in
             if let host = placeAtHand(request) {
+                noteWrite(request.offset, request.length)
                 var inner = request
                 inner.offset = host
                 inner.completion = { [ranges] status in
                     ranges.release(ticket)
                     request.completion(status)
                 }
-                return file.submit(inner)
+                return dataFile.submit(inner)
             }
             // Storage is needed, or a table must be read: alone on these clusters, and where it may block.
             ranges.release(ticket)
             hold(request, isExclusive: true) { node, held in
-                node.work(held) { () throws(QCow2Failure) in try node.write(held.offset, held.segments) }
+                node.work(held) { () throws(ImageFailure) in try node.write(held.offset, held.segments) }
             }
         }
     }
@@ -279,9 +320,12 @@ public final class QCow2Node: BatchingBackend, BlockNode {
 
     private func flush(_ request: BlockRequest) {
         let isClean = metadataLock.withLockIfAvailable { _ in !metadata.isDirty }
-        if isClean == true { return file.submit(request) }
-        work(request) { [self] () throws(QCow2Failure) in try flushTables() }
+        if isClean == true && !header.hasDataFile { return file.submit(request) }
+        work(request) { [self] () throws(ImageFailure) in try flushTables() }
     }
+
+    /// Notes that guest bytes change, for the bitmaps that record it. Before the change.
+    func noteWrite(_ offset: UInt64, _ length: UInt64) { bitmaps?.note(offset, length) }
 
     public func beginBatch() { batching?.beginBatch() }
     public func endBatch() { batching?.endBatch() }
@@ -291,6 +335,7 @@ public final class QCow2Node: BatchingBackend, BlockNode {
     public func drain() {
         inFlight.waitUntilIdle()
         file.drain()
+        if header.hasDataFile { dataFile.drain() }
         backing?.drain()
     }
 
@@ -299,7 +344,10 @@ public final class QCow2Node: BatchingBackend, BlockNode {
         drain()
         if !isReadOnly {
             // Nobody is left to tell; what was flushed is safe, and what was not is lost as with any disk.
-            try? changingTables { metadata throws(QCow2Failure) in try metadata.settle() }
+            try? changingTables { metadata throws(ImageFailure) in
+                try bitmaps?.save(metadata)
+                try metadata.settle()
+            }
         }
         pool.close()
     }

@@ -22,23 +22,29 @@ public struct QCow2Snapshot: Sendable, Hashable {
     private static let maximumExtraData: UInt32 = 1024
     private static let maximumTableBytes: UInt64 = 64 << 20
 
-    /// Reads the table. `read` gives bytes of the file. Everything is bounded: the entries by the header's check,
-    /// strings by their 16-bit lengths, the whole by 64 MiB.
-    static func table(
-        _ header: QCow2Header, path: String,
-        read: (_ offset: UInt64, _ count: Int) throws(BlockError) -> [UInt8]
-    ) throws(BlockError) -> [QCow2Snapshot] {
+    /// The instructions that had been executed, or all ones when nobody counted.
+    public var instructions: UInt64 = .max
+    /// Extra data that this program does not know.
+    var extra: [UInt8] = []
+
+    /// Reads the table. Everything is bounded: the entries by the header's check, strings by their 16-bit lengths,
+    /// the whole by 64 MiB.
+    static func table(_ header: QCow2Header, file: any BlockNode) throws(BlockError) -> [QCow2Snapshot] {
+        let path = file.filename
         var result: [QCow2Snapshot] = []
         var at = header.snapshotOffset
-        for _ in 0..<header.snapshotCount {
-            let fixed = try read(at, 40)
+        for number in 0..<header.snapshotCount {
+            let fixed = try file.metadataBytes("snapshot table", at: at, count: 40)
             let extraSize = fixed.bigEndian(UInt32.self, at: 36)
             let idSize = Int(fixed.bigEndian(UInt16.self, at: 12))
             let nameSize = Int(fixed.bigEndian(UInt16.self, at: 14))
             guard extraSize <= maximumExtraData else {
-                throw .invalidImage(path: path, reason: "a snapshot has \(extraSize) bytes of extra data")
+                throw .invalidImage(
+                    path: path,
+                    reason: "Too much extra metadata in snapshot table entry \(number): \(extraSize) bytes")
             }
-            let rest = try read(at + 40, Int(extraSize) + idSize + nameSize)
+            let rest = try file.metadataBytes(
+                "snapshot table", at: at + 40, count: Int(extraSize) + idSize + nameSize)
             let text = Int(extraSize)
             var snapshot = QCow2Snapshot(
                 id: String(decoding: rest[text..<text + idSize], as: UTF8.self),
@@ -49,16 +55,37 @@ public struct QCow2Snapshot: Sendable, Hashable {
                 l1Offset: fixed.bigEndian(UInt64.self, at: 0), l1Size: fixed.bigEndian(UInt32.self, at: 8))
             if extraSize >= 8 { snapshot.stateSize = rest.bigEndian(UInt64.self, at: 0) }
             if extraSize >= 16 { snapshot.diskSize = rest.bigEndian(UInt64.self, at: 8) }
+            if extraSize >= 24 { snapshot.instructions = rest.bigEndian(UInt64.self, at: 16) }
+            if extraSize > 24 { snapshot.extra = Array(rest[24..<text]) }
             guard snapshot.l1Offset & UInt64(header.clusterSize - 1) == 0,
                 UInt64(snapshot.l1Size) * 8 <= UInt64(QCow2Header.maximumL1Bytes),
                 snapshot.l1Offset <= UInt64(Int64.max) - UInt64(snapshot.l1Size) * 8
-            else { throw .invalidImage(path: path, reason: "snapshot '\(snapshot.id)' has no valid L1 table") }
+            else { throw .invalidImage(path: path, reason: "Snapshot '\(snapshot.id)' has no valid L1 table") }
             result.append(snapshot)
             at += (40 + UInt64(rest.count) + 7) / 8 * 8
             guard at - header.snapshotOffset <= maximumTableBytes else {
-                throw .invalidImage(path: path, reason: "the snapshot table is over 64 MiB")
+                throw .invalidImage(path: path, reason: "Snapshot table too large")
             }
         }
         return result
+    }
+
+    /// The entry in the table.
+    func encoded() -> [UInt8] {
+        var bytes = [UInt8](repeating: 0, count: 64)
+        bytes.store(l1Offset, at: 0)
+        bytes.store(l1Size, at: 8)
+        bytes.store(UInt16(truncatingIfNeeded: id.utf8.count), at: 12)
+        bytes.store(UInt16(truncatingIfNeeded: name.utf8.count), at: 14)
+        bytes.store(seconds, at: 16)
+        bytes.store(nanoseconds, at: 20)
+        bytes.store(guestClock, at: 24)
+        bytes.store(UInt32(clamping: stateSize), at: 32)
+        bytes.store(UInt32(24 + extra.count), at: 36)
+        bytes.store(stateSize, at: 40)
+        bytes.store(diskSize, at: 48)
+        bytes.store(instructions, at: 56)
+        bytes += extra + Array(id.utf8) + Array(name.utf8)
+        return bytes + [UInt8](repeating: 0, count: (8 - bytes.count % 8) % 8)
     }
 }

@@ -100,7 +100,9 @@ struct apus_vcpu {
     uint64_t tlb_generation;  // low 12 bits of the tags
     struct apus_tlb_entry *_Nonnull tlb;  // of the current mode
     uint64_t jump_key;
-    uint64_t code_generation; // rises with every flush of the TLBs
+    uint64_t code_generation; // rises with every flush of supervisor translations
+    uint64_t user_generation; // the same of user mode's
+    uint8_t local_supervisor; // supervisor mode fetched or reached upper addresses by pages that are not global
     struct apus_jump_entry *_Nonnull jumps;
     const struct apus_op *_Nullable link_from;  // the direct branch whose target is being looked up
     // Recorded exception (SDM volume 3, 6.15)
@@ -122,7 +124,9 @@ struct apus_vcpu {
     uint64_t cr4_allowed, xcr0_allowed, efer_allowed;  // bits that CPUID offers
     uint64_t pdpte[4];        // PAE's four entries, loaded by writes of CR3
     uint64_t fetch_page, fetch_host;  // last code page looked up: linear | key, and its host address
+    uint64_t fetched[64];  // hashed set of pages that code was fetched from
     uint64_t large_2m[16], large_1g;  // hashed sets of regions with entries of large pages in the TLBs
+    uint8_t mode_changed;     // MXCSR's control bits changed in the middle of a block
     uint8_t nmi_pending, shutdown_pending, trap_armed;
     uint8_t masked_events;    // interrupts wait for IF, NMI blocking or priority to change
     uint64_t linked_blocks, tlb_misses, exceptions, interrupts;  // counters
@@ -145,6 +149,7 @@ struct apus_vcpu {
     uint64_t (*_Nullable translated_end)(struct apus_vcpu *_Nonnull, const struct apus_op *_Nonnull, uint64_t);
     uint64_t (*_Nullable translated_link)(struct apus_vcpu *_Nonnull, const struct apus_op *_Nonnull, uint64_t);
     uint64_t (*_Nullable translated_jump)(struct apus_vcpu *_Nonnull, const struct apus_op *_Nullable, uint64_t);
+    uint64_t (*_Nullable translated_far)(struct apus_vcpu *_Nonnull, const struct apus_op *_Nonnull, uint64_t);
     uint64_t (*_Nullable translated_fault)(struct apus_vcpu *_Nonnull, const struct apus_op *_Nullable, uint64_t);
     uint64_t code_start, code_count;  // executable addresses of translated code
     uint64_t translation_threshold;
@@ -152,7 +157,8 @@ struct apus_vcpu {
     uint64_t index_mask;      // of a table's byte offset: address bits 12-47, times 16
     uint64_t temporary;
     struct apus_code_entry *_Nullable code_jumps;
-    uint32_t host_mxcsr;      // between translated code and the rest
+    uint32_t translated_mxcsr;  // of translated code: plain control bits with the guest's flags
+    uint64_t (*_Nullable translated_step)(struct apus_vcpu *_Nonnull, const struct apus_op *_Nonnull, uint64_t);
     _Alignas(16) uint8_t scratch[1024];  // memory operands of host-executed instructions
 };
 

@@ -49,13 +49,21 @@ struct Board: Sendable {
         do throws(MachineBuildError) {
             let hub = try NetworkHub(configuration)
             networks = hub
-            let engine = try engineFactory(
-                EngineRequest(
-                    memory: memory, processorCount: topology.processors,
-                    apicIDs: (0..<topology.processors).map { APICNumbering.id(of: $0, topology) },
-                    processorModel: configuration.processorModel, topology: topology,
-                    ramSize: configuration.memory.size, clock: clock,
-                    accelerator: configuration.accelerators.first ?? AcceleratorConfiguration(kind: .automatic)))
+            var request = EngineRequest(
+                memory: memory, processorCount: topology.processors,
+                apicIDs: (0..<topology.processors).map { APICNumbering.id(of: $0, topology) },
+                processorModel: configuration.processorModel, topology: topology,
+                ramSize: configuration.memory.size, clock: clock,
+                accelerator: configuration.accelerators.first ?? AcceleratorConfiguration(kind: .automatic))
+            request.alternatives = Array(configuration.accelerators.dropFirst())
+            if let home = configuration.board.kernelIRQChip {
+                // -machine's property holds for engines that have none of their own.
+                request.accelerator.kernelIRQChip = request.accelerator.kernelIRQChip ?? home
+                for index in request.alternatives.indices {
+                    request.alternatives[index].kernelIRQChip = request.alternatives[index].kernelIRQChip ?? home
+                }
+            }
+            let engine = try engineFactory(request)
             let builder = BoardBuilder(
                 configuration, topology: topology, loop: loop, clock: clock, engine: engine, memory: memory,
                 layout: layout, characters: characters, storage: storage, networks: hub,

@@ -2,6 +2,7 @@ public import CEngine
 public import DeviceModel
 public import Execution
 public import GuestMemory
+internal import Synchronization
 
 /// What an engine is made from: the machine as far as processors see it.
 public struct EngineRequest: Sendable {
@@ -23,6 +24,8 @@ public struct EngineRequest: Sendable {
     public var tscOffset: UInt64
     /// The accelerator's properties.
     public var accelerator: AcceleratorConfiguration
+    /// Accelerators to try after it, in order.
+    public var alternatives: [AcceleratorConfiguration] = []
 
     /// A request of all parts.
     public init(
@@ -48,8 +51,17 @@ public protocol MachineEngine: AnyObject, Sendable, MSISink {
     var name: String { get }
     /// The PIC's output line. Any thread.
     func setExternalInterrupt(_ level: Bool)
+    /// The machine's time stands from now on; its processors wait at the gate.
+    func timeStopped()
+    /// The machine's time goes on.
+    func timeStarted()
+    /// Why it was chosen, a sentence for monitors; may be empty.
+    var reason: String { get set }
     /// One thread for each processor, not started.
     func makeThreads(group: ProcessorGroup, buses: ProcessorBuses) -> [any ProcessorThread]
+    /// Runs the trial's guest, which its memory holds, and gives the nanoseconds; nil where the guest did not come to
+    /// its end within the limit.
+    func run(_ trial: EngineTrial, limit nanoseconds: UInt64) -> UInt64?
 }
 
 /// Makes engines. Throws a `MachineBuildError` where it cannot.
@@ -58,6 +70,7 @@ public typealias EngineFactory = @Sendable (EngineRequest) throws(MachineBuildEr
 /// Puts the type of an x86 engine away.
 public final class EngineBox<E: Engine>: MachineEngine where E.CPU.State == apus_x86_state {
     private let engine: E
+    private let words = Mutex("")
 
     /// A box of an engine.
     public init(_ engine: E) { self.engine = engine }
@@ -66,6 +79,15 @@ public final class EngineBox<E: Engine>: MachineEngine where E.CPU.State == apus
     public func setExternalInterrupt(_ level: Bool) { engine.setExternalInterrupt(level) }
     public func deliver(address: UInt64, data: UInt32) { engine.deliverMSI(address: address, data: data) }
     public func makeThreads(group: ProcessorGroup, buses: ProcessorBuses) -> [any ProcessorThread] {
-        engine.processors.map { VCPUThread($0, group: group, buses: buses) }
+        engine.processors.map { VCPUThread($0, engine: engine.name, group: group, buses: buses) }
+    }
+    public func timeStopped() { engine.timeStopped() }
+    public func timeStarted() { engine.timeStarted() }
+    public var reason: String {
+        get { words.withLock { $0 } }
+        set { words.withLock { $0 = newValue } }
+    }
+    public func run(_ trial: EngineTrial, limit nanoseconds: UInt64) -> UInt64? {
+        trial.run(engine.processors[0], limit: nanoseconds)
     }
 }

@@ -64,9 +64,12 @@ final class VCPUThread<CPU: Processor>: ProcessorThread where CPU.State == apus_
     private let thread = Mutex<HostThread?>(nil)
     private let number = Atomic<Int>(0)
     private let logger: Logger
+    private let name: String
 
-    init(_ processor: CPU, group: ProcessorGroup, buses: ProcessorBuses) {
+    /// The host shows the thread by the processor's number and the engine's name, as QEMU has it.
+    init(_ processor: CPU, engine: String, group: ProcessorGroup, buses: ProcessorBuses) {
         self.processor = processor
+        name = "CPU \(processor.index)/\(engine.uppercased())"
         self.group = group
         self.buses = buses
         logger = Logger("cpu\(processor.index)")
@@ -81,7 +84,7 @@ final class VCPUThread<CPU: Processor>: ProcessorThread where CPU.State == apus_
     }
 
     func start() throws(HostError) {
-        let made = try HostThread(name: "CPU \(index)/TCG", stackSize: 8 << 20) { [self] in
+        let made = try HostThread(name: name, stackSize: 8 << 20) { [self] in
             number.store(Int(HostThread.currentID), ordering: .relaxed)
             loop()
         }

@@ -35,7 +35,9 @@ extension VirtualMachine: MachineOperations {
     public func injectNMI() throws(MachineError) { for thread in group.threads { thread.injectNMI() } }
 
     public var accelerator: AcceleratorStatus {
-        AcceleratorStatus(name: board.engine.name, isKVM: board.engine.name == "kvm", isKVMPresent: false)
+        let isKVM = board.engine.name == "kvm"
+        return AcceleratorStatus(
+            name: board.engine.name, isKVM: isKVM, isKVMPresent: isKVM || isKVMPresent, reason: board.engine.reason)
     }
     public var processors: [ProcessorStatus] {
         group.threads.map {

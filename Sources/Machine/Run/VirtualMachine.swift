@@ -32,7 +32,7 @@ public final class VirtualMachine: Sendable {
     /// error nothing is left.
     public init(
         _ configuration: MachineConfiguration, loop: EventLoop,
-        engineFactory: EngineFactory = { request throws(MachineBuildError) in try makeSoftwareEngine(request) }
+        engineFactory: EngineFactory = { request throws(MachineBuildError) in try EngineChoice().make(request) }
     ) throws(MachineBuildError) {
         self.configuration = configuration
         self.loop = loop
@@ -92,6 +92,7 @@ public final class VirtualMachine: Sendable {
             guard state.withLock({ !$0.hasEnded && $0.runState != .running }) else { return false }
             state.withLock { $0.runState = .running }
             board.clock.start()
+            board.engine.timeStarted()
             for device in board.devices { device.resume() }
             group.release()
             return true
@@ -109,6 +110,7 @@ public final class VirtualMachine: Sendable {
             if wasRunning {
                 for device in board.devices { device.pause() }
                 board.clock.stop()
+                board.engine.timeStopped()
             }
             state.withLock { state in
                 if wasRunning || newState != .paused { state.runState = newState }

@@ -11,14 +11,14 @@ internal import X86
     /// Makes code of blocks that repeat; nil where the host lacks what that needs.
     var translator: Translator? { didSet { cache.translator = translator } }
     /// Bytes looked at for one block.
-    private static let window = 1024
+    static let window = 1024
 
     let cache: BlockCache
     let hostCode: HostCode
-    private let features: UInt64
+    let features: UInt64
     /// Ops under construction: a block, its end and the way not taken.
     private let scratch: UnsafeMutablePointer<apus_op>
-    private let bytes: UnsafeMutableRawPointer
+    let bytes: UnsafeMutableRawPointer
     /// One instruction and two stops, for `step`.
     private let single: UnsafeMutablePointer<apus_op>
     /// Page translations for fetches: linear page with the generation, and the host's page.
@@ -68,7 +68,7 @@ internal import X86
     /// The host address of executable bytes. Throws #PF, or an error exit where there is no memory.
     private func hostAddress(_ cpu: CPU, _ linear: UInt64) throws(Leave) -> UInt {
         let page = linear & ~0xfff
-        let key = unsafe cpu.p.pointee.code_generation << 1 | (cpu.cpl == 3 ? 1 : 0)
+        let key = unsafe cpu.p.pointee.jump_key
         let entry = unsafe pages + Int((linear >> 12) & UInt64(Self.pageCount - 1))
         if unsafe entry.pointee.key == key && entry.pointee.linear == page {
             return unsafe entry.pointee.host + UInt(linear & 0xfff)
@@ -157,6 +157,9 @@ internal import X86
             case .next, .cut:
                 unsafe lowering.makeCut(offset: offset + position, count: instructions, into: &scratch[ops])
                 return (ops + 1, position)
+            case .control:
+                unsafe lowering.makeControlCut(offset: offset + position, count: instructions, into: &scratch[ops])
+                return (ops + 1, position)
             case .ends:
                 unsafe scratch[ops - 1].dst = UInt16(instructions)
                 return (ops, position)
@@ -166,88 +169,6 @@ internal import X86
                 return (ops + 1, position)
             }
         }
-    }
-
-    /// Has the block that an op begins translated, and goes on with it.
-    func translateBlock(_ cpu: CPU, _ op: MicroOp) -> MicroOp {
-        guard let translator, let block = cache.block(of: op), let decoded = decodedBlock(op, block) else {
-            op.setHeader(unsafe noOperation, state: HeaderState.interpreted)
-            return op.next
-        }
-        let code = translator.translate(cpu, decoded)
-        // Without room everything is dropped, which this op does not survive: at the next look-up.
-        if code == 0 { return cpu.lookup(cpu.ripOf(op)) }
-        op.setImmediate(code)
-        op.setHeader(unsafe runTranslated, state: HeaderState.translated)
-        return op
-    }
-
-    /// Decodes a block again for its translation; nil where its bytes are no longer those of its ops.
-    private func decodedBlock(_ op: MicroOp, _ block: BlockCache.Block) -> DecodedBlock? {
-        guard let header = unsafe op.op, let source = unsafe UnsafeRawPointer(bitPattern: block.start) else { return nil }
-        let count = Int(block.count)
-        unsafe bytes.copyMemory(from: source, byteCount: count)
-        var instructions: [Instruction] = []
-        var offered: [Bool] = []
-        var position = 0
-        while position < count {
-            do throws(DecodeError) {
-                let instruction = unsafe try Decoder.decode(
-                    UnsafeRawBufferPointer(start: bytes + position, count: count - position), code: .bits64)
-                let op = unsafe header + 1 + instructions.count
-                guard instructions.count + 1 < Int(block.opCount), unsafe op.pointee.length == instruction.length else {
-                    return nil
-                }
-                position += Int(instruction.length)
-                offered.append(features >> UInt64(instruction.featureRequired.rawValue) & 1 != 0)
-                instructions.append(instruction)
-            } catch { return nil }
-        }
-        guard let last = instructions.last else { return nil }
-        // A pseudo-op follows a conditional branch and a cut; that of a cut has a count.
-        let extra = Int(block.opCount) - 1 - instructions.count
-        let endsItself = unsafe extra == 0 || (header + 1 + instructions.count).pointee.dst == 0
-        let page = block.start & ~4095
-        let end = Int(block.start & 4095) + count
-        return unsafe DecodedBlock(
-            header: header, instructions: instructions, offered: offered, endsItself: endsItself,
-            liveOut: flagsLive(after: last, page: page, end: end, endsItself: endsItself))
-    }
-
-    /// Whether arithmetic flags may be looked at by what follows a block in its page.
-    private func flagsLive(after last: Instruction, page: UInt, end: Int, endsItself: Bool) -> Bool {
-        if !endsItself { return flagsLive(page: page, offset: end) }
-        switch last.mnemonic {
-        case .jcc:
-            return flagsLive(page: page, offset: end) || flagsLive(page: page, offset: end + Int(last.immediate))
-        case .jmp where last.operands.0.kind == .relative, .call where last.operands.0.kind == .relative:
-            return flagsLive(page: page, offset: end + Int(last.immediate))
-        default: return true
-        }
-    }
-
-    private func flagsLive(page: UInt, offset: Int) -> Bool {
-        var offset = offset
-        for _ in 0..<10 {
-            guard offset >= 0, offset < 4096, let source = unsafe UnsafeRawPointer(bitPattern: page + UInt(offset)) else {
-                return true
-            }
-            let count = min(4096 - offset, Decoder.maximumLength)
-            let place = unsafe bytes + Self.window
-            unsafe place.copyMemory(from: source, byteCount: count)
-            guard
-                let next = unsafe try? Decoder.decode(UnsafeRawBufferPointer(start: place, count: count), code: .bits64)
-            else { return true }
-            offset += Int(next.length)
-            if next.mnemonic == .jmp && next.operands.0.kind == .relative {
-                offset += Int(next.immediate)
-                continue
-            }
-            let use = FlagUse.of(next)
-            if use.needs { return true }
-            if use.writes && !use.keeps { return false }
-        }
-        return true
     }
 
     /// Decodes the one instruction at `rip`, wherever its bytes lie, with `page_base` set for it.
@@ -295,6 +216,7 @@ extension CPU {
     /// Forgets where code is: jump cache and links into the blocks.
     func forgetCode() {
         unsafe p.pointee.code_generation &+= 1
+        unsafe p.pointee.user_generation &+= 1
         unsafe p.pointee.link_from = nil
         updateMemoryMode()
     }

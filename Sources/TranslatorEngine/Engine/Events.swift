@@ -31,7 +31,8 @@ extension CPU {
                 unsafe apus_vcpu_clear(p, UInt32(APUS_PENDING_EOI))
             }
             if bits & UInt32(APUS_PENDING_INIT) != 0 {
-                unsafe apus_vcpu_clear(p, UInt32(APUS_PENDING_INIT | APUS_PENDING_SIPI))
+                // A start-up message that is pending came after it.
+                unsafe apus_vcpu_clear(p, UInt32(APUS_PENDING_INIT))
                 initialize(owner)
             }
             if unsafe p.pointee.s.waiting_for_sipi != 0 {
@@ -42,7 +43,8 @@ extension CPU {
                 unsafe apus_vcpu_clear(p, UInt32(APUS_PENDING_SIPI))
                 startUp(page: owner.startVector.load(ordering: .acquiring))
             }
-            unsafe apus_vcpu_clear(p, UInt32(APUS_PENDING_SIPI | APUS_PENDING_SMI | APUS_PENDING_STEP))
+            // Start-up messages that nothing waits for, but not one that follows an INIT of just now.
+            unsafe apus_vcpu_clear(p, bits & UInt32(APUS_PENDING_SIPI) | UInt32(APUS_PENDING_SMI | APUS_PENDING_STEP))
             if unsafe p.pointee.s.interrupt_shadow != 0 && p.pointee.s.halted == 0 {
                 if let exit = stepWithTrap(owner) { return exit }
                 continue
@@ -52,7 +54,7 @@ extension CPU {
                 if pending == 0 { owner.sleep() }
                 continue
             }
-            if systemFlags & Flag.tf != 0 {
+            if systemFlags & Flag.tf != 0 || hasBreakpoints {
                 if let exit = stepWithTrap(owner) { return exit }
                 continue
             }

@@ -25,7 +25,7 @@ extension CPU {
     /// States in which the next instruction is not simply executed.
     private var needsAttention: Bool {
         unsafe p.pointee.s.halted != 0 || p.pointee.s.waiting_for_sipi != 0 || p.pointee.s.interrupt_shadow != 0
-            || p.pointee.s.rflags & Flag.tf != 0
+            || p.pointee.s.rflags & Flag.tf != 0 || hasBreakpoints
     }
 
     /// Finds the block at `rip` and runs from block to block until one leaves. Nil: look at events and go on.
@@ -94,26 +94,41 @@ extension CPU {
         return singleStepTrap()
     }
 
-    /// #DB after an instruction that ran with TF set.
+    /// #DB after an instruction that ran with TF set, or that reached a data breakpoint.
     private func singleStepTrap() -> Exit? {
-        guard systemFlags & Flag.tf != 0, unsafe p.pointee.trap_armed != 0 else { return nil }
+        var causes = takeDataBreakpoints()
+        if systemFlags & Flag.tf != 0, unsafe p.pointee.trap_armed != 0 { causes |= 0x4000 }
         unsafe p.pointee.trap_armed = 0
-        unsafe p.pointee.s.dr.6 |= 0x4000
+        guard causes != 0 else { return nil }
+        unsafe p.pointee.s.dr.6 |= causes
         return deliverException(Vector.debug, error: nil)
     }
 
     /// Executes one instruction with what follows from the interrupt shadow and TF.
     func stepWithTrap(_ owner: SoftwareProcessor) -> Exit? {
+        let shadow = unsafe p.pointee.s.interrupt_shadow
         unsafe p.pointee.s.interrupt_shadow = 0
-        let traps = systemFlags & Flag.tf != 0
-        unsafe p.pointee.trap_armed = traps ? 1 : 0
+        if hasBreakpoints {
+            if shadow != InterruptShadow.stackSegment, let causes = instructionBreakpoints() {
+                unsafe p.pointee.s.dr.6 |= causes
+                return deliverException(Vector.debug, error: nil)
+            }
+            // RF lasts for one instruction.
+            systemFlags &= ~Flag.rf
+            _ = takeDataBreakpoints()
+        }
+        unsafe p.pointee.trap_armed = systemFlags & Flag.tf != 0 ? 1 : 0
         let exceptions = unsafe p.pointee.exceptions
-        let exit = step(owner)
-        if exit != nil || !traps { return exit }
+        if let exit = step(owner) { return exit }
         // An exception's handler runs without the trap; the instruction has not ended.
         guard unsafe p.pointee.exceptions == exceptions else { return nil }
+        // Nothing traps between a load of SS and the instruction after it.
+        guard unsafe p.pointee.s.interrupt_shadow != InterruptShadow.stackSegment else { return nil }
+        var causes = takeDataBreakpoints()
+        if unsafe p.pointee.trap_armed != 0 { causes |= 0x4000 }
         unsafe p.pointee.trap_armed = 0
-        unsafe p.pointee.s.dr.6 |= 0x4000
+        guard causes != 0 else { return nil }
+        unsafe p.pointee.s.dr.6 |= causes
         return deliverException(Vector.debug, error: nil)
     }
 

@@ -22,7 +22,7 @@ extension SoftwareEngine {
 
 extension SoftwareProcessor {
     /// The decoder's features that the guest's CPUID shows, by `Feature.rawValue`.
-    static func decoderFeatures(_ model: ResolvedCPU) -> UInt64 {
+    package static func decoderFeatures(_ model: ResolvedCPU) -> UInt64 {
         let names: [(Feature, String)] = [
             (.cmov, "cmov"), (.cx8, "cx8"), (.cx16, "cx16"), (.syscall, "syscall"), (.sysenter, "sep"),
             (.rdtscp, "rdtscp"), (.clflush, "clflush"), (.clflushopt, "clflushopt"), (.clwb, "clwb"),

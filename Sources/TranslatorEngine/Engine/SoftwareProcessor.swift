@@ -39,6 +39,8 @@ internal import X86
     /// A read whose value has not come yet, or a write that has been made and not been noted.
     private var outstanding = Outstanding.none
     private var pauses = 0
+    /// Data breakpoints that the instruction at hand has reached, as bits of DR6.
+    var dataBreakpoints: UInt64 = 0
     /// Level-triggered vectors whose end the IOAPIC has yet to hear of.
     var endedInterrupts: [UInt8] = []
     /// What the time page of kvm-clock was last written with.
@@ -96,7 +98,10 @@ internal import X86
             _ = apic.post(vector: message.vector, levelTriggered: message.isLevelTriggered)
             post(UInt32(APUS_PENDING_INTERRUPT))
         case .nonMaskable: post(UInt32(APUS_PENDING_NMI))
-        case .initialize: post(UInt32(APUS_PENDING_INIT))
+        case .initialize:
+            // It makes an earlier start-up message void.
+            unsafe apus_vcpu_clear(cpu.p, UInt32(APUS_PENDING_SIPI))
+            post(UInt32(APUS_PENDING_INIT))
         case .startUp:
             startVector.store(message.vector, ordering: .releasing)
             post(UInt32(APUS_PENDING_SIPI))
@@ -234,7 +239,7 @@ extension CPU {
     /// The object that this processor's structure belongs to.
     var owner: SoftwareProcessor {
         // SAFETY: set once by the initialiser, and the object owns the structure.
-        unsafe Unmanaged<SoftwareProcessor>.fromOpaque(p.pointee.engine.unsafelyUnwrapped).takeUnretainedValue()
+        unsafe unsafeBitCast(p.pointee.engine.unsafelyUnwrapped, to: SoftwareProcessor.self)
     }
     var paging: UInt8 { unsafe p.pointee.paging }
 }

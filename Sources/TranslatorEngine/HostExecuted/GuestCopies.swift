@@ -25,6 +25,7 @@ extension CPU {
     func copyIn(_ target: UnsafeMutableRawPointer, _ linear: UInt64, _ count: Int) throws(Leave) {
         try pieces(linear, count) { (start, offset, part) throws(Leave) in
             let place = try translate(start, .read, .current)
+            noteAccess(start, size: part, .read)
             if let host = unsafe place.host {
                 // SAFETY: `translate` returns the address of bytes up to the page's end.
                 unsafe (target + offset).copyMemory(from: host, byteCount: part)
@@ -39,6 +40,7 @@ extension CPU {
         try probeRange(linear, count, .write)
         try pieces(linear, count) { (start, offset, part) throws(Leave) in
             let place = try translate(start, .write, .current)
+            noteAccess(start, size: part, .write)
             guard let host = unsafe place.host else {
                 unsafe try writeBytes(start, source + offset, part)
                 return

@@ -49,7 +49,11 @@ extension CPU {
     }
     @inline(__always) var mxcsr: UInt32 {
         get { unsafe fx.load(fromByteOffset: Int(APUS_FX_MXCSR), as: UInt32.self) }
-        nonmutating set { unsafe fx.storeBytes(of: newValue, toByteOffset: Int(APUS_FX_MXCSR), as: UInt32.self) }
+        nonmutating set {
+            let old = mxcsr
+            unsafe fx.storeBytes(of: newValue, toByteOffset: Int(APUS_FX_MXCSR), as: UInt32.self)
+            if (old ^ newValue) & MXCSR.control != 0 { vectorControlChanged() }
+        }
     }
     /// An x87 exception is flagged and not masked: waiting instructions raise #MF. None is while the host's unit holds
     /// the registers.

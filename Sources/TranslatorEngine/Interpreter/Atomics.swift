@@ -95,9 +95,8 @@ let xaddHandlers: [apus_handler] = [
     if flags & Flag.zero != 0 {
         cpu.write(op.dst, cpu.read(op.src, as: T.self))
     } else {
+        // The destination stays as it is, its upper half too.
         cpu.write(0, old)
-        // The destination is written back unchanged, which clears the upper half of a 32-bit one.
-        cpu.write(op.dst, old)
     }
     return op.next
 }
@@ -140,9 +139,13 @@ let cmpxchg8b: apus_handler = { cpu, op in
 
 let cmpxchg16b: apus_handler = { cpu, op in
     attempt(cpu, op) { () throws(Leave) in
+        // Alignment comes before what the address may be.
+        guard !cpu.code64 || (cpu.leaAddress(op) &+ cpu.slot(op.segment)) & 15 == 0 else {
+            throw cpu.raise(Vector.general, error: 0)
+        }
         let linear = try cpu.operandAddress(op, size: 16, write: true)
-        guard linear & 15 == 0 else { throw cpu.raise(Vector.general, error: 0) }
         let place = try cpu.translate(linear, .write, .current)
+        cpu.noteAccess(linear, size: 16, .write)
         var low = cpu.rax
         var high = cpu.rdx
         guard let host = unsafe place.host, place.writable else { throw cpu.raise(Vector.general, error: 0) }

@@ -116,6 +116,7 @@ extension CPU {
             if (linear & 0xfff) + UInt64(size) > 4096 {
                 return unsafe Place(physical: 0, host: nil, writable: true, code: false)
             }
+            noteAccess(linear, size: size, .write)
             return try translate(linear, .write, .current)
         } catch { return nil }
     }

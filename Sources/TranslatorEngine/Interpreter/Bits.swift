@@ -91,6 +91,7 @@ private enum BitOperation {
         } else {
             try cpu.probe(linear, size: size, .write, .current)
             let place = try cpu.translate(linear, .write, .current)
+            cpu.noteAccess(linear, size: size, .write)
             if let host = unsafe place.host, place.writable, (linear & 0xfff) + UInt64(size) <= 4096 {
                 unsafe locked(kind, host, bit, &flags)
                 if place.code { cpu.noteStore(place.physical, size: size) }
@@ -124,14 +125,14 @@ let bitHandlers: [apus_handler] = [
 extension CPU {
     /// The linear address of the memory operand moved by `delta` bytes.
     func operandAddress(_ op: MicroOp, delta: Int64, size: Int, write: Bool) throws(Leave) -> UInt64 {
-        if op.scale & UInt8(APUS_EA_SLOW) == 0 { return address(op) &+ UInt64(bitPattern: delta) }
+        if op.scale & UInt8(APUS_EA_SLOW) == 0 { return try canonical(address(op) &+ UInt64(bitPattern: delta), op, size: size) }
         var offset = leaAddress(op) &+ UInt64(bitPattern: delta)
         if op.scale & UInt8(APUS_EA_16) != 0 { offset &= 0xffff }
         if op.scale & UInt8(APUS_EA_32) != 0 { offset &= 0xffff_ffff }
         if op.scale & UInt8(APUS_EA_SEGMENTED) != 0 {
             return try linear(Int32(op.segment &- 18) / 2, offset, size: size, write: write)
         }
-        return slot(op.segment) &+ offset
+        return try canonical(slot(op.segment) &+ offset, op, size: size)
     }
 }
 

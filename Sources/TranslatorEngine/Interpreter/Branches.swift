@@ -35,6 +35,16 @@ let jumpLinked: apus_handler = { cpu, op in
     cpu.count(op)
     return cpu.follow(op)
 }
+/// The end of a block after an instruction that may have changed MXCSR.
+let controlCut: apus_handler = { cpu, op in
+    cpu.count(op)
+    let next = (cpu.pageBase &+ UInt64(bitPattern: Int64(op.disp))) & cpu.ripMask
+    guard unsafe cpu.p.pointee.mode_changed == 0 else {
+        unsafe cpu.p.pointee.mode_changed = 0
+        return cpu.lookup(next)
+    }
+    return cpu.jump(next)
+}
 /// What follows a conditional branch that is not taken; the count was added there.
 let fallThrough: apus_handler = { cpu, op in cpu.follow(op) }
 
@@ -68,7 +78,7 @@ let jccHandlers: [apus_handler] = [
     { c, o in jccFarPage(15, c, o) },
 ]
 
-// CALL and RET of 64-bit mode.
+// CALL and RET of 64-bit mode. A target that paging cannot reach is the fault of the instruction that goes there.
 
 @inline(__always) private func pushReturn(_ cpu: CPU, _ op: MicroOp) -> Bool {
     let stack = cpu.rsp &- 8
@@ -89,23 +99,29 @@ let callFarPage: apus_handler = { cpu, op in
 }
 let callRegister: apus_handler = { cpu, op in
     let target: UInt64 = cpu.read(op.src)
+    guard isCanonical(target) else { return cpu.fault(op, Vector.general, error: 0) }
     guard pushReturn(cpu, op) else { return .leave }
     cpu.count(op)
     return cpu.jump(target)
 }
 let callMemory: apus_handler = { cpu, op in
     var target: UInt64 = 0
-    guard cpu.load(op, &target), pushReturn(cpu, op) else { return .leave }
+    guard cpu.load(op, &target) else { return .leave }
+    guard isCanonical(target) else { return cpu.fault(op, Vector.general, error: 0) }
+    guard pushReturn(cpu, op) else { return .leave }
     cpu.count(op)
     return cpu.jump(target)
 }
 let jumpRegister: apus_handler = { cpu, op in
+    let target: UInt64 = cpu.read(op.src)
+    guard isCanonical(target) else { return cpu.fault(op, Vector.general, error: 0) }
     cpu.count(op)
-    return cpu.jump(cpu.read(op.src))
+    return cpu.jump(target)
 }
 let jumpMemory: apus_handler = { cpu, op in
     var target: UInt64 = 0
     guard cpu.load(op, &target) else { return .leave }
+    guard isCanonical(target) else { return cpu.fault(op, Vector.general, error: 0) }
     cpu.count(op)
     return cpu.jump(target)
 }
@@ -114,6 +130,7 @@ let ret: apus_handler = { cpu, op in
     var target: UInt64 = 0
     let stack = cpu.rsp
     guard cpu.loadLinear(stack, &target, op) else { return .leave }
+    guard isCanonical(target) else { return cpu.fault(op, Vector.general, error: 0) }
     cpu.rsp = stack &+ 8 &+ op.imm
     cpu.count(op)
     return cpu.jump(target)

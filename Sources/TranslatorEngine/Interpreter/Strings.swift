@@ -48,9 +48,15 @@ extension CPU {
         return left != 0
     }
 
+    /// Whether something is to be looked at between two iterations: an event, or what traps after each.
+    fileprivate var pausesHere: Bool { pending != 0 || stepsIterations }
+    fileprivate var stepsIterations: Bool { systemFlags & Flag.tf != 0 || hasBreakpoints }
+
     /// Leaves a repeated instruction between two iterations, for an event that waits.
     fileprivate func suspend(_ op: MicroOp) -> MicroOp {
         rip = ripOf(op)
+        // Its own breakpoint does not hit again.
+        if hasBreakpoints { systemFlags |= Flag.rf }
         unsafe p.pointee.status = UInt8(APUS_STATUS_STATE)
         return .leave
     }
@@ -65,7 +71,7 @@ let movsAny: apus_handler = { cpu, op in
         while true {
             if cpu.repeats(op), let done = cpu.bulkMove(op, mask) {
                 if done { return op.next }
-                if cpu.pending != 0 { return cpu.suspend(op) }
+                if cpu.pausesHere { return cpu.suspend(op) }
                 continue
             }
             let value = try cpu.readMemory(cpu.sourceAddress(op, mask, size: size), size: size, .current)
@@ -73,7 +79,7 @@ let movsAny: apus_handler = { cpu, op in
             cpu.setIndex(6, cpu.rsi &+ step, mask)
             cpu.setIndex(7, cpu.rdi &+ step, mask)
             if !cpu.repeats(op) || !cpu.countDown(mask) { return op.next }
-            if cpu.pending != 0 { return cpu.suspend(op) }
+            if cpu.pausesHere { return cpu.suspend(op) }
         }
     }
 }
@@ -87,13 +93,13 @@ let stosAny: apus_handler = { cpu, op in
         while true {
             if cpu.repeats(op), let done = cpu.bulkStore(op, mask) {
                 if done { return op.next }
-                if cpu.pending != 0 { return cpu.suspend(op) }
+                if cpu.pausesHere { return cpu.suspend(op) }
                 continue
             }
             try cpu.writeMemory(cpu.targetAddress(mask, size: size, write: true), cpu.rax, size: size, .current)
             cpu.setIndex(7, cpu.rdi &+ step, mask)
             if !cpu.repeats(op) || !cpu.countDown(mask) { return op.next }
-            if cpu.pending != 0 { return cpu.suspend(op) }
+            if cpu.pausesHere { return cpu.suspend(op) }
         }
     }
 }
@@ -109,12 +115,19 @@ let lodsAny: apus_handler = { cpu, op in
             cpu.writeRegister(0, value, size: size)
             cpu.setIndex(6, cpu.rsi &+ step, mask)
             if !cpu.repeats(op) || !cpu.countDown(mask) { return op.next }
-            if cpu.pending != 0 { return cpu.suspend(op) }
+            if cpu.pausesHere { return cpu.suspend(op) }
         }
     }
 }
 
 extension CPU {
+    /// Runs a comparison, whose flags are those before it where it faults in its middle (SDM volume 2, REP).
+    fileprivate func comparing(_ op: MicroOp, _ body: () throws(Leave) -> MicroOp) -> MicroOp {
+        let before = arith
+        let next = attempt(self, op, body)
+        if next.isLeave && (unsafe p.pointee.status == UInt8(APUS_STATUS_FAULT)) { arith = before }
+        return next
+    }
     /// Sets the flags of `a - b` at a size.
     fileprivate func compare(_ a: UInt64, _ b: UInt64, size: Int) {
         var flags = arith
@@ -134,7 +147,7 @@ extension CPU {
 }
 
 let scasAny: apus_handler = { cpu, op in
-    attempt(cpu, op) { () throws(Leave) in
+    cpu.comparing(op) { () throws(Leave) in
         let size = cpu.element(op)
         let mask = cpu.addressMask(op)
         let step = cpu.step(op)
@@ -144,13 +157,13 @@ let scasAny: apus_handler = { cpu, op in
             cpu.compare(cpu.rax, value, size: size)
             cpu.setIndex(7, cpu.rdi &+ step, mask)
             if !cpu.repeats(op) || !cpu.countDown(mask) || cpu.conditionEnds(op) { return op.next }
-            if cpu.pending != 0 { return cpu.suspend(op) }
+            if cpu.pausesHere { return cpu.suspend(op) }
         }
     }
 }
 
 let cmpsAny: apus_handler = { cpu, op in
-    attempt(cpu, op) { () throws(Leave) in
+    cpu.comparing(op) { () throws(Leave) in
         let size = cpu.element(op)
         let mask = cpu.addressMask(op)
         let step = cpu.step(op)
@@ -162,7 +175,7 @@ let cmpsAny: apus_handler = { cpu, op in
             cpu.setIndex(6, cpu.rsi &+ step, mask)
             cpu.setIndex(7, cpu.rdi &+ step, mask)
             if !cpu.repeats(op) || !cpu.countDown(mask) || cpu.conditionEnds(op) { return op.next }
-            if cpu.pending != 0 { return cpu.suspend(op) }
+            if cpu.pausesHere { return cpu.suspend(op) }
         }
     }
 }
@@ -171,7 +184,7 @@ extension CPU {
     /// Whether a run by the host's own copy is possible, and how many elements it may have: flat, 64-bit addresses, at
     /// least two elements left.
     private func bulkCount(_ op: MicroOp, _ mask: UInt64) -> Int? {
-        guard code64, mask == .max, rcx > 1, unsafe p.pointee.reply_count == 0 else { return nil }
+        guard code64, mask == .max, rcx > 1, !stepsIterations, unsafe p.pointee.reply_count == 0 else { return nil }
         return Int(min(rcx, 1 << 20))
     }
 
@@ -256,7 +269,7 @@ let insAny: apus_handler = { cpu, op in
                 return op.next
             }
             if !cpu.countDown(mask) { return op.next }
-            if cpu.pending != 0 { return cpu.suspend(op) }
+            if cpu.pausesHere { return cpu.suspend(op) }
         }
     }
 }
@@ -277,7 +290,7 @@ let outsAny: apus_handler = { cpu, op in
                 return op.next
             }
             if !cpu.countDown(mask) { return op.next }
-            if cpu.pending != 0 { return cpu.suspend(op) }
+            if cpu.pausesHere { return cpu.suspend(op) }
         }
     }
 }

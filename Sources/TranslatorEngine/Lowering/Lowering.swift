@@ -7,6 +7,8 @@ enum Continuation {
     case next
     /// The instruction may change the mode or what decoded code depends on: the block ends after it.
     case cut
+    /// The same where only MXCSR may have changed it.
+    case control
     /// Nothing follows.
     case ends
     /// A conditional branch: what follows is the way not taken.
@@ -45,7 +47,7 @@ struct Lowering {
         case .x87, .mmx, .sse, .avx, .bmi:
             if let continuation = lowerInteger(i, &op) { return continuation }
         }
-        if lowerHostExecuted(i, into: &op, code) { return .next }
+        if lowerHostExecuted(i, into: &op, code) { return i.loadsVectorControl ? .control : .next }
         return undefined(&op)
     }
 
@@ -111,6 +113,16 @@ struct Lowering {
     /// The offset of a register operand in the processor's structure.
     func register(_ operand: Operand) -> UInt16 {
         operand.kind == .highByte ? UInt16(operand.register & 3) * 8 + 1 : UInt16(operand.register & 15) * 8
+    }
+}
+
+extension Instruction {
+    /// True for what may load MXCSR.
+    var loadsVectorControl: Bool {
+        switch mnemonic {
+        case .ldmxcsr, .vldmxcsr, .fxrstor, .xrstor, .xrstors: true
+        default: false
+        }
     }
 }
 

@@ -129,6 +129,12 @@ extension Lowering {
         unsafe op.handler = offset < 4096 ? jumpLinked : jumpFarPage
     }
 
+    /// The same after an instruction that may have changed MXCSR.
+    func makeControlCut(offset: Int, count: Int, into op: inout apus_op) {
+        makeCut(offset: offset, count: count, into: &op)
+        unsafe op.handler = controlCut
+    }
+
     func setStringSegment(_ i: Instruction, _ op: inout apus_op) {
         if is64 {
             op.segment = i.memory.segment == 4 || i.memory.segment == 5 ? Slot.base(i.memory.segment) : Slot.zero

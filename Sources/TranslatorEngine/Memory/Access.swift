@@ -42,21 +42,30 @@ extension CPU {
 
     @inline(never) func slowLoadLinear(_ op: MicroOp, _ linear: UInt64, size: Int) -> UInt64? {
         rip = ripOf(op)
-        do throws(Leave) { return try readMemory(linear, size: size, .current) } catch { return nil }
+        do throws(Leave) {
+            try checkStack(linear, size: size)
+            return try readMemory(linear, size: size, .current)
+        } catch { return nil }
     }
     @inline(never) func slowStoreLinear(_ op: MicroOp, _ linear: UInt64, _ value: UInt64, size: Int) -> Bool {
         rip = ripOf(op)
         do throws(Leave) {
+            try checkStack(linear, size: size)
             try writeMemory(linear, value, size: size, .current)
             return true
         } catch { return false }
+    }
+    /// Accesses by linear address are those of 64-bit stacks: #SS(0) where paging cannot reach them.
+    private func checkStack(_ linear: UInt64, size: Int) throws(Leave) {
+        guard isCanonical(linear), isCanonical(linear &+ UInt64(size - 1)) else { throw raise(Vector.stack, error: 0) }
     }
 
     /// Throws what an access of every byte of the range would throw.
     func probe(_ linear: UInt64, size: Int, _ kind: AccessKind, _ privilege: Privilege) throws(Leave) {
         _ = try translate(linear, kind, privilege)
         let last = linear &+ UInt64(size - 1)
-        if (last ^ linear) & ~0xfff != 0 { _ = try translate(last, kind, privilege) }
+        // The second page faults at its first byte.
+        if (last ^ linear) & ~0xfff != 0 { _ = try translate(last & ~0xfff, kind, privilege) }
     }
 
     /// Reads 1 to 8 bytes at a linear address.
@@ -69,6 +78,7 @@ extension CPU {
             return low | high << UInt64(first * 8)
         }
         let place = try translate(linear, .read, privilege)
+        noteAccess(linear, size: size, .read)
         guard let host = unsafe place.host else { return try deviceRead(place.physical, size: size) }
         // SAFETY: `translate` returns the address of bytes up to the page's end.
         switch size {
@@ -93,6 +103,7 @@ extension CPU {
             return
         }
         let place = try translate(linear, .write, privilege)
+        noteAccess(linear, size: size, .write)
         guard let host = unsafe place.host else { return try deviceWrite(place.physical, value, size: size) }
         guard place.writable else { return }  // ROM
         switch size {

@@ -40,6 +40,11 @@ extension CPU {
             }
         }
         let walk = try walk(linear, kind, privilege)
+        if kind == .fetch {
+            noteFetched(linear, isGlobal: walk.isGlobal)
+        } else if !walk.isGlobal && linear >> 63 != 0 {
+            unsafe p.pointee.local_supervisor = 1
+        }
         let physical = walk.physical
         guard let range = unsafe range(at: physical) else {
             return Place(physical: physical, host: nil, writable: true, code: false)
@@ -53,7 +58,7 @@ extension CPU {
             // Dirty for migration and display (flags 2 and 4), noted once per TLB fill and per log reset.
             _ = unsafe apus_atomic_or8(range.pointee.page_flags + page, 6)
         }
-        if privilege == .current && kind != .fetch {
+        if privilege == .current && kind != .fetch && !(hasBreakpoints && isWatched(page: linear)) {
             let e = unsafe p.pointee.tlb + Int((linear >> 12) & UInt64(APUS_TLB_SIZE - 1))
             let key = (linear & ~0xfff) | tag
             let hostPage = unsafe UInt64(UInt(bitPattern: host)) & ~0xfff
@@ -105,6 +110,8 @@ extension CPU {
         var physical: UInt64
         /// log2 of the page's size.
         var shift: UInt64
+        /// Survives a write of CR3.
+        var isGlobal = false
     }
 
     private func walk(_ linear: UInt64, _ kind: AccessKind, _ privilege: Privilege) throws(Leave) -> Walk {
@@ -186,7 +193,9 @@ extension CPU {
                 // PSE-36: bits 13-20 are bits 32-39 of the address.
                 frame = value & 0xffc0_0000 | ((value >> 13) & 0xff) << 32
             }
-            return Walk(physical: frame & ~offsetMask | linear & offsetMask, shift: shift)
+            return Walk(
+                physical: frame & ~offsetMask | linear & offsetMask, shift: shift,
+                isGlobal: value & PTE.global != 0 && cr4 & CR4.pge != 0)
         }
     }
 

@@ -4,19 +4,52 @@ internal import CEngine
 // 2,047th flush clears the tables.
 
 extension CPU {
-    /// Drops every translation, and with them the jump cache.
+    /// Drops every translation, and with them the jump caches.
     func flushTLB() {
         unsafe p.pointee.code_generation &+= 1
-        unsafe p.pointee.fetch_page = 1
+        unsafe p.pointee.local_supervisor = 0
+        unsafe fetchedSlot(0).update(repeating: 0, count: 64)
+        owner.fetcher.translator?.tables.flush()
+        flushData()
+    }
+
+    /// A new CR3: what global pages of the upper half gave stays (SDM volume 3, 4.10.4.1).
+    func flushLocalTranslations() {
+        guard unsafe p.pointee.local_supervisor == 0 && p.pointee.paging == 4 && cr4 & CR4.pge != 0 else {
+            return flushTLB()
+        }
+        owner.fetcher.translator?.tables.flushLower()
+        flushData()
+    }
+
+    /// The interpreter's own TLBs have one generation for all.
+    private func flushData() {
+        unsafe p.pointee.user_generation &+= 1
         unsafe p.pointee.tlb_generation &+= 1
         if unsafe p.pointee.tlb_generation >= 0x800 {
             unsafe p.pointee.tlb_generation = 2
             for index in 0..<3 { unsafe clear(tlb(index)) }
         }
-        owner.fetcher.translator?.tables.flush()
         unsafe largeSlot(0).update(repeating: 0, count: 16)
         unsafe p.pointee.large_1g = 0
         updateMemoryMode()
+    }
+
+    /// The set of pages that code was fetched from since the last full flush.
+    private func fetchedSlot(_ index: Int) -> UnsafeMutablePointer<UInt64> {
+        // SAFETY: the array has 64 words.
+        unsafe UnsafeMutableRawPointer(p).advanced(by: MemoryLayout<apus_vcpu>.offset(of: \.fetched)!)
+            .assumingMemoryBound(to: UInt64.self) + (index & 63)
+    }
+    /// Notes that code is fetched from a page, so that its invalidation is one of code.
+    func noteFetched(_ linear: UInt64, isGlobal: Bool) {
+        let hash = Int(truncatingIfNeeded: (linear >> 12) ^ (linear >> 24)) & 4095
+        unsafe fetchedSlot(hash >> 6).pointee |= 1 << UInt64(hash & 63)
+        if cpl != 3 && (!isGlobal || linear >> 63 == 0) { unsafe p.pointee.local_supervisor = 1 }
+    }
+    private func wasFetched(_ linear: UInt64) -> Bool {
+        let hash = Int(truncatingIfNeeded: (linear >> 12) ^ (linear >> 24)) & 4095
+        return unsafe fetchedSlot(hash >> 6).pointee >> UInt64(hash & 63) & 1 != 0
     }
 
     private func clear(_ table: UnsafeMutablePointer<apus_tlb_entry>) {
@@ -38,21 +71,26 @@ extension CPU {
 
     /// INVLPG: drops the translations of one page, small or large.
     func invalidatePage(_ linear: UInt64) {
-        // Code translations are few and cheap to find again.
-        unsafe p.pointee.code_generation &+= 1
-        unsafe p.pointee.fetch_page = 1
-        updateMemoryMode()
         let hash = Int((linear >> 21) & 1023)
         if unsafe p.pointee.large_1g & (1 << ((linear >> 30) & 63)) != 0 {
             flushTLB()
         } else if unsafe largeSlot(hash >> 6).pointee & (1 << UInt64(hash & 63)) != 0 {
             let base = linear & ~0x1f_ffff
+            forgetFetches()
             for piece in 0..<512 { dropPage(base &+ UInt64(piece) << 12) }
             owner.fetcher.translator?.tables.drop(base, pages: 512)
         } else {
+            if wasFetched(linear) { forgetFetches() }
             dropPage(linear & ~0xfff)
             owner.fetcher.translator?.tables.drop(linear & ~0xfff, pages: 1)
         }
+    }
+
+    /// Makes all code be looked up anew.
+    private func forgetFetches() {
+        unsafe p.pointee.code_generation &+= 1
+        unsafe p.pointee.user_generation &+= 1
+        updateMemoryMode()
     }
 
     private func dropPage(_ page: UInt64) {

@@ -42,7 +42,7 @@ extension CPU {
         }
         if unsafe p.pointee.paging == 3 { try loadPDPTEs(value) }
         unsafe p.pointee.s.cr3 = value
-        flushTLB()
+        flushLocalTranslations()
     }
 
     func setCR4(_ value: UInt64) throws(Leave) {
@@ -139,6 +139,8 @@ extension CPU {
         case 7: unsafe debugSlot(7).pointee = value & 0xffff_2bff | 0x400
         default: unsafe debugSlot(number).pointee = value
         }
+        // Watched pages stay out of the tables.
+        flushTLB()
     }
 
     private func debugAccess() -> Leave {

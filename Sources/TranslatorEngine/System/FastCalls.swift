@@ -27,6 +27,8 @@ let syscall: apus_handler = { cpu, op in
     let selector = UInt16(truncatingIfNeeded: star >> 32) & ~3
     setFlat(cpu, code: selector, stack: selector &+ 8, level: 0, long: true)
     cpu.count(op)
+    // It traps by the TF that it leaves, so that a kernel which masks TF is not stepped into.
+    unsafe cpu.p.pointee.trap_armed = cpu.systemFlags & Flag.tf != 0 ? 1 : 0
     return cpu.jump(target)
 }
 
@@ -43,7 +45,14 @@ let sysret: apus_handler = { cpu, op in
     cpu.rflags = cpu.gpr(11) & 0x3c_7fd7 | 2
     setFlat(cpu, code: (to64 ? selector &+ 16 : selector) | 3, stack: (selector &+ 8) | 3, level: 3, long: to64)
     cpu.count(op)
-    if cpu.maskedEvents || cpu.systemFlags & Flag.tf != 0 {
+    if cpu.systemFlags & Flag.tf != 0 {
+        // Here too the TF that it leaves counts: as if the SYSCALL had trapped.
+        cpu.rip = target
+        unsafe cpu.p.pointee.s.dr.6 |= 0x4000
+        _ = cpu.raise(Vector.debug)
+        return .leave
+    }
+    if cpu.maskedEvents {
         cpu.rip = target
         unsafe cpu.p.pointee.status = UInt8(APUS_STATUS_STATE)
         return .leave

@@ -40,6 +40,20 @@ enum EFER {
     static let nxe: UInt64 = 0x800
 }
 
+/// Bits of the jump key that say what decoded code depends on.
+enum ModeBits {
+    /// Vector instructions are checked one by one.
+    static let vectorsChecked: UInt64 = 0x400
+}
+
+/// MXCSR (SDM volume 1, 10.2.3).
+enum MXCSR {
+    static let flags: UInt32 = 0x3f
+    static let control: UInt32 = 0xffc0
+    /// All exceptions masked, rounding to nearest.
+    static let plain: UInt32 = 0x1f80
+}
+
 extension CPU {
     var cr0: UInt64 { unsafe p.pointee.s.cr0 }
     var cr4: UInt64 { unsafe p.pointee.s.cr4 }
@@ -85,6 +99,19 @@ extension CPU {
         updateMemoryMode()
     }
 
+    /// Whether translated code may execute vector instructions as they are: nothing forbids them, and MXCSR has the
+    /// control bits of the host's.
+    private var vectorsArePlain: Bool {
+        let forbidden = UInt8(APUS_FPU_SSE_UD | APUS_FPU_TS | APUS_FPU_EM)
+        return unsafe p.pointee.fpu_blocked & forbidden == 0 && mxcsr & MXCSR.control == MXCSR.plain
+    }
+
+    /// Called where MXCSR's control bits have changed: decoded code depends on them.
+    @inline(never) func vectorControlChanged() {
+        updateMemoryMode()
+        unsafe p.pointee.mode_changed = 1
+    }
+
     /// Chooses the TLB and the key of the jump cache: after a change of CPL or AC, or of the TLBs' generation.
     func updateMemoryMode() {
         let index = cpl == 3 ? 1 : systemFlags & Flag.ac != 0 ? 2 : 0
@@ -95,7 +122,9 @@ extension CPU {
         var mode = unsafe UInt64(p.pointee.code_size) | UInt64(p.pointee.stack_size) << 4
         if cpl == 3 { mode |= 0x100 }
         if paragraphs { mode |= 0x200 }
-        unsafe p.pointee.jump_key = unsafe p.pointee.code_generation << 16 | mode
+        if !vectorsArePlain { mode |= ModeBits.vectorsChecked }
+        let generation = unsafe cpl == 3 ? p.pointee.user_generation : p.pointee.code_generation
+        unsafe p.pointee.jump_key = generation << 16 | mode
     }
 
     private func tlbSlot(_ index: Int) -> UnsafeMutablePointer<UnsafeMutablePointer<apus_tlb_entry>> {

@@ -89,16 +89,16 @@ extension CPU {
 
     /// The linear address of the memory operand, by the slow way that serves every mode.
     func operandAddress(_ op: MicroOp, size: Int, write: Bool) throws(Leave) -> UInt64 {
-        if op.scale & UInt8(APUS_EA_SLOW) == 0 { return try canonical(address(op), op) }
+        if op.scale & UInt8(APUS_EA_SLOW) == 0 { return try canonical(address(op), op, size: size) }
         let offset = leaAddress(op)
         if op.scale & UInt8(APUS_EA_SEGMENTED) != 0 {
             return try linear(Int32(op.segment &- 18) / 2, offset, size: size, write: write)
         }
-        return try canonical(slot(op.segment) &+ offset, op)
+        return try canonical(slot(op.segment) &+ offset, op, size: size)
     }
 
-    private func canonical(_ address: UInt64, _ op: MicroOp) throws(Leave) -> UInt64 {
-        if !isCanonical(address) {
+    func canonical(_ address: UInt64, _ op: MicroOp, size: Int) throws(Leave) -> UInt64 {
+        if !isCanonical(address) || !isCanonical(address &+ UInt64(size - 1)) {
             // #SS where the base register is RSP or RBP; the lowering leaves them in `base`.
             throw raise(op.base == 4 || op.base == 5 ? Vector.stack : Vector.general, error: 0)
         }

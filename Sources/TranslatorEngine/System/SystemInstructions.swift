@@ -37,7 +37,7 @@ let sti: apus_handler = { cpu, op in
         cpu.systemFlags |= Flag.if
         guard cpu.maskedEvents || cpu.pending != 0 else { return op.next }
         // One more instruction runs before an interrupt is taken.
-        unsafe cpu.p.pointee.s.interrupt_shadow = 1
+        unsafe cpu.p.pointee.s.interrupt_shadow = InterruptShadow.interrupts
         return cpu.stateChanged(after: op)
     }
 }

@@ -163,7 +163,7 @@ let arpl: apus_handler = { cpu, op in
 let moveToSegment: apus_handler = { cpu, op in
     attempt(cpu, op) { () throws(Leave) in
         try cpu.loadDataSegment(Int32(op.extra & 7), selectorOperand(cpu, op))
-        return cpu.afterSegmentLoad(op)
+        return cpu.afterSegmentLoad(op, shadow: true)
     }
 }
 /// MOV from Sreg to a register of `imm` bytes, or memory (`extra` bit 7).
@@ -187,9 +187,10 @@ let pushSegment: apus_handler = { cpu, op in
 let popSegment: apus_handler = { cpu, op in
     attempt(cpu, op) { () throws(Leave) in
         let value = try cpu.peek(0, size: Int(op.imm))
+        let after = cpu.stackPointer(adding: Int64(op.imm))
         try cpu.loadDataSegment(Int32(op.extra & 7), UInt16(truncatingIfNeeded: value))
-        cpu.rsp = cpu.stackPointer(adding: Int64(op.imm))
-        return cpu.afterSegmentLoad(op)
+        cpu.rsp = after
+        return cpu.afterSegmentLoad(op, shadow: true)
     }
 }
 /// LDS, LES, LSS, LFS, LGS: `extra` the segment, `imm` the operand size.
@@ -201,13 +202,16 @@ let loadFarPointer: apus_handler = { cpu, op in
         let selector = try cpu.readMemory(address &+ UInt64(size), size: 2, .current)
         try cpu.loadDataSegment(Int32(op.extra & 7), UInt16(truncatingIfNeeded: selector))
         cpu.writeRegister(op.dst, offset, size: size)
-        return cpu.afterSegmentLoad(op)
+        return cpu.afterSegmentLoad(op, shadow: false)
     }
 }
 
 extension CPU {
-    /// A new SS may bring another stack size, which decoded code depends on.
-    fileprivate func afterSegmentLoad(_ op: MicroOp) -> MicroOp {
-        op.extra & 7 == 2 && !code64 ? stateChanged(after: op) : op.next
+    /// A new SS may bring another stack size, which decoded code depends on. MOV and POP to it let one more instruction
+    /// run, which sets the stack pointer, before any event (SDM volume 3, 6.8.3).
+    fileprivate func afterSegmentLoad(_ op: MicroOp, shadow: Bool) -> MicroOp {
+        guard op.extra & 7 == 2 else { return op.next }
+        if shadow { unsafe p.pointee.s.interrupt_shadow = InterruptShadow.stackSegment }
+        return stateChanged(after: op)
     }
 }

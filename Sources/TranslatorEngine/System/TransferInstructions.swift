@@ -30,6 +30,8 @@ extension CPU {
                 rip = start
                 throw error
             }
+            // TF is clear now, and the instruction does not trap (SDM volume 3, 17.3.1.4).
+            unsafe p.pointee.trap_armed = 0
         }
     }
 }

@@ -17,7 +17,11 @@ struct BlockTranslator {
     var endPaths: [SlowPath] = unsafe []
     var exits: [Exit] = unsafe []
     /// Places where translated code may fault by itself, with their op: code address after the access.
-    var sites: [(end: UnsafeMutablePointer<UInt8>, op: UnsafePointer<apus_op>)] = unsafe []
+    var sites: [(end: UnsafeMutablePointer<UInt8>, op: UnsafePointer<apus_op>, dirty: UInt32)] = unsafe []
+    /// Vector registers that the host's hold, and those of them whose value is nowhere else.
+    var loadedVectors: UInt16 = 0
+    var dirtyVectors: UInt16 = 0
+    var hasPlainVectors = false
 
     /// An access that goes to the interpreter.
     struct SlowPath {
@@ -31,6 +35,9 @@ struct BlockTranslator {
         /// Where the instruction ends.
         var end: UnsafeMutablePointer<UInt8>
         var reloadsFlags: Bool
+        /// Vector registers to store before, and to load after.
+        var dirty: UInt16
+        var loaded: UInt16 = 0
     }
     /// A direct jump that is not linked yet.
     struct Exit {
@@ -123,18 +130,19 @@ struct BlockTranslator {
         unsafe slowPaths.append(
             SlowPath(
                 op: op, miss: miss, misaligned: misaligned, size: size, aligned: aligned, end: a.cursor,
-                reloadsFlags: false))
+                reloadsFlags: false, dirty: dirtyVectors))
     }
     /// The bytes of a checked access.
     var accessed: RM { .indexed(Host.address, Host.addend, 0, -1) }
 
     /// Notes that the bytes before the cursor may fault.
-    mutating func noteSite(_ op: UnsafePointer<apus_op>) { unsafe sites.append((a.cursor, op)) }
+    mutating func noteSite(_ op: UnsafePointer<apus_op>) { unsafe sites.append((a.cursor, op, UInt32(dirtyVectors))) }
 
     /// The instruction of the last check ends here.
     mutating func finishAccess(reloadsFlags: Bool) {
         unsafe slowPaths[slowPaths.count - 1].end = a.cursor
         unsafe slowPaths[slowPaths.count - 1].reloadsFlags = reloadsFlags
+        unsafe slowPaths[slowPaths.count - 1].loaded = loadedVectors
     }
 
     /// Writes what lies out of line.
@@ -151,7 +159,9 @@ struct BlockTranslator {
                 unsafe a.patch(within, to: path.aligned)
             }
             unsafe a.land(path.miss)
-            unsafe emitCall(path.op)
+            unsafe moveVectors(path.dirty, store: true)
+            unsafe emitCall(path.op, stubs.slow)
+            unsafe moveVectors(path.loaded, store: false)
             if unsafe path.reloadsFlags { a.reloadFlags() }
             unsafe a.jump(to: path.end)
         }
@@ -163,9 +173,9 @@ struct BlockTranslator {
         }
     }
 
-    private mutating func emitCall(_ op: UnsafePointer<apus_op>) {
+    private mutating func emitCall(_ op: UnsafePointer<apus_op>, _ stub: UnsafeMutablePointer<UInt8>) {
         unsafe a.immediate(Host.addend, UInt64(UInt(bitPattern: op)))
-        unsafe a.call(stubs.slow)
+        unsafe a.call(stub)
     }
 
     // MARK: Instructions that the interpreter executes
@@ -174,9 +184,9 @@ struct BlockTranslator {
     mutating func emitInterpreted(_ op: UnsafePointer<apus_op>, liveBefore: Bool) {
         if flagsInHost && liveBefore { a.spillFlags() }
         flagsInHost = false
-        // An address that no page has: nothing is entered in the tables.
-        a.immediate(Host.address, 1 << 60)
-        unsafe emitCall(op)
+        spillVectors()
+        loadedVectors = 0
+        unsafe emitCall(op, stubs.step)
     }
     /// At the block's end.
     mutating func emitInterpretedEnd(_ op: UnsafePointer<apus_op>) {
@@ -190,9 +200,8 @@ struct BlockTranslator {
     /// Goes to the target of a direct branch, `disp` from its page's start.
     mutating func emitJump(_ op: UnsafePointer<apus_op>, disp: Int32, from offset: Int32) {
         guard disp >= 0 && disp < 4096 else {
-            a.load(Host.address, .state(Int(Slot.pageBase) * 8))
-            if disp != 0 { a.lea(Host.address, .base(Host.address, disp)) }
-            unsafe a.jump(to: stubs.indirect)
+            let (site, misses) = unsafe a.farJump()
+            unsafe farJumps.append((site, misses, op))
             return
         }
         if disp <= offset { unsafe emitPoll(op) }
@@ -211,7 +220,17 @@ struct BlockTranslator {
     }
     var polls: [(place: UnsafeMutablePointer<UInt8>, op: UnsafePointer<apus_op>)] = unsafe []
 
+    var farJumps:
+        [(site: UnsafeMutablePointer<UInt8>, misses: [UnsafeMutablePointer<UInt8>], op: UnsafePointer<apus_op>)] =
+            unsafe []
+
     mutating func emitPolls() {
+        for far in unsafe farJumps {
+            for miss in unsafe far.misses { unsafe a.land(miss) }
+            unsafe a.immediate(Host.addend, UInt64(UInt(bitPattern: far.op)))
+            unsafe a.immediate(Host.address, UInt64(UInt(bitPattern: far.site)))
+            unsafe a.jump(to: stubs.far)
+        }
         for poll in unsafe polls {
             unsafe a.land(poll.place)
             unsafe a.immediate(Host.addend, UInt64(UInt(bitPattern: poll.op)))

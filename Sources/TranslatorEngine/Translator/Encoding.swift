@@ -66,8 +66,11 @@ extension BlockTranslator {
                 target = .state(Int(rm.register) * 8)
             }
         }
+        // A division may fault: the flags before it must not be in the host's registers alone.
+        let divides = i.mnemonic == .div || i.mnemonic == .idiv
+        if divides && !isMemory && flagsInHost { a.spillFlags() }
         emitOpcode(i, digit, target, isMemory: isMemory)
-        if isMemory { unsafe noteSite(op) }
+        if isMemory || divides { unsafe noteSite(op) }
         if let (host, guest) = storesBack { a.store(host, .state(Int(guest) * 8)) }
         if let guest = storesTarget { a.store(scratch, .state(Int(guest) * 8)) }
         if use.writes || needsFlags { flagsInHost = true }
@@ -115,6 +118,8 @@ extension BlockTranslator {
             default: nil
             }
         }
+        // A division may fault, which is the interpreter's here.
+        guard i.mnemonic != .div, i.mnemonic != .idiv else { return false }
         guard let (field, rm) = form(i), let target = number(rm), !i.prefixes.contains(.wide) else { return false }
         var digit: UInt8 = 0
         switch field {
@@ -156,8 +161,11 @@ extension BlockTranslator {
         case (.secondary, 0xba):
             return (.digit(digit), x)
         case (.secondary, 0xa3), (.secondary, 0xab), (.secondary, 0xb3), (.secondary, 0xbb):
-            // A bit offset in a register reaches beyond the operand.
-            if x.kind == .memory { return nil }
+            // A bit offset in a register reaches beyond an operand in memory, and R12 to R15 are in memory.
+            if x.kind == .memory || Self.pinned(x.register) == nil { return nil }
+        case (.secondary, 0xc0...0xc1) where x == y && Self.pinned(x.register) == nil:
+            // XADD of a register with itself: the sum is written last.
+            return nil
         case (.secondary, 0x40...0x4f), (.secondary, 0xa4...0xa5), (.secondary, 0xac...0xad), (.secondary, 0xaf),
             (.secondary, 0xb0...0xb1), (.secondary, 0xb6...0xb8), (.secondary, 0xbc...0xbf), (.secondary, 0xc0...0xc1),
             (.secondary, 0xc3):

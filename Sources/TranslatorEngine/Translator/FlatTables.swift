@@ -15,35 +15,29 @@ internal import SystemPackage
     private let first: Mapping
     private let second: Mapping
     private let third: Mapping
-    /// Filled entries of each table, as byte offsets; full flushes undo them.
+    /// Filled entries of each table, as byte offsets, for the lower and the upper half; flushes undo them.
     private let logs: UnsafeMutablePointer<UInt64>
-    private var counts: (Int, Int, Int) = (0, 0, 0)
+    private let counts: UnsafeMutablePointer<Int>
 
     /// Tables above views of the structure in `file`. Throws where so much address space cannot be had.
     init(_ file: FileDescriptor) throws(HostError) {
         first = try .sparse(count: Self.tableBytes, header: Self.headerBytes, of: file)
         second = try .sparse(count: Self.tableBytes, header: Self.headerBytes, of: file)
         third = try .sparse(count: Self.tableBytes, header: Self.headerBytes, of: file)
-        unsafe logs = .allocate(capacity: 3 * Self.logCapacity)
+        unsafe logs = .allocate(capacity: 6 * Self.logCapacity)
+        unsafe counts = .allocate(capacity: 6)
+        unsafe counts.initialize(repeating: 0, count: 6)
     }
 
-    deinit { unsafe logs.deallocate() }
+    deinit {
+        unsafe logs.deallocate()
+        unsafe counts.deallocate()
+    }
 
     /// The address of a mode's table.
     func base(_ mode: Int) -> UInt {
         let start = mode == 0 ? first.base : mode == 1 ? second.base : third.base
         return unsafe UInt(bitPattern: start) + UInt(Self.headerBytes)
-    }
-
-    private subscript(count mode: Int) -> Int {
-        get { mode == 0 ? counts.0 : mode == 1 ? counts.1 : counts.2 }
-        set {
-            switch mode {
-            case 0: counts.0 = newValue
-            case 1: counts.1 = newValue
-            default: counts.2 = newValue
-            }
-        }
     }
 
     private static func offset(_ linear: UInt64) -> UInt64 { (linear >> 12 & 0xf_ffff_ffff) << 4 }
@@ -54,27 +48,33 @@ internal import SystemPackage
 
     /// Enters a page; `addend` is host minus linear address.
     func fill(_ mode: Int, _ linear: UInt64, addend: UInt64, writable: Bool) {
-        if self[count: mode] == Self.logCapacity { flush(mode) }
+        let half = mode * 2 + Int(linear >> 63)
+        if unsafe counts[half] == Self.logCapacity { flush(half) }
         let offset = Self.offset(linear)
         let entry = unsafe entry(mode, offset)
-        unsafe logs[mode * Self.logCapacity + self[count: mode]] = offset
-        self[count: mode] += 1
+        if unsafe entry[0] == 0 {
+            unsafe logs[half * Self.logCapacity + counts[half]] = offset
+            unsafe counts[half] += 1
+        }
         unsafe entry[0] = addend &+ 1
         unsafe entry[1] = writable ? addend &+ 1 : 0
     }
 
-    private func flush(_ mode: Int) {
-        let log = unsafe logs + mode * Self.logCapacity
-        for position in 0..<self[count: mode] {
-            let entry = unsafe entry(mode, log[position])
+    /// Empties half a table.
+    private func flush(_ half: Int) {
+        let log = unsafe logs + half * Self.logCapacity
+        for position in 0..<(unsafe counts[half]) {
+            let entry = unsafe entry(half >> 1, log[position])
             unsafe entry[0] = 0
             unsafe entry[1] = 0
         }
-        self[count: mode] = 0
+        unsafe counts[half] = 0
     }
 
     /// Drops everything.
-    func flush() { for mode in 0..<3 { flush(mode) } }
+    func flush() { for half in 0..<6 { flush(half) } }
+    /// Drops the lower halves.
+    func flushLower() { for mode in 0..<3 { flush(mode * 2) } }
 
     /// Drops the pages of a range of at most 2 MiB.
     func drop(_ linear: UInt64, pages: Int) {
@@ -87,11 +87,11 @@ internal import SystemPackage
 
     /// Makes writes of the page at a host address take the slow path.
     func protect(host: UInt64) {
-        for mode in 0..<3 {
-            let log = unsafe logs + mode * Self.logCapacity
-            for position in 0..<self[count: mode] {
+        for half in 0..<6 {
+            let log = unsafe logs + half * Self.logCapacity
+            for position in 0..<(unsafe counts[half]) {
                 let offset = unsafe log[position]
-                let entry = unsafe entry(mode, offset)
+                let entry = unsafe entry(half >> 1, offset)
                 guard unsafe entry[1] != 0 else { continue }
                 // Bits 12 to 47 of the linear address are enough to know the host's page.
                 let page = unsafe (entry[1] &- 1) &+ offset << 8

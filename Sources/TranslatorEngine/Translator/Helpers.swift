@@ -9,7 +9,7 @@ let translatedSlow: @convention(c) (UnsafeMutablePointer<apus_vcpu>, UnsafePoint
     vcpu, op, linear in
     let cpu = unsafe CPU(vcpu: vcpu)
     let op = unsafe MicroOp(op: op)
-    let next = op.run(cpu)
+    let next = cpu.interpret(op)
     if unsafe next.op == op.next.op && cpu.p.pointee.code_changed == 0 {
         cpu.fillTable(linear)
         return 1
@@ -18,10 +18,20 @@ let translatedSlow: @convention(c) (UnsafeMutablePointer<apus_vcpu>, UnsafePoint
     return next.pointer
 }
 
+let translatedStep: @convention(c) (UnsafeMutablePointer<apus_vcpu>, UnsafePointer<apus_op>, UInt64) -> UInt64 = {
+    vcpu, op, _ in
+    let cpu = unsafe CPU(vcpu: vcpu)
+    let op = unsafe MicroOp(op: op)
+    let next = cpu.interpret(op)
+    if unsafe next.op == op.next.op && cpu.p.pointee.code_changed == 0 { return 1 }
+    unsafe cpu.p.pointee.code_changed = 0
+    return next.pointer
+}
+
 let translatedEnd: @convention(c) (UnsafeMutablePointer<apus_vcpu>, UnsafePointer<apus_op>, UInt64) -> UInt64 = {
     vcpu, op, linear in
     let cpu = unsafe CPU(vcpu: vcpu)
-    let next = unsafe MicroOp(op: op).run(cpu)
+    let next = unsafe cpu.interpret(MicroOp(op: op))
     cpu.fillTable(linear)
     unsafe cpu.p.pointee.code_changed = 0
     return next.pointer
@@ -49,14 +59,26 @@ let translatedJump: @convention(c) (UnsafeMutablePointer<apus_vcpu>, UnsafePoint
     return code | 1
 }
 
+let translatedFar: @convention(c) (UnsafeMutablePointer<apus_vcpu>, UnsafePointer<apus_op>, UInt64) -> UInt64 = {
+    vcpu, op, site in
+    let cpu = unsafe CPU(vcpu: vcpu)
+    let page = cpu.pageBase
+    let target = unsafe cpu.jump(page &+ UInt64(bitPattern: Int64(op.pointee.disp)))
+    guard let code = target.translatedCode else { return target.pointer }
+    unsafe cpu.owner.fetcher.translator?.linkFar(
+        site, key: cpu.p.pointee.jump_key, from: page, to: cpu.pageBase, code: code)
+    return code | 1
+}
+
 let translatedFault: @convention(c) (UnsafeMutablePointer<apus_vcpu>, UnsafePointer<apus_op>?, UInt64) -> UInt64 = {
     vcpu, _, _ in
     let cpu = unsafe CPU(vcpu: vcpu)
-    guard let op = unsafe cpu.owner.fetcher.translator?.op(at: cpu.p.pointee.fault_address_host) else {
+    guard let site = unsafe cpu.owner.fetcher.translator?.site(at: cpu.p.pointee.fault_address_host) else {
         fatalError("A fault of translated code has no instruction")
     }
+    cpu.takeVectors(site.dirty)
     // The interpreter finds the guest's reason and raises its exception.
-    return op.run(cpu).pointer
+    return cpu.interpret(site.op).pointer
 }
 
 extension MicroOp {
@@ -73,6 +95,33 @@ enum HeaderState {
 }
 
 extension CPU {
+    /// Executes an op in the middle of translated code, whose exception flags are the guest's so far.
+    @inline(__always) fileprivate func interpret(_ op: MicroOp) -> MicroOp {
+        absorbFlags()
+        let next = op.run(self)
+        presentFlags()
+        return next
+    }
+    /// Adds the exception flags that translated code has raised to the guest's.
+    @inline(__always) func absorbFlags() {
+        let raised = unsafe p.pointee.translated_mxcsr & MXCSR.flags
+        if raised != 0 {
+            let old = unsafe fxState.load(fromByteOffset: Int(APUS_FX_MXCSR), as: UInt32.self)
+            unsafe fxState.storeBytes(of: old | raised, toByteOffset: Int(APUS_FX_MXCSR), as: UInt32.self)
+        }
+    }
+    /// What MXCSR translated code is to start with.
+    @inline(__always) func presentFlags() {
+        let value = unsafe fxState.load(fromByteOffset: Int(APUS_FX_MXCSR), as: UInt32.self)
+        unsafe p.pointee.translated_mxcsr = MXCSR.plain | value & MXCSR.flags
+    }
+    /// Takes vector registers over that the fault stub has left in `scratch`.
+    fileprivate func takeVectors(_ dirty: UInt32) {
+        for register in 0..<16 where dirty >> UInt32(register) & 1 != 0 {
+            setVector(VectorLayout.register(UInt8(register)), vector(VectorLayout.scratch + 16 * register))
+        }
+    }
+
     /// Enters the page of a linear address in the current table, as far as the TLB holds it.
     func fillTable(_ linear: UInt64) {
         let e = unsafe p.pointee.tlb + Int((linear >> 12) & UInt64(APUS_TLB_SIZE - 1))
@@ -102,6 +151,8 @@ let countBlock: apus_handler = { cpu, op in
 }
 /// The first op of a translated block.
 let runTranslated: apus_handler = { cpu, op in
+    cpu.presentFlags()
     let next = unsafe apus_enter_translated(cpu.p, cpu.p.pointee.enter_stub, op.imm)
+    cpu.absorbFlags()
     return unsafe MicroOp(op: UnsafePointer(bitPattern: UInt(next)))
 }

@@ -14,6 +14,8 @@ extension BlockTranslator {
             case .integer, .system:
                 if unsafe emitSpecial(i, op, use: use, liveBefore: liveBefore, liveAfter: liveAfter) { return }
                 if unsafe emitGeneral(i, op, use: use, liveBefore: liveBefore, liveAfter: liveAfter) { return }
+            case .sse where hasPlainVectors:
+                if unsafe emitVector(i, op, use: use, liveBefore: liveBefore) { return }
             default: break
             }
         }
@@ -210,7 +212,7 @@ extension BlockTranslator {
                 unsafe emitReturnAddress(op)
                 a.load(Host.address, .state(MemoryLayout<apus_vcpu>.offset(of: \.temporary).unsafelyUnwrapped))
             }
-            unsafe a.jump(to: stubs.indirect)
+            unsafe a.indirectJump(stubs.indirect)
         case .ret:
             if flagsInHost && liveOut { a.spillFlags() }
             a.move(Host.address, Host.guestStack)
@@ -219,7 +221,7 @@ extension BlockTranslator {
             a.load(Host.address, accessed)
             unsafe noteSite(op)
             a.lea(Host.guestStack, .base(Host.guestStack, unsafe 8 + Int32(truncatingIfNeeded: op.pointee.imm & 0xffff)))
-            unsafe a.jump(to: stubs.indirect)
+            unsafe a.indirectJump(stubs.indirect)
         default: unsafe emitInterpretedEnd(op)
         }
     }

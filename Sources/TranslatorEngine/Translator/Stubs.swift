@@ -7,12 +7,16 @@ struct TranslatedStubs {
     /// Called with the op in the addend's register and a linear address in the address register: executes the op in
     /// the interpreter and returns where that ends at the next op.
     var slow: UnsafeMutablePointer<UInt8>
+    /// The same without a linear address.
+    var step: UnsafeMutablePointer<UInt8>
     /// Jumped to with the op: executes it and leaves.
     var end: UnsafeMutablePointer<UInt8>
     /// Jumped to with a branch's op and the place of its displacement: goes to its target.
     var link: UnsafeMutablePointer<UInt8>
     /// Jumped to with the target's rIP in the address register.
     var indirect: UnsafeMutablePointer<UInt8>
+    /// Jumped to with a branch's op and the place of its `farJump`.
+    var far: UnsafeMutablePointer<UInt8>
     /// Where the signal handler sends a fault of translated code.
     var fault: UnsafeMutablePointer<UInt8>
     /// Jumped to with an op: leaves, to go on there.
@@ -29,6 +33,7 @@ let pinnedRegisters: [(guest: UInt8, host: UInt8)] = [
 extension Assembler {
     private mutating func spillAll() {
         for (guest, host) in pinnedRegisters { store(host, .state(Int(guest) * 8)) }
+        storeMXCSR()
     }
     private mutating func reloadAll() {
         for (guest, host) in pinnedRegisters { load(host, .state(Int(guest) * 8)) }
@@ -70,6 +75,33 @@ extension Assembler {
         return unsafe cursor
     }
 
+    /// What translated code calls to have an op interpreted; a return address is on the stack.
+    private mutating func makeCall(_ function: Int?) -> UnsafeMutablePointer<UInt8> {
+        let start = unsafe begin()
+        spillAll()
+        modrm(0, wide: true, opcode: 0x83, length: 1, reg: 5, rm: .register(Host.rsp))
+        byte(8)
+        callHelper(function)
+        modrm(0, wide: true, opcode: 0x83, length: 1, reg: 0, rm: .register(Host.rsp))
+        byte(8)
+        modrm(0, wide: true, opcode: 0x83, length: 1, reg: 7, rm: .register(Host.rax))  // cmp rax, 1
+        byte(1)
+        let leaves = unsafe jump(if: 5)
+        refreshTable()
+        loadMXCSR()
+        reloadAll()
+        byte(0xc3)
+        unsafe land(leaves)
+        modrm(0, wide: true, opcode: 0x83, length: 1, reg: 0, rm: .register(Host.rsp))
+        byte(8)
+        restoreAndReturn()
+        return unsafe start
+    }
+
+    private var controlField: RM { .state(field(MemoryLayout<apus_vcpu>.offset(of: \.translated_mxcsr))) }
+    private mutating func loadMXCSR() { modrm(0, wide: false, opcode: 0x0fae, length: 2, reg: 2, rm: controlField) }
+    private mutating func storeMXCSR() { modrm(0, wide: false, opcode: 0x0fae, length: 2, reg: 3, rm: controlField) }
+
     mutating func makeStubs() -> TranslatedStubs {
         // enter(rdi structure, rsi code)
         let enter = unsafe begin()
@@ -85,27 +117,12 @@ extension Assembler {
         bytes(0xae, 0xd8)
         move(Host.addend, Host.rsi)
         load(Host.mask, .state(field(MemoryLayout<apus_vcpu>.offset(of: \.index_mask))))
+        loadMXCSR()
         reloadAll()
         bytes(0x41, 0xff, 0xe5)  // jmp r13
 
-        // slow: a return address is on the stack
-        let slow = unsafe begin()
-        spillAll()
-        modrm(0, wide: true, opcode: 0x83, length: 1, reg: 5, rm: .register(Host.rsp))
-        byte(8)
-        callHelper(MemoryLayout<apus_vcpu>.offset(of: \.translated_slow))
-        modrm(0, wide: true, opcode: 0x83, length: 1, reg: 0, rm: .register(Host.rsp))
-        byte(8)
-        modrm(0, wide: true, opcode: 0x83, length: 1, reg: 7, rm: .register(Host.rax))  // cmp rax, 1
-        byte(1)
-        let leaves = unsafe jump(if: 5)
-        refreshTable()
-        reloadAll()
-        byte(0xc3)
-        unsafe land(leaves)
-        modrm(0, wide: true, opcode: 0x83, length: 1, reg: 0, rm: .register(Host.rsp))
-        byte(8)
-        restoreAndReturn()
+        let slow = unsafe makeCall(MemoryLayout<apus_vcpu>.offset(of: \.translated_slow))
+        let step = unsafe makeCall(MemoryLayout<apus_vcpu>.offset(of: \.translated_step))
 
         // end
         let end = unsafe begin()
@@ -128,37 +145,44 @@ extension Assembler {
         let leavesLink = unsafe jump(if: 4)
         move(Host.addend, Host.rax)
         refreshTable()
+        loadMXCSR()
         reloadAll()
         bytes(0x49, 0xff, 0xcd)  // dec r13
         bytes(0x41, 0xff, 0xe5)  // jmp r13
         unsafe land(leavesLink)
         restoreAndReturn()
 
+        // What an indirect jump does without a hit: the target in the address register.
         let indirect = unsafe begin()
-        let misses = unsafe lookup()
-        for miss in unsafe misses { unsafe land(miss) }
-        load(Host.mask, .state(field(MemoryLayout<apus_vcpu>.offset(of: \.index_mask))))
         spillAll()
         callHelper(MemoryLayout<apus_vcpu>.offset(of: \.translated_jump))
         unsafe jump(to: common)
 
+        let far = unsafe begin()
+        spillAll()
+        callHelper(MemoryLayout<apus_vcpu>.offset(of: \.translated_far))
+        unsafe jump(to: common)
+
         let fault = unsafe begin()
+        for register in UInt8(0)..<16 {
+            modrm(
+                0, wide: false, opcode: 0x0f11, length: 2, reg: register,
+                rm: .state(apus_offset_scratch() + 16 * Int(register)))
+        }
         spillAll()
         callHelper(MemoryLayout<apus_vcpu>.offset(of: \.translated_fault))
         restoreAndReturn()
         return unsafe TranslatedStubs(
-            enter: enter, slow: slow, end: end, link: link, indirect: indirect, fault: fault, leave: leave)
+            enter: enter, slow: slow, step: step, end: end, link: link, indirect: indirect, far: far, fault: fault, leave: leave)
     }
 
-    /// Looks the target in the address register up in the jump table and goes there. Returns the places of jumps
-    /// for a miss; the mask register is lost there.
-    private mutating func lookup() -> [UnsafeMutablePointer<UInt8>] {
-        var misses: [UnsafeMutablePointer<UInt8>] = unsafe []
+    /// Looks the target in the address register up in the jump table and goes there; to the stub without a hit.
+    mutating func indirectJump(_ stub: UnsafeMutablePointer<UInt8>) {
         modrm(
             0, wide: false, opcode: 0x83, length: 1, reg: 7,
             rm: .state(field(MemoryLayout<apus_vcpu>.offset(of: \.pending))))
         byte(0)
-        unsafe misses.append(jump(if: 5))
+        unsafe patch(jump(if: 5), to: stub)
         move(Host.addend, Host.address)
         bytes(0x49, 0xc1, 0xed)  // shr r13, 12
         byte(12)
@@ -171,14 +195,49 @@ extension Assembler {
             0, wide: true, opcode: 0x03, length: 1, reg: Host.addend,
             rm: .state(field(MemoryLayout<apus_vcpu>.offset(of: \.code_jumps))))
         modrm(0, wide: true, opcode: 0x3b, length: 1, reg: Host.address, rm: .base(Host.addend, 0))
-        unsafe misses.append(jump(if: 5))
-        load(Host.mask, .state(field(MemoryLayout<apus_vcpu>.offset(of: \.jump_key))))
-        modrm(0, wide: true, opcode: 0x3b, length: 1, reg: Host.mask, rm: .base(Host.addend, 8))
-        unsafe misses.append(jump(if: 5))
-        load(Host.mask, .base(Host.addend, 16))
-        store(Host.mask, .state(field(MemoryLayout<apus_vcpu>.offset(of: \.page_base))))
-        load(Host.mask, .state(field(MemoryLayout<apus_vcpu>.offset(of: \.index_mask))))
+        unsafe patch(jump(if: 5), to: stub)
+        load(Host.address, .state(field(MemoryLayout<apus_vcpu>.offset(of: \.jump_key))))
+        modrm(0, wide: true, opcode: 0x3b, length: 1, reg: Host.address, rm: .base(Host.addend, 8))
+        let hit = unsafe jump(if: 4)
+        load(Host.address, .base(Host.addend, 0))
+        unsafe jump(to: stub)
+        unsafe land(hit)
+        load(Host.address, .base(Host.addend, 16))
+        store(Host.address, .state(field(MemoryLayout<apus_vcpu>.offset(of: \.page_base))))
         modrm(0, wide: false, opcode: 0xff, length: 1, reg: 4, rm: .base(Host.addend, 24))
-        return unsafe misses
     }
+
+    /// A direct jump to another page, remembered with the key and page for which it was found. Returns its start and
+    /// the jumps for all others.
+    mutating func farJump() -> (site: UnsafeMutablePointer<UInt8>, misses: [UnsafeMutablePointer<UInt8>]) {
+        let site = unsafe cursor
+        var misses: [UnsafeMutablePointer<UInt8>] = unsafe []
+        bytes(0x49, 0xbd)
+        word64(0)
+        modrm(
+            0, wide: true, opcode: 0x3b, length: 1, reg: Host.addend,
+            rm: .state(field(MemoryLayout<apus_vcpu>.offset(of: \.jump_key))))
+        unsafe misses.append(jump(if: 5))
+        bytes(0x49, 0xbd)
+        word64(0)
+        modrm(
+            0, wide: true, opcode: 0x3b, length: 1, reg: Host.addend,
+            rm: .state(field(MemoryLayout<apus_vcpu>.offset(of: \.page_base))))
+        unsafe misses.append(jump(if: 5))
+        modrm(
+            0, wide: false, opcode: 0x83, length: 1, reg: 7,
+            rm: .state(field(MemoryLayout<apus_vcpu>.offset(of: \.pending))))
+        byte(0)
+        unsafe misses.append(jump(if: 5))
+        bytes(0x49, 0xbd)
+        word64(0)
+        store(Host.addend, .state(field(MemoryLayout<apus_vcpu>.offset(of: \.page_base))))
+        _ = unsafe jump()
+        return unsafe (site, misses)
+    }
+    /// Where the parts of a `farJump` lie, from its start.
+    static let farKey = 2
+    static let farPage = 2 + 8 + 9 + 6 + 2
+    static let farTarget = 2 + 8 + 9 + 6 + 2 + 8 + 9 + 6 + 9 + 6 + 2
+    static let farDisplacement = 2 + 8 + 9 + 6 + 2 + 8 + 9 + 6 + 9 + 6 + 2 + 8 + 9 + 1
 }

@@ -28,7 +28,8 @@ internal import X86
     private struct Site {
         /// Offset of the code's end in the cache.
         var end: UInt32
-        var padding: UInt32
+        /// Vector registers whose values are in the host's only.
+        var dirty: UInt32
         var op: UInt
     }
 
@@ -59,8 +60,10 @@ internal import X86
         unsafe p.pointee.fault_stub = executableAddress(stubs.fault)
         unsafe p.pointee.translated_slow = translatedSlow
         unsafe p.pointee.translated_end = translatedEnd
+        unsafe p.pointee.translated_step = translatedStep
         unsafe p.pointee.translated_link = translatedLink
         unsafe p.pointee.translated_jump = translatedJump
+        unsafe p.pointee.translated_far = translatedFar
         unsafe p.pointee.translated_fault = translatedFault
         unsafe p.pointee.enter_stub = executableAddress(stubs.enter)
         unsafe cpu.setFlatBases((UInt64(tables.base(0)), UInt64(tables.base(1)), UInt64(tables.base(2))))
@@ -86,7 +89,7 @@ internal import X86
     /// Translates a block; returns the address of its code, 0 where that is not possible.
     func translate(_ cpu: CPU, _ block: DecodedBlock) -> UInt64 {
         // The most that an instruction and its slow path take, and then some.
-        let needed = (block.instructions.count + 4) * 256
+        let needed = (block.instructions.count + 6) * 256
         let used = unsafe cursor - writable.base.assumingMemoryBound(to: UInt8.self)
         guard used + needed < Self.capacity, siteCount + block.instructions.count * 2 < Self.siteCapacity else {
             isFull = true
@@ -107,7 +110,7 @@ internal import X86
         let table = unsafe siteMapping.base.assumingMemoryBound(to: Site.self)
         for site in unsafe translator.sites {
             unsafe table[siteCount] = Site(
-                end: UInt32(site.end - base), padding: 0, op: UInt(bitPattern: site.op))
+                end: UInt32(site.end - base), dirty: site.dirty, op: UInt(bitPattern: site.op))
             siteCount += 1
         }
         translated &+= 1
@@ -128,8 +131,17 @@ internal import X86
         unsafe target.storeBytes(of: Int32(truncatingIfNeeded: code &- from), as: Int32.self)
     }
 
+    /// Completes a jump to another page for the key and page at hand.
+    func linkFar(_ site: UInt64, key: UInt64, from page: UInt64, to target: UInt64, code: UInt64) {
+        guard let place = unsafe UnsafeMutableRawPointer(bitPattern: UInt(site)) else { return }
+        unsafe place.storeBytes(of: key, toByteOffset: Assembler.farKey, as: UInt64.self)
+        unsafe place.storeBytes(of: page, toByteOffset: Assembler.farPage, as: UInt64.self)
+        unsafe place.storeBytes(of: target, toByteOffset: Assembler.farTarget, as: UInt64.self)
+        link(site + UInt64(Assembler.farDisplacement), to: code)
+    }
+
     /// The op whose code faulted at a host address.
-    func op(at host: UInt64) -> MicroOp? {
+    func site(at host: UInt64) -> (op: MicroOp, dirty: UInt32)? {
         let offset = UInt32(truncatingIfNeeded: host &- UInt64(UInt(bitPattern: executable.base)))
         let table = unsafe siteMapping.base.assumingMemoryBound(to: Site.self)
         var low = 0
@@ -139,21 +151,8 @@ internal import X86
             if unsafe table[middle].end > offset { high = middle } else { low = middle + 1 }
         }
         guard low < siteCount else { return nil }
-        return unsafe MicroOp(op: UnsafePointer(bitPattern: table[low].op))
+        return unsafe (MicroOp(op: UnsafePointer(bitPattern: table[low].op)), table[low].dirty)
     }
-}
-
-/// A block as the translator takes it.
-struct DecodedBlock {
-    /// Its first op, which counts executions; the instructions' ops follow.
-    let header: UnsafePointer<apus_op>
-    let instructions: [Instruction]
-    /// Whether each exists for the guest: 1 bit an instruction.
-    let offered: [Bool]
-    /// The block ends with its last instruction, not by being cut after it.
-    let endsItself: Bool
-    /// Whether flags may be looked at after the block.
-    let liveOut: Bool
 }
 
 extension BlockTranslator {
@@ -166,12 +165,16 @@ extension BlockTranslator {
             liveness[index] = FlagUse.of(block.instructions[index]).liveBefore(liveness[index + 1])
         }
         let last = block.endsItself ? count - 1 : count
+        hasPlainVectors = block.hasPlainVectors
         for index in 0..<last {
             unsafe emit(
                 block.instructions[index], op(index + 1), isOffered: block.offered[index], liveBefore: liveness[index],
                 liveAfter: liveness[index + 1])
         }
-        if block.endsItself {
+        spillVectors()
+        if !block.endsItself && block.instructions[count - 1].loadsVectorControl {
+            unsafe emitInterpretedEnd(op(count + 1))
+        } else if block.endsItself {
             let offered = block.offered[last]
             if offered {
                 unsafe emitEnd(

@@ -1,0 +1,106 @@
+internal import BlockImage
+
+/// `commit [-q] [-f fmt] [-t cache] [-b base] [-d] [-p] filename`
+enum CommitCommand {
+    static func run(_ words: [String], _ session: Session) throws(ToolFailure) -> Int32 {
+        var scanner = OptionScanner(
+            words, short: "f:ht:b:dpqr:",
+            long: [.init("help", "h"), .init("object", value: true), .init("image-opts")])
+        var (format, base): (String?, String?)
+        var (isOptionList, keepsTop, showsProgress) = (false, false, false)
+        var mode = OpenMode.write
+        while let (key, value) = try scanner.next() {
+            switch key {
+            case "h":
+                session.put(Help.text)
+                return 0
+            case "f": format = value
+            case "t": mode.cache = try CacheOption.parse(value)
+            case "b": (base, keepsTop) = (value, true)
+            case "d": keepsTop = true
+            case "p": showsProgress = true
+            case "q": session.isQuiet = true
+            case "image-opts": isOptionList = true
+            default: break
+            }
+        }
+        guard scanner.operands.count == 1 else { throw .usage("Expecting one image file name") }
+        let name = scanner.operands[0]
+        mode.writableDepth = try depth(name, format, isOptionList, base, session)
+        let image = try OpenImage(name, format: format, isOptionList: isOptionList, mode, session)
+        defer { image.close() }
+        var chain: [any BlockNode] = [image.node]
+        while let below = chain.last!.children.first(where: { $0.role == "backing" })?.node { chain.append(below) }
+        guard chain.count > mode.writableDepth, mode.writableDepth > 0 else {
+            throw ToolFailure("Image does not have a backing file")
+        }
+        let progress = Progress(session, isOn: showsProgress && !session.isQuiet)
+        try merge(image, into: chain[mode.writableDepth], progress)
+        if !keepsTop {
+            do throws(BlockError) {
+                try image.qcow2?.makeEmpty()
+            } catch {
+                throw ToolFailure("Could not empty \(name): \(Wording.reason(error))")
+            }
+        }
+        progress.end()
+        session.say("Image committed.\n")
+        return 0
+    }
+
+    /// How many images below the top the base is.
+    private static func depth(
+        _ name: String, _ format: String?, _ isOptionList: Bool, _ base: String?, _ session: Session
+    ) throws(ToolFailure) -> Int {
+        let image = try OpenImage(name, format: format, isOptionList: isOptionList, .read, session)
+        defer { image.close() }
+        guard image.backing != nil else { throw ToolFailure("Image does not have a backing file") }
+        guard let base else { return 1 }
+        var depth = 0
+        var node = image.node
+        while let below = node.children.first(where: { $0.role == "backing" })?.node {
+            depth += 1
+            let named = (node as? any DescribedImage)?.imageDescription.backing
+            if below.filename == base || named == base || below.filename == OpenImage.combine(name, base) {
+                return depth
+            }
+            node = below
+        }
+        throw ToolFailure("Did not find '\(base)' in the backing chain of '\(name)'")
+    }
+
+    /// Writes into the base what the images above it hold.
+    private static func merge(_ image: OpenImage, into base: any BlockNode, _ progress: Progress) throws(ToolFailure) {
+        do throws(BlockError) {
+            if base.sizeInBytes < image.size {
+                guard let base = base as? any Resizable else {
+                    throw BlockError.invalidSize(path: base.filename, size: image.size)
+                }
+                try base.resize(to: image.size, preallocation: .off)
+            }
+            let walker = StatusWalker(image.node, above: base)
+            let buffer = AlignedBuffer(count: 2 << 20)
+            var at: UInt64 = 0
+            while at < image.size {
+                let run = try walker.status(at: at, limit: image.size - at)
+                if run.isPresent && run.isZero {
+                    try BlockError.check(
+                        base.performAndWait(.writeZeroes(mayUnmap: true), offset: at, length: run.length), base)
+                } else if run.isPresent {
+                    var done: UInt64 = 0
+                    while done < run.length {
+                        let count = Int(min(run.length - done, UInt64(buffer.count)))
+                        try BlockError.check(image.node.read(buffer, at: at + done, count: count), image.node)
+                        try BlockError.check(base.write(buffer, at: at + done, count: count), base)
+                        done += UInt64(count)
+                    }
+                }
+                at += run.length
+                progress.show(Double(at) / Double(image.size))
+            }
+            try BlockError.check(base.performAndWait(.flush), base)
+        } catch {
+            throw ToolFailure(Wording.reason(error))
+        }
+    }
+}

@@ -1,0 +1,87 @@
+internal import CLinux
+
+/// The image tool: `qemu-img`'s command line.
+public enum ImageProgram {
+    /// Runs a command line and ends the process.
+    public static func main(_ arguments: [String]) -> Never { exit(run(arguments)) }
+
+    /// Runs a command line (with the program's name) and gives the exit status.
+    public static func run(_ arguments: [String]) -> Int32 {
+        let console = Console()
+        let status = run(arguments, console)
+        console.flush()
+        return status
+    }
+
+    /// Runs a command line on a console.
+    public static func run(_ arguments: [String], _ console: Console) -> Int32 {
+        let path = arguments.first ?? "apus-img"
+        let name = path.split(separator: "/").last.map(String.init) ?? path
+        let session = Session(program: name, console: console)
+        do throws(ToolFailure) {
+            return try dispatch(Array(arguments.dropFirst()), session)
+        } catch {
+            for line in error.lines { session.report(line) }
+            if let hint = error.hint { console.putError(hint) }
+            return error.status
+        }
+    }
+
+    private static func dispatch(_ words: [String], _ session: Session) throws(ToolFailure) -> Int32 {
+        guard let first = words.first else { throw .usage("Not enough arguments") }
+        switch first {
+        case "-h", "--help":
+            session.put(Help.text)
+            return 0
+        case "-V", "--version":
+            session.put(Help.version)
+            return 0
+        default: break
+        }
+        guard !first.hasPrefix("-") else { throw .usage("unrecognized option '\(first)'") }
+        guard let command = commands.first(where: { $0.name == first }) else {
+            throw .usage("Command not found: \(first)")
+        }
+        return try command.run(Array(words.dropFirst()), session)
+    }
+
+    struct Command {
+        let name: String
+        let run: ([String], Session) throws(ToolFailure) -> Int32
+    }
+
+    static var commands: [Command] {
+        [
+            Command(name: "amend", run: AmendCommand.run), Command(name: "bench", run: BenchCommand.run),
+            Command(name: "bitmap", run: BitmapCommand.run), Command(name: "commit", run: CommitCommand.run),
+            Command(name: "dd", run: DDCommand.run), Command(name: "measure", run: MeasureCommand.run),
+            Command(name: "rebase", run: RebaseCommand.run), Command(name: "check", run: CheckCommand.run),
+            Command(name: "compare", run: CompareCommand.run),
+            Command(name: "convert", run: ConvertCommand.run), Command(name: "create", run: CreateCommand.run),
+            Command(name: "info", run: InfoCommand.run), Command(name: "map", run: MapCommand.run),
+            Command(name: "resize", run: ResizeCommand.run), Command(name: "snapshot", run: SnapshotCommand.run),
+        ]
+    }
+}
+
+/// One run of the tool: whose name it bears and where it speaks.
+final class Session {
+    let program: String
+    let console: Console
+    /// `-q`.
+    var isQuiet = false
+
+    init(program: String, console: Console) {
+        self.program = program
+        self.console = console
+    }
+
+    /// Writes to the standard output.
+    func put(_ text: String) { console.put(text) }
+    /// Writes to the standard output unless told to be quiet.
+    func say(_ text: String) { if !isQuiet { console.put(text) } }
+    /// Writes a line with the program's name to the standard error.
+    func report(_ line: String) { console.putError("\(program): \(line)") }
+    /// Writes a warning to the standard error.
+    func warn(_ line: String) { console.putError("\(program): warning: \(line)") }
+}

@@ -1,0 +1,46 @@
+internal import BlockImage
+internal import SystemPackage
+
+/// QEMU's words for the block layer's errors.
+enum Wording {
+    /// What follows `Could not open 'X': `.
+    static func reason(_ error: BlockError) -> String {
+        switch error {
+        case .notFound(let path): "Could not open '\(path)': No such file or directory"
+        case .isDirectory(let path), .notRegularFile(let path):
+            "'file' driver requires '\(path)' to be a regular file"
+        case .noPermission(let path, _): "Could not open '\(path)': Permission denied"
+        case .readOnly(let path): "Could not open '\(path)': Read-only file system"
+        case .notDevice(let path): "'host_device' driver requires '\(path)' to be either a character or block device"
+        case .inUse(let path, let access):
+            "Failed to get \"\(access)\" lock\nIs another process using the image [\(path)]?"
+        case .usedByOthers(let path, let access):
+            "Failed to get shared \"\(access)\" lock\nIs another process using the image [\(path)]?"
+        case .noDirectIO: "The file system does not support O_DIRECT"
+        case .noRing(_, let errno): "Unable to use io_uring: \(Formatting.reason(errno.rawValue))"
+        case .wrongFormat(_, let expected, _): wrongFormat(expected)
+        case .invalidImage(_, let reason): reason
+        case .unsupported(_, let feature): "\(feature) is not supported"
+        case .unknownDriver(let name): "Unknown driver '\(name)'"
+        case .unknownOption(let driver, let option):
+            "Block protocol '\(driver)' doesn't support the option '\(option)'"
+        case .invalidOption(let option, let value, let expected):
+            "Parameter '\(option)' expects \(expected), not '\(value)'"
+        case .missingOption(_, let option): "Parameter '\(option)' is missing"
+        case .invalidSize(_, let size): "The image size \(size) is out of range"
+        case .backing(let error): "Could not open backing file: \(reason(error))"
+        case .bitmap(let text), .snapshot(let text): text
+        case .system(_, _, let errno): Formatting.reason(errno.rawValue)
+        default: error.description
+        }
+    }
+
+    private static func wrongFormat(_ name: String) -> String {
+        switch name {
+        case "qed": "Image not in QED format"
+        case "vdi": "Image not in VDI format"
+        case "vpc": "invalid VPC image"
+        default: "Image is not in \(name) format"
+        }
+    }
+}

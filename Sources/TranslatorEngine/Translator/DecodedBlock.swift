@@ -1,0 +1,104 @@
+internal import CEngine
+internal import X86
+
+// Blocks on their way from the interpreter to the translator.
+
+/// A block as the translator takes it.
+struct DecodedBlock {
+    /// Its first op, which counts executions; the instructions' ops follow.
+    let header: UnsafePointer<apus_op>
+    let instructions: [Instruction]
+    /// Whether each exists for the guest: 1 bit an instruction.
+    let offered: [Bool]
+    /// The block ends with its last instruction, not by being cut after it.
+    let endsItself: Bool
+    /// Vector instructions may be executed as they are.
+    let hasPlainVectors: Bool
+    /// Whether flags may be looked at after the block.
+    let liveOut: Bool
+}
+
+extension CodeFetcher {
+    /// Has the block that an op begins translated, and goes on with it.
+    func translateBlock(_ cpu: CPU, _ op: MicroOp) -> MicroOp {
+        guard let translator, let block = cache.block(of: op), let decoded = decodedBlock(op, block) else {
+            op.setHeader(unsafe noOperation, state: HeaderState.interpreted)
+            return op.next
+        }
+        let code = translator.translate(cpu, decoded)
+        // Without room everything is dropped, which this op does not survive: at the next look-up.
+        if code == 0 { return cpu.lookup(cpu.ripOf(op)) }
+        op.setImmediate(code)
+        op.setHeader(unsafe runTranslated, state: HeaderState.translated)
+        return op
+    }
+
+    /// Decodes a block again for its translation; nil where its bytes are no longer those of its ops.
+    private func decodedBlock(_ op: MicroOp, _ block: BlockCache.Block) -> DecodedBlock? {
+        guard let header = unsafe op.op, let source = unsafe UnsafeRawPointer(bitPattern: block.start) else { return nil }
+        let count = Int(block.count)
+        unsafe bytes.copyMemory(from: source, byteCount: count)
+        var instructions: [Instruction] = []
+        var offered: [Bool] = []
+        var position = 0
+        while position < count {
+            do throws(DecodeError) {
+                let instruction = unsafe try Decoder.decode(
+                    UnsafeRawBufferPointer(start: bytes + position, count: count - position), code: .bits64)
+                let op = unsafe header + 1 + instructions.count
+                guard instructions.count + 1 < Int(block.opCount), unsafe op.pointee.length == instruction.length else {
+                    return nil
+                }
+                position += Int(instruction.length)
+                offered.append(features >> UInt64(instruction.featureRequired.rawValue) & 1 != 0)
+                instructions.append(instruction)
+            } catch { return nil }
+        }
+        guard let last = instructions.last else { return nil }
+        // A pseudo-op follows a conditional branch and a cut; that of a cut has a count.
+        let extra = Int(block.opCount) - 1 - instructions.count
+        let endsItself = unsafe extra == 0 || (header + 1 + instructions.count).pointee.dst == 0
+        let page = block.start & ~4095
+        let end = Int(block.start & 4095) + count
+        return unsafe DecodedBlock(
+            header: header, instructions: instructions, offered: offered, endsItself: endsItself,
+            hasPlainVectors: UInt64(block.mode) & ModeBits.vectorsChecked == 0,
+            liveOut: flagsLive(after: last, page: page, end: end, endsItself: endsItself))
+    }
+
+    /// Whether arithmetic flags may be looked at by what follows a block in its page.
+    private func flagsLive(after last: Instruction, page: UInt, end: Int, endsItself: Bool) -> Bool {
+        if !endsItself { return flagsLive(page: page, offset: end) }
+        switch last.mnemonic {
+        case .jcc:
+            return flagsLive(page: page, offset: end) || flagsLive(page: page, offset: end + Int(last.immediate))
+        case .jmp where last.operands.0.kind == .relative, .call where last.operands.0.kind == .relative:
+            return flagsLive(page: page, offset: end + Int(last.immediate))
+        default: return true
+        }
+    }
+
+    private func flagsLive(page: UInt, offset: Int) -> Bool {
+        var offset = offset
+        for _ in 0..<10 {
+            guard offset >= 0, offset < 4096, let source = unsafe UnsafeRawPointer(bitPattern: page + UInt(offset)) else {
+                return true
+            }
+            let count = min(4096 - offset, Decoder.maximumLength)
+            let place = unsafe bytes + Self.window
+            unsafe place.copyMemory(from: source, byteCount: count)
+            guard
+                let next = unsafe try? Decoder.decode(UnsafeRawBufferPointer(start: place, count: count), code: .bits64)
+            else { return true }
+            offset += Int(next.length)
+            if next.mnemonic == .jmp && next.operands.0.kind == .relative {
+                offset += Int(next.immediate)
+                continue
+            }
+            let use = FlagUse.of(next)
+            if use.needs { return true }
+            if use.writes && !use.keeps { return false }
+        }
+        return true
+    }
+}

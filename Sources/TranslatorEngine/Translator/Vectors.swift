@@ -1,0 +1,150 @@
+internal import CEngine
+internal import X86
+
+// SSE instructions as they are, in the host's registers. Within a block a guest's register is loaded when it is first
+// needed and stored at the end, or before the interpreter executes something.
+
+extension BlockTranslator {
+    /// Loads or stores the registers of a mask from or to the structure.
+    mutating func moveVectors(_ mask: UInt16, store: Bool) {
+        for register in UInt8(0)..<16 where mask >> UInt16(register) & 1 != 0 {
+            a.modrm(
+                0, wide: false, opcode: store ? 0x0f11 : 0x0f10, length: 2, reg: register,
+                rm: .state(VectorLayout.register(register)))
+        }
+    }
+    /// Stores what only the host's registers hold.
+    mutating func spillVectors() {
+        moveVectors(dirtyVectors, store: true)
+        dirtyVectors = 0
+    }
+    private mutating func need(_ register: UInt8) {
+        let bit: UInt16 = 1 << UInt16(register & 15)
+        if loadedVectors & bit == 0 { moveVectors(bit, store: false) }
+        loadedVectors |= bit
+    }
+
+    /// Emits an instruction with XMM registers; false, with nothing emitted, where the form is not handled.
+    mutating func emitVector(
+        _ i: Instruction, _ op: UnsafePointer<apus_op>, use: FlagUse, liveBefore: Bool
+    ) -> Bool {
+        let x = i.operands.0
+        let y = i.operands.1
+        guard i.encoding.hasModRM, !use.needs, !use.keeps, isPlain(i) else { return false }
+        let isMemory = i.encoding.modrm < 0xc0
+        if isMemory && !canAddress(i) { return false }
+        // Which operand is ModRM.reg, and which r/m.
+        let field: Operand
+        let rm: Operand
+        if x.kind == .memory {
+            (field, rm) = (y, x)
+        } else if y.kind == .memory {
+            (field, rm) = (x, y)
+        } else if isShiftByImmediate(i) {
+            (field, rm) = (Operand(.none), x)
+        } else {
+            let digit = i.encoding.modrm >> 3 & 7
+            let number = i.encoding.modrm & 7
+            if isStoreForm(i) {
+                (field, rm) = (y, x)
+            } else {
+                (field, rm) = (x, y)
+            }
+            guard field.register & 7 == digit, rm.register & 7 == number else { return false }
+        }
+        for operand in [field, rm] {
+            switch operand.kind {
+            case .vector, .none, .memory: break
+            case .general: if operand.size < 4 && operand.access != .read { return false }
+            default: return false
+            }
+        }
+        if isMemory && ![1, 2, 4, 8, 16].contains(rm.size) { return false }
+        // From here on code is emitted.
+        for operand in [field, rm, i.operands.2] where operand.kind == .vector {
+            if operand.access != .write || operand.size < 16 { need(operand.register) }
+        }
+        if readsXMM0(i) { need(0) }
+        if isMemory {
+            protectFlags(liveBefore)
+            unsafe emitAddress(i, op)
+            unsafe emitCheck(op, size: Int(rm.size), write: rm.access != .read)
+        }
+        var target = accessed
+        var digit = i.encoding.modrm >> 3 & 7
+        var storesBack: (host: UInt8, guest: UInt8)?
+        if field.kind == .vector { digit = field.register }
+        if field.kind == .general {
+            if let host = Self.pinned(field.register) { digit = host } else {
+                if isMemory {
+                    a.lea(Host.address, accessed)
+                    target = .base(Host.address, 0)
+                }
+                if field.access != .write { loadGuest(field.register, into: Host.addend) }
+                digit = Host.addend
+                if field.access != .read { storesBack = (Host.addend, field.register) }
+            }
+        }
+        if rm.kind == .vector { target = .register(rm.register) }
+        if rm.kind == .general {
+            if let host = Self.pinned(rm.register) { target = .register(host) } else {
+                if rm.access != .write { loadGuest(rm.register, into: Host.address) }
+                target = .register(Host.address)
+                if rm.access != .read { storesBack = (Host.address, rm.register) }
+            }
+        }
+        let e = i.encoding
+        let (opcode, length): (UInt32, Int)
+        switch e.map {
+        case .primary: (opcode, length) = (UInt32(e.opcode), 1)
+        case .secondary: (opcode, length) = (0x0f00 | UInt32(e.opcode), 2)
+        case .map38: (opcode, length) = (0x0f3800 | UInt32(e.opcode), 3)
+        case .map3A: (opcode, length) = (0x0f3a00 | UInt32(e.opcode), 3)
+        }
+        a.modrm(
+            e.mandatoryPrefix, wide: i.prefixes.contains(.wide), opcode: opcode, length: length, reg: digit, rm: target)
+        if e.immediateLength == 1 { a.byte(UInt8(truncatingIfNeeded: i.immediate)) }
+        if isMemory { unsafe noteSite(op) }
+        if let back = storesBack { a.store(back.host, .state(Int(back.guest) * 8)) }
+        for operand in [field, rm] where operand.kind == .vector && operand.access != .read {
+            let bit: UInt16 = 1 << UInt16(operand.register & 15)
+            loadedVectors |= bit
+            dirtyVectors |= bit
+        }
+        if use.writes { flagsInHost = true }
+        if isMemory { finishAccess(reloadsFlags: use.writes) }
+        return true
+    }
+
+    /// No hidden operands but XMM0, no control register, no memory of a size of its own.
+    private func isPlain(_ i: Instruction) -> Bool {
+        switch i.mnemonic {
+        case .ldmxcsr, .stmxcsr, .maskmovdqu, .pcmpestri, .pcmpestrm, .pcmpistri, .pcmpistrm, .movq2dq, .movdq2q,
+            .cvtpi2ps, .cvtpi2pd, .cvtps2pi, .cvttps2pi, .cvtpd2pi, .cvttpd2pi, .lddqu:
+            return false
+        default:
+            for operand in [i.operands.0, i.operands.1, i.operands.2] where operand.kind == .mmx { return false }
+            return i.encoding.immediateLength <= 1
+        }
+    }
+    private func readsXMM0(_ i: Instruction) -> Bool {
+        switch i.mnemonic {
+        case .pblendvb, .blendvps, .blendvpd, .sha256rnds2: true
+        default: false
+        }
+    }
+    /// PSRLW and its kin with an immediate: ModRM.reg is part of the opcode.
+    private func isShiftByImmediate(_ i: Instruction) -> Bool {
+        i.encoding.map == .secondary && (0x71...0x73).contains(i.encoding.opcode)
+    }
+    /// Opcodes whose first operand is ModRM.rm.
+    private func isStoreForm(_ i: Instruction) -> Bool {
+        switch (i.encoding.map, i.encoding.opcode, i.encoding.mandatoryPrefix) {
+        case (.secondary, 0x11, _), (.secondary, 0x13, _), (.secondary, 0x17, _), (.secondary, 0x29, _),
+            (.secondary, 0x2b, _), (.secondary, 0x7f, _), (.secondary, 0xd6, 0x66), (.secondary, 0xe7, _),
+            (.secondary, 0x7e, 0x66), (.map3A, 0x14...0x17, _):
+            return true
+        default: return false
+        }
+    }
+}

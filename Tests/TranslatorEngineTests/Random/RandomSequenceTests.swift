@@ -1,0 +1,83 @@
+import Glibc
+import Testing
+import X86
+
+/// How often random tests run: `APUS_FUZZ_ROUNDS` multiplies it.
+enum FuzzRounds {
+    static var factor: Int {
+        guard let text = unsafe getenv("APUS_FUZZ_ROUNDS") else { return 1 }
+        return unsafe max(1, Int(String(cString: text)) ?? 1)
+    }
+}
+
+/// Random sequences of general-purpose instructions, on the engine and on the host's processor.
+@Suite(.serialized) struct RandomSequenceTests {
+    private static let flagMask: UInt64 = 0x3f_7fd7
+
+    static func listing(_ item: UserCase, until end: UInt64) -> String {
+        var text = ""
+        var at = 0
+        while at < item.code.count, UInt64(item.start + at) + UserCase.codeBase <= end {
+            guard let instruction = try? Decoder.decode(Array(item.code[at...]), code: .bits64) else { break }
+            let length = Int(instruction.length)
+            let raw = item.code[at..<at + length].map { String($0, radix: 16) }.joined(separator: " ")
+            text += "\n  \(String(UInt64(item.start + at) + UserCase.codeBase, radix: 16)): \(instruction.mnemonic)/\(instruction.operandSize) \(raw)"
+            at += length
+        }
+        return text
+    }
+
+    @Test(arguments: [1, 2, 3, 4] as [UInt64])
+    func interpretedSequencesDoWhatTheHostDoes(seed: UInt64) throws {
+        try compare(seed: seed, rounds: 60, UserGuest(), faultFlags: true)
+    }
+
+    /// Translated code leaves flags that nothing looks at behind where an instruction faults.
+    @Test(arguments: [5, 6, 7, 8] as [UInt64])
+    func translatedSequencesDoWhatTheHostDoes(seed: UInt64) throws {
+        try compare(seed: seed, rounds: 60, UserGuest(threshold: 1), faultFlags: false)
+    }
+
+    private func compare(seed: UInt64, rounds: Int, _ guest: UserGuest, faultFlags: Bool) throws {
+        let oracle = try NativeOracle()
+        var generator = InstructionGenerator(seed: seed, hasTZCNT: guest.machine.model.has("bmi1"))
+        var failures = 0
+        var kinds: [String: Int] = [:]
+        var vectors: [UInt64: Int] = [:]
+        for _ in 0..<(rounds * FuzzRounds.factor) {
+            let cases = (0..<NativeOracle.batch).map { _ in generator.makeCase() }
+            var data: [UInt8] = []
+            while data.count < UserCase.dataCount { data += generator.bytes(generator.value(), 8) }
+            for (item, native) in zip(cases, oracle.run(cases, data: data)) {
+                guard var native, native.vector != 255 else {
+                    vectors[255, default: 0] += 1
+                    continue
+                }
+                vectors[native.vector, default: 0] += 1
+                var outcome = guest.run(item, data: data)
+                // The kernel hides what it maps in the upper half, and the process has more than code and data.
+                if native.vector == 14 && native.address >> 30 != 0 {
+                    native.error |= 1
+                    outcome.error |= 1
+                }
+                // Translated jumps fault at a target that paging cannot reach, not before they go there.
+                if !faultFlags && native.vector == 13 && outcome.vector == 13 && outcome.rip != native.rip { continue }
+                // A page that the host's kernel brings in may leave RF behind for a trap.
+                if native.vector == 1 { native.flags &= ~0x10000 }
+                let mask = faultFlags || native.vector == 3 ? Self.flagMask : Self.flagMask & ~0x8d5
+                let found = outcome.differences(from: native, flagMask: mask)
+                if found.isEmpty { continue }
+                failures += 1
+                let listing = Self.listing(item, until: native.rip)
+                let kind = listing.split(separator: "\n").last.map { String($0.split(separator: " ")[1]) } ?? ""
+                kinds[kind, default: 0] += 1
+                if failures <= 12 && kinds[kind, default: 0] <= 2 {
+                    Issue.record("\(found.joined(separator: "; "))\(listing)")
+                }
+            }
+        }
+        #expect(failures == 0, "\(kinds)")
+        // Most cases reach their end.
+        #expect(vectors[3, default: 0] > vectors.values.reduce(0, +) / 3, "\(vectors)")
+    }
+}

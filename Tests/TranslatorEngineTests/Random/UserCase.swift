@@ -1,0 +1,55 @@
+/// A piece of 64-bit user code with the registers it starts with.
+struct UserCase {
+    /// Where the code, and where the data lies, in the guest and natively.
+    static let codeBase: UInt64 = 0x1000_0000
+    static let codeCount = 4096
+    static let dataBase: UInt64 = 0x2000_0000
+    static let dataCount = 8192
+
+    /// RAX to R15 in encoding order.
+    var gpr = [UInt64](repeating: 0, count: 16)
+    /// Arithmetic flags and DF; IF is always set.
+    var flags: UInt64 = 0
+    /// At most `codeCount` bytes; INT3 follows it up to the page's end.
+    var code: [UInt8] = []
+    /// Distance of the code from the start of its page.
+    var start = 0
+}
+
+/// How a case ended.
+struct UserOutcome: Equatable {
+    /// RAX to R15, RIP and RFLAGS as the exception's handler finds them.
+    var gpr = [UInt64](repeating: 0, count: 16)
+    var rip: UInt64 = 0
+    var flags: UInt64 = 0
+    /// The exception that ended it: 3 where the code ran to its end.
+    var vector: UInt64 = 0
+    var error: UInt64 = 0
+    /// The address of a page fault, else 0.
+    var address: UInt64 = 0
+    var data: [UInt8] = []
+
+    /// What differs from the native outcome, in words.
+    func differences(from native: UserOutcome, flagMask: UInt64) -> [String] {
+        let names = [
+            "rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15",
+        ]
+        var found: [String] = []
+        func compare(_ name: String, _ a: UInt64, _ b: UInt64) {
+            if a != b { found.append("\(name) is \(String(a, radix: 16)), natively \(String(b, radix: 16))") }
+        }
+        compare("vector", vector, native.vector)
+        compare("error", error, native.error)
+        compare("rip", rip, native.rip)
+        compare("cr2", address, native.address)
+        for index in 0..<16 { compare(names[index], gpr[index], native.gpr[index]) }
+        compare("flags", flags & flagMask, native.flags & flagMask)
+        if data != native.data {
+            for index in 0..<data.count where data[index] != native.data[index] {
+                compare("data[\(String(index, radix: 16))]", UInt64(data[index]), UInt64(native.data[index]))
+                if found.count > 24 { break }
+            }
+        }
+        return found
+    }
+}
