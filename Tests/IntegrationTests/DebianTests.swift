@@ -5,24 +5,19 @@ import Testing
 @Suite(
     .serialized,
     .enabled(if: Repository.hasGuest, "needs 'make guest'"),
-    .enabled(
-        if: FileManager.default.fileExists(atPath: DebianTests.disk),
-        "needs the disk of 'make guest/debian.raw', which needs a Debian archive"))
+    .enabled(if: Repository.hasDebian, "needs 'make guest/debian.raw', which needs a Debian archive"))
 struct DebianTests {
-    static let disk = Repository.root.appendingPathComponent("guest/debian.raw").path
-    static let kernel = Repository.root.appendingPathComponent("guest/debian-vmlinuz").path
-    static let initrd = Repository.root.appendingPathComponent("guest/debian-initrd").path
-
     @Test func debianBootsFromItsDiskAndInstallsAPackage() throws {
         let folder = try TemporaryFolder()
         let disk = folder.path("disk.raw")
-        try #require(try runOnHost("cp", "--sparse=always", Self.disk, disk).status == 0)
+        try #require(try runOnHost("cp", "--sparse=always", Repository.debianDisk, disk).status == 0)
         let payload = Data((0..<(8 << 20)).map { _ in UInt8.random(in: 0...255) })
         let sum = try Self.makeArchive(folder, payload)
         let server = try HostWebServer(folder.path("www"))
 
         let machine = try GuestMachine(
-            ["-m", "512", "-smp", "2", "-nographic", "-accel", "tcg", "-kernel", Self.kernel, "-initrd", Self.initrd]
+            ["-m", "512", "-smp", "2", "-nographic", "-accel", "tcg"]
+                + ["-kernel", Repository.debianKernel, "-initrd", Repository.debianInitrd]
                 + ["-append", "console=ttyS0 root=/dev/vda rw"]
                 + ["-drive", "file=\(disk),if=none,id=disk0,format=raw", "-device", "virtio-blk-pci,drive=disk0"]
                 + ["-netdev", "user,id=net0", "-device", "virtio-net-pci,netdev=net0"])
@@ -42,12 +37,14 @@ struct DebianTests {
         #expect(fetched.contains(sum), "\(fetched)")
 
         // What apt does with an archive: lists, then a package, each checked against the sums in the lists.
-        try machine.type("rm -f /etc/apt/sources.list.d/* && echo 'deb [trusted=yes] \(source)/ ./' >/etc/apt/sources.list")
+        try machine.type(
+            "rm -f /etc/apt/sources.list.d/*; echo 'deb [trusted=yes] \(source)/ ./' >/etc/apt/sources.list")
         let updated = try machine.shell("apt-get -o Acquire::Languages=none update; echo update $?", seconds: 120)
         #expect(updated.contains("\nupdate 0"), "\(updated)")
         let installed = try machine.shell("apt-get install -y apus-probe; echo install $?", seconds: 180)
         #expect(installed.contains("\ninstall 0"), "\(installed)")
-        let content = try machine.shell("sha256sum /usr/share/apus-probe/payload; sync; echo 3 >/proc/sys/vm/drop_caches")
+        let content = try machine.shell(
+            "sha256sum /usr/share/apus-probe/payload; sync; echo 3 >/proc/sys/vm/drop_caches")
         #expect(content.contains(sum), "\(content)")
         // Once more, from the disk.
         #expect(try machine.shell("sha256sum /usr/share/apus-probe/payload").contains(sum))

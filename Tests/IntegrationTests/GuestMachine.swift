@@ -7,11 +7,18 @@ enum Repository {
         .deletingLastPathComponent()
     static let kernel = root.appendingPathComponent("guest/vmlinuz").path
     static let initramfs = root.appendingPathComponent("guest/initramfs.cpio.gz").path
+    /// A Debian on a disk without partitions, with its own kernel and initrd.
+    static let debianDisk = root.appendingPathComponent("guest/debian.raw").path
+    static let debianKernel = root.appendingPathComponent("guest/debian-vmlinuz").path
+    static let debianInitrd = root.appendingPathComponent("guest/debian-initrd").path
     /// The program beside the tests.
     static let program = root.appendingPathComponent(".build/release/apus-vmm").path
 
     static var hasGuest: Bool {
         [kernel, initramfs, program].allSatisfy { FileManager.default.fileExists(atPath: $0) }
+    }
+    static var hasDebian: Bool {
+        [debianKernel, debianInitrd, debianDisk].allSatisfy { FileManager.default.fileExists(atPath: $0) }
     }
 }
 

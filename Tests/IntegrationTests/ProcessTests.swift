@@ -8,7 +8,8 @@ struct ProcessTests {
         let machine = try GuestMachine(booting: ["-smp", "2"])
         try machine.wait(for: "Type poweroff to end.")
         // The guest touches all that it has: what is above it is the machine's own.
-        _ = try machine.shell("mount -t tmpfs -o size=100% none /mnt; dd if=/dev/zero of=/mnt/a bs=1M count=380; rm /mnt/a")
+        _ = try machine.shell(
+            "mount -t tmpfs -o size=100% none /mnt; dd if=/dev/zero of=/mnt/a bs=1M count=380; rm /mnt/a")
         let status = try String(contentsOfFile: "/proc/\(machine.identifier)/status", encoding: .utf8)
         let line = try #require(status.split(separator: "\n").first { $0.hasPrefix("VmHWM:") })
         let peak = try #require(Int(line.filter(\.isNumber)))
