@@ -43,7 +43,13 @@ static inline void apus_fault_handler(int number, siginfo_t *_Nullable info, voi
             return;
         }
     }
-    sigaction(number, &apus_previous_actions[number & 63], 0);
+    struct sigaction *previous = &apus_previous_actions[number & 63];
+    if ((previous->sa_flags & SA_SIGINFO) && previous->sa_sigaction && previous->sa_sigaction != apus_fault_handler) {
+        previous->sa_sigaction(number, info, context);
+    } else {
+        // The fault comes again, and meets that action.
+        sigaction(number, previous, 0);
+    }
 }
 
 // Puts the handler in place. Once a process.

@@ -1,3 +1,4 @@
+import CEngine
 import Glibc
 import Synchronization
 
