@@ -57,7 +57,7 @@ import X86
 
     @Test(arguments: [nil, 1] as [UInt64?])
     func undefinedInstructionsAreThoseOfTheHost(threshold: UInt64?) throws {
-        let oracle = try NativeOracle()
+        let oracle = try NativeOracle.single.get()
         let guest = try UserGuest(threshold: threshold)
         var generator = InstructionGenerator(seed: 77, hasTZCNT: true)
         var found: [String: Int] = [:]
