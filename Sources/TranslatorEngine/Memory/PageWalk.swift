@@ -90,6 +90,12 @@ extension CPU {
         return size == 8 ? unsafe apus_atomic_load64(host) : UInt64(unsafe apus_atomic_load32(host))
     }
 
+    /// A page-table entry of eight bytes; nil outside RAM.
+    func loadEntry(_ physical: UInt64) -> UInt64? {
+        guard let range = unsafe range(at: physical) else { return nil }
+        return unsafe apus_atomic_load64(range.pointee.host + Int(physical &- range.pointee.start))
+    }
+
     /// Sets bits of a page-table entry atomically; false where it changed meanwhile and the walk must start again.
     private func setEntry(_ physical: UInt64, size: Int, old: UInt64, bits: UInt64) -> Bool {
         guard let range = unsafe range(at: physical) else { return true }

@@ -10,7 +10,7 @@ extension CPU {
         unsafe p.pointee.local_supervisor = 0
         unsafe fetchedSlot(0).update(repeating: 0, count: 64)
         owner.fetcher.translator?.tables.flush()
-        flushData()
+        flushData(userGeneration: owner.fetcher.views.renew())
     }
 
     /// A new CR3: what global pages of the upper half gave stays (SDM volume 3, 4.10.4.1).
@@ -19,12 +19,12 @@ extension CPU {
             return flushTLB()
         }
         owner.fetcher.translator?.tables.flushLower()
-        flushData()
+        flushData(userGeneration: owner.fetcher.views.generation(self))
     }
 
     /// The interpreter's own TLBs have one generation for all.
-    private func flushData() {
-        unsafe p.pointee.user_generation &+= 1
+    private func flushData(userGeneration: UInt64) {
+        unsafe p.pointee.user_generation = userGeneration
         unsafe p.pointee.tlb_generation &+= 1
         if unsafe p.pointee.tlb_generation >= 0x800 {
             unsafe p.pointee.tlb_generation = 2
@@ -89,7 +89,7 @@ extension CPU {
     /// Makes all code be looked up anew.
     private func forgetFetches() {
         unsafe p.pointee.code_generation &+= 1
-        unsafe p.pointee.user_generation &+= 1
+        unsafe p.pointee.user_generation = owner.fetcher.views.renew()
         updateMemoryMode()
     }
 
