@@ -6,9 +6,16 @@ internal import SystemPackage
 /// reserved and mostly untouched. Sixteen bytes a page: for reads and for writes the distance from linear to host
 /// address plus 1, or 0 where the slow path must decide. It holds a part of what the processor's TLBs hold, and is
 /// dropped with them.
+///
+/// Dropped entries are zeroes in pages that stay. Every process of a guest lies at random addresses of its own, so that
+/// such pages would only ever become more: what the tables touch is counted, and beyond a limit all is given back.
 @safe final class FlatTables {
     private static let tableBytes = 1 << 40
     private static let logCapacity = 8192
+    /// Pages of the tables that may be touched, 16 MiB.
+    private static let touchedLimit = 4096
+    /// Slots for the set of them, a power of two.
+    private static let touchedSlots = 8192
     /// Bytes below each table through which translated code sees the processor's structure.
     static var headerBytes: Int { (MemoryLayout<apus_vcpu>.stride + 4095) & ~4095 }
 
@@ -18,6 +25,9 @@ internal import SystemPackage
     /// Filled entries of each table, as byte offsets, for the lower and the upper half; flushes undo them.
     private let logs: UnsafeMutablePointer<UInt64>
     private let counts: UnsafeMutablePointer<Int>
+    /// The set of the touched pages, by their numbers plus 1, with open addressing.
+    private let touched: UnsafeMutablePointer<UInt32>
+    private var touchedCount = 0
 
     /// Tables above views of the structure in `file`. Throws where so much address space cannot be had.
     init(_ file: FileDescriptor) throws(HostError) {
@@ -27,11 +37,14 @@ internal import SystemPackage
         unsafe logs = .allocate(capacity: 6 * Self.logCapacity)
         unsafe counts = .allocate(capacity: 6)
         unsafe counts.initialize(repeating: 0, count: 6)
+        unsafe touched = .allocate(capacity: Self.touchedSlots)
+        unsafe touched.initialize(repeating: 0, count: Self.touchedSlots)
     }
 
     deinit {
         unsafe logs.deallocate()
         unsafe counts.deallocate()
+        unsafe touched.deallocate()
     }
 
     /// The address of a mode's table.
@@ -44,6 +57,31 @@ internal import SystemPackage
     private func entry(_ mode: Int, _ offset: UInt64) -> UnsafeMutablePointer<UInt64> {
         // SAFETY: offsets are made of 36 bits of a page's number, the table's length.
         unsafe UnsafeMutablePointer(bitPattern: base(mode) + UInt(offset)).unsafelyUnwrapped
+    }
+
+    /// Notes that translated code looks for a page: its entry takes the host's memory even where it stays empty.
+    func touch(_ mode: Int, _ linear: UInt64) {
+        // A page of a table has the entries of 1 MiB.
+        let page = (UInt32(truncatingIfNeeded: linear >> 20) & 0xfff_ffff | UInt32(mode) << 28) + 1
+        var slot = Int((page &* 0x9e37_79b1) >> 19)
+        // The set is never more than half full.
+        while unsafe touched[slot] != 0 {
+            if unsafe touched[slot] == page { return }
+            slot = (slot + 1) & (Self.touchedSlots - 1)
+        }
+        unsafe touched[slot] = page
+        touchedCount += 1
+        if touchedCount == Self.touchedLimit { release() }
+    }
+
+    /// Drops everything, and the memory with it.
+    private func release() {
+        unsafe counts.update(repeating: 0, count: 6)
+        unsafe touched.update(repeating: 0, count: Self.touchedSlots)
+        touchedCount = 0
+        first.makeSparse(from: Self.headerBytes)
+        second.makeSparse(from: Self.headerBytes)
+        third.makeSparse(from: Self.headerBytes)
     }
 
     /// Enters a page; `addend` is host minus linear address.

@@ -11,6 +11,8 @@ internal import X86
 @safe final class Translator {
     private static let capacity = 32 << 20
     private static let siteCapacity = 1 << 20
+    /// So many bytes of code are written before the writable view gives its pages back.
+    private static let viewStep = 1 << 20
 
     let tables: FlatTables
     private let writable: Mapping
@@ -20,6 +22,8 @@ internal import X86
     private let start: UnsafeMutablePointer<UInt8>
     private let stubs: TranslatedStubs
     private var siteCount = 0
+    /// What was used when the writable view last gave its pages back.
+    private var lastTrim = 0
     private(set) var translated: UInt64 = 0
     /// The code did not fit: all is to be dropped at the next look-up.
     var isFull = false
@@ -83,6 +87,7 @@ internal import X86
     func reset() {
         unsafe cursor = start
         siteCount = 0
+        lastTrim = 0
         isFull = false
     }
 
@@ -94,6 +99,11 @@ internal import X86
         guard used + needed < Self.capacity, siteCount + block.instructions.count * 2 < Self.siteCapacity else {
             isFull = true
             return 0
+        }
+        if used - lastTrim > Self.viewStep {
+            // The host counts a page for each view of it, and what is written is seldom written again.
+            writable.discard(offset: 0, count: Self.capacity)
+            lastTrim = used
         }
         while unsafe UInt(bitPattern: cursor) & 15 != 0 { unsafe cursor += 1 }
         var assembler = unsafe Assembler(cursor, stateBase: -FlatTables.headerBytes)
