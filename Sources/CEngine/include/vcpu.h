@@ -102,7 +102,7 @@ struct apus_vcpu {
     uint64_t jump_key;
     uint64_t code_generation; // rises with every flush of supervisor translations
     uint64_t user_generation; // the same of user mode's
-    uint8_t local_supervisor; // supervisor mode fetched or reached upper addresses by pages that are not global
+    uint8_t local_supervisor; // supervisor mode fetched code by pages that are not global, or of the lower half
     struct apus_jump_entry *_Nonnull jumps;
     const struct apus_op *_Nullable link_from;  // the direct branch whose target is being looked up
     // Recorded exception (SDM volume 3, 6.15)

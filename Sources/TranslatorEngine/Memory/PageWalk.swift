@@ -43,7 +43,7 @@ extension CPU {
         if kind == .fetch {
             noteFetched(linear, isGlobal: walk.isGlobal)
         } else if !walk.isGlobal && linear >> 63 != 0 {
-            unsafe p.pointee.local_supervisor = 1
+            owner.fetcher.translator?.tables.noteLocal(linear)
         }
         let physical = walk.physical
         guard let range = unsafe range(at: physical) else {

@@ -33,6 +33,8 @@ enum RM {
     case scaled(UInt8, UInt8, Int32)
     /// gs:[base + disp]: a table's entry.
     case table(UInt8, Int32)
+    /// [rip + disp]: a place in the same view as the cursor. The instruction ends with its displacement.
+    case relative(UnsafeMutablePointer<UInt8>)
 }
 
 /// Writes host instructions into the code cache.
@@ -99,6 +101,7 @@ struct Assembler {
             if byteRegister && reg >= 4 { rex |= 0x40 }
         case .scaled(let index, _, _):
             if index & 8 != 0 { rex |= 0x42 }
+        case .relative: break
         case .indexed(let base, let index, _, _):
             if base & 8 != 0 { rex |= 0x41 }
             if index & 8 != 0 { rex |= 0x42 }
@@ -120,6 +123,10 @@ struct Assembler {
         case .scaled(let index, let shift, let disp):
             bytes(0x04 | field, shift << 6 | (index & 7) << 3 | 5)
             word32(disp)
+        case .relative(let target):
+            byte(0x05 | field)
+            word32(0)
+            unsafe patch(cursor - 4, to: target)
         case .indexed(let base, let index, let shift, let disp):
             if let short = Int8(exactly: disp) {
                 bytes(0x44 | field, shift << 6 | (index & 7) << 3 | base & 7, UInt8(bitPattern: short))

@@ -45,8 +45,12 @@ struct BlockTranslator {
         let op: UnsafePointer<apus_op>
     }
 
-    init(_ assembler: Assembler, stubs: TranslatedStubs, ops: UnsafePointer<apus_op>) {
+    init(
+        _ assembler: Assembler, stubs: TranslatedStubs, ops: UnsafePointer<apus_op>,
+        records: UnsafeMutablePointer<UInt8>
+    ) {
         a = assembler
+        unsafe self.records = records
         unsafe self.stubs = stubs
         unsafe self.ops = ops
     }
@@ -200,8 +204,10 @@ struct BlockTranslator {
     /// Goes to the target of a direct branch, `disp` from its page's start.
     mutating func emitJump(_ op: UnsafePointer<apus_op>, disp: Int32, from offset: Int32) {
         guard disp >= 0 && disp < 4096 else {
-            let (site, misses) = unsafe a.farJump()
-            unsafe farJumps.append((site, misses, op))
+            let record = unsafe records
+            unsafe records += MemoryLayout<FarRecord>.stride
+            let misses = unsafe a.farJump(record)
+            unsafe farJumps.append((record, misses, op))
             return
         }
         if disp <= offset { unsafe emitPoll(op) }
@@ -220,15 +226,17 @@ struct BlockTranslator {
     }
     var polls: [(place: UnsafeMutablePointer<UInt8>, op: UnsafePointer<apus_op>)] = unsafe []
 
+    /// The next free record of a jump to another page.
+    var records: UnsafeMutablePointer<UInt8>
     var farJumps:
-        [(site: UnsafeMutablePointer<UInt8>, misses: [UnsafeMutablePointer<UInt8>], op: UnsafePointer<apus_op>)] =
+        [(record: UnsafeMutablePointer<UInt8>, misses: [UnsafeMutablePointer<UInt8>], op: UnsafePointer<apus_op>)] =
             unsafe []
 
     mutating func emitPolls() {
         for far in unsafe farJumps {
             for miss in unsafe far.misses { unsafe a.land(miss) }
             unsafe a.immediate(Host.addend, UInt64(UInt(bitPattern: far.op)))
-            unsafe a.immediate(Host.address, UInt64(UInt(bitPattern: far.site)))
+            unsafe a.lea(Host.address, .relative(far.record))
             unsafe a.jump(to: stubs.far)
         }
         for poll in unsafe polls {

@@ -28,6 +28,9 @@ internal import SystemPackage
     /// The set of the touched pages, by their numbers plus 1, with open addressing.
     private let touched: UnsafeMutablePointer<UInt32>
     private var touchedCount = 0
+    private let locals: UnsafeMutablePointer<UInt64>
+    private var localCount = 0
+    private static let localCapacity = 64
 
     /// Tables above views of the structure in `file`. Throws where so much address space cannot be had.
     init(_ file: FileDescriptor) throws(HostError) {
@@ -36,6 +39,7 @@ internal import SystemPackage
         third = try .sparse(count: Self.tableBytes, header: Self.headerBytes, of: file)
         unsafe logs = .allocate(capacity: 6 * Self.logCapacity)
         unsafe counts = .allocate(capacity: 6)
+        unsafe locals = .allocate(capacity: Self.localCapacity)
         unsafe counts.initialize(repeating: 0, count: 6)
         unsafe touched = .allocate(capacity: Self.touchedSlots)
         unsafe touched.initialize(repeating: 0, count: Self.touchedSlots)
@@ -45,6 +49,7 @@ internal import SystemPackage
         unsafe logs.deallocate()
         unsafe counts.deallocate()
         unsafe touched.deallocate()
+        unsafe locals.deallocate()
     }
 
     /// The address of a mode's table.
@@ -61,22 +66,31 @@ internal import SystemPackage
 
     /// Notes that translated code looks for a page: its entry takes the host's memory even where it stays empty.
     func touch(_ mode: Int, _ linear: UInt64) {
-        // A page of a table has the entries of 1 MiB.
-        let page = (UInt32(truncatingIfNeeded: linear >> 20) & 0xfff_ffff | UInt32(mode) << 28) + 1
-        var slot = Int((page &* 0x9e37_79b1) >> 19)
-        // The set is never more than half full.
-        while unsafe touched[slot] != 0 {
-            if unsafe touched[slot] == page { return }
-            slot = (slot + 1) & (Self.touchedSlots - 1)
-        }
-        unsafe touched[slot] = page
+        let slot = slot(mode, linear)
+        guard unsafe touched[slot] == 0 else { return }
+        unsafe touched[slot] = Self.number(mode, linear)
         touchedCount += 1
         if touchedCount == Self.touchedLimit { release() }
+    }
+
+    /// The number, never zero, of the table's page that has an entry: a page has those of 1 MiB.
+    private static func number(_ mode: Int, _ linear: UInt64) -> UInt32 {
+        (UInt32(truncatingIfNeeded: linear >> 20) & 0xfff_ffff | UInt32(mode) << 28) + 1
+    }
+
+    /// Where the set has a page of a table, or where it would enter it.
+    private func slot(_ mode: Int, _ linear: UInt64) -> Int {
+        let page = Self.number(mode, linear)
+        var slot = Int((page &* 0x9e37_79b1) >> 19)
+        // The set is never more than half full.
+        while unsafe touched[slot] != 0 && touched[slot] != page { slot = (slot + 1) & (Self.touchedSlots - 1) }
+        return slot
     }
 
     /// Drops everything, and the memory with it.
     private func release() {
         unsafe counts.update(repeating: 0, count: 6)
+        localCount = 0
         unsafe touched.update(repeating: 0, count: Self.touchedSlots)
         touchedCount = 0
         first.makeSparse(from: Self.headerBytes)
@@ -86,6 +100,7 @@ internal import SystemPackage
 
     /// Enters a page; `addend` is host minus linear address.
     func fill(_ mode: Int, _ linear: UInt64, addend: UInt64, writable: Bool) {
+        touch(mode, linear)
         let half = mode * 2 + Int(linear >> 63)
         if unsafe counts[half] == Self.logCapacity { flush(half) }
         let offset = Self.offset(linear)
@@ -111,15 +126,33 @@ internal import SystemPackage
 
     /// Drops everything.
     func flush() { for half in 0..<6 { flush(half) } }
-    /// Drops the lower halves.
-    func flushLower() { for mode in 0..<3 { flush(mode * 2) } }
+    /// Notes a page of the upper half that is not global: the next write of CR3 drops it.
+    func noteLocal(_ linear: UInt64) {
+        if localCount < Self.localCapacity { unsafe locals[localCount] = linear & ~0xfff }
+        localCount = min(localCount, Self.localCapacity) + 1
+    }
 
-    /// Drops the pages of a range of at most 2 MiB.
+    /// Drops what a write of CR3 drops: the lower halves, and pages of the upper that are not global.
+    func flushLocal() {
+        for mode in 0..<3 { flush(mode * 2) }
+        if localCount > Self.localCapacity {
+            for mode in 0..<3 { flush(mode * 2 + 1) }
+        } else {
+            for index in 0..<localCount { unsafe drop(locals[index], pages: 1) }
+        }
+        localCount = 0
+    }
+
+    /// Drops the pages of a range within an aligned 2 MiB.
     func drop(_ linear: UInt64, pages: Int) {
         for mode in 0..<3 {
-            let start = unsafe entry(mode, Self.offset(linear))
-            // A run within one aligned 2 MiB region does not wrap.
-            unsafe start.update(repeating: 0, count: pages * 2)
+            // What was never touched is empty, and stays without memory. There is a look for each 1 MiB.
+            for first in stride(from: 0, to: pages, by: 256) {
+                let from = linear &+ UInt64(first) << 12
+                guard unsafe touched[slot(mode, from)] != 0 else { continue }
+                let start = unsafe entry(mode, Self.offset(from))
+                unsafe start.update(repeating: 0, count: min(pages - first, 256) * 2)
+            }
         }
     }
 

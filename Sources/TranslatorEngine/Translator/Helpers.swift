@@ -62,13 +62,14 @@ let translatedJump: @convention(c) (UnsafeMutablePointer<apus_vcpu>, UnsafePoint
 }
 
 let translatedFar: @convention(c) (UnsafeMutablePointer<apus_vcpu>, UnsafePointer<apus_op>, UInt64) -> UInt64 = {
-    vcpu, op, site in
+    vcpu, op, record in
     let cpu = unsafe CPU(vcpu: vcpu)
     let page = cpu.pageBase
     let target = unsafe cpu.jump(page &+ UInt64(bitPattern: Int64(op.pointee.disp)))
     guard let code = target.translatedCode else { return target.pointer }
-    unsafe cpu.owner.fetcher.translator?.linkFar(
-        site, key: cpu.p.pointee.jump_key, from: page, to: cpu.pageBase, code: code)
+    // SAFETY: translated code hands over the address of a record of its own.
+    unsafe UnsafeMutablePointer<FarRecord>(bitPattern: UInt(record)).unsafelyUnwrapped.pointee =
+        FarRecord(key: cpu.p.pointee.jump_key, page: page, target: cpu.pageBase, code: code)
     return code | 1
 }
 

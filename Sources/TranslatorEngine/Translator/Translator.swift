@@ -13,6 +13,8 @@ internal import X86
     private static let siteCapacity = 1 << 20
     /// So many bytes of code are written before the writable view gives its pages back.
     private static let viewStep = 1 << 20
+    /// Bytes behind the code for what jumps to other pages remember.
+    private static let recordCapacity = 4 << 20
 
     let tables: FlatTables
     private let writable: Mapping
@@ -21,6 +23,7 @@ internal import X86
     private var cursor: UnsafeMutablePointer<UInt8>
     private let start: UnsafeMutablePointer<UInt8>
     private let stubs: TranslatedStubs
+    private var records: UnsafeMutablePointer<UInt8>
     private var siteCount = 0
     /// What was used when the writable view last gave its pages back.
     private var lastTrim = 0
@@ -43,15 +46,18 @@ internal import X86
     init(_ cpu: CPU, _ file: FileDescriptor, jumps: UnsafeMutablePointer<apus_code_entry>, threshold: UInt64) throws(HostError) {
         guard apus_has_fsgsbase() else { throw HostError("use the GS base", Errno.notSupported) }
         tables = try FlatTables(file)
-        let code = try HostOS.Descriptor.memoryFile(name: "apus-translated-code", count: Self.capacity)
-        writable = try .shared(code.file, count: Self.capacity)
-        executable = try .shared(code.file, count: Self.capacity, protection: [.read, .execute])
+        let code = try HostOS.Descriptor.memoryFile(name: "apus-translated-code", count: Self.capacity + Self.recordCapacity)
+        writable = try .shared(code.file, count: Self.capacity + Self.recordCapacity)
+        executable = try .shared(
+            code.file, count: Self.capacity + Self.recordCapacity, protection: [.read, .execute])
+        try executable.protect(Self.capacity..<Self.capacity + Self.recordCapacity, [.read, .write])
         siteMapping = try .anonymous(count: Self.siteCapacity * MemoryLayout<Site>.stride)
         let base = unsafe writable.base.assumingMemoryBound(to: UInt8.self)
         var assembler = unsafe Assembler(base, stateBase: -FlatTables.headerBytes)
         unsafe stubs = assembler.makeStubs()
         unsafe start = assembler.cursor
         unsafe cursor = assembler.cursor
+        unsafe records = base + Self.capacity
         _ = Self.handler
 
         let p = unsafe cpu.p
@@ -86,6 +92,7 @@ internal import X86
     /// Forgets all code. No processor may be in it.
     func reset() {
         unsafe cursor = start
+        unsafe records = writable.base.assumingMemoryBound(to: UInt8.self) + Self.capacity
         siteCount = 0
         lastTrim = 0
         isFull = false
@@ -96,7 +103,9 @@ internal import X86
         // The most that an instruction and its slow path take, and then some.
         let needed = (block.instructions.count + 6) * 256
         let used = unsafe cursor - writable.base.assumingMemoryBound(to: UInt8.self)
-        guard used + needed < Self.capacity, siteCount + block.instructions.count * 2 < Self.siteCapacity else {
+        guard used + needed < Self.capacity, siteCount + block.instructions.count * 2 < Self.siteCapacity,
+            unsafe UnsafeMutableRawPointer(records) + 2 * MemoryLayout<FarRecord>.stride <= writable.base + writable.count
+        else {
             isFull = true
             return 0
         }
@@ -113,9 +122,13 @@ internal import X86
         unsafe assembler.jump(to: stubs.leave)
         assembler.byte(0x90)
         let entry = unsafe assembler.cursor
-        var translator = unsafe BlockTranslator(assembler, stubs: stubs, ops: block.header)
+        var translator = unsafe BlockTranslator(assembler, stubs: stubs, ops: block.header, records: records)
         translator.emit(block)
         unsafe cursor = translator.a.cursor
+        while unsafe records < translator.records {
+            unsafe UnsafeMutableRawPointer(records).storeBytes(of: FarRecord.empty, as: FarRecord.self)
+            unsafe records += MemoryLayout<FarRecord>.stride
+        }
         let base = unsafe writable.base.assumingMemoryBound(to: UInt8.self)
         let table = unsafe siteMapping.base.assumingMemoryBound(to: Site.self)
         for site in unsafe translator.sites {
@@ -139,15 +152,6 @@ internal import X86
         guard let target = unsafe UnsafeMutableRawPointer(bitPattern: UInt(place)) else { return }
         let from = unsafe executableAddress(target.assumingMemoryBound(to: UInt8.self)) + 4
         unsafe target.storeBytes(of: Int32(truncatingIfNeeded: code &- from), as: Int32.self)
-    }
-
-    /// Completes a jump to another page for the key and page at hand.
-    func linkFar(_ site: UInt64, key: UInt64, from page: UInt64, to target: UInt64, code: UInt64) {
-        guard let place = unsafe UnsafeMutableRawPointer(bitPattern: UInt(site)) else { return }
-        unsafe place.storeBytes(of: key, toByteOffset: Assembler.farKey, as: UInt64.self)
-        unsafe place.storeBytes(of: page, toByteOffset: Assembler.farPage, as: UInt64.self)
-        unsafe place.storeBytes(of: target, toByteOffset: Assembler.farTarget, as: UInt64.self)
-        link(site + UInt64(Assembler.farDisplacement), to: code)
     }
 
     /// The op whose code faulted at a host address.
