@@ -151,6 +151,7 @@ struct apus_vcpu {
     uint64_t (*_Nullable translated_jump)(struct apus_vcpu *_Nonnull, const struct apus_op *_Nullable, uint64_t);
     uint64_t (*_Nullable translated_far)(struct apus_vcpu *_Nonnull, const struct apus_op *_Nonnull, uint64_t);
     uint64_t (*_Nullable translated_fault)(struct apus_vcpu *_Nonnull, const struct apus_op *_Nullable, uint64_t);
+    uint64_t (*_Nullable translated_window)(struct apus_vcpu *_Nonnull, uint64_t, uint64_t);
     uint64_t code_start, code_count;  // executable addresses of translated code
     uint64_t translation_threshold;
     uint64_t enter_stub, fault_stub, fault_address_host;

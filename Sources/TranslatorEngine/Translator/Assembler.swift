@@ -204,19 +204,19 @@ struct Assembler {
 
     // MARK: Flags
 
-    /// Host flags to `arith`; keeps all registers but the addend's.
-    mutating func spillFlags() {
-        move(Host.addend, Host.rax)
+    /// Host flags to `arith`; keeps all registers but `free`.
+    mutating func spillFlags(by free: UInt8) {
+        move(free, Host.rax)
         bytes(0x9f, 0x0f, 0x90)  // lahf; seto al
         byte(0xc0)
         modrm(0, wide: false, opcode: 0x89, length: 1, reg: Host.rax, rm: .state(apus_offset_arith()), operand16: true)
-        move(Host.rax, Host.addend)
+        move(Host.rax, free)
     }
-    /// `arith` to host flags; keeps all registers but the addend's.
-    mutating func reloadFlags() {
-        move(Host.addend, Host.rax)
+    /// `arith` to host flags; keeps all registers but `free`.
+    mutating func reloadFlags(by free: UInt8) {
+        move(free, Host.rax)
         modrm(0, wide: false, opcode: 0x0fb7, length: 2, reg: Host.rax, rm: .state(apus_offset_arith()))
         bytes(0x04, 0x7f, 0x9e)  // add al, 7f; sahf
-        move(Host.rax, Host.addend)
+        move(Host.rax, free)
     }
 }

@@ -73,6 +73,26 @@ let translatedFar: @convention(c) (UnsafeMutablePointer<apus_vcpu>, UnsafePointe
     return code | 1
 }
 
+let translatedWindow: @convention(c) (UnsafeMutablePointer<apus_vcpu>, UInt64, UInt64) -> UInt64 = {
+    vcpu, word, linear in
+    let cpu = unsafe CPU(vcpu: vcpu)
+    let first = unsafe MicroOp(op: UnsafePointer(bitPattern: UInt(word & ~WindowMiss.mask)))
+    // To the block's end, so that the page is in the TLB for what the window needs.
+    var op = first
+    var next = cpu.interpret(op)
+    while unsafe next.op == op.next.op {
+        op = next
+        next = cpu.interpret(op)
+    }
+    unsafe cpu.p.pointee.code_changed = 0
+    if word & WindowMiss.crosses != 0 {
+        cpu.owner.fetcher.noteCrossing(cpu, first)
+    } else {
+        cpu.fillTable(linear)
+    }
+    return next.pointer
+}
+
 let translatedFault: @convention(c) (UnsafeMutablePointer<apus_vcpu>, UnsafePointer<apus_op>?, UInt64) -> UInt64 = {
     vcpu, _, _ in
     let cpu = unsafe CPU(vcpu: vcpu)

@@ -19,6 +19,9 @@ struct TranslatedStubs {
     var far: UnsafeMutablePointer<UInt8>
     /// Where the signal handler sends a fault of translated code.
     var fault: UnsafeMutablePointer<UInt8>
+    /// Jumped to with an op and `WindowMiss`, and a window's first address in the address register: goes on in the
+    /// interpreter.
+    var window: UnsafeMutablePointer<UInt8>
     /// Jumped to with an op: leaves, to go on there.
     var leave: UnsafeMutablePointer<UInt8>
 }
@@ -130,6 +133,12 @@ extension Assembler {
         callHelper(MemoryLayout<apus_vcpu>.offset(of: \.translated_end))
         restoreAndReturn()
 
+        // window
+        let window = unsafe begin()
+        spillAll()
+        callHelper(MemoryLayout<apus_vcpu>.offset(of: \.translated_window))
+        restoreAndReturn()
+
         // leave
         let leave = unsafe begin()
         spillAll()
@@ -173,7 +182,8 @@ extension Assembler {
         callHelper(MemoryLayout<apus_vcpu>.offset(of: \.translated_fault))
         restoreAndReturn()
         return unsafe TranslatedStubs(
-            enter: enter, slow: slow, step: step, end: end, link: link, indirect: indirect, far: far, fault: fault, leave: leave)
+            enter: enter, slow: slow, step: step, end: end, link: link, indirect: indirect, far: far, fault: fault, window: window,
+            leave: leave)
     }
 
     /// Looks the target in the address register up in the jump table and goes there; to the stub without a hit.

@@ -75,6 +75,7 @@ internal import X86
         unsafe p.pointee.translated_jump = translatedJump
         unsafe p.pointee.translated_far = translatedFar
         unsafe p.pointee.translated_fault = translatedFault
+        unsafe p.pointee.translated_window = translatedWindow
         unsafe p.pointee.enter_stub = executableAddress(stubs.enter)
         unsafe cpu.setFlatBases((UInt64(tables.base(0)), UInt64(tables.base(1)), UInt64(tables.base(2))))
         cpu.updateMemoryMode()
@@ -101,7 +102,7 @@ internal import X86
     /// Translates a block; returns the address of its code, 0 where that is not possible.
     func translate(_ cpu: CPU, _ block: DecodedBlock) -> UInt64 {
         // The most that an instruction and its slow path take, and then some.
-        let needed = (block.instructions.count + 6) * 256
+        let needed = (block.instructions.count + 6) * 320
         let used = unsafe cursor - writable.base.assumingMemoryBound(to: UInt8.self)
         guard used + needed < Self.capacity, siteCount + block.instructions.count * 2 < Self.siteCapacity,
             unsafe UnsafeMutableRawPointer(records) + 2 * MemoryLayout<FarRecord>.stride <= writable.base + writable.count
@@ -147,6 +148,14 @@ internal import X86
         unsafe UnsafeMutableRawPointer(entry + 1).storeBytes(of: Int32(-21), as: Int32.self)
     }
 
+    /// Makes code that another translation replaces go on there.
+    func redirect(_ code: UInt64, to other: UInt64) {
+        let entry = unsafe writableAddress(code)
+        unsafe entry[0] = 0xe9
+        unsafe UnsafeMutableRawPointer(entry + 1).storeBytes(
+            of: Int32(truncatingIfNeeded: other &- code &- 5), as: Int32.self)
+    }
+
     /// Points the displacement at `place` to a block's code.
     func link(_ place: UInt64, to code: UInt64) {
         guard let target = unsafe UnsafeMutableRawPointer(bitPattern: UInt(place)) else { return }
@@ -174,17 +183,23 @@ extension BlockTranslator {
     mutating func emit(_ block: DecodedBlock) {
         let count = block.instructions.count
         // liveness[k]: flags are looked at after instruction k - 1.
-        var liveness = [Bool](repeating: block.liveOut, count: count + 1)
+        var liveness = [Bool](repeating: block.liveTaken || block.liveFall, count: count + 1)
         for index in stride(from: count - 1, through: 0, by: -1) {
             liveness[index] = FlagUse.of(block.instructions[index]).liveBefore(liveness[index + 1])
         }
         let last = block.endsItself ? count - 1 : count
         hasPlainVectors = block.hasPlainVectors
+        let windows = planWindows(block)
         for index in 0..<last {
+            current = index
+            if let window = windows[index] { unsafe open(window, op(index + 1), liveBefore: liveness[index]) }
             unsafe emit(
                 block.instructions[index], op(index + 1), isOffered: block.offered[index], liveBefore: liveness[index],
                 liveAfter: liveness[index + 1])
+            if let window, window.last == index { self.window = nil }
         }
+        current = last
+        if last < count, let window = windows[last] { unsafe open(window, op(last + 1), liveBefore: liveness[last]) }
         spillVectors()
         if !block.endsItself && block.instructions[count - 1].loadsVectorControl {
             unsafe emitInterpretedEnd(op(count + 1))
@@ -192,16 +207,18 @@ extension BlockTranslator {
             let offered = block.offered[last]
             if offered {
                 unsafe emitEnd(
-                    block.instructions[last], op(last + 1), fall: op(last + 2), liveOut: block.liveOut)
+                    block.instructions[last], op(last + 1), fall: op(last + 2), liveTaken: block.liveTaken,
+                    liveFall: block.liveFall)
             } else {
                 unsafe emitInterpretedEnd(op(last + 1))
             }
         } else {
-            if flagsInHost && block.liveOut { a.spillFlags() }
+            if flagsInHost && block.liveTaken { spillFlags() }
             let cut = unsafe op(count + 1)
             unsafe emitJump(cut, disp: cut.pointee.disp, from: Int32(cut.pointee.disp) - 1)
         }
         emitOutOfLine()
+        emitWindowPaths()
         emitEndPaths()
         emitPolls()
     }
