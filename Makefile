@@ -31,6 +31,7 @@ run: ## Boot a Debian kernel to a shell in this terminal (MEMORY=, VCPUS=, APPEN
 test: ## Install what tests need, build, and run every test
 	@Scripts/install-deps build guest test
 	@$(MAKE) -s --no-print-directory guest/initramfs.cpio.gz || echo "No guest: tests that boot one are skipped."
+	@$(MAKE) -s --no-print-directory guest/debian.raw || echo "No Debian disk: tests that boot it are skipped."
 	@echo "Building Apus and its tests ($(configuration))"
 	@swift build -c $(configuration) --build-tests
 	@echo "Running the tests"
@@ -54,6 +55,9 @@ guest/vmlinuz: Scripts/fetch-kernel
 
 guest/initramfs.cpio.gz: guest/vmlinuz Scripts/make-initramfs Scripts/guest-init Scripts/guest-dhcp
 	@Scripts/make-initramfs guest $@
+
+guest/debian.raw: Scripts/make-debian-disk
+	@Scripts/make-debian-disk guest
 
 bench: ## Time Apus beside qemu-system-x86_64 and print the ratios (ROUNDS=5, ONLY=sieve,fork, CPU=, OPTIONS=)
 	@Scripts/install-deps build guest bench

@@ -30,12 +30,12 @@ public struct Daemonization: ~Copyable {
         fatalError("_exit returned")
     }
 
-    /// Lets the first process exit with 0, points the standard descriptors at /dev/null (standard error not, if
-    /// `keepsErrors`), and leaves the current folder.
-    public consuming func ready(keepsErrors: Bool = false) throws(HostError) {
+    /// Lets the first process exit with 0, points the standard descriptors at /dev/null, and leaves the current folder.
+    /// Who reads what the first process writes sees the end of it, too.
+    public consuming func ready() throws(HostError) {
         let null = try HostFile.open("/dev/null", HostFile.Mode.readWrite)
         guard unsafe chdir("/") == 0 else { throw HostError(reason: apus_errno(), "enter '/'") }
-        for standard in 0..<Int32(keepsErrors ? 2 : 3) where dup2(null.rawValue, standard) < 0 {
+        for standard in Int32(0)..<3 where dup2(null.rawValue, standard) < 0 {
             throw HostError(reason: apus_errno(), "redirect descriptor \(standard)")
         }
         try report.writeAll([0])

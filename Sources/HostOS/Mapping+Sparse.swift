@@ -25,4 +25,19 @@ extension Mapping {
         _ = unsafe madvise(base + header, count, MADV_NOHUGEPAGE)
         return unsafe Mapping(owning: base, count: total)
     }
+
+    /// Makes the bytes from `offset` (a multiple of the page size) to the end zeroes that take no memory again, neither
+    /// for their content nor for the host's page tables. Nobody may be using them.
+    public func makeSparse(from offset: Int) {
+        guard offset >= 0, offset < count, offset & 4095 == 0 else { return }
+        // SAFETY: the range is this mapping's own, and a new mapping takes its place at once.
+        let renewed = unsafe mmap(
+            base + offset, count - offset, PROT_READ | PROT_WRITE,
+            MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0)
+        if unsafe renewed == UnsafeMutableRawPointer(bitPattern: -1) {
+            discard(offset: offset, count: count - offset)
+        } else {
+            _ = unsafe madvise(base + offset, count - offset, MADV_NOHUGEPAGE)
+        }
+    }
 }

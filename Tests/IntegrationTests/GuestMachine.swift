@@ -1,5 +1,6 @@
 import Foundation
 import Synchronization
+import Testing
 
 /// Where the repository is, and what tests find there.
 enum Repository {
@@ -7,11 +8,20 @@ enum Repository {
         .deletingLastPathComponent()
     static let kernel = root.appendingPathComponent("guest/vmlinuz").path
     static let initramfs = root.appendingPathComponent("guest/initramfs.cpio.gz").path
+    /// A Debian on a disk without partitions, with its own kernel and initrd.
+    static let debianDisk = root.appendingPathComponent("guest/debian.raw").path
+    static let debianKernel = root.appendingPathComponent("guest/debian-vmlinuz").path
+    static let debianInitrd = root.appendingPathComponent("guest/debian-initrd").path
+    /// What `make run` boots its guest with.
+    static let runScript = root.appendingPathComponent("Scripts/run-guest").path
     /// The program beside the tests.
     static let program = root.appendingPathComponent(".build/release/apus-vmm").path
 
     static var hasGuest: Bool {
         [kernel, initramfs, program].allSatisfy { FileManager.default.fileExists(atPath: $0) }
+    }
+    static var hasDebian: Bool {
+        [debianKernel, debianInitrd, debianDisk].allSatisfy { FileManager.default.fileExists(atPath: $0) }
     }
 }
 
@@ -21,6 +31,7 @@ final class GuestMachine: Sendable {
     private let input: FileHandle
     private let output: FileHandle
     private let text = Mutex("")
+    private let isAtEnd = Atomic(false)
 
     struct TimedOut: Error, CustomStringConvertible {
         let wanted: String
@@ -28,11 +39,12 @@ final class GuestMachine: Sendable {
         var description: String { "'\(wanted)' did not come; the last of the console: \(seen.suffix(1500))" }
     }
 
-    /// Starts the program with the arguments.
-    init(_ arguments: [String]) throws {
+    /// Starts the program with the arguments, in the repository's folder.
+    init(program: String = Repository.program, _ arguments: [String]) throws {
         let (toGuest, fromGuest) = (Pipe(), Pipe())
         process = Process()
-        process.executableURL = URL(fileURLWithPath: Repository.program)
+        process.executableURL = URL(fileURLWithPath: program)
+        process.currentDirectoryURL = Repository.root
         process.arguments = arguments
         process.standardInput = toGuest
         process.standardOutput = fromGuest
@@ -44,6 +56,7 @@ final class GuestMachine: Sendable {
             let data = handle.availableData
             guard !data.isEmpty else {
                 handle.readabilityHandler = nil
+                self?.isAtEnd.store(true, ordering: .releasing)
                 return
             }
             self?.text.withLock { $0 += String(decoding: data, as: UTF8.self) }
@@ -62,6 +75,8 @@ final class GuestMachine: Sendable {
     /// All that the console has shown.
     var console: String { text.withLock { $0 } }
     var identifier: Int32 { process.processIdentifier }
+    /// Whether nobody can write to the console any more.
+    var isFinished: Bool { isAtEnd.load(ordering: .acquiring) }
 
     /// Waits for a text on the console.
     func wait(for wanted: String, seconds: Double = 240) throws {
@@ -87,6 +102,36 @@ final class GuestMachine: Sendable {
         try type("\(command); echo \(mark.prefix(4))''\(mark.dropFirst(4))")
         try wait(for: mark, seconds: seconds)
         return String(console.dropFirst(before))
+    }
+
+    /// Types a command and returns the lines that it writes, and nothing around them.
+    func output(of command: String, seconds: Double = 240) throws -> String {
+        let mark = "mark\(UInt32.random(in: 0..<1_000_000))"
+        let (head, tail) = (mark.prefix(4), mark.dropFirst(4))
+        // The echo of the line shows the marks cut in two; only the output has them whole.
+        try type("echo \(head)''\(tail); \(command); echo; echo \(head)''\(tail)end")
+        try wait(for: "\(mark)end", seconds: seconds)
+        let lines = console.replacingOccurrences(of: "\r", with: "")
+        let start = try #require(lines.range(of: "\(mark)\n")).upperBound
+        let end = try #require(lines.range(of: "\(mark)end", range: start..<lines.endIndex)).lowerBound
+        return lines[start..<end].trimmingCharacters(in: .newlines)
+    }
+
+    /// Has the guest's shell make a file of a few bytes.
+    func write(_ bytes: [UInt8], to path: String) throws {
+        _ = try output(of: "rm -f \(path)")
+        for start in stride(from: 0, to: bytes.count, by: 64) {
+            let part = bytes[start..<min(start + 64, bytes.count)]
+            let text = part.map { "\\0" + String($0, radix: 8) }.joined()
+            _ = try output(of: "printf '%b' '\(text)' >>\(path)")
+        }
+    }
+
+    /// All that the process wrote, once it has ended.
+    func remainder() throws -> String {
+        let end = Date().addingTimeInterval(5)
+        while !isAtEnd.load(ordering: .acquiring), Date() < end { Thread.sleep(forTimeInterval: 0.01) }
+        return console
     }
 
     /// The exit status, after at most `seconds`.

@@ -80,18 +80,16 @@ public enum MachineProgram {
             let result: Result<Int32, ProgramError>
             do throws(ProgramError) {
                 let session = try Session(configuration)
-                try release(keepsErrors: configuration.process.logFile == nil)
+                try release()
                 result = .success(try session.run())
             } catch { result = .failure(error) }
             outcome.withLock { $0 = result }
         }
 
         /// Lets the process that was started exit with 0.
-        private func release(keepsErrors: Bool) throws(ProgramError) {
+        private func release() throws(ProgramError) {
             guard let taken = unsafe daemon.take() else { return }
-            do throws(HostError) { try taken.ready(keepsErrors: keepsErrors) } catch {
-                throw ProgramError(text: "\(error)")
-            }
+            do throws(HostError) { try taken.ready() } catch { throw ProgramError(text: "\(error)") }
         }
     }
 

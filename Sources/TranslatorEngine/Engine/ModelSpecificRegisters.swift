@@ -33,8 +33,8 @@ extension SoftwareProcessor {
         case MSR.kvmWallClock, MSR.kvmOldWallClock: return unsafe p.pointee.s.kvm_wall_clock
         case MSR.microcodeRevision: return model.isAMD ? 0x0100_0065 : 1 << 32
         case MSR.amdHardwareConfiguration: return model.isAMD ? 1 << 24 : nil
-        case MSR.amdSystemConfiguration, MSR.amdNorthbridgeConfiguration, MSR.amdVirtualMachineControl,
-            MSR.amdLoadStoreConfiguration, MSR.amdDecodeConfiguration:
+        case MSR.amdSystemConfiguration, MSR.amdNorthbridgeConfiguration, MSR.amdInterruptPending,
+            MSR.amdVirtualMachineControl, MSR.amdLoadStoreConfiguration, MSR.amdDecodeConfiguration:
             return model.isAMD ? 0 : nil
         case MSR.platformID, MSR.mcgCapability, MSR.mcgStatus, MSR.mcgControl: return 0
         case MSR.featureControl: return model.isAMD ? nil : 1

@@ -6,9 +6,16 @@ internal import SystemPackage
 /// reserved and mostly untouched. Sixteen bytes a page: for reads and for writes the distance from linear to host
 /// address plus 1, or 0 where the slow path must decide. It holds a part of what the processor's TLBs hold, and is
 /// dropped with them.
+///
+/// Dropped entries are zeroes in pages that stay. Every process of a guest lies at random addresses of its own, so that
+/// such pages would only ever become more: what the tables touch is counted, and beyond a limit all is given back.
 @safe final class FlatTables {
     private static let tableBytes = 1 << 40
     private static let logCapacity = 8192
+    /// Pages of the tables that may be touched, 16 MiB.
+    private static let touchedLimit = 4096
+    /// Slots for the set of them, a power of two.
+    private static let touchedSlots = 8192
     /// Bytes below each table through which translated code sees the processor's structure.
     static var headerBytes: Int { (MemoryLayout<apus_vcpu>.stride + 4095) & ~4095 }
 
@@ -18,6 +25,9 @@ internal import SystemPackage
     /// Filled entries of each table, as byte offsets, for the lower and the upper half; flushes undo them.
     private let logs: UnsafeMutablePointer<UInt64>
     private let counts: UnsafeMutablePointer<Int>
+    /// The set of the touched pages, by their numbers plus 1, with open addressing.
+    private let touched: UnsafeMutablePointer<UInt32>
+    private var touchedCount = 0
     private let locals: UnsafeMutablePointer<UInt64>
     private var localCount = 0
     private static let localCapacity = 64
@@ -31,11 +41,14 @@ internal import SystemPackage
         unsafe counts = .allocate(capacity: 6)
         unsafe locals = .allocate(capacity: Self.localCapacity)
         unsafe counts.initialize(repeating: 0, count: 6)
+        unsafe touched = .allocate(capacity: Self.touchedSlots)
+        unsafe touched.initialize(repeating: 0, count: Self.touchedSlots)
     }
 
     deinit {
         unsafe logs.deallocate()
         unsafe counts.deallocate()
+        unsafe touched.deallocate()
         unsafe locals.deallocate()
     }
 
@@ -51,8 +64,43 @@ internal import SystemPackage
         unsafe UnsafeMutablePointer(bitPattern: base(mode) + UInt(offset)).unsafelyUnwrapped
     }
 
+    /// Notes that translated code looks for a page: its entry takes the host's memory even where it stays empty.
+    func touch(_ mode: Int, _ linear: UInt64) {
+        let slot = slot(mode, linear)
+        guard unsafe touched[slot] == 0 else { return }
+        unsafe touched[slot] = Self.number(mode, linear)
+        touchedCount += 1
+        if touchedCount == Self.touchedLimit { release() }
+    }
+
+    /// The number, never zero, of the table's page that has an entry: a page has those of 1 MiB.
+    private static func number(_ mode: Int, _ linear: UInt64) -> UInt32 {
+        (UInt32(truncatingIfNeeded: linear >> 20) & 0xfff_ffff | UInt32(mode) << 28) + 1
+    }
+
+    /// Where the set has a page of a table, or where it would enter it.
+    private func slot(_ mode: Int, _ linear: UInt64) -> Int {
+        let page = Self.number(mode, linear)
+        var slot = Int((page &* 0x9e37_79b1) >> 19)
+        // The set is never more than half full.
+        while unsafe touched[slot] != 0 && touched[slot] != page { slot = (slot + 1) & (Self.touchedSlots - 1) }
+        return slot
+    }
+
+    /// Drops everything, and the memory with it.
+    private func release() {
+        unsafe counts.update(repeating: 0, count: 6)
+        localCount = 0
+        unsafe touched.update(repeating: 0, count: Self.touchedSlots)
+        touchedCount = 0
+        first.makeSparse(from: Self.headerBytes)
+        second.makeSparse(from: Self.headerBytes)
+        third.makeSparse(from: Self.headerBytes)
+    }
+
     /// Enters a page; `addend` is host minus linear address.
     func fill(_ mode: Int, _ linear: UInt64, addend: UInt64, writable: Bool) {
+        touch(mode, linear)
         let half = mode * 2 + Int(linear >> 63)
         if unsafe counts[half] == Self.logCapacity { flush(half) }
         let offset = Self.offset(linear)
@@ -95,12 +143,16 @@ internal import SystemPackage
         localCount = 0
     }
 
-    /// Drops the pages of a range of at most 2 MiB.
+    /// Drops the pages of a range within an aligned 2 MiB.
     func drop(_ linear: UInt64, pages: Int) {
         for mode in 0..<3 {
-            let start = unsafe entry(mode, Self.offset(linear))
-            // A run within one aligned 2 MiB region does not wrap.
-            unsafe start.update(repeating: 0, count: pages * 2)
+            // What was never touched is empty, and stays without memory. There is a look for each 1 MiB.
+            for first in stride(from: 0, to: pages, by: 256) {
+                let from = linear &+ UInt64(first) << 12
+                guard unsafe touched[slot(mode, from)] != 0 else { continue }
+                let start = unsafe entry(mode, Self.offset(from))
+                unsafe start.update(repeating: 0, count: min(pages - first, 256) * 2)
+            }
         }
     }
 

@@ -9,6 +9,7 @@ let translatedSlow: @convention(c) (UnsafeMutablePointer<apus_vcpu>, UnsafePoint
     vcpu, op, linear in
     let cpu = unsafe CPU(vcpu: vcpu)
     let op = unsafe MicroOp(op: op)
+    cpu.noteTouch(linear)
     let next = cpu.interpret(op)
     if unsafe next.op == op.next.op && cpu.p.pointee.code_changed == 0 {
         cpu.fillTable(linear)
@@ -31,6 +32,7 @@ let translatedStep: @convention(c) (UnsafeMutablePointer<apus_vcpu>, UnsafePoint
 let translatedEnd: @convention(c) (UnsafeMutablePointer<apus_vcpu>, UnsafePointer<apus_op>, UInt64) -> UInt64 = {
     vcpu, op, linear in
     let cpu = unsafe CPU(vcpu: vcpu)
+    cpu.noteTouch(linear)
     let next = unsafe cpu.interpret(MicroOp(op: op))
     cpu.fillTable(linear)
     unsafe cpu.p.pointee.code_changed = 0
@@ -141,6 +143,11 @@ extension CPU {
         for register in 0..<16 where dirty >> UInt32(register) & 1 != 0 {
             setVector(VectorLayout.register(UInt8(register)), vector(VectorLayout.scratch + 16 * register))
         }
+    }
+
+    /// Notes that translated code has looked for a linear address in the current table.
+    fileprivate func noteTouch(_ linear: UInt64) {
+        unsafe owner.fetcher.translator?.tables.touch(Int(p.pointee.mode_index), linear)
     }
 
     /// Enters the page of a linear address in the current table, as far as the TLB holds it.

@@ -11,6 +11,8 @@ internal import X86
 @safe final class Translator {
     private static let capacity = 32 << 20
     private static let siteCapacity = 1 << 20
+    /// So many bytes of code are written before the writable view gives its pages back.
+    private static let viewStep = 1 << 20
     /// Bytes behind the code for what jumps to other pages remember.
     private static let recordCapacity = 4 << 20
 
@@ -23,6 +25,8 @@ internal import X86
     private let stubs: TranslatedStubs
     private var records: UnsafeMutablePointer<UInt8>
     private var siteCount = 0
+    /// What was used when the writable view last gave its pages back.
+    private var lastTrim = 0
     private(set) var translated: UInt64 = 0
     /// The code did not fit: all is to be dropped at the next look-up.
     var isFull = false
@@ -96,6 +100,7 @@ internal import X86
         unsafe cursor = start
         unsafe records = writable.base.assumingMemoryBound(to: UInt8.self) + Self.capacity
         siteCount = 0
+        lastTrim = 0
         isFull = false
     }
 
@@ -109,6 +114,11 @@ internal import X86
         else {
             isFull = true
             return 0
+        }
+        if used - lastTrim > Self.viewStep {
+            // The host counts a page for each view of it, and what is written is seldom written again.
+            writable.discard(offset: 0, count: Self.capacity)
+            lastTrim = used
         }
         while unsafe UInt(bitPattern: cursor) & 15 != 0 { unsafe cursor += 1 }
         var assembler = unsafe Assembler(cursor, stateBase: -FlatTables.headerBytes)

@@ -93,6 +93,8 @@ public enum MSR {
     public static let amdPatchLevel: UInt32 = 0x8B
     /// AMD: northbridge configuration.
     public static let amdNorthbridgeConfiguration: UInt32 = 0xC001_001F
+    /// AMD: Interrupt Pending Message.
+    public static let amdInterruptPending: UInt32 = 0xC001_0055
     /// AMD: VM_CR.
     public static let amdVirtualMachineControl: UInt32 = 0xC001_0114
     /// AMD: LS_CFG.

@@ -1,0 +1,110 @@
+import Foundation
+
+/// A client of a machine's QMP socket.
+final class MonitorClient {
+    private let socket: Int32
+    private var pending = Data()
+    /// Events that came while answers were waited for.
+    private(set) var events: [[String: Any]] = []
+
+    struct Failed: Error, CustomStringConvertible {
+        let description: String
+    }
+
+    /// Connects, waiting until the socket is there, and negotiates.
+    init(path: String, seconds: Double = 30) throws {
+        socket = try Self.connect(path, seconds: seconds)
+        guard let greeting = try message(seconds: 10)["QMP"] as? [String: Any], greeting["version"] != nil else {
+            throw Failed(description: "no greeting")
+        }
+        try execute("qmp_capabilities")
+    }
+
+    deinit { close(socket) }
+
+    /// A connection to a Unix socket.
+    static func connect(_ path: String, seconds: Double) throws -> Int32 {
+        let end = Date().addingTimeInterval(seconds)
+        while true {
+            let descriptor = Glibc.socket(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0)
+            var address = sockaddr_un()
+            address.sun_family = sa_family_t(AF_UNIX)
+            let bytes = Array(path.utf8)
+            // SAFETY: the copy ends before the field does, which was zero; the address lives through the call, its
+            // length is its own, and all socket addresses begin alike.
+            let status = unsafe withUnsafeMutablePointer(to: &address) { pointer in
+                unsafe withUnsafeMutableBytes(of: &pointer.pointee.sun_path) { field in
+                    unsafe field.copyBytes(from: bytes.prefix(field.count - 1))
+                }
+                return unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { address in
+                    unsafe Glibc.connect(descriptor, address, socklen_t(MemoryLayout<sockaddr_un>.size))
+                }
+            }
+            if status == 0 { return descriptor }
+            close(descriptor)
+            guard Date() < end else { throw Failed(description: "no connection to \(path)") }
+            Thread.sleep(forTimeInterval: 0.05)
+        }
+    }
+
+    /// Runs a command and returns what it returns; an error of the machine's is thrown.
+    @discardableResult
+    func execute(_ command: String, _ arguments: [String: Any] = [:]) throws -> Any {
+        var request: [String: Any] = ["execute": command]
+        if !arguments.isEmpty { request["arguments"] = arguments }
+        let data = try JSONSerialization.data(withJSONObject: request) + Data("\n".utf8)
+        let sent = unsafe data.withUnsafeBytes { unsafe send(socket, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL)) }
+        guard sent == data.count else { throw Failed(description: "'\(command)' could not be sent") }
+        while true {
+            let answer = try message(seconds: 30)
+            if answer["event"] != nil {
+                events.append(answer)
+            } else if let error = answer["error"] as? [String: Any] {
+                throw Failed(description: "\(command): \(error["desc"] ?? "")")
+            } else if let value = answer["return"] {
+                return value
+            }
+        }
+    }
+
+    /// The text that a line of the human monitor gives.
+    func human(_ line: String) throws -> String {
+        try execute("human-monitor-command", ["command-line": line]) as? String ?? ""
+    }
+
+    /// Waits for an event of a name, among those that came and those to come.
+    @discardableResult
+    func wait(forEvent name: String, seconds: Double = 30) throws -> [String: Any] {
+        let end = Date().addingTimeInterval(seconds)
+        while true {
+            if let place = events.firstIndex(where: { $0["event"] as? String == name }) {
+                return events.remove(at: place)
+            }
+            let next = try message(seconds: max(0.1, end.timeIntervalSinceNow))
+            if next["event"] != nil { events.append(next) }
+        }
+    }
+
+    /// The next message.
+    private func message(seconds: Double) throws -> [String: Any] {
+        let end = Date().addingTimeInterval(seconds)
+        while true {
+            if let newline = pending.firstIndex(of: 10) {
+                let line = pending[pending.startIndex..<newline]
+                pending = Data(pending[(newline + 1)...])
+                guard let value = try JSONSerialization.jsonObject(with: line) as? [String: Any] else {
+                    throw Failed(description: "not an object: \(String(decoding: line, as: UTF8.self))")
+                }
+                return value
+            }
+            var wanted = pollfd(fd: socket, events: Int16(POLLIN), revents: 0)
+            guard unsafe poll(&wanted, 1, Int32(max(0, end.timeIntervalSinceNow) * 1000) + 1) > 0 else {
+                throw Failed(description: "no message in \(Int(seconds)) s")
+            }
+            var buffer = [UInt8](repeating: 0, count: 1 << 16)
+            let count = unsafe recv(socket, &buffer, buffer.count, 0)
+            guard count > 0 else { throw Failed(description: "the machine closed the monitor") }
+            pending += buffer[..<count]
+        }
+    }
+}

@@ -1,0 +1,31 @@
+import Foundation
+
+/// A folder that goes away with its owner.
+final class TemporaryFolder: Sendable {
+    private let url: URL
+
+    init() throws {
+        // Short, because the path of a socket in it may have 107 bytes.
+        url = URL(fileURLWithPath: "/tmp/apus-test.\(UInt32.random(in: 0...UInt32.max))")
+        try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true)
+    }
+
+    deinit { try? FileManager.default.removeItem(at: url) }
+
+    func path(_ name: String) -> String { url.appendingPathComponent(name).path }
+}
+
+/// Runs a program of the host and returns its exit status and what it wrote.
+@discardableResult
+func runOnHost(_ program: String, _ arguments: String...) throws -> (status: Int32, output: String) {
+    let process = Process()
+    let output = Pipe()
+    process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
+    process.arguments = [program] + arguments
+    process.standardOutput = output
+    process.standardError = output
+    try process.run()
+    let data = output.fileHandleForReading.readDataToEndOfFile()
+    process.waitUntilExit()
+    return (process.terminationStatus, String(decoding: data, as: UTF8.self))
+}
