@@ -157,6 +157,7 @@ extension BoardBuilder {
                 made.attach(to: io, port: UInt64(place))
                 devices.append(made)
                 acpi.pvpanic = UInt16(truncatingIfNeeded: place)
+            case "pc-testdev", "testdev": try addPCTestDevice(device)
             default: continue
             }
             note(device.driver, id: device.id, bus: "isa.0")

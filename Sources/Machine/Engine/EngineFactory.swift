@@ -59,6 +59,8 @@ public protocol MachineEngine: AnyObject, Sendable, MSISink {
     var reason: String { get set }
     /// One thread for each processor, not started.
     func makeThreads(group: ProcessorGroup, buses: ProcessorBuses) -> [any ProcessorThread]
+    /// Turns writes of guests into rings of eventfds; nil where the engine cannot.
+    var doorbells: (any DoorbellHost)? { get }
     /// Runs the trial's guest, which its memory holds, and gives the nanoseconds; nil where the guest did not come to
     /// its end within the limit.
     func run(_ trial: EngineTrial, limit nanoseconds: UInt64) -> UInt64?
@@ -67,13 +69,27 @@ public protocol MachineEngine: AnyObject, Sendable, MSISink {
 /// Makes engines. Throws a `MachineBuildError` where it cannot.
 public typealias EngineFactory = @Sendable (EngineRequest) throws(MachineBuildError) -> any MachineEngine
 
+/// What an engine has beside the protocol of all engines.
+public struct EngineExtras: Sendable {
+    /// Rings eventfds.
+    public var doorbells: (any DoorbellHost)?
+
+    /// Nothing beside it.
+    public init() {}
+}
+
 /// Puts the type of an x86 engine away.
 public final class EngineBox<E: Engine>: MachineEngine where E.CPU.State == apus_x86_state {
     private let engine: E
+    private let extras: EngineExtras
     private let words = Mutex("")
 
     /// A box of an engine.
-    public init(_ engine: E) { self.engine = engine }
+    public init(_ engine: E, _ extras: EngineExtras = EngineExtras()) {
+        self.engine = engine
+        self.extras = extras
+    }
+    public var doorbells: (any DoorbellHost)? { extras.doorbells }
 
     public var name: String { engine.name }
     public func setExternalInterrupt(_ level: Bool) { engine.setExternalInterrupt(level) }

@@ -30,7 +30,9 @@ public func makeKVMEngine(_ request: EngineRequest) throws(MachineBuildError) ->
             HardwareEngine.Request(
                 memory: request.memory, apicIDs: request.apicIDs, model: model, tscOffset: request.tscOffset))
     }
-    return EngineBox(engine)
+    var extras = EngineExtras()
+    extras.doorbells = KVMDoorbells(engine)
+    return EngineBox(engine, extras)
 }
 
 /// Whether this host's KVM opens.
