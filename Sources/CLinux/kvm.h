@@ -85,6 +85,10 @@ static inline int apus_kvm_enter(int fd) { return ioctl(fd, KVM_RUN, 0) < 0 ? er
 static inline void apus_kvm_immediate_exit(void *page, uint8_t on) {
     __atomic_store_n(&((struct kvm_run *)page)->immediate_exit, on, __ATOMIC_SEQ_CST);
 }
+static inline void apus_kvm_clear_immediate_exit(void *page) {
+    uint8_t *flag = &((struct kvm_run *)page)->immediate_exit;
+    if (__atomic_load_n(flag, __ATOMIC_RELAXED)) __atomic_store_n(flag, 0, __ATOMIC_SEQ_CST);
+}
 static inline uint32_t apus_kvm_reason(const void *page) { return ((const struct kvm_run *)page)->exit_reason; }
 static inline void apus_kvm_request_window(void *page, uint8_t on) {
     ((struct kvm_run *)page)->request_interrupt_window = on;

@@ -149,8 +149,9 @@ public final class HardwareProcessor: Processor, @unchecked Sendable {
             inside.store(true, ordering: .sequentiallyConsistent)
         }
         let status = apus_kvm_enter(control.descriptor.rawValue)
-        page.requestExit(false)
-        inside.store(false, ordering: .sequentiallyConsistent)
+        page.clearExitRequest()
+        // Whoever still sees true sends a signal in vain, or looks again.
+        inside.store(false, ordering: .releasing)
         needsCompletion = false
         return status
     }

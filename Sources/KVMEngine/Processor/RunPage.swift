@@ -26,6 +26,8 @@ internal import SystemPackage
     func requestWindow(_ on: Bool) { unsafe apus_kvm_request_window(base, on ? 1 : 0) }
     /// Makes KVM_RUN return at its start. Any thread.
     func requestExit(_ on: Bool) { unsafe apus_kvm_immediate_exit(base, on ? 1 : 0) }
+    /// Takes such a wish back, which is rare. One that comes at the same time may stay: the next KVM_RUN ends at once.
+    func clearExitRequest() { unsafe apus_kvm_clear_immediate_exit(base) }
     var io: apus_kvm_io { unsafe apus_kvm_get_io(base) }
     var mmio: apus_kvm_mmio { unsafe apus_kvm_get_mmio(base) }
     var eoiVector: UInt8 { unsafe apus_kvm_eoi_vector(base) }
