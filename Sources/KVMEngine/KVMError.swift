@@ -16,6 +16,8 @@ public enum KVMError: Error, Sendable, CustomStringConvertible {
     case failed(HostError)
     /// KVM refused a piece of guest memory.
     case slot(address: UInt64, count: UInt64, HostError)
+    /// A ring of dirty pages of such a size cannot be.
+    case ringSize(Int, limit: Int)
     /// More processors than KVM runs.
     case tooManyProcessors(Int, limit: Int)
 
@@ -40,6 +42,8 @@ public enum KVMError: Error, Sendable, CustomStringConvertible {
         case .failed(let error): "\(error)"
         case .slot(let address, let count, let error):
             "KVM refuses guest memory of \(count) bytes at 0x\(String(address, radix: 16)): \(error.errno)"
+        case .ringSize(let entries, let limit):
+            "A ring of dirty pages has a power of two from 1024 to \(limit) of entries, not \(entries)"
         case .tooManyProcessors(let count, let limit):
             "\(count) processors are more than the \(limit) that KVM runs in one machine"
         }

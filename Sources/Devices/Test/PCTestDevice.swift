@@ -5,7 +5,8 @@ internal import Synchronization
 /// translations.
 ///
 /// Ports E0-E3 hold what was written in 1, 2 or 4 bytes; a dword at E4, an address, has the host forget its translation
-/// of that page; a byte at 2000H+n sets global interrupt n; 64 KiB of device memory at FF000000H hold what was written. The
+/// of that page; a byte at 2000H+n sets global interrupt n; 64 KiB of device memory at FF000000H hold what was
+/// written. The
 /// older form also has F1 (a byte for a character back-end), F4 (a byte: the process ends with it) and D1 (the dword
 /// there is the size of RAM).
 public final class PCTestDevice: Device {

@@ -55,6 +55,7 @@ struct Board: Sendable {
                 processorModel: configuration.processorModel, topology: topology,
                 ramSize: configuration.memory.size, clock: clock,
                 accelerator: configuration.accelerators.first ?? AcceleratorConfiguration(kind: .automatic))
+            request.keepsIdleInGuest = configuration.memory.processorPowerManagement
             request.alternatives = Array(configuration.accelerators.dropFirst())
             if let home = configuration.board.kernelIRQChip {
                 // -machine's property holds for engines that have none of their own.

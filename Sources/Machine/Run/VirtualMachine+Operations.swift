@@ -36,8 +36,10 @@ extension VirtualMachine: MachineOperations {
 
     public var accelerator: AcceleratorStatus {
         let isKVM = board.engine.name == "kvm"
-        return AcceleratorStatus(
+        var status = AcceleratorStatus(
             name: board.engine.name, isKVM: isKVM, isKVMPresent: isKVM || isKVMPresent, reason: board.engine.reason)
+        status.translation = hostTranslation
+        return status
     }
     public var processors: [ProcessorStatus] {
         group.threads.map {
