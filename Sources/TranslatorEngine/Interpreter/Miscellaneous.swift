@@ -56,9 +56,11 @@ let bound: apus_handler = { cpu, op in
         func signed(_ value: UInt64) -> Int64 { Int64(bitPattern: value << shift) >> Int64(shift) }
         let address = try cpu.operandAddress(op, size: size * 2, write: false)
         let low = signed(try cpu.readMemory(address, size: size, .current))
-        let high = signed(try cpu.readMemory(address &+ UInt64(size), size: size, .current))
         let index = signed(cpu.readRegister(op.src, size: size))
-        guard index >= low, index <= high else { throw cpu.raise(Vector.bound) }
+        // The upper bound is read only where the lower one holds.
+        guard index >= low else { throw cpu.raise(Vector.bound) }
+        let high = signed(try cpu.readMemory(cpu.wrapped(address &+ UInt64(size)), size: size, .current))
+        guard index <= high else { throw cpu.raise(Vector.bound) }
         return op.next
     }
 }
@@ -119,8 +121,10 @@ let aam: apus_handler = { cpu, op in
 }
 let aad: apus_handler = { cpu, op in
     let ah: UInt8 = cpu.read(1)
-    let value = cpu.al &+ ah &* UInt8(truncatingIfNeeded: op.imm)
+    // The flags that the manual leaves undefined are the addition's, as processors have it.
+    var flags = cpu.arith
+    let value = unsafe apus_add8(cpu.al, ah &* UInt8(truncatingIfNeeded: op.imm), &flags)
     cpu.write(0, UInt16(value))
-    cpu.setDecimalFlags(value, carry: false, adjust: false)
+    cpu.arith = flags
     return op.next
 }

@@ -169,8 +169,9 @@ let cmpsAny: apus_handler = { cpu, op in
         let step = cpu.step(op)
         if cpu.repeats(op) && cpu.rcx & mask == 0 { return op.next }
         while true {
-            let a = try cpu.readMemory(cpu.sourceAddress(op, mask, size: size), size: size, .current)
+            // Processors read [rDI] first, which shows where both fault.
             let b = try cpu.readMemory(cpu.targetAddress(mask, size: size, write: false), size: size, .current)
+            let a = try cpu.readMemory(cpu.sourceAddress(op, mask, size: size), size: size, .current)
             cpu.compare(a, b, size: size)
             cpu.setIndex(6, cpu.rsi &+ step, mask)
             cpu.setIndex(7, cpu.rdi &+ step, mask)

@@ -60,12 +60,15 @@ extension CPU {
         guard isCanonical(linear), isCanonical(linear &+ UInt64(size - 1)) else { throw raise(Vector.stack, error: 0) }
     }
 
+    /// The address after 4 GiB in code of 16 and 32 bits: 0. Tables of long mode may lie above.
+    func wrapped(_ linear: UInt64) -> UInt64 { linear == 1 << 32 && !code64 ? 0 : linear }
+
     /// Throws what an access of every byte of the range would throw.
     func probe(_ linear: UInt64, size: Int, _ kind: AccessKind, _ privilege: Privilege) throws(Leave) {
         _ = try translate(linear, kind, privilege)
         let last = linear &+ UInt64(size - 1)
         // The second page faults at its first byte.
-        if (last ^ linear) & ~0xfff != 0 { _ = try translate(last & ~0xfff, kind, privilege) }
+        if (last ^ linear) & ~0xfff != 0 { _ = try translate(wrapped(last & ~0xfff), kind, privilege) }
     }
 
     /// Reads 1 to 8 bytes at a linear address.
@@ -74,7 +77,7 @@ extension CPU {
             let first = Int(4096 - (linear & 0xfff))
             try probe(linear, size: size, .read, privilege)
             let low = try readMemory(linear, size: first, privilege)
-            let high = try readMemory(linear &+ UInt64(first), size: size - first, privilege)
+            let high = try readMemory(wrapped(linear &+ UInt64(first)), size: size - first, privilege)
             return low | high << UInt64(first * 8)
         }
         let place = try translate(linear, .read, privilege)
@@ -99,7 +102,7 @@ extension CPU {
             let first = Int(4096 - (linear & 0xfff))
             try probe(linear, size: size, .write, privilege)
             try writeMemory(linear, value, size: first, privilege)
-            try writeMemory(linear &+ UInt64(first), value >> UInt64(first * 8), size: size - first, privilege)
+            try writeMemory(wrapped(linear &+ UInt64(first)), value >> UInt64(first * 8), size: size - first, privilege)
             return
         }
         let place = try translate(linear, .write, privilege)

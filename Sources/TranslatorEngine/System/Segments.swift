@@ -81,7 +81,8 @@ extension CPU {
         if a & (SegmentBits.code | SegmentBits.expandDown) == SegmentBits.expandDown && protected && !virtual8086 {
             let top: UInt64 = a & SegmentBits.big != 0 ? 0xffff_ffff : 0xffff
             if offset <= limit || last > top { throw raise(vector, error: 0) }
-        } else if last > limit {
+        } else if last > limit && limit != 0xffff_ffff {
+            // A segment of 4 GiB has no end: an access at its last bytes goes on at its start.
             throw raise(vector, error: 0)
         }
         return (s.base &+ offset) & 0xffff_ffff

@@ -2,14 +2,18 @@
 /// data pages; R14 counts loops and is nothing's destination.
 struct InstructionGenerator {
     var random: SeededGenerator
-    private static let pointers: [UInt8] = [3, 5, 6, 7, 12, 13]
-    private static let values: [UInt8] = [0, 1, 2, 8, 9, 10, 11]
+    var pointers: [UInt8] { isNarrow ? [3, 5, 6, 7] : [3, 5, 6, 7, 12, 13] }
+    private var values: [UInt8] { isNarrow ? [0, 1, 2] : [0, 1, 2, 8, 9, 10, 11] }
     private static let small: UInt8 = 15
+    /// Code of 32 bits: eight registers, no REX, no address relative to RIP.
+    let isNarrow: Bool
+    private var registers: UInt64 { isNarrow ? 8 : 16 }
 
     /// Whether TZCNT is one, and not BSF as on processors without BMI1.
     private let hasTZCNT: Bool
 
-    init(seed: UInt64, hasTZCNT: Bool) {
+    init(seed: UInt64, hasTZCNT: Bool, isNarrow: Bool = false) {
+        self.isNarrow = isNarrow
         random = SeededGenerator(seed: seed)
         self.hasTZCNT = hasTZCNT
     }
@@ -19,10 +23,11 @@ struct InstructionGenerator {
     /// Code of some instructions with the registers it starts with.
     mutating func makeCase() -> UserCase {
         var item = UserCase()
-        for number in 0..<16 { item.gpr[number] = value() }
-        for number in Self.pointers { item.gpr[Int(number)] = dataAddress() }
+        item.isNarrow = isNarrow
+        for number in 0..<Int(registers) { item.gpr[number] = isNarrow ? value() & 0xffff_ffff : value() }
+        for number in pointers { item.gpr[Int(number)] = dataAddress() }
         item.gpr[4] = dataAddress() & ~7
-        item.gpr[Int(Self.small)] = random.below(64)
+        if !isNarrow { item.gpr[Int(Self.small)] = random.below(64) }
         item.flags = random.next() & (random.chance(85) ? 0x8d5 : 0xcd5)
         item.start = Int(random.below(64))
         item.code = sequence(count: 1 + Int(random.below(20)))
@@ -42,7 +47,7 @@ struct InstructionGenerator {
         }
     }
 
-    private mutating func dataAddress() -> UInt64 {
+    mutating func dataAddress() -> UInt64 {
         // Near the border of the two pages, rarely near the region's ends.
         let place: UInt64
         switch random.below(10) {
@@ -64,7 +69,7 @@ struct InstructionGenerator {
                 let body = plain(Int(random.below(3)))
                 code += forwardBranch(UInt8(body.count)) + body
                 left -= 2
-            case 2:
+            case 2 where !isNarrow:
                 // A counted loop.
                 let body = plain(1 + Int(random.below(3)))
                 code += [0x41, 0xbe, UInt8(1 + random.below(4)), 0, 0, 0] + body
@@ -83,7 +88,7 @@ struct InstructionGenerator {
                     code += [0xe8, 2, 0, 0, 0, 0xeb, UInt8(body.count + pop.count)] + body + pop
                 }
                 left -= 2
-            case 4:
+            case 4 where !isNarrow:
                 // An indirect jump or call.
                 let register = UInt8(random.below(3))
                 let body = plain(Int(random.below(2)))
@@ -130,7 +135,7 @@ struct InstructionGenerator {
     func bytes(_ value: UInt64, _ count: Int) -> [UInt8] {
         (0..<count).map { UInt8(truncatingIfNeeded: value >> UInt64($0 * 8)) }
     }
-    private mutating func immediate(_ count: Int) -> [UInt8] { bytes(value(), count) }
+    mutating func immediate(_ count: Int) -> [UInt8] { bytes(value(), count) }
 
     // MARK: Instructions
 
@@ -224,9 +229,9 @@ struct InstructionGenerator {
         }
     }
 
-    private mutating func destination() -> UInt8 {
-        if random.chance(96) { return Self.values[Int(random.below(7))] }
-        let any = UInt8(random.below(16))
+    mutating func destination() -> UInt8 {
+        if random.chance(96) { return values[Int(random.below(UInt64(values.count)))] }
+        let any = UInt8(random.below(registers))
         return any == 14 ? 0 : any
     }
 
@@ -235,6 +240,7 @@ struct InstructionGenerator {
         case 0...2: return stackInstruction()
         case 3...5: return stringInstruction()
         case 6: return offsetMove()
+        case 7 where isNarrow, 8 where isNarrow, 9 where isNarrow: return narrowInstruction()
         default: break
         }
         let form = form()
@@ -246,27 +252,28 @@ struct InstructionGenerator {
         // CRC32 and POPCNT take 66 before their mandatory prefix; any order is allowed.
         if prefixes.count > 1 && random.chance(50) { prefixes.reverse() }
         var rex: UInt8 = 0
-        var hasREX = random.chance(55)
+        var hasREX = !isNarrow && random.chance(55)
         var tail: [UInt8] = []
-        let wide = !form.byteSized && random.chance(50)
+        let wide = !isNarrow && !form.byteSized && random.chance(50)
         if wide {
             rex |= 8
             hasREX = true
         }
         if form.hasModRM {
-            var reg = form.digit ?? (random.chance(90) ? destination() : UInt8(random.below(16)))
+            var reg = form.digit ?? (random.chance(90) ? destination() : UInt8(random.below(registers)))
             if form.digit == nil && reg == 14 { reg = 15 }
             let memory = form.memoryOnly || (!form.registerOnly && random.chance(50))
             if memory {
                 if form.lockable && random.chance(20) { prefixes.insert(0xf0, at: 0) }
-                if random.chance(5) { prefixes.insert(0x67, at: 0) }
+                let shortAddress = random.chance(5)
+                if shortAddress { prefixes.insert(0x67, at: 0) }
                 if reg >= 8 {
                     rex |= 4
                     hasREX = true
                 }
-                tail = memoryOperand(reg & 7, &rex, immediateCount(form, word: word, wide: wide))
+                tail = isNarrow && shortAddress ? shortOperand(reg & 7) : memoryOperand(reg & 7, &rex)
             } else {
-                var rm = form.digit == nil && random.chance(20) ? UInt8(random.below(16)) : destination()
+                var rm = form.digit == nil && random.chance(20) ? UInt8(random.below(registers)) : destination()
                 if rm == 14 { rm = 2 }
                 if form.byteSized && !hasREX && random.chance(30) { rm = 4 + UInt8(random.below(4)) }
                 if rm >= 8 { rex |= 1 }
@@ -298,7 +305,8 @@ struct InstructionGenerator {
     }
 
     /// ModRM, SIB and displacement of a memory operand; sets REX bits.
-    private mutating func memoryOperand(_ reg: UInt8, _ rex: inout UInt8, _ immediates: Int) -> [UInt8] {
+    mutating func memoryOperand(_ reg: UInt8, _ rex: inout UInt8) -> [UInt8] {
+        if isNarrow { return narrowOperand(reg) }
         let field = reg << 3
         switch random.below(10) {
         case 0:
@@ -310,7 +318,7 @@ struct InstructionGenerator {
             return [field | 4, 0x25] + bytes(dataAddress(), 4)
         case 2...4:
             // Base and index, sometimes any registers.
-            let base = random.chance(95) ? Self.pointers[Int(random.below(6))] : UInt8(random.below(16))
+            let base = random.chance(95) ? pointers[Int(random.below(6))] : UInt8(random.below(16))
             let index = random.chance(90) ? Self.small : UInt8(random.below(16))
             if base >= 8 { rex |= 1 }
             if index >= 8 { rex |= 2 }
@@ -322,63 +330,11 @@ struct InstructionGenerator {
             rex |= 2
             return [field | 4, UInt8(random.below(4)) << 6 | 7 << 3 | 5] + bytes(dataAddress(), 4)
         default:
-            let base = random.chance(95) ? Self.pointers[Int(random.below(6))] : UInt8(random.below(16))
+            let base = random.chance(95) ? pointers[Int(random.below(6))] : UInt8(random.below(16))
             if base >= 8 { rex |= 1 }
             let needsSIB: [UInt8] = base & 7 == 4 ? [0x24] : []
             if base & 7 != 5 && random.chance(40) { return [field | base & 7] + needsSIB }
             return [0x40 | field | base & 7] + needsSIB + [UInt8(bitPattern: Int8(random.below(64)) - 32)]
         }
-    }
-
-    private mutating func stackInstruction() -> [UInt8] {
-        let word: [UInt8] = random.chance(15) ? [0x66] : []
-        let high: [UInt8] = random.chance(30) ? [0x41] : []
-        switch random.below(10) {
-        case 0...1: return word + high + [0x50 | UInt8(random.below(8))]
-        case 2...3: return word + high + [0x58 | UInt8(random.below(4))]
-        case 4: return word + [0x6a] + immediate(1)
-        case 5: return word + [0x68] + immediate(word.isEmpty ? 4 : 2)
-        case 6: return word + [0x9c]
-        case 7:
-            var rex: UInt8 = 0
-            let push = random.chance(50)
-            let operand = memoryOperand(push ? 6 : 0, &rex, 0)
-            return word + [0x40 | rex, push ? 0xff : 0x8f] + operand
-        case 8: return word + [0xc8, UInt8(random.below(64)), 0, UInt8(random.chance(50) ? 0 : random.below(40))]
-        default: return word + [0xc9]
-        }
-    }
-
-    private mutating func stringInstruction() -> [UInt8] {
-        var code: [UInt8] = []
-        // Processors treat the upper halves of the registers oddly where a 32-bit counter is zero, or the first element
-        // faults: the counter has none, and is not zero.
-        let narrow = random.chance(5)
-        if narrow || random.chance(60) { code += [0xb9, UInt8(random.below(12)) + (narrow ? 1 : 0), 0, 0, 0] }
-        if random.chance(10) { code.append(0xfd) }
-        if narrow { code.append(0x67) }
-        switch random.below(4) {
-        case 0: code.append(0xf3)
-        case 1: code.append(0xf2)
-        case 2: code.append(0xf3)
-        default: break
-        }
-        switch random.below(4) {
-        case 0: code.append(0x66)
-        case 1: code.append(0x48)
-        default: break
-        }
-        code.append([0xa4, 0xa5, 0xa6, 0xa7, 0xaa, 0xab, 0xac, 0xad, 0xae, 0xaf][Int(random.below(10))])
-        // 66 before F2 or F3 or after it, but REX last.
-        if code.last == 0x48 { code.removeLast() }
-        return code
-    }
-
-    private mutating func offsetMove() -> [UInt8] {
-        let opcode = 0xa0 + UInt8(random.below(4))
-        let narrow = random.chance(30)
-        let rex: [UInt8] = random.chance(30) ? [0x48] : random.chance(20) ? [0x66] : []
-        if narrow { return [0x67] + rex + [opcode] + bytes(dataAddress(), 4) }
-        return rex + [opcode] + bytes(dataAddress(), 8)
     }
 }

@@ -5,7 +5,7 @@ import Synchronization
 /// Runs user code on the host's processor itself, in a forked child that every exception leads back into a signal
 /// handler of: the handler notes the outcome in shared memory, loads the next case's registers into the frame it
 /// returns to, and returns. The child executes nothing else.
-@safe final class NativeOracle {
+@safe final class NativeOracle: Sendable {
     static let batch = 64
     /// One oracle at a time: code and data lie at fixed addresses.
     private static let turn = Mutex(())
@@ -22,13 +22,27 @@ import Synchronization
     private static let system = 0x40_0000
     private static let stack = 0x41_0000
     private static let sharedCount = 0x44_0000
+    /// Microseconds of processor time after which the case that is at work has no outcome.
+    private static let limit = 50_000
 
-    init() throws {
+    private static func armLimit() {
+        var timer = itimerval(
+            it_interval: timeval(tv_sec: 0, tv_usec: 0), it_value: timeval(tv_sec: 0, tv_usec: limit))
+        unsafe setitimer(__itimer_which_t(ITIMER_VIRTUAL.rawValue), &timer, nil)
+    }
+
+    /// The one that there is, because its memory lies at fixed addresses.
+    static let single = Result { try NativeOracle() }
+
+    private init() throws {
         try Self.map(Self.shared, Self.sharedCount)
         try Self.map(UInt(UserCase.codeBase), UserCase.codeCount)
         try Self.map(UInt(UserCase.dataBase), UserCase.dataCount)
         // A system call by its number, first argument only: fork, that the C library's hooks have no part in.
-        let code: [UInt8] = [0x48, 0x89, 0xf8, 0x0f, 0x05, 0xc3, 0xcc]
+        // Then the first exception, after data segments that 32-bit code can use.
+        let code: [UInt8] = [
+            0x48, 0x89, 0xf8, 0x0f, 0x05, 0xc3, 0xb8, 0x2b, 0, 0, 0, 0x8e, 0xd8, 0x8e, 0xc0, 0xcc,
+        ]
         for (index, byte) in code.enumerated() { Self.put(byte, Self.system + index) }
     }
 
@@ -70,6 +84,7 @@ import Synchronization
             for number in 0..<16 { Self.put(item.gpr[number], place + number * 8) }
             Self.put(UserCase.codeBase + UInt64(item.start), place + 128)
             Self.put(item.flags | 0x202, place + 136)
+            Self.put(UInt64(item.isNarrow ? 0x23 : 0x33), place + 144)
             unsafe memset(Self.base(place + Self.inputCode), 0xcc, UserCase.codeCount)
             for (offset, byte) in item.code.enumerated() { Self.put(byte, place + Self.inputCode + item.start + offset) }
         }
@@ -102,7 +117,7 @@ import Synchronization
 
     /// The child: takes all signals of exceptions and raises the first.
     private static func execute() -> Never {
-        var alternate = stack_t()
+        var alternate = unsafe stack_t()
         unsafe alternate.ss_sp = base(stack)
         unsafe alternate.ss_size = 0x2_0000
         unsafe sigaltstack(&alternate, nil)
@@ -112,11 +127,11 @@ import Synchronization
         }
         action.sa_flags = SA_SIGINFO | SA_ONSTACK
         unsafe sigfillset(&action.sa_mask)
-        for signal in [SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP, SIGALRM] { unsafe sigaction(signal, &action, nil) }
+        for signal in [SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP, SIGVTALRM] { unsafe sigaction(signal, &action, nil) }
         var none = sigset_t()
         unsafe sigemptyset(&none)
         unsafe sigprocmask(SIG_SETMASK, &none, nil)
-        alarm(3)
+        armLimit()
         unsafe unsafeBitCast(base(system + 6), to: (@convention(c) () -> Void).self)()
         _exit(2)
     }
@@ -138,7 +153,7 @@ import Synchronization
             unsafe put(context.load(fromByteOffset: 40 + 16 * 8, as: UInt64.self), place + 128)
             unsafe put(context.load(fromByteOffset: 40 + 17 * 8, as: UInt64.self), place + 136)
             let vector = unsafe context.load(fromByteOffset: 40 + 20 * 8, as: UInt64.self)
-            put(signal == SIGALRM ? 255 : vector, place + 144)
+            put(signal == SIGVTALRM ? 255 : vector, place + 144)
             unsafe put(context.load(fromByteOffset: 40 + 19 * 8, as: UInt64.self), place + 152)
             unsafe put(vector == 14 ? context.load(fromByteOffset: 40 + 22 * 8, as: UInt64.self) : 0, place + 160)
             unsafe memcpy(
@@ -159,6 +174,7 @@ import Synchronization
         }
         unsafe context.storeBytes(of: get(UInt64.self, place + 128), toByteOffset: 40 + 16 * 8, as: UInt64.self)
         unsafe context.storeBytes(of: get(UInt64.self, place + 136), toByteOffset: 40 + 17 * 8, as: UInt64.self)
-        if signal == SIGALRM { alarm(3) }
+        unsafe context.storeBytes(of: get(UInt16.self, place + 144), toByteOffset: 40 + 18 * 8, as: UInt16.self)
+        if signal == SIGVTALRM { armLimit() }
     }
 }

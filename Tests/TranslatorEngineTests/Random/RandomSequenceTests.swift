@@ -18,7 +18,7 @@ enum FuzzRounds {
         var text = ""
         var at = 0
         while at < item.code.count, UInt64(item.start + at) + UserCase.codeBase <= end {
-            guard let instruction = try? Decoder.decode(Array(item.code[at...]), code: .bits64) else { break }
+            guard let instruction = try? Decoder.decode(Array(item.code[at...]), code: item.isNarrow ? .bits32 : .bits64) else { break }
             let length = Int(instruction.length)
             let raw = item.code[at..<at + length].map { String($0, radix: 16) }.joined(separator: " ")
             text += "\n  \(String(UInt64(item.start + at) + UserCase.codeBase, radix: 16)): \(instruction.mnemonic)/\(instruction.operandSize) \(raw)"
@@ -38,9 +38,16 @@ enum FuzzRounds {
         try compare(seed: seed, rounds: 60, UserGuest(threshold: 1), faultFlags: false)
     }
 
-    private func compare(seed: UInt64, rounds: Int, _ guest: UserGuest, faultFlags: Bool) throws {
-        let oracle = try NativeOracle()
-        var generator = InstructionGenerator(seed: seed, hasTZCNT: guest.machine.model.has("bmi1"))
+    @Test(arguments: [9, 10, 11] as [UInt64])
+    func sequencesOf32BitsDoWhatTheHostDoes(seed: UInt64) throws {
+        try compare(seed: seed, rounds: 50, UserGuest(), faultFlags: true, isNarrow: true)
+    }
+
+    private func compare(
+        seed: UInt64, rounds: Int, _ guest: UserGuest, faultFlags: Bool, isNarrow: Bool = false
+    ) throws {
+        let oracle = try NativeOracle.single.get()
+        var generator = InstructionGenerator(seed: seed, hasTZCNT: guest.machine.model.has("bmi1"), isNarrow: isNarrow)
         var failures = 0
         var kinds: [String: Int] = [:]
         var vectors: [UInt64: Int] = [:]
@@ -62,6 +69,15 @@ enum FuzzRounds {
                 }
                 // Translated jumps fault at a target that paging cannot reach, not before they go there.
                 if !faultFlags && native.vector == 13 && outcome.vector == 13 && outcome.rip != native.rip { continue }
+                // POPA that faults in its middle may have loaded some registers: it starts again.
+                let place = Int(truncatingIfNeeded: native.rip &- UserCase.codeBase) &- item.start
+                if isNarrow && native.vector == 14 && place >= 0 && place < item.code.count {
+                    if item.code[place] == 0x61 || item.code[place...].starts(with: [0x66, 0x61]) { continue }
+                }
+                // A repeated store over itself: how many elements are stored before it is fetched anew is the processor's.
+                if item.writesItself(outcome) || item.writesItself(native) { continue }
+                // The guest reached for something that the host's process has there.
+                if outcome.vector == 14 && outcome.address >> 32 != 0 && outcome.address >> 63 == 0 { continue }
                 // A page that the host's kernel brings in may leave RF behind for a trap.
                 if native.vector == 1 { native.flags &= ~0x10000 }
                 let mask = faultFlags || native.vector == 3 ? Self.flagMask : Self.flagMask & ~0x8d5

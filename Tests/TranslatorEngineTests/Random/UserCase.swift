@@ -6,6 +6,8 @@ struct UserCase {
     static let dataBase: UInt64 = 0x2000_0000
     static let dataCount = 8192
 
+    /// Compatibility mode, a code segment of 32 bits.
+    var isNarrow = false
     /// RAX to R15 in encoding order.
     var gpr = [UInt64](repeating: 0, count: 16)
     /// Arithmetic flags and DF; IF is always set.
@@ -14,6 +16,11 @@ struct UserCase {
     var code: [UInt8] = []
     /// Distance of the code from the start of its page.
     var start = 0
+
+    /// Whether a string instruction at the end has stored to the code's page.
+    func writesItself(_ end: UserOutcome) -> Bool {
+        end.vector == 14 && (end.gpr[7] &- Self.codeBase) < UInt64(Self.codeCount + 8)
+    }
 }
 
 /// How a case ended.

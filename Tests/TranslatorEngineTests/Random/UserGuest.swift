@@ -39,6 +39,7 @@ final class UserGuest {
         for path in [\apus_x86_state.segment.0, \.segment.3, \.segment.4, \.segment.5] {
             state[keyPath: path] = apus_x86_segment(base: 0, limit: 0, selector: 0, attributes: 0)
         }
+        state.segment.6 = apus_x86_segment(base: 0, limit: 0, selector: 0, attributes: 0)
         state.segment.7 = apus_x86_segment(base: Self.high + Self.tss, limit: 0x67, selector: 0x40, attributes: 0x8b)
         state.gdtr = apus_x86_table(base: Self.high + Self.gdt, limit: 0x4f, reserved: 0)
         state.idtr = apus_x86_table(base: Self.high + Self.idt, limit: 0xfff, reserved: 0)
@@ -56,6 +57,8 @@ final class UserGuest {
         machine.write64(Self.gdt + 0x28, 0x00cf_f300_0000_ffff)
         machine.write64(Self.gdt + 0x30, 0x00af_fb00_0000_ffff)
         machine.write64(Self.tss + 4, Self.high + Self.stackTop)
+        // No map of ports.
+        machine.write(Self.tss + 102, [0xff, 0xff])
         for vector in UInt64(0)..<256 {
             let handler = Self.high + Self.handlers + vector * 16
             let level: UInt64 = vector == 3 || vector == 4 ? 0xee00 : 0x8e00
@@ -91,6 +94,11 @@ final class UserGuest {
         unsafe withUnsafeMutableBytes(of: &state.gpr) { registers in
             for number in 0..<16 { unsafe registers.storeBytes(of: item.gpr[number], toByteOffset: number * 8, as: UInt64.self) }
         }
+        if item.isNarrow {
+            state.segment.1 = apus_x86_segment(base: 0, limit: 0xffff_ffff, selector: 0x23, attributes: 0xcfb)
+            state.segment.0 = state.segment.2
+            state.segment.3 = state.segment.2
+        }
         state.rip = UserCase.codeBase + UInt64(item.start)
         state.rflags = item.flags | 0x202
         cpu.state = state
@@ -115,6 +123,8 @@ final class UserGuest {
             for number in 0..<16 { unsafe result.gpr[number] = registers.load(fromByteOffset: number * 8, as: UInt64.self) }
         }
         result.gpr[4] = machine.read64(frame + 24)
+        // 32-bit code has eight registers of 32 bits.
+        if item.isNarrow { for number in 8..<16 { result.gpr[number] = 0 } }
         result.data = (try? machine.memory.bytes(GuestPhysical(Self.data), count: UserCase.dataCount)) ?? []
         return result
     }
