@@ -66,7 +66,9 @@ public final class HardwareEngine: Engine {
         self.machine = machine
         memory = request.memory
         let device = machine.device
-        guard device.hasSplitInterruptController else { throw .missing("split interrupt controllers", since: "4.4") }
+        guard request.hasKernelControllers || device.hasSplitInterruptController else {
+            throw .missing("split interrupt controllers", since: "4.4")
+        }
         guard device.capability(KVM_CAP_IMMEDIATE_EXIT) != 0 else { throw .missing("immediate exits", since: "4.13") }
         let limit = max(device.capability(KVM_CAP_MAX_VCPUS), 4)
         guard request.apicIDs.count <= limit else { throw .tooManyProcessors(request.apicIDs.count, limit: limit) }

@@ -34,6 +34,7 @@ final class BoardBuilder {
     var power: ACPIPowerManagement?
     var pci: PCIBus?
     var workers: [WorkerThread] = []
+    var threadContexts: [ThreadContext] = []
     /// What the ACPI tables say; boards and devices add to it.
     var acpi: ACPIConfiguration
     /// Words that the board adds to the kernel's command line.

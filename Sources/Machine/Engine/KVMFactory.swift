@@ -26,6 +26,10 @@ public func makeKVMEngine(_ request: EngineRequest) throws(MachineBuildError) ->
     wanted.keepsIdleInGuest = request.keepsIdleInGuest
     let topology = request.topology
     wanted.coresAndThreads = (topology.dies * topology.cores, topology.dies * topology.cores * topology.threads)
+    if request.accelerator.kernelIRQChip == nil, !machine.device.hasSplitInterruptController {
+        log.warning("This KVM cannot split its interrupt controller: PIC, IOAPIC and PIT are the kernel's")
+        wanted.hasKernelControllers = true
+    }
     let asked = wanted
     let engine = try MachineBuildError.wrapping { () throws(KVMError) in try HardwareEngine(machine, asked) }
     var extras = EngineExtras()

@@ -47,6 +47,10 @@ extension VirtualMachine: MachineOperations {
         }
     }
 
+    public var threadContexts: [IOThreadStatus] {
+        board.threadContexts.map { IOThreadStatus(id: $0.id, threadID: $0.threadID) }
+    }
+
     /// A processor's state, all of them standing for the moment of reading.
     private func processorState(_ index: Int) throws(MachineError) -> apus_x86_state {
         let state = control.withLock { _ in
