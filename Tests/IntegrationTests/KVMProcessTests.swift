@@ -121,7 +121,7 @@ struct KVMProcessTests {
             try machine.wait(for: "kvm support: enabled")
             try machine.type(#"{"execute":"query-cpus-fast","id":"threads"}"#)
             try machine.wait(for: "\"id\": \"threads\"")
-            let numbers = machine.console.matches(of: /"thread-id": (\d+)/).compactMap { Int($0.1) }
+            let numbers = machine.console.matches(of: /"thread-id": (\d+)/).compactMap { Int($0.1) }.filter { $0 > 1 }
             #expect(numbers.count == 2 && Set(numbers).count == 2, "\(machine.console)")
             for number in numbers {
                 #expect(try Runner.run("/usr/bin/taskset", ["-p", "1", "\(number)"]).status == 0)
@@ -139,6 +139,42 @@ struct KVMProcessTests {
             #expect(status.contains("Cpus_allowed_list:\t0\n"), "\(status)")
             #expect(status.contains("Name:\tTC near"))
         }
+    }
+
+    /// What the kernel knows of guest memory: the mapping of just so many bytes.
+    private func memoryFlags(_ options: [String]) throws -> [String] {
+        var flags: [String] = []
+        try monitor(.exiting(0), ["-accel", "tcg"] + options) { machine in
+            try machine.type(#"{"execute":"query-status","id":"up"}"#)
+            try machine.wait(for: "\"id\": \"up\"")
+            let text = try String(contentsOfFile: "/proc/\(machine.identifier)/smaps", encoding: .utf8)
+            var isRAM = false
+            for line in text.split(separator: "\n") {
+                let words = line.split(separator: " ")
+                if words.first == "Size:" { isRAM = words.dropFirst().first == "65536" }
+                if isRAM, words.first == "Rss:" { flags.append("rss=\(words[1])") }
+                if isRAM, words.first == "VmFlags:" { flags += words.dropFirst().map(String.init) }
+            }
+        }
+        return flags
+    }
+
+    @Test("Guest memory may be merged and in huge pages, and is there from the start where that is asked for")
+    func memory() throws {
+        let usual = try memoryFlags([])
+        #expect(!usual.isEmpty, "guest memory is one mapping")
+        if FileManager.default.fileExists(atPath: "/sys/kernel/mm/ksm/run") {
+            #expect(usual.contains("mg"))
+            #expect(try !memoryFlags(["-machine", "pc,mem-merge=off"]).contains("mg"))
+        } else {
+            print("Skipped: this kernel merges no pages")
+        }
+        if FileManager.default.fileExists(atPath: "/sys/kernel/mm/transparent_hugepage/enabled") {
+            #expect(usual.contains("hg"))
+        } else {
+            print("Skipped: this kernel has no transparent huge pages")
+        }
+        #expect(try memoryFlags(["-mem-prealloc"]).contains("rss=65536"))
     }
 
     @Test(
