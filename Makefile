@@ -61,13 +61,17 @@ guest/debian.raw: Scripts/make-debian-disk
 
 bench: ## Time Apus beside qemu-system-x86_64 and print the ratios (ROUNDS=5, ONLY=sieve,fork, CPU=, OPTIONS=)
 	@Scripts/install-deps build guest bench
-	@$(MAKE) -s --no-print-directory $(vmm) guest/bench.cpio.gz
+	@$(MAKE) -s --no-print-directory $(vmm) guest/bench.cpio.gz guest/exits.flat
 	@echo "Building the benchmark"
 	@swift build -c release --package-path Benchmarks >/dev/null
 	@Benchmarks/.build/release/apus-bench
 
 guest/bench.cpio.gz: guest/initramfs.cpio.gz Benchmarks/make-guest $(wildcard Benchmarks/Guest/*)
 	@Benchmarks/make-guest guest/initramfs.cpio.gz $@
+
+guest/exits.flat: Benchmarks/Exits/exits.S
+	@mkdir -p guest
+	@gcc -m32 -nostdlib -static -no-pie -Wl,-Ttext=0x101000 -Wl,-z,max-page-size=4096 -Wl,--build-id=none -o $@ $<
 
 bench-images: ## Time apus-img beside qemu-img and print the ratios (SIZE=2048 MiB)
 	@Scripts/install-deps build test

@@ -37,6 +37,12 @@ APUS_KVM_NUMBER(KVM_GET_CLOCK)
 APUS_KVM_NUMBER(KVM_SET_CLOCK)
 APUS_KVM_NUMBER(KVM_REGISTER_COALESCED_MMIO)
 APUS_KVM_NUMBER(KVM_UNREGISTER_COALESCED_MMIO)
+APUS_KVM_NUMBER(KVM_RESET_DIRTY_RINGS)
+APUS_KVM_NUMBER(KVM_X86_SET_MSR_FILTER)
+APUS_KVM_NUMBER(KVM_GET_IRQCHIP)
+APUS_KVM_NUMBER(KVM_SET_IRQCHIP)
+APUS_KVM_NUMBER(KVM_GET_PIT2)
+APUS_KVM_NUMBER(KVM_SET_PIT2)
 // Of a virtual processor
 APUS_KVM_NUMBER(KVM_RUN)
 APUS_KVM_NUMBER(KVM_GET_REGS)
@@ -85,6 +91,10 @@ static inline int apus_kvm_enter(int fd) { return ioctl(fd, KVM_RUN, 0) < 0 ? er
 static inline void apus_kvm_immediate_exit(void *page, uint8_t on) {
     __atomic_store_n(&((struct kvm_run *)page)->immediate_exit, on, __ATOMIC_SEQ_CST);
 }
+static inline void apus_kvm_clear_immediate_exit(void *page) {
+    uint8_t *flag = &((struct kvm_run *)page)->immediate_exit;
+    if (__atomic_load_n(flag, __ATOMIC_RELAXED)) __atomic_store_n(flag, 0, __ATOMIC_SEQ_CST);
+}
 static inline uint32_t apus_kvm_reason(const void *page) { return ((const struct kvm_run *)page)->exit_reason; }
 static inline void apus_kvm_request_window(void *page, uint8_t on) {
     ((struct kvm_run *)page)->request_interrupt_window = on;
@@ -129,7 +139,60 @@ static inline uint64_t apus_kvm_error_word(const void *page, uint32_t index) {
     return index < 16 ? ((const struct kvm_run *)page)->internal.data[index] : 0;
 }
 static inline uint32_t apus_kvm_msr_index(const void *page) { return ((const struct kvm_run *)page)->msr.index; }
+static inline uint64_t apus_kvm_msr_value(const void *page) { return ((const struct kvm_run *)page)->msr.data; }
+static inline void apus_kvm_msr_answer(void *page, uint64_t value) {
+    ((struct kvm_run *)page)->msr.data = value;
+    ((struct kvm_run *)page)->msr.error = 0;
+}
 static inline void apus_kvm_msr_refuse(void *page) { ((struct kvm_run *)page)->msr.error = 1; }
+
+// Denies reads or writes (KVM_MSR_FILTER_*) of one model-specific register, which then come out, and allows the rest.
+static inline int apus_kvm_filter_msr(int fd, uint32_t number, uint32_t accesses) {
+    uint8_t denied = 0;
+    struct kvm_msr_filter filter;
+    memset(&filter, 0, sizeof filter);
+    filter.flags = KVM_MSR_FILTER_DEFAULT_ALLOW;
+    filter.ranges[0].flags = accesses;
+    filter.ranges[0].nmsrs = 1;
+    filter.ranges[0].base = number;
+    filter.ranges[0].bitmap = &denied;
+    return ioctl(fd, KVM_X86_SET_MSR_FILTER, &filter);
+}
+
+// A ring of written pages, of a processor (struct kvm_dirty_gfn). The flags go from dirty to harvested.
+static const size_t APUS_KVM_DIRTY_RING_PAGE = KVM_DIRTY_LOG_PAGE_OFFSET;
+static inline int apus_kvm_dirty_take(void *ring, uint32_t index, uint32_t *slot, uint64_t *page) {
+    struct kvm_dirty_gfn *entry = (struct kvm_dirty_gfn *)ring + index;
+    if (!(__atomic_load_n(&entry->flags, __ATOMIC_ACQUIRE) & KVM_DIRTY_GFN_F_DIRTY)) return 0;
+    *slot = entry->slot & 0xFFFF;
+    *page = entry->offset;
+    __atomic_store_n(&entry->flags, KVM_DIRTY_GFN_F_RESET, __ATOMIC_RELEASE);
+    return 1;
+}
+
+// The ring of writes that KVM keeps back (struct kvm_coalesced_mmio_ring). `page` is a page.
+struct apus_kvm_coalesced {
+    uint64_t address, value;
+    uint32_t length, is_port;
+};
+static inline int apus_kvm_coalesced_any(const void *page) {
+    const struct kvm_coalesced_mmio_ring *ring = (const struct kvm_coalesced_mmio_ring *)page;
+    return __atomic_load_n(&ring->first, __ATOMIC_RELAXED) != __atomic_load_n(&ring->last, __ATOMIC_ACQUIRE);
+}
+static inline int apus_kvm_coalesced_take(void *page, struct apus_kvm_coalesced *entry) {
+    struct kvm_coalesced_mmio_ring *ring = (struct kvm_coalesced_mmio_ring *)page;
+    uint32_t room = (4096 - sizeof *ring) / sizeof(struct kvm_coalesced_mmio);
+    uint32_t first = ring->first;
+    if (first >= room || first == __atomic_load_n(&ring->last, __ATOMIC_ACQUIRE)) return 0;
+    struct kvm_coalesced_mmio *kept = (struct kvm_coalesced_mmio *)(ring + 1) + first;
+    entry->address = kept->phys_addr;
+    entry->length = kept->len <= 8 ? kept->len : 8;
+    entry->is_port = kept->pio;
+    entry->value = 0;
+    memcpy(&entry->value, kept->data, entry->length);
+    __atomic_store_n(&ring->first, (first + 1) % room, __ATOMIC_RELEASE);
+    return 1;
+}
 
 // The signal that makes KVM_RUN return: its handler does nothing, and is installed without SA_RESTART.
 static inline int apus_kvm_kick_signal(void) { return SIGRTMIN + 3; }

@@ -72,6 +72,26 @@ public struct HostCheck: Equatable, Sendable {
             HostCheck(
                 "for the kernel's KVM modules", host.modules.count >= 2 || host.kvm == .usable,
                 .warn(hasFlag ? "Load them: 'modprobe \(vendor)'" : "They would find no virtualization to use")))
+        if hasFlag, case .missing = host.kvm, !host.modules.isDisjoint(with: ["kvm_intel", "kvm_amd"]) {
+            checks.append(
+                HostCheck(
+                    "for virtualization in the firmware", false,
+                    .fail("The processor and its module are there and /dev/kvm is not: switch VT-x or AMD-V on")))
+        } else if hasFlag, case .usable = host.kvm {
+            checks.append(HostCheck("for virtualization in the firmware", true, .pass))
+        }
+        if let isNested = host.nestedPaging {
+            checks.append(
+                HostCheck(
+                    "for nested page tables (EPT or NPT)", isNested,
+                    .warn("Guests' page tables are shadowed: load \(vendor) with 'ept=1' or 'npt=1'")))
+        }
+        if let isTagged = host.taggedTLB {
+            checks.append(
+                HostCheck(
+                    "for TLB entries tagged by processor (VPID)", isTagged,
+                    .warn("Each exit empties the TLB: load \(vendor) with 'vpid=1'")))
+        }
         checks.append(
             HostCheck(
                 "for a kernel of 4.13 or later", isRecent(host.kernelRelease),

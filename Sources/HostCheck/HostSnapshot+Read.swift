@@ -22,6 +22,9 @@ extension HostSnapshot {
         }
         host.modules = Set(
             ["kvm", "kvm_intel", "kvm_amd", "kvm_pvm"].filter { canUse("/sys/module/\($0)", writing: false) })
+        let translation = TranslationSupport.read()
+        host.nestedPaging = translation.isNested
+        host.taggedTLB = translation.vpid
         host.kernelRelease = firstWord(text("/proc/sys/kernel/osrelease"))
         host.availableMemory = kibibytes("MemAvailable", in: text("/proc/meminfo"))
         // SAFETY: the text outlives the call.

@@ -14,6 +14,10 @@ public struct HostSnapshot: Equatable, Sendable {
     public var processorFlags: Set<String> = []
     /// /dev/kvm.
     public var kvm = KVMState.missing("")
+    /// Nested page tables (EPT or NPT) are on; nil where that is not known.
+    public var nestedPaging: Bool?
+    /// The TLB is tagged by processor (VPID); nil where that is not known.
+    public var taggedTLB: Bool?
     /// Nanoseconds of the trial on KVM; nil where it did not end, or could not be made.
     public var kvmTrial: UInt64?
     /// The same on the software engine.

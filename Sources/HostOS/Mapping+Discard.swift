@@ -11,3 +11,14 @@ extension Mapping {
         _ = unsafe madvise(base + start, end - start, MADV_DONTNEED)
     }
 }
+
+/// Pages of this process, whoever mapped them.
+public enum HostPages {
+    /// Has every translation of the pages forgotten, those of guests of KVM among them, while the bytes stay and may be
+    /// used all along: their protection changes and changes back. Multiples of the page size.
+    public static func forgetTranslations(_ start: UnsafeMutableRawPointer, count: Int) {
+        // SAFETY: reading and writing stay allowed throughout.
+        _ = unsafe mprotect(start, count, PROT_READ | PROT_WRITE | PROT_EXEC)
+        _ = unsafe mprotect(start, count, PROT_READ | PROT_WRITE)
+    }
+}

@@ -1,4 +1,5 @@
 public import HostOS
+internal import SystemPackage
 
 /// Why KVM cannot be used, or a machine of it cannot be made: one sentence with the way out where there is one.
 public enum KVMError: Error, Sendable, CustomStringConvertible {
@@ -16,6 +17,8 @@ public enum KVMError: Error, Sendable, CustomStringConvertible {
     case failed(HostError)
     /// KVM refused a piece of guest memory.
     case slot(address: UInt64, count: UInt64, HostError)
+    /// A ring of dirty pages of such a size cannot be.
+    case ringSize(Int, limit: Int)
     /// More processors than KVM runs.
     case tooManyProcessors(Int, limit: Int)
 
@@ -37,9 +40,15 @@ public enum KVMError: Error, Sendable, CustomStringConvertible {
         case .permission(let path, nil): "\(path) may not be opened by this user"
         case .version(let version): "KVM speaks version \(version) of its interface; version 12 is needed"
         case .missing(let what, let since): "KVM lacks \(what), which Linux has since \(since)"
+        case .failed(let error) where error.errno == .tooManyOpenFiles:
+            "\(error); raise the limit of this process with 'ulimit -n'"
+        case .failed(let error) where error.errno == .tooManyOpenFilesInSystem:
+            "\(error); raise the host's limit, fs.file-max"
         case .failed(let error): "\(error)"
         case .slot(let address, let count, let error):
             "KVM refuses guest memory of \(count) bytes at 0x\(String(address, radix: 16)): \(error.errno)"
+        case .ringSize(let entries, let limit):
+            "A ring of dirty pages has a power of two from 1024 to \(limit) of entries, not \(entries)"
         case .tooManyProcessors(let count, let limit):
             "\(count) processors are more than the \(limit) that KVM runs in one machine"
         }

@@ -16,6 +16,9 @@ public struct Logger: Sendable {
         if sink.writes(level) { sink.write(level, component, message()) }
     }
 
+    /// Writes a message of level `info` whether that level is on or not: a line that every user should see once.
+    public func announce(_ message: String) { sink.write(LogLevel.info, component, message) }
+
     /// See `LogLevel.error`.
     public func error(_ message: @autoclosure () -> String) { log(LogLevel.error, message()) }
     /// See `LogLevel.warning`.

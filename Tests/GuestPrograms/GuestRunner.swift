@@ -16,6 +16,17 @@ public struct GuestOutcome: Sendable {
     public var exits: Int
     /// Nanoseconds of the run.
     public var nanoseconds: UInt64
+
+    /// An outcome of all parts.
+    public init(
+        ending: GuestProgram.Ending, state: apus_x86_state, output: [UInt8], exits: Int, nanoseconds: UInt64
+    ) {
+        self.ending = ending
+        self.state = state
+        self.output = output
+        self.exits = exits
+        self.nanoseconds = nanoseconds
+    }
 }
 
 /// Runs a program on the processors of an engine, with a time-out, and answers their exits.

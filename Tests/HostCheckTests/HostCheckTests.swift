@@ -57,6 +57,31 @@ struct HostCheckTests {
         #expect(result(host, "is fast")?.word == "WARN")
     }
 
+    @Test("Nested paging and tags of the TLB are told where they are known")
+    func translation() {
+        #expect(result(goodHost(), "nested page tables") == nil)
+        #expect(result(goodHost(), "tagged by processor") == nil)
+        var host = goodHost()
+        host.nestedPaging = true
+        host.taggedTLB = true
+        #expect(result(host, "nested page tables") == .pass)
+        #expect(result(host, "tagged by processor") == .pass)
+        host.nestedPaging = false
+        host.taggedTLB = false
+        #expect(result(host, "nested page tables")?.advice.contains("ept=1") == true)
+        #expect(result(host, "tagged by processor")?.advice.contains("vpid=1") == true)
+    }
+
+    @Test("A module without a device means that the firmware has switched virtualization off")
+    func firmware() {
+        #expect(result(goodHost(), "in the firmware") == .pass)
+        var host = goodHost()
+        host.kvm = .missing("There is no /dev/kvm")
+        #expect(result(host, "in the firmware")?.word == "FAIL")
+        host.modules = []
+        #expect(result(host, "in the firmware") == nil)
+    }
+
     @Test("A device that may not be opened fails with the reason, and is not called slow")
     func permission() {
         var host = goodHost()

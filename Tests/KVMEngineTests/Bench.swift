@@ -23,10 +23,16 @@ final class Bench: Sendable {
         let bell = Bell()
     }
 
-    init(_ code: [UInt8], _ mode: GuestProgram.Mode, logsDirtyPages: Bool = false) throws {
+    init(
+        _ code: [UInt8], _ mode: GuestProgram.Mode, logsDirtyPages: Bool = false, more: RAMBlock? = nil,
+        _ configure: (inout HardwareEngine.Request) -> Void = { _ in }
+    ) throws {
         let program = GuestProgram("bench", mode: mode, code: code)
         memory = try program.makeMemory()
-        let engine = try Host.makeEngine(memory)
+        if let more {
+            memory.add(FlatView.Range(start: GuestPhysical(0x1000_0000), count: UInt64(more.size), block: more))
+        }
+        let engine = try Host.makeEngine(memory, configure)
         self.engine = engine
         if logsDirtyPages { try engine.setDirtyLogging(true) }
         var state = engine.processors[0].state

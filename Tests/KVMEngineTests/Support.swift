@@ -39,12 +39,14 @@ enum Host {
         ]
 
     /// An engine over the given memory, of the host's own model.
-    static func makeEngine(_ memory: AddressSpace, processors: Int = 1) throws -> HardwareEngine {
+    static func makeEngine(
+        _ memory: AddressSpace, processors: Int = 1, _ configure: (inout HardwareEngine.Request) -> Void = { _ in }
+    ) throws -> HardwareEngine {
         let machine = try KVMVirtualMachine(try device.get())
-        return try HardwareEngine(
-            machine,
-            HardwareEngine.Request(
-                memory: memory, apicIDs: (0..<processors).map { UInt32($0) }, model: try model(machine.tscKHz)))
+        var request = HardwareEngine.Request(
+            memory: memory, apicIDs: (0..<processors).map { UInt32($0) }, model: try model(machine.tscKHz))
+        configure(&request)
+        return try HardwareEngine(machine, request)
     }
 
     /// The most that this KVM offers.

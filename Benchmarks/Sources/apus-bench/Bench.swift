@@ -2,7 +2,7 @@ import Foundation
 
 /// A run: the same work in both machines in turn, row by row, so that what else the host does hits both alike.
 final class Bench {
-    private let options: Options
+    let options: Options
     private let server: Server
     private let folder: URL
     private var ratios: [Workload.Group: [Double]] = [:]
@@ -31,6 +31,7 @@ final class Bench {
         }
         Table.mean("user code", ratios[.user] ?? [], goal: 2.5)
         Table.mean("system", ratios[.system] ?? [], goal: 1.3)
+        exits()
     }
 
     private func introduce() {
@@ -66,7 +67,7 @@ final class Bench {
     }
 
     /// The sides in the order of a round: the one that was second is first in the next.
-    private func order(_ round: Int) -> [Side] { round % 2 == 0 ? [.peer, .apus] : [.apus, .peer] }
+    func order(_ round: Int) -> [Side] { round % 2 == 0 ? [.peer, .apus] : [.apus, .peer] }
 
     // MARK: Rows
 

@@ -40,6 +40,10 @@ final class Machine {
         process.waitUntilExit()
     }
 
+    /// Has the whole process stand still, and go on.
+    func halt() { kill(process.processIdentifier, SIGSTOP) }
+    func go() { kill(process.processIdentifier, SIGCONT) }
+
     /// The peak of the process's resident memory in KiB, from the kernel's own account.
     var peakMemory: Int? {
         guard let status = try? String(contentsOfFile: "/proc/\(process.processIdentifier)/status", encoding: .utf8)

@@ -10,6 +10,8 @@ struct Options {
     let program: String
     let kernel: String
     let initramfs: String
+    /// The multiboot kernel that times exits.
+    let exits: String
     /// Mebibytes of each guest.
     let memory: Int
     /// Seconds after which a row counts as failed.
@@ -42,8 +44,9 @@ struct Options {
         program = text("APUS", ".build/release/apus-vmm")
         kernel = text("KERNEL", "guest/vmlinuz")
         initramfs = text("INITRAMFS", "guest/bench.cpio.gz")
+        exits = text("EXITS", "guest/exits.flat")
         more = text("OPTIONS", "").split(separator: " ").map(String.init)
-        for file in [program, kernel, initramfs] where !FileManager.default.fileExists(atPath: file) {
+        for file in [program, kernel, initramfs, exits] where !FileManager.default.fileExists(atPath: file) {
             throw Unusable(description: "There is no \(file); 'make bench' makes it")
         }
         guard Self.path(of: peer) != nil else {

@@ -38,6 +38,15 @@ enum Table {
         return ratio
     }
 
+    /// A row of times of one exit, in microseconds.
+    static func exit(_ name: String, _ times: Times, goal: Double) {
+        let ratio = median(times.ratios)
+        let short = ratio.map { $0 < goal ? "  below" : "" } ?? ""
+        line(
+            name, microseconds(median(times.peer)), microseconds(median(times.apus)), fixed(ratio),
+            fixed(times.ratios.min()), fixed(times.ratios.max()), fixed(goal) + short)
+    }
+
     static func mean(_ name: String, _ ratios: [Double], goal: Double) {
         guard ratios.count > 1, let mean = geometricMean(ratios) else { return }
         line("  \(name), geometric mean", "", "", fixed(mean), "", "", fixed(goal) + (mean < goal ? "  below" : ""))
@@ -50,6 +59,9 @@ enum Table {
     }
 
     private static func mebibytes(_ value: Int?) -> String { value.map { "\($0 / 1024) MiB" } ?? "-" }
+    private static func microseconds(_ value: Double?) -> String {
+        value.map { String(format: "%.2f us", $0 * 1e6) } ?? "-"
+    }
     private static func seconds(_ value: Double?) -> String { value.map { String(format: "%.3f", $0) } ?? "-" }
     private static func fixed(_ value: Double?) -> String { value.map { String(format: "%.2f", $0) } ?? "-" }
 

@@ -71,6 +71,8 @@ struct apus_x86_state {
     struct apus_x86_vector ymm[16];
     uint32_t pkru;
     uint32_t reserved;
+    // KVM's asynchronous page faults: the area with its flags, and the vector
+    uint64_t kvm_async_pf, kvm_async_pf_vector;
 };
 
 #define APUS_FX_FCW 0

@@ -16,7 +16,8 @@ extension PCIFunction {
         }
         guard mine else { return }
         while true {
-            let work: ([PCIBAR], [UInt64?], [Mapped?], PCISpaces)? = state.withLock { state in
+            let work: (bars: [PCIBAR], wanted: [UInt64?], before: [Mapped?], bells: Bells, spaces: PCISpaces)?
+            work = state.withLock { state in
                 guard state.mustMap, let spaces = state.spaces else {
                     state.mustMap = false
                     state.isMapping = false
@@ -24,12 +25,17 @@ extension PCIFunction {
                 }
                 state.mustMap = false
                 let wanted = state.bars.map { $0.base(in: state.space) }
-                return (state.bars, wanted, state.mapped, spaces)
+                let bells = Bells(list: state.doorbells, version: state.doorbellVersion)
+                return (state.bars, wanted, state.mapped, bells, spaces)
             }
-            guard let (bars, wanted, before, spaces) = work else { return }
+            guard let (bars, wanted, before, bells, spaces) = work else { return }
             var mapped = before
             // All that leaves goes before anything comes: windows may trade places.
             for index in bars.indices {
+                if let old = mapped[index], old.base != wanted[index] || old.version != bells.version {
+                    for doorbell in old.doorbells { spaces.doorbells?.detach(doorbell) }
+                    mapped[index]?.doorbells = []
+                }
                 if let old = mapped[index], old.base != wanted[index] {
                     Self.unmap(bars[index], old, spaces)
                     mapped[index] = nil
@@ -39,9 +45,32 @@ extension PCIFunction {
                 if let base = wanted[index], mapped[index] == nil {
                     mapped[index] = Self.map(bars[index], at: base, spaces)
                 }
+                if let now = mapped[index], now.version != bells.version || now.doorbells.isEmpty {
+                    mapped[index]?.doorbells = Self.hang(bells.list, bars[index], at: now.base, spaces)
+                    mapped[index]?.version = bells.version
+                }
             }
             let after = mapped
             state.withLock { $0.mapped = after }
+        }
+    }
+
+    private struct Bells {
+        let list: [PCIDoorbell]
+        let version: Int
+    }
+
+    /// Hangs up the doorbells of a window, and returns those that hang.
+    private static func hang(
+        _ doorbells: [PCIDoorbell], _ bar: PCIBAR, at base: UInt64, _ spaces: PCISpaces
+    ) -> [Doorbell] {
+        guard let host = spaces.doorbells else { return [] }
+        let index = (bar.register - PCIRegister.bar0) / 4
+        return doorbells.filter { $0.bar == index && $0.offset < bar.size }.compactMap { bell in
+            let doorbell = Doorbell(
+                space: bar.isIO ? .io : .memory, address: base + bell.offset, size: bell.size, value: bell.value,
+                descriptor: bell.descriptor)
+            return host.attach(doorbell) ? doorbell : nil
         }
     }
 

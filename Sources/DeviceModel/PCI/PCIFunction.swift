@@ -24,13 +24,19 @@ public struct PCISpaces: Sendable {
     public var ram: AddressSpace?
     /// Takes message-signalled interrupts; nil where the machine has none.
     public var msi: (any MSISink)?
+    /// Rings eventfds at writes of the guest; nil where the engine cannot.
+    public var doorbells: (any DoorbellHost)?
 
     /// The spaces of a machine.
-    public init(io: Bus, memory: Bus, ram: AddressSpace? = nil, msi: (any MSISink)? = nil) {
+    public init(
+        io: Bus, memory: Bus, ram: AddressSpace? = nil, msi: (any MSISink)? = nil,
+        doorbells: (any DoorbellHost)? = nil
+    ) {
         self.io = io
         self.memory = memory
         self.ram = ram
         self.msi = msi
+        self.doorbells = doorbells
     }
 }
 
@@ -44,6 +50,9 @@ public final class PCIFunction: Sendable {
         var base: UInt64
         var bus: [Bus.RangeID] = []
         var ram: [AddressSpace.RangeID] = []
+        var doorbells: [Doorbell] = []
+        /// The version of the function's list of doorbells that these are of.
+        var version = 0
     }
 
     struct State {
@@ -51,6 +60,8 @@ public final class PCIFunction: Sendable {
         var bars: [PCIBAR] = []
         var mapped: [Mapped?] = []
         var spaces: PCISpaces?
+        var doorbells: [PCIDoorbell] = []
+        var doorbellVersion = 0
         var isMapping = false
         var mustMap = false
         var msi: PCIMSI?
@@ -167,6 +178,18 @@ public final class PCIFunction: Sendable {
     public func setRegister(_ offset: Int, _ value: some FixedWidthInteger & Sendable) {
         state.withLock { $0.space.set(offset, value) }
         remap()
+    }
+
+    /// Replaces the doorbells of the windows. Returns whether the engine hangs doorbells up at all.
+    @discardableResult
+    public func setDoorbells(_ doorbells: [PCIDoorbell]) -> Bool {
+        let isPossible = state.withLock { state in
+            state.doorbells = doorbells
+            state.doorbellVersion += 1
+            return state.spaces?.doorbells != nil
+        }
+        remap()
+        return isPossible
     }
 
     /// The windows.

@@ -26,16 +26,31 @@ public final class InterruptRoutes: Sendable {
     private let limit: Int
     private let state = Mutex(State())
 
-    init(_ machine: KVMVirtualMachine) {
+    /// The controllers' own lines, which every table has to have where they are KVM's.
+    private let fixed: [(line: UInt32, chip: Int32, pin: UInt32)]
+
+    init(_ machine: KVMVirtualMachine, hasKernelControllers: Bool) {
         control = machine.control
+        fixed = hasKernelControllers ? Self.controllerRoutes : []
         limit = min(max(machine.device.capability(KVM_CAP_IRQ_ROUTING), 64), 4096)
     }
+
+    /// As PCs are wired: 0 to 15 end at the PICs too, and 0 at input 2 of the IOAPIC.
+    private static let controllerRoutes: [(line: UInt32, chip: Int32, pin: UInt32)] = {
+        var routes: [(line: UInt32, chip: Int32, pin: UInt32)] = []
+        for line in UInt32(0)..<UInt32(controllerPins) {
+            if line < 8, line != 2 { routes.append((line, KVM_IRQCHIP_PIC_MASTER, line)) }
+            if 8..<16 ~= line { routes.append((line, KVM_IRQCHIP_PIC_SLAVE, line - 8)) }
+            if line != 2 { routes.append((line, KVM_IRQCHIP_IOAPIC, line == 0 ? 2 : line)) }
+        }
+        return routes
+    }()
 
     /// Sends a message now. Writes to anywhere but the processors' window are none (SDM volume 3, 11.11.1).
     func signal(address: UInt64, data: UInt32) {
         guard address & ~0xF_FFFF == 0xFEE0_0000 else { return }
         let message = Message(address: address, data: data)
-        if message.isLevelTriggered { announce(message) }
+        if message.isLevelTriggered, fixed.isEmpty { announce(message) }
         var msi = kvm_msi()
         (msi.address_lo, msi.address_hi) = Self.split(address)
         msi.data = data
@@ -108,8 +123,8 @@ public final class InterruptRoutes: Sendable {
     /// KVM_SET_GSI_ROUTING: the whole table at once (a header of 8 bytes, entries of 48).
     private func write(_ table: [UInt32: Message]) throws(KVMError) {
         let entrySize = 48
-        var bytes = [UInt8](repeating: 0, count: 8 + table.count * entrySize)
-        bytes.put(UInt32(table.count), at: 0)
+        var bytes = [UInt8](repeating: 0, count: 8 + (table.count + fixed.count) * entrySize)
+        bytes.put(UInt32(table.count + fixed.count), at: 0)
         for (index, (line, message)) in table.sorted(by: { $0.key < $1.key }).enumerated() {
             let start = 8 + index * entrySize
             let (low, high) = Self.split(message.address)
@@ -118,6 +133,13 @@ public final class InterruptRoutes: Sendable {
             bytes.put(low, at: start + 16)
             bytes.put(high, at: start + 20)
             bytes.put(message.data, at: start + 24)
+        }
+        for (index, route) in fixed.enumerated() {
+            let start = 8 + (table.count + index) * entrySize
+            bytes.put(route.line, at: start)
+            bytes.put(UInt32(KVM_IRQ_ROUTING_IRQCHIP), at: start + 4)
+            bytes.put(UInt32(route.chip), at: start + 16)
+            bytes.put(route.pin, at: start + 20)
         }
         try KVMError.wrapping { () throws(HostError) in
             _ = try control.exchange(APUS_KVM_SET_GSI_ROUTING, bytes: &bytes, "route interrupts")

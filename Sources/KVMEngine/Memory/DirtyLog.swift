@@ -7,6 +7,14 @@ internal import HostOS
 enum DirtyLog {
     private static let flags = RAMBlock.PageFlag.dirtyMigration | RAMBlock.PageFlag.dirtyDisplay
 
+    /// Marks one page of a slot in its block's page flags. Returns false where the slot has no such page.
+    static func mark(_ page: UInt64, of slot: MemorySlots.Slot) -> Bool {
+        guard page < slot.range.count >> 12 else { return false }
+        // SAFETY: the page lies in the slot's range, and that in the block.
+        _ = unsafe apus_atomic_or8(slot.range.block.pageFlags + Int(slot.range.offset >> 12 + page), flags)
+        return true
+    }
+
     /// Takes a slot's log into its block's page flags, and has KVM log those pages anew. Returns the pages.
     @discardableResult
     static func collect(_ slot: MemorySlots.Slot, control: Control, clears: Bool) throws(HostError) -> Int {
@@ -19,13 +27,10 @@ enum DirtyLog {
             // SAFETY: the bitmap has a bit for each page of the slot.
             try unsafe control.exchange(APUS_KVM_GET_DIRTY_LOG, &log, "read the log of dirty pages")
         }
-        let first = Int(slot.range.offset >> 12)
         var count = 0
         for (index, word) in words.enumerated() where word != 0 {
             for bit in 0..<64 where word >> UInt64(bit) & 1 != 0 && index * 64 + bit < pages {
-                // SAFETY: the page lies in the slot's range, and that in the block.
-                _ = unsafe apus_atomic_or8(slot.range.block.pageFlags + (first + index * 64 + bit), flags)
-                count += 1
+                if mark(UInt64(index * 64 + bit), of: slot) { count += 1 }
             }
         }
         if clears, count > 0 {

@@ -17,6 +17,8 @@ final class MemorySlots: Sendable {
     struct State: Sendable {
         var slots: [Slot] = []
         var isLogging = false
+        /// The processors' rings of written pages; empty where pages are logged in a map.
+        var rings: [DirtyRing] = []
         /// The generation of the view that the slots follow.
         var generation: UInt64 = 0
     }
@@ -26,12 +28,13 @@ final class MemorySlots: Sendable {
     let protectsManually: Bool
     let state = Mutex(State())
 
-    init(_ machine: KVMVirtualMachine) {
+    init(_ machine: KVMVirtualMachine, usesRings: Bool) {
         control = machine.control
         limit = max(machine.device.capability(KVM_CAP_NR_MEMSLOTS), 32)
         let offered = machine.device.capability(KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2) & 1 != 0
         protectsManually =
-            offered && (try? machine.enable(KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2, 1, "protect pages by hand")) != nil
+            offered && !usesRings
+            && (try? machine.enable(KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2, 1, "protect pages by hand")) != nil
     }
 
     /// Follows a view. Views older than one that was followed are left alone.
@@ -40,8 +43,12 @@ final class MemorySlots: Sendable {
         try state.withLock { (state) throws(KVMError) in
             guard view.generation > state.generation else { return }
             state.generation = view.generation
+            // Entries name slots by their numbers.
+            try harvest(&state)
             for slot in state.slots where !wanted.contains(where: { Self.isSame($0, slot.range) }) {
-                if slot.isLogged { _ = try? DirtyLog.collect(slot, control: control, clears: false) }
+                if slot.isLogged, state.rings.isEmpty {
+                    _ = try? DirtyLog.collect(slot, control: control, clears: false)
+                }
                 try set(slot, exists: false)
             }
             state.slots.removeAll { slot in !wanted.contains { Self.isSame($0, slot.range) } }
@@ -57,6 +64,33 @@ final class MemorySlots: Sendable {
                 state.slots.append(slot)
             }
         }
+    }
+
+    /// Takes what the rings hold into the blocks' page flags, and has KVM log these pages anew. Returns the pages.
+    @discardableResult
+    func harvest(_ state: inout State) throws(KVMError) -> Int { try drain(&state).pages }
+
+    private func drain(_ state: inout State) throws(KVMError) -> (pages: Int, entries: Int) {
+        guard !state.rings.isEmpty else { return (0, 0) }
+        var pages = 0
+        var taken = 0
+        for ring in state.rings {
+            taken += ring.take { number, page in
+                guard let slot = state.slots.first(where: { $0.number == number }) else { return }
+                if DirtyLog.mark(page, of: slot) { pages += 1 }
+            }
+        }
+        if taken > 0 {
+            try KVMError.wrapping { () throws(HostError) in
+                _ = try control.request(APUS_KVM_RESET_DIRTY_RINGS, "reset the rings of dirty pages")
+            }
+        }
+        return (pages, taken)
+    }
+
+    /// The same, for a processor whose ring is full: its thread, outside KVM_RUN. Returns the entries.
+    func harvest() throws(KVMError) -> Int {
+        try state.withLock { (state) throws(KVMError) in try drain(&state).entries }
     }
 
     /// Tells KVM of one slot, or that it is gone.

@@ -19,7 +19,15 @@ public final class HardwareProcessor: Processor, @unchecked Sendable {
     let page: RunPage
     let memory: AddressSpace
     let machine: KVMVirtualMachine
-    private let gate: RunGate
+    private let shared: Shared
+
+    /// What the processors of a machine have in common.
+    struct Shared: Sendable {
+        let gate: RunGate
+        let slots: MemorySlots
+        let coalesced: CoalescedWrites
+        let extras: Extras
+    }
 
     /// What KVM made of the processor at power-on: what is not in the neutral state is reset to it.
     let initial: PowerOnState
@@ -37,6 +45,9 @@ public final class HardwareProcessor: Processor, @unchecked Sendable {
     private var needsCompletion = false
     /// An exit that came while an instruction was ended for a look at the state.
     private var kept: Exit?
+    /// How often the ring of written pages was full and had nothing in it, one after another.
+    private var futileHarvests = 0
+    private static let futileLimit = 1000
     /// A vector of the 8259A that KVM was not given yet.
     private var acknowledged: UInt8?
 
@@ -49,12 +60,12 @@ public final class HardwareProcessor: Processor, @unchecked Sendable {
     }
 
     init(
-        index: Int, apicID: UInt32, _ machine: KVMVirtualMachine, _ request: HardwareEngine.Request, _ gate: RunGate
+        index: Int, apicID: UInt32, _ machine: KVMVirtualMachine, _ request: HardwareEngine.Request, _ shared: Shared
     ) throws(KVMError) {
         self.index = index
         self.apicID = apicID
         self.machine = machine
-        self.gate = gate
+        self.shared = shared
         memory = request.memory
         tscOffset = request.tscOffset
         do throws(HostError) {
@@ -95,6 +106,8 @@ public final class HardwareProcessor: Processor, @unchecked Sendable {
                 if status == EINTR || status == EAGAIN { continue }
                 return .error(describe("KVM_RUN: \(Errno(rawValue: status))"))
             }
+            // Writes that were kept back came before this exit.
+            shared.coalesced.drain()
             if let exit = decode() { return exit }
         }
     }
@@ -143,14 +156,15 @@ public final class HardwareProcessor: Processor, @unchecked Sendable {
     /// KVM_RUN. Gives the reason of a failure, or 0.
     private func enter() -> Int32 {
         inside.store(true, ordering: .sequentiallyConsistent)
-        while gate.isClosed {
+        while shared.gate.isClosed {
             inside.store(false, ordering: .sequentiallyConsistent)
-            gate.wait()
+            shared.gate.wait()
             inside.store(true, ordering: .sequentiallyConsistent)
         }
         let status = apus_kvm_enter(control.descriptor.rawValue)
-        page.requestExit(false)
-        inside.store(false, ordering: .sequentiallyConsistent)
+        page.clearExitRequest()
+        // Whoever still sees true sends a signal in vain, or looks again.
+        inside.store(false, ordering: .releasing)
         needsCompletion = false
         return status
     }
@@ -172,12 +186,31 @@ public final class HardwareProcessor: Processor, @unchecked Sendable {
         case KVM_EXIT_DEBUG: return .debug
         case KVM_EXIT_SHUTDOWN: return .shutdown
         case KVM_EXIT_SYSTEM_EVENT:
-            return page.systemEvent == UInt32(KVM_SYSTEM_EVENT_CRASH)
-                ? .error(describe("the guest reports a crash")) : .shutdown
-        case KVM_EXIT_X86_RDMSR, KVM_EXIT_X86_WRMSR:
+            switch Int32(truncatingIfNeeded: page.systemEvent) {
+            // A PC has no such call to power off by: what KVM tells of is the end of a processor, as a triple fault is.
+            case KVM_SYSTEM_EVENT_SHUTDOWN, KVM_SYSTEM_EVENT_RESET: return .shutdown
+            case KVM_SYSTEM_EVENT_CRASH: return .error(describe("the guest reports a crash"))
+            default: return .error(describe("KVM tells of an unknown event of the system, \(page.systemEvent)"))
+            }
+        case KVM_EXIT_X86_RDMSR:
+            needsCompletion = true
+            if page.modelSpecificRegister == Extras.coreThreadRegister, let count = shared.extras.coreThreadCount {
+                page.answerModelSpecificRegister(count)
+            } else {
+                page.refuseModelSpecificRegister()
+            }
+            return nil
+        case KVM_EXIT_X86_WRMSR:
             needsCompletion = true
             page.refuseModelSpecificRegister()
             return nil
+        case KVM_EXIT_DIRTY_RING_FULL:
+            do throws(KVMError) {
+                // Another thread may have emptied it since.
+                futileHarvests = try shared.slots.harvest() == 0 ? futileHarvests + 1 : 0
+            } catch { return .error(describe("\(error)")) }
+            return futileHarvests < Self.futileLimit
+                ? nil : .error(describe("KVM has lost written pages: its ring is full and empty at the same time"))
         case KVM_EXIT_FAIL_ENTRY:
             return .error(describe("KVM cannot enter the guest: reason 0x\(hex(page.hardwareReason))"))
         case KVM_EXIT_INTERNAL_ERROR: return .error(describe(internalError()))
@@ -249,7 +282,9 @@ public final class HardwareProcessor: Processor, @unchecked Sendable {
     private func settle() {
         guard needsCompletion, !transfer.isActive else { return }
         page.requestExit(true)
-        if enter() == 0 { kept = decode() }
+        guard enter() == 0 else { return }
+        shared.coalesced.drain()
+        kept = decode()
     }
 
     private func write(_ state: apus_x86_state) {

@@ -47,6 +47,9 @@ struct StateRegister {
         add(0x4B56_4D03, \S.kvm_steal_time)
         add(0x4B56_4D04, \S.kvm_pv_eoi)
         add(0x4B56_4D05, \S.kvm_poll_control)
+        // The vector is there before faults are told of by it.
+        add(0x4B56_4D06, \S.kvm_async_pf_vector)
+        add(0x4B56_4D02, \S.kvm_async_pf)
         return list
     }()
 }

@@ -26,6 +26,8 @@ internal import SystemPackage
     func requestWindow(_ on: Bool) { unsafe apus_kvm_request_window(base, on ? 1 : 0) }
     /// Makes KVM_RUN return at its start. Any thread.
     func requestExit(_ on: Bool) { unsafe apus_kvm_immediate_exit(base, on ? 1 : 0) }
+    /// Takes such a wish back, which is rare. One that comes at the same time may stay: the next KVM_RUN ends at once.
+    func clearExitRequest() { unsafe apus_kvm_clear_immediate_exit(base) }
     var io: apus_kvm_io { unsafe apus_kvm_get_io(base) }
     var mmio: apus_kvm_mmio { unsafe apus_kvm_get_mmio(base) }
     var eoiVector: UInt8 { unsafe apus_kvm_eoi_vector(base) }
@@ -36,7 +38,23 @@ internal import SystemPackage
         (0..<min(unsafe apus_kvm_error_count(base), 16)).map { unsafe apus_kvm_error_word(base, $0) }
     }
     var modelSpecificRegister: UInt32 { unsafe apus_kvm_msr_index(base) }
+    var modelSpecificValue: UInt64 { unsafe apus_kvm_msr_value(base) }
+    func answerModelSpecificRegister(_ value: UInt64) { unsafe apus_kvm_msr_answer(base, value) }
     func refuseModelSpecificRegister() { unsafe apus_kvm_msr_refuse(base) }
+
+    /// The oldest write of the ring of writes that are kept back: its page is the third. One thread at a time.
+    func takeCoalesced() -> CoalescedWrite? {
+        let size = HostFacts.pageSize
+        guard mapping.count >= 3 * size else { return nil }
+        // SAFETY: the page lies in the mapping.
+        let ring = unsafe base + 2 * size
+        var entry = apus_kvm_coalesced()
+        guard unsafe apus_kvm_coalesced_any(ring) != 0, unsafe apus_kvm_coalesced_take(ring, &entry) != 0 else {
+            return nil
+        }
+        return CoalescedWrite(
+            isPort: entry.is_port != 0, address: entry.address, size: Int(entry.length), value: entry.value)
+    }
 
     /// A little-endian value of 1, 2, 4 or 8 bytes in the page; 0 where it does not lie in it.
     func load(_ offset: Int, size: Int) -> UInt64 {

@@ -29,6 +29,7 @@ struct Board: Sendable {
     let image: BootImage
     let tree: [(bus: String, node: DeviceNode)]
     let networkStatus: [NetworkStatus]
+    let threadContexts: [ThreadContext]
     let cards: [(name: String, backend: String?, card: any NetworkCard)]
 
     /// Builds the board of a configuration; nothing runs yet but threads that wait.
@@ -43,8 +44,24 @@ struct Board: Sendable {
         if configuration.gdbServer != nil { throw MachineBuildError("-gdb: not supported") }
         let clock = MachineClock(loop: loop, source: configuration.clock.source)
         let layout = Self.layout(configuration)
-        let memory = try Self.makeMemory(layout, configuration)
-        let storage = try Storage(configuration)
+        var contexts: [ThreadContext] = []
+        do throws(MachineBuildError) {
+            for object in configuration.objects where object.type == "thread-context" {
+                contexts.append(try ThreadContext(object))
+            }
+        } catch {
+            for context in contexts { context.close() }
+            throw error
+        }
+        let memory: AddressSpace
+        let storage: Storage
+        do throws(MachineBuildError) {
+            memory = try Self.makeMemory(layout, configuration)
+            storage = try Storage(configuration)
+        } catch {
+            for context in contexts { context.close() }
+            throw error
+        }
         var networks: NetworkHub?
         do throws(MachineBuildError) {
             let hub = try NetworkHub(configuration)
@@ -55,6 +72,7 @@ struct Board: Sendable {
                 processorModel: configuration.processorModel, topology: topology,
                 ramSize: configuration.memory.size, clock: clock,
                 accelerator: configuration.accelerators.first ?? AcceleratorConfiguration(kind: .automatic))
+            request.keepsIdleInGuest = configuration.memory.processorPowerManagement
             request.alternatives = Array(configuration.accelerators.dropFirst())
             if let home = configuration.board.kernelIRQChip {
                 // -machine's property holds for engines that have none of their own.
@@ -72,12 +90,14 @@ struct Board: Sendable {
             case .microvm: try MicroVMBoard.build(builder)
             default: try PCBoard.build(builder)
             }
+            builder.threadContexts = contexts
             try builder.addDevices()
             try builder.checkDevices()
             try self.init(builder)
         } catch {
             networks?.close()
             storage.close()
+            for context in contexts { context.close() }
             throw error
         }
     }
@@ -121,6 +141,7 @@ struct Board: Sendable {
         tree = builder.tree
         networkStatus = builder.networkStatus
         cards = builder.cards
+        threadContexts = builder.threadContexts
     }
 
     /// Where RAM lies.
@@ -202,5 +223,6 @@ struct Board: Sendable {
         for worker in workers { worker.stop() }
         storage.close()
         characters.closeAll()
+        for context in threadContexts { context.close() }
     }
 }

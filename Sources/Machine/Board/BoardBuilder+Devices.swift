@@ -18,6 +18,7 @@ extension BoardBuilder {
         for device in configuration.devices {
             switch device.driver {
             case "e1000": try addE1000(device)
+            case "pci-testdev": try addPCITestDevice(device)
             default: try addVirtio(device)
             }
         }

@@ -89,7 +89,10 @@ extension BoardBuilder {
 
     /// Refuses devices that no part of the board has taken, rather than to start without them.
     func checkDevices() throws(MachineBuildError) {
-        let known = ["isa-serial", "isa-debug-exit", "isa-debugcon", "pvpanic", "e1000", "ide-hd", "ide-cd"]
+        let known = [
+            "isa-serial", "isa-debug-exit", "isa-debugcon", "pvpanic", "pc-testdev", "testdev", "pci-testdev", "e1000",
+            "ide-hd", "ide-cd",
+        ]
         var hasConsole = false
         for device in configuration.devices {
             if known.contains(device.driver) { continue }

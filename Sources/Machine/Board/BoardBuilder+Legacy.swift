@@ -51,7 +51,12 @@ extension BoardBuilder {
         acpi.power = .fixed(Self.powerRegisters)
     }
 
-    func addPIT() -> IntervalTimer {
+    /// The PIT; nil where it is the engine's.
+    func addPIT() -> IntervalTimer? {
+        guard engine.controllers == nil else {
+            note("kvm-pit", bus: "isa.0")
+            return nil
+        }
         let pit = IntervalTimer(clock: clock, line: line(0))
         pit.attach(to: io)
         devices.append(pit)
@@ -102,8 +107,10 @@ extension BoardBuilder {
     }
 
     func addHPET(pit: IntervalTimer?, rtc: RealTimeClock?) {
+        let controllers = engine.controllers
         let hpet = HPET(clock: clock, interrupts: interrupts, messages: engine) { [weak pit, weak rtc] replaces in
             pit?.setDrivesLine(!replaces)
+            controllers?.setLegacyReplacement(replaces)
             rtc?.setDrivesLine(!replaces)
         }
         hpet.attach(to: mmio)
@@ -157,6 +164,7 @@ extension BoardBuilder {
                 made.attach(to: io, port: UInt64(place))
                 devices.append(made)
                 acpi.pvpanic = UInt16(truncatingIfNeeded: place)
+            case "pc-testdev", "testdev": try addPCTestDevice(device)
             default: continue
             }
             note(device.driver, id: device.id, bus: "isa.0")

@@ -26,7 +26,7 @@ final class BoardBuilder {
     let mmio = Bus()
     let pic: LegacyPIC?
     let ioapic: IOAPIC
-    let interrupts: GlobalInterrupts
+    let interrupts: any InterruptSink
     /// All devices in the order of making, which is that of resets.
     var devices: [any Device] = []
     /// Runs after the devices' resets: what a firmware would do where there is none.
@@ -34,6 +34,7 @@ final class BoardBuilder {
     var power: ACPIPowerManagement?
     var pci: PCIBus?
     var workers: [WorkerThread] = []
+    var threadContexts: [ThreadContext] = []
     /// What the ACPI tables say; boards and devices add to it.
     var acpi: ACPIConfiguration
     /// Words that the board adds to the kernel's command line.
@@ -65,15 +66,20 @@ final class BoardBuilder {
         self.networks = networks
         lifecycle = LifecyclePort()
         ioapic = IOAPIC(sink: engine)
-        pic = hasPIC ? LegacyPIC { engine.setExternalInterrupt($0) } : nil
-        interrupts = GlobalInterrupts(pic: pic, ioapic: ioapic)
+        let controllers = engine.controllers
+        pic = hasPIC && controllers == nil ? LegacyPIC { engine.setExternalInterrupt($0) } : nil
+        interrupts = controllers ?? GlobalInterrupts(pic: pic, ioapic: ioapic)
         acpi = ACPIConfiguration(
             processors: (0..<topology.processors).map {
                 ACPIConfiguration.Processor(uid: UInt32($0), apicID: APICNumbering.id(of: $0, topology))
             },
             power: .fixed(Self.powerRegisters))
-        ioapic.attach(to: mmio)
-        devices.append(ioapic)
+        if let controllers {
+            devices.append(controllers)
+        } else {
+            ioapic.attach(to: mmio)
+            devices.append(ioapic)
+        }
         if let pic {
             pic.attach(to: io)
             devices.append(pic)

@@ -25,7 +25,9 @@ enum PCBoard {
     private static func addPCI(_ builder: BoardBuilder) throws(MachineBuildError) {
         let interrupts = builder.interrupts
         let bus = PCIBus(
-            spaces: PCISpaces(io: builder.io, memory: builder.mmio, ram: builder.memory, msi: builder.engine),
+            spaces: PCISpaces(
+                io: builder.io, memory: builder.mmio, ram: builder.memory, msi: builder.engine,
+                doorbells: builder.engine.doorbells),
             routing: PCIInterruptRouting(
                 line: { slot, pin in ((slot &+ pin &+ 3) & 3) >> 1 },
                 output: { line, level in interrupts.setLine(10 + line, level: level) }))

@@ -43,6 +43,11 @@ extension DeviceCatalogue {
                     Property("events", Kind.unsigned(bits: 8), .integer(3)),
                 ]
             ]),
+        DeviceDescription("pci-testdev", bus: "PCI", .misc, "PCI Test Device", [pci]),
+        DeviceDescription("pc-testdev", bus: "ISA", .misc, "Ports and memory for test kernels", []),
+        DeviceDescription(
+            "testdev", bus: "ISA", .misc, "The same with a log and an exit port",
+            [[Property("chardev", Kind.characterDevice)]]),
         DeviceDescription(
             "e1000", alias: "e1000-82540em", bus: "PCI", .network, "Intel Gigabit Ethernet",
             [

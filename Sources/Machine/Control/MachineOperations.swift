@@ -55,6 +55,9 @@ public protocol MachineOperations: AnyObject, Sendable {
     /// The threads of `iothread` objects.
     var ioThreads: [IOThreadStatus] { get }
 
+    /// The threads of `thread-context` objects.
+    var threadContexts: [IOThreadStatus] { get }
+
     /// Calls `handler` at every event, on any thread, without a lock held that an operation takes.
     func subscribe(_ handler: @escaping @Sendable (MachineEvent) -> Void) -> EventSubscription
     /// Ends a subscription. A call in progress may still come.
@@ -108,6 +111,7 @@ public enum MachineError: Error, Equatable, Sendable, CustomStringConvertible {
 
 extension MachineOperations {
     public var ioThreads: [IOThreadStatus] { [] }
+    public var threadContexts: [IOThreadStatus] { [] }
     public var processorModels: [ProcessorModelStatus] { [] }
     public func expandProcessorModel(_ name: String) -> JSONObject? { nil }
     public var pluggedMemory: UInt64 { 0 }

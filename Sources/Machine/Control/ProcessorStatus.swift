@@ -24,7 +24,7 @@ public struct ProcessorStatus: Equatable, Sendable {
 }
 
 /// The engine as monitors show it.
-public struct AcceleratorStatus: Equatable, Sendable {
+public struct AcceleratorStatus: Sendable {
     /// Its name: `kvm`, `tcg`.
     public var name: String
     /// Whether KVM runs the machine.
@@ -33,6 +33,8 @@ public struct AcceleratorStatus: Equatable, Sendable {
     public var isKVMPresent: Bool
     /// Why this engine was chosen, a sentence; may be empty.
     public var reason: String
+    /// Nested page tables and their tags on this host, by name (`ept`, `npt`, `vpid`); only where KVM tells of them.
+    public var translation: [(name: String, isOn: Bool)] = []
 
     /// An engine.
     public init(name: String, isKVM: Bool, isKVMPresent: Bool, reason: String = "") {

@@ -100,7 +100,7 @@ public struct EngineChoice: Sendable {
             do throws(MachineBuildError) {
                 let engine = try candidate.make(attempt)
                 engine.reason = result
-                log.info("Using \(engine.name), \(result)")
+                log.announce("Using \(engine.name), \(result)")
                 return engine
             } catch { failures.append("\(candidate.name): \(error)") }
         }

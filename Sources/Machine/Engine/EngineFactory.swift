@@ -24,6 +24,8 @@ public struct EngineRequest: Sendable {
     public var tscOffset: UInt64
     /// The accelerator's properties.
     public var accelerator: AcceleratorConfiguration
+    /// Guests idle the host's processors (`-overcommit cpu-pm=on`).
+    public var keepsIdleInGuest = false
     /// Accelerators to try after it, in order.
     public var alternatives: [AcceleratorConfiguration] = []
 
@@ -59,6 +61,10 @@ public protocol MachineEngine: AnyObject, Sendable, MSISink {
     var reason: String { get set }
     /// One thread for each processor, not started.
     func makeThreads(group: ProcessorGroup, buses: ProcessorBuses) -> [any ProcessorThread]
+    /// Turns writes of guests into rings of eventfds; nil where the engine cannot.
+    var doorbells: (any DoorbellHost)? { get }
+    /// PIC, IOAPIC and PIT of the engine; nil where they are the board's.
+    var controllers: (any EngineControllers)? { get }
     /// Runs the trial's guest, which its memory holds, and gives the nanoseconds; nil where the guest did not come to
     /// its end within the limit.
     func run(_ trial: EngineTrial, limit nanoseconds: UInt64) -> UInt64?
@@ -67,19 +73,45 @@ public protocol MachineEngine: AnyObject, Sendable, MSISink {
 /// Makes engines. Throws a `MachineBuildError` where it cannot.
 public typealias EngineFactory = @Sendable (EngineRequest) throws(MachineBuildError) -> any MachineEngine
 
+/// PIC, IOAPIC and PIT that an engine has itself: global interrupts 0 to 23, and a device of the machine.
+public protocol EngineControllers: InterruptSink, Device {
+    /// Interrupts 0 and 8 are the HPET's from now on, or the PIT's and RTC's again.
+    func setLegacyReplacement(_ isOn: Bool)
+}
+
+/// What an engine has beside the protocol of all engines.
+public struct EngineExtras: Sendable {
+    /// Rings eventfds.
+    public var doorbells: (any DoorbellHost)?
+    /// PIC, IOAPIC and PIT.
+    public var controllers: (any EngineControllers)?
+    /// Hears of the buses before processors run.
+    var connect: (@Sendable (ProcessorBuses) -> Void)?
+
+    /// Nothing beside it.
+    public init() {}
+}
+
 /// Puts the type of an x86 engine away.
 public final class EngineBox<E: Engine>: MachineEngine where E.CPU.State == apus_x86_state {
     private let engine: E
+    private let extras: EngineExtras
     private let words = Mutex("")
 
     /// A box of an engine.
-    public init(_ engine: E) { self.engine = engine }
+    public init(_ engine: E, _ extras: EngineExtras = EngineExtras()) {
+        self.engine = engine
+        self.extras = extras
+    }
+    public var doorbells: (any DoorbellHost)? { extras.doorbells }
+    public var controllers: (any EngineControllers)? { extras.controllers }
 
     public var name: String { engine.name }
     public func setExternalInterrupt(_ level: Bool) { engine.setExternalInterrupt(level) }
     public func deliver(address: UInt64, data: UInt32) { engine.deliverMSI(address: address, data: data) }
     public func makeThreads(group: ProcessorGroup, buses: ProcessorBuses) -> [any ProcessorThread] {
-        engine.processors.map { VCPUThread($0, engine: engine.name, group: group, buses: buses) }
+        extras.connect?(buses)
+        return engine.processors.map { VCPUThread($0, engine: engine.name, group: group, buses: buses) }
     }
     public func timeStopped() { engine.timeStopped() }
     public func timeStarted() { engine.timeStarted() }

@@ -1,4 +1,5 @@
 internal import CEngine
+internal import DeviceModel
 internal import HostOS
 internal import KVMEngine
 internal import Log
@@ -7,14 +8,8 @@ internal import X86
 /// The engine over /dev/kvm: the one place that names it. The error says why KVM cannot be used, and the way out.
 public func makeKVMEngine(_ request: EngineRequest) throws(MachineBuildError) -> any MachineEngine {
     let log = Logger("kvm")
-    switch request.accelerator.kernelIRQChip {
-    case .off:
+    if request.accelerator.kernelIRQChip == .off {
         throw MachineBuildError("kernel-irqchip=off: not supported, local APICs are the kernel's under KVM")
-    case .on: log.debug("kernel-irqchip=on: the kernel has the local APICs, the machine the other controllers")
-    case .split, nil: break
-    }
-    if request.accelerator.dirtyRingSize > 0 {
-        log.warning("dirty-ring-size: not supported, pages are logged in a map")
     }
     let machine = try MachineBuildError.wrapping { () throws(KVMError) in try KVMVirtualMachine(KVMDevice()) }
     let model = try resolveModel(request, machine)
@@ -24,17 +19,52 @@ public func makeKVMEngine(_ request: EngineRequest) throws(MachineBuildError) ->
             "\(request.processorCount) virtual processors share the host's \(HostFacts.processorCount): guests that "
                 + "spin will be slow")
     }
-    let engine = try MachineBuildError.wrapping { () throws(KVMError) in
-        try HardwareEngine(
-            machine,
-            HardwareEngine.Request(
-                memory: request.memory, apicIDs: request.apicIDs, model: model, tscOffset: request.tscOffset))
+    var wanted = HardwareEngine.Request(
+        memory: request.memory, apicIDs: request.apicIDs, model: model, tscOffset: request.tscOffset)
+    wanted.hasKernelControllers = request.accelerator.kernelIRQChip == .on
+    wanted.dirtyRingEntries = request.accelerator.dirtyRingSize
+    wanted.keepsIdleInGuest = request.keepsIdleInGuest
+    let topology = request.topology
+    wanted.coresAndThreads = (topology.dies * topology.cores, topology.dies * topology.cores * topology.threads)
+    if request.accelerator.kernelIRQChip == nil, !machine.device.hasSplitInterruptController {
+        log.warning("This KVM cannot split its interrupt controller: PIC, IOAPIC and PIT are the kernel's")
+        wanted.hasKernelControllers = true
     }
-    return EngineBox(engine)
+    let asked = wanted
+    let engine = try MachineBuildError.wrapping { () throws(KVMError) in try HardwareEngine(machine, asked) }
+    var extras = EngineExtras()
+    extras.doorbells = KVMDoorbells(engine)
+    if engine.hasKernelControllers { extras.controllers = KVMControllers(engine) }
+    extras.connect = { [weak engine] buses in
+        if let engine { keepBack(engine, buses) }
+    }
+    return EngineBox(engine, extras)
+}
+
+/// Has KVM keep writes back that do nothing by themselves: those of the index of the RTC's registers, whose data port
+/// is the next that is used.
+private func keepBack(_ engine: HardwareEngine, _ buses: ProcessorBuses) {
+    let index: UInt64 = 0x70
+    guard engine.coalesces.ports, buses.io.ranges.contains(where: { $0.start == index && $0.count >= 2 }) else {
+        return
+    }
+    engine.setCoalescedWriteHandler { [weak buses] write in
+        let bus = write.isPort ? buses?.io : buses?.memory
+        bus?.write(write.address, size: write.size, value: write.value)
+    }
+    // Where that is refused, each write comes out.
+    try? engine.coalesceWrites(isPort: true, address: index, count: 1)
 }
 
 /// Whether this host's KVM opens.
 var isKVMPresent: Bool { (try? KVMDevice()) != nil }
+
+/// How this host's KVM translates guests' addresses, as its modules tell it.
+var hostTranslation: [(name: String, isOn: Bool)] {
+    let support = TranslationSupport.read()
+    let named = [("ept", support.ept), ("npt", support.npt), ("vpid", support.vpid)]
+    return named.compactMap { name, isOn in isOn.map { (name, $0) } }
+}
 
 /// The processor that guests of KVM see: the model without what this host's KVM cannot do.
 private func resolveModel(

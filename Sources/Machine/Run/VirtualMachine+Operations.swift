@@ -36,13 +36,19 @@ extension VirtualMachine: MachineOperations {
 
     public var accelerator: AcceleratorStatus {
         let isKVM = board.engine.name == "kvm"
-        return AcceleratorStatus(
+        var status = AcceleratorStatus(
             name: board.engine.name, isKVM: isKVM, isKVMPresent: isKVM || isKVMPresent, reason: board.engine.reason)
+        status.translation = hostTranslation
+        return status
     }
     public var processors: [ProcessorStatus] {
         group.threads.map {
             ProcessorStatus(index: $0.index, threadID: $0.threadID, place: board.topology.place(of: $0.index))
         }
+    }
+
+    public var threadContexts: [IOThreadStatus] {
+        board.threadContexts.map { IOThreadStatus(id: $0.id, threadID: $0.threadID) }
     }
 
     /// A processor's state, all of them standing for the moment of reading.

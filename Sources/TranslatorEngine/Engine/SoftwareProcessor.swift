@@ -243,3 +243,19 @@ extension CPU {
     }
     var paging: UInt8 { unsafe p.pointee.paging }
 }
+
+extension SoftwareProcessor {
+    /// The local APIC; its timer's deadline is in virtual nanoseconds. What comes in is made possible first, and the
+    /// APIC ID stays. For the processor's thread, or others while it is outside `run`.
+    public var localAPIC: apus_local_apic {
+        get { unsafe apic.state.pointee }
+        set {
+            let id = unsafe apic.state.pointee.id
+            unsafe apic.state.pointee = newValue
+            unsafe apic.state.pointee.id = id
+            apic.sanitize()
+            post(UInt32(APUS_PENDING_INTERRUPT))
+            advanceTimer()
+        }
+    }
+}

@@ -14,7 +14,15 @@ final class FakeMachine: MachineOperations {
     let state = Mutex(State())
     let configuration: MachineConfiguration
 
-    init(_ configuration: MachineConfiguration = MachineConfiguration()) { self.configuration = configuration }
+    let accelerator: AcceleratorStatus
+
+    init(
+        _ configuration: MachineConfiguration = MachineConfiguration(),
+        accelerator: AcceleratorStatus = AcceleratorStatus(name: "tcg", isKVM: false, isKVMPresent: true)
+    ) {
+        self.configuration = configuration
+        self.accelerator = accelerator
+    }
 
     var calls: [String] { state.withLock { $0.calls } }
     func note(_ call: String) { state.withLock { $0.calls.append(call) } }
@@ -49,7 +57,6 @@ final class FakeMachine: MachineOperations {
     }
     func injectNMI() throws(MachineError) { note("nmi") }
 
-    var accelerator: AcceleratorStatus { AcceleratorStatus(name: "tcg", isKVM: false, isKVMPresent: true) }
     var processors: [ProcessorStatus] {
         (0..<2).map { index in
             ProcessorStatus(

@@ -205,3 +205,15 @@ func keysEditTheLine(keys: String, line: String) throws {
         #expect(end.contains("00000000-0000") || end.isEmpty)
     }
 }
+
+@Test func nestedPagingOfTheHostIsTold() throws {
+    var status = AcceleratorStatus(name: "kvm", isKVM: true, isKVMPresent: true, reason: "as asked for")
+    status.translation = [("ept", true), ("vpid", false)]
+    let machine = FakeMachine(accelerator: status)
+
+    #expect(
+        try human("info kvm", machine)
+            == "kvm support: enabled\nept: enabled\nvpid: disabled\naccelerator: kvm (as asked for)\n")
+    let reply = try Client(machine).value("{'execute':'query-kvm'}")
+    #expect(reply["return"] == ["enabled": true, "present": true, "ept": true, "vpid": false])
+}

@@ -116,7 +116,7 @@ private let failures: [(String, String)] = [
     ("-name a,b=c", "-name a,b=c: Invalid parameter 'b'; valid: guest, process, debug-threads"),
     (
         "-object foo,id=a",
-        "-object foo,id=a: Parameter 'qom-type' does not accept value 'foo'; valid: iothread, memory-backend-file, memory-backend-memfd, memory-backend-ram, rng-builtin, rng-random, secret"
+        "-object foo,id=a: Parameter 'qom-type' does not accept value 'foo'; valid: iothread, memory-backend-file, memory-backend-memfd, memory-backend-ram, rng-builtin, rng-random, secret, thread-context"
     ),
     (
         "-object memory-backend-ram,id=m,size=foo",

@@ -58,6 +58,9 @@ struct ObjectTree {
                 set("/objects/\(object.id)", member.name, member.value.kindName, member.value)
             }
         }
+        for context in machine.threadContexts {
+            set("/objects/\(context.id)", "thread-id", "int", .number(context.threadID))
+        }
         for device in machine.characterDevices { add("/chardevs/\(device.label)", "chardev") }
     }
 

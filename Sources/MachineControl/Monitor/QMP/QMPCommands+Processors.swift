@@ -114,10 +114,18 @@ extension QMPCommandTable {
         QMPCommand(
             "query-kvm",
             returns: SchemaType.object(
-                SchemaObject("KvmInfo", [SchemaMember("enabled", .boolean), SchemaMember("present", .boolean)]))
+                SchemaObject(
+                    "KvmInfo",
+                    [
+                        SchemaMember("enabled", .boolean), SchemaMember("present", .boolean),
+                        SchemaMember("ept", .boolean, optional: true), SchemaMember("npt", .boolean, optional: true),
+                        SchemaMember("vpid", .boolean, optional: true),
+                    ]))
         ) { (context, _) throws(MonitorError) in
             let engine = context.machine.accelerator
-            return ["enabled": .bool(engine.isKVM), "present": .bool(engine.isKVMPresent)]
+            var answer: JSONObject = ["enabled": .bool(engine.isKVM), "present": .bool(engine.isKVMPresent)]
+            for part in engine.translation { answer[part.name] = .bool(part.isOn) }
+            return .object(answer)
         },
     ]
 }

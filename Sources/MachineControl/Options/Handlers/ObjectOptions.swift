@@ -49,6 +49,11 @@ enum ObjectOptions {
         ObjectType(name: "rng-builtin", table: ParameterTable([])),
         ObjectType(
             name: "rng-random", table: ParameterTable([Parameter("filename", Parameter.Kind.string)])),
+        ObjectType(
+            name: "thread-context",
+            table: ParameterTable([
+                Parameter("cpu-affinity", Parameter.Kind.any), Parameter("node-affinity", Parameter.Kind.any),
+            ])),
         ObjectType(name: "secret", table: ParameterTable(secret)),
     ]
 

@@ -1,0 +1,201 @@
+import Foundation
+import Testing
+
+/// KVM as users meet it: by the program's options, its messages, its monitor and its exit status.
+@Suite("KVM on the command line", .serialized, .enabled(if: Runner.hasProgram, "there is no apus-vmm beside the tests"))
+struct KVMProcessTests {
+    private static let plain = ["-m", "64", "-nodefaults", "-display", "none", "-no-reboot"]
+    private static let debugExit = ["-device", "isa-debug-exit,iobase=0xf4,iosize=4"]
+    private static let needsKVM = "this user cannot open /dev/kvm"
+
+    /// Runs a kernel to its end.
+    private func run(_ kernel: FlatKernel, _ options: [String]) throws -> Outcome {
+        try Runner.withFolder { folder in
+            let path = "\(folder)/kernel.flat"
+            try Data(kernel.file).write(to: URL(fileURLWithPath: path))
+            return try Runner.run(
+                Repository.program, Self.plain + Self.debugExit + ["-serial", "stdio", "-kernel", path] + options)
+        }
+    }
+
+    @Test("The choice of the fastest engine is one line of the log")
+    func choice() throws {
+        let outcome = try run(.exiting(3), ["-accel", "auto"])
+        #expect(outcome.status == 7)
+        let lines = outcome.errors.split(separator: "\n").filter { $0.contains("Using ") }
+        #expect(lines.count == 1, "\(outcome.errors)")
+        #expect(lines.first?.contains("trial of") == true && lines.first?.contains("µs") == true)
+        // A KVM that emulates loses against software that does not.
+        if Runner.hasKVM, Runner.isParavirtual { #expect(lines.first?.contains("Using tcg") == true) }
+    }
+
+    @Test("More processors than the host has are warned of, and run", .enabled(if: Runner.hasKVM, "\(needsKVM)"))
+    func overcommit() throws {
+        let count = ProcessInfo.processInfo.activeProcessorCount * 2
+        let outcome = try run(FlatKernel("processors", FlatKernel.processors), ["-accel", "kvm", "-smp", "\(count)"])
+        #expect(outcome.errors.contains("\(count) virtual processors share the host's"))
+        #expect(outcome.status == 1, "\(outcome)")
+    }
+
+    @Test(
+        "Without descriptors for its processors the machine does not start, and says why",
+        .enabled(if: Runner.hasKVM, "\(needsKVM)"))
+    func descriptorLimit() throws {
+        let command = "ulimit -n 40; exec \"$0\" \"$@\""
+        let options = ["-accel", "kvm", "-smp", "64", "-serial", "none"]
+        let outcome = try Runner.run("/bin/sh", ["-c", command, Repository.program] + Self.plain + options)
+        #expect(outcome.status == 1)
+        #expect(outcome.errors.contains("make processor"), "\(outcome.errors)")
+        #expect(outcome.errors.contains("ulimit -n"))
+    }
+
+    @Test("Properties that cannot be are refused in words", .enabled(if: Runner.hasKVM, "\(needsKVM)"))
+    func refusals() throws {
+        let ring = try run(.exiting(0), ["-accel", "kvm,dirty-ring-size=1000"])
+        #expect(ring.status == 1 && ring.errors.contains("a power of two from 1024"), "\(ring)")
+        let slow = try run(.exiting(0), ["-accel", "kvm,kernel-irqchip=off"])
+        #expect(slow.status == 1 && slow.errors.contains("kernel-irqchip=off"), "\(slow)")
+        let fallback = try run(.exiting(0), ["-machine", "pc,accel=kvm:tcg", "-cpu", "qemu64"])
+        #expect(fallback.status == 1)
+    }
+
+    @Test(
+        "Features that KVM has not are warned of one by one, and refused where that is asked for",
+        .enabled(if: Runner.hasKVM && Runner.isParavirtual, "virtualization of guests is there, or no KVM"))
+    func features() throws {
+        let warned = try run(.exiting(1), ["-accel", "kvm", "-cpu", "qemu64,+svm,+xop"])
+        #expect(warned.status == 3)
+        for name in ["svm", "xop"] {
+            #expect(warned.errors.split(separator: "\n").filter { $0.contains(".\(name) ") }.count == 1, "\(warned)")
+        }
+        let silent = try run(.exiting(1), ["-accel", "kvm", "-cpu", "qemu64,+svm,check=off"])
+        #expect(silent.status == 3 && !silent.errors.contains("svm"))
+        let enforced = try run(.exiting(1), ["-accel", "kvm", "-cpu", "qemu64,+svm,enforce"])
+        #expect(enforced.status == 1 && enforced.errors.contains("svm"), "\(enforced)")
+        let host = try run(.exiting(1), ["-accel", "kvm", "-cpu", "host"])
+        #expect(host.status == 3 && !host.errors.contains("lacks"), "\(host)")
+    }
+
+    // MARK: The monitor
+
+    private func monitor(_ kernel: FlatKernel, _ options: [String], _ body: (GuestMachine) throws -> Void) throws {
+        try Runner.withFolder { folder in
+            let path = "\(folder)/kernel.flat"
+            try Data(kernel.file).write(to: URL(fileURLWithPath: path))
+            let machine = try GuestMachine(
+                Self.plain + ["-S", "-serial", "none", "-qmp", "stdio", "-kernel", path] + options)
+            try machine.wait(for: "\"QMP\"")
+            try machine.type(#"{"execute":"qmp_capabilities"}"#)
+            try body(machine)
+            try machine.type(#"{"execute":"quit"}"#)
+            #expect(try machine.status(seconds: 60) == 0)
+        }
+    }
+
+    @Test(
+        "What KVM cannot go on from stops the machine with an event, the registers, the code and the reason",
+        .enabled(if: Runner.hasKVM && Runner.isParavirtual, "this KVM can go on from it, or there is none"))
+    func internalError() throws {
+        try monitor(FlatKernel("breakpoint", FlatKernel.breakpoint), ["-accel", "kvm"]) { machine in
+            try machine.type(#"{"execute":"cont"}"#)
+            try machine.wait(for: "\"STOP\"")
+            try machine.type(#"{"execute":"query-status"}"#)
+            try machine.wait(for: "internal-error")
+            let text = machine.console
+            #expect(text.contains("KVM internal error"), "\(text)")
+            #expect(text.contains("RBX=1234") && text.contains("code cc "), "\(text)")
+            // It does not go on without a reset.
+            try machine.type(#"{"execute":"cont"}"#)
+            try machine.wait(for: "Resetting the Virtual Machine is required")
+        }
+    }
+
+    @Test("query-kvm, info kvm, and threads that can be pinned", .enabled(if: Runner.hasKVM, "\(needsKVM)"))
+    func threads() throws {
+        let options = ["-accel", "kvm", "-smp", "2", "-object", "thread-context,id=near,cpu-affinity=0"]
+        try monitor(.exiting(0), options) { machine in
+            try machine.type(#"{"execute":"query-kvm"}"#)
+            try machine.wait(for: "\"enabled\": true")
+            try machine.type(
+                #"{"execute":"human-monitor-command","arguments":{"command-line":"info kvm"}}"#)
+            try machine.wait(for: "kvm support: enabled")
+            try machine.type(#"{"execute":"query-cpus-fast","id":"threads"}"#)
+            try machine.wait(for: "\"id\": \"threads\"")
+            let numbers = machine.console.matches(of: /"thread-id": (\d+)/).compactMap { Int($0.1) }.filter { $0 > 1 }
+            #expect(numbers.count == 2 && Set(numbers).count == 2, "\(machine.console)")
+            for number in numbers {
+                #expect(try Runner.run("/usr/bin/taskset", ["-p", "1", "\(number)"]).status == 0)
+                let allowed = try String(
+                    contentsOfFile: "/proc/\(machine.identifier)/task/\(number)/status", encoding: .utf8)
+                #expect(allowed.contains("Cpus_allowed_list:\t0\n"))
+            }
+            try machine.type(
+                #"{"execute":"qom-get","arguments":{"path":"/objects/near","property":"thread-id"},"id":"near"}"#)
+            try machine.wait(for: "\"id\": \"near\"")
+            let line = machine.console.split(separator: "\n").first { $0.contains("\"id\": \"near\"") } ?? ""
+            let thread = try #require(line.firstMatch(of: /"return": (\d+)/)).1
+            let status = try String(
+                contentsOfFile: "/proc/\(machine.identifier)/task/\(thread)/status", encoding: .utf8)
+            #expect(status.contains("Cpus_allowed_list:\t0\n"), "\(status)")
+            #expect(status.contains("Name:\tTC near"))
+        }
+    }
+
+    /// What the kernel knows of guest memory: the mapping of just so many bytes.
+    private func memoryFlags(_ options: [String]) throws -> [String] {
+        var flags: [String] = []
+        try monitor(.exiting(0), ["-accel", "tcg"] + options) { machine in
+            try machine.type(#"{"execute":"query-status","id":"up"}"#)
+            try machine.wait(for: "\"id\": \"up\"")
+            let text = try String(contentsOfFile: "/proc/\(machine.identifier)/smaps", encoding: .utf8)
+            var isRAM = false
+            for line in text.split(separator: "\n") {
+                let words = line.split(separator: " ")
+                if words.first == "Size:" { isRAM = words.dropFirst().first == "65536" }
+                if isRAM, words.first == "Rss:" { flags.append("rss=\(words[1])") }
+                if isRAM, words.first == "VmFlags:" { flags += words.dropFirst().map(String.init) }
+            }
+        }
+        return flags
+    }
+
+    @Test("Guest memory may be merged and in huge pages, and is there from the start where that is asked for")
+    func memory() throws {
+        let usual = try memoryFlags([])
+        #expect(!usual.isEmpty, "guest memory is one mapping")
+        if FileManager.default.fileExists(atPath: "/sys/kernel/mm/ksm/run") {
+            #expect(usual.contains("mg"))
+            #expect(try !memoryFlags(["-machine", "pc,mem-merge=off"]).contains("mg"))
+        } else {
+            print("Skipped: this kernel merges no pages")
+        }
+        if FileManager.default.fileExists(atPath: "/sys/kernel/mm/transparent_hugepage/enabled") {
+            #expect(usual.contains("hg"))
+        } else {
+            print("Skipped: this kernel has no transparent huge pages")
+        }
+        #expect(try memoryFlags(["-mem-prealloc"]).contains("rss=65536"))
+    }
+
+    @Test(
+        "Contexts on processors that there are not are refused",
+        arguments: ["cpu-affinity=1023", "cpu-affinity=x", "cpu-affinity=5-2", "node-affinity=1000"])
+    func refusedContext(property: String) throws {
+        let outcome = try run(.exiting(0), ["-accel", "tcg", "-object", "thread-context,id=t,\(property)"])
+        #expect(outcome.status == 1, "\(outcome)")
+        #expect(outcome.errors.contains("thread-context"))
+    }
+
+    @Test("The host check runs under both of its names")
+    func hostCheck() throws {
+        try Runner.withFolder { folder in
+            for (name, arguments) in [("apus", ["host", "check", "--json"]), ("virt-host-validate", ["--json"])] {
+                let link = "\(folder)/\(name)"
+                try FileManager.default.createSymbolicLink(atPath: link, withDestinationPath: Repository.program)
+                let outcome = try Runner.run(link, arguments)
+                #expect(outcome.output.contains("\"checks\""), "\(name): \(outcome)")
+                #expect(outcome.status == 0 || outcome.output.contains("FAIL"))
+            }
+        }
+    }
+}
