@@ -130,6 +130,9 @@ struct apus_vcpu {
     uint8_t nmi_pending, shutdown_pending, trap_armed;
     uint8_t masked_events;    // interrupts wait for IF, NMI blocking or priority to change
     uint64_t linked_blocks, tlb_misses, exceptions, interrupts;  // counters
+    uint8_t debugging;        // APUS_DEBUG_*
+    uint8_t in_blocks;        // blocks run: what must run alone leaves first
+    uint8_t runs_alone;       // the next instruction runs alone
     struct apus_ram_range *_Nonnull ranges;  // sorted
     uint64_t range_count;
     struct apus_tlb_entry *_Nonnull tlbs[3];
@@ -180,6 +183,10 @@ struct apus_vcpu {
 #define APUS_PENDING_SMI 0x200
 #define APUS_PENDING_EOI 0x800       // the machine is to be told of ended interrupts
 #define APUS_PENDING_STEP 0x400      // single step or debugger attention
+
+#define APUS_DEBUG_STEP 1     // stop after each instruction
+#define APUS_DEBUG_BREAK 2    // pages with breakpoints run instruction by instruction
+#define APUS_DEBUG_WATCH 4    // accesses of watched pages are looked at
 
 #define APUS_TLB_CODE 0x800ull
 

@@ -35,6 +35,7 @@ internal import SystemPackage
     var errorWords: [UInt64] {
         (0..<min(unsafe apus_kvm_error_count(base), 16)).map { unsafe apus_kvm_error_word(base, $0) }
     }
+    var debug: apus_kvm_debug { unsafe apus_kvm_get_debug(base) }
     var modelSpecificRegister: UInt32 { unsafe apus_kvm_msr_index(base) }
     func refuseModelSpecificRegister() { unsafe apus_kvm_msr_refuse(base) }
 

@@ -40,7 +40,6 @@ struct Board: Sendable {
         }
         let kind = configuration.board.kind
         guard kind.isSupported else { throw MachineBuildError("-machine \(kind.rawValue): not supported") }
-        if configuration.gdbServer != nil { throw MachineBuildError("-gdb: not supported") }
         let clock = MachineClock(loop: loop, source: configuration.clock.source)
         let layout = Self.layout(configuration)
         let memory = try Self.makeMemory(layout, configuration)

@@ -191,6 +191,13 @@ extension VirtualMachine: MachineOperations {
         found.card.setLink(up: isUp)
     }
 
+    public func setDebugServer(_ device: String?) throws(MachineError) {
+        guard let open = debugServer.withLock({ $0 }) else {
+            throw .notSupported("This program has no door for debuggers")
+        }
+        try open(device)
+    }
+
     // MARK: Log
 
     /// The items are known and none of them has anything to log: nothing changes.

@@ -87,6 +87,7 @@ internal import X86
     func find(_ cpu: CPU) throws(Leave) -> MicroOp? {
         if let translator, translator.isFull { reset(cpu) }
         let linear = try linearRIP(cpu)
+        if cpu.isDebugging(APUS_DEBUG_BREAK), cpu.owner.debug.pages.contains(linear & ~0xfff) { return nil }
         let host = try hostAddress(cpu, linear)
         let mode = unsafe UInt16(truncatingIfNeeded: cpu.p.pointee.jump_key)
         var found = cache.find(host, mode: mode)

@@ -41,6 +41,8 @@ internal import X86
     private var pauses = 0
     /// Data breakpoints that the instruction at hand has reached, as bits of DR6.
     var dataBreakpoints: UInt64 = 0
+    /// What a debugger wants.
+    var debug = DebugState()
     /// Level-triggered vectors whose end the IOAPIC has yet to hear of.
     var endedInterrupts: [UInt8] = []
     /// What the time page of kvm-clock was last written with.

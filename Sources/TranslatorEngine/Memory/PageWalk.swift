@@ -39,6 +39,7 @@ extension CPU {
                     code: e.pointee.write_tag & APUS_TLB_CODE != 0)
             }
         }
+        let isWatched = kind != .fetch && watchesData ? try isWatched(page: linear) : false
         let walk = try walk(linear, kind, privilege)
         if kind == .fetch {
             noteFetched(linear, isGlobal: walk.isGlobal)
@@ -58,7 +59,7 @@ extension CPU {
             // Dirty for migration and display (flags 2 and 4), noted once per TLB fill and per log reset.
             _ = unsafe apus_atomic_or8(range.pointee.page_flags + page, 6)
         }
-        if privilege == .current && kind != .fetch && !(hasBreakpoints && isWatched(page: linear)) {
+        if privilege == .current && kind != .fetch && !isWatched {
             let e = unsafe p.pointee.tlb + Int((linear >> 12) & UInt64(APUS_TLB_SIZE - 1))
             let key = (linear & ~0xfff) | tag
             let hostPage = unsafe UInt64(UInt(bitPattern: host)) & ~0xfff
