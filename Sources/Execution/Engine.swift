@@ -47,6 +47,10 @@ public protocol Engine: AnyObject, Sendable {
     func timeStopped()
     /// The machine's time goes on; processors run after this.
     func timeStarted()
+    /// Lines about translation for monitors, while no processor runs; nil where nothing is translated.
+    var translationStatistics: [String]? { get }
+    /// The items of the trace that the engine was made with are others now. Any thread.
+    func traceChanged()
 }
 
 extension Engine {
@@ -54,4 +58,8 @@ extension Engine {
     public func timeStopped() {}
     /// Nothing.
     public func timeStarted() {}
+    /// Nothing is translated.
+    public var translationStatistics: [String]? { nil }
+    /// Nothing is traced.
+    public func traceChanged() {}
 }

@@ -1,6 +1,7 @@
 internal import CEngine
 internal import DeviceModel
 internal import Devices
+internal import Execution
 internal import Firmware
 internal import GuestMemory
 internal import HostOS
@@ -12,6 +13,8 @@ struct Board: Sendable {
     let topology: ProcessorTopology
     let clock: MachineClock
     let engine: any MachineEngine
+    /// What the engine writes down.
+    let trace: ExecutionTrace
     let memory: AddressSpace
     let layout: PCMemory
     let io: Bus
@@ -55,6 +58,10 @@ struct Board: Sendable {
                 ramSize: configuration.memory.size, clock: clock,
                 accelerator: configuration.accelerators.first ?? AcceleratorConfiguration(kind: .automatic))
             request.alternatives = Array(configuration.accelerators.dropFirst())
+            request.trace = ExecutionTrace(TraceItems(names: configuration.process.logItems)) {
+                LogSink.standard.writeText($0)
+            }
+            request.writesPerfMap = configuration.process.writesPerfMap
             if let home = configuration.board.kernelIRQChip {
                 // -machine's property holds for engines that have none of their own.
                 request.accelerator.kernelIRQChip = request.accelerator.kernelIRQChip ?? home
@@ -63,6 +70,7 @@ struct Board: Sendable {
                 }
             }
             let engine = try engineFactory(request)
+            let trace = request.trace
             let builder = BoardBuilder(
                 configuration, topology: topology, loop: loop, clock: clock, engine: engine, memory: memory,
                 layout: layout, characters: characters, storage: storage, networks: hub,
@@ -73,7 +81,7 @@ struct Board: Sendable {
             }
             try builder.addDevices()
             try builder.checkDevices()
-            try self.init(builder)
+            try self.init(builder, trace)
         } catch {
             networks?.close()
             storage.close()
@@ -81,7 +89,8 @@ struct Board: Sendable {
         }
     }
 
-    private init(_ builder: BoardBuilder) throws(MachineBuildError) {
+    private init(_ builder: BoardBuilder, _ trace: ExecutionTrace) throws(MachineBuildError) {
+        self.trace = trace
         configuration = builder.configuration
         topology = builder.topology
         clock = builder.clock

@@ -1,7 +1,7 @@
 /// Cuts the byte stream of GDB's remote protocol into packets, and makes packets of replies (GDB's manual, "Remote
 /// Protocol", Overview).
-struct RemoteFramer {
-    enum Event: Equatable {
+package struct RemoteFramer {
+    package enum Event: Equatable {
         /// The content of a packet whose sum is right.
         case packet([UInt8])
         /// A packet whose sum is wrong.
@@ -12,7 +12,7 @@ struct RemoteFramer {
         case interrupt
     }
     /// The longest content that is taken; longer packets are damaged.
-    static let limit = 0x8000
+    package static let limit = 0x8000
 
     private enum State {
         case idle
@@ -26,8 +26,11 @@ struct RemoteFramer {
     private var sum: UInt8 = 0
     private var isTooLong = false
 
+    /// At the start of the stream.
+    package init() {}
+
     /// Takes a byte; gives what it completes.
-    mutating func take(_ byte: UInt8) -> Event? {
+    package mutating func take(_ byte: UInt8) -> Event? {
         switch state {
         case .idle:
             switch byte {
@@ -77,7 +80,7 @@ struct RemoteFramer {
     }
 
     /// A packet of a reply.
-    static func packet(_ content: [UInt8]) -> [UInt8] {
+    package static func packet(_ content: [UInt8]) -> [UInt8] {
         var bytes: [UInt8] = [UInt8(ascii: "$")]
         var sum: UInt8 = 0
         for byte in content {

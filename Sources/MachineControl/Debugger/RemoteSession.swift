@@ -1,11 +1,11 @@
 internal import Execution
-internal import Machine
+package import Machine
 
 /// One debugger's conversation: bytes of GDB's remote protocol in, bytes out.
 ///
 /// Every processor is a thread, numbered from 1, of process 1. All stop and run together (all-stop mode), but those
 /// that a `vCont` leaves out stand. Confined to the thread that owns the connection.
-final class RemoteSession {
+package final class RemoteSession {
     let target: any DebugTarget
     private var framer = RemoteFramer()
     private var acknowledges = true
@@ -27,10 +27,10 @@ final class RemoteSession {
     var before: [UInt8] = []
     private(set) var isAttached = false
 
-    init(_ target: any DebugTarget) { self.target = target }
+    package init(_ target: any DebugTarget) { self.target = target }
 
     /// A debugger has connected: the machine stops.
-    func open() {
+    package func open() {
         target.attach()
         isAttached = true
         acknowledges = true
@@ -41,7 +41,7 @@ final class RemoteSession {
     }
 
     /// It is gone without a word.
-    func close() {
+    package func close() {
         guard isAttached else { return }
         isAttached = false
         awaitsStop = false
@@ -49,7 +49,7 @@ final class RemoteSession {
     }
 
     /// What to send for some bytes of the debugger.
-    func receive(_ bytes: some Sequence<UInt8>) -> [UInt8] {
+    package func receive(_ bytes: some Sequence<UInt8>) -> [UInt8] {
         var output: [UInt8] = []
         for byte in bytes {
             switch framer.take(byte) {
@@ -69,7 +69,7 @@ final class RemoteSession {
     }
 
     /// The machine has stopped: what to send.
-    func stopped() -> [UInt8] {
+    package func stopped() -> [UInt8] {
         guard isAttached, !target.isRunning else { return [] }
         let stop = target.takeStop()
         guard awaitsStop else { return [] }
@@ -78,7 +78,7 @@ final class RemoteSession {
     }
 
     /// The program ends: what to send.
-    func ended(status: UInt8) -> [UInt8] {
+    package func ended(status: UInt8) -> [UInt8] {
         guard isAttached else { return [] }
         isAttached = false
         return awaitsStop ? send(Array("W".utf8) + Hexadecimal.text([status])) : []

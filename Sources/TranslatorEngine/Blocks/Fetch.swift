@@ -8,6 +8,8 @@ internal import X86
 /// what follows it depends on two mappings.
 @safe final class CodeFetcher {
     static let maximumBlock = 64
+    /// Blocks begin with `traceBlock` and are not translated.
+    var tracesBlocks = false
     /// Makes code of blocks that repeat; nil where the host lacks what that needs.
     var translator: Translator? { didSet { cache.translator = translator } }
     /// Bytes looked at for one block.
@@ -115,8 +117,12 @@ internal import X86
             // From here on writers know of the code; what they wrote before shows in a second look.
             cpu.markCode(host: host, count: count)
             if unsafe apus_equal(bytes, source, count) {
-                return unsafe cache.insert(
+                let op = unsafe cache.insert(
                     UnsafeBufferPointer(start: scratch, count: ops), start: host, count: count, mode: mode)
+                if cpu.isDebugging(APUS_DEBUG_TRACE) {
+                    unsafe cpu.traceDecoded(op, UnsafeRawBufferPointer(start: bytes, count: count), ops: ops)
+                }
+                return op
             }
         }
     }
@@ -129,7 +135,8 @@ internal import X86
         var position = 0
         // The block's first op counts its executions.
         unsafe scratch[0] = lowering.blank(offset: offset, length: 0)
-        unsafe scratch[0].handler = translator != nil && codeSize == 8 ? countBlock : noOperation
+        unsafe scratch[0].handler =
+            tracesBlocks ? traceBlock : translator != nil && codeSize == 8 ? countBlock : noOperation
         var ops = 1
         var instructions = 0
         while true {

@@ -161,7 +161,10 @@ extension CPU {
                 return .error("An exception's delivery reached device memory")
             }
             let second = unsafe p.pointee.fault_vector
-            if vector == Vector.doubleFault { return .shutdown }
+            if vector == Vector.doubleFault {
+                traceGuestError("triple fault, the last by vector", UInt64(second))
+                return .shutdown
+            }
             let first = Self.severity(vector)
             let next = Self.severity(second)
             if first == 1 && next == 1 || first == 2 && next != 0 {

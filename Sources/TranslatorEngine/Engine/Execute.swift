@@ -40,6 +40,7 @@ extension CPU {
         let fetcher = owner.fetcher
         while true {
             let found: MicroOp?
+            unsafe apus_count_way(p, APUS_WAY_LOOKUP)
             do throws(Leave) { found = try fetcher.find(self) } catch { return left(owner) }
             guard var op = found else {
                 unsafe p.pointee.link_from = nil

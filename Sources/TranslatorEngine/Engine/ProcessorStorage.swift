@@ -34,8 +34,8 @@ internal import SystemPackage
     deinit { unsafe ranges.deallocate() }
 
     /// Makes what translates code for this processor; nil where the host lacks something.
-    func makeTranslator(_ threshold: UInt64) -> Translator? {
-        unsafe try? Translator(cpu, file.file, jumps: codeJumps, threshold: threshold)
+    func makeTranslator(_ threshold: UInt64, capacity: Int) -> Translator? {
+        unsafe try? Translator(cpu, file.file, jumps: codeJumps, threshold: threshold, capacity: capacity)
     }
 
     var cpu: CPU { unsafe CPU(vcpu: vcpu) }

@@ -6,6 +6,8 @@ internal import CEngine
 extension CPU {
     /// Drops every translation, and with them the jump caches.
     func flushTLB() {
+        unsafe p.pointee.tlb_flushes &+= 1
+        if tracesMemory { trace("tlb_flush: all\n") }
         unsafe p.pointee.code_generation &+= 1
         unsafe p.pointee.local_supervisor = 0
         unsafe fetchedSlot(0).update(repeating: 0, count: 64)
@@ -71,6 +73,7 @@ extension CPU {
 
     /// INVLPG: drops the translations of one page, small or large.
     func invalidatePage(_ linear: UInt64) {
+        if tracesMemory { trace("tlb_flush_page: \(hexadecimal(linear, 16))\n") }
         let hash = Int((linear >> 21) & 1023)
         if unsafe p.pointee.large_1g & (1 << ((linear >> 30) & 63)) != 0 {
             flushTLB()

@@ -8,6 +8,7 @@ private typealias Structure = UnsafeMutablePointer<apus_vcpu>
 let translatedSlow: @convention(c) (UnsafeMutablePointer<apus_vcpu>, UnsafePointer<apus_op>, UInt64) -> UInt64 = {
     vcpu, op, linear in
     let cpu = unsafe CPU(vcpu: vcpu)
+    unsafe apus_count_way(vcpu, APUS_WAY_SLOW)
     let op = unsafe MicroOp(op: op)
     let next = cpu.interpret(op)
     if unsafe next.op == op.next.op && cpu.p.pointee.code_changed == 0 {
@@ -21,6 +22,7 @@ let translatedSlow: @convention(c) (UnsafeMutablePointer<apus_vcpu>, UnsafePoint
 let translatedStep: @convention(c) (UnsafeMutablePointer<apus_vcpu>, UnsafePointer<apus_op>, UInt64) -> UInt64 = {
     vcpu, op, _ in
     let cpu = unsafe CPU(vcpu: vcpu)
+    unsafe apus_count_way(vcpu, APUS_WAY_STEP)
     let op = unsafe MicroOp(op: op)
     let next = cpu.interpret(op)
     if unsafe next.op == op.next.op && cpu.p.pointee.code_changed == 0 { return 1 }
@@ -31,6 +33,7 @@ let translatedStep: @convention(c) (UnsafeMutablePointer<apus_vcpu>, UnsafePoint
 let translatedEnd: @convention(c) (UnsafeMutablePointer<apus_vcpu>, UnsafePointer<apus_op>, UInt64) -> UInt64 = {
     vcpu, op, linear in
     let cpu = unsafe CPU(vcpu: vcpu)
+    unsafe apus_count_way(vcpu, APUS_WAY_END)
     let next = unsafe cpu.interpret(MicroOp(op: op))
     cpu.fillTable(linear)
     unsafe cpu.p.pointee.code_changed = 0
@@ -40,6 +43,7 @@ let translatedEnd: @convention(c) (UnsafeMutablePointer<apus_vcpu>, UnsafePointe
 let translatedLink: @convention(c) (UnsafeMutablePointer<apus_vcpu>, UnsafePointer<apus_op>, UInt64) -> UInt64 = {
     vcpu, op, place in
     let cpu = unsafe CPU(vcpu: vcpu)
+    unsafe apus_count_way(vcpu, APUS_WAY_LINK)
     let target = unsafe cpu.follow(MicroOp(op: op))
     guard let code = target.translatedCode else { return target.pointer }
     if place != 0 { cpu.owner.fetcher.translator?.link(place, to: code) }
@@ -49,6 +53,7 @@ let translatedLink: @convention(c) (UnsafeMutablePointer<apus_vcpu>, UnsafePoint
 let translatedJump: @convention(c) (UnsafeMutablePointer<apus_vcpu>, UnsafePointer<apus_op>?, UInt64) -> UInt64 = {
     vcpu, _, rip in
     let cpu = unsafe CPU(vcpu: vcpu)
+    unsafe apus_count_way(vcpu, APUS_WAY_JUMP)
     let target = cpu.jump(rip)
     guard let code = target.translatedCode else { return target.pointer }
     if let entries = unsafe cpu.p.pointee.code_jumps {
@@ -62,6 +67,7 @@ let translatedJump: @convention(c) (UnsafeMutablePointer<apus_vcpu>, UnsafePoint
 let translatedFar: @convention(c) (UnsafeMutablePointer<apus_vcpu>, UnsafePointer<apus_op>, UInt64) -> UInt64 = {
     vcpu, op, site in
     let cpu = unsafe CPU(vcpu: vcpu)
+    unsafe apus_count_way(vcpu, APUS_WAY_FAR)
     let page = cpu.pageBase
     let target = unsafe cpu.jump(page &+ UInt64(bitPattern: Int64(op.pointee.disp)))
     guard let code = target.translatedCode else { return target.pointer }
@@ -73,6 +79,7 @@ let translatedFar: @convention(c) (UnsafeMutablePointer<apus_vcpu>, UnsafePointe
 let translatedFault: @convention(c) (UnsafeMutablePointer<apus_vcpu>, UnsafePointer<apus_op>?, UInt64) -> UInt64 = {
     vcpu, _, _ in
     let cpu = unsafe CPU(vcpu: vcpu)
+    unsafe apus_count_way(vcpu, APUS_WAY_FAULT)
     guard let site = unsafe cpu.owner.fetcher.translator?.site(at: cpu.p.pointee.fault_address_host) else {
         fatalError("A fault of translated code has no instruction")
     }

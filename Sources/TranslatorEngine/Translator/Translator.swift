@@ -9,7 +9,10 @@ internal import X86
 /// The code lies in a memory file that is mapped twice, writable here and executable there. It only grows until it is
 /// full; then all decoded and translated code is dropped together.
 @safe final class Translator {
-    private static let capacity = 32 << 20
+    /// Bytes of code: at least what one block may take.
+    let capacity: Int
+    /// Where names of blocks go.
+    var perfMap: PerfMap?
     private static let siteCapacity = 1 << 20
 
     let tables: FlatTables
@@ -21,6 +24,8 @@ internal import X86
     private let stubs: TranslatedStubs
     private var siteCount = 0
     private(set) var translated: UInt64 = 0
+    private(set) var translatedSinceReset = 0
+    var usedCode: Int { unsafe cursor - writable.base.assumingMemoryBound(to: UInt8.self) }
     /// The code did not fit: all is to be dropped at the next look-up.
     var isFull = false
 
@@ -36,12 +41,13 @@ internal import X86
     private static let handler: Void = apus_install_fault_handler()
 
     /// A translator for the processor whose structure is the content of `file`. Throws where the host lacks something.
-    init(_ cpu: CPU, _ file: FileDescriptor, jumps: UnsafeMutablePointer<apus_code_entry>, threshold: UInt64) throws(HostError) {
+    init(_ cpu: CPU, _ file: FileDescriptor, jumps: UnsafeMutablePointer<apus_code_entry>, threshold: UInt64, capacity wanted: Int) throws(HostError) {
         guard apus_has_fsgsbase() else { throw HostError("use the GS base", Errno.notSupported) }
+        capacity = min(max(wanted, 128 << 10), 1 << 30) & ~4095
         tables = try FlatTables(file)
-        let code = try HostOS.Descriptor.memoryFile(name: "apus-translated-code", count: Self.capacity)
-        writable = try .shared(code.file, count: Self.capacity)
-        executable = try .shared(code.file, count: Self.capacity, protection: [.read, .execute])
+        let code = try HostOS.Descriptor.memoryFile(name: "apus-translated-code", count: capacity)
+        writable = try .shared(code.file, count: capacity)
+        executable = try .shared(code.file, count: capacity, protection: [.read, .execute])
         siteMapping = try .anonymous(count: Self.siteCapacity * MemoryLayout<Site>.stride)
         let base = unsafe writable.base.assumingMemoryBound(to: UInt8.self)
         var assembler = unsafe Assembler(base, stateBase: -FlatTables.headerBytes)
@@ -56,7 +62,7 @@ internal import X86
         unsafe p.pointee.index_mask = 0xff_ffff_fff0
         unsafe p.pointee.code_jumps = jumps
         unsafe p.pointee.code_start = UInt64(UInt(bitPattern: executable.base))
-        unsafe p.pointee.code_count = UInt64(Self.capacity)
+        unsafe p.pointee.code_count = UInt64(capacity)
         unsafe p.pointee.fault_stub = executableAddress(stubs.fault)
         unsafe p.pointee.translated_slow = translatedSlow
         unsafe p.pointee.translated_end = translatedEnd
@@ -83,6 +89,7 @@ internal import X86
     func reset() {
         unsafe cursor = start
         siteCount = 0
+        translatedSinceReset = 0
         isFull = false
     }
 
@@ -91,7 +98,7 @@ internal import X86
         // The most that an instruction and its slow path take, and then some.
         let needed = (block.instructions.count + 6) * 256
         let used = unsafe cursor - writable.base.assumingMemoryBound(to: UInt8.self)
-        guard used + needed < Self.capacity, siteCount + block.instructions.count * 2 < Self.siteCapacity else {
+        guard used + needed < capacity, siteCount + block.instructions.count * 2 < Self.siteCapacity else {
             isFull = true
             return 0
         }
@@ -114,6 +121,13 @@ internal import X86
             siteCount += 1
         }
         translated &+= 1
+        translatedSinceReset += 1
+        if perfMap != nil || cpu.isDebugging(APUS_DEBUG_TRACE) {
+            let count = unsafe cursor - entry
+            let guest = unsafe cpu.pageBase &+ UInt64(block.header.pointee.offset)
+            unsafe perfMap?.note(executableAddress(entry), size: count, guest: guest, processor: cpu.owner.index)
+            unsafe cpu.traceTranslated(UnsafeRawBufferPointer(start: entry, count: count), at: executableAddress(entry))
+        }
         return unsafe executableAddress(entry)
     }
 
