@@ -34,7 +34,7 @@ test: ## Install what tests need, build, and run every test
 	@echo "Building Apus and its tests ($(configuration))"
 	@swift build -c $(configuration) --build-tests
 	@echo "Running the tests"
-	@swift test -c $(configuration) --skip-build
+	@Scripts/run-tests -c $(configuration) --skip-build
 
 build: ## Build the optimised programs
 	@Scripts/install-deps build

@@ -58,6 +58,15 @@ public import SystemPackage
         self.count = count
     }
 
+    /// Changes what a part of the pages may be used for. `range` is in bytes, of whole pages within the mapping.
+    public func protect(_ range: Range<Int>, _ protection: Protection) throws(HostError) {
+        precondition(range.lowerBound >= 0 && range.upperBound <= count, "A mapping protects its own pages")
+        // SAFETY: the range is within this mapping.
+        guard unsafe mprotect(base + range.lowerBound, range.count, protection.rawValue) == 0 else {
+            throw HostError("protect \(range.count) bytes of memory", Errno(rawValue: apus_errno()))
+        }
+    }
+
     /// Tells the kernel how the range will be used (`MADV_*`). Advice that the kernel lacks is ignored.
     public func advise(_ advice: Int32) {
         // SAFETY: the range is this mapping's own.

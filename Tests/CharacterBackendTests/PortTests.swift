@@ -87,7 +87,7 @@ import Testing
         #expect(loop.turn { port.isCongested })
         var seen = 0
         var wrong = 0
-        while seen < total, output.input.wait(for: [.read], milliseconds: 10_000).contains(.read) {
+        while seen < total, output.input.wait(for: [.read], milliseconds: 120_000).contains(.read) {
             for byte in try output.input.readAvailable(limit: 1 << 16) {
                 if byte != UInt8(truncatingIfNeeded: seen >> 3) { wrong += 1 }
                 seen += 1

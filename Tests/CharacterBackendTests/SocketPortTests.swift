@@ -168,7 +168,7 @@ import Testing
             while true {
                 if let socket = try? Socket.connect(SocketAddress.unix(path)) {
                     try? socket.writeAll(bytes("first"))
-                    _ = socket.wait(for: [.peerClosed], milliseconds: 10_000)
+                    _ = socket.wait(for: [.peerClosed], milliseconds: 120_000)
                     return
                 }
             }

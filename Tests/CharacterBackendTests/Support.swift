@@ -56,7 +56,7 @@ final class FakePort: HostCharacterPort {
 extension EventLoop {
     /// Runs rounds until the condition holds; false after ten seconds.
     func turn(until condition: () -> Bool) -> Bool {
-        let end = HostClock.monotonic + 10_000_000_000
+        let end = HostClock.monotonic + 120_000_000_000
         let tick = makeTimer {}
         while !condition() {
             if HostClock.monotonic > end { return false }
@@ -77,7 +77,7 @@ extension EventLoop {
 extension Descriptor {
     /// What is there now, waiting up to ten seconds for the first byte.
     func receiveSome() throws -> [UInt8] {
-        _ = wait(for: [.read], milliseconds: 10_000)
+        _ = wait(for: [.read], milliseconds: 120_000)
         return try readAvailable(limit: 1 << 16)
     }
 }

@@ -34,7 +34,7 @@ public final class GuestRunner<E: Engine>: Sendable where E.CPU.State == apus_x8
     public init(_ engine: E) { self.engine = engine }
 
     /// Runs from the program's first instruction. Every processor's thread is gone afterwards.
-    public func run(_ program: GuestProgram, milliseconds: UInt64 = 5000) throws -> GuestOutcome {
+    public func run(_ program: GuestProgram, milliseconds: UInt64 = 60_000) throws -> GuestOutcome {
         for processor in engine.processors {
             processor.reset()
             var waiting = processor.state

@@ -99,7 +99,7 @@ import Testing
             if (try? Affinity.get()) == [first] { done.ring() }
         }
         thread.join()
-        done.wait(nanoseconds: 10_000_000_000)
+        done.wait(nanoseconds: 120_000_000_000)
     }
 }
 
@@ -125,10 +125,10 @@ import Testing
         #expect(try Socket.accept(listener) == nil)
         let client = try Socket.connect(address)
         Socket.setNoDelay(client)
-        _ = listener.wait(for: [.read], milliseconds: 5000)
+        _ = listener.wait(for: [.read], milliseconds: 120_000)
         let server = try #require(try Socket.accept(listener))
         try client.writeAll([1, 2])
-        _ = server.wait(for: [.read], milliseconds: 5000)
+        _ = server.wait(for: [.read], milliseconds: 120_000)
         #expect(try server.readAvailable(limit: 9) == [1, 2])
     }
 
@@ -170,6 +170,6 @@ import Testing
             done.ring()
         }
         thread.join()
-        done.wait(nanoseconds: 10_000_000_000)
+        done.wait(nanoseconds: 120_000_000_000)
     }
 }

@@ -64,7 +64,7 @@ final class GuestMachine: Sendable {
     var identifier: Int32 { process.processIdentifier }
 
     /// Waits for a text on the console.
-    func wait(for wanted: String, seconds: Double = 90) throws {
+    func wait(for wanted: String, seconds: Double = 240) throws {
         let end = Date().addingTimeInterval(seconds)
         while !console.contains(wanted) {
             guard Date() < end, process.isRunning || console.contains(wanted) else {
@@ -80,7 +80,7 @@ final class GuestMachine: Sendable {
     func type(_ line: String) throws { try input.write(contentsOf: Data((line + "\n").utf8)) }
 
     /// Types a command and waits for the end of its output, which is returned.
-    func shell(_ command: String, seconds: Double = 60) throws -> String {
+    func shell(_ command: String, seconds: Double = 240) throws -> String {
         let mark = "mark\(UInt32.random(in: 0..<1_000_000))"
         let before = console.count
         // The echo of the line shows the mark cut in two; only the output has it whole.
@@ -90,7 +90,7 @@ final class GuestMachine: Sendable {
     }
 
     /// The exit status, after at most `seconds`.
-    func status(seconds: Double = 30) throws -> Int32 {
+    func status(seconds: Double = 120) throws -> Int32 {
         let end = Date().addingTimeInterval(seconds)
         while process.isRunning {
             guard Date() < end else {

@@ -6,7 +6,7 @@ import HostOS
 import KVMEngine
 import Synchronization
 
-/// One guest on KVM whose exits a test answers itself. Five seconds after its start it is kicked until it ends.
+/// One guest on KVM whose exits a test answers itself. A minute after its start it is kicked until it ends.
 final class Bench: Sendable {
     let memory: AddressSpace
     let engine: HardwareEngine
@@ -35,7 +35,7 @@ final class Bench: Sendable {
         let watch = Watch()
         limit = watch
         _ = try HostThread(name: "bench limit") { [weak processor = engine.processors[0]] in
-            watch.bell.wait(nanoseconds: 5_000_000_000)
+            watch.bell.wait(nanoseconds: 60_000_000_000)
             while !watch.isOver.load(ordering: .acquiring) {
                 watch.isLate.store(true, ordering: .releasing)
                 processor?.kick()

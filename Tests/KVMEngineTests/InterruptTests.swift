@@ -2,6 +2,7 @@ import Execution
 import GuestPrograms
 import HostOS
 import KVMEngine
+import Synchronization
 import SystemPackage
 import Testing
 
@@ -63,14 +64,17 @@ struct InterruptTests {
         #expect(line >= UInt32(InterruptRoutes.controllerPins))
         try routes.update(line, address: 0xFEE0_0000, data: 0x30)
         try routes.attach(eventDescriptor: event.number, line: line)
+        let isOver = Over()
         let ringer = try HostThread(name: "ringer") {
             // Each at its own time: requests of one vector that meet are one.
-            for _ in 0..<40 {
+            for _ in 0..<10_000 where !isOver.value.load(ordering: .acquiring) {
                 event.ring()
                 Bell().wait(nanoseconds: 5_000_000)
             }
         }
+        defer { isOver.value.store(true, ordering: .releasing) }
         try bench.finish()
+        isOver.value.store(true, ordering: .releasing)
         ringer.join()
         #expect(try bench.word(0x10_0000) >= 3)
         try routes.detach(eventDescriptor: event.number, line: line)
@@ -139,4 +143,8 @@ struct InterruptTests {
         try engine.detach(bell, eventDescriptor: memory.number)
         #expect(throws: KVMError.self) { try engine.detach(bell, eventDescriptor: memory.number) }
     }
+}
+
+private final class Over: Sendable {
+    let value = Atomic<Bool>(false)
 }

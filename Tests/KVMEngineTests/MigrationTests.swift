@@ -44,7 +44,7 @@ struct MigrationTests {
         state = try runAWhile(software, program)
         let again = try Host.makeEngine(memory)
         again.processors[0].state = state
-        let outcome = try GuestRunner(again).run(milliseconds: 20_000)
+        let outcome = try GuestRunner(again).run(milliseconds: 60_000)
         #expect(program.differences(outcome, memory: memory) == [])
     }
 }

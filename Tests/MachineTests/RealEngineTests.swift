@@ -14,7 +14,7 @@ struct RealEngineTests {
         let log = Log()
         _ = machine.subscribe { event in log.events.withLock { $0.append(event.kind) } }
         let limit = loop.makeTimer { loop.stop() }
-        limit.arm(after: 10_000_000_000)
+        limit.arm(after: 120_000_000_000)
         try machine.start()
         loop.run()
         limit.cancel()

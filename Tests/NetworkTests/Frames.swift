@@ -29,7 +29,7 @@ final class Card: FrameReceiver {
 
     /// The first frame that matches and has not been taken, waiting up to ten seconds for it.
     func take(_ matches: ([UInt8]) -> Bool) -> [UInt8]? {
-        let end = HostClock.monotonic + 10_000_000_000
+        let end = HostClock.monotonic + 120_000_000_000
         let pause = Bell()
         while HostClock.monotonic < end {
             let found = state.withLock { state -> [UInt8]? in

@@ -102,7 +102,7 @@ struct apus_vcpu {
     uint64_t jump_key;
     uint64_t code_generation; // rises with every flush of supervisor translations
     uint64_t user_generation; // the same of user mode's
-    uint8_t local_supervisor; // supervisor mode fetched or reached upper addresses by pages that are not global
+    uint8_t local_supervisor; // supervisor mode fetched code by pages that are not global, or of the lower half
     struct apus_jump_entry *_Nonnull jumps;
     const struct apus_op *_Nullable link_from;  // the direct branch whose target is being looked up
     // Recorded exception (SDM volume 3, 6.15)
@@ -155,6 +155,7 @@ struct apus_vcpu {
     uint64_t (*_Nullable translated_jump)(struct apus_vcpu *_Nonnull, const struct apus_op *_Nullable, uint64_t);
     uint64_t (*_Nullable translated_far)(struct apus_vcpu *_Nonnull, const struct apus_op *_Nonnull, uint64_t);
     uint64_t (*_Nullable translated_fault)(struct apus_vcpu *_Nonnull, const struct apus_op *_Nullable, uint64_t);
+    uint64_t (*_Nullable translated_window)(struct apus_vcpu *_Nonnull, uint64_t, uint64_t);
     uint64_t code_start, code_count;  // executable addresses of translated code
     uint64_t translation_threshold;
     uint64_t enter_stub, fault_stub, fault_address_host;

@@ -147,6 +147,9 @@ internal import HostOS
     /// The host page of the block that an op belongs to; nil for an op outside the arena.
     func hostPage(of op: MicroOp) -> UInt? { block(of: op).map { $0.start & ~4095 } }
 
+    /// The first op of a block.
+    func header(of block: Block) -> MicroOp { unsafe MicroOp(op: ops + Int(block.firstOp)) }
+
     /// The block that an op belongs to; nil for an op outside the arena.
     func block(of op: MicroOp) -> Block? {
         guard let pointer = unsafe op.op else { return nil }

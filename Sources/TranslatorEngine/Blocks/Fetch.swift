@@ -21,8 +21,20 @@ internal import X86
     /// Ops under construction: a block, its end and the way not taken.
     private let scratch: UnsafeMutablePointer<apus_op>
     let bytes: UnsafeMutableRawPointer
-    /// One instruction and two stops, for `step`.
+    /// What `single` decodes in place, and instructions that cross pages: four ops each.
     private let single: UnsafeMutablePointer<apus_op>
+    private let crossings: UnsafeMutablePointer<Crossing>
+    private static let crossingCount = 512
+    /// What user code of other address spaces was found in.
+    let views = CodeViews()
+
+    /// A decoded instruction that lies in two pages: good for these bytes, wherever the second page is.
+    private struct Crossing {
+        var host: UInt = 0
+        var mode: UInt16 = 0
+        var length: UInt8 = 0
+        var bytes: (UInt64, UInt64) = (0, 0)
+    }
     /// Page translations for fetches: linear page with the generation, and the host's page.
     private let pages: UnsafeMutablePointer<(key: UInt64, linear: UInt64, host: UInt)>
     private static let pageCount = 512
@@ -32,18 +44,21 @@ internal import X86
         self.features = features
         self.hostCode = hostCode
         unsafe scratch = .allocate(capacity: Self.maximumBlock + 4)
-        unsafe single = .allocate(capacity: 4)
+        unsafe single = .allocate(capacity: 4 * (Self.crossingCount + 1))
+        unsafe crossings = .allocate(capacity: Self.crossingCount)
+        unsafe crossings.initialize(repeating: Crossing(), count: Self.crossingCount)
         unsafe bytes = .allocate(byteCount: Self.window + 16, alignment: 16)
         unsafe pages = .allocate(capacity: Self.pageCount)
         unsafe pages.initialize(repeating: (UInt64.max, 0, 0), count: Self.pageCount)
         let blank = lowering(codeSize: 8).blank(offset: 0, length: 0)
         unsafe scratch.initialize(repeating: blank, count: Self.maximumBlock + 4)
-        unsafe single.initialize(repeating: blank, count: 4)
+        unsafe single.initialize(repeating: blank, count: 4 * (Self.crossingCount + 1))
     }
 
     deinit {
         unsafe scratch.deallocate()
         unsafe single.deallocate()
+        unsafe crossings.deallocate()
         unsafe bytes.deallocate()
         unsafe pages.deallocate()
     }
@@ -55,6 +70,7 @@ internal import X86
         cache.reset()
         hostCode.reset()
         translator?.reset()
+        unsafe crossings.update(repeating: Crossing(), count: Self.crossingCount)
         cpu.forgetCode()
     }
 
@@ -81,6 +97,7 @@ internal import X86
         }
         let address = unsafe UInt(bitPattern: host)
         unsafe entry.pointee = (key, page, address & ~0xfff)
+        if cpu.cpl == 3 { views.note(page, host: address & ~0xfff) }
         return address
     }
 
@@ -105,8 +122,10 @@ internal import X86
 
     /// Decodes the block at a host address; nil where its first instruction crosses into the next page.
     private func decode(_ cpu: CPU, linear: UInt64, host: UInt, mode: UInt16) -> MicroOp? {
-        if !cache.hasRoom(for: Self.maximumBlock + 4) || hostCode.isFull { reset(cpu) }
         let offset = Int(linear & 0xfff)
+        let crossing = unsafe crossings + Self.crossing(host)
+        if unsafe crossing.pointee.host == host && crossing.pointee.mode == mode { return nil }
+        if !cache.hasRoom(for: Self.maximumBlock + 4) || hostCode.isFull { reset(cpu) }
         let available = min(4096 - offset, Self.window)
         guard let source = unsafe UnsafeRawPointer(bitPattern: host) else { return nil }
         while true {
@@ -187,15 +206,35 @@ internal import X86
         let first = min(4096 - offset, Decoder.maximumLength)
         let codeSize = unsafe Int(cpu.p.pointee.code_size)
         let code = CodeSize(rawValue: UInt8(codeSize)) ?? .bits64
-        let lowering = lowering(codeSize: codeSize)
+        let mode = unsafe UInt16(truncatingIfNeeded: cpu.p.pointee.jump_key)
         unsafe bytes.copyMemory(from: UnsafeRawPointer(bitPattern: host)!, byteCount: first)
+        let slot = Self.crossing(host)
+        let crossing = unsafe crossings + slot
+        if unsafe crossing.pointee.host == host && crossing.pointee.mode == mode {
+            let next = try hostAddress(cpu, (linear & ~0xfff) &+ 0x1000)
+            let length = unsafe Int(crossing.pointee.length)
+            unsafe (bytes + first).copyMemory(from: UnsafeRawPointer(bitPattern: next)!, byteCount: length - first)
+            if unsafe apus_equal(bytes, &crossing.pointee.bytes, length) {
+                cpu.pageBase = cpu.rip &- (linear & 0xfff)
+                return unsafe MicroOp(op: single + 4 * (slot + 1))
+            }
+        }
+        if hostCode.isFull { reset(cpu) }
+        let lowering = lowering(codeSize: codeSize)
+        var op = unsafe single
         var count = first
         while true {
             do throws(DecodeError) {
                 let instruction = unsafe try Decoder.decode(UnsafeRawBufferPointer(start: bytes, count: count), code: code)
-                let continuation = unsafe lowering.lower(instruction, offset: offset, into: &single[0])
-                if continuation == .conditional || continuation == .ends { unsafe single[0].dst = 1 }
-                unsafe lowering.makeFallThrough(offset: offset + Int(instruction.length), into: &single[1])
+                let length = Int(instruction.length)
+                if length > first {
+                    unsafe op = single + 4 * (slot + 1)
+                    unsafe crossing.pointee = Crossing(host: host, mode: mode, length: instruction.length)
+                    unsafe UnsafeMutableRawPointer(&crossing.pointee.bytes).copyMemory(from: bytes, byteCount: length)
+                }
+                let continuation = unsafe lowering.lower(instruction, offset: offset, into: &op[0])
+                if continuation == .conditional || continuation == .ends { unsafe op[0].dst = 1 }
+                unsafe lowering.makeFallThrough(offset: offset + length, into: &op[1])
                 break
             } catch {
                 if error == .truncated && count < Decoder.maximumLength {
@@ -205,18 +244,20 @@ internal import X86
                     count = Decoder.maximumLength
                     continue
                 }
-                unsafe lowering.lower(error, offset: offset, into: &single[0])
+                unsafe lowering.lower(error, offset: offset, into: &op[0])
                 break
             }
         }
         cpu.pageBase = cpu.rip &- (linear & 0xfff)
-        return unsafe MicroOp(op: single)
+        return unsafe MicroOp(op: op)
     }
 
-    /// True for an op of the buffer that `single` fills.
+    private static func crossing(_ host: UInt) -> Int { Int(host >> 12 ^ host >> 21) & (crossingCount - 1) }
+
+    /// True for an op of the buffers that `single` fills.
     func isSingle(_ op: MicroOp) -> Bool {
         guard let pointer = unsafe op.op else { return false }
-        return unsafe pointer >= UnsafePointer(single) && pointer < UnsafePointer(single + 4)
+        return unsafe pointer >= UnsafePointer(single) && pointer < UnsafePointer(single + 4 * (Self.crossingCount + 1))
     }
 }
 
@@ -224,7 +265,8 @@ extension CPU {
     /// Forgets where code is: jump cache and links into the blocks.
     func forgetCode() {
         unsafe p.pointee.code_generation &+= 1
-        unsafe p.pointee.user_generation &+= 1
+        owner.fetcher.views.forgetAll()
+        unsafe p.pointee.user_generation = owner.fetcher.views.renew()
         unsafe p.pointee.link_from = nil
         updateMemoryMode()
     }

@@ -44,7 +44,7 @@ extension CPU {
         if kind == .fetch {
             noteFetched(linear, isGlobal: walk.isGlobal)
         } else if !walk.isGlobal && linear >> 63 != 0 {
-            unsafe p.pointee.local_supervisor = 1
+            owner.fetcher.translator?.tables.noteLocal(linear)
         }
         let physical = walk.physical
         guard let range = unsafe range(at: physical) else {
@@ -89,6 +89,12 @@ extension CPU {
         guard let range = unsafe range(at: physical) else { return 0 }
         let host = unsafe range.pointee.host + Int(physical &- range.pointee.start)
         return size == 8 ? unsafe apus_atomic_load64(host) : UInt64(unsafe apus_atomic_load32(host))
+    }
+
+    /// A page-table entry of eight bytes; nil outside RAM.
+    func loadEntry(_ physical: UInt64) -> UInt64? {
+        guard let range = unsafe range(at: physical) else { return nil }
+        return unsafe apus_atomic_load64(range.pointee.host + Int(physical &- range.pointee.start))
     }
 
     /// Sets bits of a page-table entry atomically; false where it changed meanwhile and the walk must start again.

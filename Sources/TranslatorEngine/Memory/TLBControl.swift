@@ -12,7 +12,7 @@ extension CPU {
         unsafe p.pointee.local_supervisor = 0
         unsafe fetchedSlot(0).update(repeating: 0, count: 64)
         owner.fetcher.translator?.tables.flush()
-        flushData()
+        flushData(userGeneration: owner.fetcher.views.renew())
     }
 
     /// A new CR3: what global pages of the upper half gave stays (SDM volume 3, 4.10.4.1).
@@ -20,13 +20,13 @@ extension CPU {
         guard unsafe p.pointee.local_supervisor == 0 && p.pointee.paging == 4 && cr4 & CR4.pge != 0 else {
             return flushTLB()
         }
-        owner.fetcher.translator?.tables.flushLower()
-        flushData()
+        owner.fetcher.translator?.tables.flushLocal()
+        flushData(userGeneration: owner.fetcher.views.generation(self))
     }
 
     /// The interpreter's own TLBs have one generation for all.
-    private func flushData() {
-        unsafe p.pointee.user_generation &+= 1
+    private func flushData(userGeneration: UInt64) {
+        unsafe p.pointee.user_generation = userGeneration
         unsafe p.pointee.tlb_generation &+= 1
         if unsafe p.pointee.tlb_generation >= 0x800 {
             unsafe p.pointee.tlb_generation = 2
@@ -43,14 +43,20 @@ extension CPU {
         unsafe UnsafeMutableRawPointer(p).advanced(by: MemoryLayout<apus_vcpu>.offset(of: \.fetched)!)
             .assumingMemoryBound(to: UInt64.self) + (index & 63)
     }
+    /// Sets of pages are hashed for each half of the address space by itself: what the kernel has everywhere must not
+    /// be found where a program has nothing.
+    private func hash(_ linear: UInt64, _ shift: UInt64, _ bits: Int) -> Int {
+        let number = linear >> shift
+        return Int(truncatingIfNeeded: number ^ number >> 12) & (bits / 2 - 1) | (linear >> 63 != 0 ? bits / 2 : 0)
+    }
     /// Notes that code is fetched from a page, so that its invalidation is one of code.
     func noteFetched(_ linear: UInt64, isGlobal: Bool) {
-        let hash = Int(truncatingIfNeeded: (linear >> 12) ^ (linear >> 24)) & 4095
+        let hash = hash(linear, 12, 4096)
         unsafe fetchedSlot(hash >> 6).pointee |= 1 << UInt64(hash & 63)
         if cpl != 3 && (!isGlobal || linear >> 63 == 0) { unsafe p.pointee.local_supervisor = 1 }
     }
     private func wasFetched(_ linear: UInt64) -> Bool {
-        let hash = Int(truncatingIfNeeded: (linear >> 12) ^ (linear >> 24)) & 4095
+        let hash = hash(linear, 12, 4096)
         return unsafe fetchedSlot(hash >> 6).pointee >> UInt64(hash & 63) & 1 != 0
     }
 
@@ -64,35 +70,41 @@ extension CPU {
     /// Notes that an entry of a large page was filled, so that INVLPG finds the other pieces.
     func noteLarge(_ linear: UInt64, shift: UInt64) {
         if shift >= 30 {
-            unsafe p.pointee.large_1g |= 1 << ((linear >> 30) & 63)
+            unsafe p.pointee.large_1g |= 1 << UInt64(hash(linear, 30, 64))
         } else {
-            let hash = Int((linear >> 21) & 1023)
-            unsafe largeSlot(hash >> 6).pointee |= 1 << UInt64(hash & 63)
+            let region = hash(linear, 21, 1024)
+            unsafe largeSlot(region >> 6).pointee |= 1 << UInt64(region & 63)
         }
     }
 
     /// INVLPG: drops the translations of one page, small or large.
     func invalidatePage(_ linear: UInt64) {
         if tracesMemory { trace("tlb_flush_page: \(hexadecimal(linear, 16))\n") }
-        let hash = Int((linear >> 21) & 1023)
-        if unsafe p.pointee.large_1g & (1 << ((linear >> 30) & 63)) != 0 {
+        let region = hash(linear, 21, 1024)
+        if unsafe p.pointee.large_1g & (1 << UInt64(hash(linear, 30, 64))) != 0 {
             flushTLB()
-        } else if unsafe largeSlot(hash >> 6).pointee & (1 << UInt64(hash & 63)) != 0 {
+        } else if unsafe largeSlot(region >> 6).pointee & (1 << UInt64(region & 63)) != 0 {
             let base = linear & ~0x1f_ffff
-            forgetFetches()
-            for piece in 0..<512 { dropPage(base &+ UInt64(piece) << 12) }
+            var hasCode = false
+            for piece in 0..<512 {
+                let page = base &+ UInt64(piece) << 12
+                dropPage(page)
+                if wasFetched(page) { hasCode = true }
+            }
+            if hasCode { forgetFetches(linear) }
             owner.fetcher.translator?.tables.drop(base, pages: 512)
         } else {
-            if wasFetched(linear) { forgetFetches() }
+            if wasFetched(linear) { forgetFetches(linear) }
             dropPage(linear & ~0xfff)
             owner.fetcher.translator?.tables.drop(linear & ~0xfff, pages: 1)
         }
     }
 
-    /// Makes all code be looked up anew.
-    private func forgetFetches() {
-        unsafe p.pointee.code_generation &+= 1
-        unsafe p.pointee.user_generation &+= 1
+    /// Makes code that runs in the address's half be looked up anew.
+    private func forgetFetches(_ linear: UInt64) {
+        let isLocal = unsafe p.pointee.local_supervisor != 0
+        if linear >> 63 != 0 || isLocal { unsafe p.pointee.code_generation &+= 1 }
+        unsafe p.pointee.user_generation = owner.fetcher.views.renew()
         updateMemoryMode()
     }
 

@@ -45,6 +45,11 @@ extension MicroOp {
         // SAFETY: as for links.
         unsafe UnsafeMutablePointer(mutating: p).pointee.imm = value
     }
+    /// One more in a block's first op's displacement.
+    func countCrossing() {
+        // SAFETY: as for links.
+        unsafe UnsafeMutablePointer(mutating: p).pointee.disp += 1
+    }
     /// Makes a block's first op something else.
     func setHeader(_ handler: apus_handler, state: UInt16) {
         // SAFETY: as for links.

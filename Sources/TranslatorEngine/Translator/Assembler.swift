@@ -33,6 +33,8 @@ enum RM {
     case scaled(UInt8, UInt8, Int32)
     /// gs:[base + disp]: a table's entry.
     case table(UInt8, Int32)
+    /// [rip + disp]: a place in the same view as the cursor. The instruction ends with its displacement.
+    case relative(UnsafeMutablePointer<UInt8>)
 }
 
 /// Writes host instructions into the code cache.
@@ -99,6 +101,7 @@ struct Assembler {
             if byteRegister && reg >= 4 { rex |= 0x40 }
         case .scaled(let index, _, _):
             if index & 8 != 0 { rex |= 0x42 }
+        case .relative: break
         case .indexed(let base, let index, _, _):
             if base & 8 != 0 { rex |= 0x41 }
             if index & 8 != 0 { rex |= 0x42 }
@@ -120,6 +123,10 @@ struct Assembler {
         case .scaled(let index, let shift, let disp):
             bytes(0x04 | field, shift << 6 | (index & 7) << 3 | 5)
             word32(disp)
+        case .relative(let target):
+            byte(0x05 | field)
+            word32(0)
+            unsafe patch(cursor - 4, to: target)
         case .indexed(let base, let index, let shift, let disp):
             if let short = Int8(exactly: disp) {
                 bytes(0x44 | field, shift << 6 | (index & 7) << 3 | base & 7, UInt8(bitPattern: short))
@@ -197,19 +204,19 @@ struct Assembler {
 
     // MARK: Flags
 
-    /// Host flags to `arith`; keeps all registers but the addend's.
-    mutating func spillFlags() {
-        move(Host.addend, Host.rax)
+    /// Host flags to `arith`; keeps all registers but `free`.
+    mutating func spillFlags(by free: UInt8) {
+        move(free, Host.rax)
         bytes(0x9f, 0x0f, 0x90)  // lahf; seto al
         byte(0xc0)
         modrm(0, wide: false, opcode: 0x89, length: 1, reg: Host.rax, rm: .state(apus_offset_arith()), operand16: true)
-        move(Host.rax, Host.addend)
+        move(Host.rax, free)
     }
-    /// `arith` to host flags; keeps all registers but the addend's.
-    mutating func reloadFlags() {
-        move(Host.addend, Host.rax)
+    /// `arith` to host flags; keeps all registers but `free`.
+    mutating func reloadFlags(by free: UInt8) {
+        move(free, Host.rax)
         modrm(0, wide: false, opcode: 0x0fb7, length: 2, reg: Host.rax, rm: .state(apus_offset_arith()))
         bytes(0x04, 0x7f, 0x9e)  // add al, 7f; sahf
-        move(Host.rax, Host.addend)
+        move(Host.rax, free)
     }
 }

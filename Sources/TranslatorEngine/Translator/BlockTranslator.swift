@@ -23,6 +23,15 @@ struct BlockTranslator {
     var dirtyVectors: UInt16 = 0
     var hasPlainVectors = false
 
+    /// The window that is open, and the number of the instruction at hand.
+    var window: Window?
+    var current = 0
+    var windowPaths:
+        [(
+            op: UnsafePointer<apus_op>, crosses: UnsafeMutablePointer<UInt8>, miss: UnsafeMutablePointer<UInt8>,
+            write: Bool, dirty: UInt16
+        )] = unsafe []
+
     /// An access that goes to the interpreter.
     struct SlowPath {
         let op: UnsafePointer<apus_op>
@@ -45,8 +54,12 @@ struct BlockTranslator {
         let op: UnsafePointer<apus_op>
     }
 
-    init(_ assembler: Assembler, stubs: TranslatedStubs, ops: UnsafePointer<apus_op>) {
+    init(
+        _ assembler: Assembler, stubs: TranslatedStubs, ops: UnsafePointer<apus_op>,
+        records: UnsafeMutablePointer<UInt8>
+    ) {
         a = assembler
+        unsafe self.records = records
         unsafe self.stubs = stubs
         unsafe self.ops = ops
     }
@@ -91,6 +104,7 @@ struct BlockTranslator {
         }
         var index = Self.pinned(m.index & 15)
         if index == nil {
+            window = nil
             loadGuest(m.index & 15, into: Host.addend)
             index = Host.addend
         }
@@ -119,6 +133,16 @@ struct BlockTranslator {
             unsafe misaligned = a.jump(if: 5)
         }
         let aligned = unsafe a.cursor
+        emitTableLoad(write: write)
+        let miss = unsafe a.jump(if: 4)
+        unsafe slowPaths.append(
+            SlowPath(
+                op: op, miss: miss, misaligned: misaligned, size: size, aligned: aligned, end: a.cursor,
+                reloadsFlags: false, dirty: dirtyVectors))
+    }
+    /// Loads the table's entry for the page in the address register, and tests whether there is one.
+    mutating func emitTableLoad(write: Bool) {
+        window = nil
         a.move(Host.addend, Host.address)
         a.bytes(0x49, 0xc1, 0xed)  // shr r13, 8
         a.byte(8)
@@ -126,11 +150,6 @@ struct BlockTranslator {
         a.load(Host.addend, .table(Host.addend, write ? 8 : 0))
         a.bytes(0x41, 0xf6, 0xc5)  // test r13b, 1
         a.byte(1)
-        let miss = unsafe a.jump(if: 4)
-        unsafe slowPaths.append(
-            SlowPath(
-                op: op, miss: miss, misaligned: misaligned, size: size, aligned: aligned, end: a.cursor,
-                reloadsFlags: false, dirty: dirtyVectors))
     }
     /// The bytes of a checked access.
     var accessed: RM { .indexed(Host.address, Host.addend, 0, -1) }
@@ -162,7 +181,7 @@ struct BlockTranslator {
             unsafe moveVectors(path.dirty, store: true)
             unsafe emitCall(path.op, stubs.slow)
             unsafe moveVectors(path.loaded, store: false)
-            if unsafe path.reloadsFlags { a.reloadFlags() }
+            if unsafe path.reloadsFlags { a.reloadFlags(by: Host.addend) }
             unsafe a.jump(to: path.end)
         }
         for exit in unsafe exits {
@@ -178,19 +197,31 @@ struct BlockTranslator {
         unsafe a.call(stub)
     }
 
+    // MARK: Flags
+
+    /// Host flags to `arith`; keeps all registers but one that is free.
+    mutating func spillFlags() { a.spillFlags(by: window == nil ? Host.addend : Host.address) }
+    /// `arith` to host flags; keeps all registers but one that is free.
+    mutating func reloadFlags() { a.reloadFlags(by: window == nil ? Host.addend : Host.address) }
+    /// A register for a value in between.
+    mutating func scratch() -> UInt8 {
+        window = nil
+        return Host.addend
+    }
+
     // MARK: Instructions that the interpreter executes
 
     /// In the middle of the block.
     mutating func emitInterpreted(_ op: UnsafePointer<apus_op>, liveBefore: Bool) {
-        if flagsInHost && liveBefore { a.spillFlags() }
-        flagsInHost = false
+        protectFlags(liveBefore)
         spillVectors()
         loadedVectors = 0
+        window = nil
         unsafe emitCall(op, stubs.step)
     }
     /// At the block's end.
     mutating func emitInterpretedEnd(_ op: UnsafePointer<apus_op>) {
-        if flagsInHost { a.spillFlags() }
+        if flagsInHost { spillFlags() }
         unsafe a.immediate(Host.addend, UInt64(UInt(bitPattern: op)))
         unsafe a.jump(to: stubs.end)
     }
@@ -200,8 +231,10 @@ struct BlockTranslator {
     /// Goes to the target of a direct branch, `disp` from its page's start.
     mutating func emitJump(_ op: UnsafePointer<apus_op>, disp: Int32, from offset: Int32) {
         guard disp >= 0 && disp < 4096 else {
-            let (site, misses) = unsafe a.farJump()
-            unsafe farJumps.append((site, misses, op))
+            let record = unsafe records
+            unsafe records += MemoryLayout<FarRecord>.stride
+            let misses = unsafe a.farJump(record)
+            unsafe farJumps.append((record, misses, op))
             return
         }
         if disp <= offset { unsafe emitPoll(op) }
@@ -220,15 +253,17 @@ struct BlockTranslator {
     }
     var polls: [(place: UnsafeMutablePointer<UInt8>, op: UnsafePointer<apus_op>)] = unsafe []
 
+    /// The next free record of a jump to another page.
+    var records: UnsafeMutablePointer<UInt8>
     var farJumps:
-        [(site: UnsafeMutablePointer<UInt8>, misses: [UnsafeMutablePointer<UInt8>], op: UnsafePointer<apus_op>)] =
+        [(record: UnsafeMutablePointer<UInt8>, misses: [UnsafeMutablePointer<UInt8>], op: UnsafePointer<apus_op>)] =
             unsafe []
 
     mutating func emitPolls() {
         for far in unsafe farJumps {
             for miss in unsafe far.misses { unsafe a.land(miss) }
             unsafe a.immediate(Host.addend, UInt64(UInt(bitPattern: far.op)))
-            unsafe a.immediate(Host.address, UInt64(UInt(bitPattern: far.site)))
+            unsafe a.lea(Host.address, .relative(far.record))
             unsafe a.jump(to: stubs.far)
         }
         for poll in unsafe polls {

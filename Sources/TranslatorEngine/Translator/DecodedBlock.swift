@@ -14,8 +14,11 @@ struct DecodedBlock {
     let endsItself: Bool
     /// Vector instructions may be executed as they are.
     let hasPlainVectors: Bool
-    /// Whether flags may be looked at after the block.
-    let liveOut: Bool
+    /// Whether flags may be looked at after the block, on the way that its branch takes and on the other.
+    let liveTaken: Bool
+    let liveFall: Bool
+    /// Whether accesses are checked together: not where they were found to cross pages often.
+    let mergesChecks: Bool
 }
 
 extension CodeFetcher {
@@ -60,21 +63,43 @@ extension CodeFetcher {
         let endsItself = unsafe extra == 0 || (header + 1 + instructions.count).pointee.dst == 0
         let page = block.start & ~4095
         let end = Int(block.start & 4095) + count
+        let (taken, fall) = flagsLive(after: last, page: page, end: end, endsItself: endsItself)
         return unsafe DecodedBlock(
             header: header, instructions: instructions, offered: offered, endsItself: endsItself,
             hasPlainVectors: UInt64(block.mode) & ModeBits.vectorsChecked == 0,
-            liveOut: flagsLive(after: last, page: page, end: end, endsItself: endsItself))
+            liveTaken: taken, liveFall: fall, mergesChecks: op.disp < Self.crossingLimit)
     }
 
-    /// Whether arithmetic flags may be looked at by what follows a block in its page.
-    private func flagsLive(after last: Instruction, page: UInt, end: Int, endsItself: Bool) -> Bool {
-        if !endsItself { return flagsLive(page: page, offset: end) }
+    /// Windows of a block that may lie in two pages before each access is checked by itself.
+    private static let crossingLimit: Int32 = 64
+
+    /// Counts that a window of an op's block lies in two pages. A block where that is common is translated anew.
+    func noteCrossing(_ cpu: CPU, _ op: MicroOp) {
+        guard let block = cache.block(of: op), let translator else { return }
+        let header = cache.header(of: block)
+        guard let old = header.translatedCode, header.disp < Self.crossingLimit else { return }
+        header.countCrossing()
+        guard header.disp == Self.crossingLimit, let decoded = decodedBlock(header, block) else { return }
+        let code = translator.translate(cpu, decoded)
+        guard code != 0 else { return }
+        translator.redirect(old, to: code)
+        header.setImmediate(code)
+    }
+
+    /// Whether arithmetic flags may be looked at by what follows a block in its page: where its branch leads, and
+    /// behind it.
+    private func flagsLive(after last: Instruction, page: UInt, end: Int, endsItself: Bool) -> (Bool, Bool) {
+        if !endsItself {
+            let live = flagsLive(page: page, offset: end)
+            return (live, live)
+        }
         switch last.mnemonic {
         case .jcc:
-            return flagsLive(page: page, offset: end) || flagsLive(page: page, offset: end + Int(last.immediate))
+            return (flagsLive(page: page, offset: end + Int(last.immediate)), flagsLive(page: page, offset: end))
         case .jmp where last.operands.0.kind == .relative, .call where last.operands.0.kind == .relative:
-            return flagsLive(page: page, offset: end + Int(last.immediate))
-        default: return true
+            let live = flagsLive(page: page, offset: end + Int(last.immediate))
+            return (live, live)
+        default: return (true, true)
         }
     }
 

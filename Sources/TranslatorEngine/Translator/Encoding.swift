@@ -24,24 +24,29 @@ extension BlockTranslator {
         if isMemory && !canAddress(i) { return false }
         // Flags that the instruction reads or keeps must be in the host's at its execution.
         let needsFlags = use.needs || use.keeps && liveAfter
-        if isMemory {
+        var target = accessed
+        var isWindowed = false
+        if isMemory, let place = windowed(i.memory.displacement) {
+            target = place
+            isWindowed = true
+        } else if isMemory {
             // The check destroys the host's flags.
-            if flagsInHost && liveBefore { a.spillFlags() }
-            flagsInHost = false
+            protectFlags(liveBefore)
             unsafe emitAddress(i, op)
             unsafe emitCheck(op, size: size, write: rm.access != .read)
-        } else if needsFlags && !flagsInHost {
-            a.reloadFlags()
+        }
+        if (!isMemory || isWindowed) && needsFlags && !flagsInHost {
+            reloadFlags()
             flagsInHost = true
         }
-        var target = accessed
-        var scratch = Host.addend
+        // The register of a value in between: with a window, or without memory, either is free.
+        var scratch = isWindowed || !isMemory && window != nil ? Host.address : Host.addend
         let unpinned: Bool
         if case .register(let operand) = field { unpinned = Self.pinned(operand.register) == nil } else { unpinned = false }
-        if isMemory && (unpinned || needsFlags) {
+        if isMemory && !isWindowed && (unpinned || needsFlags) {
             a.lea(Host.address, accessed)
             target = .base(Host.address, 0)
-            if needsFlags { a.reloadFlags() }
+            if needsFlags { reloadFlags() }
         }
         var storesBack: (UInt8, UInt8)?
         var digit: UInt8 = 0
@@ -58,6 +63,12 @@ extension BlockTranslator {
         if !isMemory {
             if let host = Self.pinned(rm.register) { target = .register(host) } else if size == 4 && rm.access != .read {
                 // A 32-bit result clears the upper half, which a store to memory would not.
+                if unpinned && window != nil {
+                    window = nil
+                    a.move(Host.addend, scratch)
+                    digit = Host.addend
+                    if let back = storesBack { storesBack = (Host.addend, back.1) }
+                }
                 scratch = Host.address
                 loadGuest(rm.register, into: scratch)
                 target = .register(scratch)
@@ -68,13 +79,13 @@ extension BlockTranslator {
         }
         // A division may fault: the flags before it must not be in the host's registers alone.
         let divides = i.mnemonic == .div || i.mnemonic == .idiv
-        if divides && !isMemory && flagsInHost { a.spillFlags() }
+        if divides && !isMemory && flagsInHost { spillFlags() }
         emitOpcode(i, digit, target, isMemory: isMemory)
         if isMemory || divides { unsafe noteSite(op) }
         if let (host, guest) = storesBack { a.store(host, .state(Int(guest) * 8)) }
         if let guest = storesTarget { a.store(scratch, .state(Int(guest) * 8)) }
         if use.writes || needsFlags { flagsInHost = true }
-        if isMemory { finishAccess(reloadsFlags: flagsInHost) }
+        if isMemory && !isWindowed { finishAccess(reloadsFlags: flagsInHost) }
         return true
     }
 
@@ -130,7 +141,7 @@ extension BlockTranslator {
         }
         let needsFlags = use.needs || use.keeps && liveAfter
         if needsFlags && !flagsInHost {
-            a.reloadFlags()
+            reloadFlags()
             flagsInHost = true
         }
         let e = i.encoding

@@ -18,6 +18,9 @@ internal import SystemPackage
     /// Filled entries of each table, as byte offsets, for the lower and the upper half; flushes undo them.
     private let logs: UnsafeMutablePointer<UInt64>
     private let counts: UnsafeMutablePointer<Int>
+    private let locals: UnsafeMutablePointer<UInt64>
+    private var localCount = 0
+    private static let localCapacity = 64
 
     /// Tables above views of the structure in `file`. Throws where so much address space cannot be had.
     init(_ file: FileDescriptor) throws(HostError) {
@@ -26,12 +29,14 @@ internal import SystemPackage
         third = try .sparse(count: Self.tableBytes, header: Self.headerBytes, of: file)
         unsafe logs = .allocate(capacity: 6 * Self.logCapacity)
         unsafe counts = .allocate(capacity: 6)
+        unsafe locals = .allocate(capacity: Self.localCapacity)
         unsafe counts.initialize(repeating: 0, count: 6)
     }
 
     deinit {
         unsafe logs.deallocate()
         unsafe counts.deallocate()
+        unsafe locals.deallocate()
     }
 
     /// The address of a mode's table.
@@ -73,8 +78,22 @@ internal import SystemPackage
 
     /// Drops everything.
     func flush() { for half in 0..<6 { flush(half) } }
-    /// Drops the lower halves.
-    func flushLower() { for mode in 0..<3 { flush(mode * 2) } }
+    /// Notes a page of the upper half that is not global: the next write of CR3 drops it.
+    func noteLocal(_ linear: UInt64) {
+        if localCount < Self.localCapacity { unsafe locals[localCount] = linear & ~0xfff }
+        localCount = min(localCount, Self.localCapacity) + 1
+    }
+
+    /// Drops what a write of CR3 drops: the lower halves, and pages of the upper that are not global.
+    func flushLocal() {
+        for mode in 0..<3 { flush(mode * 2) }
+        if localCount > Self.localCapacity {
+            for mode in 0..<3 { flush(mode * 2 + 1) }
+        } else {
+            for index in 0..<localCount { unsafe drop(locals[index], pages: 1) }
+        }
+        localCount = 0
+    }
 
     /// Drops the pages of a range of at most 2 MiB.
     func drop(_ linear: UInt64, pages: Int) {

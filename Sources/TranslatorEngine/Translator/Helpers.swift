@@ -65,15 +65,36 @@ let translatedJump: @convention(c) (UnsafeMutablePointer<apus_vcpu>, UnsafePoint
 }
 
 let translatedFar: @convention(c) (UnsafeMutablePointer<apus_vcpu>, UnsafePointer<apus_op>, UInt64) -> UInt64 = {
-    vcpu, op, site in
+    vcpu, op, record in
     let cpu = unsafe CPU(vcpu: vcpu)
     unsafe apus_count_way(vcpu, APUS_WAY_FAR)
     let page = cpu.pageBase
     let target = unsafe cpu.jump(page &+ UInt64(bitPattern: Int64(op.pointee.disp)))
     guard let code = target.translatedCode else { return target.pointer }
-    unsafe cpu.owner.fetcher.translator?.linkFar(
-        site, key: cpu.p.pointee.jump_key, from: page, to: cpu.pageBase, code: code)
+    // SAFETY: translated code hands over the address of a record of its own.
+    unsafe UnsafeMutablePointer<FarRecord>(bitPattern: UInt(record)).unsafelyUnwrapped.pointee =
+        FarRecord(key: cpu.p.pointee.jump_key, page: page, target: cpu.pageBase, code: code)
     return code | 1
+}
+
+let translatedWindow: @convention(c) (UnsafeMutablePointer<apus_vcpu>, UInt64, UInt64) -> UInt64 = {
+    vcpu, word, linear in
+    let cpu = unsafe CPU(vcpu: vcpu)
+    let first = unsafe MicroOp(op: UnsafePointer(bitPattern: UInt(word & ~WindowMiss.mask)))
+    // To the block's end, so that the page is in the TLB for what the window needs.
+    var op = first
+    var next = cpu.interpret(op)
+    while unsafe next.op == op.next.op {
+        op = next
+        next = cpu.interpret(op)
+    }
+    unsafe cpu.p.pointee.code_changed = 0
+    if word & WindowMiss.crosses != 0 {
+        cpu.owner.fetcher.noteCrossing(cpu, first)
+    } else {
+        cpu.fillTable(linear)
+    }
+    return next.pointer
 }
 
 let translatedFault: @convention(c) (UnsafeMutablePointer<apus_vcpu>, UnsafePointer<apus_op>?, UInt64) -> UInt64 = {

@@ -34,7 +34,7 @@ extension BlockTranslator {
         case .lea: return unsafe emitLEA(i, op)
         case .mov where y.kind == .immediate && x.kind == .general && x.size >= 4:
             let value = x.size == 4 ? UInt64(UInt32(truncatingIfNeeded: i.immediate)) : UInt64(bitPattern: i.immediate)
-            let host = Self.pinned(x.register) ?? Host.addend
+            let host = Self.pinned(x.register) ?? scratch()
             if Int64(Int32(truncatingIfNeeded: i.immediate)) == i.immediate && x.size == 8 && i.immediate < 0 {
                 a.modrm(0, wide: true, opcode: 0xc7, length: 1, reg: 0, rm: .register(host))
                 a.word32(Int32(truncatingIfNeeded: i.immediate))
@@ -46,7 +46,7 @@ extension BlockTranslator {
         case .mov where !i.encoding.hasModRM: return false
         case .bswap:
             guard x.size >= 4 else { return false }
-            let host = Self.pinned(x.register) ?? Host.addend
+            let host = Self.pinned(x.register) ?? scratch()
             if Self.pinned(x.register) == nil { loadGuest(x.register, into: host) }
             var rex: UInt8 = x.size == 8 ? 0x48 : 0
             if host & 8 != 0 { rex |= 0x41 }
@@ -61,7 +61,7 @@ extension BlockTranslator {
         case .xchg where x.kind == .general && y.kind == .general && !i.encoding.hasModRM:
             return emitExchange(x, y)
         case .clc, .stc:
-            if use.keeps && liveAfter && !flagsInHost { a.reloadFlags() }
+            if use.keeps && liveAfter && !flagsInHost { reloadFlags() }
             a.byte(i.mnemonic == .clc ? 0xf8 : 0xf9)
             flagsInHost = true
             return true
@@ -77,7 +77,7 @@ extension BlockTranslator {
     /// AL, AX, EAX or RAX with an immediate: the guest's own bytes.
     private mutating func emitAccumulator(_ i: Instruction, use: FlagUse, liveAfter: Bool) -> Bool {
         guard i.encoding.map == .primary else { return false }
-        if use.needs && !flagsInHost { a.reloadFlags() }
+        if use.needs && !flagsInHost { reloadFlags() }
         if i.prefixes.contains(.operandSize) { a.byte(0x66) }
         if i.prefixes.contains(.wide) { a.byte(0x48) }
         a.byte(i.encoding.opcode)
@@ -93,7 +93,7 @@ extension BlockTranslator {
     private mutating func emitLEA(_ i: Instruction, _ op: UnsafePointer<apus_op>) -> Bool {
         guard canAddress(i), i.operands.0.size >= 4 else { return false }
         let guest = i.operands.0.register
-        let host = Self.pinned(guest) ?? Host.addend
+        let host = Self.pinned(guest) ?? scratch()
         let address = unsafe effectiveAddress(i, op)
         a.modrm(0, wide: i.operands.0.size == 8, opcode: 0x8d, length: 1, reg: host, rm: address)
         if Self.pinned(guest) == nil { a.store(host, place(guest)) }
@@ -110,7 +110,7 @@ extension BlockTranslator {
 
     /// Spills flags that the check of an access would destroy.
     mutating func protectFlags(_ live: Bool) {
-        if flagsInHost && live { a.spillFlags() }
+        if flagsInHost && live { spillFlags() }
         flagsInHost = false
     }
 
@@ -118,6 +118,19 @@ extension BlockTranslator {
         let x = i.operands.0
         guard i.operandSize == 8, x.kind == .general || x.kind == .immediate else { return false }
         if x.kind == .immediate && Int32(exactly: i.immediate) == nil { return false }
+        if let target = windowed(-8) {
+            if x.kind == .immediate {
+                a.modrm(0, wide: true, opcode: 0xc7, length: 1, reg: 0, rm: target)
+                a.word32(Int32(truncatingIfNeeded: i.immediate))
+            } else {
+                let host = Self.pinned(x.register) ?? Host.address
+                if Self.pinned(x.register) == nil { loadGuest(x.register, into: host) }
+                a.store(host, target)
+            }
+            unsafe noteSite(op)
+            a.lea(Host.guestStack, .base(Host.guestStack, -8))
+            return true
+        }
         protectFlags(liveBefore)
         a.lea(Host.address, .base(Host.guestStack, -8))
         unsafe emitCheck(op, size: 8, write: true)
@@ -140,6 +153,14 @@ extension BlockTranslator {
     private mutating func emitPop(_ i: Instruction, _ op: UnsafePointer<apus_op>, liveBefore: Bool) -> Bool {
         let x = i.operands.0
         guard i.operandSize == 8, x.kind == .general else { return false }
+        if let target = windowed(0) {
+            let host = Self.pinned(x.register) ?? Host.address
+            a.load(host, target)
+            unsafe noteSite(op)
+            if Self.pinned(x.register) == nil { a.store(host, place(x.register)) }
+            a.lea(Host.guestStack, .base(Host.guestStack, 8))
+            return true
+        }
         protectFlags(liveBefore)
         a.move(Host.address, Host.guestStack)
         unsafe emitCheck(op, size: 8, write: false)
@@ -169,34 +190,40 @@ extension BlockTranslator {
 
     /// Emits the last instruction of a block. `fall` is the pseudo-op of the way not taken.
     mutating func emitEnd(
-        _ i: Instruction, _ op: UnsafePointer<apus_op>, fall: UnsafePointer<apus_op>, liveOut: Bool
+        _ i: Instruction, _ op: UnsafePointer<apus_op>, fall: UnsafePointer<apus_op>, liveTaken: Bool, liveFall: Bool
     ) {
+        let liveOut = liveTaken
         let offset = unsafe Int32(op.pointee.offset)
         let x = i.operands.0
         switch i.mnemonic {
         case .jcc:
-            if !flagsInHost { a.reloadFlags() } else if liveOut { a.spillFlags() }
+            // Flags are stored on the ways on which someone looks at them.
+            let spillsTaken = flagsInHost && liveTaken
+            let spillsFall = flagsInHost && liveFall
+            if !flagsInHost { reloadFlags() } else if spillsTaken && spillsFall { spillFlags() }
             let disp = unsafe op.pointee.disp
             let fallDisp = unsafe fall.pointee.disp
             let condition = i.encoding.opcode & 15
-            if disp >= 0 && disp < 4096 && disp > offset {
+            if disp >= 0 && disp < 4096 && disp > offset && (!spillsTaken || spillsFall) {
                 unsafe exits.append(Exit(place: a.jump(if: condition), op: op))
             } else {
                 let skip = unsafe a.jump(if: condition ^ 1)
+                if spillsTaken && !spillsFall { spillFlags() }
                 unsafe emitJump(op, disp: disp, from: offset)
                 unsafe a.land(skip)
             }
+            if spillsFall && !spillsTaken { spillFlags() }
             unsafe emitJump(fall, disp: fallDisp, from: offset)
         case .jmp where x.kind == .relative:
-            if flagsInHost && liveOut { a.spillFlags() }
+            if flagsInHost && liveOut { spillFlags() }
             unsafe emitJump(op, disp: op.pointee.disp, from: offset)
         case .call where x.kind == .relative:
-            if flagsInHost && liveOut { a.spillFlags() }
+            if flagsInHost && liveOut { spillFlags() }
             unsafe emitReturnAddress(op)
             unsafe emitJump(op, disp: op.pointee.disp, from: offset)
         case .jmp, .call:
             guard x.kind == .general || x.kind == .memory && canAddress(i) else { return unsafe emitInterpretedEnd(op) }
-            if flagsInHost && liveOut { a.spillFlags() }
+            if flagsInHost && liveOut { spillFlags() }
             if x.kind == .memory {
                 unsafe emitAddress(i, op)
                 // A miss must not continue in the middle: the whole instruction is the interpreter's then.
@@ -214,11 +241,15 @@ extension BlockTranslator {
             }
             unsafe a.indirectJump(stubs.indirect)
         case .ret:
-            if flagsInHost && liveOut { a.spillFlags() }
-            a.move(Host.address, Host.guestStack)
-            unsafe emitCheck(op, size: 8, write: false)
-            unsafe endPaths.append(slowPaths.removeLast())
-            a.load(Host.address, accessed)
+            if flagsInHost && liveOut { spillFlags() }
+            if let target = windowed(0) {
+                a.load(Host.address, target)
+            } else {
+                a.move(Host.address, Host.guestStack)
+                unsafe emitCheck(op, size: 8, write: false)
+                unsafe endPaths.append(slowPaths.removeLast())
+                a.load(Host.address, accessed)
+            }
             unsafe noteSite(op)
             a.lea(Host.guestStack, .base(Host.guestStack, unsafe 8 + Int32(truncatingIfNeeded: op.pointee.imm & 0xffff)))
             unsafe a.indirectJump(stubs.indirect)
@@ -228,6 +259,14 @@ extension BlockTranslator {
 
     /// Pushes the address after a call. A miss gives the whole call to the interpreter.
     private mutating func emitReturnAddress(_ op: UnsafePointer<apus_op>) {
+        if let target = windowed(-8) {
+            a.load(Host.address, .state(Int(Slot.pageBase) * 8))
+            a.lea(Host.address, .base(Host.address, unsafe Int32(op.pointee.offset) + Int32(op.pointee.length)))
+            a.store(Host.address, target)
+            unsafe noteSite(op)
+            a.lea(Host.guestStack, .base(Host.guestStack, -8))
+            return
+        }
         a.lea(Host.address, .base(Host.guestStack, -8))
         unsafe emitCheck(op, size: 8, write: true)
         unsafe endPaths.append(slowPaths.removeLast())

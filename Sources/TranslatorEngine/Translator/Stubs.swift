@@ -15,10 +15,13 @@ struct TranslatedStubs {
     var link: UnsafeMutablePointer<UInt8>
     /// Jumped to with the target's rIP in the address register.
     var indirect: UnsafeMutablePointer<UInt8>
-    /// Jumped to with a branch's op and the place of its `farJump`.
+    /// Jumped to with a branch's op and the address of its record.
     var far: UnsafeMutablePointer<UInt8>
     /// Where the signal handler sends a fault of translated code.
     var fault: UnsafeMutablePointer<UInt8>
+    /// Jumped to with an op and `WindowMiss`, and a window's first address in the address register: goes on in the
+    /// interpreter.
+    var window: UnsafeMutablePointer<UInt8>
     /// Jumped to with an op: leaves, to go on there.
     var leave: UnsafeMutablePointer<UInt8>
 }
@@ -130,6 +133,12 @@ extension Assembler {
         callHelper(MemoryLayout<apus_vcpu>.offset(of: \.translated_end))
         restoreAndReturn()
 
+        // window
+        let window = unsafe begin()
+        spillAll()
+        callHelper(MemoryLayout<apus_vcpu>.offset(of: \.translated_window))
+        restoreAndReturn()
+
         // leave
         let leave = unsafe begin()
         spillAll()
@@ -173,7 +182,8 @@ extension Assembler {
         callHelper(MemoryLayout<apus_vcpu>.offset(of: \.translated_fault))
         restoreAndReturn()
         return unsafe TranslatedStubs(
-            enter: enter, slow: slow, step: step, end: end, link: link, indirect: indirect, far: far, fault: fault, leave: leave)
+            enter: enter, slow: slow, step: step, end: end, link: link, indirect: indirect, far: far, fault: fault, window: window,
+            leave: leave)
     }
 
     /// Looks the target in the address register up in the jump table and goes there; to the stub without a hit.
@@ -207,37 +217,37 @@ extension Assembler {
         modrm(0, wide: false, opcode: 0xff, length: 1, reg: 4, rm: .base(Host.addend, 24))
     }
 
-    /// A direct jump to another page, remembered with the key and page for which it was found. Returns its start and
-    /// the jumps for all others.
-    mutating func farJump() -> (site: UnsafeMutablePointer<UInt8>, misses: [UnsafeMutablePointer<UInt8>]) {
-        let site = unsafe cursor
+    /// A direct jump to another page, remembered in `record` with the key and page for which it was found. Returns the
+    /// jumps for all others.
+    mutating func farJump(_ record: UnsafeMutablePointer<UInt8>) -> [UnsafeMutablePointer<UInt8>] {
         var misses: [UnsafeMutablePointer<UInt8>] = unsafe []
-        bytes(0x49, 0xbd)
-        word64(0)
-        modrm(
-            0, wide: true, opcode: 0x3b, length: 1, reg: Host.addend,
-            rm: .state(field(MemoryLayout<apus_vcpu>.offset(of: \.jump_key))))
+        load(Host.addend, .state(field(MemoryLayout<apus_vcpu>.offset(of: \.jump_key))))
+        unsafe modrm(0, wide: true, opcode: 0x3b, length: 1, reg: Host.addend, rm: .relative(record))
         unsafe misses.append(jump(if: 5))
-        bytes(0x49, 0xbd)
-        word64(0)
-        modrm(
-            0, wide: true, opcode: 0x3b, length: 1, reg: Host.addend,
-            rm: .state(field(MemoryLayout<apus_vcpu>.offset(of: \.page_base))))
+        load(Host.addend, .state(field(MemoryLayout<apus_vcpu>.offset(of: \.page_base))))
+        unsafe modrm(0, wide: true, opcode: 0x3b, length: 1, reg: Host.addend, rm: .relative(record + 8))
         unsafe misses.append(jump(if: 5))
         modrm(
             0, wide: false, opcode: 0x83, length: 1, reg: 7,
             rm: .state(field(MemoryLayout<apus_vcpu>.offset(of: \.pending))))
         byte(0)
         unsafe misses.append(jump(if: 5))
-        bytes(0x49, 0xbd)
-        word64(0)
+        unsafe load(Host.addend, .relative(record + 16))
         store(Host.addend, .state(field(MemoryLayout<apus_vcpu>.offset(of: \.page_base))))
-        _ = unsafe jump()
-        return unsafe (site, misses)
+        unsafe modrm(0, wide: false, opcode: 0xff, length: 1, reg: 4, rm: .relative(record + 24))
+        return unsafe misses
     }
-    /// Where the parts of a `farJump` lie, from its start.
-    static let farKey = 2
-    static let farPage = 2 + 8 + 9 + 6 + 2
-    static let farTarget = 2 + 8 + 9 + 6 + 2 + 8 + 9 + 6 + 9 + 6 + 2
-    static let farDisplacement = 2 + 8 + 9 + 6 + 2 + 8 + 9 + 6 + 9 + 6 + 2 + 8 + 9 + 1
+}
+
+/// What a jump to another page remembers. Beside the code, not in it: a processor that writes to code that it executes
+/// starts anew.
+struct FarRecord {
+    /// The jump key and page base for which the rest is good.
+    var key: UInt64
+    var page: UInt64
+    /// The target's page base, and its code.
+    var target: UInt64
+    var code: UInt64
+
+    static let empty = FarRecord(key: .max, page: 0, target: 0, code: 0)
 }

@@ -14,6 +14,8 @@ internal import X86
     /// Where names of blocks go.
     var perfMap: PerfMap?
     private static let siteCapacity = 1 << 20
+    /// Bytes behind the code for what jumps to other pages remember.
+    private static let recordCapacity = 4 << 20
 
     let tables: FlatTables
     private let writable: Mapping
@@ -22,6 +24,7 @@ internal import X86
     private var cursor: UnsafeMutablePointer<UInt8>
     private let start: UnsafeMutablePointer<UInt8>
     private let stubs: TranslatedStubs
+    private var records: UnsafeMutablePointer<UInt8>
     private var siteCount = 0
     private(set) var translated: UInt64 = 0
     private(set) var translatedSinceReset = 0
@@ -45,15 +48,18 @@ internal import X86
         guard apus_has_fsgsbase() else { throw HostError("use the GS base", Errno.notSupported) }
         capacity = min(max(wanted, 128 << 10), 1 << 30) & ~4095
         tables = try FlatTables(file)
-        let code = try HostOS.Descriptor.memoryFile(name: "apus-translated-code", count: capacity)
-        writable = try .shared(code.file, count: capacity)
-        executable = try .shared(code.file, count: capacity, protection: [.read, .execute])
+        let code = try HostOS.Descriptor.memoryFile(name: "apus-translated-code", count: capacity + Self.recordCapacity)
+        writable = try .shared(code.file, count: capacity + Self.recordCapacity)
+        executable = try .shared(
+            code.file, count: capacity + Self.recordCapacity, protection: [.read, .execute])
+        try executable.protect(capacity..<capacity + Self.recordCapacity, [.read, .write])
         siteMapping = try .anonymous(count: Self.siteCapacity * MemoryLayout<Site>.stride)
         let base = unsafe writable.base.assumingMemoryBound(to: UInt8.self)
         var assembler = unsafe Assembler(base, stateBase: -FlatTables.headerBytes)
         unsafe stubs = assembler.makeStubs()
         unsafe start = assembler.cursor
         unsafe cursor = assembler.cursor
+        unsafe records = base + capacity
         _ = Self.handler
 
         let p = unsafe cpu.p
@@ -71,6 +77,7 @@ internal import X86
         unsafe p.pointee.translated_jump = translatedJump
         unsafe p.pointee.translated_far = translatedFar
         unsafe p.pointee.translated_fault = translatedFault
+        unsafe p.pointee.translated_window = translatedWindow
         unsafe p.pointee.enter_stub = executableAddress(stubs.enter)
         unsafe cpu.setFlatBases((UInt64(tables.base(0)), UInt64(tables.base(1)), UInt64(tables.base(2))))
         cpu.updateMemoryMode()
@@ -88,6 +95,7 @@ internal import X86
     /// Forgets all code. No processor may be in it.
     func reset() {
         unsafe cursor = start
+        unsafe records = writable.base.assumingMemoryBound(to: UInt8.self) + capacity
         siteCount = 0
         translatedSinceReset = 0
         isFull = false
@@ -96,9 +104,11 @@ internal import X86
     /// Translates a block; returns the address of its code, 0 where that is not possible.
     func translate(_ cpu: CPU, _ block: DecodedBlock) -> UInt64 {
         // The most that an instruction and its slow path take, and then some.
-        let needed = (block.instructions.count + 6) * 256
+        let needed = (block.instructions.count + 6) * 320
         let used = unsafe cursor - writable.base.assumingMemoryBound(to: UInt8.self)
-        guard used + needed < capacity, siteCount + block.instructions.count * 2 < Self.siteCapacity else {
+        guard used + needed < capacity, siteCount + block.instructions.count * 2 < Self.siteCapacity,
+            unsafe UnsafeMutableRawPointer(records) + 2 * MemoryLayout<FarRecord>.stride <= writable.base + writable.count
+        else {
             isFull = true
             return 0
         }
@@ -110,9 +120,13 @@ internal import X86
         unsafe assembler.jump(to: stubs.leave)
         assembler.byte(0x90)
         let entry = unsafe assembler.cursor
-        var translator = unsafe BlockTranslator(assembler, stubs: stubs, ops: block.header)
+        var translator = unsafe BlockTranslator(assembler, stubs: stubs, ops: block.header, records: records)
         translator.emit(block)
         unsafe cursor = translator.a.cursor
+        while unsafe records < translator.records {
+            unsafe UnsafeMutableRawPointer(records).storeBytes(of: FarRecord.empty, as: FarRecord.self)
+            unsafe records += MemoryLayout<FarRecord>.stride
+        }
         let base = unsafe writable.base.assumingMemoryBound(to: UInt8.self)
         let table = unsafe siteMapping.base.assumingMemoryBound(to: Site.self)
         for site in unsafe translator.sites {
@@ -138,20 +152,19 @@ internal import X86
         unsafe UnsafeMutableRawPointer(entry + 1).storeBytes(of: Int32(-21), as: Int32.self)
     }
 
+    /// Makes code that another translation replaces go on there.
+    func redirect(_ code: UInt64, to other: UInt64) {
+        let entry = unsafe writableAddress(code)
+        unsafe entry[0] = 0xe9
+        unsafe UnsafeMutableRawPointer(entry + 1).storeBytes(
+            of: Int32(truncatingIfNeeded: other &- code &- 5), as: Int32.self)
+    }
+
     /// Points the displacement at `place` to a block's code.
     func link(_ place: UInt64, to code: UInt64) {
         guard let target = unsafe UnsafeMutableRawPointer(bitPattern: UInt(place)) else { return }
         let from = unsafe executableAddress(target.assumingMemoryBound(to: UInt8.self)) + 4
         unsafe target.storeBytes(of: Int32(truncatingIfNeeded: code &- from), as: Int32.self)
-    }
-
-    /// Completes a jump to another page for the key and page at hand.
-    func linkFar(_ site: UInt64, key: UInt64, from page: UInt64, to target: UInt64, code: UInt64) {
-        guard let place = unsafe UnsafeMutableRawPointer(bitPattern: UInt(site)) else { return }
-        unsafe place.storeBytes(of: key, toByteOffset: Assembler.farKey, as: UInt64.self)
-        unsafe place.storeBytes(of: page, toByteOffset: Assembler.farPage, as: UInt64.self)
-        unsafe place.storeBytes(of: target, toByteOffset: Assembler.farTarget, as: UInt64.self)
-        link(site + UInt64(Assembler.farDisplacement), to: code)
     }
 
     /// The op whose code faulted at a host address.
@@ -174,17 +187,23 @@ extension BlockTranslator {
     mutating func emit(_ block: DecodedBlock) {
         let count = block.instructions.count
         // liveness[k]: flags are looked at after instruction k - 1.
-        var liveness = [Bool](repeating: block.liveOut, count: count + 1)
+        var liveness = [Bool](repeating: block.liveTaken || block.liveFall, count: count + 1)
         for index in stride(from: count - 1, through: 0, by: -1) {
             liveness[index] = FlagUse.of(block.instructions[index]).liveBefore(liveness[index + 1])
         }
         let last = block.endsItself ? count - 1 : count
         hasPlainVectors = block.hasPlainVectors
+        let windows = planWindows(block)
         for index in 0..<last {
+            current = index
+            if let window = windows[index] { unsafe open(window, op(index + 1), liveBefore: liveness[index]) }
             unsafe emit(
                 block.instructions[index], op(index + 1), isOffered: block.offered[index], liveBefore: liveness[index],
                 liveAfter: liveness[index + 1])
+            if let window, window.last == index { self.window = nil }
         }
+        current = last
+        if last < count, let window = windows[last] { unsafe open(window, op(last + 1), liveBefore: liveness[last]) }
         spillVectors()
         if !block.endsItself && block.instructions[count - 1].loadsVectorControl {
             unsafe emitInterpretedEnd(op(count + 1))
@@ -192,16 +211,18 @@ extension BlockTranslator {
             let offered = block.offered[last]
             if offered {
                 unsafe emitEnd(
-                    block.instructions[last], op(last + 1), fall: op(last + 2), liveOut: block.liveOut)
+                    block.instructions[last], op(last + 1), fall: op(last + 2), liveTaken: block.liveTaken,
+                    liveFall: block.liveFall)
             } else {
                 unsafe emitInterpretedEnd(op(last + 1))
             }
         } else {
-            if flagsInHost && block.liveOut { a.spillFlags() }
+            if flagsInHost && block.liveTaken { spillFlags() }
             let cut = unsafe op(count + 1)
             unsafe emitJump(cut, disp: cut.pointee.disp, from: Int32(cut.pointee.disp) - 1)
         }
         emitOutOfLine()
+        emitWindowPaths()
         emitEndPaths()
         emitPolls()
     }

@@ -65,17 +65,21 @@ extension BlockTranslator {
             if operand.access != .write || operand.size < 16 { need(operand.register) }
         }
         if readsXMM0(i) { need(0) }
-        if isMemory {
+        var target = accessed
+        let place = isMemory ? windowed(i.memory.displacement) : nil
+        if let place {
+            target = place
+        } else if isMemory {
             protectFlags(liveBefore)
             unsafe emitAddress(i, op)
             unsafe emitCheck(op, size: Int(rm.size), write: rm.access != .read)
         }
-        var target = accessed
         var digit = i.encoding.modrm >> 3 & 7
         var storesBack: (host: UInt8, guest: UInt8)?
         if field.kind == .vector { digit = field.register }
         if field.kind == .general {
             if let host = Self.pinned(field.register) { digit = host } else {
+                window = nil
                 if isMemory {
                     a.lea(Host.address, accessed)
                     target = .base(Host.address, 0)
@@ -112,7 +116,7 @@ extension BlockTranslator {
             dirtyVectors |= bit
         }
         if use.writes { flagsInHost = true }
-        if isMemory { finishAccess(reloadsFlags: use.writes) }
+        if isMemory && place == nil { finishAccess(reloadsFlags: use.writes) }
         return true
     }
 

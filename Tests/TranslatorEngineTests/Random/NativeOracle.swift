@@ -22,8 +22,14 @@ import Synchronization
     private static let system = 0x40_0000
     private static let stack = 0x41_0000
     private static let sharedCount = 0x44_0000
-    /// Microseconds after which a case that is at work has no outcome.
-    private static let limit: UInt32 = 400_000
+    /// Microseconds of processor time after which the case that is at work has no outcome.
+    private static let limit = 50_000
+
+    private static func armLimit() {
+        var timer = itimerval(
+            it_interval: timeval(tv_sec: 0, tv_usec: 0), it_value: timeval(tv_sec: 0, tv_usec: limit))
+        unsafe setitimer(__itimer_which_t(ITIMER_VIRTUAL.rawValue), &timer, nil)
+    }
 
     /// The one that there is, because its memory lies at fixed addresses.
     static let single = Result { try NativeOracle() }
@@ -111,7 +117,7 @@ import Synchronization
 
     /// The child: takes all signals of exceptions and raises the first.
     private static func execute() -> Never {
-        var alternate = stack_t()
+        var alternate = unsafe stack_t()
         unsafe alternate.ss_sp = base(stack)
         unsafe alternate.ss_size = 0x2_0000
         unsafe sigaltstack(&alternate, nil)
@@ -121,11 +127,11 @@ import Synchronization
         }
         action.sa_flags = SA_SIGINFO | SA_ONSTACK
         unsafe sigfillset(&action.sa_mask)
-        for signal in [SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP, SIGALRM] { unsafe sigaction(signal, &action, nil) }
+        for signal in [SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP, SIGVTALRM] { unsafe sigaction(signal, &action, nil) }
         var none = sigset_t()
         unsafe sigemptyset(&none)
         unsafe sigprocmask(SIG_SETMASK, &none, nil)
-        ualarm(limit, 0)
+        armLimit()
         unsafe unsafeBitCast(base(system + 6), to: (@convention(c) () -> Void).self)()
         _exit(2)
     }
@@ -147,7 +153,7 @@ import Synchronization
             unsafe put(context.load(fromByteOffset: 40 + 16 * 8, as: UInt64.self), place + 128)
             unsafe put(context.load(fromByteOffset: 40 + 17 * 8, as: UInt64.self), place + 136)
             let vector = unsafe context.load(fromByteOffset: 40 + 20 * 8, as: UInt64.self)
-            put(signal == SIGALRM ? 255 : vector, place + 144)
+            put(signal == SIGVTALRM ? 255 : vector, place + 144)
             unsafe put(context.load(fromByteOffset: 40 + 19 * 8, as: UInt64.self), place + 152)
             unsafe put(vector == 14 ? context.load(fromByteOffset: 40 + 22 * 8, as: UInt64.self) : 0, place + 160)
             unsafe memcpy(
@@ -169,6 +175,6 @@ import Synchronization
         unsafe context.storeBytes(of: get(UInt64.self, place + 128), toByteOffset: 40 + 16 * 8, as: UInt64.self)
         unsafe context.storeBytes(of: get(UInt64.self, place + 136), toByteOffset: 40 + 17 * 8, as: UInt64.self)
         unsafe context.storeBytes(of: get(UInt16.self, place + 144), toByteOffset: 40 + 18 * 8, as: UInt16.self)
-        if signal == SIGALRM { ualarm(limit, 0) }
+        if signal == SIGVTALRM { armLimit() }
     }
 }

@@ -17,7 +17,7 @@ import X86
         switch bytes[at] {
         case 0xcd, 0xcf, 0xca, 0xcb, 0x8e, 0xf1: return true
         // XABORT and XBEGIN, which processors may have and deny
-        case 0xc6, 0xc7 where modrm == 0xf8: return true
+        case 0xc6 where modrm == 0xf8, 0xc7 where modrm == 0xf8: return true
         case 0xff: return modrm >> 3 & 7 == 3 || modrm >> 3 & 7 == 5
         case 0x62, 0xc4, 0xc5, 0x8f, 0xd5: return true
         // Branches by a distance may stay where they are for ever.

@@ -166,9 +166,9 @@ final class SystemGuest {
         cpu.state = state
     }
 
-    /// Runs the first processor to its end, at most five seconds.
+    /// Runs the first processor to its end, at most two minutes.
     @discardableResult
-    func run(seconds: UInt64 = 5) -> End {
+    func run(seconds: UInt64 = 120) -> End {
         let watch = Watch(cpu: cpu, bell: Bell())
         let thread = try? HostThread(name: "watchdog") { watch.wait(seconds) }
         defer {

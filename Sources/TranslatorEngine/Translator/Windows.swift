@@ -1,0 +1,219 @@
+internal import CEngine
+internal import X86
+
+// Accesses by one base register are checked together: frames, and the members of a structure.
+
+/// A run of instructions whose accesses by one base register lie in one page, checked before the first of them. Until
+/// the last the addend's register holds what leads from linear addresses to the host's.
+struct Window {
+    /// The base, as a guest's register.
+    let base: UInt8
+    /// The lowest byte, from the base's value before the first instruction.
+    let low: Int32
+    /// Bytes from there to the end of the highest access, at most `Window.longest`.
+    let span: Int32
+    /// Some access writes.
+    let write: Bool
+    /// The instructions that use the window, by their numbers in the block: a bit each.
+    let members: UInt64
+    /// The number of the last.
+    let last: Int
+
+    static let longest: Int64 = 512
+}
+
+/// What an instruction does with a base register, where it may be part of a window.
+private struct BaseUse {
+    /// Bytes from the base; nil where memory is left alone.
+    var access: (low: Int64, size: Int64, write: Bool)?
+    /// How the base's value changes; nil where it becomes something else.
+    var change: Int64? = 0
+}
+
+extension BlockTranslator {
+    /// Windows of a block by the number of their first instruction.
+    func planWindows(_ block: DecodedBlock) -> [Int: Window] {
+        var windows: [Int: Window] = [:]
+        guard block.mergesChecks else { return windows }
+        let list = block.instructions
+        var index = 0
+        while index < list.count {
+            guard let base = windowBase(list[index]), let window = window(block, from: index, base) else {
+                index += 1
+                continue
+            }
+            windows[index] = window
+            index = window.last + 1
+        }
+        return windows
+    }
+
+    /// The base register of an access that may begin a window.
+    private func windowBase(_ i: Instruction) -> UInt8? {
+        switch i.mnemonic {
+        case .push, .pop, .ret: return 4
+        case .call: return i.operands.0.kind == .relative ? 4 : nil
+        default: return isSimpleMemory(i) ? i.memory.base & 15 : nil
+        }
+    }
+
+    private func isSimpleMemory(_ i: Instruction) -> Bool {
+        guard i.operands.0.kind == .memory || i.operands.1.kind == .memory else { return false }
+        let m = i.memory
+        return i.addressSize == 8 && m.index == MemoryReference.noRegister && m.base != MemoryReference.noRegister
+            && m.base != MemoryReference.instructionPointer && m.segment != 4 && m.segment != 5
+            && Self.pinned(m.base & 15) != nil && Int64(Int16(truncatingIfNeeded: m.displacement)) == m.displacement
+    }
+
+    /// The window that begins with an instruction; nil where it would have one access.
+    private func window(_ block: DecodedBlock, from first: Int, _ base: UInt8) -> Window? {
+        var low = Int64.max
+        var high = Int64.min
+        var delta: Int64 = 0
+        var members: UInt64 = 0
+        var last = first
+        var writes = false
+        for index in first..<min(block.instructions.count, 64) {
+            guard block.offered[index], let use = use(block.instructions[index], base, block.hasPlainVectors) else { break }
+            if let access = use.access {
+                let bottom = min(low, delta + access.low)
+                let top = max(high, delta + access.low + access.size)
+                guard top - bottom <= Window.longest else { break }
+                (low, high, last) = (bottom, top, index)
+                members |= 1 << UInt64(index)
+                if access.write { writes = true }
+            }
+            guard let change = use.change else { break }
+            delta += change
+        }
+        guard members.nonzeroBitCount > 1, let bottom = Int32(exactly: low) else { return nil }
+        return Window(
+            base: base, low: bottom, span: Int32(high - low), write: writes, members: members, last: last)
+    }
+
+    /// What an instruction does with the base; nil where a window cannot go over it.
+    private func use(_ i: Instruction, _ base: UInt8, _ vectors: Bool) -> BaseUse? {
+        let x = i.operands.0
+        let y = i.operands.1
+        switch i.mnemonic {
+        case .nop, .endbr64, .endbr32: return BaseUse()
+        case .push:
+            guard base == 4, i.operandSize == 8, x.kind == .immediate || x.kind == .general && x.register != 4 else {
+                return nil
+            }
+            return BaseUse(access: (-8, 8, true), change: -8)
+        case .pop:
+            guard base == 4, i.operandSize == 8, x.kind == .general, x.register != 4 else { return nil }
+            return BaseUse(access: (0, 8, false), change: 8)
+        case .call where x.kind == .relative && base == 4: return BaseUse(access: (-8, 8, true), change: nil)
+        case .ret where base == 4 && i.operandSize == 8: return BaseUse(access: (0, 8, false), change: nil)
+        case .mov, .movzx, .movsx, .movsxd, .add, .sub, .and, .or, .xor, .cmp, .test, .inc, .dec, .neg, .not, .shl, .shr,
+            .sar, .set, .cmov, .bswap, .imul, .lea, .adc, .sbb:
+            guard !i.prefixes.contains(.lock), x.kind != .highByte, y.kind != .highByte else { return nil }
+            // Segment and control registers, and the forms with an address of their own.
+            for operand in [x, y, i.operands.2] {
+                switch operand.kind {
+                case .none, .immediate, .memory, .one, .general: break
+                default: return nil
+                }
+            }
+            // The one-operand form has hidden ones.
+            if i.mnemonic == .imul && y.kind == .none { return nil }
+            if !i.encoding.hasModRM && x.kind == .general && Self.pinned(x.register) == nil { return nil }
+            if i.mnemonic == .mov && !i.encoding.hasModRM && y.kind != .immediate { return nil }
+            if i.mnemonic == .lea { return useOfLEA(i, base) }
+        default:
+            guard i.category == .sse, vectors else { return nil }
+            for operand in [x, y, i.operands.2] where operand.kind == .general && Self.pinned(operand.register) == nil {
+                return nil
+            }
+        }
+        var use = BaseUse()
+        if x.kind == .memory || y.kind == .memory {
+            guard isMember(i, base) else { return nil }
+            let operand = x.kind == .memory ? x : y
+            guard [1, 2, 4, 8, 16].contains(operand.size) else { return nil }
+            use.access = (i.memory.displacement, Int64(operand.size), operand.access != .read)
+        }
+        for operand in [x, y] where operand.kind == .general && operand.register == base && operand.access != .read {
+            use.change = change(i)
+        }
+        return use
+    }
+
+    private func isMember(_ i: Instruction, _ base: UInt8) -> Bool { isSimpleMemory(i) && i.memory.base & 15 == base }
+
+    private func useOfLEA(_ i: Instruction, _ base: UInt8) -> BaseUse? {
+        let m = i.memory
+        guard canAddress(i), Self.pinned(i.operands.0.register) != nil, i.operands.0.size >= 4 else { return nil }
+        let isPlain = { (register: UInt8) in
+            register == MemoryReference.noRegister || register == MemoryReference.instructionPointer
+                || Self.pinned(register & 15) != nil
+        }
+        guard isPlain(m.base), isPlain(m.index) else { return nil }
+        guard i.operands.0.register == base else { return BaseUse() }
+        let moves = m.base & 15 == base && m.base != MemoryReference.instructionPointer
+            && m.base != MemoryReference.noRegister && m.index == MemoryReference.noRegister && i.operands.0.size == 8
+        return BaseUse(change: moves && abs(m.displacement) < 4096 ? m.displacement : nil)
+    }
+
+    /// How an instruction that writes its first operand, the base, moves it.
+    private func change(_ i: Instruction) -> Int64? {
+        guard i.operands.0.size == 8 else { return nil }
+        let isConstant = i.operands.1.kind == .immediate && abs(i.immediate) < 4096
+        switch i.mnemonic {
+        case .add: return isConstant ? i.immediate : nil
+        case .sub: return isConstant ? -i.immediate : nil
+        case .inc: return 1
+        case .dec: return -1
+        default: return nil
+        }
+    }
+
+    // MARK: Code
+
+    /// Checks a window's bytes: afterwards the addend's register leads to them.
+    mutating func open(_ w: Window, _ op: UnsafePointer<apus_op>, liveBefore: Bool) {
+        protectFlags(liveBefore)
+        let host = Self.pinned(w.base) ?? Host.guestStack
+        if w.low == 0 { a.move(Host.address, host) } else { a.lea(Host.address, .base(host, w.low)) }
+        a.bytes(0x45, 0x89, 0xf5)  // mov r13d, r14d
+        a.bytes(0x41, 0x81, 0xe5)  // and r13d, 0xfff
+        a.word32(0xfff)
+        a.bytes(0x41, 0x81, 0xfd)  // cmp r13d, 4096 - span
+        a.word32(4096 - w.span)
+        let crosses = unsafe a.jump(if: 7)
+        emitTableLoad(write: w.write)
+        let miss = unsafe a.jump(if: 4)
+        unsafe windowPaths.append((op, crosses, miss, w.write, dirtyVectors))
+        window = w
+    }
+
+    /// Where the current instruction's access by a window goes; nil where it has a check of its own.
+    func windowed(_ displacement: Int64) -> RM? {
+        guard let window, window.members >> UInt64(current) & 1 != 0 else { return nil }
+        return .indexed(
+            Self.pinned(window.base) ?? Host.guestStack, Host.addend, 0, Int32(truncatingIfNeeded: displacement - 1))
+    }
+
+    mutating func emitWindowPaths() {
+        for path in unsafe windowPaths {
+            let op = unsafe UInt64(UInt(bitPattern: path.op))
+            let write: UInt64 = unsafe path.write ? WindowMiss.write : 0
+            for (place, kind) in unsafe [(path.crosses, WindowMiss.crosses), (path.miss, 0)] {
+                unsafe a.land(place)
+                unsafe moveVectors(path.dirty, store: true)
+                a.immediate(Host.addend, op | kind | write)
+                unsafe a.jump(to: stubs.window)
+            }
+        }
+    }
+}
+
+/// Low bits of an op's address, where a window is not to be had.
+enum WindowMiss {
+    static let write: UInt64 = 1
+    /// It lies in two pages.
+    static let crosses: UInt64 = 2
+    static let mask: UInt64 = 31
+}
