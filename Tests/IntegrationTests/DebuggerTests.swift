@@ -82,7 +82,9 @@ struct DebuggerTests {
             machine,
             { name in
                 let text = try machine.shell("grep ' \(name)$' /proc/kallsyms")
-                let line = text.split(whereSeparator: \.isNewline).first { $0.hasSuffix(" \(name)") && $0.hasPrefix("ffff") }
+                let line = text.split(whereSeparator: \.isNewline).first {
+                    $0.hasSuffix(" \(name)") && $0.hasPrefix("ffff")
+                }
                 return "0x" + (try #require(line).split(separator: " ")[0])
             }
         )
@@ -109,7 +111,8 @@ struct DebuggerTests {
         text = try debugger.run("stepi", "p/x $rip != \(call)", "x/2i $rip")
         #expect(text.contains("= 0x1"), "\(text)")
         // The call returns at once with -EPERM.
-        text = try debugger.run("set $rip = \(call)", "set $rax = -1", "set $rip = *(long *)$rsp", "set $rsp = $rsp + 8")
+        text = try debugger.run(
+            "set $rip = \(call)", "set $rax = -1", "set $rip = *(long *)$rsp", "set $rsp = $rsp + 8")
         #expect(!text.contains("Could not"), "\(text)")
 
         // The kernel's clock ticks under a watchpoint.

@@ -132,6 +132,7 @@ struct apus_vcpu {
     uint64_t linked_blocks, tlb_misses, exceptions, interrupts;  // counters
     uint8_t debugging;        // APUS_DEBUG_*
     uint8_t in_blocks;        // blocks run: what must run alone leaves first
+    uint8_t verify_phase;     // a block is compared: 1 the interpreter runs it, 2 its code
     uint8_t runs_alone;       // the next instruction runs alone
     uint64_t tlb_flushes, ways_out[8];  // counters: full flushes, calls of translated code by APUS_WAY_*
     struct apus_ram_range *_Nonnull ranges;  // sorted

@@ -35,13 +35,15 @@ struct DebugRegister: Sendable {
 
     private static let generalRegisters: [DebugRegister] = {
         let names = [
-            "rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rbp", "rsp", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15",
+            "rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rbp", "rsp", "r8", "r9", "r10", "r11", "r12", "r13", "r14",
+            "r15",
         ]
         let places = [0, 3, 1, 2, 6, 7, 5, 4, 8, 9, 10, 11, 12, 13, 14, 15]
         var list: [DebugRegister] = []
         for (index, name) in names.enumerated() {
             let type = name == "rbp" || name == "rsp" ? "data_ptr" : "int64"
-            list.append(DebugRegister(name: name, size: 8, type: type, kind: Kind.general(places[index]), feature: core))
+            list.append(
+                DebugRegister(name: name, size: 8, type: type, kind: Kind.general(places[index]), feature: core))
         }
         list.append(
             DebugRegister(name: "rip", size: 8, type: "code_ptr", kind: Kind.instructionPointer, feature: core))
@@ -165,7 +167,9 @@ extension DebugRegister {
         }
     }
 
-    private func bytes(_ value: UInt64) -> [UInt8] { (0..<size).map { UInt8(truncatingIfNeeded: value >> UInt64($0 * 8)) } }
+    private func bytes(_ value: UInt64) -> [UInt8] {
+        (0..<size).map { UInt8(truncatingIfNeeded: value >> UInt64($0 * 8)) }
+    }
 }
 
 extension apus_x86_state {
@@ -251,7 +255,9 @@ extension apus_x86_state {
                 let at = 32 + ((register - top) & 7) * 16
                 let significand = fxWord(at, 8)
                 let exponent = fxWord(at + 8, 2) & 0x7fff
-                tag = exponent == 0 && significand == 0 ? 1 : exponent == 0 || exponent == 0x7fff || significand >> 63 == 0 ? 2 : 0
+                tag =
+                    exponent == 0 && significand == 0
+                    ? 1 : exponent == 0 || exponent == 0x7fff || significand >> 63 == 0 ? 2 : 0
             }
             tags |= tag << UInt64(register * 2)
         }

@@ -17,6 +17,13 @@ public func makeSoftwareEngine(_ request: EngineRequest) throws(MachineBuildErro
         software.translationCapacity = Int(clamping: size)
     }
     software.trace = request.trace
+    if request.accelerator.verifies {
+        guard request.apicIDs.count == 1 else {
+            throw MachineBuildError("verify=on takes one processor, not \(request.apicIDs.count)")
+        }
+        software.verifiesTranslation = true
+        software.translationThreshold = 2
+    }
     do throws(HostError) {
         if request.writesPerfMap { software.perfMap = try PerfMap() }
         return EngineBox(try SoftwareEngine(software))

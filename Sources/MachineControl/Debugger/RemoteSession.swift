@@ -150,22 +150,24 @@ package final class RemoteSession {
         if stop != nil {
             signal = 5  // TRAP
         } else {
-            signal = switch target.runState {
-            case .shutdown: 3  // QUIT
-            case .internalError: 6  // ABRT
-            case .watchdog: 14  // ALRM
-            case .ioError: 23  // IO, by the debugger's numbers
-            default: 2  // INT
-            }
+            signal =
+                switch target.runState {
+                case .shutdown: 3  // QUIT
+                case .internalError: 6  // ABRT
+                case .watchdog: 14  // ALRM
+                case .ioError: 23  // IO, by the debugger's numbers
+                default: 2  // INT
+                }
         }
         if let stop { current = stop.processor }
         var text = "thread:\(threadName(current));"
         if case .watchpoint(let address, let kind) = stop?.stop {
-            let word = switch kind {
-            case .write: "watch"
-            case .read: "rwatch"
-            case .access: "awatch"
-            }
+            let word =
+                switch kind {
+                case .write: "watch"
+                case .read: "rwatch"
+                case .access: "awatch"
+                }
             text += "\(word):\(String(address, radix: 16));"
         }
         return Array("T".utf8) + Hexadecimal.text([signal]) + Array(text.utf8)

@@ -8,6 +8,8 @@ internal import X86
 /// what follows it depends on two mappings.
 @safe final class CodeFetcher {
     static let maximumBlock = 64
+    /// Compares translated blocks with the interpreter; nil where nobody asks for that.
+    var verifier: Verifier?
     /// Blocks begin with `traceBlock` and are not translated.
     var tracesBlocks = false
     /// Makes code of blocks that repeat; nil where the host lacks what that needs.
@@ -165,6 +167,11 @@ internal import X86
             var continuation = Continuation.ends
             do throws(DecodeError) {
                 let instruction = unsafe try Decoder.decode(rest, code: code)
+                if verifier != nil && codeSize == 8 && instruction.isNotRepeatable {
+                    guard instructions > 0 else { return (0, 0) }
+                    unsafe lowering.makeCut(offset: at, count: instructions, into: &scratch[ops])
+                    return (ops + 1, position)
+                }
                 unsafe continuation = lowering.lower(instruction, offset: at, into: &scratch[ops])
                 position += Int(instruction.length)
             } catch {

@@ -71,6 +71,8 @@ extension SoftwareProcessor {
 }
 
 extension CPU {
+    // SAFETY of all: the structure lives as long as its handle.
+
     /// Whether one of these is wanted, bits of `debugging`.
     @inline(__always) func isDebugging(_ bits: Int32) -> Bool {
         unsafe p.pointee.debugging & UInt8(truncatingIfNeeded: bits) != 0

@@ -156,6 +156,10 @@ extension CPU {
             return .portWrite(
                 port: UInt16(truncatingIfNeeded: address), size: size,
                 value: UInt32(truncatingIfNeeded: Self.cut(value, size)))
+        case .difference:
+            return .error(
+                "The translator and the interpreter differ about the block at 0x\(String(address, radix: 16)): the log "
+                    + "has both results")
         default:
             return .error(
                 "Executed code at guest-physical address 0x\(String(address, radix: 16)), where there is no memory "

@@ -24,6 +24,8 @@ public struct SoftwareEngineRequest: Sendable {
     public var translationThreshold: UInt64?
     /// Bytes of translated code, of all processors together. The code is dropped when they are full.
     public var translationCapacity: Int
+    /// Each translated block is compared with the interpreter. For one processor.
+    public var verifiesTranslation = false
     /// What is written down.
     public var trace = ExecutionTrace()
     /// Takes the names of translated blocks.

@@ -76,6 +76,7 @@ internal import X86
             fetcher.translator = storage.makeTranslator(
                 threshold, capacity: request.translationCapacity / request.apicIDs.count)
             fetcher.translator?.perfMap = request.perfMap
+            if request.verifiesTranslation && fetcher.translator != nil { fetcher.verifier = Verifier() }
         }
         cpu.takeTraceItems()
         reset()

@@ -30,7 +30,7 @@ extension CPU {
         unsafe p.pointee.tlb_generation &+= 1
         if unsafe p.pointee.tlb_generation >= 0x800 {
             unsafe p.pointee.tlb_generation = 2
-            for index in 0..<3 { unsafe clear(tlb(index)) }
+            for index in 0..<6 { unsafe clear(tlb(0) + index * Int(APUS_TLB_SIZE)) }
         }
         unsafe largeSlot(0).update(repeating: 0, count: 16)
         unsafe p.pointee.large_1g = 0
@@ -110,8 +110,8 @@ extension CPU {
 
     private func dropPage(_ page: UInt64) {
         let slot = Int((page >> 12) & UInt64(APUS_TLB_SIZE - 1))
-        for index in 0..<3 {
-            let e = unsafe tlb(index) + slot
+        for index in 0..<(owner.fetcher.verifier == nil ? 3 : 6) {
+            let e = unsafe tlb(0) + index * Int(APUS_TLB_SIZE) + slot
             if unsafe e.pointee.read_tag & ~0xfff == page {
                 unsafe e.pointee.read_tag = 1
                 unsafe e.pointee.write_tag = 1

@@ -53,6 +53,11 @@ extension SoftwareEngine {
         line("TLB fills", "\(total.misses)")
         line("exceptions", "\(total.exceptions)")
         line("interrupts", "\(total.interrupts)")
+        for processor in processors {
+            guard let verifier = processor.fetcher.verifier else { continue }
+            line("verified blocks", "\(verifier.compared)")
+            line("verified again", "\(verifier.repeated)")
+        }
         lines += ["", "Ways out of translated code:"]
         for (name, count) in total.ways { line(name, "\(count)") }
         for processor in processors {
@@ -97,6 +102,7 @@ private struct TranslationCounters {
             translatedNow += translator.translatedSinceReset
             translated &+= translator.translated
         }
+        // SAFETY: the processor stands, and its structure lives as long as it does.
         let p = unsafe processor.cpu.p
         unsafe flushes &+= p.pointee.tlb_flushes
         unsafe misses &+= p.pointee.tlb_misses

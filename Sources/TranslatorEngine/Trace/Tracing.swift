@@ -102,11 +102,14 @@ extension CPU {
         let text = String(number)
         var line = String(repeating: " ", count: max(0, 6 - text.utf8.count)) + text
         line += ": v=\(hexadecimal(UInt64(vector), 2)) e=\(hexadecimal(UInt64(error ?? 0), 4))"
-        line += " i=\(source == .software ? 1 : 0) cpl=\(cpl) IP=\(hexadecimal(UInt64(segment(APUS_SEG_CS).selector), 4)):"
+        line +=
+            " i=\(source == .software ? 1 : 0) cpl=\(cpl) IP=\(hexadecimal(UInt64(segment(APUS_SEG_CS).selector), 4)):"
         line += "\(hexadecimal(rip, 16)) pc=\(hexadecimal(linearOfRIP, 16))"
         line += " SP=\(hexadecimal(UInt64(segment(APUS_SEG_SS).selector), 4)):\(hexadecimal(rsp, 16))"
-        line += vector == Vector.page
-            ? " CR2=\(unsafe hexadecimal(p.pointee.fault_address, 16))\n" : " env->regs[R_EAX]=\(hexadecimal(rax, 16))\n"
+        line +=
+            vector == Vector.page
+            ? " CR2=\(unsafe hexadecimal(p.pointee.fault_address, 16))\n"
+            : " env->regs[R_EAX]=\(hexadecimal(rax, 16))\n"
         trace(line + registerText(floating: items.contains(.floatingPoint)))
     }
 

@@ -81,10 +81,15 @@ let translatedWindow: @convention(c) (UnsafeMutablePointer<apus_vcpu>, UInt64, U
     vcpu, word, linear in
     let cpu = unsafe CPU(vcpu: vcpu)
     let first = unsafe MicroOp(op: UnsafePointer(bitPattern: UInt(word & ~WindowMiss.mask)))
-    // To the block's end, so that the page is in the TLB for what the window needs.
+    // To the block's end, so that the page is in the TLB for what the window needs. The block that it goes on to may lie
+    // right behind it, and is not executed from here.
+    let cache = cpu.owner.fetcher.cache
+    let end = cache.block(of: first).map { block in
+        cache.header(of: block).pointer &+ UInt64(block.opCount) &* UInt64(MemoryLayout<apus_op>.stride)
+    }
     var op = first
     var next = cpu.interpret(op)
-    while unsafe next.op == op.next.op {
+    while unsafe next.op == op.next.op && next.pointer < end ?? 0 {
         op = next
         next = cpu.interpret(op)
     }
@@ -120,6 +125,8 @@ enum HeaderState {
     static let counting: UInt16 = 0x5a01
     static let translated: UInt16 = 0x5a02
     static let interpreted: UInt16 = 0x5a03
+    /// Translated, and compared with the interpreter: nothing links to its code.
+    static let verified: UInt16 = 0x5a04
 }
 
 extension CPU {

@@ -34,7 +34,9 @@ final class FakeTarget: DebugTarget {
         note("register \(number) of \(processor)")
         state.withLock { $0.registers[number] = bytes }
     }
-    func readRegisters(of processor: Int) throws(MachineError) -> [UInt8] { state.withLock { $0.registers.flatMap { $0 } } }
+    func readRegisters(of processor: Int) throws(MachineError) -> [UInt8] {
+        state.withLock { $0.registers.flatMap { $0 } }
+    }
     func writeRegisters(_ bytes: [UInt8], of processor: Int) throws(MachineError) { note("registers \(bytes.count)") }
     private func offset(_ address: UInt64, _ count: Int) throws(MachineError) -> Int {
         guard address >= 0x1000, address - 0x1000 < 0x1000, UInt64(count) <= 0x2000 - address else {

@@ -119,7 +119,8 @@ private struct Debugger {
         #expect(debugger.ask("vCont;s:-1") == [])
         #expect(
             debugger.target.calls == [
-                "resume 0c 1c", "resume 0c 1s", "resume 1s", "interrupt", "resume 0s 1c", "resume 0s 1s with interrupts",
+                "resume 0c 1c", "resume 0c 1s", "resume 1s", "interrupt", "resume 0s 1c",
+                "resume 0s 1s with interrupts",
             ])
         #expect(Debugger.contents(debugger.session.ended(status: 0)) == ["W00"])
     }
@@ -157,7 +158,8 @@ private struct Debugger {
         let line = Array("qRcmd,".utf8) + "info status".utf8.flatMap { Array(String($0, radix: 16).utf8) }
         let answer = debugger.ask(line)
         #expect(answer.count == 2 && answer[0].hasPrefix("O") && answer[1] == "OK")
-        #expect(answer[0].dropFirst() == "VM status: paused (prelaunch)\n".utf8.map { String(format: "%02x", $0) }.joined())
+        #expect(
+            answer[0].dropFirst() == "VM status: paused (prelaunch)\n".utf8.map { String(format: "%02x", $0) }.joined())
     }
 
     @Test func aDebuggerGoesAndTheMachineGoesOn() {
@@ -172,9 +174,12 @@ private struct Debugger {
     /// Random packets, and real ones with random changes. Whatever comes, the session answers or says nothing.
     @Test func hostilePackets() {
         let seeds = [
-            "qSupported:multiprocess+", "vCont;s:p1.1;c:p1.-1", "m1000,10", "M1000,2:0102", "X1000,4:abcd", "G00", "P3=00",
-            "Z2,1000,8", "z0,10,1", "Hg-1", "Hcp1.2", "qXfer:features:read:target.xml:0,ffb", "qRcmd,68656c70", "T1", "?",
-            "qThreadExtraInfo,1", "vAttach;1", "vKill;1", "C05;1000", "s1000", "D;1", "qqemu.sstep", "Qqemu.sstep=7", "g",
+            "qSupported:multiprocess+", "vCont;s:p1.1;c:p1.-1", "m1000,10", "M1000,2:0102", "X1000,4:abcd", "G00",
+            "P3=00",
+            "Z2,1000,8", "z0,10,1", "Hg-1", "Hcp1.2", "qXfer:features:read:target.xml:0,ffb", "qRcmd,68656c70", "T1",
+            "?",
+            "qThreadExtraInfo,1", "vAttach;1", "vKill;1", "C05;1000", "s1000", "D;1", "qqemu.sstep", "Qqemu.sstep=7",
+            "g",
             "p10", "qfThreadInfo", "x1000,40",
         ].map { Array($0.utf8) }
         let rounds = 4000 * (Int(ProcessInfo.processInfo.environment["APUS_FUZZ_ROUNDS"] ?? "") ?? 1)
@@ -190,11 +195,13 @@ private struct Debugger {
                 case 0 where place < content.count: content[place] = UInt8.random(in: 0...255, using: &random)
                 case 1 where place < content.count: content.remove(at: place)
                 case 2: content.insert(Array(":;,=p-1f".utf8).randomElement(using: &random)!, at: place)
-                case 3: content = Array(content.prefix(place)) + Array("ffffffffffffffff".utf8) + content.dropFirst(place)
+                case 3:
+                    content = Array(content.prefix(place)) + Array("ffffffffffffffff".utf8) + content.dropFirst(place)
                 default: content += seeds.randomElement(using: &random)!
                 }
             }
-            let bytes = Bool.random(using: &random) ? RemoteFramer.packet(content) : content + RemoteFramer.packet(content)
+            let bytes =
+                Bool.random(using: &random) ? RemoteFramer.packet(content) : content + RemoteFramer.packet(content)
             sent += session.receive(bytes).count
             if Int.random(in: 0..<20, using: &random) == 0 { sent += session.stopped().count }
         }

@@ -148,7 +148,8 @@ import TranslatorEngine
         }
     }
 
-    @Test("A repeated string stops after the iteration that reaches the watched byte", arguments: [nil, 1] as [UInt64?])
+    @Test(
+        "A repeated string stops after the iteration that reaches the watched byte", arguments: [nil, 1] as [UInt64?])
     func watchesStrings(threshold: UInt64?) throws {
         // mov ecx, 64; mov edi, 100000H; rep stosb
         let guest = try guest(threshold, [0xb9, 64, 0, 0, 0, 0xbf, 0, 0, 0x10, 0, 0xf3, 0xaa] + SystemGuest.end)

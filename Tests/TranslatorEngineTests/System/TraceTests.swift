@@ -15,7 +15,8 @@ import TranslatorEngine
     /// `mov ecx, 100; inc eax; dec ecx; jnz; ud2`
     private static let code: [UInt8] = [0xb9, 100, 0, 0, 0, 0xff, 0xc0, 0xff, 0xc9, 0x75, 0xfa, 0x0f, 0x0b]
 
-    private func run(_ names: [String], on paper: Paper, change: (inout SoftwareEngineRequest) -> Void = { _ in }) throws
+    private func run(_ names: [String], on paper: Paper, change: (inout SoftwareEngineRequest) -> Void = { _ in })
+        throws
         -> SystemGuest
     {
         let guest = try SystemGuest(.long, threshold: 2) { request in
@@ -109,7 +110,8 @@ import TranslatorEngine
         }
         #expect(guest.machine.read32(0x10_0000) == 20 * 64 * 50)
         let lines = try #require(guest.machine.engine.translationStatistics)
-        let flushes = lines.first { $0.hasPrefix("TB flush count") }?.split(separator: " ").last.flatMap { Int($0) } ?? 0
+        let flushes =
+            lines.first { $0.hasPrefix("TB flush count") }?.split(separator: " ").last.flatMap { Int($0) } ?? 0
         #expect(flushes > 10)
     }
 }
