@@ -138,6 +138,16 @@ static inline uint32_t apus_kvm_error_count(const void *page) { return ((const s
 static inline uint64_t apus_kvm_error_word(const void *page, uint32_t index) {
     return index < 16 ? ((const struct kvm_run *)page)->internal.data[index] : 0;
 }
+struct apus_kvm_debug {
+    uint32_t exception;
+    uint64_t pc, dr6, dr7;
+};
+static inline struct apus_kvm_debug apus_kvm_get_debug(const void *page) {
+    const struct kvm_run *run = (const struct kvm_run *)page;
+    struct apus_kvm_debug debug = {run->debug.arch.exception, run->debug.arch.pc, run->debug.arch.dr6,
+        run->debug.arch.dr7};
+    return debug;
+}
 static inline uint32_t apus_kvm_msr_index(const void *page) { return ((const struct kvm_run *)page)->msr.index; }
 static inline uint64_t apus_kvm_msr_value(const void *page) { return ((const struct kvm_run *)page)->msr.data; }
 static inline void apus_kvm_msr_answer(void *page, uint64_t value) {

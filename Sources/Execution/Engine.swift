@@ -22,8 +22,12 @@ public protocol Processor: AnyObject, Sendable {
     var state: State { get set }
     /// True between an exit that asks for a value and the end of its instruction: the state must not be saved then.
     var hasOutstandingAccess: Bool { get }
-    /// Back to the state after power-on.
+    /// Back to the state after power-on. What a debugger wants stays.
     func reset()
+    /// What it can do for a debugger; nil: nothing.
+    var debugAbilities: DebugAbilities? { get }
+    /// Replaces what the debugger wants. False where it cannot be done; nothing has changed then.
+    func setDebug(_ request: DebugRequest) -> Bool
 }
 
 /// Runs guest processors: in software, or by the host's own virtualization.
@@ -43,6 +47,10 @@ public protocol Engine: AnyObject, Sendable {
     func timeStopped()
     /// The machine's time goes on; processors run after this.
     func timeStarted()
+    /// Lines about translation for monitors, while no processor runs; nil where nothing is translated.
+    var translationStatistics: [String]? { get }
+    /// The items of the trace that the engine was made with are others now. Any thread.
+    func traceChanged()
 }
 
 extension Engine {
@@ -50,4 +58,8 @@ extension Engine {
     public func timeStopped() {}
     /// Nothing.
     public func timeStarted() {}
+    /// Nothing is translated.
+    public var translationStatistics: [String]? { nil }
+    /// Nothing is traced.
+    public func traceChanged() {}
 }

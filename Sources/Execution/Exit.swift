@@ -21,7 +21,7 @@ public enum Exit: Equatable, Sendable {
     /// `kick` was called, or a signal came.
     case interrupted
     /// A breakpoint, watchpoint or single step that a debugger asked for.
-    case debug
+    case debug(DebugStop)
     /// The engine cannot go on: its words for a log, with the state left as it was.
     case error(String)
 }

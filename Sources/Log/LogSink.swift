@@ -61,6 +61,11 @@ public final class LogSink: Sendable {
         }
     }
 
+    /// Writes whole lines as they are, whatever the level: text of the program's own.
+    public func writeText(_ text: String) {
+        target.withLock { try? $0.descriptor.writeAll(Array(text.utf8)) }
+    }
+
     private static func appendPrintable(_ message: String, to line: inout [UInt8]) {
         let digits = Array("0123456789abcdef".utf8)
         for byte in message.utf8 {

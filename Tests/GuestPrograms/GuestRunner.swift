@@ -129,7 +129,7 @@ public final class GuestRunner<E: Engine>: Sendable where E.CPU.State == apus_x8
             case .shutdown: end(.shutdown)
             case .error(let words): end(.failed(words))
             case .halt: if ended.load(ordering: .acquiring) { return }
-            case .interrupted, .debug:
+            case .interrupted, .debug(_):
                 if ended.load(ordering: .acquiring) { return }
             case .portWrite, .endOfInterrupt: break
             }

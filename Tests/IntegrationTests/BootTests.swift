@@ -20,6 +20,24 @@ struct BootTests {
         #expect(!machine.console.contains("WARNING:"))
     }
 
+    @Test func aTinyCodeCacheIsDroppedAgainAndAgain() throws {
+        let machine = try GuestMachine(
+            booting: ["-accel", "tcg,tb-size=1", "-smp", "2", "-nic", "none", "-d", "guest_errors,cpu_reset"])
+        try machine.wait(for: "Type poweroff to end.")
+        #expect(try machine.shell("echo $((6 * 7))").contains("\n42"))
+        try machine.type("\u{1}cinfo jit")
+        try machine.wait(for: "TB flush count")
+        try machine.wait(for: "Exits of CPU #1:")
+        let line = machine.console.split(whereSeparator: \.isNewline).first { $0.contains("TB flush count") }
+        let flushes = line?.split(separator: " ").last.flatMap { Int($0) } ?? 0
+        // Each processor's half MiB holds a small part of what a boot translates.
+        #expect(flushes > 20)
+        #expect(machine.console.contains("CPU Reset (CPU 1)"))
+        try machine.type("\u{1}cpoweroff -f")
+        #expect(try machine.status() == 0)
+        #expect(!machine.console.contains("BUG:"))
+    }
+
     @Test func aRebootStartsTheKernelAgain() throws {
         let machine = try GuestMachine(booting: ["-accel", "translator", "-nic", "none"])
         try machine.wait(for: "Type poweroff to end.")

@@ -130,6 +130,11 @@ struct apus_vcpu {
     uint8_t nmi_pending, shutdown_pending, trap_armed;
     uint8_t masked_events;    // interrupts wait for IF, NMI blocking or priority to change
     uint64_t linked_blocks, tlb_misses, exceptions, interrupts;  // counters
+    uint8_t debugging;        // APUS_DEBUG_*
+    uint8_t in_blocks;        // blocks run: what must run alone leaves first
+    uint8_t verify_phase;     // a block is compared: 1 the interpreter runs it, 2 its code
+    uint8_t runs_alone;       // the next instruction runs alone
+    uint64_t tlb_flushes, ways_out[8];  // counters: full flushes, calls of translated code by APUS_WAY_*
     struct apus_ram_range *_Nonnull ranges;  // sorted
     uint64_t range_count;
     struct apus_tlb_entry *_Nonnull tlbs[3];
@@ -182,6 +187,20 @@ struct apus_vcpu {
 #define APUS_PENDING_EOI 0x800       // the machine is to be told of ended interrupts
 #define APUS_PENDING_STEP 0x400      // single step or debugger attention
 
+#define APUS_DEBUG_STEP 1     // stop after each instruction
+#define APUS_DEBUG_BREAK 2    // pages with breakpoints run instruction by instruction
+#define APUS_DEBUG_WATCH 4    // accesses of watched pages are looked at
+#define APUS_DEBUG_TRACE 8    // something is written to the log
+
+#define APUS_WAY_SLOW 0      // an access that misses
+#define APUS_WAY_STEP 1      // an instruction that the interpreter executes
+#define APUS_WAY_END 2       // the same at a block's end
+#define APUS_WAY_LINK 3
+#define APUS_WAY_JUMP 4
+#define APUS_WAY_FAR 5
+#define APUS_WAY_FAULT 6
+#define APUS_WAY_LOOKUP 7    // the loop looks a block up
+
 #define APUS_TLB_CODE 0x800ull
 
 // Points a zeroed structure at its tables: three TLBs in a row, the jump cache, the ranges.
@@ -193,6 +212,8 @@ static inline void apus_vcpu_connect(struct apus_vcpu *_Nonnull v, struct apus_t
     v->jumps = jumps;
     v->ranges = ranges;
 }
+static inline uint64_t apus_way_out(const struct apus_vcpu *_Nonnull v, int way) { return v->ways_out[way & 7]; }
+static inline void apus_count_way(struct apus_vcpu *_Nonnull v, int way) { v->ways_out[way & 7]++; }
 static inline uint64_t apus_flat_base(const struct apus_vcpu *_Nonnull v, int mode) { return v->flat_bases[mode]; }
 static inline struct apus_local_apic *_Nonnull apus_vcpu_apic(struct apus_vcpu *_Nonnull v) { return &v->apic; }
 

@@ -17,6 +17,8 @@ public final class HardwareProcessor: Processor, @unchecked Sendable {
     let apicID: UInt32
     let control: Control
     let page: RunPage
+    /// What a debugger wants.
+    var debug = DebugRequest()
     let memory: AddressSpace
     let machine: KVMVirtualMachine
     private let shared: Shared
@@ -183,7 +185,7 @@ public final class HardwareProcessor: Processor, @unchecked Sendable {
         case KVM_EXIT_IOAPIC_EOI: return .endOfInterrupt(vector: page.eoiVector)
         case KVM_EXIT_IRQ_WINDOW_OPEN, KVM_EXIT_INTR, KVM_EXIT_SET_TPR, KVM_EXIT_TPR_ACCESS: return nil
         case KVM_EXIT_HLT: return .halt
-        case KVM_EXIT_DEBUG: return .debug
+        case KVM_EXIT_DEBUG: return debugStop()
         case KVM_EXIT_SHUTDOWN: return .shutdown
         case KVM_EXIT_SYSTEM_EVENT:
             switch Int32(truncatingIfNeeded: page.systemEvent) {

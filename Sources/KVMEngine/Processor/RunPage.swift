@@ -37,6 +37,7 @@ internal import SystemPackage
     var errorWords: [UInt64] {
         (0..<min(unsafe apus_kvm_error_count(base), 16)).map { unsafe apus_kvm_error_word(base, $0) }
     }
+    var debug: apus_kvm_debug { unsafe apus_kvm_get_debug(base) }
     var modelSpecificRegister: UInt32 { unsafe apus_kvm_msr_index(base) }
     var modelSpecificValue: UInt64 { unsafe apus_kvm_msr_value(base) }
     func answerModelSpecificRegister(_ value: UInt64) { unsafe apus_kvm_msr_answer(base, value) }

@@ -1,6 +1,7 @@
 internal import CEngine
 internal import DeviceModel
 internal import Devices
+internal import Execution
 internal import Firmware
 internal import GuestMemory
 internal import HostOS
@@ -12,6 +13,8 @@ struct Board: Sendable {
     let topology: ProcessorTopology
     let clock: MachineClock
     let engine: any MachineEngine
+    /// What the engine writes down.
+    let trace: ExecutionTrace
     let memory: AddressSpace
     let layout: PCMemory
     let io: Bus
@@ -41,7 +44,6 @@ struct Board: Sendable {
         }
         let kind = configuration.board.kind
         guard kind.isSupported else { throw MachineBuildError("-machine \(kind.rawValue): not supported") }
-        if configuration.gdbServer != nil { throw MachineBuildError("-gdb: not supported") }
         let clock = MachineClock(loop: loop, source: configuration.clock.source)
         let layout = Self.layout(configuration)
         var contexts: [ThreadContext] = []
@@ -74,6 +76,10 @@ struct Board: Sendable {
                 accelerator: configuration.accelerators.first ?? AcceleratorConfiguration(kind: .automatic))
             request.keepsIdleInGuest = configuration.memory.processorPowerManagement
             request.alternatives = Array(configuration.accelerators.dropFirst())
+            request.trace = ExecutionTrace(TraceItems(names: configuration.process.logItems)) {
+                LogSink.standard.writeText($0)
+            }
+            request.writesPerfMap = configuration.process.writesPerfMap
             if let home = configuration.board.kernelIRQChip {
                 // -machine's property holds for engines that have none of their own.
                 request.accelerator.kernelIRQChip = request.accelerator.kernelIRQChip ?? home
@@ -82,6 +88,7 @@ struct Board: Sendable {
                 }
             }
             let engine = try engineFactory(request)
+            let trace = request.trace
             let builder = BoardBuilder(
                 configuration, topology: topology, loop: loop, clock: clock, engine: engine, memory: memory,
                 layout: layout, characters: characters, storage: storage, networks: hub,
@@ -93,7 +100,7 @@ struct Board: Sendable {
             builder.threadContexts = contexts
             try builder.addDevices()
             try builder.checkDevices()
-            try self.init(builder)
+            try self.init(builder, trace)
         } catch {
             networks?.close()
             storage.close()
@@ -102,7 +109,8 @@ struct Board: Sendable {
         }
     }
 
-    private init(_ builder: BoardBuilder) throws(MachineBuildError) {
+    private init(_ builder: BoardBuilder, _ trace: ExecutionTrace) throws(MachineBuildError) {
+        self.trace = trace
         configuration = builder.configuration
         topology = builder.topology
         clock = builder.clock

@@ -15,7 +15,7 @@ public final class CharacterHub: Sendable {
 
     /// Opens all back-ends of a configuration. Those that monitors use wait for slow readers.
     public init(_ configuration: MachineConfiguration, loop: EventLoop) throws(MachineBuildError) {
-        let monitored = Set(configuration.monitors.map(\.characterDevice))
+        let monitored = Set(configuration.monitors.map(\.characterDevice) + [configuration.gdbServer].compactMap { $0 })
         do throws(MachineBuildError) {
             for device in configuration.characterDevices {
                 try open(device, configuration, waits: monitored.contains(device.id), loop: loop)
@@ -44,6 +44,22 @@ public final class CharacterHub: Sendable {
         }
         let entry = Entry(port: port, mux: mux)
         entries.withLock { $0[device.id] = entry }
+    }
+
+    /// Opens one more back-end.
+    public func add(
+        _ device: CharacterDeviceConfiguration, _ configuration: MachineConfiguration, loop: EventLoop
+    ) throws(MachineBuildError) {
+        guard entries.withLock({ $0[device.id] }) == nil else {
+            throw MachineBuildError("There is a character back-end '\(device.id)' already")
+        }
+        try open(device, configuration, waits: true, loop: loop)
+    }
+
+    /// Closes a back-end that nobody uses any more.
+    public func remove(_ id: String) {
+        let entry = entries.withLock { $0.removeValue(forKey: id) }
+        if let mux = entry?.mux { mux.close() } else { entry?.port.close() }
     }
 
     private static func specification(

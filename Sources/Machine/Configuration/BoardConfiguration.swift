@@ -128,6 +128,8 @@ public struct AcceleratorConfiguration: Equatable, Sendable {
     public var isMultiThreaded: Bool?
     /// The size of the translation cache in bytes.
     public var translationBufferSize: UInt64?
+    /// Whether each translated block is compared with the interpreter.
+    public var verifies = false
     /// Whether translated code is mapped twice rather than writable and executable.
     public var splitMapping: Bool?
     /// Who emulates interrupt controllers under KVM.

@@ -77,6 +77,8 @@ public struct ProcessConfiguration: Equatable, Sendable {
     public var logItems: [String] = []
     /// Where it goes (`-D`), nil for standard error.
     public var logFile: String?
+    /// Whether the names of translated blocks go to `/tmp/perf-PID.map` (`-perfmap`).
+    public var writesPerfMap = false
     /// Trace patterns, events and file (`-trace`), as given.
     public var traces: [JSONObject] = []
     /// Whether messages carry the time.

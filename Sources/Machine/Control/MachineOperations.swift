@@ -82,6 +82,8 @@ public protocol MachineOperations: AnyObject, Sendable {
     /// Writes guest memory to a file of the host, by linear address where a processor is named; the machine does it
     /// because it knows what a confined process may open.
     func saveMemory(_ address: UInt64, size: UInt64, processor: Int?, to path: String) throws(MachineError)
+    /// Opens a door for debuggers on a back-end in `-gdb`'s syntax, and closes the one before; nil: closes only.
+    func setDebugServer(_ device: String?) throws(MachineError)
     /// Lines about translation for `info jit`; nil under KVM.
     var translationStatistics: [String]? { get }
 }
@@ -129,6 +131,9 @@ extension MachineOperations {
     }
     public func saveMemory(_ address: UInt64, size: UInt64, processor: Int?, to path: String) throws(MachineError) {
         throw .notSupported("Memory of this machine cannot be saved")
+    }
+    public func setDebugServer(_ device: String?) throws(MachineError) {
+        throw .notSupported("This machine has no door for debuggers")
     }
     public func pageMappings(of processor: Int, limit: Int) throws(MachineError) -> [PageMapping]? {
         throw .notSupported("Page tables of this machine cannot be shown")

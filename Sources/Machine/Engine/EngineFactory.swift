@@ -28,6 +28,10 @@ public struct EngineRequest: Sendable {
     public var keepsIdleInGuest = false
     /// Accelerators to try after it, in order.
     public var alternatives: [AcceleratorConfiguration] = []
+    /// What engines in software write down.
+    public var trace = ExecutionTrace()
+    /// Whether the names of translated blocks go to a file for perf.
+    public var writesPerfMap = false
 
     /// A request of all parts.
     public init(
@@ -59,6 +63,10 @@ public protocol MachineEngine: AnyObject, Sendable, MSISink {
     func timeStarted()
     /// Why it was chosen, a sentence for monitors; may be empty.
     var reason: String { get set }
+    /// Lines about translation, while no processor runs; nil where nothing is translated.
+    var translationStatistics: [String]? { get }
+    /// The trace's items are others now.
+    func traceChanged()
     /// One thread for each processor, not started.
     func makeThreads(group: ProcessorGroup, buses: ProcessorBuses) -> [any ProcessorThread]
     /// Turns writes of guests into rings of eventfds; nil where the engine cannot.
@@ -114,6 +122,8 @@ public final class EngineBox<E: Engine>: MachineEngine where E.CPU.State == apus
         return engine.processors.map { VCPUThread($0, engine: engine.name, group: group, buses: buses) }
     }
     public func timeStopped() { engine.timeStopped() }
+    public var translationStatistics: [String]? { engine.translationStatistics }
+    public func traceChanged() { engine.traceChanged() }
     public func timeStarted() { engine.timeStarted() }
     public var reason: String {
         get { words.withLock { $0 } }

@@ -10,12 +10,23 @@ public func makeSoftwareEngine(_ request: EngineRequest) throws(MachineBuildErro
     let model = try resolveModel(request)
     for warning in model.warnings { Logger("cpu").warning("\(warning)") }
     let clock = request.clock
+    var software = SoftwareEngineRequest(
+        memory: request.memory, apicIDs: request.apicIDs, model: model, now: { clock.now },
+        wallClock: { clock.wallClock }, tscOffset: request.tscOffset)
+    if let size = request.accelerator.translationBufferSize {
+        software.translationCapacity = Int(clamping: size)
+    }
+    software.trace = request.trace
+    if request.accelerator.verifies {
+        guard request.apicIDs.count == 1 else {
+            throw MachineBuildError("verify=on takes one processor, not \(request.apicIDs.count)")
+        }
+        software.verifiesTranslation = true
+        software.translationThreshold = 2
+    }
     do throws(HostError) {
-        return EngineBox(
-            try SoftwareEngine(
-                SoftwareEngineRequest(
-                    memory: request.memory, apicIDs: request.apicIDs, model: model, now: { clock.now },
-                    wallClock: { clock.wallClock }, tscOffset: request.tscOffset)))
+        if request.writesPerfMap { software.perfMap = try PerfMap() }
+        return EngineBox(try SoftwareEngine(software))
     } catch {
         throw MachineBuildError("Cannot start the software engine: \(error)")
     }

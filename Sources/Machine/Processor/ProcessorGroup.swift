@@ -1,3 +1,4 @@
+public import Execution
 internal import HostOS
 internal import Synchronization
 
@@ -7,6 +8,8 @@ public enum ProcessorRequest: Sendable, Equatable {
     case tripleFault
     /// The engine cannot go on: its words.
     case internalError(String)
+    /// A processor stopped for its debugger.
+    case debug(processor: Int, DebugStop)
 }
 
 /// All processors of a machine, and the gate at which they wait while the machine stands.
@@ -23,6 +26,8 @@ public final class ProcessorGroup: Sendable {
         var waiting: Set<Int> = []
         var threads: [any ProcessorThread] = []
         var handler: (@Sendable (ProcessorRequest) -> Void)?
+        /// Those that run when the gate is open; nil: all.
+        var allowed: Set<Int>?
     }
     private let state = Mutex(State())
     /// Rung when a processor has come to the gate.
@@ -74,7 +79,10 @@ public final class ProcessorGroup: Sendable {
         }
     }
 
-    /// Lets every processor run.
+    /// Names the processors that the open gate lets through, nil: all. While they are parked.
+    func allow(_ processors: Set<Int>?) { state.withLock { $0.allowed = processors } }
+
+    /// Lets every processor run that is allowed to.
     func release() {
         let threads = state.withLock { state -> [any ProcessorThread] in
             guard state.mode == .parked else { return [] }
@@ -124,7 +132,8 @@ public final class ProcessorGroup: Sendable {
     func pass(_ thread: any ProcessorThread) -> Bool {
         while true {
             let (mode, arrived) = state.withLock { state -> (Mode, Bool) in
-                guard state.mode == .parked else {
+                let stays = state.mode == .running && state.allowed.map { !$0.contains(thread.index) } ?? false
+                guard state.mode == .parked || stays else {
                     state.waiting.remove(thread.index)
                     return (state.mode, false)
                 }

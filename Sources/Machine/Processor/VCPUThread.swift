@@ -1,6 +1,6 @@
 public import CEngine
 public import DeviceModel
-internal import Execution
+public import Execution
 public import HostOS
 internal import Log
 internal import Synchronization
@@ -52,6 +52,10 @@ public protocol ProcessorThread: AnyObject, Sendable {
     var state: apus_x86_state { get set }
     /// Back to the state after power-on, while it is at the gate.
     func reset()
+    /// What the processor can do for a debugger; nil: nothing.
+    var debugAbilities: DebugAbilities? { get }
+    /// Replaces what a debugger wants, while the processor is at the gate. False where it cannot be done.
+    func setDebug(_ request: DebugRequest) -> Bool
 }
 
 /// The thread that runs one processor and answers its exits.
@@ -108,6 +112,8 @@ final class VCPUThread<CPU: Processor>: ProcessorThread where CPU.State == apus_
         bell.ring()
     }
     func reset() { processor.reset() }
+    var debugAbilities: DebugAbilities? { processor.debugAbilities }
+    func setDebug(_ request: DebugRequest) -> Bool { processor.setDebug(request) }
 
     private func loop() {
         guard group.pass(self) else { return }
@@ -130,7 +136,10 @@ final class VCPUThread<CPU: Processor>: ProcessorThread where CPU.State == apus_
                 // because only they know what wakes their processor.
                 bell.wait(nanoseconds: 1_000_000)
                 guard group.pass(self) else { return }
-            case .interrupted, .debug:
+            case .interrupted:
+                guard group.pass(self) else { return }
+            case .debug(let stop):
+                group.request(.debug(processor: processor.index, stop))
                 guard group.pass(self) else { return }
             case .shutdown:
                 group.request(.tripleFault)

@@ -1,6 +1,7 @@
 internal import CEngine
 internal import DeviceModel
 internal import Devices
+internal import Execution
 internal import GuestMemory
 internal import HostOS
 internal import Log
@@ -197,10 +198,22 @@ extension VirtualMachine: MachineOperations {
         found.card.setLink(up: isUp)
     }
 
+    public func setDebugServer(_ device: String?) throws(MachineError) {
+        guard let open = debugServer.withLock({ $0 }) else {
+            throw .notSupported("This program has no door for debuggers")
+        }
+        try open(device)
+    }
+
     // MARK: Log
 
-    /// The items are known and none of them has anything to log: nothing changes.
-    public func setLogItems(_ items: [String]) throws(MachineError) {}
+    public func setLogItems(_ items: [String]) throws(MachineError) {
+        board.trace.items = TraceItems(names: items)
+        board.engine.traceChanged()
+    }
+    public var translationStatistics: [String]? {
+        control.withLock { _ in group.whileParked { _ in board.engine.translationStatistics } }
+    }
     public func setLogFile(_ path: String) throws(MachineError) {
         do throws(HostError) { try LogSink.standard.redirect(toFile: path) } catch { throw .failed("\(error)") }
     }

@@ -1,4 +1,5 @@
 internal import DeviceModel
+internal import Execution
 public import HostOS
 internal import Log
 internal import Synchronization
@@ -27,6 +28,14 @@ public final class VirtualMachine: Sendable {
     /// Held during each change of the run state; waits for processors, so they never take it.
     let control = Mutex(())
     let state = Mutex(State())
+    /// What a debugger that is attached has to hear; nil without one.
+    struct DebuggerState: Sendable {
+        var stop: (processor: Int, stop: DebugStop)?
+    }
+    let debugger = Mutex<DebuggerState?>(nil)
+    /// Opens and closes the door for debuggers, which belongs to the program.
+    typealias DebugServerHandler = @Sendable (String?) throws(MachineError) -> Void
+    let debugServer = Mutex<DebugServerHandler?>(nil)
 
     /// Makes the machine of a configuration, loads its kernel, and makes its processors' threads, which wait. On an
     /// error nothing is left.
@@ -73,12 +82,18 @@ public final class VirtualMachine: Sendable {
                 switch request {
                 case .tripleFault: loop.post { self.handle(.reset(.guestReset)) }
                 case .internalError(let words): loop.post { self.handle(.internalError(words)) }
+                case .debug(let processor, let stop): loop.post { self.debugStopped(processor, stop) }
                 }
             }
         } catch { throw MachineBuildError("\(error)") }
         // Every thread is at the gate now, and its number is known.
         group.park()
         if !configuration.lifecycle.startsPaused { _ = run() }
+    }
+
+    /// Names who opens doors for debuggers when a monitor asks for one.
+    public func onDebugServer(_ handler: @escaping @Sendable (String?) throws(MachineError) -> Void) {
+        debugServer.withLock { $0 = handler }
     }
 
     /// The status that the process ends with, once the loop has returned.
@@ -187,6 +202,17 @@ public final class VirtualMachine: Sendable {
         }
         emit(.shutdown(cause))
         halt(as: .shutdown)
+    }
+
+    /// A processor stopped for the debugger: so does the machine. Of several at the same time the first counts.
+    private func debugStopped(_ processor: Int, _ stop: DebugStop) {
+        guard runState.isRunning else { return }
+        let isWanted = debugger.withLock { state -> Bool in
+            guard state != nil else { return false }
+            state?.stop = (processor, stop)
+            return true
+        }
+        if isWanted { halt(as: .debug) } else { resumeAfterRequest() }
     }
 
     /// Undoes the stop that came with a request which changes nothing.

@@ -46,6 +46,12 @@ extension OptionTable {
             (builder, argument) throws(OptionError) in builder.configuration.process.logFile = argument.text
         },
         OptionDescription(
+            "perfmap", OptionDescription.Argument.none, "",
+            "Writes /tmp/perf-PID.map, with which perf names translated blocks"
+        ) {
+            (builder, _) throws(OptionError) in builder.configuration.process.writesPerfMap = true
+        },
+        OptionDescription(
             "trace", OptionDescription.Argument.parameters(ProcessOptions.traceTable),
             "[[enable=]pattern][,events=file][,file=file]", "Trace events; accepted", ProcessOptions.trace),
         OptionDescription(

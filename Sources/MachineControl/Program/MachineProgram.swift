@@ -101,6 +101,7 @@ public enum MachineProgram {
         let signals: SignalDescriptor
         let signalSource: EventSource
         let monitors: [MonitorConnection]
+        let doors: DebugDoors
 
         init(_ configuration: MachineConfiguration) throws(ProgramError) {
             // Before any thread: each inherits what is blocked.
@@ -134,6 +135,8 @@ public enum MachineProgram {
                     monitor, machine: machine, port: port, loop: loop,
                     inBackground: machine.characters.isInBackground(monitor.characterDevice, port))
             }
+            doors = DebugDoors(machine, loop: loop)
+            if let id = configuration.gdbServer { doors.open(id) }
             self.loop = loop
             self.machine = machine
             self.pidFile = pidFile
@@ -144,6 +147,7 @@ public enum MachineProgram {
             defer { pidFile?.remove() }
             try MachineProgram.step { () throws(MachineBuildError) in try machine.start() }
             loop.run()
+            doors.close(status: machine.exitStatus)
             machine.close()
             return machine.exitStatus
         }

@@ -11,6 +11,8 @@ enum CodeMessage: Sendable {
     case drop(host: UInt, count: UInt)
     /// A page holds code from now on: writes to it must take the slow path.
     case protect(physical: UInt64, host: UInt)
+    /// The items of the log are others: all blocks are made anew.
+    case traceChanged
 }
 
 extension CPU {
@@ -72,6 +74,7 @@ extension CPU {
     /// Handles a message of another processor or of a device.
     func handle(_ message: CodeMessage) {
         switch message {
+        case .traceChanged: takeTraceItems()
         case .drop(let host, let count): owner.fetcher.cache.drop(host, count: count)
         case .protect(let physical, let host):
             protectWrites(physical: physical)

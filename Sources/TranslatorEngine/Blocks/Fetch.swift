@@ -8,6 +8,10 @@ internal import X86
 /// what follows it depends on two mappings.
 @safe final class CodeFetcher {
     static let maximumBlock = 64
+    /// Compares translated blocks with the interpreter; nil where nobody asks for that.
+    var verifier: Verifier?
+    /// Blocks begin with `traceBlock` and are not translated.
+    var tracesBlocks = false
     /// Makes code of blocks that repeat; nil where the host lacks what that needs.
     var translator: Translator? { didSet { cache.translator = translator } }
     /// Bytes looked at for one block.
@@ -104,6 +108,7 @@ internal import X86
     func find(_ cpu: CPU) throws(Leave) -> MicroOp? {
         if let translator, translator.isFull { reset(cpu) }
         let linear = try linearRIP(cpu)
+        if cpu.isDebugging(APUS_DEBUG_BREAK), cpu.owner.debug.pages.contains(linear & ~0xfff) { return nil }
         let host = try hostAddress(cpu, linear)
         let mode = unsafe UInt16(truncatingIfNeeded: cpu.p.pointee.jump_key)
         var found = cache.find(host, mode: mode)
@@ -133,8 +138,12 @@ internal import X86
             // From here on writers know of the code; what they wrote before shows in a second look.
             cpu.markCode(host: host, count: count)
             if unsafe apus_equal(bytes, source, count) {
-                return unsafe cache.insert(
+                let op = unsafe cache.insert(
                     UnsafeBufferPointer(start: scratch, count: ops), start: host, count: count, mode: mode)
+                if cpu.isDebugging(APUS_DEBUG_TRACE) {
+                    unsafe cpu.traceDecoded(op, UnsafeRawBufferPointer(start: bytes, count: count), ops: ops)
+                }
+                return op
             }
         }
     }
@@ -147,7 +156,8 @@ internal import X86
         var position = 0
         // The block's first op counts its executions.
         unsafe scratch[0] = lowering.blank(offset: offset, length: 0)
-        unsafe scratch[0].handler = translator != nil && codeSize == 8 ? countBlock : noOperation
+        unsafe scratch[0].handler =
+            tracesBlocks ? traceBlock : translator != nil && codeSize == 8 ? countBlock : noOperation
         var ops = 1
         var instructions = 0
         while true {
@@ -157,6 +167,11 @@ internal import X86
             var continuation = Continuation.ends
             do throws(DecodeError) {
                 let instruction = unsafe try Decoder.decode(rest, code: code)
+                if verifier != nil && codeSize == 8 && instruction.isNotRepeatable {
+                    guard instructions > 0 else { return (0, 0) }
+                    unsafe lowering.makeCut(offset: at, count: instructions, into: &scratch[ops])
+                    return (ops + 1, position)
+                }
                 unsafe continuation = lowering.lower(instruction, offset: at, into: &scratch[ops])
                 position += Int(instruction.length)
             } catch {

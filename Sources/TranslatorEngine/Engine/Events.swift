@@ -10,6 +10,7 @@ extension CPU {
     func handleEvents(_ owner: SoftwareProcessor) -> Exit? {
         while true {
             let bits = pending
+            if isDebugging(APUS_DEBUG_WATCH), let stop = owner.takeWatchStop() { return .debug(stop) }
             if bits & UInt32(APUS_PENDING_KICK) != 0 {
                 unsafe apus_vcpu_clear(p, UInt32(APUS_PENDING_KICK))
                 return .interrupted
@@ -45,7 +46,12 @@ extension CPU {
             }
             // Start-up messages that nothing waits for, but not one that follows an INIT of just now.
             unsafe apus_vcpu_clear(p, bits & UInt32(APUS_PENDING_SIPI) | UInt32(APUS_PENDING_SMI | APUS_PENDING_STEP))
+            if isDebugging(APUS_DEBUG_STEP) {
+                if let exit = debugStep(owner) { return exit }
+                continue
+            }
             if unsafe p.pointee.s.interrupt_shadow != 0 && p.pointee.s.halted == 0 {
+                if let stop = breakpointStop(owner) { return stop }
                 if let exit = stepWithTrap(owner) { return exit }
                 continue
             }
@@ -55,6 +61,7 @@ extension CPU {
                 continue
             }
             if systemFlags & Flag.tf != 0 || hasBreakpoints {
+                if let stop = breakpointStop(owner) { return stop }
                 if let exit = stepWithTrap(owner) { return exit }
                 continue
             }
@@ -63,7 +70,7 @@ extension CPU {
     }
 
     /// Takes the NMI or interrupt of the highest priority, where one can be taken.
-    private func takeInterrupt(_ owner: SoftwareProcessor) -> Exit? {
+    func takeInterrupt(_ owner: SoftwareProcessor) -> Exit? {
         maskedEvents = false
         let bits = pending
         if bits & UInt32(APUS_PENDING_NMI) != 0 {
@@ -154,7 +161,10 @@ extension CPU {
                 return .error("An exception's delivery reached device memory")
             }
             let second = unsafe p.pointee.fault_vector
-            if vector == Vector.doubleFault { return .shutdown }
+            if vector == Vector.doubleFault {
+                traceGuestError("triple fault, the last by vector", UInt64(second))
+                return .shutdown
+            }
             let first = Self.severity(vector)
             let next = Self.severity(second)
             if first == 1 && next == 1 || first == 2 && next != 0 {

@@ -9,11 +9,18 @@ extension CPU {
         if unsafe p.pointee.reply_count != 0 {
             // The instruction that asked starts again with the replies, alone.
             if let exit = finishInstruction(owner) { return exit }
+            if isDebugging(APUS_DEBUG_STEP) { return .debug(owner.takeWatchStop() ?? .step) }
         }
         while true {
             if unsafe p.pointee.shutdown_pending != 0 {
                 unsafe p.pointee.shutdown_pending = 0
                 return .shutdown
+            }
+            if isDebugging(APUS_DEBUG_WATCH), let stop = owner.takeWatchStop() { return .debug(stop) }
+            if unsafe p.pointee.runs_alone != 0 {
+                unsafe p.pointee.runs_alone = 0
+                if let exit = stepWithTrap(owner) { return exit }
+                continue
             }
             if pending != 0 || maskedEvents || needsAttention {
                 if let exit = handleEvents(owner) { return exit }
@@ -25,7 +32,7 @@ extension CPU {
     /// States in which the next instruction is not simply executed.
     private var needsAttention: Bool {
         unsafe p.pointee.s.halted != 0 || p.pointee.s.waiting_for_sipi != 0 || p.pointee.s.interrupt_shadow != 0
-            || p.pointee.s.rflags & Flag.tf != 0 || hasBreakpoints
+            || p.pointee.s.rflags & Flag.tf != 0 || hasBreakpoints || isDebugging(APUS_DEBUG_STEP)
     }
 
     /// Finds the block at `rip` and runs from block to block until one leaves. Nil: look at events and go on.
@@ -33,13 +40,17 @@ extension CPU {
         let fetcher = owner.fetcher
         while true {
             let found: MicroOp?
+            unsafe apus_count_way(p, APUS_WAY_LOOKUP)
             do throws(Leave) { found = try fetcher.find(self) } catch { return left(owner) }
             guard var op = found else {
                 unsafe p.pointee.link_from = nil
+                if let stop = breakpointStop(owner) { return stop }
                 return step(owner)
             }
             link(to: op, fetcher)
+            unsafe p.pointee.in_blocks = 1
             repeat { op = op.run(self) } while !op.isLeave
+            unsafe p.pointee.in_blocks = 0
             // The common reason: a block that is not in the jump cache.
             guard unsafe p.pointee.status == UInt8(APUS_STATUS_LOOKUP), pending == 0 else { return left(owner) }
         }
@@ -145,6 +156,10 @@ extension CPU {
             return .portWrite(
                 port: UInt16(truncatingIfNeeded: address), size: size,
                 value: UInt32(truncatingIfNeeded: Self.cut(value, size)))
+        case .difference:
+            return .error(
+                "The translator and the interpreter differ about the block at 0x\(String(address, radix: 16)): the log "
+                    + "has both results")
         default:
             return .error(
                 "Executed code at guest-physical address 0x\(String(address, radix: 16)), where there is no memory "

@@ -15,7 +15,8 @@ internal import SystemPackage
     private static let rangeCapacity = 256
 
     init() throws(HostError) {
-        let tlbBytes = 3 * Int(APUS_TLB_SIZE) * MemoryLayout<apus_tlb_entry>.stride
+        // Three more for the interpreter where it is compared with translated code.
+        let tlbBytes = 6 * Int(APUS_TLB_SIZE) * MemoryLayout<apus_tlb_entry>.stride
         let jumpBytes = Int(APUS_JUMP_SIZE) * MemoryLayout<apus_jump_entry>.stride
         let codeBytes = Int(APUS_JUMP_SIZE) * MemoryLayout<apus_code_entry>.stride
         file = try HostOS.Descriptor.memoryFile(name: "apus-processor", count: FlatTables.headerBytes)
@@ -34,8 +35,8 @@ internal import SystemPackage
     deinit { unsafe ranges.deallocate() }
 
     /// Makes what translates code for this processor; nil where the host lacks something.
-    func makeTranslator(_ threshold: UInt64) -> Translator? {
-        unsafe try? Translator(cpu, file.file, jumps: codeJumps, threshold: threshold)
+    func makeTranslator(_ threshold: UInt64, capacity: Int) -> Translator? {
+        unsafe try? Translator(cpu, file.file, jumps: codeJumps, threshold: threshold, capacity: capacity)
     }
 
     var cpu: CPU { unsafe CPU(vcpu: vcpu) }

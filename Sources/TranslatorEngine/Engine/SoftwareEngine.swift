@@ -22,6 +22,14 @@ public struct SoftwareEngineRequest: Sendable {
     public var tscOffset: UInt64
     /// A block is translated when it has executed so many times, where the host allows it; nil: all is interpreted.
     public var translationThreshold: UInt64?
+    /// Bytes of translated code, of all processors together. The code is dropped when they are full.
+    public var translationCapacity: Int
+    /// Each translated block is compared with the interpreter. For one processor.
+    public var verifiesTranslation = false
+    /// What is written down.
+    public var trace = ExecutionTrace()
+    /// Takes the names of translated blocks.
+    public var perfMap: PerfMap?
 
     /// A request of all parts.
     public init(
@@ -35,6 +43,7 @@ public struct SoftwareEngineRequest: Sendable {
         self.wallClock = wallClock
         self.tscOffset = tscOffset
         self.translationThreshold = translationThreshold
+        translationCapacity = (32 << 20) * max(1, apicIDs.count)
     }
 }
 

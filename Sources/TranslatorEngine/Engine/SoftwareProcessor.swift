@@ -41,6 +41,11 @@ internal import X86
     private var pauses = 0
     /// Data breakpoints that the instruction at hand has reached, as bits of DR6.
     var dataBreakpoints: UInt64 = 0
+    let trace: ExecutionTrace
+    /// For `info jit`.
+    var exits = ExitCounters()
+    /// What a debugger wants.
+    var debug = DebugState()
     /// Level-triggered vectors whose end the IOAPIC has yet to hear of.
     var endedInterrupts: [UInt8] = []
     /// What the time page of kvm-clock was last written with.
@@ -58,6 +63,7 @@ internal import X86
         wallClock = request.wallClock
         memory = request.memory
         initialOffset = request.tscOffset
+        trace = request.trace
         self.timer = timer
         self.frequency = frequency
         storage = try ProcessorStorage()
@@ -66,7 +72,13 @@ internal import X86
         fetcher = try CodeFetcher(features: Self.decoderFeatures(request.model), hostCode: HostCode(capacity: 2 << 20))
         view = request.memory.view
         unsafe cpu.p.pointee.engine = Unmanaged.passUnretained(self).toOpaque()
-        if let threshold = request.translationThreshold { fetcher.translator = storage.makeTranslator(threshold) }
+        if let threshold = request.translationThreshold {
+            fetcher.translator = storage.makeTranslator(
+                threshold, capacity: request.translationCapacity / request.apicIDs.count)
+            fetcher.translator?.perfMap = request.perfMap
+            if request.verifiesTranslation && fetcher.translator != nil { fetcher.verifier = Verifier() }
+        }
+        cpu.takeTraceItems()
         reset()
     }
 
@@ -196,6 +208,7 @@ internal import X86
         cpu.commitReplies()
         loadRanges()
         cpu.powerOn(model: model)
+        if cpu.traces(.resets) { trace.emit("CPU Reset (CPU \(index))\n" + cpu.registerText(floating: false)) }
         unsafe cpu.p.pointee.s.tsc_offset = initialOffset
         apic.reset(id: apicID, bootProcessor: index == 0)
         mailbox.withLock { $0 = [] }
@@ -226,6 +239,7 @@ internal import X86
         checkPVClock()
         let exit = cpu.execute(self)
         cpu.saveX87()
+        exits.count(exit)
         switch exit {
         case .portRead, .mmioRead: outstanding = .read
         case .portWrite, .mmioWrite: outstanding = .write

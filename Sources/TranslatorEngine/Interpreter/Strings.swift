@@ -50,7 +50,11 @@ extension CPU {
 
     /// Whether something is to be looked at between two iterations: an event, or what traps after each.
     fileprivate var pausesHere: Bool { pending != 0 || stepsIterations }
-    fileprivate var stepsIterations: Bool { systemFlags & Flag.tf != 0 || hasBreakpoints }
+    fileprivate var stepsIterations: Bool { systemFlags & Flag.tf != 0 || hasBreakpoints || debugsAlone }
+    /// A debugger looks between two iterations, as with TF.
+    fileprivate var debugsAlone: Bool {
+        unsafe isDebugging(APUS_DEBUG_STEP | APUS_DEBUG_WATCH) && p.pointee.in_blocks == 0
+    }
 
     /// Leaves a repeated instruction between two iterations, for an event that waits.
     fileprivate func suspend(_ op: MicroOp) -> MicroOp {

@@ -124,12 +124,14 @@ extension CPU {
 
     /// A read of device memory: a recorded reply, or an exit that asks for one.
     private func deviceRead(_ physical: UInt64, size: Int) throws(Leave) -> UInt64 {
+        if isVerifying { throw leaveToRunAlone() }
         if let value = apicRead(physical, size: size) { return value }
         if let reply = nextReply() { return reply }
         throw exit(.mmioRead, address: physical, value: 0, size: size)
     }
 
     private func deviceWrite(_ physical: UInt64, _ value: UInt64, size: Int) throws(Leave) {
+        if isVerifying { throw leaveToRunAlone() }
         if apicWrite(physical, value, size: size) { return }
         if nextReply() != nil { return }
         throw exit(.mmioWrite, address: physical, value: value, size: size)
@@ -174,5 +176,5 @@ extension CPU {
 
 /// Exits as the working state records them.
 enum ExitReason: UInt32 {
-    case mmioRead = 1, mmioWrite, portRead, portWrite, error
+    case mmioRead = 1, mmioWrite, portRead, portWrite, error, difference
 }

@@ -45,6 +45,9 @@ extension CPU {
 
     /// Records a page fault (SDM volume 3, 4.7).
     func pageFault(_ linear: UInt64, _ error: UInt32) -> Leave {
+        if tracesMemory {
+            trace("page fault: \(hexadecimal(linear, 16)) error=\(hexadecimal(UInt64(error), 4)) rip=\(hexadecimal(rip, 16))\n")
+        }
         unsafe p.pointee.fault_address = linear
         return raise(Vector.page, error: error)
     }

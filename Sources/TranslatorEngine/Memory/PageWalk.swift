@@ -39,6 +39,7 @@ extension CPU {
                     code: e.pointee.write_tag & APUS_TLB_CODE != 0)
             }
         }
+        let isWatched = kind != .fetch && watchesData ? try isWatched(page: linear) : false
         let walk = try walk(linear, kind, privilege)
         if kind == .fetch {
             noteFetched(linear, isGlobal: walk.isGlobal)
@@ -58,7 +59,11 @@ extension CPU {
             // Dirty for migration and display (flags 2 and 4), noted once per TLB fill and per log reset.
             _ = unsafe apus_atomic_or8(range.pointee.page_flags + page, 6)
         }
-        if privilege == .current && kind != .fetch && !(hasBreakpoints && isWatched(page: linear)) {
+        if isVerifying && kind == .write {
+            if code { throw leaveToRunAlone() }
+            if isReference && writable { unsafe owner.fetcher.verifier?.note(host) }
+        }
+        if privilege == .current && kind != .fetch && !isWatched {
             let e = unsafe p.pointee.tlb + Int((linear >> 12) & UInt64(APUS_TLB_SIZE - 1))
             let key = (linear & ~0xfff) | tag
             let hostPage = unsafe UInt64(UInt(bitPattern: host)) & ~0xfff
@@ -66,7 +71,7 @@ extension CPU {
             unsafe e.pointee.physical = physical & ~0xfff
             unsafe e.pointee.read_tag = key
             // Not every page may be written, and the first write of a clean one must set its dirty bit.
-            unsafe e.pointee.write_tag = kind == .write && writable ? (code ? key | APUS_TLB_CODE : key) : 1
+            unsafe e.pointee.write_tag = kind == .write && writable && !isReference ? (code ? key | APUS_TLB_CODE : key) : 1
             unsafe p.pointee.tlb_misses &+= 1
             if walk.shift > 12 { noteLarge(linear, shift: walk.shift) }
         }
@@ -98,6 +103,7 @@ extension CPU {
 
     /// Sets bits of a page-table entry atomically; false where it changed meanwhile and the walk must start again.
     private func setEntry(_ physical: UInt64, size: Int, old: UInt64, bits: UInt64) -> Bool {
+        if isReference { return true }
         guard let range = unsafe range(at: physical) else { return true }
         let offset = unsafe physical &- range.pointee.start
         let host = unsafe range.pointee.host + Int(offset)

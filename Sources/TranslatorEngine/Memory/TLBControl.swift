@@ -6,6 +6,8 @@ internal import CEngine
 extension CPU {
     /// Drops every translation, and with them the jump caches.
     func flushTLB() {
+        unsafe p.pointee.tlb_flushes &+= 1
+        if tracesMemory { trace("tlb_flush: all\n") }
         unsafe p.pointee.code_generation &+= 1
         unsafe p.pointee.local_supervisor = 0
         unsafe fetchedSlot(0).update(repeating: 0, count: 64)
@@ -28,7 +30,7 @@ extension CPU {
         unsafe p.pointee.tlb_generation &+= 1
         if unsafe p.pointee.tlb_generation >= 0x800 {
             unsafe p.pointee.tlb_generation = 2
-            for index in 0..<3 { unsafe clear(tlb(index)) }
+            for index in 0..<6 { unsafe clear(tlb(0) + index * Int(APUS_TLB_SIZE)) }
         }
         unsafe largeSlot(0).update(repeating: 0, count: 16)
         unsafe p.pointee.large_1g = 0
@@ -77,6 +79,7 @@ extension CPU {
 
     /// INVLPG: drops the translations of one page, small or large.
     func invalidatePage(_ linear: UInt64) {
+        if tracesMemory { trace("tlb_flush_page: \(hexadecimal(linear, 16))\n") }
         let region = hash(linear, 21, 1024)
         if unsafe p.pointee.large_1g & (1 << UInt64(hash(linear, 30, 64))) != 0 {
             flushTLB()
@@ -107,8 +110,8 @@ extension CPU {
 
     private func dropPage(_ page: UInt64) {
         let slot = Int((page >> 12) & UInt64(APUS_TLB_SIZE - 1))
-        for index in 0..<3 {
-            let e = unsafe tlb(index) + slot
+        for index in 0..<(owner.fetcher.verifier == nil ? 3 : 6) {
+            let e = unsafe tlb(0) + index * Int(APUS_TLB_SIZE) + slot
             if unsafe e.pointee.read_tag & ~0xfff == page {
                 unsafe e.pointee.read_tag = 1
                 unsafe e.pointee.write_tag = 1

@@ -40,8 +40,16 @@ extension CPU {
         return causes == 0 ? nil : causes
     }
 
-    /// Whether a data breakpoint lies in the page.
-    @inline(never) func isWatched(page linear: UInt64) -> Bool {
+    /// Whether accesses to data are watched, by DR7 or by a debugger.
+    @inline(__always) var watchesData: Bool { hasBreakpoints || isDebugging(APUS_DEBUG_WATCH) }
+
+    /// Whether a data breakpoint or a debugger's watchpoint lies in the page. Throws where the instruction must run
+    /// alone for it.
+    @inline(never) func isWatched(page linear: UInt64) throws(Leave) -> Bool {
+        if isDebugging(APUS_DEBUG_WATCH), owner.debug.watches(page: linear & ~0xfff) {
+            if unsafe p.pointee.in_blocks != 0 { throw leaveToRunAlone() }
+            return true
+        }
         for number in 0..<4 {
             guard let found = breakpoint(number), found.kind & 1 != 0 else { continue }
             if (found.address ^ linear) & ~0xfff == 0 { return true }
@@ -51,9 +59,10 @@ extension CPU {
 
     /// Notes the data breakpoints that an access reaches.
     @inline(__always) func noteAccess(_ linear: UInt64, size: Int, _ kind: AccessKind) {
-        if hasBreakpoints { noteWatched(linear, size: size, kind) }
+        if watchesData { noteWatched(linear, size: size, kind) }
     }
     @inline(never) private func noteWatched(_ linear: UInt64, size: Int, _ kind: AccessKind) {
+        if isDebugging(APUS_DEBUG_WATCH) { owner.debug.note(linear, size: UInt64(size), kind) }
         for number in 0..<4 {
             guard let found = breakpoint(number), found.kind == 3 || found.kind == 1 && kind == .write else { continue }
             if linear < found.address &+ found.count && found.address < linear &+ UInt64(size) {

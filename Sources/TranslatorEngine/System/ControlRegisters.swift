@@ -18,6 +18,7 @@ extension CPU {
             guard cr4 & CR4.pcide == 0, !code64 else { throw raise(Vector.general, error: 0) }
         }
         if turnsOn && efer & EFER.lme == 0 && cr4 & CR4.pae != 0 { try loadPDPTEs(unsafe p.pointee.s.cr3) }
+        if tracesMemory { trace("CR0 update: CR0=0x\(hexadecimal(new, 8))\n") }
         unsafe p.pointee.s.cr0 = new
         if turnsOn && efer & EFER.lme != 0 { unsafe p.pointee.s.efer |= EFER.lma }
         if turnsOff { unsafe p.pointee.s.efer &= ~EFER.lma }
@@ -41,6 +42,7 @@ extension CPU {
             value &= 0xffff_ffff
         }
         if unsafe p.pointee.paging == 3 { try loadPDPTEs(value) }
+        if tracesMemory { trace("CR3 update: CR3=\(hexadecimal(value, 16))\n") }
         unsafe p.pointee.s.cr3 = value
         flushLocalTranslations()
     }
@@ -56,6 +58,7 @@ extension CPU {
         if cr0 & CR0.pg != 0 && !longMode && value & CR4.pae != 0 && (old ^ value) & pagingBits != 0 {
             try loadPDPTEs(unsafe p.pointee.s.cr3)
         }
+        if tracesMemory { trace("CR4 update: CR4=\(hexadecimal(value, 8))\n") }
         unsafe p.pointee.s.cr4 = value
         if (old ^ value) & pagingBits != 0 { flushTLB() }
         updateMode()

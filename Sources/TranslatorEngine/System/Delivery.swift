@@ -14,6 +14,7 @@ enum EventSource {
 extension CPU {
     /// Delivers one event: pushes the frame and goes to the handler. `rip` is the address to return to.
     func deliver(_ vector: UInt8, error: UInt32?, _ source: EventSource) throws(Leave) {
+        if isDebugging(APUS_DEBUG_TRACE) { traceEvent(vector, error, source) }
         if !protected { return try deliverReal(vector) }
         if longMode { return try deliverLong(vector, error: error, source) }
         return try deliverProtected(vector, error: error, source)

@@ -170,6 +170,7 @@ let rdmsr: apus_handler = { cpu, op in
     attempt(cpu, op) { () throws(Leave) in
         try cpu.requirePrivilege()
         guard let value = cpu.owner.readMSR(UInt32(truncatingIfNeeded: cpu.rcx)) else {
+            cpu.traceGuestError("read of MSR", cpu.rcx)
             throw cpu.raise(Vector.general, error: 0)
         }
         cpu.rax = value & 0xffff_ffff
@@ -182,6 +183,7 @@ let wrmsr: apus_handler = { cpu, op in
         try cpu.requirePrivilege()
         let value = cpu.rdx << 32 | cpu.rax & 0xffff_ffff
         guard try cpu.owner.writeMSR(UInt32(truncatingIfNeeded: cpu.rcx), value) else {
+            cpu.traceGuestError("write of MSR", cpu.rcx)
             throw cpu.raise(Vector.general, error: 0)
         }
         return cpu.stateChanged(after: op)

@@ -32,7 +32,11 @@ extension CodeFetcher {
         // Without room everything is dropped, which this op does not survive: at the next look-up.
         if code == 0 { return cpu.lookup(cpu.ripOf(op)) }
         op.setImmediate(code)
-        op.setHeader(unsafe runTranslated, state: HeaderState.translated)
+        if verifier == nil {
+            op.setHeader(unsafe runTranslated, state: HeaderState.translated)
+        } else {
+            op.setHeader(unsafe runVerified, state: HeaderState.verified)
+        }
         return op
     }
 
@@ -67,7 +71,7 @@ extension CodeFetcher {
         return unsafe DecodedBlock(
             header: header, instructions: instructions, offered: offered, endsItself: endsItself,
             hasPlainVectors: UInt64(block.mode) & ModeBits.vectorsChecked == 0,
-            liveTaken: taken, liveFall: fall, mergesChecks: op.disp < Self.crossingLimit)
+            liveTaken: taken || verifier != nil, liveFall: fall || verifier != nil, mergesChecks: op.disp < Self.crossingLimit)
     }
 
     /// Windows of a block that may lie in two pages before each access is checked by itself.

@@ -8,6 +8,7 @@ private typealias Structure = UnsafeMutablePointer<apus_vcpu>
 let translatedSlow: @convention(c) (UnsafeMutablePointer<apus_vcpu>, UnsafePointer<apus_op>, UInt64) -> UInt64 = {
     vcpu, op, linear in
     let cpu = unsafe CPU(vcpu: vcpu)
+    unsafe apus_count_way(vcpu, APUS_WAY_SLOW)
     let op = unsafe MicroOp(op: op)
     cpu.noteTouch(linear)
     let next = cpu.interpret(op)
@@ -22,6 +23,7 @@ let translatedSlow: @convention(c) (UnsafeMutablePointer<apus_vcpu>, UnsafePoint
 let translatedStep: @convention(c) (UnsafeMutablePointer<apus_vcpu>, UnsafePointer<apus_op>, UInt64) -> UInt64 = {
     vcpu, op, _ in
     let cpu = unsafe CPU(vcpu: vcpu)
+    unsafe apus_count_way(vcpu, APUS_WAY_STEP)
     let op = unsafe MicroOp(op: op)
     let next = cpu.interpret(op)
     if unsafe next.op == op.next.op && cpu.p.pointee.code_changed == 0 { return 1 }
@@ -33,6 +35,7 @@ let translatedEnd: @convention(c) (UnsafeMutablePointer<apus_vcpu>, UnsafePointe
     vcpu, op, linear in
     let cpu = unsafe CPU(vcpu: vcpu)
     cpu.noteTouch(linear)
+    unsafe apus_count_way(vcpu, APUS_WAY_END)
     let next = unsafe cpu.interpret(MicroOp(op: op))
     cpu.fillTable(linear)
     unsafe cpu.p.pointee.code_changed = 0
@@ -42,6 +45,7 @@ let translatedEnd: @convention(c) (UnsafeMutablePointer<apus_vcpu>, UnsafePointe
 let translatedLink: @convention(c) (UnsafeMutablePointer<apus_vcpu>, UnsafePointer<apus_op>, UInt64) -> UInt64 = {
     vcpu, op, place in
     let cpu = unsafe CPU(vcpu: vcpu)
+    unsafe apus_count_way(vcpu, APUS_WAY_LINK)
     let target = unsafe cpu.follow(MicroOp(op: op))
     guard let code = target.translatedCode else { return target.pointer }
     if place != 0 { cpu.owner.fetcher.translator?.link(place, to: code) }
@@ -51,6 +55,7 @@ let translatedLink: @convention(c) (UnsafeMutablePointer<apus_vcpu>, UnsafePoint
 let translatedJump: @convention(c) (UnsafeMutablePointer<apus_vcpu>, UnsafePointer<apus_op>?, UInt64) -> UInt64 = {
     vcpu, _, rip in
     let cpu = unsafe CPU(vcpu: vcpu)
+    unsafe apus_count_way(vcpu, APUS_WAY_JUMP)
     let target = cpu.jump(rip)
     guard let code = target.translatedCode else { return target.pointer }
     if let entries = unsafe cpu.p.pointee.code_jumps {
@@ -64,6 +69,7 @@ let translatedJump: @convention(c) (UnsafeMutablePointer<apus_vcpu>, UnsafePoint
 let translatedFar: @convention(c) (UnsafeMutablePointer<apus_vcpu>, UnsafePointer<apus_op>, UInt64) -> UInt64 = {
     vcpu, op, record in
     let cpu = unsafe CPU(vcpu: vcpu)
+    unsafe apus_count_way(vcpu, APUS_WAY_FAR)
     let page = cpu.pageBase
     let target = unsafe cpu.jump(page &+ UInt64(bitPattern: Int64(op.pointee.disp)))
     guard let code = target.translatedCode else { return target.pointer }
@@ -78,10 +84,15 @@ let translatedWindow: @convention(c) (UnsafeMutablePointer<apus_vcpu>, UInt64, U
     let cpu = unsafe CPU(vcpu: vcpu)
     let first = unsafe MicroOp(op: UnsafePointer(bitPattern: UInt(word & ~WindowMiss.mask)))
     cpu.noteTouch(linear)
-    // To the block's end, so that the page is in the TLB for what the window needs.
+    // To the block's end, so that the page is in the TLB for what the window needs. The block that it goes on to may lie
+    // right behind it, and is not executed from here.
+    let cache = cpu.owner.fetcher.cache
+    let end = cache.block(of: first).map { block in
+        cache.header(of: block).pointer &+ UInt64(block.opCount) &* UInt64(MemoryLayout<apus_op>.stride)
+    }
     var op = first
     var next = cpu.interpret(op)
-    while unsafe next.op == op.next.op {
+    while unsafe next.op == op.next.op && next.pointer < end ?? 0 {
         op = next
         next = cpu.interpret(op)
     }
@@ -97,6 +108,7 @@ let translatedWindow: @convention(c) (UnsafeMutablePointer<apus_vcpu>, UInt64, U
 let translatedFault: @convention(c) (UnsafeMutablePointer<apus_vcpu>, UnsafePointer<apus_op>?, UInt64) -> UInt64 = {
     vcpu, _, _ in
     let cpu = unsafe CPU(vcpu: vcpu)
+    unsafe apus_count_way(vcpu, APUS_WAY_FAULT)
     guard let site = unsafe cpu.owner.fetcher.translator?.site(at: cpu.p.pointee.fault_address_host) else {
         fatalError("A fault of translated code has no instruction")
     }
@@ -116,6 +128,8 @@ enum HeaderState {
     static let counting: UInt16 = 0x5a01
     static let translated: UInt16 = 0x5a02
     static let interpreted: UInt16 = 0x5a03
+    /// Translated, and compared with the interpreter: nothing links to its code.
+    static let verified: UInt16 = 0x5a04
 }
 
 extension CPU {

@@ -9,7 +9,10 @@ internal import X86
 /// The code lies in a memory file that is mapped twice, writable here and executable there. It only grows until it is
 /// full; then all decoded and translated code is dropped together.
 @safe final class Translator {
-    private static let capacity = 32 << 20
+    /// Bytes of code: at least what one block may take.
+    let capacity: Int
+    /// Where names of blocks go.
+    var perfMap: PerfMap?
     private static let siteCapacity = 1 << 20
     /// So many bytes of code are written before the writable view gives its pages back.
     private static let viewStep = 1 << 20
@@ -28,6 +31,8 @@ internal import X86
     /// What was used when the writable view last gave its pages back.
     private var lastTrim = 0
     private(set) var translated: UInt64 = 0
+    private(set) var translatedSinceReset = 0
+    var usedCode: Int { unsafe cursor - writable.base.assumingMemoryBound(to: UInt8.self) }
     /// The code did not fit: all is to be dropped at the next look-up.
     var isFull = false
 
@@ -43,23 +48,24 @@ internal import X86
     private static let handler: Void = apus_install_fault_handler()
 
     /// A translator for the processor whose structure is the content of `file`. Throws where the host lacks something.
-    init(_ cpu: CPU, _ file: FileDescriptor, jumps: UnsafeMutablePointer<apus_code_entry>, threshold: UInt64) throws(HostError) {
+    init(_ cpu: CPU, _ file: FileDescriptor, jumps: UnsafeMutablePointer<apus_code_entry>, threshold: UInt64, capacity wanted: Int) throws(HostError) {
         guard apus_has_fsgsbase() else { throw HostError("use the GS base", Errno.notSupported) }
+        capacity = min(max(wanted, 128 << 10), 1 << 30) & ~4095
         tables = try FlatTables(file)
-        let code = try HostOS.Descriptor.memoryFile(name: "apus-translated-code", count: Self.capacity + Self.recordCapacity)
-        writable = try .shared(code.file, count: Self.capacity + Self.recordCapacity)
+        let code = try HostOS.Descriptor.memoryFile(name: "apus-translated-code", count: capacity + Self.recordCapacity)
+        writable = try .shared(code.file, count: capacity + Self.recordCapacity)
         executable = try .shared(
-            code.file, count: Self.capacity + Self.recordCapacity, protection: [.read, .execute])
-        try executable.protect(Self.capacity..<Self.capacity + Self.recordCapacity, [.read, .write])
+            code.file, count: capacity + Self.recordCapacity, protection: [.read, .execute])
+        try executable.protect(capacity..<capacity + Self.recordCapacity, [.read, .write])
         siteMapping = try .anonymous(count: Self.siteCapacity * MemoryLayout<Site>.stride)
         let base = unsafe writable.base.assumingMemoryBound(to: UInt8.self)
         var assembler = unsafe Assembler(base, stateBase: -FlatTables.headerBytes)
         unsafe stubs = assembler.makeStubs()
         unsafe start = assembler.cursor
         unsafe cursor = assembler.cursor
-        unsafe records = base + Self.capacity
+        unsafe records = base + capacity
         _ = Self.handler
-        guard unsafe apus_add_code_region(UInt64(UInt(bitPattern: executable.base)), UInt64(Self.capacity)) else {
+        guard unsafe apus_add_code_region(UInt64(UInt(bitPattern: executable.base)), UInt64(capacity)) else {
             throw HostError("note one more processor's code", Errno.noMemory)
         }
 
@@ -69,7 +75,7 @@ internal import X86
         unsafe p.pointee.index_mask = 0xff_ffff_fff0
         unsafe p.pointee.code_jumps = jumps
         unsafe p.pointee.code_start = UInt64(UInt(bitPattern: executable.base))
-        unsafe p.pointee.code_count = UInt64(Self.capacity)
+        unsafe p.pointee.code_count = UInt64(capacity)
         unsafe p.pointee.fault_stub = executableAddress(stubs.fault)
         unsafe p.pointee.translated_slow = translatedSlow
         unsafe p.pointee.translated_end = translatedEnd
@@ -98,9 +104,10 @@ internal import X86
     /// Forgets all code. No processor may be in it.
     func reset() {
         unsafe cursor = start
-        unsafe records = writable.base.assumingMemoryBound(to: UInt8.self) + Self.capacity
+        unsafe records = writable.base.assumingMemoryBound(to: UInt8.self) + capacity
         siteCount = 0
         lastTrim = 0
+        translatedSinceReset = 0
         isFull = false
     }
 
@@ -109,7 +116,7 @@ internal import X86
         // The most that an instruction and its slow path take, and then some.
         let needed = (block.instructions.count + 6) * 320
         let used = unsafe cursor - writable.base.assumingMemoryBound(to: UInt8.self)
-        guard used + needed < Self.capacity, siteCount + block.instructions.count * 2 < Self.siteCapacity,
+        guard used + needed < capacity, siteCount + block.instructions.count * 2 < Self.siteCapacity,
             unsafe UnsafeMutableRawPointer(records) + 2 * MemoryLayout<FarRecord>.stride <= writable.base + writable.count
         else {
             isFull = true
@@ -117,7 +124,7 @@ internal import X86
         }
         if used - lastTrim > Self.viewStep {
             // The host counts a page for each view of it, and what is written is seldom written again.
-            writable.discard(offset: 0, count: Self.capacity)
+            writable.discard(offset: 0, count: capacity)
             lastTrim = used
         }
         while unsafe UInt(bitPattern: cursor) & 15 != 0 { unsafe cursor += 1 }
@@ -143,6 +150,13 @@ internal import X86
             siteCount += 1
         }
         translated &+= 1
+        translatedSinceReset += 1
+        if perfMap != nil || cpu.isDebugging(APUS_DEBUG_TRACE) {
+            let count = unsafe cursor - entry
+            let guest = unsafe cpu.pageBase &+ UInt64(block.header.pointee.offset)
+            unsafe perfMap?.note(executableAddress(entry), size: count, guest: guest, processor: cpu.owner.index)
+            unsafe cpu.traceTranslated(UnsafeRawBufferPointer(start: entry, count: count), at: executableAddress(entry))
+        }
         return unsafe executableAddress(entry)
     }
 

@@ -13,7 +13,10 @@ final class GuestMachine {
     let model: ResolvedCPU
     var cpu: SoftwareProcessor { engine.processors[0] }
 
-    init(size: Int = 4 << 20, processors: Int = 1, named name: String = "max", threshold: UInt64? = nil) throws {
+    init(
+        size: Int = 4 << 20, processors: Int = 1, named name: String = "max", threshold: UInt64? = nil,
+        change: (inout SoftwareEngineRequest) -> Void = { _ in }
+    ) throws {
         block = try RAMBlock(name: "test", size: size)
         memory.add(FlatView.Range(start: GuestPhysical(0), count: UInt64(size), block: block))
         let host = HostCPU { leaf, subleaf in
@@ -22,10 +25,11 @@ final class GuestMachine {
         }
         model = try CPUSpecification(parsing: name).resolve(
             CPUEnvironment(engine: "tests", offered: SoftwareEngine.offeredFeatures, host: host))
-        engine = try SoftwareEngine(
-            SoftwareEngineRequest(
-                memory: memory, apicIDs: (0..<UInt32(processors)).map { $0 }, model: model,
-                now: { TestClock.now }, wallClock: { 0 }, translationThreshold: threshold))
+        var request = SoftwareEngineRequest(
+            memory: memory, apicIDs: (0..<UInt32(processors)).map { $0 }, model: model,
+            now: { TestClock.now }, wallClock: { 0 }, translationThreshold: threshold)
+        change(&request)
+        engine = try SoftwareEngine(request)
     }
 
     /// Writes as a device does.

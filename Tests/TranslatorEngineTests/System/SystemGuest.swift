@@ -55,9 +55,12 @@ final class SystemGuest {
 
     var cpu: SoftwareProcessor { machine.cpu }
 
-    init(_ mode: Mode, processors: Int = 1, threshold: UInt64? = nil) throws {
+    init(
+        _ mode: Mode, processors: Int = 1, threshold: UInt64? = nil,
+        change: (inout SoftwareEngineRequest) -> Void = { _ in }
+    ) throws {
         self.mode = mode
-        machine = try GuestMachine(processors: processors, threshold: threshold)
+        machine = try GuestMachine(processors: processors, threshold: threshold, change: change)
         writeTables()
         var state = cpu.state
         state.waiting_for_sipi = 0

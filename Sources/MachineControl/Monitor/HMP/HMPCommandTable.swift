@@ -123,6 +123,15 @@ enum HMPCommandTable {
             try monitored { () throws(MachineError) in try monitor.machine.setLogItems(wanted) }
             return ""
         },
+        HMPCommand(
+            "gdbserver", [HMPArgument("device", .word, optional: true)],
+            "start gdbserver on given device (default 'tcp::1234'), stop with 'none'"
+        ) { (monitor, arguments, _) throws(MonitorError) in
+            let device = arguments.words["device"] ?? "tcp::1234"
+            let isEnd = device == "none"
+            try monitored { () throws(MachineError) in try monitor.machine.setDebugServer(isEnd ? nil : device) }
+            return isEnd ? "Disabled gdbserver\n" : "Waiting for gdb connection on device '\(printable(device))'\n"
+        },
         HMPCommand("logfile", [HMPArgument("filename", .word)], "output logs to 'filename'") {
             (monitor, arguments, _) throws(MonitorError) in
             try monitored { () throws(MachineError) in

@@ -56,6 +56,8 @@ enum BoardOptions {
             Parameter("accel", Parameter.Kind.string, "The engine"),
             Parameter("thread", Parameter.Kind.choice(["single", "multi"]), "One thread, or one for each CPU"),
             Parameter("tb-size", Parameter.Kind.number(1...65536), "Translation cache in MiB"),
+            Parameter(
+                "verify", Parameter.Kind.boolean, "Compares each translated block with the interpreter; one CPU"),
             Parameter("split-wx", Parameter.Kind.boolean, "Maps translated code twice"),
             Parameter("kernel-irqchip", Parameter.Kind.choice(KernelIRQChip.words), "Interrupt controllers in KVM"),
             Parameter("kvm-shadow-mem", Parameter.size, "Accepted"),
@@ -185,7 +187,7 @@ enum BoardOptions {
             throw .information("Accelerators supported:\ntcg\ntranslator\nkvm\nauto\n")
         }
         for var engine in try accelerators(names) {
-            let software: Set<String> = ["thread", "tb-size", "split-wx"]
+            let software: Set<String> = ["thread", "tb-size", "split-wx", "verify"]
             for name in argument.values.names where name != "accel" {
                 let fits = engine.kind == .automatic || software.contains(name) == (engine.kind == .translator)
                 guard fits else {
@@ -194,6 +196,7 @@ enum BoardOptions {
             }
             engine.isMultiThreaded = argument.string("thread").map { $0 == "multi" }
             engine.translationBufferSize = argument.size("tb-size").map { $0 << 20 }
+            engine.verifies = argument.flag("verify") ?? false
             engine.splitMapping = argument.flag("split-wx")
             engine.kernelIRQChip = argument.values.choice("kernel-irqchip")
             engine.dirtyRingSize = argument.int("dirty-ring-size") ?? 0

@@ -64,10 +64,14 @@ enum CharacterOptions {
             return
         }
         guard builder.configuration.gdbServer == nil else { throw .invalid("there is already a GDB server") }
-        // GDB comes and goes: a TCP port listens without waiting unless it is said otherwise.
-        var text = argument.text
-        if text.hasPrefix("tcp:") { text += ",wait=off,nodelay=on,server=on" }
-        builder.configuration.gdbServer = try builder.attach(text, label: "gdb")
+        builder.configuration.gdbServer = try builder.attach(gdbDevice(argument.text), label: "gdb")
+    }
+
+    /// GDB comes and goes: a port listens without waiting, a Unix socket unless it is said otherwise.
+    static func gdbDevice(_ text: String) -> String {
+        if text.hasPrefix("tcp:") { return text + ",wait=off,nodelay=on,server=on" }
+        let says = text.split(separator: ",").dropFirst().contains { $0.hasPrefix("server") || $0 == "noserver" }
+        return text.hasPrefix("unix:") && !says ? text + ",server=on,wait=off" : text
     }
 
     static func debugcon(_ builder: inout ConfigurationBuilder, _ argument: OptionArgument) throws(OptionError) {

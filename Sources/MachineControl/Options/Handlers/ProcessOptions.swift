@@ -84,13 +84,13 @@ enum ProcessOptions {
     /// What -d takes, with QEMU's names.
     static let logItems: [(name: String, help: String)] = [
         ("out_asm", "host code of each translated block"), ("in_asm", "guest code of each translated block"),
-        ("op", "accepted"), ("op_opt", "accepted"), ("op_ind", "accepted"),
-        ("int", "interrupts and exceptions"), ("exec", "each executed block"),
-        ("cpu", "CPU registers before each block"), ("fpu", "FPU registers with 'cpu'"),
-        ("mmu", "memory management"), ("pcall", "far calls and returns of protected mode"),
+        ("op", "decoded operations of each block"), ("op_opt", "the same"), ("op_ind", "accepted"),
+        ("int", "interrupts and exceptions"), ("exec", "each executed block (interpreted)"),
+        ("cpu", "CPU registers before each block (interpreted)"), ("fpu", "FPU registers with 'cpu'"),
+        ("mmu", "changes and flushes of translations, page faults"), ("pcall", "accepted"),
         ("cpu_reset", "CPU state at resets"), ("unimp", "what is not implemented"),
         ("guest_errors", "what the guest does wrong"), ("page", "accepted"),
-        ("nochain", "does not chain blocks"), ("plugin", "accepted"), ("strace", "accepted"),
+        ("nochain", "interprets all blocks"), ("plugin", "accepted"), ("strace", "accepted"),
         ("tid", "a log file for each thread"), ("all", "everything"), ("none", "nothing"),
     ]
     static var logHelp: String {
