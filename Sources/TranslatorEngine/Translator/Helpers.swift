@@ -77,6 +77,7 @@ let translatedWindow: @convention(c) (UnsafeMutablePointer<apus_vcpu>, UInt64, U
     vcpu, word, linear in
     let cpu = unsafe CPU(vcpu: vcpu)
     let first = unsafe MicroOp(op: UnsafePointer(bitPattern: UInt(word & ~WindowMiss.mask)))
+    cpu.noteTouch(linear)
     // To the block's end, so that the page is in the TLB for what the window needs.
     var op = first
     var next = cpu.interpret(op)
