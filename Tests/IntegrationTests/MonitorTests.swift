@@ -81,7 +81,7 @@ struct MonitorTests {
         // A kernel at rest is in its own half of the addresses.
         #expect(registers.contains("RIP=ffffffff"))
         let code = try monitor.human("x /3i $pc")
-        #expect(code.split(separator: "\n").count == 3, "\(code)")
+        #expect(code.split(whereSeparator: \.isNewline).count == 3, "\(code)")
         // The boot parameters' magic number of Linux, in its own page: there is memory, and a monitor reads it.
         let memory = try monitor.human("xp /2xw 0x100000")
         #expect(memory.hasPrefix("0000000000100000:"), "\(memory)")

@@ -72,24 +72,24 @@ struct RunGuestTests {
         try process.run()
         defer { if process.isRunning { process.terminate() } }
 
-        #expect(terminal.text(until: "Type poweroff to end.").contains("Type poweroff to end."))
+        try terminal.wait(for: "Type poweroff to end.")
         #expect(terminal.localModes & tcflag_t(ICANON | ECHO | ISIG) == 0)
         // Ctrl-C is the guest's: it ends a program there, not the machine.
         terminal.type("echo started; sleep 1000\n")
-        #expect(terminal.text(until: "\nstarted\n").contains("\nstarted\n"))
+        try terminal.wait(for: "\nstarted\n")
         terminal.type("\u{3}")
-        #expect(terminal.text(until: "# ").contains("# "))
+        try terminal.wait(for: "# ")
         terminal.type("echo $((6 * 7))\n")
-        #expect(terminal.text(until: "\n42\n").contains("\n42\n"))
+        try terminal.wait(for: "\n42\n")
         terminal.type("\u{1}c")
-        #expect(terminal.text(until: "(qemu) ").contains("(qemu) "))
+        try terminal.wait(for: "(qemu) ")
         terminal.type("info status\n")
-        #expect(terminal.text(until: "VM status: running").contains("VM status: running"))
+        try terminal.wait(for: "VM status: running")
         terminal.type("\u{1}c")
         terminal.type("echo $((6 * 8))\n")
-        #expect(terminal.text(until: "\n48\n").contains("\n48\n"))
+        try terminal.wait(for: "\n48\n")
         terminal.type("\u{1}x")
-        #expect(terminal.text(until: "Terminated").contains("Terminated"))
+        try terminal.wait(for: "Terminated")
         process.waitUntilExit()
         #expect(process.terminationStatus == 0)
         #expect(terminal.localModes == before)
@@ -119,8 +119,9 @@ private final class Terminal {
 
     func type(_ text: String) { try? FileHandle(fileDescriptor: master).write(contentsOf: Data(text.utf8)) }
 
-    /// What the terminal shows from now on, until a text.
-    func text(until wanted: String) -> String {
-        HostBytes.text(until: wanted, seconds: 240) { HostBytes.read(master, seconds: $0) }
+    /// Waits for a text among what the terminal shows from now on.
+    func wait(for wanted: String) throws {
+        let text = HostBytes.text(until: wanted, seconds: 240) { HostBytes.read(master, seconds: $0) }
+        try #require(text.contains(wanted), "'\(wanted)' did not come")
     }
 }

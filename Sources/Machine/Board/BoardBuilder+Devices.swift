@@ -113,7 +113,9 @@ extension BoardBuilder {
         } catch {
             throw MachineBuildError("\(device.origin): \(error)")
         }
-        note(device.driver, id: device.id, bus: "pci.0", details: ["addr \(place.slot).\(place.function)"])
+        note(
+            device.driver, id: device.id, bus: "pci.0", properties: device.properties,
+            details: ["addr \(place.slot).\(place.function)"])
         let unit = String(place.slot, radix: 16) + (place.function > 0 ? ",\(place.function)" : "")
         let isDisk = device.driver.hasPrefix("virtio-blk")
         try noteBootIndex(device, properties, isDisk ? "scsi@\(unit)/disk@0,0" : "ethernet@\(unit)/ethernet-phy@0")

@@ -169,7 +169,7 @@ extension BoardBuilder {
         acpi.virtioMMIO.append(
             ACPIConfiguration.VirtioMMIO(address: UInt32(address), gsi: UInt32(interrupt), edge: false))
         kernelWords.append("virtio_mmio.device=512@0x\(String(address, radix: 16)):\(interrupt)")
-        note(device.driver, id: device.id, bus: "virtio-mmio-bus.\(slot)")
+        note(device.driver, id: device.id, bus: "virtio-mmio-bus.\(slot)", properties: device.properties)
     }
 
     private func attachPCI(

@@ -3,6 +3,7 @@ internal import Devices
 internal import Firmware
 internal import GuestMemory
 internal import HostOS
+internal import JSON
 internal import Log
 
 /// What a board is made of while it is made. Confined to the thread that makes the machine.
@@ -117,10 +118,20 @@ final class BoardBuilder {
     }
 
     /// Notes a device for `info qtree`.
-    func note(_ model: String, id: String? = nil, bus: String, details: [String] = [], buses: [DeviceNode.Bus] = []) {
+    func note(
+        _ model: String, id: String? = nil, bus: String, properties: JSONObject = JSONObject(), details: [String] = [],
+        buses: [DeviceNode.Bus] = []
+    ) {
         let count = tree.count
         let path = id.map { "/machine/peripheral/\($0)" } ?? "/machine/unattached/device[\(count)]"
-        tree.append((bus, DeviceNode(model: model, id: id ?? "", path: path, details: details, buses: buses)))
+        // The place is told by the details. JSON writes the others as the tree does: text in quotes, numbers and words.
+        let shown = properties.members.filter { $0.name != "addr" }
+            .map { member in
+                DeviceNode.Property(
+                    name: member.name, value: String(decoding: JSONWriter.write(member.value), as: UTF8.self))
+            }
+        tree.append(
+            (bus, DeviceNode(model: model, id: id ?? "", path: path, properties: shown, details: details, buses: buses)))
     }
 
     /// A worker thread of a device.
