@@ -83,6 +83,9 @@ let package = Package(
             "MachineControl",
             ["JSON", "Log", "HostOS", "CharacterBackend", "Machine", "X86", "Execution", "DeviceModel"]),
 
+        // Management
+        library("RPCWire", ["HostOS", system]),
+
         library("HostCheck", ["CLinux", "HostOS", "JSON", "KVMEngine", "Machine"]),
 
         // Top
@@ -117,6 +120,7 @@ let package = Package(
         tests("Machine", ["KVMEngine", "CEngine", "HostOS", "JSON", "GuestMemory", "Execution", "DeviceModel"]),
         tests("MachineControl", ["JSON"]),
         tests("HostCheck"),
+        tests("RPCWire", ["HostOS"]),
         .testTarget(name: "ArchitectureTests", swiftSettings: strict),
         .testTarget(name: "IntegrationTests", swiftSettings: strict),
     ]

@@ -70,6 +70,11 @@ enum Floors {
                 target("MachineControl", "JSON Log HostOS CharacterBackend Machine X86 Execution DeviceModel"),
             ]),
         Floor(
+            name: "management",
+            targets: [
+                target("RPCWire", "HostOS SystemPackage")
+            ]),
+        Floor(
             name: "top",
             targets: [
                 target("apus-vmm", "HostOS MachineControl HostCheck"),
