@@ -83,6 +83,10 @@ let package = Package(
             "MachineControl",
             ["JSON", "Log", "HostOS", "CharacterBackend", "Machine", "X86", "Execution", "DeviceModel"]),
 
+        // Management
+        library("DomainModel"),
+        library("DomainCommandLine", ["DomainModel", "JSON"]),
+
         library("HostCheck", ["CLinux", "HostOS", "JSON", "KVMEngine", "Machine"]),
 
         // Top
@@ -117,6 +121,8 @@ let package = Package(
         tests("Machine", ["KVMEngine", "CEngine", "HostOS", "JSON", "GuestMemory", "Execution", "DeviceModel"]),
         tests("MachineControl", ["JSON"]),
         tests("HostCheck"),
+        tests("DomainModel"),
+        tests("DomainCommandLine", ["DomainModel", "JSON"]),
         .testTarget(name: "ArchitectureTests", swiftSettings: strict),
         .testTarget(name: "IntegrationTests", swiftSettings: strict),
     ]

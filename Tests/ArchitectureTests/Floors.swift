@@ -70,6 +70,12 @@ enum Floors {
                 target("MachineControl", "JSON Log HostOS CharacterBackend Machine X86 Execution DeviceModel"),
             ]),
         Floor(
+            name: "management",
+            targets: [
+                target("DomainModel"),
+                target("DomainCommandLine", "DomainModel JSON"),
+            ]),
+        Floor(
             name: "top",
             targets: [
                 target("apus-vmm", "HostOS MachineControl HostCheck"),
