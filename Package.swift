@@ -84,6 +84,8 @@ let package = Package(
             ["JSON", "Log", "HostOS", "CharacterBackend", "Machine", "X86", "Execution", "DeviceModel"]),
 
         // Management
+        library("DomainModel"),
+        library("DomainCommandLine", ["DomainModel", "JSON"]),
         library("RPCWire", ["HostOS", system]),
 
         library("HostCheck", ["CLinux", "HostOS", "JSON", "KVMEngine", "Machine"]),
@@ -120,6 +122,8 @@ let package = Package(
         tests("Machine", ["KVMEngine", "CEngine", "HostOS", "JSON", "GuestMemory", "Execution", "DeviceModel"]),
         tests("MachineControl", ["JSON"]),
         tests("HostCheck"),
+        tests("DomainModel"),
+        tests("DomainCommandLine", ["DomainModel", "JSON"]),
         tests("RPCWire", ["HostOS"]),
         .testTarget(name: "ArchitectureTests", swiftSettings: strict),
         .testTarget(name: "IntegrationTests", swiftSettings: strict),

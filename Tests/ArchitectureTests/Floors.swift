@@ -72,7 +72,9 @@ enum Floors {
         Floor(
             name: "management",
             targets: [
-                target("RPCWire", "HostOS SystemPackage")
+                target("DomainModel"),
+                target("DomainCommandLine", "DomainModel JSON"),
+                target("RPCWire", "HostOS SystemPackage"),
             ]),
         Floor(
             name: "top",
