@@ -29,6 +29,7 @@ let package = Package(
     products: [
         .executable(name: "apus-vmm", targets: ["apus-vmm"]),
         .executable(name: "apus-img", targets: ["apus-img"]),
+        .executable(name: "apus", targets: ["apus"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-system", exact: "1.8.1")
@@ -87,12 +88,14 @@ let package = Package(
         library("DomainModel"),
         library("DomainCommandLine", ["DomainModel", "JSON"]),
         library("RPCWire", ["HostOS", system]),
+        library("Daemon", ["RPCWire", "DomainModel", "HostOS", "JSON", "Log", system]),
 
         library("HostCheck", ["CLinux", "HostOS", "JSON", "KVMEngine", "Machine"]),
 
         // Top
         .executableTarget(
             name: "apus-vmm", dependencies: ["HostOS", "MachineControl", "HostCheck"], swiftSettings: strict),
+        .executableTarget(name: "apus", dependencies: ["HostOS", "Daemon"], swiftSettings: strict),
         // Its own copy of the runtime: it starts faster and takes less memory than with the shared one.
         .executableTarget(
             name: "apus-img", dependencies: ["ImageTool"], swiftSettings: strict,

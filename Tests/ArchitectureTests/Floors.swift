@@ -75,12 +75,14 @@ enum Floors {
                 target("DomainModel"),
                 target("DomainCommandLine", "DomainModel JSON"),
                 target("RPCWire", "HostOS SystemPackage"),
+                target("Daemon", "RPCWire DomainModel HostOS JSON Log SystemPackage"),
             ]),
         Floor(
             name: "top",
             targets: [
                 target("apus-vmm", "HostOS MachineControl HostCheck"),
                 target("apus-img", "ImageTool"),
+                target("apus", "HostOS Daemon"),
             ]),
     ]
 
