@@ -114,11 +114,11 @@ extension DomainDriver {
             let output = try HostFile.open(logPath, HostFile.Mode.append, permissions: 0o600)
             try output.writeAll(Array(commandText(command).utf8))
             let beginning = HostFile.status(logPath).size
-            let listener = try Socket.listen(SocketAddress.unix(monitorPath))
+            let listener = emulator.takesListener ? try Socket.listen(SocketAddress.unix(monitorPath)) : nil
             let process = try HostProcess.spawn(
                 emulator.path, arguments: command.arguments,
                 environment: environment(folder) + command.environment,
-                descriptors: [null, output, output, listener])
+                descriptors: [null, output, output] + (listener.map { [$0] } ?? []))
             return (process, beginning)
         }
         do throws(LibvirtError) {
@@ -151,7 +151,7 @@ extension DomainDriver {
     func connect(_ domain: Domain, _ process: HostProcess, _ path: String) throws(LibvirtError) -> RunningMachine {
         let events = SerialQueue(workers)
         let monitor = try onHost { () throws(HostError) -> QMPClient in
-            let socket = try Socket.connect(SocketAddress.unix(path))
+            let socket = try DomainDriver.connect(path, of: process)
             return try QMPClient(
                 socket, loop: loop,
                 handlers: QMPClient.Handlers(
@@ -167,6 +167,18 @@ extension DomainDriver {
             monitor: monitor, events: events)
         machine.refreshProcessors()
         return machine
+    }
+
+    /// Connects as soon as the process listens.
+    private static func connect(_ path: String, of process: HostProcess) throws(HostError) -> Descriptor {
+        let deadline = HostClock.monotonic + 60_000_000_000
+        let pause = Bell()
+        while true {
+            do throws(HostError) { return try Socket.connect(SocketAddress.unix(path)) } catch {
+                if process.hasEnded || HostClock.monotonic > deadline { throw error }
+                pause.wait(nanoseconds: 1_000_000)
+            }
+        }
     }
 
     /// Writes into the live form what only the machine knows: terminals, ports.

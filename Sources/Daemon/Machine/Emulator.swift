@@ -14,6 +14,9 @@ struct Emulator: Sendable {
     /// Whether it is ours: then its consoles, engines and limits are known.
     let isApus: Bool
 
+    /// Whether a socket that already listens can be handed to it: then it can be connected to at once.
+    var takesListener: Bool { !isApus }
+
     func has(device: String) -> Bool { devices.contains(device) }
 
     /// The board that a name stands for; the default board for nil.

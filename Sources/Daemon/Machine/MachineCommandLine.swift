@@ -12,7 +12,7 @@ struct MachineCommandLine {
     let emulator: Emulator
     let folder: String
 
-    /// `folder`: a place of the machine's own, for its sockets. The monitor is descriptor 3.
+    /// `folder`: a place of the machine's own, for its sockets. The monitor is descriptor 3, where the emulator takes that.
     init(_ live: XMLTree, emulator: Emulator, folder: String, startPaused: Bool = true) throws(LibvirtError) {
         self.live = live
         self.emulator = emulator
@@ -23,7 +23,8 @@ struct MachineCommandLine {
         try memory()
         add("-uuid", live.child("uuid")?.text ?? "")
         add("-no-user-config", "-nodefaults")
-        add("-chardev", "socket,id=charmonitor,fd=3,server=on,wait=off")
+        let socket = emulator.takesListener ? "fd=3" : "path=\(MachineCommandLine.escape(folder))/monitor.sock"
+        add("-chardev", "socket,id=charmonitor,\(socket),server=on,wait=off")
         add("-mon", "chardev=charmonitor,id=monitor,mode=control")
         clock()
         add("-no-shutdown")
