@@ -4,6 +4,7 @@ extension Domain {
     mutating func fillInConsoles() {
         for index in devices.consoles.indices {
             if devices.consoles[index].target.type == nil { devices.consoles[index].target.type = "serial" }
+            devices.consoles[index].target.port = UInt32(index)
         }
         if let first = devices.consoles.first, first.target.type == "serial" {
             if devices.serials.isEmpty {
@@ -13,10 +14,11 @@ extension Domain {
                 serial.source.tty = nil
                 devices.serials.append(serial)
             }
-        } else if devices.consoles.isEmpty, !devices.serials.isEmpty {
+        } else if !devices.serials.isEmpty {
             var console = Console()
             console.target.type = "serial"
-            devices.consoles.append(console)
+            console.target.port = 0
+            devices.consoles.insert(console, at: 0)
         }
         fillInSerials()
         if devices.consoles.first?.target.type == "serial", let serial = devices.serials.first {
@@ -25,9 +27,6 @@ extension Domain {
             devices.consoles[0].source.tty = tty
             devices.consoles[0].info = DeviceInfo()
             devices.consoles[0].info.alias = serial.info.alias
-        }
-        for index in devices.consoles.indices where devices.consoles[index].target.port == nil {
-            devices.consoles[index].target.port = Self.next(devices.consoles.compactMap(\.target.port))
         }
         for index in devices.parallels.indices where devices.parallels[index].target.port == nil {
             devices.parallels[index].target.port = Self.next(devices.parallels.compactMap(\.target.port))
@@ -73,7 +72,7 @@ extension Domain {
         }
     }
 
-    /// Ports on the virtio consoles' controllers: a console may have port 0, a channel may not.
+    /// Ports on the virtio consoles' controllers, from 1. A console without one stays so in the definition, as libvirt has it.
     mutating func fillInVirtioSerialAddresses() {
         var used: Set<UInt64> = []
         func key(_ controller: UInt32, _ port: UInt32) -> UInt64 { UInt64(controller) << 32 | UInt64(port) }
@@ -110,10 +109,6 @@ extension Domain {
                 continue
             }
             devices.channels[index].info.address = place(from: 1, on: wanted) ?? devices.channels[index].info.address
-        }
-        for index in devices.consoles.indices
-        where devices.consoles[index].target.type == "virtio" && devices.consoles[index].info.address == nil {
-            devices.consoles[index].info.address = place(from: 0, on: nil)
         }
     }
 }

@@ -34,10 +34,10 @@ extension Domain {
     /// Sound goes where the screen goes.
     private mutating func addAudio() {
         var audio = Audio()
-        if devices.graphics.contains(where: { $0.type == .spice }) {
-            audio.type = "spice"
-        } else if devices.graphics.contains(where: { $0.type == .dbus }) {
-            audio.type = "dbus"
+        switch devices.graphics.last?.type {
+        case .spice: audio.type = "spice"
+        case .dbus: audio.type = "dbus"
+        default: break
         }
         devices.audios.append(audio)
     }

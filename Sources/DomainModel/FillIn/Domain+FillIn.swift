@@ -23,6 +23,7 @@ extension Domain {
         try assignPCIAddresses()
         assignUSBAddresses()
         assignMemorySlots()
+        try checkDevices()
     }
 
     /// Completes a definition with identifiers of the system's random numbers.
@@ -133,34 +134,6 @@ extension Domain {
                 sibling.id = UInt32(to)
                 sibling.value = given(from, to) ?? given(to, from) ?? (from == to ? 10 : 20)
                 return sibling
-            }
-        }
-    }
-
-    private func check() throws(DefinitionError) {
-        var targets: [String: String] = [:]
-        for disk in devices.disks {
-            let path = disk.source?.localPath ?? disk.source?.name ?? ""
-            if let other = targets[disk.target.dev] {
-                throw DefinitionError.xml(
-                    "target '\(disk.target.dev)' duplicated for disk sources '\(other.isEmpty ? "NULL" : other)' "
-                        + "and '\(path.isEmpty ? "NULL" : path)'")
-            }
-            targets[disk.target.dev] = path
-        }
-        var seen: Set<String> = []
-        for controller in devices.controllers where controller.type != .usb {
-            let key = "\(controller.type.rawValue) \(controller.index ?? 0)"
-            guard seen.insert(key).inserted else {
-                throw DefinitionError.xml(
-                    "Multiple '\(controller.type.rawValue)' controllers with index '\(controller.index ?? 0)'")
-            }
-        }
-        if let cpu, let topology = cpu.topology {
-            let parts = [topology.sockets, topology.dies, topology.clusters ?? 1, topology.cores, topology.threads]
-            let product = parts.reduce(UInt64(1)) { $0.multipliedReportingOverflow(by: UInt64($1)).partialValue }
-            guard product == UInt64(vcpu.maximum ?? 1) else {
-                throw DefinitionError.unsupported("CPU topology doesn't match maximum vcpu count")
             }
         }
     }

@@ -72,8 +72,6 @@ extension Domain {
             }
             let used = Set(devices.controllers.filter { $0.type == controller.type }.compactMap(\.index))
             var index: UInt32 = 0
-            // A root bus is always 0; other PCI controllers leave that number to it.
-            if controller.type == .pci, controller.model != "pci-root", controller.model != "pcie-root" { index = 1 }
             while used.contains(index) { index += 1 }
             devices.controllers[position].index = index
         }

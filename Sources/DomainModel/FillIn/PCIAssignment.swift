@@ -66,9 +66,8 @@ extension Domain {
         }
         try placeDevices(&slots, adding: addingControllers)
         guard addingControllers else { return }
-        // One more place, so that a device may be plugged in later; a full set of buses that the user chose stays.
-        let hasRoom = slots.buses.contains { bus in bus.slots.contains { bus.functions[Int($0)] == 0 } }
-        if hasRoom { _ = try place(chipset == .q35 ? .express : .pci, &slots, adding: true) }
+        // One more place, so that a device may be plugged in later; ports that the user chose are left alone.
+        if !models.contains("pcie-root-port") { _ = try place(chipset == .q35 ? .express : .pci, &slots, adding: true) }
     }
 
     private mutating func place(

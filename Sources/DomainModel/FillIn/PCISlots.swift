@@ -93,9 +93,7 @@ struct PCISlots {
     func growth(for connection: Connection) -> [String] {
         switch connection {
         case .pci:
-            guard isExpress else { return ["pci-bridge"] }
-            var copy = self
-            return copy.place(.expressBridge) != nil ? ["pcie-to-pci-bridge"] : ["pcie-root-port", "pcie-to-pci-bridge"]
+            return isExpress ? ["pcie-root-port", "pcie-to-pci-bridge"] : ["pci-bridge"]
         case .express, .expressBridge: return ["pcie-root-port"]
         case .rootPort, .rootDevice: return []
         }

@@ -106,6 +106,9 @@ extension Domain {
         for index in devices.disks.indices where devices.disks[index].target.bus == .usb {
             body(&devices.disks[index].info)
         }
+        for index in devices.controllers.indices where devices.controllers[index].type == .ccid {
+            body(&devices.controllers[index].info)
+        }
         for index in devices.inputs.indices where devices.inputs[index].bus == "usb" {
             body(&devices.inputs[index].info)
         }
@@ -116,9 +119,6 @@ extension Domain {
             body(&devices.sounds[index].info)
         }
         for index in devices.redirdevs.indices { body(&devices.redirdevs[index].info) }
-        for index in devices.controllers.indices where devices.controllers[index].type == .ccid {
-            body(&devices.controllers[index].info)
-        }
     }
 
     /// Gives every memory module a slot.
