@@ -15,8 +15,6 @@ public struct CharacterSource: Equatable, Sendable {
     public var ends: [End] = []
     public var networkProtocol: String?
     public var log: Log?
-    public var clipboardCopyPaste: YesNo?
-    public var mouseMode: String?
     public init() {}
     public init(_ type: CharacterType) { self.type = type }
 
@@ -38,12 +36,6 @@ public struct CharacterSource: Equatable, Sendable {
             try m.word("type", &networkProtocol, "raw telnet telnets tls")
         }
         try m.child("log", &log)
-        try m.group("clipboard") { (m: inout XMLMapper) throws(DefinitionError) in
-            try m.attribute("copypaste", &clipboardCopyPaste)
-        }
-        try m.group("mouse") { (m: inout XMLMapper) throws(DefinitionError) in
-            try m.word("mode", &mouseMode, "server client")
-        }
     }
 
     /// `<source>`.
@@ -59,6 +51,9 @@ public struct CharacterSource: Equatable, Sendable {
         public var master: String?
         public var slave: String?
         public var reconnect: Reconnect?
+        /// Of a `qemu-vdagent` channel.
+        public var clipboardCopyPaste: YesNo?
+        public var mouseMode: String?
         public var securityLabels: [DeviceSecurityLabel] = []
         public init() {}
         public mutating func map(_ m: inout XMLMapper) throws(DefinitionError) {
@@ -73,6 +68,10 @@ public struct CharacterSource: Equatable, Sendable {
             try m.attribute("master", &master)
             try m.attribute("slave", &slave)
             try m.child("reconnect", &reconnect)
+            try m.group("clipboard") { (m: inout XMLMapper) throws(DefinitionError) in
+                try m.attribute("copypaste", &clipboardCopyPaste)
+            }
+            try m.choice("mouse", "mode", &mouseMode, "server client")
             try m.children("seclabel", &securityLabels)
         }
     }
