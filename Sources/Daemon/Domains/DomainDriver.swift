@@ -150,7 +150,7 @@ final class DomainDriver: Sendable {
     /// themselves.
     func load() {
         for tree in store.definitions() {
-            guard let parsed = try? DomainDefaults.complete(tree, emulators),
+            guard let parsed = try? DomainDefaults.read(tree),
                 let domain = try? list.findOrAdd(parsed.uuid, parsed.name).domain
             else {
                 log.error("A definition of a domain cannot be used: \(tree.child("name")?.text ?? "")")
@@ -158,7 +158,7 @@ final class DomainDriver: Sendable {
             }
             let autostart = store.hasAutostart(parsed.name)
             domain.state.withLock { state in
-                state.definition = tree
+                state.definition = parsed.tree
                 state.autostart = autostart
             }
         }

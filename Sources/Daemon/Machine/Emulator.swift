@@ -17,6 +17,9 @@ struct Emulator: Sendable {
     /// Whether a socket that already listens can be handed to it: then it can be connected to at once.
     var takesListener: Bool { !isApus }
 
+    /// Whether machines may use the host's own virtualization.
+    var offersKVM: Bool { (try? HostFile.open("/dev/kvm", HostFile.Mode.readWrite)) != nil }
+
     func has(device: String) -> Bool { devices.contains(device) }
 
     /// The board that a name stands for; the default board for nil.

@@ -69,7 +69,8 @@ extension MachineCommandLine {
         let port = device.child("target")?["name"] ?? "port\(index)"
         try addBackend(&device, id: "char\(alias)", defaultPath: "\(folder)/\(port.filter { $0 != "/" })")
         addDevice([
-            "driver": "virtserialport", "bus": "virtio-serial0.0", "chardev": "char\(alias)", "id": alias, "name": port,
+            "driver": "virtserialport", "bus": "virtio-serial0.0", "nr": device.child("address")?["port"],
+            "chardev": "char\(alias)", "id": alias, "name": port,
         ])
     }
 

@@ -32,17 +32,42 @@ extension MachineCommandLine {
     mutating func addController(_ device: inout XMLTree) {
         let place = place(device)
         switch device["type"] {
-        case "virtio-serial": _ = name(&device, "virtio-serial\(device["index"] ?? "0")")
+        case "virtio-serial":
+            let alias = name(&device, "virtio-serial\(device["index"] ?? "0")")
+            addDevice(["driver": "virtio-serial-pci", "id": alias, "bus": place.bus, "addr": place.address])
+        case "pci": addBridge(&device, place)
         case "usb":
             let alias = name(&device, "usb")
             let model = device["model"] ?? "piix3-uhci"
-            let driver = ["piix3-uhci": "piix3-usb-uhci", "qemu-xhci": "qemu-xhci", "nec-xhci": "nec-usb-xhci"][model]
+            let driver = ["piix3-uhci": "piix3-usb-uhci", "piix4-uhci": "piix4-usb-uhci", "qemu-xhci": "qemu-xhci", "nec-xhci": "nec-usb-xhci"][model]
             guard let driver, emulator.has(device: driver) else { return }
             addDevice(["driver": driver, "id": alias, "bus": place.bus, "addr": place.address])
         case "scsi":
             let alias = name(&device, "scsi\(device["index"] ?? "0")")
             guard emulator.has(device: "virtio-scsi-pci") else { return }
             addDevice(["driver": "virtio-scsi-pci", "id": alias, "bus": place.bus, "addr": place.address])
+        default: break
+        }
+    }
+
+    /// Ports and bridges; the root is the board's.
+    private mutating func addBridge(_ device: inout XMLTree, _ place: (bus: String?, address: String?)) {
+        let index = device["index"] ?? "0"
+        let alias = name(&device, "pci.\(index)")
+        switch device["model"] {
+        case "pcie-root-port":
+            let target = device.child("target")
+            addDevice([
+                "driver": "pcie-root-port", "port": target?["port"], "chassis": target?["chassis"] ?? index,
+                "id": alias, "bus": place.bus, "addr": place.address,
+                "multifunction": device.child("address")?["multifunction"],
+            ])
+        case "pci-bridge", "pcie-to-pci-bridge", "pcie-pci-bridge":
+            let driver = device["model"] == "pci-bridge" ? "pci-bridge" : "pcie-pci-bridge"
+            addDevice([
+                "driver": driver, "chassis_nr": driver == "pci-bridge" ? index : nil, "id": alias, "bus": place.bus,
+                "addr": place.address,
+            ])
         default: break
         }
     }

@@ -172,11 +172,15 @@ struct MachineCommandLine {
     /// The place of a PCI device that has one.
     func place(_ device: XMLTree) -> (bus: String?, address: String?) {
         guard let address = device.child("address"), address["type"] == "pci",
-            let slot = MachineCommandLine.number(address["slot"]), MachineCommandLine.number(address["bus"]) ?? 0 == 0
+            let slot = MachineCommandLine.number(address["slot"])
         else { return (nil, nil) }
         let function = MachineCommandLine.number(address["function"]) ?? 0
+        let bus = MachineCommandLine.number(address["bus"]) ?? 0
         let root = (live.at("os", "type")?["machine"] ?? "").contains("q35") ? "pcie.0" : "pci.0"
-        return (root, "0x" + String(slot, radix: 16) + (function == 0 ? "" : ".0x" + String(function, radix: 16)))
+        return (
+            bus == 0 ? root : "pci.\(bus)",
+            "0x" + String(slot, radix: 16) + (function == 0 ? "" : ".0x" + String(function, radix: 16))
+        )
     }
 
     static func number(_ text: String?) -> Int? {
