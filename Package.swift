@@ -128,6 +128,7 @@ let package = Package(
         tests("DomainModel"),
         tests("DomainCommandLine", ["DomainModel", "JSON"]),
         tests("RPCWire", ["HostOS"]),
+        tests("Daemon", ["RPCWire", "HostOS"]),
         .testTarget(name: "ArchitectureTests", swiftSettings: strict),
         .testTarget(name: "IntegrationTests", swiftSettings: strict),
     ]

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/wait.h>
 
 // A process in a session of its own, with no signal blocked, whose descriptors 0, 1, ... are those given; all others
@@ -70,6 +71,31 @@ static inline int apus_path_kind(const char *path, int64_t *size, int64_t *alloc
     if (S_ISSOCK(status.st_mode)) return 3;
     return S_ISBLK(status.st_mode) ? 4 : 5;
 }
+// mode, owner, group; then seconds and nanoseconds of access, modification and change
+static inline int apus_path_details(const char *path, int64_t values[9]) {
+    struct stat status;
+    if (stat(path, &status) != 0) return -1;
+    values[0] = status.st_mode & 07777;
+    values[1] = status.st_uid;
+    values[2] = status.st_gid;
+    values[3] = status.st_atim.tv_sec;
+    values[4] = status.st_atim.tv_nsec;
+    values[5] = status.st_mtim.tv_sec;
+    values[6] = status.st_mtim.tv_nsec;
+    values[7] = status.st_ctim.tv_sec;
+    values[8] = status.st_ctim.tv_nsec;
+    return 0;
+}
+// total and free blocks in bytes
+static inline int apus_file_system(const char *path, uint64_t values[2]) {
+    struct statvfs status;
+    if (statvfs(path, &status) != 0) return -1;
+    values[0] = (uint64_t)status.f_blocks * status.f_frsize;
+    values[1] = (uint64_t)status.f_bfree * status.f_frsize;
+    return 0;
+}
+static inline int64_t apus_seek(int fd, int64_t offset, int whence) { return lseek(fd, offset, whence); }
+static inline int apus_remove_folder(const char *path) { return rmdir(path); }
 static inline DIR *apus_open_folder(const char *path) { return opendir(path); }
 static inline const char *apus_next_entry(DIR *folder) {
     struct dirent *entry = readdir(folder);

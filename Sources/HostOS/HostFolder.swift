@@ -98,3 +98,83 @@ extension HostFile {
         }
     }
 }
+
+extension HostFile {
+    /// Who may do what with a file, and when something was done with it.
+    public struct Details: Sendable {
+        /// Permission bits.
+        public let mode: UInt32
+        /// The owner's number.
+        public let owner: UInt32
+        /// The group's number.
+        public let group: UInt32
+        /// Seconds since 1970 and nanoseconds.
+        public let accessed, modified, changed: (seconds: Int64, nanoseconds: Int64)
+    }
+
+    /// The details of what is at a path, links followed.
+    public static func details(_ path: String) throws(HostError) -> Details {
+        var values = [Int64](repeating: 0, count: 9)
+        // SAFETY: the call writes the nine numbers of the array.
+        guard unsafe path.withCString({ unsafe apus_path_details($0, &values) }) == 0 else {
+            throw HostError(reason: apus_errno(), "look at '\(path)'")
+        }
+        return Details(
+            mode: UInt32(truncatingIfNeeded: values[0]), owner: UInt32(truncatingIfNeeded: values[1]),
+            group: UInt32(truncatingIfNeeded: values[2]), accessed: (values[3], values[4]),
+            modified: (values[5], values[6]), changed: (values[7], values[8]))
+    }
+
+    /// The size of the file system that a path is on, and what is free of it, in bytes.
+    public static func fileSystem(_ path: String) throws(HostError) -> (size: UInt64, free: UInt64) {
+        var values = [UInt64](repeating: 0, count: 2)
+        // SAFETY: the call writes the two numbers of the array.
+        guard unsafe path.withCString({ unsafe apus_file_system($0, &values) }) == 0 else {
+            throw HostError(reason: apus_errno(), "look at the file system of '\(path)'")
+        }
+        return (values[0], values[1])
+    }
+
+    /// The size of an open file or block device in bytes; 0 for what has none.
+    public static func size(of file: Descriptor) -> Int64 { max(0, apus_file_size(file.rawValue)) }
+
+    /// Makes an open file so long: what is beyond is cut, what is missing reads as zeroes.
+    public static func setSize(_ file: Descriptor, _ size: Int64) throws(HostError) {
+        guard apus_truncate(file.rawValue, size) == 0 else {
+            throw HostError(reason: apus_errno(), "set a file's size")
+        }
+    }
+
+    /// Takes room on the disk for the first bytes of an open file, as far as the file system can.
+    public static func allocate(_ file: Descriptor, _ count: Int64) throws(HostError) {
+        guard count > 0, apus_fallocate(file.rawValue, 0, 0, count) != 0 else { return }
+        let reason = apus_errno()
+        if reason != EOPNOTSUPP { throw HostError(reason: reason, "take room for a file") }
+    }
+
+    /// Moves to a place of an open file.
+    public static func seek(_ file: Descriptor, _ offset: Int64) throws(HostError) {
+        guard apus_seek(file.rawValue, offset, SEEK_SET) == offset else {
+            throw HostError(reason: apus_errno(), "seek in a file")
+        }
+    }
+
+    /// From `offset` on: whether there is data and not a hole, and where that ends. The end of the file ends it too.
+    public static func extent(_ file: Descriptor, at offset: Int64) -> (isData: Bool, end: Int64) {
+        let size = apus_file_size(file.rawValue)
+        // SEEK_DATA is 3, SEEK_HOLE 4 (lseek(2)).
+        let data = apus_seek(file.rawValue, offset, 3)
+        if data < 0 { return (apus_errno() != ENXIO, size) }
+        if data > offset { return (false, min(data, size)) }
+        let hole = apus_seek(file.rawValue, offset, 4)
+        return (true, hole < 0 ? size : hole)
+    }
+
+    /// Removes an empty folder.
+    public static func removeFolder(_ path: String) throws(HostError) {
+        // SAFETY: the C string lives for the call.
+        guard unsafe path.withCString({ unsafe apus_remove_folder($0) }) == 0 else {
+            throw HostError(reason: apus_errno(), "remove folder '\(path)'")
+        }
+    }
+}

@@ -110,7 +110,8 @@ struct ChannelTests {
         let header = RPCHeader(program: .remote, procedure: 1, type: .reply, serial: 1)
         let file = try Descriptor.memoryFile(name: "passed", count: 4096)
         channel.send(Frame(header, payload: [UInt8](repeating: 7, count: 3_000_000)))
-        channel.send(Frame(header.answering(.replyWithDescriptors, .ok), payload: [1], descriptors: [file, file, file]))
+        channel.send(
+            Frame(header.answering(.replyWithDescriptors, .ok), payload: [1], descriptors: [file, file, file]))
         channel.send(Frame.pong)
         #expect(channel.queuedBytes > 0)
 

@@ -64,9 +64,10 @@ struct HostileFrameTests {
             stream: for _ in 0..<20 {
                 var part = random.bytes(random.below(64))
                 if random.below(2) == 0 {
-                    part = Frame(
-                        RPCHeader(program: .remote, procedure: 1, type: .call, serial: 1), payload: part
-                    ).bytes
+                    part =
+                        Frame(
+                            RPCHeader(program: .remote, procedure: 1, type: .call, serial: 1), payload: part
+                        ).bytes
                     if random.below(3) == 0, !part.isEmpty { part[random.below(part.count)] ^= 1 << random.below(8) }
                 }
                 decoder.feed(part)

@@ -55,7 +55,9 @@ struct XDRTests {
         var zero = XDRReader([0, 0, 0, 2, 65, 0, 0, 0])
         #expect(throws: XDRError.zeroInString) { _ = try zero.string() }
         var writer = XDRWriter()
-        #expect(throws: XDRError.tooLong(count: 3, limit: 2)) { try writer.array([UInt32](repeating: 0, count: 3), max: 2) }
+        #expect(throws: XDRError.tooLong(count: 3, limit: 2)) {
+            try writer.array([UInt32](repeating: 0, count: 3), max: 2)
+        }
     }
 
     @Test(
@@ -63,7 +65,8 @@ struct XDRTests {
         arguments: [
             ("c7a5fdbd-cdaf-9455-926a-d65c16db1809", true), ("c7a5fdbdcdaf9455926ad65c16db1809", true),
             ("C7A5FDBD-cdaf-9455-926a-d65c16db1809", true), ("c7a5fdbd-cdaf-9455-926a-d65c16db180", false),
-            ("c7a5fdbd-cdaf-9455-926a-d65c16db18091", false), ("c7a5fdb-dcdaf-9455-926a-d65c16db1809", false), ("", false),
+            ("c7a5fdbd-cdaf-9455-926a-d65c16db18091", false), ("c7a5fdb-dcdaf-9455-926a-d65c16db1809", false),
+            ("", false),
         ])
     func uuids(text: String, valid: Bool) {
         let uuid = UUIDBytes(text)
@@ -100,7 +103,8 @@ struct ProcedureTests {
         let call = RPCHeader(program: .remote, procedure: Remote.AuthList.number, type: .call, serial: 7)
         let frame = try Frame(call.answering(.reply, .ok), Remote.AuthList.Result(types: [0]))
         let words: [UInt32] = [0x24, 0x2000_8086, 1, 0x42, 1, 7, 0, 1, 0]
-        #expect(frame.bytes == words.flatMap { word in (0..<4).map { UInt8(truncatingIfNeeded: word >> (24 - 8 * $0)) } })
+        #expect(
+            frame.bytes == words.flatMap { word in (0..<4).map { UInt8(truncatingIfNeeded: word >> (24 - 8 * $0)) } })
     }
 
     @Test("The arguments of CONNECT_OPEN")

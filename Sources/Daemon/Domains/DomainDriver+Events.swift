@@ -168,7 +168,8 @@ extension DomainDriver {
         if isAgent {
             emit(
                 .agentLifecycle(
-                    open ? VirConnectDomainEventAgentLifecycleState.connected
+                    open
+                        ? VirConnectDomainEventAgentLifecycleState.connected
                         : VirConnectDomainEventAgentLifecycleState.disconnected,
                     VirConnectDomainEventAgentLifecycleReason.channel), domain)
         }
@@ -179,7 +180,8 @@ extension DomainDriver {
     /// The process is gone, for whatever reason.
     func ended(_ domain: Domain, _ machine: RunningMachine) {
         machine.monitor?.close()
-        let (reason, persistent, consoles) = domain.state.withLock { state -> ((Int32, Int32)?, Bool, [ConsoleStream]) in
+        let (reason, persistent, consoles) = domain.state.withLock {
+            state -> ((Int32, Int32)?, Bool, [ConsoleStream]) in
             guard state.machine === machine else { return (nil, true, []) }
             let ending = state.ending ?? (VirDomainShutoffReason.crashed, VirDomainEventStoppedDetailType.failed)
             let consoles = Array(state.consoles.values)

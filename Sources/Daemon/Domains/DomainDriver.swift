@@ -79,7 +79,8 @@ final class DomainDriver: Sendable {
                 emit(
                     .lifecycle(
                         VirDomainEventType.defined,
-                        updated ? VirDomainEventDefinedDetailType.updated : VirDomainEventDefinedDetailType.added), domain)
+                        updated ? VirDomainEventDefinedDetailType.updated : VirDomainEventDefinedDetailType.added),
+                    domain)
                 return true
             }
             if done { return domain }
@@ -165,7 +166,9 @@ final class DomainDriver: Sendable {
         for status in store.statuses() { takeUp(status) }
         for domain in list.all where domain.state.withLock({ $0.autostart && !$0.isActive }) {
             workers.submit { [self] in
-                do { try start(domain, flags: 0) } catch { log.error("Cannot start '\(domain.name)' by itself: \(error)") }
+                do { try start(domain, flags: 0) } catch {
+                    log.error("Cannot start '\(domain.name)' by itself: \(error)")
+                }
             }
         }
     }

@@ -12,7 +12,9 @@ struct DomainEvent: Sendable {
     var reasonFirst = false
     let fields: Fields
 
-    init(_ id: Int32, reasonFirst: Bool = false, fields: @escaping Fields = { (_: inout XDRWriter) throws(XDRError) in }) {
+    init(
+        _ id: Int32, reasonFirst: Bool = false, fields: @escaping Fields = { (_: inout XDRWriter) throws(XDRError) in }
+    ) {
         self.id = id
         self.reasonFirst = reasonFirst
         self.fields = fields

@@ -76,7 +76,8 @@ extension HandlerTable {
         }
         if !done {
             throw LibvirtError.operationUnsupported(
-                on ? "A close callback is already registered" : "The close callback is not registered").from(0)
+                on ? "A close callback is already registered" : "The close callback is not registered"
+            ).from(0)
         }
     }
 }

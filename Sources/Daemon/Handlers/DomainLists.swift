@@ -7,9 +7,12 @@ extension HandlerTable {
         add(Remote.ConnectListAllDomains.self, .loop) { (call, arguments) throws(LibvirtError) in
             let store = call.driver.store
             let domains = call.driver.list.all.filter { HandlerTable.matches($0, arguments.flags, store) }
-            guard domains.count <= 16384 else { throw LibvirtError.rpc("Too many domains '\(domains.count)' for limit '16384'") }
+            guard domains.count <= 16384 else {
+                throw LibvirtError.rpc("Too many domains '\(domains.count)' for limit '16384'")
+            }
             return Remote.ConnectListAllDomains.Result(
-                domains: arguments.needResults != 0 ? domains.map(\.reference) : [], ret: UInt32(clamping: domains.count))
+                domains: arguments.needResults != 0 ? domains.map(\.reference) : [],
+                ret: UInt32(clamping: domains.count))
         }
         add(Remote.ConnectNumOfDomains.self, .loop) { (call, _) throws(LibvirtError) in
             Remote.ConnectNumOfDomains.Result(num: Int32(clamping: call.driver.list.all.filter(\.isActive).count))
@@ -46,8 +49,10 @@ extension HandlerTable {
                 Flags.shutoff: state == VirDomainState.shutoff, Flags.other: other,
             ])
             && group([Flags.autostart: autostart, Flags.noAutostart: !autostart])
-            && group([Flags.managedsave: flags & Flags.managedsave != 0 && store.hasSaved(name),
-                Flags.noManagedsave: flags & Flags.noManagedsave != 0 && !store.hasSaved(name)])
+            && group([
+                Flags.managedsave: flags & Flags.managedsave != 0 && store.hasSaved(name),
+                Flags.noManagedsave: flags & Flags.noManagedsave != 0 && !store.hasSaved(name),
+            ])
             && group([Flags.hasSnapshot: false, Flags.noSnapshot: true])
             && group([Flags.hasCheckpoint: false, Flags.noCheckpoint: true])
     }

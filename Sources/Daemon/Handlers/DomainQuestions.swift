@@ -21,7 +21,9 @@ extension HandlerTable {
             Remote.DomainLookupByID.Result(dom: try call.driver.find(id: arguments.id).reference)
         }
         add(Remote.DomainGetState.self, .loop) { (call, arguments) throws(LibvirtError) in
-            try call.domain(arguments.dom).state.withLock { Remote.DomainGetState.Result(state: $0.state, reason: $0.reason) }
+            try call.domain(arguments.dom).state.withLock {
+                Remote.DomainGetState.Result(state: $0.state, reason: $0.reason)
+            }
         }
         add(Remote.DomainGetInfo.self, .loop) { (call, arguments) throws(LibvirtError) in
             let domain = try call.domain(arguments.dom)
@@ -39,14 +41,16 @@ extension HandlerTable {
         add(Remote.DomainGetXMLDesc.self, .loop) { (call, arguments) throws(LibvirtError) in
             if arguments.flags & VirDomainXMLFlags.secure != 0, call.session.isReadOnly {
                 throw LibvirtError.operationDenied(
-                    "virDomainGetXMLDesc with secure flag").from(VirErrorDomain.none)
+                    "virDomainGetXMLDesc with secure flag"
+                ).from(VirErrorDomain.none)
             }
             let domain = try call.domain(arguments.dom)
             let tree = domain.state.withLock { state in
                 arguments.flags & VirDomainXMLFlags.inactive != 0 ? state.definition ?? state.current : state.current
             }
             let secure = arguments.flags & VirDomainXMLFlags.secure != 0
-            return Remote.DomainGetXMLDesc.Result(xml: XMLWriter.write(secure ? tree : DomainFigures.withoutSecrets(tree)))
+            return Remote.DomainGetXMLDesc.Result(
+                xml: XMLWriter.write(secure ? tree : DomainFigures.withoutSecrets(tree)))
         }
         add(Remote.DomainGetOSType.self, .loop) { (call, arguments) throws(LibvirtError) in
             let tree = try call.domain(arguments.dom).state.withLock { $0.current }

@@ -7,7 +7,8 @@ extension HandlerTable {
     mutating func addDomainTexts() {
         add(Remote.DomainGetMetadata.self, .loop) { (call, arguments) throws(LibvirtError) in
             let tree = try call.domain(arguments.dom).state.withLock { state in
-                arguments.flags & VirDomainModificationImpact.config != 0 ? state.definition ?? state.current : state.current
+                arguments.flags & VirDomainModificationImpact.config != 0
+                    ? state.definition ?? state.current : state.current
             }
             let text = try DomainMetadata.read(tree, type: arguments.type, uri: arguments.uri)
             return Remote.DomainGetMetadata.Result(metadata: text)
@@ -16,7 +17,8 @@ extension HandlerTable {
             let change = try DomainMetadata(
                 type: arguments.type, text: arguments.metadata, key: arguments.key, uri: arguments.uri)
             let domain = try call.domain(arguments.dom)
-            try call.driver.change(domain, flags: arguments.flags) { (tree) throws(LibvirtError) in change.apply(&tree) }
+            try call.driver.change(domain, flags: arguments.flags) { (tree) throws(LibvirtError) in change.apply(&tree)
+            }
             call.driver.emit(.metadataChange(arguments.type, arguments.uri), domain)
         }
     }
@@ -28,7 +30,9 @@ extension DomainDriver {
         _ domain: Domain, flags: UInt32, _ body: (inout XMLTree) throws(LibvirtError) -> Void
     ) throws(LibvirtError) {
         try domain.job.run { () throws(LibvirtError) in
-            let (name, active, definition, live) = domain.state.withLock { ($0.name, $0.isActive, $0.definition, $0.live) }
+            let (name, active, definition, live) = domain.state.withLock {
+                ($0.name, $0.isActive, $0.definition, $0.live)
+            }
             var wantsLive = flags & VirDomainModificationImpact.live != 0
             var wantsConfig = flags & VirDomainModificationImpact.config != 0
             if !wantsLive && !wantsConfig { (wantsLive, wantsConfig) = (active, !active) }

@@ -11,7 +11,8 @@ extension HandlerTable {
                 Subscription(family: .domain, event: arguments.eventID, object: arguments.dom?.uuid))
             return Remote.ConnectDomainEventCallbackRegisterAny.Result(callbackID: number)
         }
-        add(Remote.ConnectDomainEventCallbackDeregisterAny.self, .loop) { (call, arguments) throws(LibvirtError) -> Void in
+        add(Remote.ConnectDomainEventCallbackDeregisterAny.self, .loop) {
+            (call, arguments) throws(LibvirtError) -> Void in
             try call.session.unsubscribe(arguments.callbackID) { $0.family == .domain && !$0.isLegacy }
         }
         add(Remote.ConnectDomainEventRegister.self, .loop) { (call, _) throws(LibvirtError) in
@@ -42,7 +43,8 @@ extension HandlerTable {
             try call.session.unsubscribe(arguments.callbackID) { $0.family == .network }
         }
         add(Remote.ConnectStoragePoolEventRegisterAny.self, .loop) { (call, arguments) throws(LibvirtError) in
-            let subscription = Subscription(family: .storagePool, event: arguments.eventID, object: arguments.pool?.uuid)
+            let subscription = Subscription(
+                family: .storagePool, event: arguments.eventID, object: arguments.pool?.uuid)
             return .init(callbackID: try call.session.subscribe(subscription))
         }
         add(Remote.ConnectStoragePoolEventDeregisterAny.self, .loop) { (call, arguments) throws(LibvirtError) -> Void in

@@ -9,9 +9,15 @@ extension HandlerTable {
         table.addDomainChanges()
         table.addDomainTexts()
         table.addStatistics()
+        table.addTuning()
+        table.addDeviceChanges()
         table.addEvents()
         table.addStreams()
         table.addMonitor()
+        table.addPools()
+        table.addPoolChanges()
+        table.addVolumes()
+        table.addVolumeStreams()
         return table
     }()
 }

@@ -10,7 +10,9 @@ extension HandlerTable {
         add(Remote.NodeGetInfo.self, .loop) { (call, _) throws(LibvirtError) in
             let host = call.session.daemon.host
             var model = [Int8](repeating: 0, count: 32)
-            for (index, byte) in host.architecture.utf8.prefix(31).enumerated() { model[index] = Int8(bitPattern: byte) }
+            for (index, byte) in host.architecture.utf8.prefix(31).enumerated() {
+                model[index] = Int8(bitPattern: byte)
+            }
             return Remote.NodeGetInfo.Result(
                 model: model, memory: host.memory, cpus: Int32(clamping: host.processors.count),
                 mhz: Int32(clamping: host.megahertz), nodes: Int32(clamping: host.cells.count),
@@ -47,7 +49,9 @@ extension HandlerTable {
             let cells = call.session.daemon.host.cells
             let first = Int(max(0, arguments.startCell))
             let wanted = cells.dropFirst(first).prefix(Int(max(0, arguments.maxcells)))
-            guard !wanted.isEmpty else { throw LibvirtError.internalError("start cell \(first) out of range (0-\(cells.count - 1))") }
+            guard !wanted.isEmpty else {
+                throw LibvirtError.internalError("start cell \(first) out of range (0-\(cells.count - 1))")
+            }
             return Remote.NodeGetCellsFreeMemory.Result(
                 cells: wanted.map { cell in
                     let table = HostDescription.text("/sys/devices/system/node/node\(cell.id)/meminfo")
@@ -56,7 +60,8 @@ extension HandlerTable {
                 })
         }
         add(Remote.NodeGetSecurityModel.self, .loop) { (_, _) throws(LibvirtError) in
-            Remote.NodeGetSecurityModel.Result(model: HandlerTable.characters("none"), doi: HandlerTable.characters("0"))
+            Remote.NodeGetSecurityModel.Result(
+                model: HandlerTable.characters("none"), doi: HandlerTable.characters("0"))
         }
         add(Remote.NodeGetCPUMap.self, .loop) { (call, _) throws(LibvirtError) in
             let online = call.session.daemon.host.processors.map(\.id)
@@ -84,9 +89,10 @@ extension HandlerTable {
         }
         add(Remote.NodeGetMemoryStats.self, .loop) { (_, arguments) throws(LibvirtError) in
             let table = HostDescription.text("/proc/meminfo")
-            let values = [("total", "MemTotal:"), ("free", "MemFree:"), ("buffers", "Buffers:"), ("cached", "Cached:")].map {
-                RemoteNodeGetMemoryStats(field: $0.0, value: HostDescription.kilobytes($0.1, in: table))
-            }
+            let values = [("total", "MemTotal:"), ("free", "MemFree:"), ("buffers", "Buffers:"), ("cached", "Cached:")]
+                .map {
+                    RemoteNodeGetMemoryStats(field: $0.0, value: HostDescription.kilobytes($0.1, in: table))
+                }
             return Remote.NodeGetMemoryStats.Result(
                 params: arguments.nparams == 0 ? [] : Array(values.prefix(Int(max(0, arguments.nparams)))),
                 nparams: Int32(values.count))

@@ -15,7 +15,8 @@ extension HandlerTable {
                 family: .monitor(event: arguments.event), event: 0, object: arguments.dom?.uuid)
             return .init(callbackID: try call.session.subscribe(subscription))
         }
-        add(RemoteQEMU.ConnectDomainMonitorEventDeregister.self, .loop) { (call, arguments) throws(LibvirtError) -> Void in
+        add(RemoteQEMU.ConnectDomainMonitorEventDeregister.self, .loop) {
+            (call, arguments) throws(LibvirtError) -> Void in
             try call.session.unsubscribe(arguments.callbackID) {
                 if case .monitor = $0.family { true } else { false }
             }

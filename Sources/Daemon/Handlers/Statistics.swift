@@ -15,7 +15,9 @@ extension HandlerTable {
                     HandlerTable.matches($0, arguments.flags & 0xFFFF, call.driver.store)
                 }
             } else {
-                for reference in arguments.doms { if let domain = try? call.domain(reference) { domains.append(domain) } }
+                for reference in arguments.doms {
+                    if let domain = try? call.domain(reference) { domains.append(domain) }
+                }
             }
             return Remote.ConnectGetAllDomainStats.Result(
                 retStats: domains.map { domain in
@@ -36,7 +38,8 @@ extension HandlerTable {
         add(Remote.DomainBlockStats.self, .worker) { (call, arguments) throws(LibvirtError) in
             let counters = try BlockCounters.of(try call.domain(arguments.dom), arguments.path)
             return Remote.DomainBlockStats.Result(
-                rdReq: counters.reads, rdBytes: counters.readBytes, wrReq: counters.writes, wrBytes: counters.writtenBytes,
+                rdReq: counters.reads, rdBytes: counters.readBytes, wrReq: counters.writes,
+                wrBytes: counters.writtenBytes,
                 errs: -1)
         }
         add(Remote.DomainBlockStatsFlags.self, .worker) { (call, arguments) throws(LibvirtError) in

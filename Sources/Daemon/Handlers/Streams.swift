@@ -8,7 +8,8 @@ extension HandlerTable {
     mutating func addStreams() {
         add(Remote.DomainOpenConsole.self, .worker) { (call, arguments) throws(LibvirtError) -> Void in
             let force = arguments.flags & VirDomainConsoleFlags.force != 0
-            try HandlerTable.openConsole(call, arguments.dom, arguments.devName, ["console", "serial", "parallel"], force)
+            try HandlerTable.openConsole(
+                call, arguments.dom, arguments.devName, ["console", "serial", "parallel"], force)
         }
         add(Remote.DomainOpenChannel.self, .worker) { (call, arguments) throws(LibvirtError) -> Void in
             let force = arguments.flags & VirDomainChannelFlags.force != 0
@@ -23,9 +24,10 @@ extension HandlerTable {
         _ = try domain.running()
         let tree = domain.state.withLock { $0.current }
         let devices = kinds.flatMap { DomainFigures.devices(tree, $0) }
-        let found = name.map { name in
-            devices.first { $0.child("alias")?["name"] == name || $0.child("target")?["name"] == name }
-        } ?? devices.first
+        let found =
+            name.map { name in
+                devices.first { $0.child("alias")?["name"] == name || $0.child("target")?["name"] == name }
+            } ?? devices.first
         guard let device = found else {
             throw LibvirtError.internalError("cannot find character device \(name ?? "(null)")")
         }

@@ -46,7 +46,9 @@ enum Capabilities {
             .of(
                 "topology",
                 ["sockets": "\(host.sockets)", "dies": "1", "cores": "\(host.cores)", "threads": "\(host.threads)"]))
-        for flag in host.flags { cpu.append(.of("feature", ["name": flag.split(separator: "_").joined(separator: "-")])) }
+        for flag in host.flags {
+            cpu.append(.of("feature", ["name": flag.split(separator: "_").joined(separator: "-")]))
+        }
         cpu.append(.of("pages", ["unit": "KiB", "size": "4"]))
         return cpu
     }
@@ -86,7 +88,8 @@ enum Capabilities {
         architecture.append(.text("wordsize", "64"))
         architecture.append(.text("emulator", emulator.path))
         for machine in emulator.machines {
-            let attributes: KeyValuePairs = machine.canonical.map { ["canonical": $0, "maxCpus": "255"] } ?? ["maxCpus": "255"]
+            let attributes: KeyValuePairs =
+                machine.canonical.map { ["canonical": $0, "maxCpus": "255"] } ?? ["maxCpus": "255"]
             if let canonical = machine.canonical, !emulator.machines.contains(where: { $0.name == canonical }) {
                 architecture.append(.text("machine", canonical, ["maxCpus": "255"]))
             }

@@ -11,10 +11,15 @@ extension MachineCommandLine {
         switch type {
         case "pty", "null", "stdio", "vc": words = "\(type),id=\(id)"
         case "file":
-            guard let path = source?["path"] else { throw LibvirtError.xml("Missing source path attribute for char device") }
-            words = "file,id=\(id),path=\(MachineCommandLine.escape(path)),append=\(source?["append"] == "on" ? "on" : "off")"
+            guard let path = source?["path"] else {
+                throw LibvirtError.xml("Missing source path attribute for char device")
+            }
+            words =
+                "file,id=\(id),path=\(MachineCommandLine.escape(path)),append=\(source?["append"] == "on" ? "on" : "off")"
         case "pipe", "dev":
-            guard let path = source?["path"] else { throw LibvirtError.xml("Missing source path attribute for char device") }
+            guard let path = source?["path"] else {
+                throw LibvirtError.xml("Missing source path attribute for char device")
+            }
             words = "\(type == "pipe" ? "pipe" : "serial"),id=\(id),path=\(MachineCommandLine.escape(path))"
         case "unix":
             guard let path = source?["path"] ?? defaultPath else {
@@ -26,13 +31,15 @@ extension MachineCommandLine {
             if (source?["mode"] ?? "bind") == "bind" { words += ",server=on,wait=off" }
         case "tcp":
             let host = source?["host"] ?? "127.0.0.1"
-            words = "socket,id=\(id),host=\(MachineCommandLine.escape(host)),port=\(MachineCommandLine.escape(source?["service"] ?? "0"))"
+            words =
+                "socket,id=\(id),host=\(MachineCommandLine.escape(host)),port=\(MachineCommandLine.escape(source?["service"] ?? "0"))"
             if source?["mode"] == "bind" { words += ",server=on,wait=off" }
             if device.child("protocol")?["type"] == "telnet" { words += ",telnet=on" }
         default: throw LibvirtError.configUnsupported("character device type '\(type)' is not supported")
         }
         if let log = device.child("log")?["file"] {
-            words += ",logfile=\(MachineCommandLine.escape(log)),logappend=\(device.child("log")?["append"] == "on" ? "on" : "off")"
+            words +=
+                ",logfile=\(MachineCommandLine.escape(log)),logappend=\(device.child("log")?["append"] == "on" ? "on" : "off")"
         }
         add("-chardev", words)
     }

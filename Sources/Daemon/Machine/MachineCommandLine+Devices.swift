@@ -9,7 +9,8 @@ extension MachineCommandLine {
         case "user": add("-netdev", "user,id=\(host)")
         case "network":
             // The networks' own switch comes with their driver; until then every card has a network of its own.
-            messages.append("interface \(alias): network '\(device.child("source")?["network"] ?? "")' is user-mode NAT")
+            messages.append(
+                "interface \(alias): network '\(device.child("source")?["network"] ?? "")' is user-mode NAT")
             add("-netdev", "user,id=\(host)")
         case "bridge", "ethernet":
             let tap = device.child("target")?["dev"]
@@ -39,7 +40,10 @@ extension MachineCommandLine {
         case "usb":
             let alias = name(&device, "usb")
             let model = device["model"] ?? "piix3-uhci"
-            let driver = ["piix3-uhci": "piix3-usb-uhci", "piix4-uhci": "piix4-usb-uhci", "qemu-xhci": "qemu-xhci", "nec-xhci": "nec-usb-xhci"][model]
+            let driver = [
+                "piix3-uhci": "piix3-usb-uhci", "piix4-uhci": "piix4-usb-uhci", "qemu-xhci": "qemu-xhci",
+                "nec-xhci": "nec-usb-xhci",
+            ][model]
             guard let driver, emulator.has(device: driver) else { return }
             addDevice(["driver": driver, "id": alias, "bus": place.bus, "addr": place.address])
         case "scsi":
@@ -87,7 +91,9 @@ extension MachineCommandLine {
         if backend?["model"] == "builtin" {
             add("-object", "rng-builtin,id=obj\(alias)")
         } else {
-            add("-object", "rng-random,id=obj\(alias),filename=\(MachineCommandLine.escape(backend?.text ?? "/dev/urandom"))")
+            add(
+                "-object",
+                "rng-random,id=obj\(alias),filename=\(MachineCommandLine.escape(backend?.text ?? "/dev/urandom"))")
         }
         let rate = device.child("rate")
         addDevice([
@@ -113,7 +119,9 @@ extension MachineCommandLine {
     }
 
     mutating func addVideo(_ device: inout XMLTree, index: Int) {
-        let models = ["vga": "VGA", "cirrus": "cirrus-vga", "qxl": "qxl-vga", "virtio": "virtio-vga", "bochs": "bochs-display"]
+        let models = [
+            "vga": "VGA", "cirrus": "cirrus-vga", "qxl": "qxl-vga", "virtio": "virtio-vga", "bochs": "bochs-display",
+        ]
         guard let driver = models[device.child("model")?["type"] ?? "vga"] else { return }
         guard emulator.has(device: driver) else {
             messages.append("video adapter '\(driver)' is left out")

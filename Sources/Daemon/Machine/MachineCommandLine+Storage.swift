@@ -6,7 +6,9 @@ extension MachineCommandLine {
     mutating func addDisk(_ disk: inout XMLTree, index: Int, order: [String]) throws(LibvirtError) {
         let kind = disk["device"] ?? "disk"
         let target = disk.child("target")?["dev"] ?? ""
-        let bus = disk.child("target")?["bus"] ?? (target.hasPrefix("vd") ? "virtio" : target.hasPrefix("sd") ? "scsi" : "ide")
+        let bus =
+            disk.child("target")?["bus"]
+            ?? (target.hasPrefix("vd") ? "virtio" : target.hasPrefix("sd") ? "scsi" : "ide")
         guard kind == "disk" || kind == "cdrom" else {
             messages.append("disk \(target): a \(kind) is not supported")
             return
@@ -36,7 +38,9 @@ extension MachineCommandLine {
             ])
             return
         case "scsi":
-            (driver, alias) = (kind == "cdrom" ? "scsi-cd" : "scsi-hd", "scsi0-0-0-\(MachineCommandLine.diskNumber(target))")
+            (driver, alias) = (
+                kind == "cdrom" ? "scsi-cd" : "scsi-hd", "scsi0-0-0-\(MachineCommandLine.diskNumber(target))"
+            )
         default: throw LibvirtError.configUnsupported("disk bus '\(bus)' is not supported")
         }
         guard emulator.has(device: driver) else {
@@ -97,9 +101,13 @@ extension MachineCommandLine {
         let letter = device.name == "interface" ? "network" : kind == "cdrom" ? "cdrom" : "hd"
         guard let class_ = order.firstIndex(of: letter) else { return nil }
         // Only the first of a class, as the firmware would take it.
-        let same = live.child("devices")?.all(device.name).filter { ($0["device"] ?? "disk") == (device["device"] ?? "disk") }
+        let same = live.child("devices")?.all(device.name).filter {
+            ($0["device"] ?? "disk") == (device["device"] ?? "disk")
+        }
         let first = same?.first
-        guard device.name == "interface" || first?.child("target")?["dev"] == device.child("target")?["dev"] else { return nil }
+        guard device.name == "interface" || first?.child("target")?["dev"] == device.child("target")?["dev"] else {
+            return nil
+        }
         return "\(class_ + 1)"
     }
 }

@@ -34,12 +34,14 @@ final class RunningMachine: Sendable {
         }
         watch.withLock { $0 = source }
         // It may have ended between the two.
-        if process.hasEnded { loop.post { [weak self] in
-            guard let self, let source = watch.withLock({ $0.take() }) else { return }
-            source.remove()
-            process.reap()
-            ended()
-        } }
+        if process.hasEnded {
+            loop.post { [weak self] in
+                guard let self, let source = watch.withLock({ $0.take() }) else { return }
+                source.remove()
+                process.reap()
+                ended()
+            }
+        }
     }
 
     /// Ends the process: politely, and after some time not.

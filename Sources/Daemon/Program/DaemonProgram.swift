@@ -99,42 +99,25 @@ public enum DaemonProgram {
     ) throws(HostError) {
         // One daemon a folder: two would each think that the machines were theirs.
         let lock = try PIDFile(options.pidFile ?? "\(paths.run)/apus.pid")
-        let loop = try EventLoop()
-        let core = try DaemonCore(paths: paths, loop: loop, emulators: options.emulators + standardEmulators())
-        // Machines that run are taken up by a worker, while the loop already carries their monitors.
-        let server = try startServing(core, loop)
+        let daemon = try DaemonInstance(paths: paths, emulators: options.emulators + standardEmulators())
         if let background { try background.ready(keepsErrors: true) }
-        core.log.info("Serving at '\(paths.sockets)'")
-        let ending = try loop.add(signals.descriptor, EventLoop.Events.read) { _ in
-            while let received = signals.next() {
-                if received.signal != Signals.hangUp { loop.stop() }
-            }
+        Logger("daemon").info("Serving at '\(daemon.sockets)'")
+        while true {
+            guard signals.descriptor.wait(for: [.read], milliseconds: -1).contains(.read) else { continue }
+            if let received = signals.next(), received.signal != Signals.hangUp { break }
         }
-        loop.run()
-        ending.remove()
-        server.close()
-        core.closeSessions()
+        daemon.stop()
         lock.remove()
-    }
-
-    /// Loads what is on the disk, then opens the sockets: no client sees half of the domains.
-    private static func startServing(_ core: DaemonCore, _ loop: EventLoop) throws(HostError) -> SocketServer {
-        let worker = try HostThread(name: "loader") {
-            core.domains.load()
-            loop.stop()
-        }
-        loop.run()
-        worker.join()
-        return try SocketServer(core)
     }
 
     /// Our own machine beside this program and in the usual places, then QEMU.
     private static func standardEmulators() -> [String] {
         let own = CommandLine.arguments.first ?? ""
         let folder = own.lastIndex(of: "/").map { String(own[..<$0]) }
-        let candidates = (folder.map { ["\($0)/apus-vmm"] } ?? []) + [
-            "/usr/bin/apus-vmm", "/usr/local/bin/apus-vmm", "/usr/bin/qemu-system-x86_64",
-        ]
+        let candidates =
+            (folder.map { ["\($0)/apus-vmm"] } ?? []) + [
+                "/usr/bin/apus-vmm", "/usr/local/bin/apus-vmm", "/usr/bin/qemu-system-x86_64",
+            ]
         return candidates.filter { HostFile.status($0).kind == .file }
     }
 }

@@ -12,6 +12,7 @@ final class DaemonCore: Sendable {
     let host: HostDescription
     let emulators: EmulatorList
     let domains: DomainDriver
+    let storage: StorageDriver
     let log = Logger("daemon")
     private let core = Reference()
     private let sessions = Mutex<(next: UInt64, all: [UInt64: ClientSession])>((1, [:]))
@@ -40,7 +41,14 @@ final class DaemonCore: Sendable {
             outlet: DomainDriver.Outlet(
                 event: { event, domain in core.value?.deliver(event, of: domain) },
                 monitor: { name, details, domain in core.value?.deliverMonitor(name, details, of: domain) }))
+        storage = StorageDriver(paths: paths)
         core.value = self
+    }
+
+    /// Takes up what is on the disk.
+    func load() {
+        storage.load()
+        domains.load()
     }
 
     // MARK: - Sessions
@@ -80,8 +88,25 @@ final class DaemonCore: Sendable {
                 }
             }
             for (number, subscription) in wanted.sorted(by: { $0.key < $1.key }) {
-                if let frame = event.frame(domain, callback: subscription.isLegacy ? nil : number) { session.send(frame) }
+                if let frame = event.frame(domain, callback: subscription.isLegacy ? nil : number) {
+                    session.send(frame)
+                }
             }
+        }
+    }
+
+    /// Tells all subscribers of an event of another family; `frame` makes the message for a callback's number.
+    func deliver(
+        _ family: Subscription.Family, _ event: Int32, of object: UUIDBytes?, _ frame: (Int32) -> Frame?
+    ) {
+        for session in everybody {
+            let wanted = session.state.withLock { state in
+                state.subscriptions.filter {
+                    $0.value.family == family && $0.value.event == event
+                        && ($0.value.object == nil || $0.value.object == object)
+                }
+            }
+            for number in wanted.keys.sorted() { if let frame = frame(number) { session.send(frame) } }
         }
     }
 
@@ -96,7 +121,8 @@ final class DaemonCore: Sendable {
             }
             for number in wanted.keys.sorted() {
                 let body = RemoteQEMU.DomainMonitorEvent.Body(
-                    callbackID: number, dom: domain, event: event, seconds: details.seconds, micros: details.microseconds,
+                    callbackID: number, dom: domain, event: event, seconds: details.seconds,
+                    micros: details.microseconds,
                     details: details.data)
                 if let frame = try? Frame.event(RemoteQEMU.DomainMonitorEvent.self, body) { session.send(frame) }
             }

@@ -23,7 +23,8 @@ public struct DaemonPaths: Sendable, Equatable {
         let home = HostIdentity.home
         let run = (HostIdentity.environment("XDG_RUNTIME_DIR") ?? "\(home)/.cache") + "/libvirt"
         return DaemonPaths(
-            sockets: run, configuration: (HostIdentity.environment("XDG_CONFIG_HOME") ?? "\(home)/.config") + "/libvirt",
+            sockets: run,
+            configuration: (HostIdentity.environment("XDG_CONFIG_HOME") ?? "\(home)/.config") + "/libvirt",
             run: run, state: (HostIdentity.environment("XDG_DATA_HOME") ?? "\(home)/.local/share") + "/libvirt",
             logs: (HostIdentity.environment("XDG_CACHE_HOME") ?? "\(home)/.cache") + "/libvirt")
     }

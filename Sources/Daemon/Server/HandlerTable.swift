@@ -56,23 +56,25 @@ struct HandlerTable: Sendable {
         _ procedure: Procedure.Type, _ place: Place,
         _ body: @escaping @Sendable (Call, Procedure.Arguments) throws(LibvirtError) -> Procedure.Result
     ) {
-        enter(Procedure.program, Procedure.number, Handler(place: place) { call, payload throws(LibvirtError) in
-            let arguments: Procedure.Arguments
-            do throws(XDRError) {
-                var reader = XDRReader(payload)
-                arguments = try Procedure.Arguments(from: &reader)
-            } catch {
-                throw LibvirtError.rpc("Unable to decode message payload")
-            }
-            let result = try body(call, arguments)
-            do throws(XDRError) {
-                var writer = XDRWriter(capacity: 128)
-                try result.write(to: &writer)
-                return writer.bytes
-            } catch {
-                throw LibvirtError.rpc("Unable to encode message payload: \(error)")
-            }
-        })
+        enter(
+            Procedure.program, Procedure.number,
+            Handler(place: place) { call, payload throws(LibvirtError) in
+                let arguments: Procedure.Arguments
+                do throws(XDRError) {
+                    var reader = XDRReader(payload)
+                    arguments = try Procedure.Arguments(from: &reader)
+                } catch {
+                    throw LibvirtError.rpc("Unable to decode message payload")
+                }
+                let result = try body(call, arguments)
+                do throws(XDRError) {
+                    var writer = XDRWriter(capacity: 128)
+                    try result.write(to: &writer)
+                    return writer.bytes
+                } catch {
+                    throw LibvirtError.rpc("Unable to encode message payload: \(error)")
+                }
+            })
     }
 
     /// Enters who answers a procedure without results.

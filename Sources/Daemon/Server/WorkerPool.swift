@@ -56,7 +56,9 @@ final class WorkerPool: Sendable {
 
     private func startThread(urgentOnly: Bool) {
         do {
-            _ = try HostThread(name: urgentOnly ? "urgent worker" : "worker") { self.run(Waiter(urgentOnly: urgentOnly)) }
+            _ = try HostThread(name: urgentOnly ? "urgent worker" : "worker") {
+                self.run(Waiter(urgentOnly: urgentOnly))
+            }
         } catch {
             Logger("worker").error("\(error)")
             state.withLock { state in
