@@ -162,6 +162,8 @@ extension HostFile {
     /// From `offset` on: whether there is data and not a hole, and where that ends. The end of the file ends it too.
     public static func extent(_ file: Descriptor, at offset: Int64) -> (isData: Bool, end: Int64) {
         let size = apus_file_size(file.rawValue)
+        // Looking moves the file's place too.
+        defer { _ = apus_seek(file.rawValue, offset, SEEK_SET) }
         // SEEK_DATA is 3, SEEK_HOLE 4 (lseek(2)).
         let data = apus_seek(file.rawValue, offset, 3)
         if data < 0 { return (apus_errno() != ENXIO, size) }

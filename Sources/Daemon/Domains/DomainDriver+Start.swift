@@ -125,6 +125,7 @@ extension DomainDriver {
             let machine = try connect(domain, process, monitorPath)
             var running = command.live
             try complete(&running, machine)
+            try onHost { () throws(HostError) in try machine.bind(running) }
             return (machine, running, command.messages)
         } catch {
             process.kill()

@@ -170,19 +170,37 @@ extension HandlerTable {
     /// Binds the thread of a processor, or all that are none.
     private static func move(_ domain: Domain, _ index: Int?, _ wanted: [Int], _ call: Call) throws(LibvirtError) {
         let machine = try domain.running()
-        let processors = machine.processorThreads.withLock { $0 }
-        let threads: [Int32]
-        if let index {
-            guard let thread = processors[index] else {
-                throw LibvirtError.invalidArgument("vcpu \(index) is not there")
-            }
-            threads = [thread]
-        } else {
-            let all = (try? HostFolder.names(in: "/proc/\(machine.process.number)/task")) ?? []
-            threads = all.compactMap { Int32($0) }.filter { !processors.values.contains($0) }
+        if let index, machine.processorThreads.withLock({ $0[index] }) == nil {
+            throw LibvirtError.invalidArgument("vcpu \(index) is not there")
         }
-        for thread in threads {
-            try call.driver.onHost { () throws(HostError) in try Affinity.set(thread: thread, processors: wanted) }
+        try call.driver.onHost { () throws(HostError) in try machine.bind(index, to: wanted) }
+    }
+}
+
+extension RunningMachine {
+    /// Binds the thread of a processor (nil: every other thread of the process) to processors of the host.
+    func bind(_ index: Int?, to wanted: [Int]) throws(HostError) {
+        let processors = processorThreads.withLock { $0 }
+        if let index {
+            if let thread = processors[index] { try Affinity.set(thread: thread, processors: wanted) }
+            return
+        }
+        for name in try HostFolder.names(in: "/proc/\(process.number)/task") {
+            guard let thread = Int32(name), !processors.values.contains(thread) else { continue }
+            try Affinity.set(thread: thread, processors: wanted)
+        }
+    }
+
+    /// Binds everything as a domain's form says.
+    func bind(_ tree: XMLTree) throws(HostError) {
+        let common = tree.child("vcpu")?["cpuset"].map { HostDescription.range($0) }
+        let tuning = tree.child("cputune")
+        if let set = tuning?.child("emulatorpin")?["cpuset"].map({ HostDescription.range($0) }) ?? common {
+            try bind(nil, to: set)
+        }
+        for index in processorThreads.withLock({ Array($0.keys) }) {
+            let own = tuning?.all("vcpupin").first { $0["vcpu"] == "\(index)" }
+            if let set = own?["cpuset"].map({ HostDescription.range($0) }) ?? common { try bind(index, to: set) }
         }
     }
 }
