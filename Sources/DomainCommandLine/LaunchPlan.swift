@@ -36,9 +36,13 @@ public struct LaunchPlan: Sendable {
     /// For QEMU alone: names of threads, the memory's own object, and what else our machine has no use for.
     public var usesQEMUExtras: Bool
 
+    /// The device drivers that the program has; others are left out and reported. `nil` takes any.
+    public var knownDrivers: Set<String>?
+
     public init(
         folder: String, monitor: Monitor, masterKeyFile: String? = nil, incoming: String? = nil,
-        attachments: [Int: Attachment] = [:], isSandboxed: Bool = true, usesQEMUExtras: Bool = true
+        attachments: [Int: Attachment] = [:], isSandboxed: Bool = true, usesQEMUExtras: Bool = true,
+        knownDrivers: Set<String>? = nil
     ) {
         self.folder = folder
         self.monitor = monitor
@@ -47,5 +51,6 @@ public struct LaunchPlan: Sendable {
         self.attachments = attachments
         self.isSandboxed = isSandboxed
         self.usesQEMUExtras = usesQEMUExtras
+        self.knownDrivers = knownDrivers
     }
 }

@@ -9,23 +9,21 @@ public struct QEMUArguments {
     /// The domain with its aliases and numbers.
     let domain: Domain
     let plan: LaunchPlan
-    var words: [String] = []
-
-    private init(_ domain: Domain, _ plan: LaunchPlan) {
-        self.domain = domain
-        self.plan = plan
-    }
-
     /// The arguments behind the program's name.
+    public internal(set) var words: [String] = []
+    /// Devices that the program does not have, each as its driver and its alias.
+    public internal(set) var omitted: [String] = []
+
+    /// Makes the command line.
     ///
     /// - Parameters:
     ///   - domain: a complete definition on which `prepareToStart` was called, with its screens' ports chosen.
     ///   - plan: what the process is given.
     /// - Throws: 67 for a device that cannot be expressed.
-    public static func make(_ domain: Domain, plan: LaunchPlan) throws(DefinitionError) -> [String] {
-        var arguments = QEMUArguments(domain, plan)
-        try arguments.build()
-        return arguments.words
+    public init(_ domain: Domain, plan: LaunchPlan) throws(DefinitionError) {
+        self.domain = domain
+        self.plan = plan
+        try build()
     }
 
     private mutating func build() throws(DefinitionError) {
@@ -66,7 +64,13 @@ public struct QEMUArguments {
         add(option, String(decoding: JSONWriter.write(.object(object)), as: UTF8.self))
     }
 
-    mutating func device(_ object: JSONObject) { add("-device", object) }
+    mutating func device(_ object: JSONObject) {
+        if let known = plan.knownDrivers, let driver = object["driver"]?.stringValue, !known.contains(driver) {
+            omitted.append("\(driver) \(object["id"]?.stringValue ?? "")")
+            return
+        }
+        add("-device", object)
+    }
 
     /// A comma is doubled in QEMU's own syntax.
     static func escaped(_ text: String) -> String {
