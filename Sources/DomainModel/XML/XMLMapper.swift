@@ -105,6 +105,9 @@ public struct XMLMapper {
         do throws(DefinitionError) { try value.map(&self) } catch {}
     }
 
+    /// The element gets a closing tag on a line of its own even when there is nothing in it.
+    mutating func alwaysOpen() { tree.isAlwaysOpen = true }
+
     // MARK: Attributes
 
     /// The raw value of an attribute, marked as known.

@@ -25,6 +25,8 @@ public struct XMLTree: Equatable, Sendable {
     public var nodes: [XMLNode]
     /// Written with libxml's own layout and not libvirt's: foreign elements below `metadata`.
     public var isForeign = false
+    /// Written with a closing tag on a line of its own even when there is nothing in it, as libvirt does for some.
+    public var isAlwaysOpen = false
     /// The line of the start tag, from 1; 0 for an element that was not read.
     public var line: Int
 

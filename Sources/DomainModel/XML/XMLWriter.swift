@@ -34,7 +34,7 @@ public struct XMLWriter {
             escape(attribute.value, inAttribute: true)
             out.append(UInt8(ascii: "'"))
         }
-        if tree.nodes.isEmpty {
+        if tree.nodes.isEmpty, !tree.isAlwaysOpen {
             put("/>\n")
             return
         }
@@ -44,7 +44,7 @@ public struct XMLWriter {
             for case .text(let text) in tree.nodes { escape(text, inAttribute: false) }
         }
         let hasElements = tree.nodes.contains { if case .element = $0 { true } else { false } }
-        if hasElements {
+        if hasElements || tree.isAlwaysOpen {
             out.append(0x0A)
             for case .element(let child) in tree.nodes { element(child, indent: indent + 2) }
             pad(indent)
