@@ -88,7 +88,8 @@ let package = Package(
         library("DomainModel"),
         library("DomainCommandLine", ["DomainModel", "JSON"]),
         library("RPCWire", ["HostOS", system]),
-        library("Daemon", ["RPCWire", "DomainModel", "HostOS", "JSON", "Log", system]),
+        library(
+            "Daemon", ["RPCWire", "DomainModel", "DomainCommandLine", "HostOS", "JSON", "Log", system]),
 
         library("HostCheck", ["CLinux", "HostOS", "JSON", "KVMEngine", "Machine"]),
 

@@ -75,7 +75,7 @@ enum Floors {
                 target("DomainModel"),
                 target("DomainCommandLine", "DomainModel JSON"),
                 target("RPCWire", "HostOS SystemPackage"),
-                target("Daemon", "RPCWire DomainModel HostOS JSON Log SystemPackage"),
+                target("Daemon", "RPCWire DomainModel DomainCommandLine HostOS JSON Log SystemPackage"),
             ]),
         Floor(
             name: "top",

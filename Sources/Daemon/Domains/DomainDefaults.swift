@@ -60,13 +60,4 @@ enum DomainDefaults {
             emulators: ["x86_64": emulator.path, "i686": emulator.path], machineAliases: aliases, machines: machines,
             offersKVM: emulator.offersKVM)
     }
-
-    /// The KiB that an element of a completed definition says.
-    static func kilobytes(_ element: XMLTree) throws(LibvirtError) -> UInt64 {
-        let text = HostDescription.trim(element.text)
-        guard let number = UInt64(text), number < 1 << 50 else {
-            throw LibvirtError.xml("Invalid value '\(text)' for element '\(element.name)'")
-        }
-        return number
-    }
 }

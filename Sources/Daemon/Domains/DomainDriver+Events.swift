@@ -1,6 +1,7 @@
 internal import DomainModel
 internal import HostOS
 internal import JSON
+internal import Log
 internal import RPCWire
 internal import Synchronization
 
@@ -176,6 +177,20 @@ extension DomainDriver {
     }
 
     // MARK: - The end
+
+    /// Works the end of the process up when it comes.
+    func watchEnd(_ domain: Domain, _ machine: RunningMachine) {
+        do throws(HostError) {
+            try machine.watchEnd(loop) { [self] in
+                workers.submit(urgent: true) { [self] in
+                    machine.hearOut()
+                    machine.events.submit { [self] in ended(domain, machine) }
+                }
+            }
+        } catch {
+            log.error("The end of '\(domain.name)' will not be seen: \(error)")
+        }
+    }
 
     /// The process is gone, for whatever reason.
     func ended(_ domain: Domain, _ machine: RunningMachine) {

@@ -62,6 +62,7 @@ extension DomainDriver {
             throw error
         }
         // What it told before its end goes to the subscribers first.
+        machine.hearOut()
         let done = Bell()
         machine.events.submit { [self] in
             ended(domain, machine)

@@ -79,9 +79,7 @@ extension DomainDriver {
             if paused {
                 emit(.lifecycle(VirDomainEventType.suspended, VirDomainEventSuspendedDetailType.paused), domain)
             }
-            try? machine.watchEnd(loop) { [self] in
-                machine.events.submit { [self] in ended(domain, machine) }
-            }
+            watchEnd(domain, machine)
         } catch {
             list.deactivate(domain)
             store.removeStatus(name)

@@ -70,7 +70,7 @@ extension DomainDriver {
             }
         }
         try? writeStatus(domain)
-        try? machine.watchEnd(loop) { [self] in machine.events.submit { [self] in ended(domain, machine) } }
+        watchEnd(domain, machine)
     }
 
     /// The machine ended while no daemon looked.

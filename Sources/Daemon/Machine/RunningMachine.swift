@@ -57,6 +57,13 @@ final class RunningMachine: Sendable {
         }
     }
 
+    /// After the process has ended: waits until all that its monitor still said is in the queue of events.
+    func hearOut() {
+        let pause = Bell()
+        let deadline = HostClock.monotonic + 2_000_000_000
+        while let monitor, !monitor.isClosed, HostClock.monotonic < deadline { pause.wait(nanoseconds: 200_000) }
+    }
+
     /// Waits until the events that came so far are worked up: those that a command causes come before its answer.
     func settle() {
         let done = Bell()
