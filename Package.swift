@@ -29,6 +29,7 @@ let package = Package(
     products: [
         .executable(name: "apus-vmm", targets: ["apus-vmm"]),
         .executable(name: "apus-img", targets: ["apus-img"]),
+        .executable(name: "apus", targets: ["apus"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-system", exact: "1.8.1")
@@ -83,11 +84,19 @@ let package = Package(
             "MachineControl",
             ["JSON", "Log", "HostOS", "CharacterBackend", "Machine", "X86", "Execution", "DeviceModel"]),
 
+        // Management
+        library("DomainModel"),
+        library("DomainCommandLine", ["DomainModel", "JSON"]),
+        library("RPCWire", ["HostOS", system]),
+        library(
+            "Daemon", ["RPCWire", "DomainModel", "DomainCommandLine", "HostOS", "JSON", "Log", system]),
+
         library("HostCheck", ["CLinux", "HostOS", "JSON", "KVMEngine", "Machine"]),
 
         // Top
         .executableTarget(
             name: "apus-vmm", dependencies: ["HostOS", "MachineControl", "HostCheck"], swiftSettings: strict),
+        .executableTarget(name: "apus", dependencies: ["HostOS", "Daemon"], swiftSettings: strict),
         // Its own copy of the runtime: it starts faster and takes less memory than with the shared one.
         .executableTarget(
             name: "apus-img", dependencies: ["ImageTool"], swiftSettings: strict,
@@ -117,6 +126,10 @@ let package = Package(
         tests("Machine", ["KVMEngine", "CEngine", "HostOS", "JSON", "GuestMemory", "Execution", "DeviceModel"]),
         tests("MachineControl", ["JSON"]),
         tests("HostCheck"),
+        tests("DomainModel"),
+        tests("DomainCommandLine", ["DomainModel", "JSON"]),
+        tests("RPCWire", ["HostOS"]),
+        tests("Daemon", ["RPCWire", "HostOS"]),
         .testTarget(name: "ArchitectureTests", swiftSettings: strict),
         .testTarget(name: "IntegrationTests", swiftSettings: strict),
     ]

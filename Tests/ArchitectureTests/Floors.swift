@@ -70,10 +70,19 @@ enum Floors {
                 target("MachineControl", "JSON Log HostOS CharacterBackend Machine X86 Execution DeviceModel"),
             ]),
         Floor(
+            name: "management",
+            targets: [
+                target("DomainModel"),
+                target("DomainCommandLine", "DomainModel JSON"),
+                target("RPCWire", "HostOS SystemPackage"),
+                target("Daemon", "RPCWire DomainModel DomainCommandLine HostOS JSON Log SystemPackage"),
+            ]),
+        Floor(
             name: "top",
             targets: [
                 target("apus-vmm", "HostOS MachineControl HostCheck"),
                 target("apus-img", "ImageTool"),
+                target("apus", "HostOS Daemon"),
             ]),
     ]
 

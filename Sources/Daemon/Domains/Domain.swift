@@ -1,0 +1,59 @@
+internal import DomainModel
+internal import RPCWire
+internal import Synchronization
+
+/// One domain: what is defined, and what runs of it.
+final class Domain: Sendable {
+    struct State {
+        var name: String
+        /// -1: it does not run.
+        var id: Int32 = -1
+        /// What is defined; nil: the domain goes when it stops.
+        var definition: XMLTree?
+        /// What runs.
+        var live: XMLTree?
+        /// A `virDomainState` and its reason.
+        var state = VirDomainState.shutoff
+        var reason: Int32 = 0
+        var autostart = false
+        var machine: RunningMachine?
+        /// Why the machine is being ended: what is told when its process is gone.
+        var ending: (reason: Int32, detail: Int32)?
+        /// The guest's power-off is to become a restart.
+        var restartsOnShutdown = false
+        /// No longer in the list: whoever still holds it finds that out here.
+        var removed = false
+        /// Remarks on what was left out of the machine.
+        var messages: [String] = []
+        /// Consoles that somebody has open, by their device.
+        var consoles: [String: ConsoleStream] = [:]
+
+        /// What a client sees: the running form, or what is defined.
+        var current: XMLTree { live ?? definition ?? XMLTree("domain") }
+        var isActive: Bool { id >= 0 }
+    }
+
+    let uuid: UUIDBytes
+    let job = JobLock()
+    let state: Mutex<State>
+
+    init(uuid: UUIDBytes, state: sending State) {
+        self.uuid = uuid
+        self.state = Mutex(state)
+    }
+
+    /// How the protocol names it.
+    var reference: RemoteDomain { state.withLock { RemoteDomain(name: $0.name, uuid: uuid, id: $0.id) } }
+
+    var name: String { state.withLock { $0.name } }
+    var isActive: Bool { state.withLock { $0.isActive } }
+    var machine: RunningMachine? { state.withLock { $0.machine } }
+
+    /// The machine, for what needs one that runs.
+    func running() throws(LibvirtError) -> RunningMachine {
+        guard let machine else { throw Domain.notRunning }
+        return machine
+    }
+
+    static let notRunning = LibvirtError.operationInvalid("domain is not running")
+}

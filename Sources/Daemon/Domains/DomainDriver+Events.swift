@@ -1,0 +1,221 @@
+internal import DomainModel
+internal import HostOS
+internal import JSON
+internal import Log
+internal import RPCWire
+internal import Synchronization
+
+/// What a machine tells of itself. One event of a machine at a time, in order, on a worker.
+extension DomainDriver {
+    func handle(_ event: QMPClient.Event, _ domain: Domain) {
+        let details = MonitorEventDetails(
+            seconds: event.seconds, microseconds: event.microseconds, data: event.data.map(\.description))
+        outlet.monitor(event.name, details, domain.reference)
+        let data = event.data
+        switch event.name {
+        case "STOP": stopped(domain)
+        case "RESUME": resumed(domain)
+        case "RESET": emit(.reboot, domain)
+        case "SHUTDOWN": shutDown(domain, byGuest: data?["guest"]?.boolValue ?? false)
+        case "POWERDOWN": break
+        case "SUSPEND":
+            change(domain, VirDomainState.pmsuspended, 0)
+            emit(.lifecycle(VirDomainEventType.pmsuspended, VirDomainEventPMSuspendedDetailType.memory), domain)
+            emit(.suspendedByGuest, domain)
+        case "WAKEUP":
+            change(domain, VirDomainState.running, VirDomainRunningReason.wakeup)
+            emit(.wokenByGuest, domain)
+        case "RTC_CHANGE": if let offset = data?["offset"]?.int64Value { emit(.rtcChange(offset), domain) }
+        case "WATCHDOG": emit(.watchdog(watchdogAction(data?["action"]?.stringValue)), domain)
+        case "BALLOON_CHANGE": balloonChanged(domain, data?["actual"]?.uint64Value ?? 0)
+        case "DEVICE_DELETED": if let device = data?["device"]?.stringValue { deviceDeleted(domain, device) }
+        case "DEVICE_TRAY_MOVED":
+            let open = data?["tray-open"]?.boolValue ?? false
+            let reason = open ? VirDomainEventTrayChangeReason.open : VirDomainEventTrayChangeReason.close
+            emit(.trayChange(data?["id"]?.stringValue ?? data?["device"]?.stringValue ?? "", reason), domain)
+        case "BLOCK_IO_ERROR": ioError(domain, data)
+        case "VSERPORT_CHANGE": portChanged(domain, data)
+        case "GUEST_PANICKED":
+            change(domain, VirDomainState.crashed, VirDomainCrashedReason.panicked)
+            emit(.lifecycle(VirDomainEventType.crashed, VirDomainEventCrashedDetailType.panicked), domain)
+        default: break
+        }
+    }
+
+    /// Enters a state and writes it down.
+    func change(_ domain: Domain, _ value: Int32, _ reason: Int32) {
+        domain.state.withLock { state in
+            guard state.isActive else { return }
+            state.state = value
+            state.reason = reason
+        }
+        try? writeStatus(domain)
+    }
+
+    private func stopped(_ domain: Domain) {
+        let changed = domain.state.withLock { state -> Bool in
+            guard state.state == VirDomainState.running else { return false }
+            state.state = VirDomainState.paused
+            state.reason = VirDomainPausedReason.user
+            return true
+        }
+        guard changed else { return }
+        try? writeStatus(domain)
+        emit(.lifecycle(VirDomainEventType.suspended, VirDomainEventSuspendedDetailType.paused), domain)
+    }
+
+    private func resumed(_ domain: Domain) {
+        let changed = domain.state.withLock { state -> Bool in
+            guard state.state == VirDomainState.paused else { return false }
+            let starting = state.reason == VirDomainPausedReason.startingUp
+            state.state = VirDomainState.running
+            state.reason = starting ? VirDomainRunningReason.booted : VirDomainRunningReason.unpaused
+            return true
+        }
+        guard changed else { return }
+        try? writeStatus(domain)
+        emit(.lifecycle(VirDomainEventType.resumed, VirDomainEventResumedDetailType.unpaused), domain)
+    }
+
+    private func shutDown(_ domain: Domain, byGuest: Bool) {
+        let (machine, restart, ending, policy) = domain.state.withLock { state in
+            defer { state.restartsOnShutdown = false }
+            return (
+                state.machine, state.restartsOnShutdown, state.ending,
+                state.live?.child("on_poweroff")?.text ?? "destroy"
+            )
+        }
+        guard let machine else { return }
+        if restart || (ending == nil && policy == "restart") {
+            _ = try? machine.monitor?.execute("system_reset")
+            _ = try? machine.monitor?.execute("cont")
+            change(domain, VirDomainState.running, VirDomainRunningReason.booted)
+            return
+        }
+        let detail =
+            byGuest ? VirDomainEventShutdownDetailType.guest : VirDomainEventShutdownDetailType.host
+        emit(.lifecycle(VirDomainEventType.shutdown, detail), domain)
+        guard ending == nil else { return }
+        domain.state.withLock { state in
+            state.ending = (VirDomainShutoffReason.shutdown, VirDomainEventStoppedDetailType.shutdown)
+            state.state = VirDomainState.shutdown
+            state.reason = VirDomainShutdownReason.user
+        }
+        try? machine.end()
+    }
+
+    private func watchdogAction(_ action: String?) -> Int32 {
+        switch action {
+        case "pause": VirDomainEventWatchdogAction.pause
+        case "reset": VirDomainEventWatchdogAction.reset
+        case "poweroff": VirDomainEventWatchdogAction.poweroff
+        case "shutdown": VirDomainEventWatchdogAction.shutdown
+        case "debug": VirDomainEventWatchdogAction.debug
+        case "inject-nmi": VirDomainEventWatchdogAction.injectnmi
+        default: VirDomainEventWatchdogAction.none
+        }
+    }
+
+    private func balloonChanged(_ domain: Domain, _ bytes: UInt64) {
+        domain.state.withLock { state in
+            state.live?.update("currentMemory") { $0.nodes = [.text("\(bytes / 1024)")] }
+        }
+        emit(.balloonChange(bytes / 1024), domain)
+    }
+
+    private func deviceDeleted(_ domain: Domain, _ alias: String) {
+        domain.state.withLock { state in
+            state.live?.update("devices") { devices in
+                devices.nodes.removeAll { node in
+                    if case .element(let device) = node { device.child("alias")?["name"] == alias } else { false }
+                }
+            }
+        }
+        try? writeStatus(domain)
+        emit(.deviceRemoved(alias), domain)
+    }
+
+    private func ioError(_ domain: Domain, _ data: JSONValue?) {
+        let alias = data?["device"]?.stringValue ?? ""
+        let action =
+            switch data?["action"]?.stringValue {
+            case "stop": VirDomainEventIOErrorAction.pause
+            case "report": VirDomainEventIOErrorAction.report
+            default: VirDomainEventIOErrorAction.none
+            }
+        let reason = data?["nospace"]?.boolValue == true ? "enospc" : ""
+        emit(.ioError(path: "", alias: alias, action: action, reason: nil), domain)
+        emit(.ioError(path: "", alias: alias, action: action, reason: reason), domain)
+        if action == VirDomainEventIOErrorAction.pause {
+            change(domain, VirDomainState.paused, VirDomainPausedReason.ioerror)
+            emit(.lifecycle(VirDomainEventType.suspended, VirDomainEventSuspendedDetailType.ioerror), domain)
+        }
+    }
+
+    private func portChanged(_ domain: Domain, _ data: JSONValue?) {
+        guard let alias = data?["id"]?.stringValue, let open = data?["open"]?.boolValue else { return }
+        var isAgent = false
+        domain.state.withLock { state in
+            state.live?.update("devices") { devices in
+                devices.updateChildren { device in
+                    guard device.child("alias")?["name"] == alias else { return }
+                    device.update("target") { target in
+                        target.set("state", open ? "connected" : "disconnected")
+                        isAgent = target["name"] == "org.qemu.guest_agent.0"
+                    }
+                }
+            }
+        }
+        if isAgent {
+            emit(
+                .agentLifecycle(
+                    open
+                        ? VirConnectDomainEventAgentLifecycleState.connected
+                        : VirConnectDomainEventAgentLifecycleState.disconnected,
+                    VirConnectDomainEventAgentLifecycleReason.channel), domain)
+        }
+    }
+
+    // MARK: - The end
+
+    /// Works the end of the process up when it comes.
+    func watchEnd(_ domain: Domain, _ machine: RunningMachine) {
+        do throws(HostError) {
+            try machine.watchEnd(loop) { [self] in
+                workers.submit(urgent: true) { [self] in
+                    machine.hearOut()
+                    machine.events.submit { [self] in ended(domain, machine) }
+                }
+            }
+        } catch {
+            log.error("The end of '\(domain.name)' will not be seen: \(error)")
+        }
+    }
+
+    /// The process is gone, for whatever reason.
+    func ended(_ domain: Domain, _ machine: RunningMachine) {
+        machine.monitor?.close()
+        let (reason, persistent, consoles) = domain.state.withLock {
+            state -> ((Int32, Int32)?, Bool, [ConsoleStream]) in
+            guard state.machine === machine else { return (nil, true, []) }
+            let ending = state.ending ?? (VirDomainShutoffReason.crashed, VirDomainEventStoppedDetailType.failed)
+            let consoles = Array(state.consoles.values)
+            state.machine = nil
+            state.live = nil
+            state.ending = nil
+            state.consoles = [:]
+            state.state = VirDomainState.shutoff
+            state.reason = ending.0
+            return (ending, state.definition != nil, consoles)
+        }
+        guard let reason else { return }
+        store.removeStatus(domain.name)
+        HostFile.removeTree(folder(domain))
+        let before = domain.reference
+        list.deactivate(domain)
+        for console in consoles { console.machineEnded() }
+        // Clients know the number that it had.
+        outlet.event(.lifecycle(VirDomainEventType.stopped, reason.1), before)
+        if !persistent { list.remove(domain) }
+    }
+}

@@ -1,0 +1,101 @@
+internal import HostOS
+internal import JSON
+internal import Log
+internal import RPCWire
+internal import Synchronization
+
+/// What is done with a domain that runs.
+extension DomainDriver {
+    func suspend(_ domain: Domain) throws(LibvirtError) {
+        try domain.job.run { () throws(LibvirtError) in
+            let machine = try domain.running()
+            let state = domain.state.withLock { $0.state }
+            if state == VirDomainState.pmsuspended { throw LibvirtError.operationInvalid("domain is pmsuspended") }
+            if state == VirDomainState.paused { return }
+            try machine.qmp().execute("stop")
+            machine.settle()
+        }
+    }
+
+    func resume(_ domain: Domain) throws(LibvirtError) {
+        try domain.job.run { () throws(LibvirtError) in
+            let machine = try domain.running()
+            let state = domain.state.withLock { $0.state }
+            if state == VirDomainState.running { throw LibvirtError.operationInvalid("domain is already running") }
+            if state == VirDomainState.pmsuspended { throw LibvirtError.operationInvalid("domain is pmsuspended") }
+            try machine.qmp().execute("cont")
+            machine.settle()
+        }
+    }
+
+    func shutdown(_ domain: Domain, flags: UInt32) throws(LibvirtError) {
+        let machine = try domain.running()
+        domain.state.withLock { $0.restartsOnShutdown = false }
+        try machine.qmp().execute("system_powerdown")
+    }
+
+    func reboot(_ domain: Domain, flags: UInt32) throws(LibvirtError) {
+        let machine = try domain.running()
+        domain.state.withLock { $0.restartsOnShutdown = true }
+        try machine.qmp().execute("system_powerdown")
+    }
+
+    func reset(_ domain: Domain) throws(LibvirtError) {
+        try domain.job.run { () throws(LibvirtError) in _ = try domain.running().qmp().execute("system_reset") }
+    }
+
+    func injectNMI(_ domain: Domain) throws(LibvirtError) {
+        try domain.job.run { () throws(LibvirtError) in _ = try domain.running().qmp().execute("inject-nmi") }
+    }
+
+    /// Ends the machine. Takes no job: whatever hangs must not keep a machine alive.
+    func destroy(_ domain: Domain, flags: UInt32) throws(LibvirtError) {
+        let machine = try domain.running()
+        domain.state.withLock { state in
+            guard state.machine === machine else { return }
+            state.ending = (VirDomainShutoffReason.destroyed, VirDomainEventStoppedDetailType.destroyed)
+        }
+        do throws(LibvirtError) {
+            try machine.end(gracefulOnly: flags & UInt32(VirDomainDestroyFlagsValues.graceful) != 0)
+        } catch {
+            domain.state.withLock { if $0.machine === machine { $0.ending = nil } }
+            throw error
+        }
+        // What it told before its end goes to the subscribers first.
+        machine.hearOut()
+        let done = Bell()
+        machine.events.submit { [self] in
+            ended(domain, machine)
+            done.ring()
+        }
+        done.wait(nanoseconds: 30_000_000_000)
+        machine.process.reap()
+    }
+
+    /// A client that went had asked for this.
+    func destroyAbandoned(_ uuid: UUIDBytes) {
+        guard let domain = list.find(uuid: uuid), domain.isActive else { return }
+        do throws(LibvirtError) { try destroy(domain, flags: 0) } catch { log.warning("\(error)") }
+    }
+
+    /// A command for the monitor as the client wrote it; the answer as the machine gave it.
+    func monitorCommand(_ domain: Domain, _ text: String, human: Bool) throws(LibvirtError) -> String {
+        let monitor = try domain.running().qmp()
+        if human {
+            let answer = try monitor.execute("human-monitor-command", ["command-line": .string(text)])
+            return answer.stringValue ?? ""
+        }
+        guard case .object(let object)? = try? JSONReader.parse(text) else {
+            throw LibvirtError.internalError("cannot parse json \(text)")
+        }
+        return try monitor.ask(object).description
+    }
+}
+
+extension JSONObject {
+    /// Named values.
+    init(_ members: KeyValuePairs<String, JSONValue>) {
+        self.init()
+        for (name, value) in members { self[name] = value }
+    }
+}

@@ -1,0 +1,222 @@
+internal import DomainModel
+internal import HostOS
+internal import JSON
+internal import Log
+internal import RPCWire
+internal import Synchronization
+
+extension DomainDriver {
+    /// Starts a defined domain.
+    func start(_ domain: Domain, flags: UInt32) throws(LibvirtError) {
+        try domain.job.run { () throws(LibvirtError) in
+            let (definition, active) = domain.state.withLock { ($0.definition, $0.isActive) }
+            guard !active else { throw LibvirtError.operationInvalid("domain is already running") }
+            guard let definition else { throw LibvirtError.noDomain("no domain with matching uuid '\(domain.uuid)'") }
+            try launch(domain, definition, flags)
+        }
+    }
+
+    /// Starts a domain that need not be defined: it goes when it stops.
+    func create(_ text: String, flags: UInt32) throws(LibvirtError) -> Domain {
+        let parsed = try DomainDefaults.parse(text, emulators)
+        while true {
+            let (domain, isNew) = try list.findOrAdd(parsed.uuid, parsed.name)
+            let done = try domain.job.run { () throws(LibvirtError) -> Bool in
+                let (removed, active) = domain.state.withLock { ($0.removed, $0.isActive) }
+                guard !removed else { return false }
+                guard !active else {
+                    throw LibvirtError.operationInvalid("domain '\(parsed.name)' is already active")
+                }
+                do throws(LibvirtError) { try launch(domain, parsed.tree, flags) } catch {
+                    if isNew { list.remove(domain) }
+                    throw error
+                }
+                return true
+            }
+            if done { return domain }
+        }
+    }
+
+    /// Starts the process and takes it to its first instruction. The job is held.
+    private func launch(_ domain: Domain, _ definition: XMLTree, _ flags: UInt32) throws(LibvirtError) {
+        let name = domain.name
+        let path = definition.at("devices", "emulator")?.text ?? emulators.standard?.path ?? ""
+        guard let emulator = emulators.emulator(path) else {
+            throw LibvirtError.configUnsupported("Emulator '\(path)' cannot be used on this host")
+        }
+        let id = list.activate(domain)
+        do throws(LibvirtError) {
+            let paused = flags & VirDomainCreateFlags.startPaused != 0
+            let (machine, live, messages) = try startProcess(domain, definition, emulator, id, name)
+            domain.state.withLock { state in
+                state.machine = machine
+                state.live = live
+                state.state = VirDomainState.paused
+                state.reason = VirDomainPausedReason.startingUp
+                state.ending = nil
+                state.restartsOnShutdown = false
+                state.messages = messages
+            }
+            do throws(LibvirtError) {
+                try writeStatus(domain)
+                if !paused {
+                    try machine.qmp().execute("cont")
+                    machine.settle()
+                }
+            } catch {
+                machine.process.kill()
+                _ = machine.process.waitForEnd(milliseconds: 10_000)
+                machine.process.reap()
+                throw error
+            }
+            domain.state.withLock { state in
+                guard state.machine === machine, state.state == VirDomainState.paused else { return }
+                state.state = paused ? VirDomainState.paused : VirDomainState.running
+                state.reason = paused ? VirDomainPausedReason.user : VirDomainRunningReason.booted
+            }
+            try? writeStatus(domain)
+            emit(.lifecycle(VirDomainEventType.started, VirDomainEventStartedDetailType.booted), domain)
+            if paused {
+                emit(.lifecycle(VirDomainEventType.suspended, VirDomainEventSuspendedDetailType.paused), domain)
+            }
+            watchEnd(domain, machine)
+        } catch {
+            list.deactivate(domain)
+            store.removeStatus(name)
+            domain.state.withLock { state in
+                state.machine = nil
+                state.live = nil
+                state.state = VirDomainState.shutoff
+                state.reason = VirDomainShutoffReason.failed
+            }
+            throw error
+        }
+    }
+
+    /// The folder of a machine's sockets.
+    func folder(_ domain: Domain) -> String { "\(paths.running)/\(domain.uuid)" }
+
+    private func startProcess(
+        _ domain: Domain, _ definition: XMLTree, _ emulator: Emulator, _ id: Int32, _ name: String
+    ) throws(LibvirtError) -> (RunningMachine, XMLTree, [String]) {
+        var live = definition
+        live.set("id", "\(id)")
+        let folder = folder(domain)
+        let monitorPath = "\(folder)/monitor.sock"
+        let command = try MachineCommandLine(live, emulator: emulator, folder: folder)
+        let logPath = "\(paths.machineLogs)/\(name).log"
+        let (process, beginning) = try onHost { () throws(HostError) -> (HostProcess, Int64) in
+            HostFile.removeTree(folder)
+            try HostFolder.make(folder, permissions: 0o700)
+            let null = try HostFile.open("/dev/null", HostFile.Mode.readWrite)
+            let output = try HostFile.open(logPath, HostFile.Mode.append, permissions: 0o600)
+            try output.writeAll(Array(commandText(command).utf8))
+            let beginning = HostFile.status(logPath).size
+            let listener = emulator.takesListener ? try Socket.listen(SocketAddress.unix(monitorPath)) : nil
+            let process = try HostProcess.spawn(
+                emulator.path, arguments: command.arguments,
+                environment: environment(folder) + command.environment,
+                descriptors: [null, output, output] + (listener.map { [$0] } ?? []))
+            return (process, beginning)
+        }
+        do throws(LibvirtError) {
+            let machine = try connect(domain, process, monitorPath)
+            var running = command.live
+            try complete(&running, machine)
+            try onHost { () throws(HostError) in try machine.bind(running) }
+            return (machine, running, command.messages)
+        } catch {
+            process.kill()
+            _ = process.waitForEnd(milliseconds: 10_000)
+            process.reap()
+            throw DomainDriver.withLog(error, logPath, from: beginning)
+        }
+    }
+
+    /// Errors of the host as libvirt tells them.
+    func onHost<Result>(_ body: () throws(HostError) -> Result) throws(LibvirtError) -> Result {
+        do throws(HostError) { return try body() } catch { throw LibvirtError.system("\(error)") }
+    }
+
+    /// An error of a machine that did not start, with what the machine itself said.
+    private static func withLog(_ error: LibvirtError, _ path: String, from beginning: Int64) -> LibvirtError {
+        guard let bytes = try? HostFile.contents(path), bytes.count > Int(beginning) else { return error }
+        let said = HostDescription.trim(String(decoding: bytes[Int(beginning)...].suffix(2000), as: UTF8.self))
+        guard !said.isEmpty else { return error }
+        return LibvirtError.internalError("process exited while connecting to monitor: \(said)")
+    }
+
+    /// Connects to the monitor of a process and hears its greeting.
+    func connect(_ domain: Domain, _ process: HostProcess, _ path: String) throws(LibvirtError) -> RunningMachine {
+        let events = SerialQueue(workers)
+        let monitor = try onHost { () throws(HostError) -> QMPClient in
+            let socket = try DomainDriver.connect(path, of: process)
+            return try QMPClient(
+                socket, loop: loop,
+                handlers: QMPClient.Handlers(
+                    event: { [self] event in events.submit { [self] in handle(event, domain) } },
+                    close: {}))
+        }
+        do throws(LibvirtError) { try monitor.negotiate() } catch {
+            monitor.close()
+            throw error
+        }
+        let machine = RunningMachine(
+            process: process, startTime: HostProcess.startTime(of: process.number) ?? 0, monitorPath: path,
+            monitor: monitor, events: events)
+        machine.refreshProcessors()
+        return machine
+    }
+
+    /// Connects as soon as the process listens.
+    private static func connect(_ path: String, of process: HostProcess) throws(HostError) -> Descriptor {
+        let deadline = HostClock.monotonic + 60_000_000_000
+        let pause = Bell()
+        while true {
+            do throws(HostError) { return try Socket.connect(SocketAddress.unix(path)) } catch {
+                if process.hasEnded || HostClock.monotonic > deadline { throw error }
+                pause.wait(nanoseconds: 1_000_000)
+            }
+        }
+    }
+
+    /// Writes into the live form what only the machine knows: terminals, ports.
+    private func complete(_ live: inout XMLTree, _ machine: RunningMachine) throws(LibvirtError) {
+        var terminals: [String: String] = [:]
+        for entry in try machine.qmp().execute("query-chardev").arrayValue ?? [] {
+            guard let label = entry["label"]?.stringValue, let file = entry["filename"]?.stringValue,
+                file.hasPrefix("pty:")
+            else { continue }
+            terminals[label] = String(file.dropFirst(4))
+        }
+        let screen = try? machine.qmp().execute("query-vnc")
+        live.update("devices") { devices in
+            devices.updateChildren { device in
+                if let alias = device.child("alias")?["name"], let path = terminals["char\(alias)"] {
+                    if device.name == "console" { device.set("tty", path) }
+                    let source = XMLTree.of("source", ["path": path])
+                    device.remove("source")
+                    device.nodes.insert(.element(source), at: 0)
+                }
+                if device.name == "graphics", let port = screen?["service"]?.stringValue {
+                    device.set("port", port)
+                    if device["listen"] == nil { device.set("listen", screen?["host"]?.stringValue) }
+                }
+            }
+        }
+    }
+
+    private func environment(_ folder: String) -> [String] {
+        [
+            "LC_ALL=C", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=\(folder)",
+            "XDG_DATA_HOME=\(folder)/.local/share", "XDG_CACHE_HOME=\(folder)/.cache",
+            "XDG_CONFIG_HOME=\(folder)/.config",
+        ]
+    }
+
+    private func commandText(_ command: MachineCommandLine) -> String {
+        let time = Timestamp.text(HostClock.realtime)
+        return "\(time): starting up apus\n" + command.arguments.joined(separator: " \\\n") + "\n"
+            + command.messages.map { "\(time): \($0)\n" }.joined()
+    }
+}

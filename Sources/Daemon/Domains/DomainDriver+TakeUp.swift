@@ -1,0 +1,86 @@
+internal import DomainModel
+internal import HostOS
+internal import JSON
+internal import Log
+internal import RPCWire
+internal import Synchronization
+
+/// Machines that outlive the daemon: written down while they run, taken up by the next one.
+extension DomainDriver {
+    /// Writes what is needed to find the machine again.
+    func writeStatus(_ domain: Domain) throws(LibvirtError) {
+        let (name, status) = domain.state.withLock { state -> (String, XMLTree?) in
+            guard let machine = state.machine, let live = state.live else { return (state.name, nil) }
+            var status = XMLTree.of(
+                "domstatus",
+                [
+                    "state": "\(state.state)", "reason": "\(state.reason)", "pid": "\(machine.process.number)",
+                    "start": "\(machine.startTime)", "persistent": state.definition == nil ? "no" : "yes",
+                ])
+            status.append(.of("monitor", ["path": machine.monitorPath, "type": "unix"]))
+            status.append(live)
+            return (state.name, status)
+        }
+        if let status { try store.saveStatus(name, status) }
+    }
+
+    /// Finds a machine that a daemon before this one started.
+    func takeUp(_ status: XMLTree) {
+        guard let live = status.child("domain"), let name = live.child("name")?.text,
+            let uuid = (live.child("uuid")?.text).flatMap({ UUIDBytes($0) }),
+            let number = status["pid"].flatMap({ Int32($0) }), let start = status["start"].flatMap({ UInt64($0) }),
+            let path = status.child("monitor")?["path"], let id = live["id"].flatMap({ Int32($0) }),
+            let domain = try? list.findOrAdd(uuid, name).domain
+        else { return log.error("A machine's status cannot be used") }
+        // The number alone may long be another process's.
+        guard HostProcess.startTime(of: number) == start, let process = try? HostProcess(number: number),
+            HostProcess.startTime(of: number) == start
+        else { return isGone(domain) }
+        let machine: RunningMachine
+        do throws(LibvirtError) { machine = try connect(domain, process, path) } catch {
+            log.warning("The monitor of '\(name)' does not answer: \(error)")
+            machine = RunningMachine(
+                process: process, startTime: start, monitorPath: path, monitor: nil, events: SerialQueue(workers))
+        }
+        _ = list.activate(domain, id: id)
+        let running = (try? machine.monitor?.execute("query-status"))?["running"]?.boolValue
+        let written = Int32(status["state"] ?? "") ?? VirDomainState.running
+        let reason = Int32(status["reason"] ?? "") ?? 0
+        domain.state.withLock { state in
+            state.machine = machine
+            state.live = live
+            switch running {
+            case true?:
+                state.state = VirDomainState.running
+                state.reason = written == VirDomainState.running ? reason : VirDomainRunningReason.unknown
+            case false?:
+                state.state = written == VirDomainState.running ? VirDomainState.paused : written
+                state.reason = written == VirDomainState.running ? VirDomainPausedReason.unknown : reason
+            case nil:
+                state.state = written
+                state.reason = reason
+            }
+        }
+        // A daemon that was killed in the middle of a start left a machine that has not run yet.
+        if written == VirDomainState.paused, reason == VirDomainPausedReason.startingUp, running == false {
+            _ = try? machine.monitor?.execute("cont")
+            domain.state.withLock { state in
+                state.state = VirDomainState.running
+                state.reason = VirDomainRunningReason.booted
+            }
+        }
+        try? writeStatus(domain)
+        watchEnd(domain, machine)
+    }
+
+    /// The machine ended while no daemon looked.
+    private func isGone(_ domain: Domain) {
+        store.removeStatus(domain.name)
+        HostFile.removeTree(folder(domain))
+        let persistent = domain.state.withLock { state in
+            state.reason = VirDomainShutoffReason.crashed
+            return state.definition != nil
+        }
+        if !persistent { list.remove(domain) }
+    }
+}

@@ -1,0 +1,44 @@
+internal import DomainModel
+
+/// Numbers and texts out of a domain's tree, which was checked when it was defined.
+enum DomainFigures {
+    /// KiB that the machine may have.
+    static func memory(_ tree: XMLTree) -> UInt64 { tree.child("memory").flatMap { UInt64($0.text) } ?? 0 }
+
+    /// KiB that it has.
+    static func currentMemory(_ tree: XMLTree) -> UInt64 {
+        tree.child("currentMemory").flatMap { UInt64($0.text) } ?? memory(tree)
+    }
+
+    /// Processors that are plugged in.
+    static func processors(_ tree: XMLTree) -> Int {
+        tree.child("vcpu")?["current"].flatMap { Int($0) } ?? maximumProcessors(tree)
+    }
+
+    /// Processors that it may have.
+    static func maximumProcessors(_ tree: XMLTree) -> Int {
+        tree.child("vcpu").flatMap { Int(HostDescription.trim($0.text)) } ?? 1
+    }
+
+    static func devices(_ tree: XMLTree, _ kind: String) -> [XMLTree] { tree.child("devices")?.all(kind) ?? [] }
+
+    /// The disk of a target's name or an image's path.
+    static func disk(_ tree: XMLTree, _ name: String) -> XMLTree? {
+        devices(tree, "disk").first { $0.child("target")?["dev"] == name || path($0) == name }
+    }
+
+    /// Where a disk's image is.
+    static func path(_ disk: XMLTree) -> String? {
+        disk.child("source").flatMap { $0["file"] ?? $0["dev"] ?? $0["dir"] ?? $0["name"] }
+    }
+
+    /// Passwords of screens are only for those who may see them.
+    static func withoutSecrets(_ tree: XMLTree) -> XMLTree {
+        guard devices(tree, "graphics").contains(where: { $0["passwd"] != nil }) else { return tree }
+        var copy = tree
+        copy.update("devices") { devices in
+            devices.updateChildren { if $0.name == "graphics" { $0.set("passwd", nil) } }
+        }
+        return copy
+    }
+}

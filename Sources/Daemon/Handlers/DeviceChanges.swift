@@ -1,0 +1,118 @@
+internal import DomainModel
+internal import RPCWire
+internal import Synchronization
+
+extension HandlerTable {
+    /// Devices that come, go and change in a domain's definition. Of a running machine they cannot yet.
+    mutating func addDeviceChanges() {
+        add(Remote.DomainAttachDevice.self, .worker) { (call, arguments) throws(LibvirtError) -> Void in
+            try call.driver.changeDevice(try call.domain(arguments.dom), arguments.xml, .attach, flags: 0)
+        }
+        add(Remote.DomainAttachDeviceFlags.self, .worker) { (call, arguments) throws(LibvirtError) -> Void in
+            try call.driver.changeDevice(try call.domain(arguments.dom), arguments.xml, .attach, flags: arguments.flags)
+        }
+        add(Remote.DomainDetachDevice.self, .worker) { (call, arguments) throws(LibvirtError) -> Void in
+            try call.driver.changeDevice(try call.domain(arguments.dom), arguments.xml, .detach, flags: 0)
+        }
+        add(Remote.DomainDetachDeviceFlags.self, .worker) { (call, arguments) throws(LibvirtError) -> Void in
+            try call.driver.changeDevice(try call.domain(arguments.dom), arguments.xml, .detach, flags: arguments.flags)
+        }
+        add(Remote.DomainUpdateDeviceFlags.self, .worker) { (call, arguments) throws(LibvirtError) -> Void in
+            try call.driver.changeDevice(try call.domain(arguments.dom), arguments.xml, .update, flags: arguments.flags)
+        }
+        add(Remote.ConnectDomainXMLToNative.self, .worker) { (call, arguments) throws(LibvirtError) in
+            guard arguments.nativeFormat == "qemu-argv" else {
+                throw LibvirtError.invalidArgument("unsupported config type \(arguments.nativeFormat)")
+            }
+            return .init(nativeConfig: try call.driver.commandLine(arguments.domainXml))
+        }
+    }
+}
+
+extension DomainDriver {
+    enum DeviceChange {
+        case attach, detach, update
+    }
+
+    /// Changes the definition by one device.
+    func changeDevice(
+        _ domain: Domain, _ text: String, _ kind: DeviceChange, flags: UInt32
+    ) throws(LibvirtError) {
+        let device: XMLTree
+        do throws(DefinitionError) { device = try XMLReader.parse(text, document: "(device_definition)") } catch {
+            throw LibvirtError(code: error.code.rawValue, domain: VirErrorDomain.none, message: error.message)
+        }
+        let emulators = emulators
+        try change(domain, flags: flags & 3) { (tree) throws(LibvirtError) in
+            if tree["id"] != nil {
+                throw LibvirtError.operationUnsupported("devices of a running machine cannot be changed")
+            }
+            let devices = tree.child("devices")?.children ?? []
+            let place = devices.firstIndex { DomainDriver.isSame($0, device) }
+            switch (kind, place) {
+            case (.attach, nil): break
+            case (.attach, _):
+                throw LibvirtError.operationInvalid("target \(DomainDriver.key(device) ?? "") already exists")
+            case (_, nil):
+                throw LibvirtError(
+                    code: VirErrorNumber.deviceMissing, message: "device not found: no matching device was found",
+                    detail: "no matching device was found")
+            default: break
+            }
+            tree.update("devices") { element in
+                var left = devices
+                if let place { left.remove(at: place) }
+                if kind != .detach { left.insert(device, at: kind == .update ? place ?? left.count : left.count) }
+                element.nodes = left.map { .element($0) }
+            }
+            // What the client left out of the device is filled in like that of a new domain.
+            tree = try DomainDefaults.parse(XMLWriter.write(tree), emulators).tree
+        }
+    }
+
+    /// What tells devices of a kind apart.
+    private static func key(_ device: XMLTree) -> String? {
+        switch device.name {
+        case "disk": device.child("target")?["dev"]
+        case "interface": device.child("mac")?["address"]?.lowercased()
+        case "filesystem": device.child("target")?["dir"]
+        case "controller": (device["type"] ?? "") + (device["index"] ?? "")
+        case "hostdev": device.child("source").map { XMLWriter.write($0) }
+        case "channel": device.child("target")?["name"]
+        default: nil
+        }
+    }
+
+    private static func isSame(_ one: XMLTree, _ other: XMLTree) -> Bool {
+        guard one.name == other.name else { return false }
+        if let alias = other.child("alias")?["name"], one.child("alias")?["name"] == alias { return true }
+        if let key = key(other) { return self.key(one) == key }
+        return ["memballoon", "watchdog", "video", "graphics", "sound", "tpm"].contains(one.name)
+            && one["type"] == other["type"]
+    }
+
+    /// The machine's words for a definition, as a shell would take them.
+    func commandLine(_ text: String) throws(LibvirtError) -> String {
+        let parsed = try DomainDefaults.parse(text, emulators)
+        let path = parsed.tree.at("devices", "emulator")?.text ?? ""
+        guard let emulator = emulators.emulator(path) else {
+            throw LibvirtError.configUnsupported("Emulator '\(path)' cannot be used on this host")
+        }
+        let command = try MachineCommandLine(parsed.tree, emulator: emulator, folder: "\(paths.running)/\(parsed.uuid)")
+        let words = command.environment + command.arguments
+        return words.map { word in
+            let plain = word.utf8.allSatisfy { byte in
+                switch byte {
+                case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+                    UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "_"), UInt8(ascii: "="),
+                    UInt8(ascii: ","), UInt8(ascii: "."), UInt8(ascii: "/"), UInt8(ascii: ":"), UInt8(ascii: "+"):
+                    true
+                default: false
+                }
+            }
+            return plain && !word.isEmpty
+                ? word
+                : "'" + word.split(separator: "'", omittingEmptySubsequences: false).joined(separator: "'\\''") + "'"
+        }.joined(separator: " ") + "\n"
+    }
+}

@@ -1,0 +1,139 @@
+internal import DomainModel
+internal import HostOS
+internal import RPCWire
+internal import Synchronization
+
+extension Call {
+    var driver: DomainDriver { session.daemon.domains }
+    func domain(_ reference: RemoteDomain) throws(LibvirtError) -> Domain { try driver.find(reference) }
+}
+
+extension HandlerTable {
+    /// What is asked of one domain, without any effect.
+    mutating func addDomainQuestions() {
+        add(Remote.DomainLookupByName.self, .loop) { (call, arguments) throws(LibvirtError) in
+            Remote.DomainLookupByName.Result(dom: try call.driver.find(name: arguments.name).reference)
+        }
+        add(Remote.DomainLookupByUUID.self, .loop) { (call, arguments) throws(LibvirtError) in
+            Remote.DomainLookupByUUID.Result(dom: try call.driver.find(uuid: arguments.uuid).reference)
+        }
+        add(Remote.DomainLookupByID.self, .loop) { (call, arguments) throws(LibvirtError) in
+            Remote.DomainLookupByID.Result(dom: try call.driver.find(id: arguments.id).reference)
+        }
+        add(Remote.DomainGetState.self, .loop) { (call, arguments) throws(LibvirtError) in
+            try call.domain(arguments.dom).state.withLock {
+                Remote.DomainGetState.Result(state: $0.state, reason: $0.reason)
+            }
+        }
+        add(Remote.DomainGetInfo.self, .loop) { (call, arguments) throws(LibvirtError) in
+            let domain = try call.domain(arguments.dom)
+            let (state, machine, memory, current, processors) = domain.state.withLock { state in
+                (
+                    state.state, state.machine, DomainFigures.memory(state.current),
+                    DomainFigures.currentMemory(state.current), DomainFigures.processors(state.current)
+                )
+            }
+            let time = machine.flatMap { ProcessStatistics(process: $0.process.number) }
+            return Remote.DomainGetInfo.Result(
+                state: UInt8(clamping: state), maxMem: memory, memory: current, nrVirtCpu: UInt16(clamping: processors),
+                cpuTime: time.map { $0.user &+ $0.system } ?? 0)
+        }
+        add(Remote.DomainGetXMLDesc.self, .loop) { (call, arguments) throws(LibvirtError) in
+            if arguments.flags & VirDomainXMLFlags.secure != 0, call.session.isReadOnly {
+                throw LibvirtError.operationDenied(
+                    "virDomainGetXMLDesc with secure flag"
+                ).from(VirErrorDomain.none)
+            }
+            let domain = try call.domain(arguments.dom)
+            let tree = domain.state.withLock { state in
+                arguments.flags & VirDomainXMLFlags.inactive != 0 ? state.definition ?? state.current : state.current
+            }
+            let secure = arguments.flags & VirDomainXMLFlags.secure != 0
+            return Remote.DomainGetXMLDesc.Result(
+                xml: XMLWriter.write(secure ? tree : DomainFigures.withoutSecrets(tree)))
+        }
+        add(Remote.DomainGetOSType.self, .loop) { (call, arguments) throws(LibvirtError) in
+            let tree = try call.domain(arguments.dom).state.withLock { $0.current }
+            return Remote.DomainGetOSType.Result(type: tree.at("os", "type")?.text ?? "hvm")
+        }
+        add(Remote.DomainGetMaxMemory.self, .loop) { (call, arguments) throws(LibvirtError) in
+            let tree = try call.domain(arguments.dom).state.withLock { $0.current }
+            return Remote.DomainGetMaxMemory.Result(memory: DomainFigures.memory(tree))
+        }
+        add(Remote.DomainIsActive.self, .loop) { (call, arguments) throws(LibvirtError) in
+            Remote.DomainIsActive.Result(active: try call.domain(arguments.dom).isActive ? 1 : 0)
+        }
+        add(Remote.DomainIsPersistent.self, .loop) { (call, arguments) throws(LibvirtError) in
+            let persistent = try call.domain(arguments.dom).state.withLock { $0.definition != nil }
+            return Remote.DomainIsPersistent.Result(persistent: persistent ? 1 : 0)
+        }
+        add(Remote.DomainIsUpdated.self, .loop) { (call, arguments) throws(LibvirtError) in
+            _ = try call.domain(arguments.dom)
+            return Remote.DomainIsUpdated.Result(updated: 0)
+        }
+        add(Remote.DomainGetAutostart.self, .loop) { (call, arguments) throws(LibvirtError) in
+            Remote.DomainGetAutostart.Result(
+                autostart: try call.domain(arguments.dom).state.withLock { $0.autostart } ? 1 : 0)
+        }
+        add(Remote.DomainGetAutostartOnce.self, .loop) { (call, arguments) throws(LibvirtError) in
+            _ = try call.domain(arguments.dom)
+            return Remote.DomainGetAutostartOnce.Result(autostart: 0)
+        }
+        addSmallQuestions()
+    }
+
+    private mutating func addSmallQuestions() {
+        add(Remote.DomainHasManagedSaveImage.self, .loop) { (call, arguments) throws(LibvirtError) in
+            let name = try call.domain(arguments.dom).name
+            return Remote.DomainHasManagedSaveImage.Result(result: call.driver.store.hasSaved(name) ? 1 : 0)
+        }
+        add(Remote.DomainSnapshotNum.self, .loop) { (call, arguments) throws(LibvirtError) in
+            _ = try call.domain(arguments.dom)
+            return Remote.DomainSnapshotNum.Result(num: 0)
+        }
+        add(Remote.DomainListAllSnapshots.self, .loop) { (call, arguments) throws(LibvirtError) in
+            _ = try call.domain(arguments.dom)
+            return Remote.DomainListAllSnapshots.Result(snapshots: [], ret: 0)
+        }
+        add(Remote.DomainSnapshotListNames.self, .loop) { (call, arguments) throws(LibvirtError) in
+            _ = try call.domain(arguments.dom)
+            return Remote.DomainSnapshotListNames.Result(names: [])
+        }
+        add(Remote.DomainHasCurrentSnapshot.self, .loop) { (call, arguments) throws(LibvirtError) in
+            _ = try call.domain(arguments.dom)
+            return Remote.DomainHasCurrentSnapshot.Result(result: 0)
+        }
+        add(Remote.DomainSnapshotLookupByName.self, .loop) { (call, arguments) throws(LibvirtError) in
+            _ = try call.domain(arguments.dom)
+            throw LibvirtError.noSnapshot("no domain snapshot with matching name '\(arguments.name)'")
+        }
+        add(Remote.DomainGetSecurityLabel.self, .loop) { (call, arguments) throws(LibvirtError) in
+            _ = try call.domain(arguments.dom)
+            return Remote.DomainGetSecurityLabel.Result(label: HandlerTable.characters(""), enforcing: 0)
+        }
+        add(Remote.DomainGetSecurityLabelList.self, .loop) { (call, arguments) throws(LibvirtError) in
+            _ = try call.domain(arguments.dom)
+            return Remote.DomainGetSecurityLabelList.Result(labels: [], ret: 0)
+        }
+        add(Remote.DomainGetMessages.self, .loop) { (call, arguments) throws(LibvirtError) in
+            let messages = try call.domain(arguments.dom).state.withLock { $0.messages }
+            // Remarks on what was left out are no taint and no deprecation.
+            let wanted = arguments.flags == 0 ? messages : []
+            return Remote.DomainGetMessages.Result(msgs: wanted)
+        }
+        add(Remote.DomainGetControlInfo.self, .loop) { (call, arguments) throws(LibvirtError) in
+            _ = try call.domain(arguments.dom).running()
+            return Remote.DomainGetControlInfo.Result(state: 0, details: 0, stateTime: 0)
+        }
+        add(Remote.DomainGetJobInfo.self, .loop) { (call, arguments) throws(LibvirtError) in
+            _ = try call.domain(arguments.dom).running()
+            return Remote.DomainGetJobInfo.Result(
+                type: 0, timeElapsed: 0, timeRemaining: 0, dataTotal: 0, dataProcessed: 0, dataRemaining: 0,
+                memTotal: 0, memProcessed: 0, memRemaining: 0, fileTotal: 0, fileProcessed: 0, fileRemaining: 0)
+        }
+        add(Remote.DomainGetSchedulerType.self, .loop) { (call, arguments) throws(LibvirtError) in
+            _ = try call.domain(arguments.dom)
+            return Remote.DomainGetSchedulerType.Result(type: "posix", nparams: 0)
+        }
+    }
+}

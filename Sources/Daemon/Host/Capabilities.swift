@@ -1,0 +1,171 @@
+internal import DomainModel
+
+/// The documents that say what this host and its emulators can do.
+enum Capabilities {
+    /// `virsh capabilities`.
+    static func document(_ host: HostDescription, _ emulators: [Emulator]) -> String {
+        var root = XMLTree("capabilities")
+        root.append(hostElement(host))
+        if let standard = emulators.first { root.append(guest(standard, others: emulators)) }
+        return XMLWriter.write(root)
+    }
+
+    private static func hostElement(_ host: HostDescription) -> XMLTree {
+        var element = XMLTree("host")
+        var uuid = host.uuid
+        for offset in [20, 16, 12, 8] where uuid.count == 32 || uuid.contains("-") {
+            uuid.insert("-", at: uuid.index(uuid.startIndex, offsetBy: offset))
+        }
+        element.append(.text("uuid", uuid))
+        element.append(processor(host))
+        element.append(XMLTree("power_management"))
+        element.append(.of("iommu", ["support": "no"]))
+        var migration = XMLTree("migration_features")
+        migration.append(XMLTree("live"))
+        var transports = XMLTree("uri_transports")
+        transports.append(.text("uri_transport", "tcp"))
+        migration.append(transports)
+        element.append(migration)
+        element.append(topology(host))
+        return element
+    }
+
+    private static func processor(_ host: HostDescription) -> XMLTree {
+        var cpu = XMLTree("cpu")
+        cpu.append(.text("arch", host.architecture))
+        cpu.append(.text("model", "qemu64"))
+        cpu.append(.text("vendor", host.vendor))
+        cpu.append(
+            .of(
+                "signature",
+                [
+                    "family": "\(host.signature.family)", "model": "\(host.signature.model)",
+                    "stepping": "\(host.signature.stepping)",
+                ]))
+        cpu.append(
+            .of(
+                "topology",
+                ["sockets": "\(host.sockets)", "dies": "1", "cores": "\(host.cores)", "threads": "\(host.threads)"]))
+        for flag in host.flags {
+            cpu.append(.of("feature", ["name": flag.split(separator: "_").joined(separator: "-")]))
+        }
+        cpu.append(.of("pages", ["unit": "KiB", "size": "4"]))
+        return cpu
+    }
+
+    private static func topology(_ host: HostDescription) -> XMLTree {
+        var cells = XMLTree.of("cells", ["num": "\(host.cells.count)"])
+        for cell in host.cells {
+            var element = XMLTree.of("cell", ["id": "\(cell.id)"])
+            element.append(.text("memory", "\(cell.memory)", ["unit": "KiB"]))
+            element.append(.text("pages", "\(cell.memory / 4)", ["unit": "KiB", "size": "4"]))
+            var distances = XMLTree("distances")
+            distances.append(.of("sibling", ["id": "\(cell.id)", "value": "10"]))
+            element.append(distances)
+            var cpus = XMLTree.of("cpus", ["num": "\(cell.processors.count)"])
+            for id in cell.processors {
+                guard let processor = host.processors.first(where: { $0.id == id }) else { continue }
+                cpus.append(
+                    .of(
+                        "cpu",
+                        [
+                            "id": "\(id)", "socket_id": "\(processor.socket)", "die_id": "0",
+                            "core_id": "\(processor.core)", "siblings": processor.siblings,
+                        ]))
+            }
+            element.append(cpus)
+            cells.append(element)
+        }
+        var topology = XMLTree("topology")
+        topology.append(cells)
+        return topology
+    }
+
+    private static func guest(_ emulator: Emulator, others: [Emulator]) -> XMLTree {
+        var guest = XMLTree("guest")
+        guest.append(.text("os_type", "hvm"))
+        var architecture = XMLTree.of("arch", ["name": "x86_64"])
+        architecture.append(.text("wordsize", "64"))
+        architecture.append(.text("emulator", emulator.path))
+        for machine in emulator.machines {
+            let attributes: KeyValuePairs =
+                machine.canonical.map { ["canonical": $0, "maxCpus": "255"] } ?? ["maxCpus": "255"]
+            if let canonical = machine.canonical, !emulator.machines.contains(where: { $0.name == canonical }) {
+                architecture.append(.text("machine", canonical, ["maxCpus": "255"]))
+            }
+            architecture.append(.text("machine", machine.name, attributes))
+        }
+        architecture.append(.of("domain", ["type": "qemu"]))
+        guest.append(architecture)
+        var features = XMLTree("features")
+        features.append(.of("acpi", ["default": "on", "toggle": "yes"]))
+        features.append(.of("apic", ["default": "on", "toggle": "no"]))
+        features.append(XMLTree("cpuselection"))
+        features.append(XMLTree("deviceboot"))
+        features.append(.of("disksnapshot", ["default": "on", "toggle": "no"]))
+        guest.append(features)
+        return guest
+    }
+
+    /// `virsh domcapabilities`.
+    static func domainDocument(_ host: HostDescription, _ emulator: Emulator, machine: String, type: String) -> String {
+        var root = XMLTree("domainCapabilities")
+        root.append(.text("path", emulator.path))
+        root.append(.text("domain", type))
+        root.append(.text("machine", machine))
+        root.append(.text("arch", "x86_64"))
+        root.append(.of("vcpu", ["max": "255"]))
+        var system = XMLTree.of("os", ["supported": "yes"])
+        system.append(.of("enum", ["name": "firmware"]))
+        system.append(.of("loader", ["supported": "no"]))
+        root.append(system)
+        var cpu = XMLTree("cpu")
+        cpu.append(.of("mode", ["name": "host-passthrough", "supported": "no"]))
+        cpu.append(.of("mode", ["name": "maximum", "supported": "yes"]))
+        cpu.append(.of("mode", ["name": "host-model", "supported": "no"]))
+        var custom = XMLTree.of("mode", ["name": "custom", "supported": "yes"])
+        for model in ["qemu64", "qemu32", "max"] { custom.append(.text("model", model, ["usable": "yes"])) }
+        cpu.append(custom)
+        root.append(cpu)
+        root.append(devices(emulator))
+        root.append(features())
+        return XMLWriter.write(root)
+    }
+
+    private static func devices(_ emulator: Emulator) -> XMLTree {
+        var devices = XMLTree("devices")
+        var disk = XMLTree.of("disk", ["supported": "yes"])
+        disk.append(choice("diskDevice", ["disk", "cdrom"]))
+        let buses = [("ide", "ide-hd"), ("scsi", "scsi-hd"), ("virtio", "virtio-blk-pci"), ("usb", "usb-storage")]
+        disk.append(choice("bus", buses.filter { emulator.has(device: $0.1) }.map(\.0)))
+        disk.append(choice("model", ["virtio", "virtio-transitional", "virtio-non-transitional"]))
+        devices.append(disk)
+        let adapters = [("vga", "VGA"), ("cirrus", "cirrus-vga"), ("qxl", "qxl-vga"), ("virtio", "virtio-vga")]
+        let screens = adapters.filter { emulator.has(device: $0.1) }.map(\.0)
+        var graphics = XMLTree.of("graphics", ["supported": screens.isEmpty ? "no" : "yes"])
+        if !screens.isEmpty { graphics.append(choice("type", ["vnc"])) }
+        devices.append(graphics)
+        var video = XMLTree.of("video", ["supported": screens.isEmpty ? "no" : "yes"])
+        video.append(choice("modelType", screens + ["none"]))
+        devices.append(video)
+        var random = XMLTree.of("rng", ["supported": emulator.has(device: "virtio-rng-pci") ? "yes" : "no"])
+        random.append(choice("model", ["virtio", "virtio-transitional", "virtio-non-transitional"]))
+        random.append(choice("backendModel", ["random", "builtin"]))
+        devices.append(random)
+        return devices
+    }
+
+    private static func features() -> XMLTree {
+        var features = XMLTree("features")
+        for name in ["gic", "vmcoreinfo", "genid", "backingStoreInput", "backup", "sev", "sgx"] {
+            features.append(.of(name, ["supported": "no"]))
+        }
+        return features
+    }
+
+    private static func choice(_ name: String, _ values: [String]) -> XMLTree {
+        var element = XMLTree.of("enum", ["name": name])
+        for value in values { element.append(.text("value", value)) }
+        return element
+    }
+}

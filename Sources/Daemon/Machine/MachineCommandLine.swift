@@ -1,0 +1,65 @@
+internal import DomainCommandLine
+internal import DomainModel
+internal import HostOS
+internal import RPCWire
+
+/// The command line of a domain for one emulator, and the form that the domain then runs in: with aliases and ports.
+struct MachineCommandLine {
+    let arguments: [String]
+    let environment: [String]
+    let live: XMLTree
+    /// What was left out, and why.
+    let messages: [String]
+
+    /// `folder`: a place of the machine's own, for its sockets. The monitor is descriptor 3, where the emulator takes
+    /// that.
+    init(_ tree: XMLTree, emulator: Emulator, folder: String) throws(LibvirtError) {
+        do throws(DefinitionError) {
+            var domain = try DomainModel.Domain(tree: tree, options: [.lenient])
+            domain.prepareToStart()
+            MachineCommandLine.choosePorts(&domain)
+            let monitor: LaunchPlan.Monitor = emulator.takesListener ? .descriptor(3) : .path(folder + "/monitor.sock")
+            let plan = LaunchPlan(
+                folder: folder, monitor: monitor, isSandboxed: !emulator.isApus, usesQEMUExtras: !emulator.isApus,
+                knownDrivers: emulator.devices)
+            live = domain.tree(options: [.secure])
+            var messages: [String] = []
+            // A screen needs an adapter.
+            if !emulator.has(device: "VGA"), !domain.devices.graphics.isEmpty {
+                messages.append("The emulator has no screens: graphics are left out")
+                domain.devices.graphics = []
+            }
+            let built = try QEMUArguments(domain, plan: plan)
+            messages += built.omitted.map { "The emulator does not have \($0): it is left out" }
+            var words = [emulator.path] + built.words
+            if domain.devices.graphics.isEmpty { words += ["-display", "none"] }
+            arguments = words
+            environment = domain.qemu.environment.map { "\($0.name)=\($0.value)" }
+            self.messages = messages
+        } catch {
+            throw LibvirtError(code: error.code.rawValue, domain: VirErrorDomain.qemu, message: error.message)
+        }
+    }
+
+    /// Gives each screen that left its port to us one on which nobody listens.
+    private static func choosePorts(_ domain: inout DomainModel.Domain) {
+        var next = 5900
+        for index in domain.devices.graphics.indices {
+            let graphics = domain.devices.graphics[index]
+            guard graphics.type == .vnc, graphics.autoport == .yes || (graphics.port ?? -1) == -1,
+                ["address", "network"].contains(graphics.listeners.first?.type ?? "address")
+            else { continue }
+            let host = graphics.listeners.first?.address ?? "127.0.0.1"
+            while next < 65_535, !isFree(host, next) { next += 1 }
+            domain.devices.graphics[index].port = Int32(next)
+            next += 1
+        }
+    }
+
+    private static func isFree(_ host: String, _ port: Int) -> Bool {
+        guard let address = try? SocketAddress.resolve(host: host, port: "\(port)", listening: true).first else {
+            return true
+        }
+        return (try? Socket.listen(address)) != nil
+    }
+}

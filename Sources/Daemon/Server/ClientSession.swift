@@ -1,0 +1,185 @@
+internal import HostOS
+internal import Log
+internal import RPCWire
+internal import Synchronization
+
+/// One client's connection: its calls, streams and subscriptions. Frames come on the loop's thread; workers answer.
+final class ClientSession: Sendable {
+    struct State {
+        /// The URI it opened; nil: not yet, and then only a few procedures are answered.
+        var uri: String?
+        var readOnly: Bool
+        /// Calls that are not answered yet.
+        var running = 0
+        var streams: [UInt32: any ServerStream] = [:]
+        var subscriptions: [Int32: Subscription] = [:]
+        var nextSubscription: Int32 = 0
+        var wantsCloseNotice = false
+        /// Domains that end with the connection.
+        var autoDestroy: Set<UUIDBytes> = []
+        var keepalive: KeepaliveState?
+        var closed = false
+    }
+
+    struct KeepaliveState {
+        var unanswered = 0
+        var timer: EventTimer
+    }
+
+    /// Calls of one client that may run at once; more wait unread.
+    static let maximumRunning = 5
+    /// A client that leaves this much unread is disconnected.
+    static let maximumQueue = 256 << 20
+
+    let number: UInt64
+    let daemon: DaemonCore
+    let peer: PeerCredentials?
+    private let channelBox = Mutex<FrameChannel?>(nil)
+    let state: Mutex<State>
+
+    init(number: UInt64, daemon: DaemonCore, peer: PeerCredentials?, readOnly: Bool) {
+        self.number = number
+        self.daemon = daemon
+        self.peer = peer
+        state = Mutex(State(readOnly: readOnly))
+    }
+
+    /// Takes the connection up. On the loop's thread.
+    func start(_ socket: Descriptor) throws(HostError) {
+        let channel = FrameChannel(
+            socket, loop: daemon.loop,
+            handlers: FrameChannel.Handlers(
+                frame: { [self] in receive($0) }, close: { [self] _ in closed() }, drain: { [self] in drained() }))
+        channelBox.withLock { $0 = channel }
+        try channel.start()
+    }
+
+    private var channel: FrameChannel? { channelBox.withLock { $0 } }
+
+    var isReadOnly: Bool { state.withLock { $0.readOnly } }
+    var queuedBytes: Int { channel?.queuedBytes ?? 0 }
+
+    func send(_ frame: Frame) {
+        guard let channel else { return }
+        channel.send(frame)
+        if channel.queuedBytes > ClientSession.maximumQueue { channel.close() }
+    }
+
+    /// Closes once what was said is sent.
+    func closeWhenSent() { channel?.closeWhenSent() }
+
+    func close() { channel?.close() }
+
+    // MARK: - Frames
+
+    private func receive(_ frame: Frame) {
+        state.withLock { $0.keepalive?.unanswered = 0 }
+        let header = frame.header
+        guard let program = RPCProgram(rawValue: header.program), header.version == RPCProgram.version else {
+            guard header.messageType == .call || header.messageType == .callWithDescriptors else { return }
+            let text = "Cannot find program \(header.program) version \(header.version)"
+            return fail(header, LibvirtError.rpc(text))
+        }
+        if program == .keepalive {
+            if header.procedure == Frame.ping.header.procedure { send(Frame.pong) }
+            return
+        }
+        switch header.messageType {
+        case .call, .callWithDescriptors: receiveCall(program, frame)
+        case .stream, .streamHole: receiveStream(frame)
+        case .reply, .replyWithDescriptors, .message, nil: break
+        }
+    }
+
+    private func fail(_ header: RPCHeader, _ error: LibvirtError) { send(Frame.failure(of: header, error.remote)) }
+
+    private func receiveCall(_ program: RPCProgram, _ frame: Frame) {
+        let header = frame.header
+        guard header.status == RPCStatus.ok.rawValue else {
+            return fail(header, LibvirtError.rpc("Unexpected message status \(header.status)"))
+        }
+        guard let entry = program.procedures[header.procedure], !entry.isEvent else {
+            return fail(header, LibvirtError.rpc("unknown procedure: \(header.procedure)"))
+        }
+        if let error = refusal(program, entry) { return fail(header, error) }
+        guard let handler = daemon.handlers.handler(program, header.procedure) else {
+            return fail(header, LibvirtError.noSupport(entry.function == "-" ? entry.name : entry.function))
+        }
+        let call = Call(session: self, header: header, descriptors: frame.descriptors)
+        switch handler.place {
+        case .loop: answer(call, handler, frame.payload)
+        case .worker:
+            let full = state.withLock { state in
+                state.running += 1
+                return state.running >= ClientSession.maximumRunning
+            }
+            if full { channel?.setPaused(true) }
+            daemon.workers.submit(urgent: entry.isUrgent) { [self] in
+                answer(call, handler, frame.payload)
+                let resume = state.withLock { state in
+                    state.running -= 1
+                    return state.running == ClientSession.maximumRunning - 1
+                }
+                if resume { channel?.setPaused(false) }
+            }
+        }
+    }
+
+    /// Why a call is not even looked at.
+    private func refusal(_ program: RPCProgram, _ entry: ProcedureTable.Entry) -> LibvirtError? {
+        let (opened, readOnly) = state.withLock { ($0.uri != nil, $0.readOnly) }
+        // Before the connection is open: authentication, features, opening and closing.
+        let early: Set<Int32> = [
+            Remote.ConnectOpen.number, Remote.ConnectClose.number, Remote.AuthList.number, Remote.AuthPolkit.number,
+            Remote.AuthSASLInit.number, Remote.AuthSASLStart.number, Remote.AuthSASLStep.number,
+            Remote.ConnectSupportsFeature.number,
+        ]
+        if !opened, program != .remote || !early.contains(entry.number) {
+            return LibvirtError.internalError("hypervisor connection not open").from(VirErrorDomain.rpc)
+        }
+        if readOnly, entry.readOnly == .refused {
+            let function = entry.function == "-" ? entry.name : entry.function
+            return LibvirtError.operationDenied("read only access prevents \(function)").from(VirErrorDomain.none)
+        }
+        return nil
+    }
+
+    private func answer(_ call: Call, _ handler: HandlerTable.Handler, _ payload: [UInt8]) {
+        do throws(LibvirtError) {
+            let result = try handler.run(call, payload)
+            guard result.count + RPCLimits.header <= RPCLimits.message else {
+                throw LibvirtError.rpc("Unable to encode message payload")
+            }
+            let passed = call.passedDescriptors
+            let type = passed.isEmpty ? RPCMessageType.reply : RPCMessageType.replyWithDescriptors
+            send(Frame(call.header.answering(type, .ok), payload: result, descriptors: passed))
+            call.runAfterReply()
+        } catch {
+            fail(call.header, error)
+        }
+    }
+
+    // MARK: - The end
+
+    private func closed() {
+        let (streams, destroy) = state.withLock { state in
+            defer {
+                state.closed = true
+                state.streams = [:]
+                state.subscriptions = [:]
+                state.keepalive?.timer.cancel()
+                state.keepalive = nil
+                state.autoDestroy = []
+            }
+            return (Array(state.streams.values), state.autoDestroy)
+        }
+        for stream in streams { stream.abandoned() }
+        daemon.remove(self)
+        channelBox.withLock { $0 = nil }
+        if !destroy.isEmpty {
+            daemon.workers.submit { [daemon] in
+                for uuid in destroy { daemon.domains.destroyAbandoned(uuid) }
+            }
+        }
+    }
+}

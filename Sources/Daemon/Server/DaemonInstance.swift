@@ -1,0 +1,39 @@
+public import HostOS
+internal import RPCWire
+
+/// A daemon inside a process: its loop on a thread of its own. `apus daemon` is one of these, tests are many.
+public final class DaemonInstance: Sendable {
+    private let core: DaemonCore
+    private let server: SocketServer
+    private let thread: HostThread
+
+    /// The folder of the sockets.
+    public let sockets: String
+
+    /// Reads what is on the disk, takes up machines that run, then opens the sockets: no client sees half of the
+    /// domains. `emulators`: programs for domains that name none, best first.
+    public init(paths: DaemonPaths, emulators: [String]) throws(HostError) {
+        try paths.prepare()
+        let loop = try EventLoop()
+        core = try DaemonCore(paths: paths, loop: loop, emulators: emulators)
+        sockets = paths.sockets
+        // Monitors of machines that run answer on the loop.
+        thread = try HostThread(name: "connections") { loop.run() }
+        core.load()
+        server = try SocketServer(core)
+    }
+
+    /// Connections of clients at this moment.
+    public var sessionCount: Int { core.sessionCount }
+
+    /// Numbers of the procedures of the remote program that are answered.
+    public var answeredProcedures: [Int32] { core.handlers.numbers(.remote) }
+
+    /// Closes sockets and connections. Machines go on. Call once.
+    public func stop() {
+        server.close()
+        core.closeSessions()
+        core.loop.post { [core] in core.loop.stop() }
+        thread.join()
+    }
+}

@@ -1,0 +1,52 @@
+internal import HostOS
+
+/// Where the daemon keeps what it knows, and where clients find it.
+public struct DaemonPaths: Sendable, Equatable {
+    /// Sockets.
+    public var sockets: String
+    /// Definitions: what a user may keep a copy of.
+    public var configuration: String
+    /// What runs; gone after the host's restart.
+    public var run: String
+    /// What lasts and is no definition: saved machines, snapshots' metadata.
+    public var state: String
+    /// One log for each machine.
+    public var logs: String
+
+    /// libvirt's own places for root.
+    public static let system = DaemonPaths(
+        sockets: "/run/libvirt", configuration: "/etc/libvirt", run: "/run/libvirt", state: "/var/lib/libvirt",
+        logs: "/var/log/libvirt")
+
+    /// libvirt's own places for an ordinary user.
+    public static var session: DaemonPaths {
+        let home = HostIdentity.home
+        let run = (HostIdentity.environment("XDG_RUNTIME_DIR") ?? "\(home)/.cache") + "/libvirt"
+        return DaemonPaths(
+            sockets: run,
+            configuration: (HostIdentity.environment("XDG_CONFIG_HOME") ?? "\(home)/.config") + "/libvirt",
+            run: run, state: (HostIdentity.environment("XDG_DATA_HOME") ?? "\(home)/.local/share") + "/libvirt",
+            logs: (HostIdentity.environment("XDG_CACHE_HOME") ?? "\(home)/.cache") + "/libvirt")
+    }
+
+    /// Everything below one folder: several daemons on one host do not meet.
+    public static func below(_ folder: String) -> DaemonPaths {
+        DaemonPaths(
+            sockets: folder, configuration: folder + "/etc", run: folder + "/run", state: folder + "/lib",
+            logs: folder + "/log")
+    }
+
+    var domains: String { configuration + "/qemu" }
+    var autostart: String { domains + "/autostart" }
+    var running: String { run + "/qemu" }
+    var saved: String { state + "/qemu/save" }
+    var machineLogs: String { logs + "/qemu" }
+
+    /// Makes the folders that are not there.
+    func prepare() throws(HostError) {
+        try HostFolder.make(sockets, permissions: 0o755)
+        for folder in [domains, autostart, running, saved, machineLogs] {
+            try HostFolder.make(folder, permissions: 0o700)
+        }
+    }
+}

@@ -1,0 +1,56 @@
+/// What the process of a machine is given besides its definition.
+public struct LaunchPlan: Sendable {
+    /// Where the monitor listens.
+    public enum Monitor: Equatable, Sendable {
+        /// A socket's path.
+        case path(String)
+        /// A listening socket that the process inherits.
+        case descriptor(Int32)
+    }
+
+    /// What a network card is plugged into, when that is not in the definition itself.
+    public enum Attachment: Equatable, Sendable {
+        /// User-mode NAT.
+        case user
+        /// Taps that are open, and `/dev/vhost-net` for each where it is used.
+        case tap(descriptors: [Int32], vhost: [Int32])
+        /// A tap by its name; QEMU opens it.
+        case tapName(String)
+        /// A stream socket to a switch.
+        case stream(path: String)
+        /// A datagram socket that is open.
+        case datagram(descriptor: Int32)
+    }
+
+    /// The machine's own folder, for sockets that the definition does not name.
+    public var folder: String
+    public var monitor: Monitor
+    /// A key file for secrets, `nil` without secrets.
+    public var masterKeyFile: String?
+    /// An address for migration, or `defer`; `nil` for a fresh start.
+    public var incoming: String?
+    /// The attachment of each network card that needs one, by its place in the definition.
+    public var attachments: [Int: Attachment]
+    /// The process forbids itself what it does not need.
+    public var isSandboxed: Bool
+    /// For QEMU alone: names of threads, the memory's own object, and what else our machine has no use for.
+    public var usesQEMUExtras: Bool
+
+    /// The device drivers that the program has; others are left out and reported. `nil` takes any.
+    public var knownDrivers: Set<String>?
+
+    public init(
+        folder: String, monitor: Monitor, masterKeyFile: String? = nil, incoming: String? = nil,
+        attachments: [Int: Attachment] = [:], isSandboxed: Bool = true, usesQEMUExtras: Bool = true,
+        knownDrivers: Set<String>? = nil
+    ) {
+        self.folder = folder
+        self.monitor = monitor
+        self.masterKeyFile = masterKeyFile
+        self.incoming = incoming
+        self.attachments = attachments
+        self.isSandboxed = isSandboxed
+        self.usesQEMUExtras = usesQEMUExtras
+        self.knownDrivers = knownDrivers
+    }
+}

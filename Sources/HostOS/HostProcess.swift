@@ -1,0 +1,83 @@
+internal import CLinux
+internal import SystemPackage
+
+/// Another process, known by a descriptor: its number cannot come to mean a different one. Any thread.
+public final class HostProcess: Sendable {
+    /// Its number.
+    public let number: Int32
+    /// Readable once the process has ended (pidfd_open(2)).
+    public let descriptor: Descriptor
+
+    /// A process that runs. An error (`noSuchProcess`) if there is none of that number.
+    public init(number: Int32) throws(HostError) {
+        let raw = apus_pidfd_open(number)
+        guard raw >= 0 else { throw HostError(reason: apus_errno(), "watch process \(number)") }
+        self.number = number
+        descriptor = Descriptor(owning: raw)
+    }
+
+    /// Starts a program in a session of its own. It gets the given descriptors as 0, 1, … and no others, and outlives
+    /// this process.
+    public static func spawn(
+        _ path: String, arguments: [String], environment: [String], descriptors: [Descriptor]
+    ) throws(HostError) -> HostProcess {
+        for text in [path] + arguments + environment where text.utf8.contains(0) {
+            throw HostError(reason: EINVAL, "start '\(path)' with a zero byte in its arguments")
+        }
+        var process: Int32 = 0
+        // SAFETY: the strings, pointers and numbers live for the call, and both lists end with a null pointer.
+        let status = unsafe withCStrings(arguments) { arguments in
+            unsafe withCStrings(environment) { environment in
+                unsafe apus_spawn(
+                    path, arguments, environment, descriptors.map(\.rawValue), Int32(descriptors.count), &process)
+            }
+        }
+        guard status == 0 else { throw HostError(reason: status, "start '\(path)'") }
+        return try HostProcess(number: process)
+    }
+
+    private static func withCStrings(
+        _ strings: [String], _ body: (UnsafePointer<UnsafeMutablePointer<CChar>?>) -> Int32
+    ) -> Int32 {
+        // SAFETY: each copy is freed after the body, which is the only one to see them.
+        var pointers = unsafe strings.map { unsafe strdup($0) }
+        unsafe pointers.append(nil)
+        defer { unsafe pointers.forEach { unsafe free($0) } }
+        return unsafe pointers.withUnsafeBufferPointer { buffer in
+            guard let base = buffer.baseAddress else { return EINVAL }
+            return unsafe body(base)
+        }
+    }
+
+    /// Sends a signal; nothing happens if the process has ended.
+    public func send(signal: Int32) { _ = apus_pidfd_signal(descriptor.rawValue, signal) }
+
+    /// Ends it without asking.
+    public func kill() { send(signal: SIGKILL) }
+
+    /// Whether it has ended.
+    public var hasEnded: Bool { descriptor.wait(for: [.read], milliseconds: 0).contains(.read) }
+
+    /// Waits for its end; false if that takes longer.
+    public func waitForEnd(milliseconds: Int32) -> Bool {
+        descriptor.wait(for: [.read], milliseconds: milliseconds).contains(.read)
+    }
+
+    /// Takes a child's end off the kernel's list; its wait status. Nil if it runs or is not a child of this process.
+    @discardableResult
+    public func reap() -> Int32? {
+        let status = apus_reap(number)
+        return status >= 0 ? status : nil
+    }
+
+    /// When a process was started, in clock ticks since the host's start: with it, a number names one process for
+    /// ever. Nil if there is none.
+    public static func startTime(of number: Int32) -> UInt64? {
+        guard let bytes = try? HostFile.contents("/proc/\(number)/stat", limit: 1 << 16),
+            // The second field is a name in brackets, which may hold anything.
+            let end = bytes.lastIndex(of: UInt8(ascii: ")"))
+        else { return nil }
+        let fields = bytes[(end + 1)...].split(separator: UInt8(ascii: " "))
+        return fields.count > 19 ? UInt64(String(decoding: fields[19], as: UTF8.self)) : nil
+    }
+}

@@ -1,0 +1,16 @@
+// Everything of Apus for people: the daemon, and later the clients and tools.
+
+import Daemon
+import HostOS
+
+let arguments = Array(CommandLine.arguments.dropFirst())
+switch arguments.first {
+case "daemon":
+    exitProcess(DaemonProgram.run(Array(arguments.dropFirst())))
+case "version", "--version":
+    print("apus 0.1")
+    exitProcess(0)
+default:
+    print("usage: apus daemon [options]\n\n'apus daemon --help' tells more.")
+    exitProcess(arguments.isEmpty || arguments.first == "--help" ? 0 : 2)
+}

@@ -1,0 +1,127 @@
+import Daemon
+import HostOS
+import RPCWire
+import Testing
+
+@Suite("Machines of domains", .serialized, .enabled(if: TestPrograms.hasGuest))
+struct MachineTests {
+    private static let serial = "<serial type='pty'/>"
+
+    private static func emulators() -> [String] {
+        [TestPrograms.emulator, "/usr/bin/qemu-system-x86_64"].filter { HostFile.status($0).kind == .file }
+    }
+
+    private static func states(_ client: TestClient, _ domain: RemoteDomain) throws -> Int32 {
+        try client.call(Remote.DomainGetState.self, .init(dom: domain, flags: 0)).state
+    }
+
+    @Test("A machine starts, stops, goes on, restarts and ends, and tells of it", arguments: emulators())
+    func life(emulator: String) throws {
+        let daemon = try TestDaemon(emulator: emulator)
+        let client = try daemon.client()
+        _ = try client.call(
+            Remote.ConnectDomainEventCallbackRegisterAny.self, .init(eventID: VirDomainEventID.lifecycle, dom: nil))
+        let xml = TestXML.domain("m", devices: Self.serial, kernel: TestPrograms.kernel)
+        var domain = try client.call(Remote.DomainDefineXML.self, .init(xml: xml)).dom
+        domain = try client.call(Remote.DomainCreateWithFlags.self, .init(dom: domain, flags: 0)).dom
+        #expect(domain.id > 0)
+        #expect(try Self.states(client, domain) == VirDomainState.running)
+        let live = try client.call(Remote.DomainGetXMLDesc.self, .init(dom: domain, flags: 0)).xml
+        #expect(live.contains("<source path='/dev/pts/"))
+        _ = try client.call(Remote.DomainSuspend.self, .init(dom: domain))
+        #expect(try Self.states(client, domain) == VirDomainState.paused)
+        _ = try client.call(Remote.DomainResume.self, .init(dom: domain))
+        #expect(try Self.states(client, domain) == VirDomainState.running)
+        _ = try client.call(Remote.DomainReset.self, .init(dom: domain, flags: 0))
+        _ = try client.call(Remote.DomainDestroy.self, .init(dom: domain))
+        #expect(try Self.states(client, domain) == VirDomainState.shutoff)
+        let again = try client.failure(Remote.DomainDestroy.self, .init(dom: domain))
+        #expect(again?.code == VirErrorNumber.operationInvalid)
+        var seen: [Int32] = []
+        while seen.last != VirDomainEventType.stopped {
+            seen.append(try client.event(Remote.DomainEventCallbackLifecycle.self).event)
+        }
+        typealias Type = VirDomainEventType
+        #expect(
+            seen == [
+                Type.defined, Type.resumed, Type.started, Type.suspended, Type.resumed, Type.shutdown, Type.stopped,
+            ])
+    }
+
+    @Test("A machine outlives its daemon, and the next one has it in hand")
+    func outlives() throws {
+        let folder = try HostFile.makeTemporaryFolder(prefix: "/tmp/apus-daemon-")
+        defer { HostFile.removeTree(folder) }
+        let xml = TestXML.domain("m", devices: Self.serial, kernel: TestPrograms.kernel)
+        let before: RemoteDomain
+        do {
+            let daemon = try TestDaemon(folder: folder)
+            before = try daemon.client().call(Remote.DomainCreateXML.self, .init(xmlDesc: xml, flags: 0)).dom
+        }
+        let daemon = try TestDaemon(folder: folder)
+        let client = try daemon.client()
+        let after = try client.call(Remote.DomainLookupByName.self, .init(name: "m")).dom
+        #expect(after == before)
+        #expect(try Self.states(client, after) == VirDomainState.running)
+        _ = try client.call(Remote.DomainSuspend.self, .init(dom: after))
+        #expect(try Self.states(client, after) == VirDomainState.paused)
+        _ = try client.call(Remote.DomainDestroy.self, .init(dom: after))
+        // It was never defined: so it goes with its machine.
+        #expect(try client.failure(Remote.DomainLookupByName.self, .init(name: "m"))?.code == VirErrorNumber.noDomain)
+    }
+
+    @Test("A machine that dies while no daemon looks is reported as it is")
+    func diesAlone() throws {
+        let folder = try HostFile.makeTemporaryFolder(prefix: "/tmp/apus-daemon-")
+        defer { HostFile.removeTree(folder) }
+        do {
+            let daemon = try TestDaemon(folder: folder)
+            let client = try daemon.client()
+            let xml = TestXML.domain("m", devices: Self.serial, kernel: TestPrograms.kernel)
+            let domain = try client.call(Remote.DomainDefineXML.self, .init(xml: xml)).dom
+            _ = try client.call(Remote.DomainCreate.self, .init(dom: domain))
+        }
+        let status = String(decoding: try HostFile.contents(folder + "/run/qemu/m.xml"), as: UTF8.self)
+        let pid = try #require(status.split(separator: "pid='").dropFirst().first?.prefix { $0.isNumber })
+        let process = try HostProcess(number: try #require(Int32(pid)))
+        process.kill()
+        #expect(process.waitForEnd(milliseconds: 60_000))
+        let daemon = try TestDaemon(folder: folder)
+        let client = try daemon.client()
+        let domain = try client.call(Remote.DomainLookupByName.self, .init(name: "m")).dom
+        #expect(try Self.states(client, domain) == VirDomainState.shutoff)
+        _ = try client.call(Remote.DomainCreate.self, .init(dom: domain))
+        _ = try client.call(Remote.DomainDestroy.self, .init(dom: domain))
+    }
+
+    @Test("A console carries bytes both ways, belongs to one client, and is taken over by force")
+    func console() throws {
+        let daemon = try TestDaemon()
+        let client = try daemon.client()
+        let xml = TestXML.domain("m", devices: Self.serial, kernel: TestPrograms.kernel)
+        let domain = try client.call(Remote.DomainCreateXML.self, .init(xmlDesc: xml, flags: 0)).dom
+        defer { _ = try? daemon.client().call(Remote.DomainDestroy.self, .init(dom: domain)) }
+        let call = RPCHeader(program: .remote, procedure: Remote.DomainOpenConsole.number, type: .call, serial: 500)
+        let arguments = Remote.DomainOpenConsole.Arguments(dom: domain, devName: nil, flags: 0)
+        try client.send(try Frame(call, arguments))
+        #expect(try client.answer(500).header.status == RPCStatus.ok.rawValue)
+        var text = ""
+        while !text.contains("Linux version") { text += String(decoding: try client.next().payload, as: UTF8.self) }
+
+        let other = try daemon.client()
+        let busy = try other.failure(Remote.DomainOpenConsole.self, arguments)
+        #expect(busy?.message == "operation failed: Active console session exists for this domain")
+        try other.send(
+            try Frame(
+                call, Remote.DomainOpenConsole.Arguments(dom: domain, devName: nil, flags: VirDomainConsoleFlags.force))
+        )
+        #expect(try other.answer(500).header.status == RPCStatus.ok.rawValue)
+        var frame = try client.next()
+        while frame.header.status == RPCStatus.continue.rawValue { frame = try client.next() }
+        #expect(frame.header.status == RPCStatus.error.rawValue)
+        try other.send(Frame(call.answering(.stream, .ok)))
+        frame = try other.next()
+        while frame.header.status == RPCStatus.continue.rawValue { frame = try other.next() }
+        #expect(frame.header == call.answering(.stream, .ok))
+    }
+}
