@@ -18,7 +18,9 @@ extension QEMUArguments {
         if plan.usesQEMUExtras { machine += ",dump-guest-core=\((domain.memory.dumpCore ?? .off).rawValue)" }
         if domain.memoryBacking?.noSharePages == true { machine += ",mem-merge=off" }
         if domain.devices.memories.contains(where: { $0.model == "nvdimm" }) { machine += ",nvdimm=on" }
-        if let driver = domain.features.ioapicDriver { machine += ",kernel_irqchip=\(driver == "kvm" ? "on" : "split")" }
+        if let driver = domain.features.ioapicDriver {
+            machine += ",kernel_irqchip=\(driver == "kvm" ? "on" : "split")"
+        }
         if domain.os.loader?.type == "pflash" {
             machine += ",pflash0=libvirt-pflash0-format"
             if domain.os.nvram != nil { machine += ",pflash1=libvirt-pflash1-format" }
@@ -88,11 +90,15 @@ extension QEMUArguments {
             }
         }
         for timer in domain.clock?.timers ?? [] {
-            if timer.name == "kvmclock", let present = timer.present { model += ",kvmclock=\(present.isYes ? "on" : "off")" }
+            if timer.name == "kvmclock", let present = timer.present {
+                model += ",kvmclock=\(present.isYes ? "on" : "off")"
+            }
             if timer.name == "hypervclock", timer.present == .yes { model += ",hv-time=on" }
             if timer.name == "tsc", let frequency = timer.frequency { model += ",tsc-frequency=\(frequency)" }
         }
-        if domain.features.apic?.eoi != nil, let eoi = domain.features.apic?.eoi { model += ",kvm-pv-eoi=\(eoi.rawValue)" }
+        if domain.features.apic?.eoi != nil, let eoi = domain.features.apic?.eoi {
+            model += ",kvm-pv-eoi=\(eoi.rawValue)"
+        }
         if let state = domain.features.pvspinlock?.state { model += ",kvm-pv-unhalt=\(state.rawValue)" }
         model += hyperV
         if domain.features.kvm?.hidden?.state == .on { model += ",kvm=off" }

@@ -52,7 +52,8 @@ extension QEMUArguments {
                     "guestfwd": .array([
                         .object([
                             "str": .string(
-                                "tcp:\(channel.target.address ?? ""):\(channel.target.port ?? "0")-chardev:char\(alias)")
+                                "tcp:\(channel.target.address ?? ""):\(channel.target.port ?? "0")-chardev:char\(alias)"
+                            )
                         ])
                     ]), "id": .string(alias),
                 ])

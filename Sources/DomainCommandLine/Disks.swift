@@ -48,7 +48,11 @@ extension QEMUArguments {
         }
         node["file"] = .string("libvirt-\(source.index ?? 0)-storage")
         if Self.hasBacking(disk.driver?.type) {
-            if let below { node["backing"] = .string(below) } else if !disk.backingStore.isEmpty { node["backing"] = .null }
+            if let below {
+                node["backing"] = .string(below)
+            } else if !disk.backingStore.isEmpty {
+                node["backing"] = .null
+            }
         }
         if disk.driver?.copyOnRead == .on {
             add("-blockdev", node)

@@ -64,7 +64,8 @@ extension QEMUArguments {
 
     private mutating func assigned(_ interface: NetworkInterface) throws(DefinitionError) {
         guard let host = interface.source?.hostAddress?.pci else {
-            throw DefinitionError(.configUnsupported, "unsupported configuration: interface of type 'hostdev' needs a PCI address")
+            throw DefinitionError(
+                .configUnsupported, "unsupported configuration: interface of type 'hostdev' needs a PCI address")
         }
         var object: JSONObject = [
             "driver": "vfio-pci", "host": .string(host.text), "id": .string(interface.info.alias ?? "hostdev"),

@@ -17,7 +17,10 @@ extension QEMUArguments {
     var hasOwnMemoryObject: Bool { plan.usesQEMUExtras && cells.isEmpty }
 
     mutating func memory() throws(DefinitionError) {
-        guard initial > 0 else { throw DefinitionError(.xmlError, "XML error: Memory size must be specified via <memory> or in the <numa> configuration") }
+        guard initial > 0 else {
+            throw DefinitionError(
+                .xmlError, "XML error: Memory size must be specified via <memory> or in the <numa> configuration")
+        }
         if let maximum = domain.maxMemory?.size {
             add("-m", "size=\(initial >> 10)k,slots=\(domain.maxMemory?.slots ?? 16),maxmem=\(maximum.kibibytes)k")
         } else if initial & 0xF_FFFF == 0 {

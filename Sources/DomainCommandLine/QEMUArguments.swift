@@ -3,8 +3,9 @@ internal import JSON
 
 /// The command line of a machine.
 ///
-/// The order is libvirt's: board, processors, memory, monitor, clock, boot, controllers, devices. Options are those that
-/// QEMU 7 to 9 and our own machine take alike; devices, images and objects are JSON, where no character needs an escape.
+/// The order is libvirt's: board, processors, memory, monitor, clock, boot, controllers, devices. Options are those
+/// that QEMU 7 to 9 and our own machine take alike; devices, images and objects are JSON, where no character needs an
+/// escape.
 public struct QEMUArguments {
     /// The domain with its aliases and numbers.
     let domain: Domain

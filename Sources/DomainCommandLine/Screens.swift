@@ -76,7 +76,8 @@ extension QEMUArguments {
         default:
             let port = graphics.port ?? -1
             guard port == -1 || port >= 5900, port <= 65535 else {
-                throw DefinitionError(.configUnsupported, "unsupported configuration: vnc port must be in range [5900,65535]")
+                throw DefinitionError(
+                    .configUnsupported, "unsupported configuration: vnc port must be in range [5900,65535]")
             }
             let address = graphics.listeners.first?.address ?? "127.0.0.1"
             text = address.contains(":") ? "[\(address)]" : Self.escaped(address)
@@ -96,7 +97,8 @@ extension QEMUArguments {
         if graphics.listeners.first?.type == "socket" {
             text.append("unix=on")
             text.append(
-                "addr=" + Self.escaped(graphics.listeners.first?.socket ?? graphics.socket ?? plan.folder + "/spice.sock"))
+                "addr="
+                    + Self.escaped(graphics.listeners.first?.socket ?? graphics.socket ?? plan.folder + "/spice.sock"))
         } else {
             text.append("port=\(max(graphics.port ?? 0, 0))")
             if let port = graphics.tlsPort, port > 0 { text.append("tls-port=\(port)") }
@@ -179,7 +181,8 @@ extension QEMUArguments {
             case "virtio": object["driver"] = "virtio-sound-pci"
             case "pcspk": continue
             default:
-                throw DefinitionError(.configUnsupported, "unsupported configuration: sound card model '\(sound.model)' not supported")
+                throw DefinitionError(
+                    .configUnsupported, "unsupported configuration: sound card model '\(sound.model)' not supported")
             }
             let isHDA = sound.model.hasPrefix("ich")
             object["id"] = .string(alias)

@@ -56,7 +56,9 @@ extension QEMUArguments {
         try hostDevices()
         balloon()
         try randomNumbers()
-        if domain.features.vmcoreinfo != nil, domain.features.vmcoreinfo?.state != .off { device(["driver": "vmcoreinfo"]) }
+        if domain.features.vmcoreinfo != nil, domain.features.vmcoreinfo?.state != .off {
+            device(["driver": "vmcoreinfo"])
+        }
         panics()
         sharedMemories()
         socketDevice()
@@ -84,7 +86,9 @@ extension QEMUArguments {
             var object: JSONObject = [
                 "driver": "usb-redir", "chardev": .string("char" + alias), "id": .string(alias),
             ]
-            if let filter = domain.devices.redirectionFilter, !filter.rules.isEmpty { object["filter"] = .string(text(filter)) }
+            if let filter = domain.devices.redirectionFilter, !filter.rules.isEmpty {
+                object["filter"] = .string(text(filter))
+            }
             object.set("bootindex", redirected.info.bootOrder)
             object.place(redirected.info, in: domain)
             device(object)

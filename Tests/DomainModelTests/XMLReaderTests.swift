@@ -4,7 +4,9 @@ import Testing
 @Suite struct XMLReaderTests {
     @Test func readsElementsAttributesTextAndLines() throws {
         let tree = try XMLReader.parse(
-            "<?xml version='1.0' encoding='UTF-8'?>\n<!-- head -->\n<a b='1' c=\"x &lt; &#65;&#x42;\">\n  <d>t&amp;u</d>\n  <e/>\n</a>\n")
+            "<?xml version='1.0' encoding='UTF-8'?>\n<!-- head -->\n"
+                + "<a b='1' c=\"x &lt; &#65;&#x42;\">\n  <d>t&amp;u</d>\n  <e/>\n</a>\n"
+        )
 
         #expect(tree.name == "a")
         #expect(tree["c"] == "x < AB")

@@ -6,6 +6,7 @@ public struct SerialPort: XMLMappable {
     public init() {}
     public mutating func map(_ m: inout XMLMapper) throws(DefinitionError) {
         try source.mapType(&m)
+        if m.isReading { try m.attribute("tty", &source.tty) }
         try source.mapChildren(&m)
         try m.child("target", &target)
         try m.info(&info)
@@ -15,11 +16,11 @@ public struct SerialPort: XMLMappable {
         public var type: String?
         public var port: UInt32?
         public var model: String?
+        static let types =
+            "isa-serial usb-serial pci-serial spapr-vio-serial system-serial sclp-serial isa-debug usb pci isa"
         public init() {}
         public mutating func map(_ m: inout XMLMapper) throws(DefinitionError) {
-            try m.word(
-                "type", &type,
-                "isa-serial usb-serial pci-serial spapr-vio-serial system-serial sclp-serial isa-debug usb pci isa")
+            try m.word("type", &type, Self.types)
             try m.attribute("port", &port)
             try m.group("model") { (m: inout XMLMapper) throws(DefinitionError) in
                 try m.word(
@@ -69,12 +70,22 @@ public struct Console: XMLMappable {
     }
 
     public struct Target: XMLMappable {
+        static let types = "serial xen uml virtio lxc openvz sclp sclplm"
         public var type: String?
         public var port: UInt32?
         public init() {}
         public mutating func map(_ m: inout XMLMapper) throws(DefinitionError) {
-            try m.word("type", &type, "serial xen uml virtio lxc openvz sclp sclplm")
+            if m.isReading, let text = m.peek("type"), !XMLMapper.isOne(text, of: Self.types) {
+                // Who names a serial port's type means the port that is the console.
+                guard XMLMapper.isOne(text, of: SerialPort.Target.types) else { throw m.invalid("type", text, "") }
+                type = "serial"
+                _ = m.take("type")
+            } else {
+                try m.word("type", &type, Self.types)
+            }
             try m.attribute("port", &port)
+            var model: XMLTree?
+            try m.subtree("model", &model)
         }
     }
 }

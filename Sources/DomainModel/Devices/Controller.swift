@@ -52,13 +52,16 @@ public struct Controller: XMLMappable {
         let words: String
         switch type {
         case .scsi:
-            words = "auto buslogic lsilogic lsisas1068 vmpvscsi ibmvscsi virtio-scsi lsisas1078 "
+            words =
+                "auto buslogic lsilogic lsisas1068 vmpvscsi ibmvscsi virtio-scsi lsisas1078 "
                 + "virtio-transitional virtio-non-transitional ncr53c90 dc390 am53c974"
         case .usb:
-            words = "piix3-uhci piix4-uhci ehci ich9-ehci1 ich9-uhci1 ich9-uhci2 ich9-uhci3 vt82c686b-uhci pci-ohci "
+            words =
+                "piix3-uhci piix4-uhci ehci ich9-ehci1 ich9-uhci1 ich9-uhci2 ich9-uhci3 vt82c686b-uhci pci-ohci "
                 + "nec-xhci qusb1 qusb2 qemu-xhci none"
         case .pci:
-            words = "pci-root pcie-root pci-bridge dmi-to-pci-bridge pcie-to-pci-bridge pcie-root-port "
+            words =
+                "pci-root pcie-root pci-bridge dmi-to-pci-bridge pcie-to-pci-bridge pcie-root-port "
                 + "pcie-switch-upstream-port pcie-switch-downstream-port pci-expander-bus pcie-expander-bus"
         case .ide: words = "piix3 piix4 ich6"
         case .virtioSerial: words = virtioModels

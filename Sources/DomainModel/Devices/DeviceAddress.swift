@@ -39,7 +39,6 @@ public struct PCIAddress: XMLMappable, Hashable {
     }
 }
 
-
 extension XMLMapper {
     /// A number in any notation, written with that many hexadecimal digits.
     mutating func hex(

@@ -54,13 +54,13 @@ public struct Graphics: XMLMappable {
         try m.attribute("socket", &socket)
         try m.attribute("keymap", &keymap)
         try m.word("defaultMode", &defaultMode, "any secure insecure")
+        try m.word("sharePolicy", &sharePolicy, "allow-exclusive force-shared ignore")
+        try m.attribute("powerControl", &powerControl)
         if m.isReading || m.options.contains(.secure) {
             try m.attribute("passwd", &passwd)
             try m.attribute("passwdValidTo", &passwdValidTo)
             try m.word("connected", &connected, "fail disconnect keep")
         }
-        try m.word("sharePolicy", &sharePolicy, "allow-exclusive force-shared ignore")
-        try m.attribute("powerControl", &powerControl)
         try m.attribute("display", &display)
         try m.attribute("xauth", &xauth)
         try m.attribute("fullscreen", &fullscreen)

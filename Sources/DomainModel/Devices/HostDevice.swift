@@ -26,7 +26,7 @@ public struct HostAddress: XMLMappable {
     public mutating func map(_ m: inout XMLMapper) throws(DefinitionError) {
         try m.word("type", &type, "pci usb scsi")
         try m.attribute("uuid", &uuid)
-        if m.isReading ? m.peek("slot") != nil : slot != nil {
+        if m.isReading ? m.peek("slot") != nil || m.peek("domain") != nil || m.peek("function") != nil : slot != nil {
             var address = PCIAddress(
                 domain: domain ?? 0, bus: bus.flatMap { UInt32(cNotation: $0) } ?? 0, slot: slot ?? 0,
                 function: function ?? 0)

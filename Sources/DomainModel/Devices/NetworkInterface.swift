@@ -51,6 +51,8 @@ public struct NetworkInterface: XMLMappable {
             try m.word("type", &macType, "generated static")
             try m.attribute("check", &macCheck)
         }
+        // A device of the host is told with its driver in front.
+        if m.isWriting, type == .hostdev { try m.child("driver", &driver) }
         try m.child("source", &source)
         try m.child("vlan", &vlan)
         try m.child("virtualport", &virtualPort)
@@ -72,7 +74,7 @@ public struct NetworkInterface: XMLMappable {
                     .invalidArgument, "invalid argument: Model name contains invalid characters", line: m.line)
             }
         }
-        try m.child("driver", &driver)
+        if m.isReading || type != .hostdev { try m.child("driver", &driver) }
         try m.child("backend", &backend)
         try m.children("portForward", &portForwards)
         try m.child("filterref", &filter)
@@ -141,6 +143,8 @@ public struct NetworkInterface: XMLMappable {
         public var portgroupID: String?
         public var connectionID: String?
         public var startupPolicy: String?
+        /// The device on the host is not there now.
+        public var missing: YesNo?
         public var local: Local?
         public var reconnect: Reconnect?
         public var vendor: USBIdentifier?
@@ -166,6 +170,7 @@ public struct NetworkInterface: XMLMappable {
             try m.attribute("address", &address)
             try m.attribute("port", &port)
             try m.word("startupPolicy", &startupPolicy, "mandatory requisite optional")
+            try m.attribute("missing", &missing)
             try m.child("vendor", &vendor)
             try m.child("product", &product)
             try m.child("address", &hostAddress)

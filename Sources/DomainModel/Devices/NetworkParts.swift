@@ -14,7 +14,9 @@ public struct VLAN: XMLMappable {
         public init() {}
         public mutating func map(_ m: inout XMLMapper) throws(DefinitionError) {
             try m.attribute("id", &id)
-            guard id < 4096 else { throw DefinitionError.xml("vlan tag id \(id) too large (maximum 4095)", line: m.line) }
+            guard id < 4096 else {
+                throw DefinitionError.xml("vlan tag id \(id) too large (maximum 4095)", line: m.line)
+            }
             try m.word("nativeMode", &nativeMode, "tagged untagged")
         }
     }

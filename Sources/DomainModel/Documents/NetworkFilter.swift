@@ -57,8 +57,8 @@ public struct NetworkFilter: XMLDocument {
         public init() {}
 
         static let protocols =
-            "mac vlan stp arp rarp ip ipv6 tcp udp sctp icmp igmp all esp ah udplite tcp-ipv6 udp-ipv6 sctp-ipv6 icmpv6 "
-            + "all-ipv6 esp-ipv6 ah-ipv6 udplite-ipv6"
+            "mac vlan stp arp rarp ip ipv6 tcp udp sctp icmp igmp all esp ah udplite tcp-ipv6 udp-ipv6 sctp-ipv6 "
+            + "icmpv6 all-ipv6 esp-ipv6 ah-ipv6 udplite-ipv6"
 
         public mutating func map(_ m: inout XMLMapper) throws(DefinitionError) {
             try m.attribute("action", &action)

@@ -33,7 +33,9 @@ public struct DomainSnapshot: XMLDocument {
         let line = m.line
         try m.element(
             "state", &state, oneOf: "nostate running blocked paused shutdown shutoff crashed pmsuspended disk-snapshot"
-        ) { DefinitionError(.internalError, "internal error: Invalid state '\($0)' in domain snapshot XML", line: line) }
+        ) {
+            DefinitionError(.internalError, "internal error: Invalid state '\($0)' in domain snapshot XML", line: line)
+        }
         try m.group("parent") { (m: inout XMLMapper) throws(DefinitionError) in try m.element("name", &parent) }
         try m.element("creationTime", &creationTime)
         try m.group("memory") { (m: inout XMLMapper) throws(DefinitionError) in

@@ -21,6 +21,8 @@ public struct OperatingSystem: XMLMappable {
     public var smbiosMode: String?
     public var initProgram: String?
     public var initArguments: [String] = []
+    /// `initenv`, `initdir`, `inituser` and `initgroup` of a container; kept as they are.
+    public var initMore: [XMLTree] = []
     public init() {}
 
     public mutating func map(_ m: inout XMLMapper) throws(DefinitionError) {
@@ -35,6 +37,7 @@ public struct OperatingSystem: XMLMappable {
         }
         try m.element("init", &initProgram)
         try m.elements("initarg", &initArguments)
+        try m.subtrees(&initMore) { XMLMapper.isOne($0, of: "initenv initdir inituser initgroup") }
         try m.group("firmware") { (m: inout XMLMapper) throws(DefinitionError) in
             try m.children("feature", &firmwareFeatures)
         }

@@ -35,6 +35,12 @@ extension Domain {
         where devices.channels[index].source.type == .spicevmc && devices.channels[index].target.name == nil {
             devices.channels[index].target.name = "com.redhat.spice.0"
         }
+        for index in devices.parallels.indices { devices.parallels[index].source.fillIn() }
+        for index in devices.channels.indices { devices.channels[index].source.fillIn() }
+        for index in devices.consoles.indices { devices.consoles[index].source.fillIn() }
+        for index in devices.redirdevs.indices { devices.redirdevs[index].source.fillIn() }
+        for index in devices.smartcards.indices { devices.smartcards[index].source.fillIn() }
+        for index in devices.rngs.indices { devices.rngs[index].backend.source.fillIn() }
         for index in devices.channels.indices where devices.channels[index].source.type == .unix {
             for end in devices.channels[index].source.ends.indices
             where devices.channels[index].source.ends[end].mode == nil {
@@ -66,13 +72,12 @@ extension Domain {
                 }
             }
             devices.serials[index].target = target
-            if devices.serials[index].source.type == .tcp, devices.serials[index].source.networkProtocol == nil {
-                devices.serials[index].source.networkProtocol = "raw"
-            }
+            devices.serials[index].source.fillIn()
         }
     }
 
-    /// Ports on the virtio consoles' controllers, from 1. A console without one stays so in the definition, as libvirt has it.
+    /// Ports on the virtio consoles' controllers, from 1. A console without one stays so in the definition, as libvirt
+    /// has it.
     mutating func fillInVirtioSerialAddresses() {
         var used: Set<UInt64> = []
         func key(_ controller: UInt32, _ port: UInt32) -> UInt64 { UInt64(controller) << 32 | UInt64(port) }
@@ -110,5 +115,12 @@ extension Domain {
             }
             devices.channels[index].info.address = place(from: 1, on: wanted) ?? devices.channels[index].info.address
         }
+    }
+}
+
+extension CharacterSource {
+    /// A stream of TCP is raw unless it says otherwise.
+    mutating func fillIn() {
+        if type == .tcp, networkProtocol == nil { networkProtocol = "raw" }
     }
 }

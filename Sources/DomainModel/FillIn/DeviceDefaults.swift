@@ -3,8 +3,16 @@ extension Domain {
     mutating func fillInDevices(using generator: inout some RandomNumberGenerator) throws(DefinitionError) {
         for index in devices.disks.indices { try fillInDisk(&devices.disks[index]) }
         for index in devices.controllers.indices { fillInController(&devices.controllers[index]) }
-        for index in devices.filesystems.indices where devices.filesystems[index].accessMode == nil {
-            devices.filesystems[index].accessMode = "passthrough"
+        for index in devices.filesystems.indices {
+            if devices.filesystems[index].accessMode == nil { devices.filesystems[index].accessMode = "passthrough" }
+            for mode in [\FileSystem.fmode, \.dmode] {
+                guard let text = devices.filesystems[index][keyPath: mode], let value = UInt32(text, radix: 8) else {
+                    continue
+                }
+                let digits = String(value, radix: 8)
+                devices.filesystems[index][keyPath: mode] =
+                    String(repeating: "0", count: max(0, 4 - digits.utf8.count)) + digits
+            }
         }
         for index in devices.interfaces.indices {
             if devices.interfaces[index].mac == nil {
@@ -44,11 +52,6 @@ extension Domain {
             if devices.rngs[index].backend.model == "random", devices.rngs[index].backend.path == nil {
                 devices.rngs[index].backend.path = "/dev/random"
             }
-            if devices.rngs[index].backend.source.type == .tcp,
-                devices.rngs[index].backend.source.networkProtocol == nil
-            {
-                devices.rngs[index].backend.source.networkProtocol = "raw"
-            }
         }
         for index in devices.tpms.indices {
             if devices.tpms[index].model == nil { devices.tpms[index].model = "tpm-tis" }
@@ -57,7 +60,8 @@ extension Domain {
             }
         }
         for index in devices.sharedMemories.indices where devices.sharedMemories[index].model == nil {
-            devices.sharedMemories[index].model = devices.sharedMemories[index].hasServer ? "ivshmem-doorbell" : "ivshmem-plain"
+            devices.sharedMemories[index].model =
+                devices.sharedMemories[index].hasServer ? "ivshmem-doorbell" : "ivshmem-plain"
         }
         if let filter = devices.redirectionFilter {
             for index in filter.rules.indices { devices.redirectionFilter?.rules[index].normalize() }

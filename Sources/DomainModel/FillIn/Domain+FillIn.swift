@@ -43,7 +43,8 @@ extension Domain {
         let emulator = devices.emulator ?? host.emulators[arch]
         guard let emulator else {
             throw DefinitionError(
-                .invalidArgument, "invalid argument: could not find capabilities for arch=\(arch) domaintype=\(type.rawValue) ")
+                .invalidArgument,
+                "invalid argument: could not find capabilities for arch=\(arch) domaintype=\(type.rawValue) ")
         }
         devices.emulator = emulator
         let machine = os.machine ?? host.defaultMachines[arch] ?? "none"
@@ -66,7 +67,8 @@ extension Domain {
             if modules == 0 { memory.size = ScaledSize(kibibytes: nodes) }
         }
         if let total = memory.size {
-            currentMemory = currentMemory.map { $0.kibibytes == 0 || $0.kibibytes > total.kibibytes ? total : $0 } ?? total
+            currentMemory =
+                currentMemory.map { $0.kibibytes == 0 || $0.kibibytes > total.kibibytes ? total : $0 } ?? total
         }
         if vcpu.placement == nil { vcpu.placement = numatune.memory?.placement == "auto" ? "auto" : "static" }
         let maximum = vcpu.maximum ?? 1
@@ -84,6 +86,7 @@ extension Domain {
         if onCrash == nil { onCrash = "destroy" }
         if os.boot.isEmpty, bootloader == nil, !devices.hasBootOrder { os.boot = ["hd"] }
         if os.smbiosMode == "none" { os.smbiosMode = nil }
+        if features.hyperv != nil, features.hyperv?.mode == nil { features.hyperv?.mode = "custom" }
         if os.firmware == "none" { os.firmware = nil }
     }
 

@@ -5,7 +5,9 @@ extension Domain {
         for prefix in ["fd", "hd", "vd", "sd", "xvd", "ubd"] where name.hasPrefix(prefix) {
             let letters = name.utf8.dropFirst(prefix.utf8.count).prefix { $0 >= 0x61 && $0 <= 0x7A }
             let rest = name.utf8.dropFirst(prefix.utf8.count + letters.count)
-            guard !letters.isEmpty, letters.count <= 4, rest.allSatisfy({ $0 >= 0x30 && $0 <= 0x39 }) else { return nil }
+            guard !letters.isEmpty, letters.count <= 4, rest.allSatisfy({ $0 >= 0x30 && $0 <= 0x39 }) else {
+                return nil
+            }
             return letters.reduce(0) { $0 * 26 + Int($1 - 0x61) + 1 } - 1
         }
         return nil
@@ -61,8 +63,9 @@ extension Domain {
         for position in devices.controllers.indices where devices.controllers[position].index == nil {
             let controller = devices.controllers[position]
             // Companions belong to the set that their predecessor began.
-            if controller.type == .usb, controller.model?.hasPrefix("ich9-") == true, controller.info.masterStartPort != nil
-                || controller.model?.hasPrefix("ich9-uhci") == true, position > 0,
+            if controller.type == .usb, controller.model?.hasPrefix("ich9-") == true,
+                controller.info.masterStartPort != nil
+                    || controller.model?.hasPrefix("ich9-uhci") == true, position > 0,
                 let before = devices.controllers[..<position].last(where: {
                     $0.type == .usb && $0.model?.hasPrefix("ich9-") == true
                 })

@@ -78,12 +78,10 @@ extension Domain {
             for model in slots.growth(for: connection) {
                 guard slots.buses.count < 256 else { break }
                 let index = UInt32(slots.buses.count)
-                var controller = Controller(.pci, index: index, model: model)
-                if let own = PCISlots.connection(ofController: model) {
-                    controller.info.address = .pci(try place(own, &slots, adding: true))
-                }
                 slots.buses.append(PCISlots.Bus(model: model))
-                devices.controllers.append(controller)
+                devices.controllers.append(Controller(.pci, index: index, model: model))
+                // Its own place counts too. Where it is comes out when controllers get theirs before the devices.
+                if let own = PCISlots.connection(ofController: model) { _ = try place(own, &slots, adding: true) }
             }
             if let address = slots.place(connection, functions: functions) { return address }
         }
@@ -106,7 +104,9 @@ extension Domain {
         var all: [PCIDevice] = devices.filesystems.indices.map { PCIDevice.filesystem($0) }
         all += devices.interfaces.indices.map { PCIDevice.interface($0) }
         all += devices.sounds.indices.map { PCIDevice.sound($0) }
-        all += devices.controllers.indices.filter { devices.controllers[$0].type != .pci }.map { PCIDevice.controller($0) }
+        all += devices.controllers.indices.filter { devices.controllers[$0].type != .pci }.map {
+            PCIDevice.controller($0)
+        }
         all += devices.disks.indices.map { PCIDevice.disk($0) }
         all += devices.hostdevs.indices.map { PCIDevice.hostdev($0) }
         if devices.memballoon != nil { all.append(.memballoon) }
@@ -181,7 +181,9 @@ extension Domain {
         func key(_ address: PCIAddress) -> UInt64 {
             UInt64(address.domain) << 32 | UInt64(address.bus) << 8 | UInt64(address.slot)
         }
-        let all = pciDevices + devices.controllers.indices.filter { devices.controllers[$0].type == .pci }
+        let all =
+            pciDevices
+            + devices.controllers.indices.filter { devices.controllers[$0].type == .pci }
             .map { PCIDevice.controller($0) }
         for device in all {
             if let address = self[info: device]?.address?.pci, address.function > 0 { shared.insert(key(address)) }

@@ -28,7 +28,8 @@ struct PCISlots {
             holdsPorts = Array(repeating: false, count: 32)
             switch model {
             case "pcie-root-port", "pcie-switch-downstream-port": slots = 0...0
-            case "pcie-switch-upstream-port", "dmi-to-pci-bridge", "pcie-expander-bus", "pci-expander-bus": slots = 0...31
+            case "pcie-switch-upstream-port", "dmi-to-pci-bridge", "pcie-expander-bus", "pci-expander-bus":
+                slots = 0...31
             default: slots = 1...31
             }
         }

@@ -32,12 +32,16 @@ extension Domain {
     /// What can be told of a complete definition.
     func checkDevices() throws(DefinitionError) {
         let hasSpice = devices.graphics.contains { $0.type == .spice }
-        let sources = devices.channels.map(\.source) + devices.redirdevs.map(\.source) + devices.smartcards.map(\.source)
+        let sources =
+            devices.channels.map(\.source) + devices.redirdevs.map(\.source) + devices.smartcards.map(\.source)
             + devices.serials.map(\.source) + devices.parallels.map(\.source)
         for source in sources {
             if let type = source.type, type == .spicevmc || type == .spiceport, !hasSpice {
                 throw DefinitionError.unsupported("chardev '\(type.rawValue)' not supported without spice graphics")
             }
+        }
+        if chipset == .i440fx, devices.controllers.contains(where: { $0.type == .ide && ($0.index ?? 0) > 0 }) {
+            throw DefinitionError(.internalError, "internal error: Only 1 IDE controller is supported")
         }
         for console in devices.consoles.dropFirst() where console.target.type == "serial" {
             throw DefinitionError.unsupported("Only the first console can be a serial port")
@@ -58,7 +62,8 @@ extension Domain {
                 throw DefinitionError.unsupported("Can't add USB device: USB is disabled for this domain")
             }
             if devices.disks.contains(where: { $0.target.bus == .usb }) {
-                throw DefinitionError.unsupported("USB is disabled for this domain, but USB devices are present in the domain XML")
+                throw DefinitionError.unsupported(
+                    "USB is disabled for this domain, but USB devices are present in the domain XML")
             }
         }
         try checkAliases()

@@ -65,6 +65,7 @@ public struct XMLReader {
     func starts(with text: StaticString) -> Bool {
         guard position + text.utf8CodeUnitCount <= bytes.count else { return false }
         return text.withUTF8Buffer { wanted in
+            // SAFETY: the index is below the buffer's count, which is the literal's.
             for index in 0..<wanted.count where unsafe bytes[position + index] != wanted[index] { return false }
             return true
         }
