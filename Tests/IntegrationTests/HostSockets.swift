@@ -23,7 +23,8 @@ final class LoopbackSocket: Sendable {
         let end = Date().addingTimeInterval(seconds)
         while true {
             let socket = try make()
-            if unsafe socket.withAddress(port: port, { unsafe connect(socket.descriptor, $0, $1) }) == 0 { return socket }
+            let status = unsafe socket.withAddress(port: port) { unsafe connect(socket.descriptor, $0, $1) }
+            if status == 0 { return socket }
             guard Date() < end else { throw Failed(description: "no connection to port \(port)") }
             Thread.sleep(forTimeInterval: 0.05)
         }

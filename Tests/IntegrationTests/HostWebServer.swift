@@ -41,7 +41,8 @@ final class HostWebServer: Sendable {
                     \r
 
                     """
-                guard connection.write(Data(head.utf8) + (words[0] == "GET" ? content ?? Data() : Data())) else { return }
+                let body = words[0] == "GET" ? content ?? Data() : Data()
+                guard connection.write(Data(head.utf8) + body) else { return }
             }
             guard pending.count < 1 << 16, let more = connection.read() else { return }
             pending += more

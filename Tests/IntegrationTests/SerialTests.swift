@@ -17,8 +17,8 @@ struct SerialTests {
     private static func talk(
         _ machine: GuestMachine, _ port: String, read: (Double) -> Data?, write: (Data) -> Void
     ) throws {
-        _ = try machine.output(
-            of: "(stty raw -echo; echo ready; read line; echo \"$line, says \(port)\") <>/dev/\(port) >&0 2>/dev/null & true")
+        let answering = "stty raw -echo; echo ready; read line; echo \"$line, says \(port)\""
+        _ = try machine.output(of: "(\(answering)) <>/dev/\(port) >&0 2>/dev/null & true")
         let greeting = HostBytes.text(until: "ready\n", seconds: 120, read)
         #expect(greeting.hasSuffix("ready\n"), "\(port): \(greeting)")
         write(Data("Hello\n".utf8))
@@ -59,8 +59,8 @@ struct SerialTests {
         let port = try LoopbackSocket.freePort()
         let machine = try Self.boot(
             folder,
-            ["-serial", "file:\(folder.path("file"))", "-serial", "null"]
-                + ["-chardev", "socket,id=line,host=127.0.0.1,port=\(port),server=on,wait=off", "-serial", "chardev:line"])
+            ["-serial", "file:\(folder.path("file"))", "-serial", "null", "-serial", "chardev:line"]
+                + ["-chardev", "socket,id=line,host=127.0.0.1,port=\(port),server=on,wait=off"])
         _ = try machine.output(of: "stty -F /dev/ttyS1 raw; seq 2000 >/dev/ttyS1")
         #expect(try machine.output(of: "stty -F /dev/ttyS2 raw; seq 2000 >/dev/ttyS2; echo $?") == "0")
         let connection = try LoopbackSocket.connected(to: port)

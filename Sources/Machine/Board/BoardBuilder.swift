@@ -131,7 +131,8 @@ final class BoardBuilder {
                     name: member.name, value: String(decoding: JSONWriter.write(member.value), as: UTF8.self))
             }
         tree.append(
-            (bus, DeviceNode(model: model, id: id ?? "", path: path, properties: shown, details: details, buses: buses)))
+            (bus, DeviceNode(model: model, id: id ?? "", path: path, properties: shown, details: details, buses: buses))
+        )
     }
 
     /// A worker thread of a device.
