@@ -49,12 +49,12 @@ enum ObjectOptions {
         ObjectType(name: "rng-builtin", table: ParameterTable([])),
         ObjectType(
             name: "rng-random", table: ParameterTable([Parameter("filename", Parameter.Kind.string)])),
+        ObjectType(name: "secret", table: ParameterTable(secret)),
         ObjectType(
             name: "thread-context",
             table: ParameterTable([
                 Parameter("cpu-affinity", Parameter.Kind.any), Parameter("node-affinity", Parameter.Kind.any),
             ])),
-        ObjectType(name: "secret", table: ParameterTable(secret)),
     ]
 
     static func object(_ builder: inout ConfigurationBuilder, _ argument: OptionArgument) throws(OptionError) {
