@@ -17,7 +17,7 @@ struct MachineCommandLine {
         do throws(DefinitionError) {
             var domain = try DomainModel.Domain(tree: tree, options: [.lenient])
             domain.prepareToStart()
-            MachineCommandLine.choosePorts(&domain)
+            if emulator.has(device: "VGA") { MachineCommandLine.choosePorts(&domain) }
             let monitor: LaunchPlan.Monitor = emulator.takesListener ? .descriptor(3) : .path(folder + "/monitor.sock")
             let plan = LaunchPlan(
                 folder: folder, monitor: monitor, isSandboxed: !emulator.isApus, usesQEMUExtras: !emulator.isApus,

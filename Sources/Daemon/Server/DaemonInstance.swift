@@ -13,6 +13,8 @@ public final class DaemonInstance: Sendable {
     /// Reads what is on the disk, takes up machines that run, then opens the sockets: no client sees half of the
     /// domains. `emulators`: programs for domains that name none, best first.
     public init(paths: DaemonPaths, emulators: [String]) throws(HostError) {
+        // A client or a machine that has gone is an error of one write, not the end of the process.
+        Signals.ignoreBrokenPipes()
         try paths.prepare()
         let loop = try EventLoop()
         core = try DaemonCore(paths: paths, loop: loop, emulators: emulators)
