@@ -7,6 +7,10 @@ internal import Network
 /// The devices of `-device`, `-drive` and `-nic`, and what those of every kind share.
 extension BoardBuilder {
     func addDevices() throws(MachineBuildError) {
+        if configuration.usb { log.warning("There is no USB controller yet: going on without") }
+        if configuration.parallelPorts.contains(where: { $0 != nil }) {
+            log.warning("There are no parallel ports yet: going on without")
+        }
         try addIDE()
         for nic in configuration.nics { try addNIC(nic) }
         for drive in configuration.drives where drive.interface == .virtio && drive.file != nil {

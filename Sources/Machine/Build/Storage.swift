@@ -200,7 +200,8 @@ final class Storage: Sendable {
         }
         return BlockDeviceStatus.Image(
             file: file, format: format, nodeName: root.nodeName, virtualSize: root.sizeInBytes,
-            actualSize: Self.allocated(root), isReadOnly: root.isReadOnly, cache: cache, detectZeroes: detectZeroes, backingDepth: backing.count,
+            actualSize: Self.allocated(root), isReadOnly: root.isReadOnly, cache: cache, detectZeroes: detectZeroes,
+            backingDepth: backing.count,
             backingFile: backing.first?.filename)
     }
     /// What a node's own file takes of the host's storage.

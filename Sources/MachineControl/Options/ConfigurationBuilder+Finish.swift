@@ -29,10 +29,6 @@ extension ConfigurationBuilder {
             )
         }
         if kind == .microvm { configuration.board.hpet = false }
-        if configuration.usb { warnings.append("there is no USB controller yet; going on without") }
-        if !configuration.parallelPorts.compactMap({ $0 }).isEmpty {
-            warnings.append("there are no parallel ports yet; going on without")
-        }
         if let machineAccelerators {
             guard accelerators.isEmpty else {
                 origin = ""

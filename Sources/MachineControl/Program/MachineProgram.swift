@@ -78,7 +78,9 @@ public enum MachineProgram {
             let result: Result<Int32, ProgramError>
             do throws(ProgramError) {
                 let session = try Session(configuration)
-                try release(keepsErrors: configuration.process.logFile == nil)
+                let process = configuration.process
+                // Whoever started the daemon may wait for the end of its error output; only a log keeps it.
+                try release(keepsErrors: process.logFile == nil && !process.logItems.isEmpty)
                 result = .success(try session.run())
             } catch { result = .failure(error) }
             outcome.withLock { $0 = result }

@@ -2,7 +2,9 @@ internal import JSON
 internal import Machine
 
 extension QMPCommandTable {
-    private static let drive = [SchemaMember("device", .string, optional: true), SchemaMember("id", .string, optional: true)]
+    private static let drive = [
+        SchemaMember("device", .string, optional: true), SchemaMember("id", .string, optional: true),
+    ]
     private static let force = SchemaMember("force", .boolean, optional: true)
 
     /// The drive that a command's `device` or `id` names; one of them.

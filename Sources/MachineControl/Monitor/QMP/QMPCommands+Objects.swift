@@ -72,7 +72,8 @@ extension QMPCommandTable {
             let name = arguments["property"]?.stringValue ?? ""
             let known = properties.contains { $0.name == name }
             throw .generic(
-                "Property '\(ObjectTree.type(properties)).\(printable(name))' \(known ? "is not writable" : "not found")")
+                "Property '\(ObjectTree.type(properties)).\(printable(name))' \(known ? "is not writable" : "not found")"
+            )
         },
         QMPCommand("object-del", [SchemaMember("id", .string)]) { (context, arguments) throws(MonitorError) in
             let id = arguments["id"]?.stringValue ?? ""
@@ -137,6 +138,8 @@ extension QMPCommandTable {
         return DeviceCatalogue.all.map { ($0.name, parents(of: $0.bus)) }
             + ObjectOptions.types.map { ($0.name, ["user-creatable"]) }
             + BoardKind.allCases.filter(\.isSupported).map { ($0.versionedName + "-machine", ["machine"]) }
+            // Both engines are there; whether KVM works, `query-kvm` says.
+            + ["tcg-accel", "kvm-accel"].map { ($0, ["accel"]) }
             + machine.processorModels.map { ($0.name + "-x86_64-cpu", ["x86_64-cpu", "cpu", "device"]) }
     }
 }

@@ -107,7 +107,9 @@ extension QMPCommandTable {
                 throw .generic("The CPU definition '\(printable(name))' is unknown.")
             }
             var specification = name
-            for member in arguments["model"]?["props"]?.objectValue?.members ?? [] {
+            // There are no enlightenments of Hyper-V to pass through.
+            for member in arguments["model"]?["props"]?.objectValue?.members ?? []
+            where member.name != "hv-passthrough" {
                 let value = member.value.boolValue.map { $0 ? "on" : "off" } ?? member.value.stringValue
                 specification += ",\(member.name)=\(value ?? member.value.description)"
             }

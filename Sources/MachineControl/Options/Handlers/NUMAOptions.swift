@@ -27,7 +27,9 @@ enum NUMAOptions {
 
     static func numa(_ builder: inout ConfigurationBuilder, _ argument: OptionArgument) throws(OptionError) {
         let type = try argument.required("type")
-        guard let members = known[type] else { throw .invalid("'\(type)' is not supported yet; valid: node, dist, cpu") }
+        guard let members = known[type] else {
+            throw .invalid("'\(type)' is not supported yet; valid: node, dist, cpu")
+        }
         for name in argument.values.names where !members.contains(name) {
             throw .unknown("Invalid parameter", name, among: members.sorted())
         }
@@ -135,7 +137,8 @@ enum NUMAOptions {
         return places.indices.map { places[$0] ?? (isOpen ? topology.place(of: $0).socket % max(nodes.count, 1) : 0) }
     }
 
-    private static func distances(_ builder: inout ConfigurationBuilder, _ count: Int) throws(OptionError) -> [[UInt8]] {
+    private static func distances(_ builder: inout ConfigurationBuilder, _ count: Int) throws(OptionError) -> [[UInt8]]
+    {
         var table = [[UInt8?]](repeating: [UInt8?](repeating: nil, count: count), count: count)
         var isGiven = false
         for (values, origin) in builder.numaRequests where values.string("type") == "dist" {

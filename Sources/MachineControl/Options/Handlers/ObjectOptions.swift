@@ -85,8 +85,11 @@ enum ObjectOptions {
             }
             let ends = (part.stringValue ?? "-").split(separator: "-", omittingEmptySubsequences: false)
                 .map { OptionValue.unsigned(String($0)).flatMap { Int(exactly: $0) } ?? -1 }
-            guard (1...2).contains(ends.count), ends[0] >= 0, ends[ends.count - 1] >= ends[0], ends[ends.count - 1] < 1024
-            else { throw .value("host-nodes", value.stringValue ?? value.description, expects: "a node, or first-last") }
+            guard (1...2).contains(ends.count), ends[0] >= 0, ends[ends.count - 1] >= ends[0],
+                ends[ends.count - 1] < 1024
+            else {
+                throw .value("host-nodes", value.stringValue ?? value.description, expects: "a node, or first-last")
+            }
             nodes += Array(ends[0]...ends[ends.count - 1])
         }
         guard nodes.allSatisfy({ (0..<1024).contains($0) }) else {
