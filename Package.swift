@@ -21,7 +21,7 @@ func library(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target
 
 func tests(_ target: String, _ more: [Target.Dependency] = []) -> Target {
     .testTarget(
-        name: "\(target)Tests", dependencies: [.init(stringLiteral: target)] + more, swiftSettings: strict)
+        name: "\(target)Tests", dependencies: [.init(stringLiteral: target), "TestSupport"] + more, swiftSettings: strict)
 }
 
 let package = Package(
@@ -106,6 +106,7 @@ let package = Package(
         .target(
             name: "GuestPrograms", dependencies: ["CEngine", "Execution", "GuestMemory", "HostOS"],
             path: "Tests/GuestPrograms", swiftSettings: strict),
+        .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: strict),
         tests("JSON"),
         tests("HostOS", ["Log", "CLinux"]),
         tests("GuestMemory"),

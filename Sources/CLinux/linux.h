@@ -31,6 +31,12 @@
 static inline int apus_memfd_create(const char *name, unsigned flags) {
     return (int)syscall(SYS_memfd_create, name, flags);
 }
+// Where pages of a range come from (mbind(2)); `mask` has `bits` bits.
+static inline long apus_mbind(void *address, unsigned long count, int mode, const unsigned long *mask, unsigned long bits) {
+    return syscall(SYS_mbind, address, count, mode, mask, bits, 0UL);
+}
+// Writes a byte's own value to it.
+static inline void apus_touch(void *byte) { __atomic_fetch_add((unsigned char *)byte, 0, __ATOMIC_RELAXED); }
 static inline int apus_gettid(void) { return (int)syscall(SYS_gettid); }
 // Sleeps while `*word == expected`, at most until the relative time-out (NULL: for ever).
 static inline long apus_futex_wait(const uint32_t *word, uint32_t expected, const struct timespec *timeout) {

@@ -14,6 +14,7 @@ public final class RAMBlock: @unchecked Sendable {
     public let size: Int
     /// What lies under it.
     public let backing: Backing
+    private let file: Descriptor?
     private let mapping: Mapping
     private let flagMapping: Mapping
     private let granuleMapping: Mapping
@@ -24,6 +25,8 @@ public final class RAMBlock: @unchecked Sendable {
         case anonymous
         /// A memfd or file, shared with other processes.
         case shared(descriptor: Int32)
+        /// A file of which this process has its own changes.
+        case privateFile
     }
 
     /// Flags of one page, set and cleared atomically.
@@ -42,9 +45,30 @@ public final class RAMBlock: @unchecked Sendable {
         self.name = name
         self.size = rounded
         backing = .anonymous
+        file = nil
         mapping = try .anonymous(count: rounded)
         flagMapping = try .anonymous(count: max(4096, (rounded >> 12) + 4095 & ~4095))
         granuleMapping = try .anonymous(count: max(4096, (rounded >> 9) + 4095 & ~4095))
+    }
+
+    /// The first `size` bytes (a multiple of 4096) of a file, which is at least as long.
+    public init(name: String, size: Int, file: Descriptor, isShared: Bool) throws(HostError) {
+        let rounded = (size + 4095) & ~4095
+        self.name = name
+        self.size = rounded
+        self.file = file
+        backing = isShared ? .shared(descriptor: file.rawValue) : .privateFile
+        mapping = try .file(file, count: rounded, isShared: isShared)
+        flagMapping = try .anonymous(count: max(4096, (rounded >> 12) + 4095 & ~4095))
+        granuleMapping = try .anonymous(count: max(4096, (rounded >> 9) + 4095 & ~4095))
+    }
+
+    /// Makes all pages now.
+    public func populate() throws(HostError) { try mapping.populate() }
+
+    /// Has pages come from these nodes of the host. Before the first use.
+    public func bind(_ policy: Mapping.Policy, nodes: [Int]) throws(HostError) {
+        try mapping.bind(policy, nodes: nodes)
     }
 
     /// First host byte. Valid as long as this object.

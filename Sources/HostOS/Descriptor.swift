@@ -33,6 +33,19 @@ public final class Descriptor: Sendable {
         return Descriptor(owning: copy)
     }
 
+    /// A second descriptor of the same open file as a bare number, which is the caller's to close.
+    public func rawCopy() -> Result<Int32, HostError> {
+        let copy = apus_fcntl(rawValue, F_DUPFD_CLOEXEC, 3)
+        return copy >= 0
+            ? .success(copy) : .failure(HostError(reason: apus_errno(), "duplicate descriptor \(rawValue)"))
+    }
+
+    /// Whether it was opened for reading and, where that is asked for, for writing too.
+    public func allows(writing: Bool) -> Bool {
+        let mode = apus_fcntl(rawValue, F_GETFL, 0) & O_ACCMODE
+        return writing ? mode == O_RDWR : mode != O_WRONLY
+    }
+
     /// Makes reads and writes fail with `wouldBlock` instead of waiting. Holds for every descriptor of the same open
     /// file, in other processes too.
     public func setNonBlocking(_ on: Bool = true) throws(HostError) {
@@ -42,6 +55,9 @@ public final class Descriptor: Sendable {
             throw HostError(reason: apus_errno(), "change the mode of descriptor \(rawValue)")
         }
     }
+
+    /// Whether a number is that of an open descriptor of this process.
+    public static func isOpen(_ rawValue: Int32) -> Bool { apus_fcntl(rawValue, F_GETFD, 0) >= 0 }
 
     /// What an open descriptor is.
     public enum Kind: Sendable {

@@ -13,5 +13,10 @@ public struct HostError: Error, Sendable, CustomStringConvertible {
         self.errno = errno
     }
 
+    /// An operation that there is no open descriptor for.
+    public static func noDescriptor(_ operation: String) -> HostError {
+        HostError(operation, Errno.badFileDescriptor)
+    }
+
     public var description: String { "Cannot \(operation): \(errno)" }
 }

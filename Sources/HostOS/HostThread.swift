@@ -45,6 +45,12 @@ public final class HostThread: Sendable {
         _ = pthread_join(handle, nil)
     }
 
+    /// Names the calling thread; the first thread's name is the process's, as `ps` shows it. Cut to 15 bytes.
+    public static func nameCurrent(_ name: String) {
+        // SAFETY: the C string lives for the call.
+        _ = unsafe String(name.prefix(15)).withCString { unsafe apus_set_thread_name($0) }
+    }
+
     /// The calling thread's Linux id, as `taskset -p` and `ps -L` use it.
     public static var currentID: Int32 { apus_gettid() }
 }

@@ -89,7 +89,9 @@ enum Floors {
     static let targets = all.flatMap(\.targets)
 
     /// What several test targets share. It lives in `Tests`, and no program depends on it.
-    static let testSupport = [target("GuestPrograms", "CEngine Execution GuestMemory HostOS")]
+    static let testSupport = [
+        target("GuestPrograms", "CEngine Execution GuestMemory HostOS"), target("TestSupport", ""),
+    ]
 
     /// Modules of the toolchain that any target may use.
     static let toolchain: Set<String> = ["Swift", "Synchronization"]

@@ -1,4 +1,5 @@
 import BlockImage
+import TestSupport
 import Testing
 
 /// Random requests compared with an array in memory.
@@ -17,7 +18,7 @@ import Testing
         }
         let device = BlockDevice(id: "d", root: node, writeCache: way.cache.writeback)
 
-        for step in 0..<250 {
+        for step in 0..<FuzzRounds.times(250) {
             // Act
             let aligned = Bool.random(using: &numbers)
             var offset = Int.random(in: 0..<size, using: &numbers)

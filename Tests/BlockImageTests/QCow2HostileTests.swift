@@ -1,6 +1,7 @@
 import BlockImage
 import CLinux
 import Synchronization
+import TestSupport
 import Testing
 
 /// Damaged and hostile images, and crashes between writes.
@@ -117,7 +118,7 @@ import Testing
     @Test func randomDamageNeverCrashes() throws {
         let good = try image()
         var numbers = Numbers(state: 2024)
-        for round in 0..<150 {
+        for round in 0..<FuzzRounds.times(150) {
             var bytes = good
             for _ in 0..<Int.random(in: 1...8, using: &numbers) {
                 // Mostly the metadata at the front.

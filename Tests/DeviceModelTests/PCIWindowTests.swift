@@ -1,5 +1,6 @@
 import DeviceModel
 import GuestMemory
+import TestSupport
 import Testing
 
 @Suite struct PCIWindowTests {
@@ -128,7 +129,7 @@ import Testing
         function.addMSI(vectors: 8)
         try board.bus.attach(function, slot: 31, function: 7)
         var random = FixedGenerator(state: 1)
-        for round in 0..<20_000 {
+        for round in 0..<FuzzRounds.times(20_000) {
             let offset = Int(random.next() % 260)
             let size = [1, 2, 4][Int(random.next() % 3)]
             if random.next() & 1 == 0 {

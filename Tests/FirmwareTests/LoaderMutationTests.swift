@@ -1,5 +1,6 @@
 import Firmware
 import GuestMemory
+import TestSupport
 import Testing
 
 /// Headers with random damage load or fail; they never trap and never write where the map has no RAM.
@@ -24,7 +25,7 @@ import Testing
     var random = FixedGenerator(state: 42)
     var loaded = 0
     var failed = 0
-    for round in 0..<8000 {
+    for round in 0..<FuzzRounds.times(8000) {
         var image = seeds[round % seeds.count]
         let interesting = round % seeds.count == 0 ? 0x1F1..<0x268 : 0..<image.count
         for _ in 0..<Int.random(in: 1...4, using: &random) {

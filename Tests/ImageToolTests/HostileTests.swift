@@ -1,6 +1,7 @@
 import BlockImage
 import CLinux
 import HostOS
+import TestSupport
 import Testing
 
 /// Damaged and hostile images: every run ends in a result or an error, and memory stays bounded.
@@ -56,9 +57,7 @@ import Testing
         try #require(good.count > 300)
         let format = format(kind)
         var numbers = Numbers(state: 0xb10c + UInt64(kind.utf8.count))
-        // SAFETY: nothing changes the environment of a running test.
-        let more = unsafe getenv("APUS_FUZZ_ROUNDS").flatMap { unsafe Int(String(cString: $0)) } ?? 1
-        for _ in 0..<60 * more {
+        for _ in 0..<FuzzRounds.times(60) {
             var bytes = good
             for _ in 0..<1 + Int(numbers.next() % 4) {
                 // Mostly in the first sectors, where headers are; else in what looks like a table.

@@ -1,4 +1,5 @@
 import JSON
+import TestSupport
 import Testing
 
 private let readable: [(String, JSONValue)] = [
@@ -101,7 +102,7 @@ func refusesBytesThatAreNotUTF8(sequence: [UInt8]) {
     let seed = Array(
         #"{"execute": "human-monitor-command", "arguments": {"a": [1, -2.5e3, "\ud83d\ude00", null, true]}, 'x': 'y'}"#
             .utf8)
-    for round in 0..<20_000 {
+    for round in 0..<FuzzRounds.times(20_000) {
         var bytes =
             round % 2 == 0
             ? seed : (0..<Int(random.next() % 40)).map { _ in alphabet[Int(random.next() % UInt64(alphabet.count))] }

@@ -1,4 +1,5 @@
 import JSON
+import TestSupport
 import Testing
 
 private func items(_ text: String, limits: JSONLimits = .monitor) -> [String] {
@@ -57,7 +58,7 @@ private func words(_ item: JSONStream.Item) -> String {
     var random = SplitMix(state: 3)
     let alphabet = Array("{}[]:,\"'\\u0dD9-+.e tn\n".utf8) + [0xff, 0xc0, 0x00]
     var stream = JSONStream(limits: JSONLimits(size: 64, depth: 8, singleQuotes: true))
-    for _ in 0..<2000 {
+    for _ in 0..<FuzzRounds.times(2000) {
         _ = stream.feed(
             (0..<Int(random.next() % 50)).map { _ in alphabet[Int(random.next() % UInt64(alphabet.count))] })
         // Resynchronised, it reads the next request whatever came before.

@@ -1,4 +1,5 @@
 import LocalAPIC
+import TestSupport
 import Testing
 
 @Suite struct RegisterTests {
@@ -117,7 +118,7 @@ import Testing
         var random = SplitMix(state: 1)
         let t = TestAPIC()
         var effects = 0
-        for step in 0..<200_000 {
+        for step in 0..<FuzzRounds.times(200_000) {
             let value = UInt32(truncatingIfNeeded: random.next())
             let now = random.next() >> UInt64(step % 64)
             let tsc = random.next() >> UInt64(step % 64)

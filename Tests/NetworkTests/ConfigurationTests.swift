@@ -1,4 +1,5 @@
 import Network
+import TestSupport
 import Testing
 
 @Suite struct ConfigurationTests {
@@ -87,7 +88,7 @@ import Testing
         var queue = FrameQueue(capacity: 256)
         var model: [[UInt8]] = []
         var seed: UInt64 = 3
-        for _ in 0..<3000 {
+        for _ in 0..<FuzzRounds.times(3000) {
             seed = seed &* 6_364_136_223_846_793_005 &+ 1
             let frame = (0..<Int(seed >> 40) % 120).map { UInt8(truncatingIfNeeded: $0 &+ Int(seed >> 20)) }
             if seed >> 63 == 0 {

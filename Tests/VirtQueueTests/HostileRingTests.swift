@@ -1,4 +1,5 @@
 import GuestMemory
+import TestSupport
 import Testing
 import VirtQueue
 
@@ -183,7 +184,7 @@ import VirtQueue
 
     @Test(arguments: [false, true]) func randomRings(_ packed: Bool) throws {
         var random = FixedGenerator(state: 11)
-        for _ in 0..<3000 {
+        for _ in 0..<FuzzRounds.times(3000) {
             let bench = try Shared.bench(packed)
             let layout = bench.configuration
             for _ in 0..<12 {

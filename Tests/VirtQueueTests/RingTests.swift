@@ -1,4 +1,5 @@
 import GuestMemory
+import TestSupport
 import Testing
 import VirtQueue
 
@@ -38,7 +39,7 @@ import VirtQueue
         var random = FixedGenerator(state: 3)
         var taken: [DescriptorChain] = []
         var expected: [DriverQueue.Used] = []
-        for _ in 0..<2000 {
+        for _ in 0..<FuzzRounds.times(2000) {
             switch random.next() % 3 {
             case 0: _ = bench.driver.add(readable: [.init(0x10000, 16)], writable: [.init(0x20000, 16)])
             case 1:

@@ -55,9 +55,16 @@ extension BlockGraph {
                 throw .unsupported(path: drive.path, feature: "the image format '\(format.rawValue)'")
             }
         }
+        return try openDevice(options, id: drive.id, writeCache: drive.cache.writeback)
+    }
+
+    /// Opens a node that goes with its device, and puts the device on it.
+    public func openDevice(
+        _ options: [String: String], id: String, writeCache: Bool = true
+    ) throws(BlockError) -> BlockDevice {
         let node = try openImplicitly(options)
         do throws(BlockError) {
-            return try attach(node.nodeName, id: drive.id, writeCache: drive.cache.writeback)
+            return try attach(node.nodeName, id: id, writeCache: writeCache)
         } catch {
             try? remove(node.nodeName)
             throw error

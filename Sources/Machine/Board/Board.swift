@@ -34,10 +34,14 @@ struct Board: Sendable {
     let networkStatus: [NetworkStatus]
     let threadContexts: [ThreadContext]
     let cards: [(name: String, backend: String?, card: any NetworkCard)]
+    let ioThreads: [(id: String, thread: WorkerThread)]
+    let balloon: VirtioBalloon?
+    let disks: [(name: String, device: VirtioBlock)]
 
     /// Builds the board of a configuration; nothing runs yet but threads that wait.
     init(
-        _ configuration: MachineConfiguration, loop: EventLoop, characters: CharacterHub, engineFactory: EngineFactory
+        _ configuration: MachineConfiguration, loop: EventLoop, characters: CharacterHub, descriptors: DescriptorSets,
+        engineFactory: EngineFactory
     ) throws(MachineBuildError) {
         let topology = try MachineBuildError.wrapping { () throws(TopologyError) in
             try ProcessorTopology(configuration.topology)
@@ -59,7 +63,7 @@ struct Board: Sendable {
         let storage: Storage
         do throws(MachineBuildError) {
             memory = try Self.makeMemory(layout, configuration)
-            storage = try Storage(configuration)
+            storage = try Storage(configuration, descriptors: descriptors)
         } catch {
             for context in contexts { context.close() }
             throw error
@@ -93,13 +97,16 @@ struct Board: Sendable {
                 configuration, topology: topology, loop: loop, clock: clock, engine: engine, memory: memory,
                 layout: layout, characters: characters, storage: storage, networks: hub,
                 hasPIC: configuration.board.pic.resolved(default: true))
+            try builder.addIOThreads()
             switch kind {
             case .microvm: try MicroVMBoard.build(builder)
+            case .none: break
             default: try PCBoard.build(builder)
             }
             builder.threadContexts = contexts
             try builder.addDevices()
             try builder.checkDevices()
+            builder.acpi.set(configuration.numa, layout)
             try self.init(builder, trace)
         } catch {
             networks?.close()
@@ -150,6 +157,9 @@ struct Board: Sendable {
         networkStatus = builder.networkStatus
         cards = builder.cards
         threadContexts = builder.threadContexts
+        ioThreads = builder.ioThreads
+        balloon = builder.balloon
+        disks = builder.disks
     }
 
     /// Where RAM lies.
@@ -171,39 +181,24 @@ struct Board: Sendable {
             throw MachineBuildError("Guest memory of \(configuration.memory.size) bytes is more than 1 TiB")
         }
         let space = AddressSpace()
-        let total = layout.low + layout.high
-        let block: RAMBlock
-        do throws(HostError) { block = try RAMBlock(name: "pc.ram", size: Int(total)) } catch {
-            throw MachineBuildError("cannot set up guest memory 'pc.ram': \(error)")
+        let ram = try GuestRAM(configuration, total: layout.low + layout.high)
+        if configuration.memory.locked {
+            try MachineBuildError.wrapping("-overcommit mem-lock=on: ") { () throws(HostError) in
+                try ProcessMemory.lockAll()
+            }
         }
-        advise(block, configuration)
         if configuration.board.kind == .pc {
             // Who answers from 640 KiB to 1 MiB the host bridge says.
             let (conventional, extended): (UInt64, UInt64) = (0xA_0000, 0x10_0000)
-            space.add(FlatView.Range(start: GuestPhysical(0), count: conventional, block: block))
+            ram.map(space, at: 0, offset: 0, count: conventional)
             if layout.low > extended {
-                space.add(
-                    FlatView.Range(
-                        start: GuestPhysical(extended), count: layout.low - extended, block: block, offset: extended))
+                ram.map(space, at: extended, offset: extended, count: layout.low - extended)
             }
         } else {
-            space.add(FlatView.Range(start: GuestPhysical(0), count: layout.low, block: block))
+            ram.map(space, at: 0, offset: 0, count: layout.low)
         }
-        if layout.high > 0 {
-            space.add(
-                FlatView.Range(
-                    start: GuestPhysical(PCMemory.highStart), count: layout.high, block: block, offset: layout.low))
-        }
+        ram.map(space, at: PCMemory.highStart, offset: layout.low, count: layout.high)
         return space
-    }
-
-    /// Tells the host's kernel how RAM is used (madvise(2)).
-    private static func advise(_ block: RAMBlock, _ configuration: MachineConfiguration) {
-        let (mergeable, hugePages, dontDump, populateWrite): (Int32, Int32, Int32, Int32) = (12, 14, 16, 23)
-        block.advise(hugePages)
-        if configuration.board.mergesMemory { block.advise(mergeable) }
-        if !configuration.board.dumpsGuestMemory { block.advise(dontDump) }
-        if configuration.memory.preallocates { block.advise(populateWrite) }
     }
 
     /// Everything to the state after power-on, with the kernel in place. Processors stand at the gate.

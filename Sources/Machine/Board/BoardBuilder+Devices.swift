@@ -7,6 +7,10 @@ internal import Network
 /// The devices of `-device`, `-drive` and `-nic`, and what those of every kind share.
 extension BoardBuilder {
     func addDevices() throws(MachineBuildError) {
+        if configuration.usb { log.warning("There is no USB controller yet: going on without") }
+        if configuration.parallelPorts.contains(where: { $0 != nil }) {
+            log.warning("There are no parallel ports yet: going on without")
+        }
         try addIDE()
         for nic in configuration.nics { try addNIC(nic) }
         for drive in configuration.drives where drive.interface == .virtio && drive.file != nil {
@@ -23,9 +27,13 @@ extension BoardBuilder {
             }
         }
         for drive in configuration.drives where drive.file != nil && drive.interface != .none {
-            if drive.interface == .virtio || (drive.interface == .ide && configuration.board.kind == .pc) { continue }
-            let controller = drive.interface.rawValue
-            log.warning("\(drive.origin): there is no '\(controller)' controller: the guest has no such disk")
+            switch (drive.interface, configuration.board.kind) {
+            case (.virtio, .pc), (.virtio, .microvm), (.ide, .pc): continue
+            default: break
+            }
+            throw MachineBuildError(
+                "\(drive.origin): machine type does not support if=\(drive.interface.rawValue),bus=\(drive.bus),"
+                    + "unit=\(drive.unit); if=virtio and if=none with -device are there")
         }
     }
 
@@ -102,6 +110,7 @@ extension BoardBuilder {
         guard let pci else {
             throw MachineBuildError("\(device.origin): No 'PCI' bus found for device '\(device.driver)'")
         }
+        try checkBus(device, "pci.0")
         var place = Self.place(properties) ?? (0, 0)
         do throws(PCIBusError) {
             if Self.place(properties) != nil {
@@ -119,6 +128,12 @@ extension BoardBuilder {
         let unit = String(place.slot, radix: 16) + (place.function > 0 ? ",\(place.function)" : "")
         let isDisk = device.driver.hasPrefix("virtio-blk")
         try noteBootIndex(device, properties, isDisk ? "scsi@\(unit)/disk@0,0" : "ethernet@\(unit)/ethernet-phy@0")
+    }
+
+    /// Refuses a device for another bus than the one of its kind.
+    func checkBus(_ device: DeviceConfiguration, _ name: String) throws(MachineBuildError) {
+        guard let bus = device.bus, bus != name else { return }
+        throw MachineBuildError("\(device.origin): Bus '\(bus)' not found; '\(device.driver)' goes to '\(name)'")
     }
 
     /// Notes a device's `bootindex` under its path below the PCI host, in Open Firmware's form, as SeaBIOS knows it.

@@ -38,6 +38,16 @@ extension BoardBuilder {
                 throw MachineBuildError("-fw_cfg: \(error)")
             }
         }
+        for path in configuration.boot.optionROMs {
+            let name = path.split(separator: "/").last.map(String.init) ?? path
+            let bytes: [UInt8]
+            do throws(HostError) { bytes = try HostFile.contents(path, limit: 1 << 24) } catch {
+                throw MachineBuildError("-option-rom: could not load '\(path)': \(error.errno)")
+            }
+            do throws(FwCfgError) { try items.add(userFile: "genroms/\(name)", bytes: bytes) } catch {
+                throw MachineBuildError("-option-rom \(path): \(error)")
+            }
+        }
         let device = FwCfgDevice(items, memory: memory)
         io.add(device, start: FwCfgDevice.port, count: FwCfgDevice.Layout.ports.count, name: "fwcfg")
         devices.append(device)
@@ -56,7 +66,7 @@ extension BoardBuilder {
             // HLT and a jump back to it, at the reset vector: a machine with nothing to start stands still.
             image = [UInt8](repeating: 0xF4, count: 4096)
             image.replaceSubrange(4080..<4083, with: [0xF4, 0xEB, 0xFD])
-            if configuration.boot.kernel == nil {
+            if configuration.boot.kernel == nil, configuration.board.kind != .none {
                 log.warning("There is neither a kernel nor a firmware to start")
             }
         }

@@ -41,6 +41,14 @@ extension BoardBuilder {
             units: places.map { $0.map { $0?.unit } }, memory: memory,
             lines: IDEController.interrupts.map { line($0) }, scheduler: try worker(name), stateName: name)
         controller.attach(to: io)
+        for drive in storage.removableDrives { drive.connect(controller) }
+        let (storage, lifecycle) = (storage, lifecycle)
+        controller.observeTrays { channel, unit, isOpen in
+            guard let drive = storage.removableDrives.first(where: { $0.isAt(channel: channel, unit: unit) }) else {
+                return
+            }
+            lifecycle.send(.trayMoved(device: drive.name, id: drive.id ?? drive.path, isOpen: isOpen))
+        }
         try MachineBuildError.wrapping { () throws(PCIBusError) in
             try pci.attach(controller.function, slot: 1, function: 1)
         }
@@ -75,9 +83,7 @@ extension BoardBuilder {
         let drive = properties.string("drive")
         if let drive, !configuration.drives.contains(where: { $0.id == drive && $0.file == nil }) {
             backend = try storage.attach(drive, to: path)
-        } else if kind == .cdrom {
-            storage.noteEmpty(drive ?? device.id ?? "ide\(channel)-cd\(unit)", user: path)
-        } else {
+        } else if kind != .cdrom {
             throw MachineBuildError("\(device.origin): Device needs media, but drive is empty")
         }
         if let backend {
@@ -89,6 +95,10 @@ extension BoardBuilder {
             }
             // What the drive says of its cache is what the image is asked for.
             if options.writeCache { backend.isWriteCacheEnabled = true }
+        }
+        if kind == .cdrom {
+            let name = drive ?? (device.origin.isEmpty ? "ide\(channel)-cd\(unit)" : "")
+            storage.addRemovable(name, id: device.id, path: path, channel: channel, unit: unit)
         }
         try noteBootIndex(device, properties, "ide@1,1/drive@\(channel)/disk@\(unit)")
         let shown = drive.map { [DeviceNode.Property(name: "drive", value: "\"\($0)\"")] } ?? []

@@ -17,6 +17,10 @@ extension BoardBuilder {
             try addSerialPort(number, base: SerialPort.ports[number], irq: SerialPort.interrupts[number], chardev: id)
         }
         for device in configuration.devices where device.driver == "isa-serial" {
+            guard device.properties.string("chardev") != nil else {
+                throw MachineBuildError("\(device.origin): Can't create serial device, empty char device")
+            }
+            try checkBus(device, "isa.0")
             let used = acpi.serialPorts.count
             let index = device.properties.number("index").flatMap { $0 < 4 ? $0 : nil } ?? used
             guard index < SerialPort.ports.count else {
@@ -139,6 +143,7 @@ extension BoardBuilder {
         let lifecycle = lifecycle
         for device in configuration.devices {
             let properties = device.properties
+            if ["isa-debug-exit", "isa-debugcon", "pvpanic"].contains(device.driver) { try checkBus(device, "isa.0") }
             switch device.driver {
             case "isa-debug-exit":
                 let made = DebugExit(name: stateName(device.id ?? "isa-debug-exit")) { status in

@@ -70,7 +70,9 @@ extension BoardBuilder {
             minimumIOSize: size("min_io_size") ?? 0, optimalIOSize: size("opt_io_size") ?? 0,
             writeCache: backend.isWriteCacheEnabled, configuresWriteCache: properties.bool("config-wce") ?? true,
             hasDiscard: properties.bool("discard") ?? true, hasWriteZeroes: properties.bool("write-zeroes") ?? true)
-        return VirtioBlock(options, backend: backend, schedulers: [try worker(name)])
+        let made = VirtioBlock(options, backend: backend, schedulers: [try worker(name, properties)])
+        disks.append((name, made))
+        return made
     }
 
     private func card(
@@ -89,18 +91,48 @@ extension BoardBuilder {
     }
 
     private func entropy(_ properties: JSONObject, _ name: String) throws(MachineBuildError) -> any VirtioDevice {
+        var source = VirtioEntropy.hostSource
+        if let id = properties.string("rng"), let object = configuration.objects.first(where: { $0.id == id }) {
+            guard object.type.hasPrefix("rng-") else {
+                throw MachineBuildError("Property 'rng' of virtio-rng: object '\(id)' is a \(object.type)")
+            }
+            if object.type == "rng-random" { source = try Self.fileSource(object) }
+        }
         let most = properties.number("max-bytes").flatMap { $0 > 0 && $0 < Int.max ? UInt64($0) : nil }
         let period = properties.number("period").flatMap { $0 > 0 ? UInt64($0) : nil } ?? 65536
         return VirtioEntropy(
-            VirtioEntropy.Properties(maxBytes: most, period: period), scheduler: try worker(name), clock: clock)
+            VirtioEntropy.Properties(maxBytes: most, period: period), scheduler: try worker(name), clock: clock,
+            source: source)
+    }
+
+    /// Random bytes of `rng-random`'s file; the host's own where it gives too few.
+    private static func fileSource(_ object: ObjectConfiguration) throws(MachineBuildError) -> VirtioEntropy.Source {
+        let path = object.properties.string("filename") ?? "/dev/urandom"
+        let file: Descriptor
+        do throws(HostError) { file = try HostFile.open(path, HostFile.Mode.read, nonBlocking: true) } catch {
+            throw MachineBuildError("-object rng-random,id=\(object.id): \(error)")
+        }
+        return { bytes in
+            VirtioEntropy.hostSource(&bytes)
+            guard let read = try? file.readAvailable(limit: bytes.count) else { return }
+            bytes.replaceSubrange(0..<read.count, with: read)
+        }
     }
 
     private func balloon(_ properties: JSONObject, _ name: String) throws(MachineBuildError) -> any VirtioDevice {
-        VirtioBalloon(
+        guard balloon == nil else { throw MachineBuildError("Only one balloon device is supported") }
+        let made = VirtioBalloon(
             VirtioBalloon.Properties(
                 deflatesOnOOM: properties.bool("deflate-on-oom") ?? false,
                 hasFreePageReporting: properties.bool("free-page-reporting") ?? false),
-            memory: memory, scheduler: try worker(name), clock: clock)
+            memory: memory, scheduler: try worker(name, properties), clock: clock)
+        let (lifecycle, size) = (lifecycle, configuration.memory.size)
+        made.observe { pages in
+            let taken = UInt64(pages) << 12
+            lifecycle.send(.balloonChanged(actual: taken < size ? size - taken : 0))
+        }
+        balloon = made
+        return made
     }
 
     /// A console with the ports that name it, or, for the last one before them, those that name none.
@@ -160,6 +192,7 @@ extension BoardBuilder {
         guard configuration.board.kind == .microvm, slot < MicroVMBoard.slots else {
             throw MachineBuildError("\(device.origin): No 'virtio-bus' bus found for device '\(device.driver)'")
         }
+        try checkBus(device, "virtio-mmio-bus.\(slot)")
         let address = MicroVMBoard.firstSlot + UInt64(slot) * VirtioMMIO.size
         let interrupt = 16 + slot
         let transport = VirtioMMIO(

@@ -47,6 +47,11 @@ final class BoardBuilder {
     /// The cards by their own and their back-end's names.
     var cards: [(name: String, backend: String?, card: any NetworkCard)] = []
     var usedNames: Set<String> = []
+    /// The threads of `iothread` objects.
+    var ioThreads: [(id: String, thread: WorkerThread)] = []
+    var balloon: VirtioBalloon?
+    /// virtio disks by their names.
+    var disks: [(name: String, device: VirtioBlock)] = []
     /// What `bootindex` says: firmware's paths of devices, by index.
     var bootOrder: [Int: String] = [:]
 
@@ -133,6 +138,21 @@ final class BoardBuilder {
         tree.append(
             (bus, DeviceNode(model: model, id: id ?? "", path: path, properties: shown, details: details, buses: buses))
         )
+    }
+
+    /// The thread of the `iothread` object that a device names, or one of its own.
+    func worker(_ name: String, _ properties: JSONObject) throws(MachineBuildError) -> WorkerThread {
+        guard let id = properties.string("iothread") else { return try worker(name) }
+        guard let found = ioThreads.first(where: { $0.id == id }) else {
+            throw MachineBuildError("object '\(id)' is not an iothread")
+        }
+        return found.thread
+    }
+
+    func addIOThreads() throws(MachineBuildError) {
+        for object in configuration.objects where object.type == "iothread" {
+            ioThreads.append((object.id, try worker("IO \(object.id)")))
+        }
     }
 
     /// A worker thread of a device.

@@ -44,7 +44,11 @@ struct BootImage: Sendable {
                         BootModule(source: ByteImage(name: module.file, bytes: bytes), commandLine: module.commandLine))
                 }
             } else {
-                modules = [BootModule(source: ByteImage(name: initrd, bytes: try Self.read(initrd, "initrd")))]
+                let bytes = try Self.read(initrd, "initrd")
+                if let flaw = InitialRAMDisk.flaw(bytes) {
+                    throw MachineBuildError("could not load initrd '\(initrd)': \(flaw)")
+                }
+                modules = [BootModule(source: ByteImage(name: initrd, bytes: bytes))]
             }
         }
         kernel = image

@@ -12,21 +12,42 @@ final class NetworkHub: Sendable {
 
     /// Makes all back-ends of a configuration.
     init(_ configuration: MachineConfiguration) throws(MachineBuildError) {
-        for (index, network) in configuration.networks.enumerated() {
-            guard network.kind == .user else {
-                throw MachineBuildError("network back-end '\(network.kind.rawValue)' is not supported")
-            }
-            do throws(UserNetworkError) {
-                let options = try Self.options(network.user)
-                let backend = try UserNetwork(options, name: network.id)
-                let restrict = options.isRestricted ? "on" : "off"
-                let text = "index=\(index),type=user,net=\(options.network),restrict=\(restrict)"
-                entries.withLock { $0[network.id] = Entry(backend: backend, text: text) }
-            } catch {
-                close()
-                throw MachineBuildError("-netdev user,id=\(network.id): \(error)")
-            }
+        do throws(MachineBuildError) {
+            for network in configuration.networks { try add(network) }
+        } catch {
+            close()
+            throw error
         }
+    }
+
+    /// Makes one more back-end.
+    func add(_ network: NetworkConfiguration) throws(MachineBuildError) {
+        guard network.kind == .user else {
+            throw MachineBuildError("network back-end '\(network.kind.rawValue)' is not supported")
+        }
+        guard entries.withLock({ $0[network.id] == nil }) else {
+            throw MachineBuildError("Duplicate ID '\(network.id)' for netdev")
+        }
+        do throws(UserNetworkError) {
+            let options = try Self.options(network.user)
+            let backend = try UserNetwork(options, name: network.id)
+            let restrict = options.isRestricted ? "on" : "off"
+            entries.withLock { entries in
+                let text = "index=\(entries.count),type=user,net=\(options.network),restrict=\(restrict)"
+                entries[network.id] = Entry(backend: backend, text: text)
+            }
+        } catch { throw MachineBuildError("-netdev user,id=\(network.id): \(error)") }
+    }
+
+    /// Ends a back-end that no card has.
+    func remove(_ id: String) throws(MachineError) {
+        let entry = try entries.withLock { entries throws(MachineError) -> Entry in
+            guard let entry = entries[id] else { throw .deviceNotFound(id) }
+            guard !entry.isUsed else { throw .failed("Device '\(id)' is in use by a network card") }
+            entries[id] = nil
+            return entry
+        }
+        entry.backend.stop()
     }
 
     private static func options(

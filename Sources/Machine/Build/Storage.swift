@@ -1,4 +1,5 @@
 internal import BlockImage
+internal import HostOS
 internal import JSON
 internal import Synchronization
 
@@ -9,14 +10,26 @@ final class Storage: Sendable {
         let device: BlockDevice
         let configuration: DriveConfiguration?
         var user: String?
+        /// The format that it was opened with.
+        var format: String { device.root.driverName }
     }
-    let graph = BlockGraph()
+    let graph: BlockGraph
+    /// O_ACCMODE of open(2); O_RDONLY is 0.
+    private static let accessMode: Int32 = 3
     private let drives = Mutex<[(name: String, drive: Drive)]>([])
-    // Drives without a medium, which only the monitor hears of.
-    private let empty = Mutex<[(name: String, user: String)]>([])
+    private let removables = Mutex<[RemovableDrive]>([])
+    private let configuration: MachineConfiguration
 
     /// Opens all nodes and drives of a configuration. Empty drives are not there.
-    init(_ configuration: MachineConfiguration) throws(MachineBuildError) {
+    init(_ configuration: MachineConfiguration, descriptors: DescriptorSets) throws(MachineBuildError) {
+        self.configuration = configuration
+        graph = BlockGraph(opener: { path, flags, mode in
+            switch descriptors.open(path, writes: flags & Self.accessMode != 0) {
+            case .success(let copy)?: .success(copy)
+            case .failure(let error)?: .failure(error.errno)
+            case nil: FileNode.openDirectly(path, flags, mode)
+            }
+        })
         do throws(MachineBuildError) {
             for node in configuration.blockNodes {
                 let options = Self.options(node)
@@ -33,14 +46,14 @@ final class Storage: Sendable {
 
     private func open(_ drive: DriveConfiguration) throws(MachineBuildError) {
         guard let file = drive.file else { return }
-        if drive.snapshot { throw MachineBuildError("\(drive.origin): snapshot=on is not supported") }
         var options = DriveOptions(id: drive.id, path: file, format: drive.format)
+        options.aio = drive.asynchronousIO?.engine ?? FileAIO.auto
         options.cache = BlockImage.CacheMode(name: drive.cache.rawValue) ?? BlockImage.CacheMode.writeback
         options.discard = drive.discardUnmap ? DiscardMode.unmap : DiscardMode.ignore
         options.detectZeroes = BlockImage.DetectZeroes(rawValue: drive.detectZeroes.rawValue) ?? .off
         options.readOnly = drive.readOnly || drive.media == .cdrom
         do throws(BlockError) {
-            let device = try graph.openDrive(options)
+            let device = try drive.snapshot ? openSnapshot(options) : graph.openDrive(options)
             let entry = Drive(device: device, configuration: drive)
             drives.withLock { $0.append((drive.id, entry)) }
         } catch {
@@ -76,42 +89,155 @@ final class Storage: Sendable {
         }
     }
 
-    /// Notes a drive that has no medium.
-    func noteEmpty(_ name: String, user: String) { empty.withLock { $0.append((name, user)) } }
+    /// A CD drive of a device, with what `attach` has given it. From now on its medium can be changed.
+    func addRemovable(
+        _ name: String, id: String?, path: String, channel: Int, unit: Int
+    ) {
+        let found = drives.withLock { drives -> Drive? in
+            guard let place = drives.firstIndex(where: { $0.drive.user == path }) else { return nil }
+            return drives.remove(at: place).drive
+        }
+        let medium = found.map { drive in
+            RemovableDrive.Medium(
+                device: drive.device, file: drive.configuration?.file ?? drive.device.root.filename,
+                format: drive.format, cache: drive.configuration?.cache ?? .writeback,
+                detectZeroes: drive.configuration?.detectZeroes ?? .off)
+        }
+        // A node that a device names is no drive of its own.
+        let isDrive = found == nil || found?.configuration != nil
+        let made = RemovableDrive(
+            name: isDrive ? name : "", id: id, path: path, channel: channel, unit: unit, medium: medium)
+        removables.withLock { $0.append(made) }
+    }
+
+    /// The drives whose media can be changed.
+    var removableDrives: [RemovableDrive] { removables.withLock { $0 } }
+
+    /// Whether a name is one of a drive or a device's drive that stays where it is.
+    func isFixed(_ name: String) -> Bool {
+        drives.withLock { $0.contains { $0.name == name || $0.drive.user?.hasSuffix("/\(name)") ?? false } }
+    }
+
+    /// The nodes for `query-named-block-nodes`.
+    var nodes: [BlockNodeStatus] {
+        graph.nodes.map { node in
+            BlockNodeStatus(
+                driver: node.driverName,
+                image: image(
+                    node, file: node.filename, format: node.driverName, cache: .writeback, detectZeroes: .off))
+        }
+    }
+
+    /// Opens one more node (`blockdev-add`).
+    func add(_ node: BlockNodeConfiguration) throws(MachineError) {
+        do throws(BlockError) { try graph.open(Self.options(node)) } catch { throw .failed("\(error)") }
+    }
+    /// Closes a node that nothing uses (`blockdev-del`).
+    func remove(node name: String) throws(MachineError) {
+        guard graph.node(named: name) != nil else {
+            throw .failed("Failed to find node with node-name='\(name)'")
+        }
+        do throws(BlockError) { try graph.remove(name) } catch { throw .failed("\(error)") }
+    }
+
+    /// Makes a drive's or node's image as long as is wanted. The name of the device that uses it, or nil.
+    func resize(device: String?, node name: String?, size: UInt64) throws(MachineError) -> String? {
+        let drive = drives.withLock { drives in
+            drives.first { entry in
+                if let device { return entry.name == device && entry.drive.configuration != nil }
+                return entry.drive.device.root.nodeName == name || (name != nil && entry.name == name)
+            }?.drive
+        }
+        guard let root = drive?.device.root ?? name.flatMap({ graph.node(named: $0) }) else {
+            if let device { throw .deviceNotFound(device) }
+            throw .failed("Cannot find device='' nor node-name='\(name ?? "")'")
+        }
+        guard !root.isReadOnly, let target = root as? any Resizable else {
+            throw .failed("Node '\(root.nodeName)' cannot be resized")
+        }
+        guard size % 512 == 0 else { throw .failed("The new size must be a multiple of 512") }
+        drive?.device.beginDrained()
+        defer { drive?.device.endDrained() }
+        do throws(BlockError) { try target.resize(to: size, preallocation: .off) } catch { throw .failed("\(error)") }
+        return drive?.user
+    }
 
     /// The drives for `info block`.
     var status: [BlockDeviceStatus] {
-        full
-            + empty.withLock { $0 }.map {
-                BlockDeviceStatus(device: $0.name, devicePath: $0.user, isRemovable: true, isTrayOpen: false)
-            }
+        (full + removableDrives.map(status)).sorted { left, right in
+            place(of: left.device) < place(of: right.device)
+        }
+    }
+    /// Drives in the order of the command line; the rest after them.
+    private func place(of name: String) -> Int {
+        name.isEmpty ? Int.max : configuration.drives.firstIndex { $0.id == name } ?? Int.max - 1
+    }
+    private func status(_ drive: RemovableDrive) -> BlockDeviceStatus {
+        let (isOpen, isLocked) = drive.tray
+        var status = BlockDeviceStatus(
+            device: drive.name, devicePath: drive.id ?? drive.path, isRemovable: true, isLocked: isLocked,
+            isTrayOpen: isOpen)
+        guard let medium = drive.current else { return status }
+        status.image = image(
+            medium.device, file: medium.file, format: medium.format, cache: medium.cache,
+            detectZeroes: medium.detectZeroes)
+        status.statistics = Self.statistics(medium.device)
+        return status
+    }
+    private func image(
+        _ device: BlockDevice, file: String, format: String, cache: CacheMode, detectZeroes: DetectZeroes
+    ) -> BlockDeviceStatus.Image {
+        image(device.root, file: file, format: format, cache: cache, detectZeroes: detectZeroes)
+    }
+    private func image(
+        _ root: any BlockNode, file: String, format: String, cache: CacheMode, detectZeroes: DetectZeroes
+    ) -> BlockDeviceStatus.Image {
+        var backing: [any BlockNode] = []
+        var node = root
+        while let below = node.children.first(where: { $0.role == "backing" })?.node, backing.count < 256 {
+            backing.append(below)
+            node = below
+        }
+        return BlockDeviceStatus.Image(
+            file: file, format: format, nodeName: root.nodeName, virtualSize: root.sizeInBytes,
+            actualSize: Self.allocated(root), isReadOnly: root.isReadOnly, cache: cache, detectZeroes: detectZeroes,
+            backingDepth: backing.count,
+            backingFile: backing.first?.filename)
+    }
+    /// What a node's own file takes of the host's storage.
+    private static func allocated(_ node: any BlockNode) -> UInt64? {
+        var node: any BlockNode = node
+        while let file = node.children.first(where: { $0.role == "file" })?.node { node = file }
+        return (node as? any SparseMappable).flatMap { try? $0.allocatedBytes() }
+    }
+    private static func statistics(_ device: BlockDevice) -> BlockDeviceStatus.Statistics {
+        let counts = device.statistics
+        var result = BlockDeviceStatus.Statistics()
+        result.reads = counts.read.operations
+        result.writes = counts.write.operations
+        result.flushes = counts.flush.operations
+        result.discards = counts.unmap.operations
+        result.readBytes = counts.read.bytes
+        result.writtenBytes = counts.write.bytes
+        result.discardedBytes = counts.unmap.bytes
+        result.readTime = counts.read.nanoseconds
+        result.writeTime = counts.write.nanoseconds
+        result.flushTime = counts.flush.nanoseconds
+        result.discardTime = counts.unmap.nanoseconds
+        result.failedReads = counts.read.failed
+        result.failedWrites = counts.write.failed
+        result.failedFlushes = counts.flush.failed
+        return result
     }
     private var full: [BlockDeviceStatus] {
         drives.withLock { $0 }.map { name, drive in
-            let device = drive.device
+            let configuration = drive.configuration
             var status = BlockDeviceStatus(
-                device: drive.configuration == nil ? "" : name, devicePath: drive.user,
-                isRemovable: drive.configuration?.media == .cdrom,
-                image: BlockDeviceStatus.Image(
-                    file: drive.configuration?.file ?? name, format: drive.configuration?.format ?? "raw",
-                    nodeName: device.root.nodeName, virtualSize: device.sizeInBytes, isReadOnly: device.isReadOnly,
-                    cache: drive.configuration?.cache ?? .writeback,
-                    detectZeroes: drive.configuration?.detectZeroes ?? .off))
-            let counts = device.statistics
-            status.statistics.reads = counts.read.operations
-            status.statistics.writes = counts.write.operations
-            status.statistics.flushes = counts.flush.operations
-            status.statistics.discards = counts.unmap.operations
-            status.statistics.readBytes = counts.read.bytes
-            status.statistics.writtenBytes = counts.write.bytes
-            status.statistics.discardedBytes = counts.unmap.bytes
-            status.statistics.readTime = counts.read.nanoseconds
-            status.statistics.writeTime = counts.write.nanoseconds
-            status.statistics.flushTime = counts.flush.nanoseconds
-            status.statistics.discardTime = counts.unmap.nanoseconds
-            status.statistics.failedReads = counts.read.failed
-            status.statistics.failedWrites = counts.write.failed
-            status.statistics.failedFlushes = counts.flush.failed
+                device: configuration == nil ? "" : name, devicePath: drive.user,
+                image: image(
+                    drive.device, file: configuration?.file ?? drive.device.root.filename, format: drive.format,
+                    cache: configuration?.cache ?? .writeback, detectZeroes: configuration?.detectZeroes ?? .off))
+            status.statistics = Self.statistics(drive.device)
             return status
         }
     }
@@ -119,6 +245,7 @@ final class Storage: Sendable {
     /// Makes everything durable and closes all images.
     func close() {
         for (_, drive) in drives.withLock({ $0 }) { drive.device.drain() }
+        for drive in removableDrives { drive.current?.device.drain() }
         graph.closeAll()
     }
 

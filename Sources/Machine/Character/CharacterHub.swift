@@ -108,6 +108,33 @@ public final class CharacterHub: Sendable {
             family: family)
     }
 
+    /// Opens one more back-end (`chardev-add`).
+    func add(
+        _ device: CharacterDeviceConfiguration, _ configuration: MachineConfiguration, loop: EventLoop
+    ) throws(MachineBuildError) {
+        guard entries.withLock({ $0[device.id] == nil }) else {
+            throw MachineBuildError("Duplicate ID '\(device.id)' for chardev")
+        }
+        try open(device, configuration, waits: false, loop: loop)
+    }
+
+    /// Closes a back-end that nobody uses (`chardev-remove`).
+    func remove(_ id: String) throws(MachineError) {
+        let entry = try entries.withLock { entries throws(MachineError) -> Entry in
+            guard let entry = entries[id] else { throw .failed("Chardev '\(id)' not found") }
+            guard entry.users == 0 else { throw .failed("Chardev '\(id)' is busy") }
+            entries[id] = nil
+            return entry
+        }
+        if let mux = entry.mux { mux.close() } else { entry.port.close() }
+    }
+
+    /// Where a back-end leads, for who asked for a new one.
+    func filename(of id: String) -> String? { entries.withLock { $0[id]?.port.filename } }
+
+    /// The memory of a `ringbuf` back-end.
+    func ringBuffer(_ id: String) -> RingBufferPort? { entries.withLock { $0[id]?.port } as? RingBufferPort }
+
     /// What happens when the user asks for the end at a shared terminal; runs on the loop's thread.
     func onExit(_ handler: @escaping @Sendable () -> Void) { exit.withLock { $0 = handler } }
 

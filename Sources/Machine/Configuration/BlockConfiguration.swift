@@ -143,8 +143,8 @@ public struct DriveConfiguration: Equatable, Sendable {
     public var media = Media.disk
     /// The page cache.
     public var cache = CacheMode.writeback
-    /// How requests are made.
-    public var asynchronousIO = AsynchronousIO.threads
+    /// How requests are made; nil for the best that there is.
+    public var asynchronousIO: AsynchronousIO?
     /// Whether discards reach the file.
     public var discardUnmap = false
     /// What happens to writes of zeroes.

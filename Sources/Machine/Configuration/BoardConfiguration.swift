@@ -38,7 +38,7 @@ public enum BoardKind: String, CaseIterable, Sendable {
         }
     }
     /// Whether this release builds it.
-    public var isSupported: Bool { self == .pc || self == .microvm }
+    public var isSupported: Bool { self != .q35 }
 }
 
 /// On, off, or as the board thinks best.

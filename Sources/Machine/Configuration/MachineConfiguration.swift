@@ -1,5 +1,3 @@
-public import JSON
-
 /// Everything that a command line says about a machine: plain values that the machine builder reads.
 ///
 /// Made by `MachineControl`'s option parser, or by hand in tests and embedders. Default devices are already in it, so
@@ -18,8 +16,8 @@ public struct MachineConfiguration: Equatable, Sendable {
     public var topology = TopologyRequest()
     /// Guest memory.
     public var memory = MemoryConfiguration()
-    /// NUMA nodes, one for each `-numa`, checked for shape only.
-    public var numa: [JSONObject] = []
+    /// NUMA nodes.
+    public var numa = NUMAConfiguration()
     /// Kernel, firmware and boot order.
     public var boot = BootConfiguration()
 

@@ -1,3 +1,16 @@
+/// A node of the block graph, for `query-named-block-nodes`.
+public struct BlockNodeStatus: Equatable, Sendable {
+    /// Its driver.
+    public var driver: String
+    /// Its image.
+    public var image: BlockDeviceStatus.Image
+    /// A node of a driver.
+    public init(driver: String, image: BlockDeviceStatus.Image) {
+        self.driver = driver
+        self.image = image
+    }
+}
+
 /// A drive or named node with its image, for `info block`, `query-block` and `query-blockstats`.
 public struct BlockDeviceStatus: Equatable, Sendable {
     /// An image in a drive.

@@ -75,6 +75,54 @@ public protocol MachineOperations: AnyObject, Sendable {
     func addObject(_ object: ObjectConfiguration) throws(MachineError)
     /// Removes an object that nothing uses.
     func removeObject(_ id: String) throws(MachineError)
+    /// The objects of `-object` and `object-add` that are there now.
+    var objects: [ObjectConfiguration] { get }
+
+    /// The descriptors that were handed over.
+    var descriptorSets: DescriptorSets { get }
+
+    /// Opens the tray of a CD drive. Without `force` it stays where the guest has locked it, and the guest is told.
+    func openTray(_ drive: MediumTarget, force: Bool) throws(MachineError)
+    /// Closes a tray.
+    func closeTray(_ drive: MediumTarget) throws(MachineError)
+    /// Takes the medium out of an open tray.
+    func removeMedium(_ drive: MediumTarget) throws(MachineError)
+    /// Puts a named node into an open and empty tray.
+    func insertMedium(_ drive: MediumTarget, node: String) throws(MachineError)
+    /// Opens the tray and takes the medium out.
+    func eject(_ drive: MediumTarget, force: Bool) throws(MachineError)
+    /// Opens the tray, puts another image in, and closes it.
+    func changeMedium(_ drive: MediumTarget, file: String, format: String?, force: Bool) throws(MachineError)
+    /// Opens a node of the block graph.
+    func addBlockNode(_ node: BlockNodeConfiguration) throws(MachineError)
+    /// Closes a node that nothing uses.
+    func removeBlockNode(_ name: String) throws(MachineError)
+    /// The nodes of the block graph by name.
+    var blockNodes: [BlockNodeStatus] { get }
+    /// Makes an image longer or shorter, and tells its guest.
+    func resizeBlock(device: String?, node: String?, size: UInt64) throws(MachineError)
+
+    /// Opens a character back-end; the path of the terminal of a `pty`.
+    func addCharacterDevice(_ device: CharacterDeviceConfiguration) throws(MachineError) -> String?
+    /// Closes a character back-end that nothing uses.
+    func removeCharacterDevice(_ id: String) throws(MachineError)
+    /// Takes up to `limit` of the oldest bytes of a `ringbuf` back-end.
+    func readRingBuffer(_ id: String, limit: Int) throws(MachineError) -> [UInt8]
+    /// Adds bytes to a `ringbuf` back-end.
+    func writeRingBuffer(_ id: String, _ bytes: [UInt8]) throws(MachineError)
+    /// Makes a network back-end.
+    func addNetwork(_ network: NetworkConfiguration) throws(MachineError)
+    /// Ends a network back-end that no card has.
+    func removeNetwork(_ id: String) throws(MachineError)
+    /// Plugs a device in.
+    func addDevice(_ device: DeviceConfiguration) throws(MachineError)
+    /// Asks the guest to let go of a device.
+    func removeDevice(_ id: String) throws(MachineError)
+    /// Bytes that a guest with a balloon has; nil without one.
+    var balloonActual: UInt64? { get }
+    /// Asks the guest to get by with so many bytes.
+    func setBalloon(_ bytes: UInt64) throws(MachineError)
+
     /// Logs these items, by QEMU's names, instead of those before.
     func setLogItems(_ items: [String]) throws(MachineError)
     /// Logs to this file from now on.
@@ -112,6 +160,45 @@ public enum MachineError: Error, Equatable, Sendable, CustomStringConvertible {
 }
 
 extension MachineOperations {
+    public var objects: [ObjectConfiguration] { configuration.objects }
+    public func openTray(_ drive: MediumTarget, force: Bool) throws(MachineError) { throw .deviceNotFound(drive.name) }
+    public func closeTray(_ drive: MediumTarget) throws(MachineError) { throw .deviceNotFound(drive.name) }
+    public func removeMedium(_ drive: MediumTarget) throws(MachineError) { throw .deviceNotFound(drive.name) }
+    public func insertMedium(_ drive: MediumTarget, node: String) throws(MachineError) {
+        throw .deviceNotFound(drive.name)
+    }
+    public func eject(_ drive: MediumTarget, force: Bool) throws(MachineError) { throw .deviceNotFound(drive.name) }
+    public func changeMedium(
+        _ drive: MediumTarget, file: String, format: String?, force: Bool
+    ) throws(MachineError) { throw .deviceNotFound(drive.name) }
+    public func addBlockNode(_ node: BlockNodeConfiguration) throws(MachineError) {
+        throw .notSupported("Block nodes cannot be added to this machine")
+    }
+    public func removeBlockNode(_ name: String) throws(MachineError) {
+        throw .failed("Failed to find node with node-name='\(name)'")
+    }
+    public var blockNodes: [BlockNodeStatus] { [] }
+    public func resizeBlock(device: String?, node: String?, size: UInt64) throws(MachineError) {
+        throw .deviceNotFound(device ?? node ?? "")
+    }
+    public func addCharacterDevice(_ device: CharacterDeviceConfiguration) throws(MachineError) -> String? {
+        throw .notSupported("Character back-ends cannot be added to this machine")
+    }
+    public func removeCharacterDevice(_ id: String) throws(MachineError) { throw .failed("Chardev '\(id)' not found") }
+    public func readRingBuffer(_ id: String, limit: Int) throws(MachineError) -> [UInt8] { throw .deviceNotFound(id) }
+    public func writeRingBuffer(_ id: String, _ bytes: [UInt8]) throws(MachineError) { throw .deviceNotFound(id) }
+    public func addNetwork(_ network: NetworkConfiguration) throws(MachineError) {
+        throw .notSupported("Network back-ends cannot be added to this machine")
+    }
+    public func removeNetwork(_ id: String) throws(MachineError) { throw .deviceNotFound(id) }
+    public func addDevice(_ device: DeviceConfiguration) throws(MachineError) {
+        throw .notSupported("Bus '\(device.bus ?? "pci.0")' does not support hotplugging")
+    }
+    public func removeDevice(_ id: String) throws(MachineError) { throw .deviceNotFound(id) }
+    public var balloonActual: UInt64? { nil }
+    public func setBalloon(_ bytes: UInt64) throws(MachineError) {
+        throw .failed("No balloon device has been activated")
+    }
     public var ioThreads: [IOThreadStatus] { [] }
     public var threadContexts: [IOThreadStatus] { [] }
     public var processorModels: [ProcessorModelStatus] { [] }

@@ -12,6 +12,10 @@ enum LifecycleRequest: Sendable, Equatable {
     case panicked
     /// It did, and its crash kernel takes over.
     case crashLoaded
+    /// The balloon was blown up or let down: bytes that the guest has now.
+    case balloonChanged(actual: UInt64)
+    /// A CD drive's tray moved.
+    case trayMoved(device: String, id: String, isOpen: Bool)
     /// The engine cannot go on.
     case internalError(String)
 }

@@ -1,9 +1,11 @@
 internal import CEngine
+internal import CharacterBackend
 internal import DeviceModel
 internal import Devices
 internal import Execution
 internal import GuestMemory
 internal import HostOS
+public import JSON
 internal import Log
 internal import Synchronization
 internal import X86
@@ -203,6 +205,116 @@ extension VirtualMachine: MachineOperations {
             throw .notSupported("This program has no door for debuggers")
         }
         try open(device)
+    }
+
+    // MARK: Media and nodes
+
+    public func openTray(_ drive: MediumTarget, force: Bool) throws(MachineError) {
+        try board.storage.openTray(drive, force: force)
+    }
+    public func closeTray(_ drive: MediumTarget) throws(MachineError) { try board.storage.closeTray(drive) }
+    public func removeMedium(_ drive: MediumTarget) throws(MachineError) { try board.storage.removeMedium(drive) }
+    public func insertMedium(_ drive: MediumTarget, node: String) throws(MachineError) {
+        try board.storage.insertMedium(drive, node: node)
+    }
+    public func eject(_ drive: MediumTarget, force: Bool) throws(MachineError) {
+        try board.storage.eject(drive, force: force)
+    }
+    public func changeMedium(
+        _ drive: MediumTarget, file: String, format: String?, force: Bool
+    ) throws(MachineError) {
+        try board.storage.changeMedium(drive, file: file, format: format, force: force)
+    }
+    public func addBlockNode(_ node: BlockNodeConfiguration) throws(MachineError) { try board.storage.add(node) }
+    public func removeBlockNode(_ name: String) throws(MachineError) { try board.storage.remove(node: name) }
+    public var blockNodes: [BlockNodeStatus] { board.storage.nodes }
+    public func resizeBlock(device: String?, node: String?, size: UInt64) throws(MachineError) {
+        guard let user = try board.storage.resize(device: device, node: node, size: size) else { return }
+        for disk in board.disks where user.hasSuffix("/\(disk.name)") { disk.device.capacityChanged() }
+    }
+
+    // MARK: Objects and back-ends
+
+    public var objects: [ObjectConfiguration] {
+        state.withLock { state in
+            configuration.objects.filter { !state.removedObjects.contains($0.id) } + state.objects
+        }
+    }
+    public func addObject(_ object: ObjectConfiguration) throws(MachineError) {
+        guard !object.type.hasPrefix("memory-backend-"), object.type != "iothread" else {
+            throw .notSupported("Objects of type '\(object.type)' cannot be added to a machine that is there")
+        }
+        guard !objects.contains(where: { $0.id == object.id }) else {
+            throw .failed("attempt to add duplicate property '\(object.id)' to object (type 'container')")
+        }
+        state.withLock { $0.objects.append(object) }
+    }
+    public func removeObject(_ id: String) throws(MachineError) {
+        guard objects.contains(where: { $0.id == id }) else { throw .failed("object '\(id)' not found") }
+        let isUsed =
+            configuration.board.memoryBackend == id || configuration.numa.nodes.contains { $0.backend == id }
+            || configuration.devices.contains { device in
+                ["rng", "iothread"].contains { device.properties.string($0) == id }
+            }
+        guard !isUsed else { throw .failed("object '\(id)' is in use, can not be deleted") }
+        state.withLock { state in
+            if let place = state.objects.firstIndex(where: { $0.id == id }) {
+                state.objects.remove(at: place)
+            } else {
+                state.removedObjects.insert(id)
+            }
+        }
+    }
+    public var ioThreads: [IOThreadStatus] {
+        board.ioThreads.map { IOThreadStatus(id: $0.id, threadID: Int($0.thread.threadID)) }
+    }
+    public func addCharacterDevice(_ device: CharacterDeviceConfiguration) throws(MachineError) -> String? {
+        do throws(MachineBuildError) { try characters.add(device, configuration, loop: loop) } catch {
+            throw .failed(error.description)
+        }
+        guard case .pty = device.kind, let name = characters.filename(of: device.id) else { return nil }
+        return name.hasPrefix("pty:") ? String(name.dropFirst(4)) : name
+    }
+    public func removeCharacterDevice(_ id: String) throws(MachineError) { try characters.remove(id) }
+    public func readRingBuffer(_ id: String, limit: Int) throws(MachineError) -> [UInt8] {
+        guard let buffer = characters.ringBuffer(id) else {
+            throw characters.filename(of: id) == nil ? .deviceNotFound(id) : .failed("\(id) is not a ringbuf device")
+        }
+        return buffer.read(limit)
+    }
+    public func writeRingBuffer(_ id: String, _ bytes: [UInt8]) throws(MachineError) {
+        guard let buffer = characters.ringBuffer(id) else {
+            throw characters.filename(of: id) == nil ? .deviceNotFound(id) : .failed("\(id) is not a ringbuf device")
+        }
+        buffer.write(bytes)
+    }
+    public func addNetwork(_ network: NetworkConfiguration) throws(MachineError) {
+        do throws(MachineBuildError) { try board.networks.add(network) } catch { throw .failed(error.description) }
+    }
+    public func removeNetwork(_ id: String) throws(MachineError) { try board.networks.remove(id) }
+    public func removeDevice(_ id: String) throws(MachineError) {
+        guard configuration.devices.contains(where: { $0.id == id }) else { throw .deviceNotFound(id) }
+        throw .failed("Bus of device '\(id)' does not support hotplugging")
+    }
+    public var balloonActual: UInt64? {
+        guard let balloon = board.balloon else { return nil }
+        let taken = UInt64(balloon.actualPages) << 12
+        return taken < configuration.memory.size ? configuration.memory.size - taken : 0
+    }
+    public func setBalloon(_ bytes: UInt64) throws(MachineError) {
+        guard let balloon = board.balloon else { throw .failed("No balloon device has been activated") }
+        guard bytes > 0 else { throw .failed("Parameter 'target' expects a size") }
+        let size = configuration.memory.size
+        balloon.setTarget(pages: UInt32(clamping: (size - min(bytes, size)) >> 12))
+    }
+
+    // MARK: Processor models
+
+    public var processorModels: [ProcessorModelStatus] {
+        ProcessorModels(configuration, topology: board.topology, isKVM: accelerator.isKVM).all
+    }
+    public func expandProcessorModel(_ name: String) -> JSONObject? {
+        ProcessorModels(configuration, topology: board.topology, isKVM: accelerator.isKVM).expand(name)
     }
 
     // MARK: Log

@@ -15,6 +15,9 @@ public final class VirtualMachine: Sendable {
         var exitStatus: Int32 = 0
         var subscribers: [(id: EventSubscription, handler: @Sendable (MachineEvent) -> Void)] = []
         var nextSubscription = 1
+        /// Objects that were added after the start, and the names of those that were removed.
+        var objects: [ObjectConfiguration] = []
+        var removedObjects: Set<String> = []
     }
 
     public let configuration: MachineConfiguration
@@ -22,6 +25,7 @@ public final class VirtualMachine: Sendable {
     public let loop: EventLoop
     /// The character back-ends, for monitors to be put on.
     public let characters: CharacterHub
+    public let descriptorSets: DescriptorSets
     let board: Board
     let group: ProcessorGroup
     let log = Logger("machine")
@@ -45,14 +49,19 @@ public final class VirtualMachine: Sendable {
     ) throws(MachineBuildError) {
         self.configuration = configuration
         self.loop = loop
+        descriptorSets = DescriptorSets(configuration.process.descriptors)
         let characters = try CharacterHub(configuration, loop: loop)
         self.characters = characters
         do throws(MachineBuildError) {
-            let board = try Board(configuration, loop: loop, characters: characters, engineFactory: engineFactory)
+            let board = try Board(
+                configuration, loop: loop, characters: characters, descriptors: descriptorSets,
+                engineFactory: engineFactory)
             self.board = board
             let group = ProcessorGroup()
             self.group = group
-            let threads = board.engine.makeThreads(group: group, buses: board.buses)
+            // An empty machine has no processor.
+            let threads =
+                configuration.board.kind == .none ? [] : board.engine.makeThreads(group: group, buses: board.buses)
             do throws(MachineBuildError) { try board.reset(threads) } catch {
                 board.close()
                 throw error
@@ -71,6 +80,10 @@ public final class VirtualMachine: Sendable {
     public func start() throws(MachineBuildError) {
         board.lifecycle.connect { [weak self] request in
             guard let self else { return }
+            if case .balloonChanged(let actual) = request { return emit(.balloonChange(actual: actual)) }
+            if case .trayMoved(let device, let id, let isOpen) = request {
+                return emit(.trayMoved(device: device, id: id, isOpen: isOpen))
+            }
             // The processors stop where they are: a guest that asked for a reset runs no further instruction.
             if request != .crashLoaded { group.requestStop() }
             loop.post { self.handle(request) }
@@ -183,6 +196,7 @@ public final class VirtualMachine: Sendable {
         case .shutdown(let cause): shutDown(cause)
         case .internalError: halt(as: .internalError)
         case .crashLoaded: emit(.guestCrashLoaded)
+        case .trayMoved, .balloonChanged: break
         case .panicked:
             emit(.guestPanicked(action: life.panic))
             switch life.panic {

@@ -6,6 +6,7 @@ enum MonitorError: Error, Equatable {
     case generic(String)
     case commandNotFound(String)
     case deviceNotFound(String)
+    case deviceNotActive(String)
 
     /// The class in QMP's words.
     var className: String {
@@ -13,11 +14,13 @@ enum MonitorError: Error, Equatable {
         case .generic: "GenericError"
         case .commandNotFound: "CommandNotFound"
         case .deviceNotFound: "DeviceNotFound"
+        case .deviceNotActive: "DeviceNotActive"
         }
     }
     var text: String {
         switch self {
-        case .generic(let text), .commandNotFound(let text), .deviceNotFound(let text): text
+        case .generic(let text), .commandNotFound(let text), .deviceNotFound(let text), .deviceNotActive(let text):
+            text
         }
     }
 

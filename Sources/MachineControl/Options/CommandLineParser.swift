@@ -7,8 +7,6 @@ public enum CommandLineRequest: Equatable, Sendable {
     case machine(MachineConfiguration, warnings: [String])
     /// This text on standard output, and exit status 0.
     case information(String)
-    /// The list of CPU models on standard output (`-cpu help`), and exit status 0.
-    case processorModels
     /// This one line on standard error, and exit status 1. Nothing was started.
     case failure(String)
 }
@@ -33,7 +31,6 @@ public enum CommandLineParser {
         } catch {
             switch error {
             case .information(let text): return .information(text)
-            case .processorModels: return .processorModels
             case .invalid(let text):
                 let place = builder.origin.isEmpty ? "" : "\(printable(builder.origin)): "
                 return .failure("\(printable(program)): \(place)\(text)")

@@ -11,7 +11,7 @@ extension ConfigurationBuilder {
         try checkDevices()
         origin = ""
         if configuration.process.daemonizes {
-            if noGraphic { throw .invalid("-nographic cannot be used with -daemonize") }
+            if noGraphic, !noDefaults { throw .invalid("-nographic cannot be used with -daemonize") }
             if usesStandardInput { throw .invalid("-daemonize cannot be used with a character back-end on stdio") }
         }
         let boot = configuration.boot
@@ -48,16 +48,32 @@ extension ConfigurationBuilder {
                 "Invalid SMP CPUs \(topology.maximum). The max CPUs supported by machine '\(configuration.board.name)'"
                     + " is \(kind.processorLimit)")
         }
-        if let backend = configuration.board.memoryBackend {
-            origin = boardOrigin
-            guard configuration.objects.contains(where: { $0.id == backend && $0.type.hasPrefix("memory-backend-") })
-            else { throw .invalid("Memory backend '\(printable(backend))' not found") }
-        }
+        try finishMemory()
+        configuration.numa = try NUMAOptions.finish(&self, topology)
         let hasCDROM = driveRequests.contains { $0.values.string("media") == "cdrom" || $0.values.int("index") == 2 }
         configuration.defaultDevices.cdrom =
             !noDefaults && kind == .pc && !hasCDROM && !configuration.devices.contains { $0.driver == "ide-cd" }
         configuration.defaultDevices.floppy =
             !noDefaults && kind == .pc && !driveRequests.contains { $0.values.string("if") == "floppy" }
+    }
+
+    /// The object that is guest memory says how much there is, where nothing else does.
+    private mutating func finishMemory() throws(OptionError) {
+        guard let name = configuration.board.memoryBackend else { return }
+        origin = boardOrigin
+        guard let object = memoryObject(name), let size = object.properties.size("size") else {
+            throw .invalid("Memory backend '\(printable(name))' not found")
+        }
+        guard configuration.memory.path == nil else {
+            throw .invalid("'-mem-path' can't be used together with '-machine memory-backend'")
+        }
+        if let memoryOrigin, size != configuration.memory.size {
+            origin = memoryOrigin
+            throw .invalid(
+                "Machine memory size (\(configuration.memory.size)) does not match the size of the memory backend"
+                    + " '\(printable(name))' (\(size))")
+        }
+        configuration.memory.size = size
     }
 
     /// The default card, and the old -net options joined.

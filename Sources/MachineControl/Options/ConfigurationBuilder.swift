@@ -15,6 +15,10 @@ struct ConfigurationBuilder {
     var boardProperties: [String] = []
     var boardOrigin = ""
     var topologyOrigin = "-smp"
+    /// The `-m` that said how much guest memory there is, or nil.
+    var memoryOrigin: String?
+    /// What each `-numa` says, with the option.
+    var numaRequests: [(values: JSONObject, origin: String)] = []
 
     var noDefaults = false
     var noGraphic = false

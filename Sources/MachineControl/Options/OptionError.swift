@@ -4,8 +4,6 @@ public enum OptionError: Error, Equatable, Sendable {
     case invalid(String)
     /// A text was asked for.
     case information(String)
-    /// The list of CPU models was asked for.
-    case processorModels
 }
 
 extension OptionError {

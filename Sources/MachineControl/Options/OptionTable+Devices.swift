@@ -91,9 +91,9 @@ extension OptionTable {
         OptionDescription(
             "display", OptionDescription.Argument.text, "none", "Where the picture goes", GuestOptions.display),
         OptionDescription("vga", OptionDescription.Argument.text, "none|std", "The graphics adapter", GuestOptions.vga),
-        OptionDescription("k", OptionDescription.Argument.text, "language", "The keyboard layout, such as 'fr'") {
-            (builder, argument) throws(OptionError) in builder.configuration.keyboardLayout = argument.text
-        },
+        OptionDescription(
+            "k", OptionDescription.Argument.text, "language", "The keyboard layout, such as 'fr'",
+            ProcessOptions.keyboardLayout),
         OptionDescription("usb", OptionDescription.Argument.none, "", "A USB controller") {
             (builder, _) throws(OptionError) in builder.configuration.usb = true
         },

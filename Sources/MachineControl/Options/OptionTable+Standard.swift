@@ -44,8 +44,8 @@ extension OptionTable {
             (builder, _) throws(OptionError) in builder.configuration.memory.preallocates = true
         },
         OptionDescription(
-            "numa", OptionDescription.Argument.parametersOrJSON(BoardOptions.numaTable),
-            "node|dist|cpu[,prop=value...]", "A node, a distance or a CPU's place in NUMA", BoardOptions.numa),
+            "numa", OptionDescription.Argument.parametersOrJSON(NUMAOptions.table),
+            "node|dist|cpu[,prop=value...]", "A node, a distance or a CPU's place in NUMA", NUMAOptions.numa),
         OptionDescription(
             "device", OptionDescription.Argument.text, "driver[,prop=value...]",
             "A device; 'help' lists them, 'driver,help' lists a device's properties", DeviceOptions.device),

@@ -12,9 +12,6 @@ public enum MachineProgram {
         case .information(let text):
             write(text.hasSuffix("\n") ? text : text + "\n", to: 1)
             return 0
-        case .processorModels:
-            write("Available CPUs:\n  qemu64\n  max\n", to: 1)
-            return 0
         case .failure(let text):
             write(text + "\n", to: 2)
             return 1
@@ -36,6 +33,7 @@ public enum MachineProgram {
         let process = configuration.process
         Signals.ignoreBrokenPipes()
         LogSink.standard.setProgram(configuration.program)
+        if let name = process.name { HostThread.nameCurrent(name) }
         LogSink.standard.setTimestamps(process.timestampsMessages)
         if let path = process.logFile {
             try step { () throws(HostError) in try LogSink.standard.redirect(toFile: path) }

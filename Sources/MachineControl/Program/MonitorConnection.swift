@@ -33,10 +33,13 @@ final class MonitorConnection: CharacterEventReceiver {
         switch configuration.mode {
         case .readline: unsafe session = .people(HMPSession(machine: machine))
         case .control:
-            let made = QMPSession(machine: machine, pretty: configuration.pretty) { [weak self] in
-                let connection = self
-                loop.post { connection?.sendEvents() }
-            }
+            let made = QMPSession(
+                machine: machine, pretty: configuration.pretty,
+                takeDescriptor: { (port as? SocketPort)?.takePassedDescriptor() },
+                wake: { [weak self] in
+                    let connection = self
+                    loop.post { connection?.sendEvents() }
+                })
             unsafe session = .programs(made)
         }
         port.setReceiver(self)

@@ -69,7 +69,7 @@ extension CPUModel {
 
     /// Features that a model has but that virtual machines do without in silence where the engine lacks them, as
     /// with QEMU: only asking for one by its name is worth a warning.
-    static let dispensable = FeatureSet(names: "vme monitor svm acpi")
+    public static let dispensable = FeatureSet(names: "vme monitor svm acpi")
 
     /// Features that every model gets where the engine offers them, because guests run better with them: those that
     /// QEMU adds under KVM, and the deadline timer, which needs no calibration.

@@ -1,6 +1,7 @@
 import DeviceModel
 import Devices
 import GuestMemory
+import TestSupport
 import Testing
 
 @Suite struct I440FXTests {
@@ -79,7 +80,7 @@ import Testing
     @Test func randomPokesDoNoHarm() throws {
         let bench = try Bench()
         var random = FixedRandom(5)
-        for _ in 0..<20_000 {
+        for _ in 0..<FuzzRounds.times(20_000) {
             let bits = random.next()
             let register = bits & 3 == 0 ? 0x72 : 0x58 + Int(bits >> 8 & 7)
             bench.bridge.function.writeConfiguration(

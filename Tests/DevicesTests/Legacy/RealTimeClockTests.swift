@@ -1,5 +1,6 @@
 import DeviceModel
 import Devices
+import TestSupport
 import Testing
 
 @Suite struct RealTimeClockTests {
@@ -110,7 +111,7 @@ import Testing
         _ = get(0x0C)
         set(0x0B, 0x42)
         var count = 0
-        for _ in 0..<20_000 {
+        for _ in 0..<FuzzRounds.times(20_000) {
             clock.advance(by: 50_000)
             if lines.level(8) {
                 count += 1
@@ -241,7 +242,7 @@ import Testing
         poke(rtc, offsets: [0x70, 0x70, 0x71, 0x71, 0x72, 0x73], clock: clock, seed: 3)
         // The registers of the clock, far more often than at random.
         var random = FixedRandom(4)
-        for _ in 0..<20_000 {
+        for _ in 0..<FuzzRounds.times(20_000) {
             set(UInt8(random.next() % 14), UInt8(truncatingIfNeeded: random.next()))
             if random.next() & 7 == 0 { clock.advance(by: random.next() % 1_000_000) }
         }

@@ -1,6 +1,7 @@
 import DeviceModel
 import Devices
 import GuestMemory
+import TestSupport
 import Testing
 
 @Suite struct E1000Tests {
@@ -334,7 +335,7 @@ import Testing
             0x2810, 0x2818, 0x2820, 0x282C, 0x3800, 0x3804, 0x3808, 0x3810, 0x3818, 0x3820, 0x382C, 0x5200, 0x5400,
             0x5404, 0x5600, 0x4090, 0x5FFC, 0x1_FFFC,
         ]
-        for step in 0..<100_000 {
+        for step in 0..<FuzzRounds.times(100_000) {
             let register = registers[Int(random.next() % UInt64(registers.count))]
             var value = UInt32(truncatingIfNeeded: random.next())
             if step % 3 == 0 { value &= 0xFF }

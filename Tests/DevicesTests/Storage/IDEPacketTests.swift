@@ -1,6 +1,7 @@
 import DeviceModel
 import Devices
 import GuestMemory
+import TestSupport
 import Testing
 
 @Suite struct IDEPacketTests {
@@ -111,7 +112,7 @@ import Testing
             0x06, 0x08, 0x20, 0x24, 0x25, 0x29, 0x30, 0x34, 0x35, 0x39, 0x90, 0x91, 0xA0, 0xA1, 0xB0, 0xC4, 0xC5, 0xC6,
             0xC8, 0xCA, 0xE7, 0xEC, 0xEF, 0xF8,
         ]
-        for step in 0..<100_000 {
+        for step in 0..<FuzzRounds.times(100_000) {
             let bits = random.next()
             let value = UInt8(truncatingIfNeeded: bits >> 8) & (bits & 1 == 0 ? 0xFF : 0x0F)
             switch bits >> 16 & 15 {

@@ -4,6 +4,7 @@ import Devices
 import GuestMemory
 import HostOS
 import Synchronization
+import TestSupport
 import Testing
 import VirtQueue
 
@@ -286,7 +287,7 @@ final class FakeDisk: BlockBackend {
         let bench = try Bench()
         var random = FixedNumbers(state: 5)
         var queue = bench.queue
-        for _ in 0..<3000 {
+        for _ in 0..<FuzzRounds.times(3000) {
             var header = (0..<16).map { _ in UInt8(truncatingIfNeeded: random.next()) }
             if random.next() % 4 != 0 {
                 header =

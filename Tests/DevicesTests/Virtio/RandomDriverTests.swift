@@ -2,6 +2,7 @@ import BlockImage
 import DeviceModel
 import Devices
 import GuestMemory
+import TestSupport
 import Testing
 import VirtQueue
 
@@ -35,7 +36,7 @@ import VirtQueue
         let transport = MMIOTransport(device, memory, rings: VirtioRingOptions(isPacked: packed))
         var random = FixedNumbers(state: packed ? 21 : 42)
         var failures = 0
-        for _ in 0..<250 {
+        for _ in 0..<FuzzRounds.times(250) {
             let queues = try transport.start(
                 memory, features: random.next() | 1 << 17 | (packed ? VirtioFeature.packedRing : 0))
             if transport.status != 0xF { continue }

@@ -1,6 +1,7 @@
 import DeviceModel
 import Devices
 import GuestMemory
+import TestSupport
 import Testing
 import VirtQueue
 
@@ -178,7 +179,7 @@ enum Road: CaseIterable, Sendable {
             default: break
             }
         }
-        for round in 0..<300 {
+        for round in 0..<FuzzRounds.times(300) {
             if round % 10 == 0 { _ = try transport.start(memory, features: round % 20 == 0 ? UInt64.max : 0) }
             for _ in 0..<200 { poke() }
             let rings = GuestPhysical(0x10000 * (random.next() % 8 + 1) + random.next() % 1024)

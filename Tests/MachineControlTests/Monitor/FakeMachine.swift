@@ -31,6 +31,7 @@ final class FakeMachine: MachineOperations {
         for handler in handlers { handler(MachineEvent(kind, time: 1_700_000_000_123_456_789)) }
     }
 
+    let descriptorSets = DescriptorSets()
     var runState: RunState { state.withLock { $0.runState } }
     func stop() {
         note("stop")

@@ -1,6 +1,7 @@
 import JSON
 import Machine
 import MachineControl
+import TestSupport
 import Testing
 
 /// What a line prints, through QMP, which adds no echo.
@@ -192,7 +193,7 @@ func keysEditTheLine(keys: String, line: String) throws {
         "info ", "x", "/4", "xp", " ", "0", "$rip", "(", ")", "-", "'", "\"", "\t", "\r", "\u{1b}[", "A", "3~",
         "\u{15}", "é", "p", "registers", "cpu ", "999999", "i", "g",
     ]
-    for _ in 0..<500 {
+    for _ in 0..<FuzzRounds.times(500) {
         let session = HMPSession(machine: FakeMachine())
         var bytes: [UInt8] = []
         for _ in 0..<40 {

@@ -294,17 +294,22 @@ struct WakeCounter { let wakes: @Sendable () -> Void }
     }
     for command in schema where command["meta-type"] == "command" {
         let name = command["name"]?.stringValue ?? ""
-        guard name.hasPrefix("query-"), name != "query-cpu-model-expansion" else { continue }
+        guard name.hasPrefix("query-"), !unanswered.contains(name) else { continue }
         let reply = try #require(client.value("{'execute':'\(name)'}")["return"])
         check(reply, command["ret-type"]?.stringValue ?? "", name)
     }
 }
 
+/// Queries that need arguments, or say that what they ask for is not there.
+private let unanswered: Set<String> = [
+    "query-cpu-model-expansion", "query-balloon", "query-sev-capabilities", "query-sgx-capabilities",
+]
+
 @Test func everyQueryAnswers() throws {
     let client = Client(FakeMachine())
     let commands = try #require(client.value("{'execute':'query-commands'}")["return"]?.arrayValue)
     for name in commands.compactMap({ $0["name"]?.stringValue })
-    where name.hasPrefix("query-") && name != "query-cpu-model-expansion" {
+    where name.hasPrefix("query-") && !unanswered.contains(name) {
         #expect(try client.value("{'execute':'\(name)'}")["return"] != nil, "\(name)")
     }
 }

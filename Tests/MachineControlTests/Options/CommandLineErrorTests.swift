@@ -1,4 +1,5 @@
 import MachineControl
+import TestSupport
 import Testing
 
 /// The line of a failure without the program's name.
@@ -34,8 +35,8 @@ private let failures: [(String, String)] = [
     ("-m abc", "-m abc: Parameter 'size' expects a size, such as 512M or 4G, not 'abc'"),
     ("-m 99999999999E", "-m 99999999999E: Parameter 'size' expects a size, such as 512M or 4G, not '99999999999E'"),
     ("-m 1G,slots=2", "-m 1G,slots=2: slots specified but no maxmem"),
-    ("-machine foo", "-machine foo: unsupported machine type 'foo'; valid: pc, microvm"),
-    ("-M q35", "-M q35: machine type 'q35' is not supported yet; valid: pc, microvm"),
+    ("-machine foo", "-machine foo: unsupported machine type 'foo'; valid: pc, microvm, none"),
+    ("-M q35", "-M q35: machine type 'q35' is not supported yet; valid: pc, microvm, none"),
     ("-M pc,hpet=maybe", "-M pc,hpet=maybe: Parameter 'hpet' expects 'on' or 'off', not 'maybe'"),
     ("-M pc,hpt=on", "-M pc,hpt=on: Invalid parameter 'hpt'; did you mean 'hpet'?"),
     (
@@ -227,7 +228,7 @@ func helpIsATextAndNoMachine(line: String) {
         state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
         return Int(state >> 33)
     }
-    for _ in 0..<5000 {
+    for _ in 0..<FuzzRounds.times(5000) {
         var arguments = ["qemu"]
         for _ in 0..<(1 + next() % 3) {
             arguments.append(options[next() % options.count])

@@ -2,6 +2,7 @@ import CEngine
 import Execution
 import GuestMemory
 import HostOS
+import TestSupport
 import Testing
 import TranslatorEngine
 import X86

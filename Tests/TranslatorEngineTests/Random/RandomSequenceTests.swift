@@ -1,14 +1,6 @@
-import Glibc
+import TestSupport
 import Testing
 import X86
-
-/// How often random tests run: `APUS_FUZZ_ROUNDS` multiplies it.
-enum FuzzRounds {
-    static var factor: Int {
-        guard let text = unsafe getenv("APUS_FUZZ_ROUNDS") else { return 1 }
-        return unsafe max(1, Int(String(cString: text)) ?? 1)
-    }
-}
 
 /// Random sequences of general-purpose instructions, on the engine and on the host's processor.
 @Suite(.serialized) struct RandomSequenceTests {

@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 import X86
 
@@ -137,7 +138,7 @@ import X86
     @Test func randomTextNeverTraps() {
         var random = TestGenerator(state: 3)
         let alphabet = Array("qemu64,+-=?hv_oxf0129 \u{e9}\0".unicodeScalars)
-        for _ in 0..<3000 {
+        for _ in 0..<FuzzRounds.times(3000) {
             var text = Bool.random(using: &random) ? "qemu64," : ""
             for _ in 0..<Int(random.next() % 24) {
                 text.unicodeScalars.append(alphabet[Int(random.next() % UInt64(alphabet.count))])

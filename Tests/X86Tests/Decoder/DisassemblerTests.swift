@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 import X86
 
@@ -35,7 +36,7 @@ import X86
     /// Whatever decodes can be printed.
     @Test func randomBytes() {
         var generator = Generator(state: 9)
-        for _ in 0..<20_000 {
+        for _ in 0..<FuzzRounds.times(20_000) {
             let bytes = (0..<15).map { _ in generator.byte() }
             for code in [CodeSize.bits16, .bits32, .bits64] {
                 guard let instruction = decode(bytes, code) else { continue }

@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 import X86
 
@@ -39,7 +40,7 @@ import X86
     @Test func randomBytes() {
         var generator = Generator(state: 6)
         var failures: [[UInt8]] = []
-        for _ in 0..<50_000 {
+        for _ in 0..<FuzzRounds.times(50_000) {
             let bytes = (0..<Int(generator.byte() & 31)).map { _ in generator.byte() }
             for code in codes where !check(bytes, code) { failures.append(bytes) }
         }
@@ -50,7 +51,7 @@ import X86
     @Test func truncation() {
         var generator = Generator(state: 7)
         var failures: [[UInt8]] = []
-        for _ in 0..<15_000 {
+        for _ in 0..<FuzzRounds.times(15_000) {
             var bytes = (0..<15).map { _ in generator.byte() }
             if generator.byte() & 1 != 0 { bytes[0] = 0x0f }
             for code in codes {

@@ -87,4 +87,33 @@ extension IDEChannel {
         drives[index]?.task.count.current = ATAReason.done
         fail(index, sense.key << 4 | ATAError.aborted)
     }
+
+    // MARK: Media
+
+    /// Which drives' trays are open.
+    var openTrays: [Bool] { drives.map { $0?.isTrayOpen ?? false } }
+
+    /// A CD drive's tray; nil where there is no such drive.
+    package func tray(of unit: Int) -> (isOpen: Bool, isLocked: Bool)? {
+        guard drives.indices.contains(unit), let drive = drives[unit], !drive.isDisk else { return nil }
+        return (drive.isTrayOpen, drive.isLocked)
+    }
+
+    /// Moves a CD drive's tray by hand, whatever the guest has locked.
+    package mutating func setTray(of unit: Int, isOpen: Bool) {
+        guard tray(of: unit) != nil else { return }
+        drives[unit]?.moveTray(isOpen: isOpen)
+    }
+
+    /// Somebody pressed the button of a locked drive: the guest hears of it and may open the tray.
+    package mutating func requestEject(of unit: Int) {
+        guard tray(of: unit) != nil else { return }
+        drives[unit]?.mediumEvent = IDEDrive.ejectEvent
+    }
+
+    /// A medium of so many bytes in a CD drive, or none.
+    package mutating func setMedium(of unit: Int, size: UInt64?) {
+        guard tray(of: unit) != nil else { return }
+        drives[unit]?.insert(size: size)
+    }
 }

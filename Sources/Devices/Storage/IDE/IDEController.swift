@@ -42,21 +42,22 @@ public final class IDEController: Device, PCIFunctionDelegate {
     }
     private struct State {
         var model: IDEChannel
+        var backends: [(any BlockBackend)?]
         var isInFlight = false
         var isPaused = false
         var drivenLevel = false
+        /// The trays that are open, as the observer knows it.
+        var openTrays: [Bool]
     }
     private final class Channel: Sendable {
         let state: Mutex<State>
         let line: InterruptLine
-        let backends: [(any BlockBackend)?]
         let bounce = Bounce()
         /// Rung when nothing is in flight.
         let idle = Bell()
         init(_ model: IDEChannel, _ line: InterruptLine, _ backends: [(any BlockBackend)?]) {
-            state = Mutex(State(model: model))
+            state = Mutex(State(model: model, backends: backends, openTrays: model.openTrays))
             self.line = line
-            self.backends = backends
         }
     }
 
@@ -66,6 +67,10 @@ public final class IDEController: Device, PCIFunctionDelegate {
     private let channels: [Channel]
     // Set once in `init`, where they need `self`.
     private let work = Mutex<[any WorkItem]>([])
+    private let trayObserver = Mutex<TrayObserver?>(nil)
+
+    /// Hears that a tray moved, on any thread, with no lock held.
+    public typealias TrayObserver = @Sendable (_ channel: Int, _ unit: Int, _ isOpen: Bool) -> Void
 
     /// A controller with drives `units[channel][unit]`; nil is no drive. `lines` are interrupts 14 and 15.
     public init(
@@ -124,12 +129,18 @@ public final class IDEController: Device, PCIFunctionDelegate {
     /// Does something with a channel's model, then brings the interrupt and the worker up to date.
     private func access<R: Sendable>(_ index: Int, _ body: (inout IDEChannel) -> R) -> R {
         let channel = channels[index]
-        let (result, hasWork) = channel.state.withLock { state in
+        let (result, hasWork, moved) = channel.state.withLock { state in
             let result = body(&state.model)
             settle(channel, &state)
-            return (result, state.model.hasRequest && !state.isInFlight && !state.isPaused)
+            let trays = state.model.openTrays
+            let moved = trays == state.openTrays ? nil : (state.openTrays, trays)
+            state.openTrays = trays
+            return (result, state.model.hasRequest && !state.isInFlight && !state.isPaused, moved)
         }
         if hasWork { schedule(index) }
+        if let (before, after) = moved, let observer = trayObserver.withLock({ $0 }) {
+            for unit in after.indices where before[unit] != after[unit] { observer(index, unit, after[unit]) }
+        }
         return result
     }
     private func settle(_ channel: Channel, _ state: inout State) {
@@ -176,19 +187,17 @@ public final class IDEController: Device, PCIFunctionDelegate {
     /// Hands a channel's request to its image.
     private func perform(_ index: Int) {
         let channel = channels[index]
-        let request = channel.state.withLock { state -> IDERequest? in
+        let taken = channel.state.withLock { state -> (request: IDERequest, backend: (any BlockBackend)?)? in
             guard !state.isInFlight, !state.isPaused, let request = state.model.takeRequest() else { return nil }
             state.isInFlight = true
             if request.operation == .write {
                 unsafe state.model.copyData(to: channel.bounce.bytes(request.count))
             }
-            return request
+            return (request, state.backends.indices.contains(request.drive) ? state.backends[request.drive] : nil)
         }
-        guard let request else { return }
+        guard let (request, image) = taken else { return }
         let bytes = unsafe channel.bounce.bytes(request.count)
-        guard channel.backends.indices.contains(request.drive), let backend = channel.backends[request.drive] else {
-            return complete(index, request, error: 5)
-        }
+        guard let backend = image else { return complete(index, request, error: 5) }
         var operation = BlockRequest.Operation.flush
         var segments: [BlockSegment] = []
         switch request.operation {
@@ -222,6 +231,47 @@ public final class IDEController: Device, PCIFunctionDelegate {
         }
         channel.idle.ring()
         if hasWork { schedule(index) }
+    }
+
+    // MARK: Media
+
+    /// Who hears of trays that guests and `setTray` move.
+    public func observeTrays(_ observer: TrayObserver?) { trayObserver.withLock { $0 = observer } }
+
+    /// A CD drive's tray; nil where there is no such drive.
+    public func tray(channel: Int, unit: Int) -> (isOpen: Bool, isLocked: Bool)? {
+        guard channels.indices.contains(channel) else { return nil }
+        return channels[channel].state.withLock { $0.model.tray(of: unit) }
+    }
+
+    /// Moves a CD drive's tray, locked or not.
+    public func setTray(channel: Int, unit: Int, isOpen: Bool) {
+        guard channels.indices.contains(channel) else { return }
+        access(channel) { $0.setTray(of: unit, isOpen: isOpen) }
+    }
+
+    /// Tells the guest that somebody pressed the button of a drive whose tray it has locked.
+    public func requestEject(channel: Int, unit: Int) {
+        guard channels.indices.contains(channel) else { return }
+        access(channel) { $0.requestEject(of: unit) }
+    }
+
+    /// Puts another image into a CD drive, or none. The tray should be open: the guest hears of it when it closes.
+    /// Waits for a request on its way to the image before; not for the thread that completes requests.
+    public func changeMedium(channel: Int, unit: Int, backend: (any BlockBackend)?) {
+        guard channels.indices.contains(channel) else { return }
+        let place = channels[channel]
+        let wasPaused = place.state.withLock { state in
+            defer { state.isPaused = true }
+            return state.isPaused
+        }
+        while place.state.withLock({ $0.isInFlight }) { place.idle.wait(nanoseconds: 100_000_000) }
+        place.state.withLock { state in
+            if state.backends.indices.contains(unit) { state.backends[unit] = backend }
+            state.model.setMedium(of: unit, size: backend?.sizeInBytes)
+            state.isPaused = wasPaused
+        }
+        if !wasPaused { schedule(channel) }
     }
 
     // MARK: Life
@@ -285,6 +335,7 @@ public final class IDEController: Device, PCIFunctionDelegate {
             channel.state.withLock { state in
                 state.model = model
                 state.drivenLevel = model.level
+                state.openTrays = model.openTrays
                 channel.line.set(model.level)
             }
         }

@@ -160,15 +160,31 @@ extension IDEDrive {
         guard bits & 2 != 0 else { return .done }
         if bits & 1 == 0 {
             guard !isLocked else { return .failed(Self.removalPrevented) }
-            isTrayOpen = true
-        } else if isTrayOpen {
-            isTrayOpen = false
-            if size != nil {
-                hasNewMedium = true
-                mediumEvent = Self.newMediumEvent
-            }
+            moveTray(isOpen: true)
+        } else {
+            moveTray(isOpen: false)
         }
         return .done
+    }
+
+    /// Opens or closes the tray.
+    mutating func moveTray(isOpen: Bool) {
+        guard isOpen != isTrayOpen else { return }
+        isTrayOpen = isOpen
+        if isOpen {
+            if size != nil { mediumEvent = Self.removedEvent }
+        } else if size != nil {
+            hasNewMedium = true
+            mediumEvent = Self.newMediumEvent
+        }
+    }
+
+    /// Puts a medium of so many bytes into the tray, or takes it out.
+    mutating func insert(size: UInt64?) {
+        self.size = size
+        guard !isTrayOpen else { return }
+        hasNewMedium = size != nil
+        mediumEvent = size == nil ? Self.removedEvent : Self.newMediumEvent
     }
     /// Media events of GET EVENT STATUS NOTIFICATION. MMC-4, 6.7.2.5.
     static let ejectEvent: UInt8 = 1

@@ -10,8 +10,10 @@ public final class WorkerThread: WorkScheduler {
     private final class Shared: Sendable {
         let state = Mutex(State())
         let bell = Bell()
+        let number = Atomic<Int32>(0)
 
         func run() {
+            number.store(HostThread.currentID, ordering: .releasing)
             while true {
                 let (items, mustEnd) = state.withLock { state in
                     defer { state.wanted.removeAll(keepingCapacity: true) }
@@ -31,6 +33,9 @@ public final class WorkerThread: WorkScheduler {
         let shared = self.shared
         thread = try HostThread(name: name) { shared.run() }
     }
+
+    /// The thread's number on the host; 0 before it has begun.
+    public var threadID: Int32 { shared.number.load(ordering: .acquiring) }
 
     public func makeItem(_ run: @escaping @Sendable () -> Void) -> any WorkItem { Item(shared, run) }
 

@@ -38,6 +38,12 @@ extension HMPCommandTable {
             (monitor, _, _) throws(MonitorError) in
             "base memory: \(monitor.machine.configuration.memory.size)\nplugged memory: \(monitor.machine.pluggedMemory)\n"
         },
+        HMPCommand("balloon", "show balloon information") { (monitor, _, _) throws(MonitorError) in
+            guard let actual = monitor.machine.balloonActual else {
+                throw .generic("No balloon device has been activated")
+            }
+            return "balloon: actual=\(actual >> 20)\n"
+        },
         HMPCommand("iothreads", "show iothreads") { (monitor, _, _) throws(MonitorError) in
             monitor.machine.ioThreads.map { "\($0.id):\n  thread_id=\($0.threadID)\n" }.joined()
         },

@@ -52,7 +52,7 @@ struct ObjectTree {
             set(path, "thread-id", "int", .number(processor.place.thread))
         }
         addDevices(machine.deviceTree, depth: 0)
-        for object in configuration.objects {
+        for object in machine.objects {
             add("/objects/\(object.id)", object.type)
             for member in object.properties.members where object.type != "secret" {
                 set("/objects/\(object.id)", member.name, member.value.kindName, member.value)

@@ -1,5 +1,7 @@
+internal import HostOS
 internal import JSON
 internal import Machine
+internal import Synchronization
 
 /// A command of QMP: one row of the table that dispatch, checking, `query-commands` and `query-qmp-schema` come from.
 struct QMPCommand: Sendable {
@@ -14,11 +16,12 @@ struct QMPCommand: Sendable {
 
     init(
         _ name: String, _ arguments: [SchemaMember] = [], returns result: SchemaType = SchemaType.empty,
-        tag: String? = nil, variants: [(name: String, type: SchemaObject)] = [], _ handler: @escaping Handler
+        tag: String? = nil, variants: [(name: String, type: SchemaObject)] = [], isOpen: Bool = false,
+        _ handler: @escaping Handler
     ) {
         self.name = name
         let typeName = arguments.isEmpty ? "q_empty" : "q_obj_\(name)-arg"
-        self.arguments = SchemaObject(typeName, arguments, tag: tag, variants: variants)
+        self.arguments = SchemaObject(typeName, arguments, tag: tag, variants: variants, isOpen: isOpen)
         self.result = result
         self.handler = handler
     }
@@ -34,7 +37,7 @@ struct QMPCommand: Sendable {
             }
             try check(value, member.type, path: path + member.name)
         }
-        guard type.tag == nil else { return }
+        guard type.tag == nil, !type.isOpen else { return }
         for name in object.names where !type.members.contains(where: { $0.name == name }) {
             throw .generic("Parameter '\(path)\(printable(name))' is unexpected")
         }
@@ -71,12 +74,34 @@ struct QMPContext {
     let machine: any MachineOperations
     /// The monitor for people behind `human-monitor-command`.
     let human: HMPInterpreter
+    /// Takes a descriptor that the client passed, the oldest first.
+    let takeDescriptor: @Sendable () -> Descriptor?
+    /// The descriptors that the client named by `getfd`.
+    let named: NamedDescriptors
+}
+
+/// Descriptors that one client has named.
+final class NamedDescriptors: Sendable {
+    private let entries = Mutex<[String: Descriptor]>([:])
+    private static let limit = 1024
+
+    /// Keeps a descriptor under a name; another one of the name is closed.
+    func set(_ name: String, _ descriptor: Descriptor) -> Bool {
+        entries.withLock { entries in
+            guard entries[name] != nil || entries.count < Self.limit else { return false }
+            entries[name] = descriptor
+            return true
+        }
+    }
+    func remove(_ name: String) -> Bool { entries.withLock { $0.removeValue(forKey: name) } != nil }
+    func removeAll() { entries.withLock { $0 = [:] } }
 }
 
 /// All commands.
 enum QMPCommandTable {
     static let all: [QMPCommand] =
-        lifecycle + processors + machineQueries + devices + objects + monitorCommands
+        lifecycle + processors + machineQueries + devices + media + backends + descriptors + objects + absent
+        + monitorCommands
     static let byName: [String: QMPCommand] = Dictionary(
         all.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
 }

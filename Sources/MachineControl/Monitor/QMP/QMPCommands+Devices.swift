@@ -23,7 +23,7 @@ extension QMPCommandTable {
     private static let cache = SchemaObject(
         "BlockdevCacheInfo",
         [SchemaMember("writeback", .boolean), SchemaMember("direct", .boolean), SchemaMember("no-flush", .boolean)])
-    private static let inserted = SchemaObject(
+    static let inserted = SchemaObject(
         "BlockDeviceInfo",
         [
             SchemaMember("file", .string), SchemaMember("node-name", .string, optional: true),
@@ -167,7 +167,7 @@ extension QMPCommandTable {
         return .object(object)
     }
 
-    private static func imageValue(_ image: BlockDeviceStatus.Image) -> JSONValue {
+    static func imageValue(_ image: BlockDeviceStatus.Image) -> JSONValue {
         var file: JSONObject = [
             "virtual-size": .number(image.virtualSize), "filename": .string(image.file),
             "format": .string(image.format), "dirty-flag": false,

@@ -56,6 +56,25 @@ extension QMPCommandTable {
             try monitored { () throws(MachineError) in try context.machine.addObject(object) }
             return [:]
         },
+        QMPCommand(
+            "qom-list-properties", [SchemaMember("typename", .string)], returns: SchemaType.array(.object(property))
+        ) { (context, arguments) throws(MonitorError) in
+            let name = arguments["typename"]?.stringValue ?? ""
+            guard let properties = properties(ofType: name, context.machine) else {
+                throw .deviceNotFound("Class '\(printable(name))' not found")
+            }
+            return .array(properties)
+        },
+        QMPCommand(
+            "qom-set", [SchemaMember("path", .string), SchemaMember("property", .string), SchemaMember("value", .any)]
+        ) { (context, arguments) throws(MonitorError) in
+            let properties = try ObjectTree(context.machine).properties(at: arguments["path"]?.stringValue ?? "")
+            let name = arguments["property"]?.stringValue ?? ""
+            let known = properties.contains { $0.name == name }
+            throw .generic(
+                "Property '\(ObjectTree.type(properties)).\(printable(name))' \(known ? "is not writable" : "not found")"
+            )
+        },
         QMPCommand("object-del", [SchemaMember("id", .string)]) { (context, arguments) throws(MonitorError) in
             let id = arguments["id"]?.stringValue ?? ""
             try monitored { () throws(MachineError) in try context.machine.removeObject(id) }
@@ -66,17 +85,43 @@ extension QMPCommandTable {
     /// The members that objects of a type take besides their name.
     private static func properties(of type: ObjectOptions.ObjectType) -> SchemaObject {
         let members = type.table.parameters.map { parameter in
-            let schema: SchemaType
-            switch parameter.kind {
-            case .string: schema = .string
-            case .boolean: schema = .boolean
-            case .number, .unsigned, .size: schema = .integer
-            case .choice(let words): schema = .enumeration("\(type.name)-\(parameter.name)", words)
-            case .any: schema = .any
-            }
-            return SchemaMember(parameter.name, schema, optional: !type.required.contains(parameter.name))
+            SchemaMember(parameter, of: type.name, optional: !type.required.contains(parameter.name))
         }
         return SchemaObject(members.isEmpty ? "q_empty" : "q_obj_\(type.name)-properties", members)
+    }
+
+    /// The properties of a type: of a board, a CPU model, a device or an object.
+    private static func properties(ofType name: String, _ machine: any MachineOperations) -> [JSONValue]? {
+        func value(_ name: String, _ type: String, _ help: String = "") -> JSONValue {
+            var object: JSONObject = ["name": .string(name), "type": .string(type)]
+            if !help.isEmpty { object["description"] = .string(help) }
+            return .object(object)
+        }
+        func value(_ parameter: Parameter) -> JSONValue {
+            switch parameter.kind {
+            case .choice(let words) where words == ["on", "off", "auto"]:
+                value(parameter.name, "OnOffAuto", parameter.help)
+            case .boolean: value(parameter.name, "bool", parameter.help)
+            case .number, .unsigned: value(parameter.name, "int", parameter.help)
+            case .size: value(parameter.name, "size", parameter.help)
+            case .string, .choice, .any: value(parameter.name, "string", parameter.help)
+            }
+        }
+        if let object = ObjectOptions.types.first(where: { $0.name == name }) {
+            return [value("type", "string")] + object.table.parameters.map(value)
+        }
+        if let device = DeviceCatalogue.all.first(where: { $0.name == name }) {
+            return [value("type", "string")] + device.properties.map { value($0.name, $0.kind.typeName, $0.help) }
+        }
+        let boards = BoardKind.allCases.filter(\.isSupported)
+        if let kind = boards.first(where: { $0.versionedName + "-machine" == name }) {
+            return [value("type", "string")] + BoardOptions.parameters(of: kind).map(value)
+        }
+        let suffix = "-x86_64-cpu"
+        guard name.hasSuffix(suffix), let features = machine.expandProcessorModel(String(name.dropLast(suffix.count)))
+        else { return nil }
+        return [value("type", "string")]
+            + features.members.map { value($0.name, $0.value.boolValue == nil ? $0.value.kindName : "bool") }
     }
 
     /// All types that there are objects of, each with its ancestors from the nearest up.
@@ -93,6 +138,8 @@ extension QMPCommandTable {
         return DeviceCatalogue.all.map { ($0.name, parents(of: $0.bus)) }
             + ObjectOptions.types.map { ($0.name, ["user-creatable"]) }
             + BoardKind.allCases.filter(\.isSupported).map { ($0.versionedName + "-machine", ["machine"]) }
+            // Both engines are there; whether KVM works, `query-kvm` says.
+            + ["tcg-accel", "kvm-accel"].map { ($0, ["accel"]) }
             + machine.processorModels.map { ($0.name + "-x86_64-cpu", ["x86_64-cpu", "cpu", "device"]) }
     }
 }

@@ -103,11 +103,18 @@ extension QMPCommandTable {
                 SchemaObject("CpuModelExpansionInfo", [SchemaMember("model", .object(modelInfo))]))
         ) { (context, arguments) throws(MonitorError) in
             let name = arguments["model"]?["name"]?.stringValue ?? ""
-            guard var features = context.machine.expandProcessorModel(name) else {
+            guard !name.utf8.contains(UInt8(ascii: ",")), context.machine.expandProcessorModel(name) != nil else {
                 throw .generic("The CPU definition '\(printable(name))' is unknown.")
             }
-            for member in arguments["model"]?["props"]?.objectValue?.members ?? [] {
-                features[member.name] = member.value
+            var specification = name
+            // There are no enlightenments of Hyper-V to pass through.
+            for member in arguments["model"]?["props"]?.objectValue?.members ?? []
+            where member.name != "hv-passthrough" {
+                let value = member.value.boolValue.map { $0 ? "on" : "off" } ?? member.value.stringValue
+                specification += ",\(member.name)=\(value ?? member.value.description)"
+            }
+            guard let features = context.machine.expandProcessorModel(specification) else {
+                throw .generic("The CPU model '\(printable(specification))' has a property that is not there")
             }
             return ["model": ["name": .string(name), "props": .object(features)]]
         },

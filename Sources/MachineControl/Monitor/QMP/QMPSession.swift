@@ -1,3 +1,4 @@
+public import HostOS
 internal import JSON
 public import Machine
 
@@ -15,10 +16,14 @@ public final class QMPSession {
     private var subscription: EventSubscription?
 
     /// A client of a machine. `wake` is called on any thread when events wait; it must not call the session.
+    /// `takeDescriptor` gives the oldest of the descriptors that the client passed along with its bytes.
     public init(
-        machine: any MachineOperations, pretty: Bool = false, wake: @escaping @Sendable () -> Void = {}
+        machine: any MachineOperations, pretty: Bool = false,
+        takeDescriptor: @escaping @Sendable () -> Descriptor? = { nil }, wake: @escaping @Sendable () -> Void = {}
     ) {
-        context = QMPContext(machine: machine, human: HMPInterpreter(machine: machine))
+        context = QMPContext(
+            machine: machine, human: HMPInterpreter(machine: machine), takeDescriptor: takeDescriptor,
+            named: NamedDescriptors())
         self.pretty = pretty
         queue = MachineEventQueue(wake: wake)
     }
@@ -40,6 +45,7 @@ public final class QMPSession {
     public func close() {
         if let subscription { context.machine.unsubscribe(subscription) }
         subscription = nil
+        context.named.removeAll()
     }
 
     /// What to send in answer to some bytes.

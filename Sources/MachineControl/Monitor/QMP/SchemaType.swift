@@ -33,11 +33,14 @@ struct SchemaObject: Sendable {
     /// For a union, the member that tells the case, and the further members of each case. The handler checks those.
     let tag: String?
     let variants: [(name: String, type: SchemaObject)]
+    /// Whether it takes members that are not declared. The handler checks those.
+    let isOpen: Bool
 
     init(
         _ name: String, _ members: [SchemaMember], tag: String? = nil,
-        variants: [(name: String, type: SchemaObject)] = []
+        variants: [(name: String, type: SchemaObject)] = [], isOpen: Bool = false
     ) {
+        self.isOpen = isOpen
         self.name = name
         self.members = members
         self.tag = tag
@@ -50,6 +53,19 @@ struct SchemaMember: Sendable {
     let name: String
     let type: SchemaType
     let isOptional: Bool
+
+    /// The member of a parameter of an option.
+    init(_ parameter: Parameter, of owner: String, optional: Bool) {
+        let type: SchemaType
+        switch parameter.kind {
+        case .string: type = .string
+        case .boolean: type = .boolean
+        case .number, .unsigned, .size: type = .integer
+        case .choice(let words): type = .enumeration("\(owner)-\(parameter.name)", words)
+        case .any: type = .any
+        }
+        self.init(parameter.name, parameter.repeats ? .array(type) : type, optional: optional)
+    }
 
     init(_ name: String, _ type: SchemaType, optional: Bool = false) {
         self.name = name

@@ -39,7 +39,7 @@ enum BlockNodeOptions {
         Parameter("direct", Parameter.Kind.boolean), Parameter("no-flush", Parameter.Kind.boolean),
     ])
 
-    private static func table(_ driver: String) -> ParameterTable {
+    static func table(_ driver: String) -> ParameterTable {
         switch driver {
         case "file", "host_device", "host_cdrom": ParameterTable(common + file)
         case "null-co", "null-aio": ParameterTable(common + null)

@@ -1,7 +1,8 @@
 internal import JSON
 internal import Machine
+internal import X86
 
-/// -machine, -accel, -cpu, -smp, -m, -numa.
+/// -machine, -accel, -cpu, -smp, -m.
 enum BoardOptions {
     static let machineTable = ParameterTable(
         implied: "type",
@@ -85,24 +86,6 @@ enum BoardOptions {
             Parameter("size", Parameter.Kind.size(unit: 1 << 20), "Guest memory"),
             Parameter("slots", Parameter.Kind.number(0...256), "Slots for memory that is plugged later"),
             Parameter("maxmem", Parameter.size, "The most memory with what is plugged later"),
-        ])
-
-    static let numaTable = ParameterTable(
-        implied: "type",
-        [
-            Parameter("type", Parameter.Kind.choice(["node", "dist", "cpu", "hmat-lb", "hmat-cache"])),
-            Parameter("nodeid", Parameter.natural), Parameter("cpus", Parameter.Kind.string, repeats: true),
-            Parameter("mem", Parameter.Kind.size(unit: 1 << 20)), Parameter("memdev", Parameter.Kind.string),
-            Parameter("initiator", Parameter.natural), Parameter("src", Parameter.natural),
-            Parameter("dst", Parameter.natural), Parameter("val", Parameter.Kind.number(10...255)),
-            Parameter("node-id", Parameter.natural), Parameter("socket-id", Parameter.natural),
-            Parameter("die-id", Parameter.natural), Parameter("core-id", Parameter.natural),
-            Parameter("thread-id", Parameter.natural), Parameter("target", Parameter.natural),
-            Parameter("hierarchy", Parameter.Kind.string), Parameter("data-type", Parameter.Kind.string),
-            Parameter("latency", Parameter.Kind.unsigned), Parameter("bandwidth", Parameter.size),
-            Parameter("size", Parameter.size), Parameter("level", Parameter.natural),
-            Parameter("associativity", Parameter.Kind.string), Parameter("policy", Parameter.Kind.string),
-            Parameter("line", Parameter.natural),
         ])
 
     static func machine(_ builder: inout ConfigurationBuilder, _ argument: OptionArgument) throws(OptionError) {
@@ -209,9 +192,12 @@ enum BoardOptions {
     }
 
     static func cpu(_ builder: inout ConfigurationBuilder, _ argument: OptionArgument) throws(OptionError) {
-        if isHelp(argument.text) { throw .processorModels }
+        if isHelp(argument.text) { throw .information(CPUListing.text) }
         guard !argument.text.isEmpty, argument.text.utf8.first != UInt8(ascii: ",") else {
             throw .invalid("expects a CPU model; '-cpu help' lists them")
+        }
+        do throws(CPUSpecificationError) { _ = try CPUSpecification(parsing: argument.text) } catch {
+            throw .invalid(error.description)
         }
         builder.configuration.processorModel = argument.text
     }
@@ -235,6 +221,7 @@ enum BoardOptions {
             guard size > 0 else { throw .value("size", "0", expects: "a size above 0, such as 512M") }
             guard size <= 1 << 50 else { throw .invalid("Parameter 'size' is more than a machine of 1024T takes") }
             memory.size = (size + unit - 1) & ~(unit - 1)
+            builder.memoryOrigin = builder.origin
         }
         memory.slots = argument.int("slots") ?? memory.slots
         memory.maximum = argument.size("maxmem") ?? memory.maximum
@@ -248,11 +235,6 @@ enum BoardOptions {
         builder.configuration.memory = memory
     }
 
-    static func numa(_ builder: inout ConfigurationBuilder, _ argument: OptionArgument) throws(OptionError) {
-        _ = try argument.required("type")
-        builder.configuration.numa.append(argument.values)
-    }
-
     private static var supported: [String] { BoardKind.allCases.filter(\.isSupported).map(\.rawValue) }
     private static var boards: String {
         var text = "Supported machines are:\n"
@@ -264,11 +246,16 @@ enum BoardOptions {
         }
         return text
     }
+    /// The properties of a board, by name.
+    static func parameters(of kind: BoardKind) -> [Parameter] {
+        let others = kind == .microvm ? pcOnly : microvmOnly
+        return machineTable.parameters.sorted { $0.name < $1.name }.filter {
+            !others.contains($0.name) && $0.name != "type" && $0.name != "accel"
+        }
+    }
     private static func propertyHelp(of kind: BoardKind) -> String {
         var text = "\(kind.versionedName)-machine options:\n"
-        let others = kind == .microvm ? pcOnly : microvmOnly
-        for parameter in machineTable.parameters.sorted(by: { $0.name < $1.name })
-        where !others.contains(parameter.name) && parameter.name != "type" && parameter.name != "accel" {
+        for parameter in parameters(of: kind) {
             let head = "  \(parameter.name)=<\(parameter.schemaType)>"
             text += head + String(repeating: " ", count: max(0, 24 - head.count)) + " - \(parameter.help)\n"
         }

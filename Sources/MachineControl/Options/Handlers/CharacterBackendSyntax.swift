@@ -59,6 +59,57 @@ enum CharacterBackendSyntax {
         return (common + names.flatMap(parameters)).filter { seen.insert($0.name).inserted }
     }
 
+    /// The members of a back-end's `data` in QMP, but for the address of a socket.
+    static func dataParameters(_ backend: String) -> [Parameter] {
+        let log = common.filter { $0.name.hasPrefix("log") }
+        switch backend {
+        case "file":
+            return [
+                Parameter("in", Parameter.Kind.string), Parameter("out", Parameter.Kind.string),
+                Parameter("append", Parameter.Kind.boolean),
+            ] + log
+        case "pipe", "serial", "tty", "parallel", "parport": return [Parameter("device", Parameter.Kind.string)] + log
+        case "socket": return socket.filter { !["to", "ipv4", "ipv6", "abstract", "tight"].contains($0.name) }
+        case "udp":
+            return [Parameter("remote", Parameter.Kind.any), Parameter("local", Parameter.Kind.any)] + log
+        default: return parameters(backend) + log
+        }
+    }
+
+    /// The back-end of QMP's `chardev-add`, of which each member becomes the parameter of -chardev that it is.
+    static func device(_ id: String, _ backend: JSONObject) throws(OptionError) -> CharacterDeviceConfiguration {
+        let type = backend.string("type") ?? ""
+        var pairs = OptionPairs()
+        func add(_ name: String, _ value: JSONValue?) {
+            guard let value else { return }
+            let text = value.boolValue.map { $0 ? "on" : "off" } ?? value.stringValue ?? value.description
+            pairs.pairs.append(OptionPairs.Pair(key: name, value: text))
+        }
+        func address(_ value: JSONValue?, _ host: String, _ port: String) {
+            let data = value?["data"] ?? value
+            add("path", data?["path"])
+            add(host, data?["host"])
+            add(port, data?["port"])
+            for name in ["to", "ipv4", "ipv6", "abstract", "tight"] { add(name, data?[name]) }
+            add("fd", data?["str"])
+        }
+        add("backend", .string(type))
+        add("id", .string(id))
+        for member in backend["data"]?.objectValue?.members ?? [] {
+            switch (type, member.name) {
+            case ("file", "out"), ("pipe", "device"), ("serial", "device"), ("tty", "device"),
+                ("parallel", "device"), ("parport", "device"):
+                add("path", member.value)
+            case ("file", "in"): add("input-path", member.value)
+            case ("socket", "addr"): address(member.value, "host", "port")
+            case ("udp", "remote"): address(member.value, "host", "port")
+            case ("udp", "local"): address(member.value, "localaddr", "localport")
+            default: add(member.name, member.value)
+            }
+        }
+        return try device(pairs)
+    }
+
     /// The back-end of -chardev's parameters.
     static func device(_ pairs: OptionPairs) throws(OptionError) -> CharacterDeviceConfiguration {
         guard let backend = pairs["backend"] else { throw .missing("backend") }

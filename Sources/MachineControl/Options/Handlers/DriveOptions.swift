@@ -120,7 +120,7 @@ extension ConfigurationBuilder {
         if let file = values.string("file"), !file.isEmpty { drive.file = file }
         drive.format = values.string("format") ?? values.string("driver")
         if let cache = values.string("cache") { drive.cache = CacheMode(rawValue: cache) ?? .none }
-        drive.asynchronousIO = values.choice("aio") ?? .threads
+        drive.asynchronousIO = values.choice("aio")
         drive.discardUnmap = ["unmap", "on"].contains(values.string("discard") ?? "")
         drive.detectZeroes = values.choice("detect-zeroes") ?? .off
         drive.readOnly = values.flag("readonly") ?? values.flag("read-only") ?? (media == .cdrom)

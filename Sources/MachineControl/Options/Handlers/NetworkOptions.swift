@@ -57,6 +57,20 @@ enum NetworkOptions {
         return kind
     }
 
+    /// The back-end that QMP's `netdev_add` describes.
+    static func network(_ object: JSONObject) throws(OptionError) -> NetworkConfiguration {
+        var builder = ConfigurationBuilder(program: "")
+        let kind = try kind(object.string("type"))
+        let values = try ParameterTable(common + user).values(object)
+        guard let id = values.string("id") else { throw .missing("id") }
+        guard DeviceOptions.isIdentifier(id) else { throw .value("id", id, expects: DeviceOptions.identifierWords) }
+        try add(kind, id, values, to: &builder)
+        guard let network = builder.configuration.networks.first else { throw .missing("type") }
+        return network
+    }
+    /// The parameters of `user`.
+    static var userParameters: [Parameter] { user }
+
     private static func add(
         _ kind: NetworkKind, _ id: String, _ values: JSONObject, to builder: inout ConfigurationBuilder
     ) throws(OptionError) {
@@ -91,6 +105,9 @@ enum NetworkOptions {
         network.bootFile = values.string("bootfile")
         network.smb = values.string("smb")
         network.smbServer = values.string("smbserver")
+        for name in ["smb", "smbserver"] where values[name] != nil {
+            throw .invalid("'\(name)' is not supported: sharing a directory needs a server of SMB")
+        }
         for name in ["host", "dhcpstart", "dns", "smbserver"] {
             if let address = values.string(name), !isIPv4(address) {
                 throw .value(name, address, expects: "an IPv4 address, such as 10.0.2.3")

@@ -80,6 +80,29 @@ enum ObjectOptions {
         builder.configuration.objects.append(made)
     }
 
+    /// Nodes of the host: `0-2` as text, numbers as JSON.
+    private static func hostNodes(_ value: JSONValue) throws(OptionError) -> [Int] {
+        var nodes: [Int] = []
+        for part in value.arrayValue ?? [value] {
+            if let number = part.intValue {
+                nodes.append(number)
+                continue
+            }
+            let ends = (part.stringValue ?? "-").split(separator: "-", omittingEmptySubsequences: false)
+                .map { OptionValue.unsigned(String($0)).flatMap { Int(exactly: $0) } ?? -1 }
+            guard (1...2).contains(ends.count), ends[0] >= 0, ends[ends.count - 1] >= ends[0],
+                ends[ends.count - 1] < 1024
+            else {
+                throw .value("host-nodes", value.stringValue ?? value.description, expects: "a node, or first-last")
+            }
+            nodes += Array(ends[0]...ends[ends.count - 1])
+        }
+        guard nodes.allSatisfy({ (0..<1024).contains($0) }) else {
+            throw .value("host-nodes", value.description, expects: "numbers from 0 to 1023")
+        }
+        return nodes
+    }
+
     /// The object that a JSON object describes.
     static func object(_ json: JSONObject) throws(OptionError) -> ObjectConfiguration {
         var properties = json
@@ -96,6 +119,16 @@ enum ObjectOptions {
         var object = ObjectConfiguration(type: type.name, id: id)
         object.properties = try type.table.values(properties)
         for name in type.required where object.properties[name] == nil { throw .missing(name) }
+        if let nodes = object.properties["host-nodes"] {
+            object.properties["host-nodes"] = .array(try hostNodes(nodes).map { .integer(Int64($0)) })
+        }
+        let policy = object.properties.string("policy") ?? "default"
+        guard (policy == "default") == (object.properties["host-nodes"] == nil) else {
+            throw .invalid(
+                policy == "default"
+                    ? "host-nodes must be empty for policy 'default', or you should explicitly specify a policy"
+                    : "host-nodes must be set for policy \(policy)")
+        }
         if object.properties.size("size") == 0 { throw .value("size", "0", expects: "a size above 0") }
         return object
     }

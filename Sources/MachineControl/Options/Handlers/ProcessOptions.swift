@@ -1,3 +1,4 @@
+internal import HostOS
 internal import JSON
 internal import Machine
 
@@ -110,6 +111,14 @@ enum ProcessOptions {
     }
 
     static func trace(_ builder: inout ConfigurationBuilder, _ argument: OptionArgument) throws(OptionError) {
+        if let path = argument.string("events") {
+            do throws(HostError) { _ = try HostFile.contents(path, limit: 1 << 20) } catch {
+                throw .invalid(error.description)
+            }
+        }
+        if let pattern = argument.string("enable") {
+            builder.warn("trace event '\(pattern)' does not exist: the machine has none yet")
+        }
         builder.configuration.process.traces.append(argument.values)
     }
 
@@ -136,9 +145,26 @@ enum ProcessOptions {
     static func addDescriptor(_ builder: inout ConfigurationBuilder, _ argument: OptionArgument) throws(OptionError) {
         guard let descriptor = argument.int("fd").flatMap({ Int32(exactly: $0) }) else { throw .missing("fd") }
         guard descriptor > 2 else { throw .value("fd", "\(descriptor)", expects: "a descriptor above 2") }
+        guard Descriptor.isOpen(descriptor) else { throw .value("fd", "\(descriptor)", expects: "an open descriptor") }
         guard let set = argument.int("set") else { throw .missing("set") }
         builder.configuration.process.descriptors.append(
             PassedDescriptor(descriptor: descriptor, set: set, opaque: argument.string("opaque")))
+    }
+
+    /// Keyboard layouts that QEMU's users name.
+    static let keyboardLayouts = [
+        "ar", "bepo", "cz", "da", "de", "de-ch", "en-gb", "en-us", "es", "et", "fi", "fo", "fr", "fr-be", "fr-ca",
+        "fr-ch", "hr", "hu", "is", "it", "ja", "lt", "lv", "mk", "nl", "no", "pl", "pt", "pt-br", "ru", "sl", "sv",
+        "th", "tr",
+    ]
+
+    static func keyboardLayout(_ builder: inout ConfigurationBuilder, _ argument: OptionArgument) throws(OptionError) {
+        guard keyboardLayouts.contains(argument.text) else {
+            throw .unknown(
+                "unknown keyboard layout", argument.text, among: keyboardLayouts,
+                hint: "valid: " + keyboardLayouts.joined(separator: ", "))
+        }
+        builder.configuration.keyboardLayout = argument.text
     }
 
     static func escapeCharacter(

@@ -1,0 +1,92 @@
+internal import JSON
+internal import Machine
+
+extension HMPCommandTable {
+    /// Media of drives, the balloon, and back-ends that come and go.
+    static let media: [HMPCommand] = [
+        HMPCommand(
+            "eject", [HMPArgument("force", .flag("f")), HMPArgument("device", .word)],
+            "eject a removable medium (use -f to force it)"
+        ) { (monitor, arguments, _) throws(MonitorError) in
+            let drive = MediumTarget.either(arguments.words["device"] ?? "")
+            let force = arguments.flags.contains("f")
+            try monitored { () throws(MachineError) in try monitor.machine.eject(drive, force: force) }
+            return ""
+        },
+        HMPCommand(
+            "change",
+            [
+                HMPArgument("device", .word), HMPArgument("force", .flag("f")), HMPArgument("filename", .word),
+                HMPArgument("format", .word, optional: true), HMPArgument("read-only-mode", .word, optional: true),
+            ], "change a removable medium, optional format"
+        ) { (monitor, arguments, _) throws(MonitorError) in
+            let drive = MediumTarget.either(arguments.words["device"] ?? "")
+            let format = arguments.words["format"]
+            if let format, !BlockNodeOptions.formats.contains(format) {
+                throw .generic("there is no format '\(printable(format))'")
+            }
+            let modes = ["retain", "read-only", "read-write"]
+            if let mode = arguments.words["read-only-mode"], !modes.contains(mode) {
+                throw .generic("invalid parameter value: \(printable(mode)); valid: \(modes.joined(separator: ", "))")
+            }
+            let force = arguments.flags.contains("f")
+            try monitored { () throws(MachineError) in
+                try monitor.machine.changeMedium(
+                    drive, file: arguments.words["filename"] ?? "", format: format, force: force)
+            }
+            return ""
+        },
+        HMPCommand("balloon", [HMPArgument("target", .expression)], "request the VM to change its memory size (in MB)")
+        {
+            (monitor, arguments, _) throws(MonitorError) in
+            let (bytes, overflow) = (arguments.numbers["target"] ?? 0).multipliedReportingOverflow(by: 1 << 20)
+            guard !overflow else { throw .generic("the target is too large") }
+            try monitored { () throws(MachineError) in try monitor.machine.setBalloon(bytes) }
+            return ""
+        },
+        HMPCommand("device_del", [HMPArgument("id", .word)], "remove a device") {
+            (monitor, arguments, _) throws(MonitorError) in
+            try monitored { () throws(MachineError) in
+                try monitor.machine.removeDevice(arguments.words["id"] ?? "")
+            }
+            return ""
+        },
+        HMPCommand("device_add", [HMPArgument("driver[,prop=value][,...]", .word)], "add a device, like -device") {
+            (monitor, arguments, _) throws(MonitorError) in
+            let text = arguments.words["driver[,prop=value][,...]"] ?? ""
+            var builder = ConfigurationBuilder(program: "")
+            do throws(OptionError) {
+                try DeviceOptions.device(
+                    &builder, OptionArgument(option: "device", text: text, values: [:]))
+            } catch {
+                if case .information(let help) = error { return help }
+                throw MonitorError(error)
+            }
+            for device in builder.configuration.devices {
+                try monitored { () throws(MachineError) in try monitor.machine.addDevice(device) }
+            }
+            return ""
+        },
+        HMPCommand("chardev-remove", [HMPArgument("id", .word)], "remove a character back-end") {
+            (monitor, arguments, _) throws(MonitorError) in
+            try monitored { () throws(MachineError) in
+                try monitor.machine.removeCharacterDevice(arguments.words["id"] ?? "")
+            }
+            return ""
+        },
+        HMPCommand("netdev_del", [HMPArgument("id", .word)], "remove a network back-end") {
+            (monitor, arguments, _) throws(MonitorError) in
+            try monitored { () throws(MachineError) in
+                try monitor.machine.removeNetwork(arguments.words["id"] ?? "")
+            }
+            return ""
+        },
+        HMPCommand("object_del", [HMPArgument("id", .word)], "destroy an object") {
+            (monitor, arguments, _) throws(MonitorError) in
+            try monitored { () throws(MachineError) in
+                try monitor.machine.removeObject(arguments.words["id"] ?? "")
+            }
+            return ""
+        },
+    ]
+}
