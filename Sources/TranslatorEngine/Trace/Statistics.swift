@@ -1,5 +1,5 @@
 internal import CEngine
-public import Execution
+internal import Execution
 
 // Counters for `info jit`. Read while the processors stand.
 

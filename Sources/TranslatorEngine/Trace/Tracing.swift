@@ -1,5 +1,5 @@
 internal import CEngine
-public import Execution
+internal import Execution
 internal import Synchronization
 internal import X86
 

@@ -42,8 +42,8 @@ struct WorkingState {
     }
 
     private static let registerBytes = 16 * 8
-    private static let vectorStart = MemoryLayout<apus_x86_state>.offset(of: \.fx).unsafelyUnwrapped
-    private static let vectorEnd = MemoryLayout<apus_x86_state>.offset(of: \.pkru).unsafelyUnwrapped
+    private static let vectorStart = unsafe MemoryLayout<apus_x86_state>.offset(of: \.fx).unsafelyUnwrapped
+    private static let vectorEnd = unsafe MemoryLayout<apus_x86_state>.offset(of: \.pkru).unsafelyUnwrapped
 
     /// The arithmetic flags that differ, as in `arith`.
     func differentFlags(_ cpu: CPU) -> UInt16 { (cpu.arith ^ arith) & UndefinedFlags.all }

@@ -94,21 +94,21 @@ import TranslatorEngine
     }
 
     @Test func aSmallCodeCacheIsDroppedAndFilledAgain() throws {
-        // 64 pages, each with 50 instructions that store, called in turn, 20 times: more code than fits.
+        // 250 pages, each with 50 instructions that store, called in turn, 20 times: more code than fits.
         let guest = try SystemGuest(.long, threshold: 1) { $0.translationCapacity = 1 }
         var code: [UInt8] = [0xbb, 20, 0, 0, 0, 0xbf, 0, 0, 0x10, 0]  // mov ebx, 20; mov edi, 100000H
-        for page in UInt32(0)..<64 {
+        for page in UInt32(0)..<250 {
             let target = 0x20_0000 + page * 4096
             code += [0xb8] + (0..<4).map { UInt8(truncatingIfNeeded: target >> ($0 * 8)) } + [0xff, 0xd0]
             guest.code([UInt8]((0..<50).flatMap { _ in [0xff, 0x07] as [UInt8] }) + [0xc3], at: UInt64(target))
         }
-        code += [0xff, 0xcb, 0x0f, 0x85] + (0..<4).map { UInt8(truncatingIfNeeded: (-(64 * 7 + 8)) >> ($0 * 8)) }
+        code += [0xff, 0xcb, 0x0f, 0x85] + (0..<4).map { UInt8(truncatingIfNeeded: (-(250 * 7 + 8)) >> ($0 * 8)) }
         guest.code(code + SystemGuest.end)
         guard case .port = guest.run(seconds: 60) else {
             Issue.record("It did not end")
             return
         }
-        #expect(guest.machine.read32(0x10_0000) == 20 * 64 * 50)
+        #expect(guest.machine.read32(0x10_0000) == 20 * 250 * 50)
         let lines = try #require(guest.machine.engine.translationStatistics)
         let flushes =
             lines.first { $0.hasPrefix("TB flush count") }?.split(separator: " ").last.flatMap { Int($0) } ?? 0
