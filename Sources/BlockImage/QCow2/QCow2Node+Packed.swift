@@ -19,8 +19,15 @@ extension QCow2Node {
             }
             // Another cluster may have been unpacked from there.
             inflated.withLock { $0 = nil }
-            try check(file.writeAndWait(at: host, bytes: packed))
+            do throws(ImageFailure) {
+                file.debugEvent(.writeCompressed)
+                try check(file.writeAndWait(at: host, bytes: packed))
+            } catch {
+                metadataLock.withLock { _ in metadata.mayLeak = true }
+                throw error
+            }
             try changingTables { metadata throws(ImageFailure) in
+                metadata.hasNewContent = true
                 try metadata.setEntry(metadata.packedEntry(host, packed.count), for: offset)
                 if metadata.pendingFrees.count > 4096 { try metadata.writeBack() }
             }
@@ -47,6 +54,7 @@ extension FileNode {
 extension QCow2Metadata {
     /// Takes room for packed bytes: behind the last ones where they fit.
     func allocatePacked(_ count: UInt64) throws(ImageFailure) -> UInt64 {
+        file.debugEvent(.clusterAllocBytes)
         let maximum: UInt64 = refcountBits == 64 ? .max : (1 << refcountBits) - 1
         if packedTail != 0 {
             let cluster = packedTail >> clusterBits

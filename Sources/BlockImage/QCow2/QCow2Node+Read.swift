@@ -16,7 +16,9 @@ extension QCow2Node {
             switch run.kind {
             case .unallocated: try readBacking(at, part)
             case .zero: part.zero(from: 0)
-            case .normal(let host): try check(dataFile.readAndWait(at: host, into: part))
+            case .normal(let host):
+                file.debugEvent(.readAIO)
+                try check(dataFile.readAndWait(at: host, into: part))
             case .compressed(let host, let length):
                 try readCompressed(host, length, from: Int(at & (clusterSize - 1)), part)
             }
@@ -35,6 +37,7 @@ extension QCow2Node {
         let total = segments.reduce(0) { $0 + $1.count }
         let count = Int(min(UInt64(total), end - offset))
         if count < total { segments.zero(from: count) }
+        file.debugEvent(.readBackingAIO)
         try check(backing.readAndWait(at: offset, into: segments.slice(from: 0, count: count)))
     }
 
@@ -45,6 +48,7 @@ extension QCow2Node {
         if let last = inflated.withLock({ $0 }), last.host == host {
             cluster = last.bytes
         } else {
+            file.debugEvent(.readCompressed)
             let (status, packed) = file.bytesAndWait(at: host, count: length)
             try check(status)
             guard let whole = Unpacking.cluster(header.compression, packed, count: Int(clusterSize)) else {

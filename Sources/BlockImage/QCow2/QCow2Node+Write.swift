@@ -15,6 +15,8 @@ extension QCow2Node {
         var isPristine = false
         /// The guest's clusters read as zeroes before.
         var wasZero = false
+        /// Whether the place shows what it should before anything is written there: zeroes, as the guest sees it now.
+        var isBlank: Bool { wasZero && isPristine }
         /// The new content is whole up to this multiple: a cluster's, or a subcluster's where the others stay as
         /// they are.
         var unit: UInt64
@@ -37,6 +39,7 @@ extension QCow2Node {
             do throws(ImageFailure) {
                 if place.clusters != nil { try fillEdges(place, at) }
                 let part = segments.slice(from: Int(done), count: Int(place.length))
+                file.debugEvent(.writeAIO)
                 try check(dataFile.writeAndWait(at: place.host, from: part))
             } catch {
                 if let clusters = place.clusters, !place.isReused, !header.hasDataFile {
@@ -48,7 +51,7 @@ extension QCow2Node {
             }
             if let clusters = place.clusters {
                 try changingTables { metadata throws(ImageFailure) in
-                    if !place.wasZero { metadata.hasCopies = true }
+                    if !place.isBlank { metadata.hasNewContent = true }
                     try link(metadata, place, clusters.host, clusters.count, at)
                 }
             }
@@ -134,11 +137,17 @@ extension QCow2Node {
     private func fillEdge(
         _ place: Place, _ guest: UInt64, _ length: UInt64, _ host: UInt64
     ) throws(ImageFailure) {
-        guard length > 0, !(place.wasZero && place.isPristine) else { return }
+        guard length > 0, !place.isBlank else { return }
         let buffer = AlignedBuffer(count: Int(length))
         defer { withExtendedLifetime(buffer) {} }
         let segments = unsafe [BlockSegment(pointer: buffer.base, count: buffer.count)]
-        if place.wasZero { segments.zero(from: 0) } else { try read(guest, segments) }
+        if place.wasZero {
+            segments.zero(from: 0)
+        } else {
+            file.debugEvent(.cowRead)
+            try read(guest, segments)
+        }
+        file.debugEvent(.cowWrite)
         try check(dataFile.writeAndWait(at: host, from: segments))
     }
 
@@ -148,6 +157,7 @@ extension QCow2Node {
     func writeZeroes(offset: UInt64, length: UInt64, mayUnmap: Bool) throws(ImageFailure) {
         let end = offset + length
         noteWrite(offset, length)
+        file.debugEvent(.pwritevZero)
         if header.hasRawData {
             // The data file must stay true by itself.
             try check(dataFile.performAndWait(.writeZeroes(mayUnmap: mayUnmap), offset: offset, length: length))

@@ -64,6 +64,8 @@ public final class QCow2Node: BatchingBackend, BlockNode {
     /// empties it: else the bytes stay the same for as long as an entry points there.
     let inflated = Mutex<(host: UInt64, bytes: [UInt8])?>(nil)
     private let batching: (any BatchingBackend)?
+    /// The file below wants to know what happens here: all work is done where that may block.
+    private let isWatched: Bool
     let policy: RequestPolicy
     let ranges = RangeLocks()
     let inFlight = InFlight()
@@ -132,6 +134,7 @@ public final class QCow2Node: BatchingBackend, BlockNode {
         dataFile = try QCow2Node.dataFile(of: header, file, options)
         metadata.dataFile = dataFile
         batching = file as? any BatchingBackend
+        isWatched = file.wantsEvents
         policy = RequestPolicy(node, readOnly: readOnly)
         bitmaps = readOnly ? nil : try QCow2BitmapStore(header: header, metadata: metadata, path: path)
         // Features that a writer without them must clear: what they describe is about to change.
@@ -251,10 +254,13 @@ public final class QCow2Node: BatchingBackend, BlockNode {
                 metadata.markCorrupt()
                 throw .io(EIO)
             }
+            guard !metadata.isLost else { throw .io(EIO) }
             do throws(ImageFailure) {
                 return try body(metadata)
             } catch {
                 if case .corrupt = error { metadata.markCorrupt() }
+                // Clusters may be counted that nothing points to: the image keeps its mark until it is counted anew.
+                metadata.mayLeak = true
                 throw error
             }
         }
@@ -266,6 +272,7 @@ public final class QCow2Node: BatchingBackend, BlockNode {
 
     /// The run at an offset if the tables are at hand: nil when someone else holds them, or they must be read.
     private func runAtHand(_ offset: UInt64, _ length: UInt64) -> QCow2Run? {
+        guard !isWatched else { return nil }
         let run = metadataLock.withLockIfAvailable { _ in
             try? metadata.run(at: offset, limit: length, onlyCached: true)
         }
@@ -313,13 +320,13 @@ public final class QCow2Node: BatchingBackend, BlockNode {
         else { return nil }
         let isSafe = metadataLock.withLockIfAvailable { _ in
             metadata.corruption == nil && (try? metadata.checkOverlap(host, request.length)) != nil
-                && !(request.forceUnitAccess && metadata.isDirty)
+                && !(request.forceUnitAccess && (metadata.isDirty || metadata.hasUnflushedTables))
         }
         return isSafe == true ? host : nil
     }
 
     private func flush(_ request: BlockRequest) {
-        let isClean = metadataLock.withLockIfAvailable { _ in !metadata.isDirty }
+        let isClean = isWatched ? false : metadataLock.withLockIfAvailable { _ in !metadata.isDirty }
         if isClean == true && !header.hasDataFile { return file.submit(request) }
         work(request) { [self] () throws(ImageFailure) in try flushTables() }
     }
@@ -330,6 +337,8 @@ public final class QCow2Node: BatchingBackend, BlockNode {
     public func beginBatch() { batching?.beginBatch() }
     public func endBatch() { batching?.endBatch() }
     public func poll() { batching?.poll() }
+    public var wantsEvents: Bool { file.wantsEvents }
+    public func debugEvent(_ event: BlockEvent) { file.debugEvent(event) }
     public func schedule(_ work: @escaping @Sendable () -> Void) { pool.submit(work) }
 
     public func drain() {
@@ -347,6 +356,7 @@ public final class QCow2Node: BatchingBackend, BlockNode {
             try? changingTables { metadata throws(ImageFailure) in
                 try bitmaps?.save(metadata)
                 try metadata.settle()
+                if !metadata.mayLeak { try metadata.mark(dirty: false) }
             }
         }
         pool.close()
