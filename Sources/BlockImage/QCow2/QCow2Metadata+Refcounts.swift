@@ -105,7 +105,7 @@ extension QCow2Metadata {
 
     /// Whether a cluster just allocated reads as zeroes because nothing has ever been there. Counts as written now.
     func takePristine(_ cluster: UInt64, _ count: UInt64) -> Bool {
-        let isPristine = cluster >= pristine && file.growsWithZeroes
+        let isPristine = cluster >= pristine && file.growsWithZeroes && !isEncrypted
         pristine = max(pristine, cluster + count)
         return isPristine
     }

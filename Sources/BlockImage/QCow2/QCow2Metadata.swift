@@ -90,6 +90,8 @@ final class QCow2Metadata: @unchecked Sendable {
     var corruption: String?
     /// Ranges that no guest data may overwrite: the header, the tables of snapshots, the active tables.
     var fixedMetadata: [Range<UInt64>] = []
+    /// Zeroes of the file are not zeroes of the guest's.
+    var isEncrypted = false
     /// Gives storage of freed clusters back to the file.
     var passesDiscard = false
 

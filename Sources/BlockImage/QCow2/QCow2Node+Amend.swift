@@ -58,7 +58,8 @@ extension QCow2Node {
     /// Turns a version 3 image into version 2, which knows no zero clusters and none of the features. Blocks.
     public func downgrade() throws(BlockError) {
         let now = currentHeader
-        guard now.incompatible & ~(QCow2Header.Incompatible.dirty) == 0, now.refcountOrder == 4, now.bitmaps == nil
+        guard now.incompatible & ~(QCow2Header.Incompatible.dirty) == 0, now.refcountOrder == 4, now.bitmaps == nil,
+            now.encryption == 0
         else { throw .io(path: filename, operation: "downgrade", ENOTSUP) }
         var at: UInt64 = 0
         while at < size {

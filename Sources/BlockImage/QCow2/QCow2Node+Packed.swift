@@ -6,7 +6,7 @@ extension QCow2Node {
     /// Stores a cluster that `ClusterPacker` has packed, at a guest offset that is a cluster's. One behind the other
     /// in the file, byte by byte. Blocks.
     public func writePacked(at offset: UInt64, _ packed: [UInt8]) throws(BlockError) {
-        guard !header.hasDataFile, offset % clusterSize == 0, offset < size, !packed.isEmpty,
+        guard !header.hasDataFile, header.encryption == 0, offset % clusterSize == 0, offset < size, !packed.isEmpty,
             UInt64(packed.count) < clusterSize
         else { throw .io(path: filename, operation: "write a compressed cluster to", EINVAL) }
         let ticket = ranges.acquireAndWait(start: offset, end: offset + clusterSize, isExclusive: true)
@@ -102,7 +102,10 @@ public protocol PackedWritable: BlockNode {
 
 extension QCow2Node: PackedWritable {
     public var packing: (clusterSize: Int, kind: Packing) {
-        (header.hasDataFile ? 0 : header.clusterSize, header.compression == .zlib ? .deflate : .zstd)
+        (
+            header.hasDataFile || header.encryption != 0 ? 0 : header.clusterSize,
+            header.compression == .zlib ? .deflate : .zstd
+        )
     }
     public var needsPacking: Bool { false }
 }

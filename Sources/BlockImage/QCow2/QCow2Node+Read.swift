@@ -18,7 +18,7 @@ extension QCow2Node {
             case .zero: part.zero(from: 0)
             case .normal(let host):
                 file.debugEvent(.readAIO)
-                try check(dataFile.readAndWait(at: host, into: part))
+                try readData(host, at, part)
             case .compressed(let host, let length):
                 try readCompressed(host, length, from: Int(at & (clusterSize - 1)), part)
             }
@@ -28,6 +28,22 @@ extension QCow2Node {
 
     func check(_ status: Int32) throws(ImageFailure) {
         guard status == 0 else { throw .io(status) }
+    }
+
+    /// Reads the guest's bytes from where they are stored.
+    func readData(_ host: UInt64, _ guest: UInt64, _ segments: [BlockSegment]) throws(ImageFailure) {
+        guard let encryption else { return try check(dataFile.readAndWait(at: host, into: segments)) }
+        try check(
+            encryption.access(dataFile).read(
+                at: host, sectorOffset: encryption.usesHostOffset ? host : guest, into: segments))
+    }
+
+    /// Writes the guest's bytes where they are stored.
+    func writeData(_ host: UInt64, _ guest: UInt64, _ segments: [BlockSegment]) throws(ImageFailure) {
+        guard let encryption else { return try check(dataFile.writeAndWait(at: host, from: segments)) }
+        try check(
+            encryption.access(dataFile).write(
+                at: host, sectorOffset: encryption.usesHostOffset ? host : guest, from: segments))
     }
 
     /// Reads from the backing image; what is behind its end is zero.
@@ -88,6 +104,8 @@ extension QCow2Node: SparseMappable {
             case .normal(let host): extent.hostOffset = host
             case .compressed: extent.isCompressed = true
             }
+            // What is there is not what the guest sees.
+            if header.encryption != 0 { extent.hostOffset = nil }
             if var last = result.last, last.continues(in: extent) {
                 last.length += extent.length
                 result[result.count - 1] = last

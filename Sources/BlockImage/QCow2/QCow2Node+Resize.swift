@@ -92,10 +92,11 @@ extension QCow2Node: Resizable {
                         try lengthenFile(to: host + count * granule)
                     }
                 }
+                let showsFile = backing == nil && header.encryption == 0
                 for index in 0..<count {
                     let bitmap =
-                        metadata.isExtended ? (backing == nil ? QCow2Entry.allAllocated : QCow2Entry.allZero) : 0
-                    let zero = !metadata.isExtended && backing != nil ? QCow2Metadata.zero : 0
+                        metadata.isExtended ? (showsFile ? QCow2Entry.allAllocated : QCow2Entry.allZero) : 0
+                    let zero = !metadata.isExtended && !showsFile && header.version >= 3 ? QCow2Metadata.zero : 0
                     let entry = QCow2Entry(
                         descriptor: (host + index * granule) | QCow2Metadata.copied | zero, bitmap: bitmap)
                     try metadata.setEntry(entry, for: from + index * granule)

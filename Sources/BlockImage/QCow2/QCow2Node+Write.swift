@@ -28,6 +28,7 @@ extension QCow2Node {
     /// Stores the segments at the guest's offset.
     func write(_ offset: UInt64, _ segments: [BlockSegment]) throws(ImageFailure) {
         let total = UInt64(segments.reduce(0) { $0 + $1.count })
+        if encryption != nil && (offset | total) & 511 != 0 { return try writeWholeSectors(offset, total, segments) }
         noteWrite(offset, total)
         var done: UInt64 = 0
         while done < total {
@@ -40,7 +41,7 @@ extension QCow2Node {
                 if place.clusters != nil { try fillEdges(place, at) }
                 let part = segments.slice(from: Int(done), count: Int(place.length))
                 file.debugEvent(.writeAIO)
-                try check(dataFile.writeAndWait(at: place.host, from: part))
+                try writeData(place.host, at, part)
             } catch {
                 if let clusters = place.clusters, !place.isReused, !header.hasDataFile {
                     try changingTables { metadata in
@@ -57,6 +58,22 @@ extension QCow2Node {
             }
             done += place.length
         }
+    }
+
+    /// Stores a range that begins or ends within a sector of an encrypted disk.
+    private func writeWholeSectors(
+        _ offset: UInt64, _ count: UInt64, _ segments: [BlockSegment]
+    ) throws(ImageFailure) {
+        let start = offset & ~511
+        let end = min((offset + count + 511) & ~511, size)
+        guard end - start <= 1 << 30 else { throw .io(EINVAL) }
+        let buffer = AlignedBuffer(count: Int(end - start))
+        defer { withExtendedLifetime(buffer) {} }
+        let whole = unsafe [BlockSegment(pointer: buffer.base, count: buffer.count)]
+        try read(start, whole)
+        // SAFETY: the range begins less than a sector after the buffer's first byte, and ends with it at the latest.
+        unsafe segments.copy(to: buffer.base + Int(offset - start))
+        try write(start, whole)
     }
 
     private func findPlace(_ metadata: QCow2Metadata, _ at: UInt64, _ limit: UInt64) throws(ImageFailure) -> Place {
@@ -148,7 +165,7 @@ extension QCow2Node {
             try read(guest, segments)
         }
         file.debugEvent(.cowWrite)
-        try check(dataFile.writeAndWait(at: host, from: segments))
+        try writeData(host, guest, segments)
     }
 
     // MARK: Zeroes and discard

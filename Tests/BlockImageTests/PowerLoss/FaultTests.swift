@@ -63,7 +63,8 @@ import Testing
             let count = Int(disk.numbers.next() % 4)
             var text = ""
             for state in 1..<1 + count {
-                text += "[set-state]\nevent = \"\(event.rawValue)\"\nstate = \"\(state)\"\nnew_state = \"\(state + 1)\"\n"
+                text +=
+                    "[set-state]\nevent = \"\(event.rawValue)\"\nstate = \"\(state)\"\nnew_state = \"\(state + 1)\"\n"
             }
             text += fault.configuration(event, state: 1 + count)
             let debug = try BlkdebugNode(image: file, nodeName: "debug", configuration: text)

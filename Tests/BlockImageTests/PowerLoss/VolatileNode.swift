@@ -63,7 +63,8 @@ final class VolatileNode: Resizable, SparseMappable {
                     let count = min(wanted - inSector, write.count - at)
                     if numbers.next() % 2 == 0 {
                         let part = Pending(
-                            offset: write.offset + at, bytes: write.bytes.map { Array($0[at..<at + count]) }, count: count)
+                            offset: write.offset + at, bytes: write.bytes.map { Array($0[at..<at + count]) },
+                            count: count)
                         VolatileNode.apply(part, to: &result)
                     }
                     at += count

@@ -196,7 +196,8 @@ public final class BlkdebugNode: BlockNode {
             status = carryOut(
                 BlockRequest(
                     operation: .read, offset: start, length: alignment,
-                    segments: whole.slice(from: 0, count: Int(alignment))) { _ in })
+                    segments: whole.slice(from: 0, count: Int(alignment))
+                ) { _ in })
             guard status == 0 else { return status }
             debugEvent(.pwritevRMWAfterHead)
         }
@@ -206,7 +207,8 @@ public final class BlkdebugNode: BlockNode {
                 status = carryOut(
                     BlockRequest(
                         operation: .read, offset: end - alignment, length: alignment,
-                        segments: whole.slice(from: Int(end - alignment - start), count: Int(alignment))) { _ in })
+                        segments: whole.slice(from: Int(end - alignment - start), count: Int(alignment))
+                    ) { _ in })
                 guard status == 0 else { return status }
             }
             debugEvent(.pwritevRMWAfterTail)
