@@ -40,6 +40,7 @@ let package = Package(
         .systemLibrary(name: "CSlirp", path: "Sources/CSlirp"),
         .systemLibrary(name: "CZlib", path: "Sources/CZlib"),
         .systemLibrary(name: "CZstd", path: "Sources/CZstd"),
+        .systemLibrary(name: "CCrypto", path: "Sources/CCrypto"),
         .target(name: "CEngine"),
         library("HostOS", ["CLinux", system]),
         library("JSON"),
@@ -59,7 +60,7 @@ let package = Package(
         // Device
         library("DeviceModel", ["GuestMemory"]),
         library("VirtQueue", ["GuestMemory", "CEngine"]),
-        library("BlockImage", ["HostOS", "CLinux", "CZlib", "CZstd", system]),
+        library("BlockImage", ["HostOS", "CLinux", "CZlib", "CZstd", "CCrypto", system]),
         library("Network", ["HostOS", "CSlirp", "CLinux", "Log"]),
         library("CharacterBackend", ["HostOS", "CLinux", "Log", "DeviceModel", system]),
         library("Firmware", ["GuestMemory", "DeviceModel"]),

@@ -20,6 +20,8 @@ public enum BlockError: Error, Sendable, Hashable, CustomStringConvertible {
     case usedByOthers(path: String, access: String)
     /// An operation on a bitmap that cannot be: the whole message.
     case bitmap(String)
+    /// A secret or a key that is not there, or not the right one: the whole message.
+    case secret(String)
     /// An operation on a snapshot that cannot be: the whole message.
     case snapshot(String)
     /// The image below another cannot be opened: why.
@@ -66,7 +68,7 @@ public enum BlockError: Error, Sendable, Hashable, CustomStringConvertible {
             "Cannot open '\(path)': another process uses the image and does not share \(access) access"
         case .usedByOthers(let path, let access):
             "Cannot open '\(path)': another process uses the image with \(access) access"
-        case .bitmap(let text), .snapshot(let text): text
+        case .bitmap(let text), .snapshot(let text), .secret(let text): text
         case .backing(let reason): "Cannot open the backing image: \(reason)"
         case .noDirectIO(let path): "Cannot open '\(path)' with cache.direct=on: the file system has no O_DIRECT"
         case .noRing(let path, let reason): "Cannot open '\(path)' with aio=io_uring: \(reason)"

@@ -24,6 +24,7 @@ enum Floors {
                 target("CSlirp"),
                 target("CZlib"),
                 target("CZstd"),
+                target("CCrypto"),
                 target("CEngine"),
                 target("HostOS", "CLinux SystemPackage"),
                 target("JSON"),
@@ -48,7 +49,7 @@ enum Floors {
             targets: [
                 target("DeviceModel", "GuestMemory"),
                 target("VirtQueue", "GuestMemory CEngine"),
-                target("BlockImage", "HostOS CLinux CZlib CZstd SystemPackage"),
+                target("BlockImage", "HostOS CLinux CZlib CZstd CCrypto SystemPackage"),
                 target("Network", "HostOS CSlirp CLinux Log"),
                 target("CharacterBackend", "HostOS CLinux Log DeviceModel SystemPackage"),
                 target("Firmware", "GuestMemory DeviceModel"),

@@ -97,6 +97,8 @@ public final class RawNode: BatchingBackend, BlockNode {
     public func beginBatch() { batching?.beginBatch() }
     public func endBatch() { batching?.endBatch() }
     public func poll() { batching?.poll() }
+    public var wantsEvents: Bool { file.wantsEvents }
+    public func debugEvent(_ event: BlockEvent) { file.debugEvent(event) }
     public func schedule(_ work: @escaping @Sendable () -> Void) { file.schedule(work) }
 
     public func drain() {

@@ -13,6 +13,7 @@ public final class FileNode: BatchingBackend, BlockNode {
     public let isReadOnly: Bool
     public var children: [BlockChild] { [] }
     public var logicalBlockSize: Int { 512 }
+    public var growsWithZeroes: Bool { !access.isBlockDevice }
     public var sizeInBytes: UInt64 { (access.size.load(ordering: .relaxed) &+ 511) / 512 * 512 }
 
     let access: FileAccess

@@ -20,8 +20,8 @@ public struct BlockDriver: Sendable {
     /// Every driver of this package.
     public static let all: [BlockDriver] = [
         file(name: "file", isDevice: false), file(name: "host_device", isDevice: true),
-        null(name: "null-co"), null(name: "null-aio"), raw,
-        qcow2,
+        null(name: "null-co"), null(name: "null-aio"), raw, blkdebug,
+        qcow2, luks,
         vmdk, qed,
         readable("bochs") { file throws(BlockError) in try BochsMap(file) },
         readable("cloop") { file throws(BlockError) in try CloopMap(file) },

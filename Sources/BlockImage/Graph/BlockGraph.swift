@@ -22,14 +22,17 @@ public final class BlockGraph: Sendable {
     public let opener: FileOpener
     /// How files that say nothing else are read and written.
     public let defaultAIO: FileAIO
+    /// What options such as `key-secret=` name.
+    public let secrets: BlockSecrets
     private let drivers: [String: BlockDriver]
     private let state = Mutex(State())
 
     /// An empty graph.
     public init(
         opener: @escaping FileOpener = FileNode.openDirectly, drivers: [BlockDriver] = BlockDriver.all,
-        defaultAIO: FileAIO = .auto
+        defaultAIO: FileAIO = .auto, secrets: BlockSecrets = BlockSecrets()
     ) {
+        self.secrets = secrets
         self.opener = opener
         self.defaultAIO = defaultAIO
         self.drivers = Dictionary(drivers.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })

@@ -11,6 +11,13 @@ public protocol BlockNode: BlockBackend {
     var filename: String { get }
     /// The nodes that this one works on, with the role each plays (`file`, `backing`, `data-file`).
     var children: [BlockChild] { get }
+    /// What a write makes the file longer by reads as zeroes until it is written to: so of a regular file, not of a
+    /// device.
+    var growsWithZeroes: Bool { get }
+    /// `debugEvent` does something here, and may put its caller to sleep: so nobody comes to an event in `submit`.
+    var wantsEvents: Bool { get }
+    /// The node above has come to a point in its work: for nodes that make faults there.
+    func debugEvent(_ event: BlockEvent)
     /// Runs `work` on a thread that may block on I/O of this node's: never on the calling thread.
     func schedule(_ work: @escaping @Sendable () -> Void)
     /// Sleeps until nothing is in flight here and below. Not from a completion.
@@ -18,6 +25,12 @@ public protocol BlockNode: BlockBackend {
     /// Drains, writes back what the node holds, and gives up files and threads of its own. Children are closed by
     /// the graph. A request submitted afterwards completes with `EBADF`.
     func close()
+}
+
+extension BlockNode {
+    public var growsWithZeroes: Bool { false }
+    public var wantsEvents: Bool { false }
+    public func debugEvent(_ event: BlockEvent) {}
 }
 
 /// A node and what it is to the node above.

@@ -68,8 +68,8 @@ extension QCow2Node: DescribedImage {
         facts.append(ImageFact("refcount-bits", .number(UInt64(header.refcountBits))))
         if header.encryption == 1 { facts.append(ImageFact("encrypt", .group([ImageFact("format", .text("aes"))]))) }
         if header.encryption == 2, let place = header.encryptionHeader, place.offset <= UInt64(Int64.max) / 2 {
-            let bytes = file.bytesAndWait(at: place.offset, count: LUKSHeader.size).bytes
-            if let luks = LUKSHeader.facts(bytes, at: place.offset) { facts.append(ImageFact("encrypt", .group(luks))) }
+            let bytes = file.bytesAndWait(at: place.offset, count: LUKSFacts.size).bytes
+            if let luks = LUKSFacts.facts(bytes, at: place.offset) { facts.append(ImageFact("encrypt", .group(luks))) }
         }
         if header.version >= 3 {
             if header.hasDataFile {

@@ -75,4 +75,7 @@ public struct NodeOptions: Sendable {
 
     /// The defaults.
     public init() {}
+
+    /// The defaults, but for what a discard does.
+    init(discard: DiscardMode) { self.discard = discard }
 }

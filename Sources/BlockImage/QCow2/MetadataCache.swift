@@ -15,6 +15,8 @@ final class MetadataTable {
     }
 
     var isDirty: Bool { !dirty.isEmpty }
+    /// Nothing of it is on the disk yet, or every byte has changed.
+    var isWhole: Bool { dirty.count == buffer.count }
 
     /// The number at an index, whose range the caller has checked.
     subscript(index: Int) -> UInt64 {

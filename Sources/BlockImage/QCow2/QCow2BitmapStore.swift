@@ -160,10 +160,18 @@ final class QCow2BitmapStore: Sendable {
             return !state.isBroken && (state.isChanged || state.entries.contains(where: \.isChanged))
         }
         guard isNeeded else { return }
-        for index in entries.indices where entries[index].isChanged {
-            try saveBits(&entries[index], metadata)
+        let retired = metadata.retired
+        do throws(ImageFailure) {
+            for index in entries.indices where entries[index].isChanged {
+                try saveBits(&entries[index], metadata)
+            }
+            try saveDirectory(entries.map(\.bitmap), metadata)
+        } catch {
+            // The old directory stays, with what it leads to; what was stored for the new one is lost.
+            metadata.retired = retired
+            metadata.mayLeak = true
+            throw error
         }
-        try saveDirectory(entries.map(\.bitmap), metadata)
         state.withLock { state in
             state.entries = entries
             state.isChanged = false
@@ -198,7 +206,7 @@ final class QCow2BitmapStore: Sendable {
         entry.isChanged = false
     }
 
-    /// Gives up a bitmap's clusters.
+    /// Gives up a bitmap's clusters, once the header leads to another directory.
     func giveUp(_ entry: Entry, _ metadata: QCow2Metadata) throws(ImageFailure) {
         let bitmap = entry.bitmap
         guard bitmap.tableOffset != 0, entry.storedSize > 0 else { return }
@@ -206,10 +214,10 @@ final class QCow2BitmapStore: Sendable {
         try metadata.check(status)
         for index in 0..<Int(entry.storedSize) {
             let offset = table.bigEndian(UInt64.self, at: index * 8) & QCow2Metadata.offsetMask
-            if offset != 0 { metadata.pendingFrees.append((offset >> metadata.clusterBits, 1)) }
+            if offset != 0 { metadata.retired.append((offset >> metadata.clusterBits, 1)) }
         }
         let clusters = (UInt64(table.count) + metadata.clusterSize - 1) >> metadata.clusterBits
-        metadata.pendingFrees.append((bitmap.tableOffset >> metadata.clusterBits, clusters))
+        metadata.retired.append((bitmap.tableOffset >> metadata.clusterBits, clusters))
     }
 
     /// Writes the directory anew and points the header there.
@@ -236,6 +244,8 @@ final class QCow2BitmapStore: Sendable {
             let clusters = (old.directorySize + metadata.clusterSize - 1) >> metadata.clusterBits
             metadata.pendingFrees.append((old.directoryOffset >> metadata.clusterBits, clusters))
         }
+        metadata.pendingFrees += metadata.retired
+        metadata.retired = []
         metadata.noteFixedMetadata()
     }
 }

@@ -26,6 +26,13 @@ public struct QCow2CreateOptions: Sendable {
     /// `data_file_raw`.
     public var dataFileRaw = false
 
+    /// `encrypt.format`: `luks` with its options, or nil for neither.
+    public var luks: LUKSOptions?
+    /// `encrypt.format=aes`.
+    public var isAES = false
+    /// The passphrase of an encrypted image.
+    public var passphrase: [UInt8] = []
+
     /// An image of a size.
     public init(size: UInt64) { self.size = size }
 }
@@ -57,7 +64,9 @@ extension QCow2Node {
         let clusterSize = UInt64(header.clusterSize)
         let tableClusters = UInt64(header.refcountTableClusters)
         let l1Clusters = (UInt64(header.l1Size) * 8 + clusterSize - 1) / clusterSize
-        let total = header.l1Offset / clusterSize + l1Clusters
+        let crypto = header.encryptionHeader
+        let cryptoClusters = ((crypto?.length ?? 0) + clusterSize - 1) / clusterSize
+        let total = header.l1Offset / clusterSize + l1Clusters + cryptoClusters
         let perBlock = (clusterSize * 8) >> UInt64(header.refcountOrder)
         let blockOffset = header.refcountTableOffset + tableClusters * clusterSize
         let blocks = (header.l1Offset - blockOffset) / clusterSize
@@ -80,6 +89,9 @@ extension QCow2Node {
         for index in 0..<blocks {
             let used = total > index * perBlock ? min(perBlock, total - index * perBlock) : 0
             try put(whole(counts(Int(used), bits: 1 << header.refcountOrder)), at: blockOffset + index * clusterSize)
+        }
+        if let crypto, let luks = options.luks {
+            try LUKSVolume.create(luks, passphrase: options.passphrase, in: file, at: crypto.offset)
         }
         // The header last: before it, this is no image.
         let encoded = header.encoded()
@@ -157,10 +169,12 @@ extension QCow2Node {
         header.l1Size = UInt32(l1Size)
         let cluster = UInt64(size)
         let l1Clusters = (l1Size * 8 + cluster - 1) / cluster
+        let cryptoLength = try options.luks.map(LUKSVolume.headerLength) ?? 0
+        let cryptoClusters = (cryptoLength + cluster - 1) / cluster
         let perBlock = (cluster * 8) >> UInt64(header.refcountOrder)
         var (tables, blocks): (UInt64, UInt64) = (1, 1)
         while true {
-            let total = 1 + tables + blocks + l1Clusters
+            let total = 1 + tables + blocks + l1Clusters + cryptoClusters
             let neededBlocks = (total + perBlock - 1) / perBlock
             let neededTables = (neededBlocks * 8 + cluster - 1) / cluster
             if neededBlocks <= blocks && neededTables <= tables { break }
@@ -169,6 +183,13 @@ extension QCow2Node {
         header.refcountTableOffset = cluster
         header.refcountTableClusters = UInt32(tables)
         header.l1Offset = (1 + tables + blocks) * cluster
+        if options.isAES { header.encryption = 1 }
+        if cryptoLength > 0 {
+            header.encryption = 2
+            header.encryptionExtension = [UInt8](repeating: 0, count: 16)
+            header.encryptionExtension.store(header.l1Offset + l1Clusters * cluster, at: 0)
+            header.encryptionExtension.store(cryptoLength, at: 8)
+        }
         return header
     }
 }

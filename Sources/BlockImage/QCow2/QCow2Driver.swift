@@ -16,11 +16,13 @@ extension BlockDriver {
             own.isRepair = try options.takeBool("x-repair") ?? false
             own.isDescription = try options.takeBool("x-describe") ?? false
             own.snapshot = options.take("x-snapshot")
+            let encrypt = options.takeChild("encrypt")
             let depth = try options.takeSize("x-depth") ?? 0
             let file = try graph.openChild("file", of: "qcow2", &options, node)
             var backing: (any BlockNode)?
             do throws(BlockError) {
                 let header = try QCow2Node.readHeader(file)
+                if let encrypt, !own.isDescription { own.passphrase = try passphrase(encrypt, header, graph) }
                 own.dataFile = try openData(graph, header, file, &options, node)
                 do throws(BlockError) {
                     backing = try openBacking(
@@ -38,6 +40,24 @@ extension BlockDriver {
                 throw error
             }
         }
+    }
+
+    /// The secret of the options `encrypt.…`.
+    private static func passphrase(
+        _ given: BlockOptions, _ header: QCow2Header, _ graph: BlockGraph
+    ) throws(BlockError) -> [UInt8]? {
+        var options = given
+        let expected = ["", "aes", "luks"][Int(min(header.encryption, 2))]
+        if let format = options.take("format"), format != expected {
+            throw .secret(
+                header.encryption == 0
+                    ? "No encryption in image header, but options specified format '\(format)'"
+                    : "Header reported '\(expected)' encryption format but options specify '\(format)'")
+        }
+        let secret = options.take("key-secret")
+        try options.finish(driver: "qcow2")
+        guard let secret, header.encryption != 0 else { return nil }
+        return try graph.secrets.value(secret)
     }
 
     /// The external data file: the one that the options name, or else the header.

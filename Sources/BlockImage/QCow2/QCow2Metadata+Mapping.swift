@@ -9,6 +9,7 @@ extension QCow2Metadata {
         let old = try l2Table(for: offset)
         if let old, l1[index] & QCow2Metadata.copied != 0 { return old }
         if l2Cache.isChoked { try writeBack() }
+        if old != nil { file.debugEvent(.l2AllocCowRead) }
         let (cluster, _) = try allocate(1)
         let table = MetadataTable(offset: cluster << clusterBits, buffer: AlignedBuffer(count: Int(clusterSize)))
         if let old {
@@ -44,6 +45,7 @@ extension QCow2Metadata {
         let table = try writableL2(for: offset)
         let index = Int((offset >> clusterBits) & ((1 << l2Bits) - 1))
         let old = try decode(self.entry(table, index))
+        if entry.descriptor & QCow2Metadata.compressed != 0 { file.debugEvent(.l2UpdateCompressed) }
         store(entry, table, index)
         guard !keeps else { return }
         giveUp(old)

@@ -49,6 +49,7 @@ extension QCow2Metadata {
     func allocate(_ wanted: UInt64) throws(ImageFailure) -> (cluster: UInt64, count: UInt64) {
         // A host offset has 56 bits, a file's offset 63.
         let limit = min(UInt64(1) << (56 - clusterBits), UInt64(Int64.max) >> clusterBits)
+        file.debugEvent(.clusterAlloc)
         var at = freeHint
         // Behind the file's end a crash leaves a few counts of clusters never written; not a world of them.
         let lastPlausible = min(limit, max(pristine, freeHint) + (1 << 24))
@@ -104,7 +105,7 @@ extension QCow2Metadata {
 
     /// Whether a cluster just allocated reads as zeroes because nothing has ever been there. Counts as written now.
     func takePristine(_ cluster: UInt64, _ count: UInt64) -> Bool {
-        let isPristine = cluster >= pristine && file.driverName == "file"
+        let isPristine = cluster >= pristine && file.growsWithZeroes && !isEncrypted
         pristine = max(pristine, cluster + count)
         return isPristine
     }
@@ -119,6 +120,7 @@ extension QCow2Metadata {
             guard old > 0 else { continue }
             set(block, index, old - 1)
             guard old == 1 else { continue }
+            file.debugEvent(.clusterFree)
             // Nothing may be packed behind what is no longer there.
             if packedTail != 0 && packedTail >> clusterBits == cluster { packedTail = 0 }
             freeHint = min(freeHint, cluster)
@@ -135,13 +137,24 @@ extension QCow2Metadata {
         guard index < UInt64(refcountTable.count) else { return try growRefcountTable(for: index) }
         let cluster = index << refcountBlockBits
         try checkOverlap(cluster << clusterBits, clusterSize)
+        file.debugEvent(.refblockAlloc)
         let block = newBlock(cluster)
         set(block, 0, 1)
-        try write(block)
+        do throws(ImageFailure) {
+            file.debugEvent(.refblockAllocWrite)
+            try write(block)
+            var bytes = [UInt8](repeating: 0, count: 8)
+            bytes.store(block.offset, at: 0)
+            file.debugEvent(.refblockAllocHookup)
+            // Counts in the block are of use only with its place in the table.
+            hasUnflushedCounts = true
+            try check(file.writeAndWait(at: header.refcountTableOffset + index * 8, bytes: bytes))
+        } catch {
+            // On the disk it may be there, with nothing but itself in it: as it will be made the next time.
+            refcountCache.remove(block.offset)
+            throw error
+        }
         refcountTable[Int(index)] = block.offset
-        var bytes = [UInt8](repeating: 0, count: 8)
-        bytes.store(block.offset, at: 0)
-        try check(file.writeAndWait(at: header.refcountTableOffset + index * 8, bytes: bytes))
     }
 
     private func newBlock(_ cluster: UInt64) -> MetadataTable {
@@ -156,11 +169,19 @@ extension QCow2Metadata {
 
     private func write(_ block: MetadataTable) throws(ImageFailure) {
         try check(block.write(to: file))
-        try check(file.performAndWait(.flush))
+        try flushFile()
     }
 
     func check(_ status: Int32) throws(ImageFailure) {
         guard status == 0 else { throw .io(status) }
+    }
+
+    /// The header's fields for the table: where, and how many clusters.
+    private static func refcountPlace(_ offset: UInt64, _ clusters: UInt32) -> [UInt8] {
+        var fields = [UInt8](repeating: 0, count: 12)
+        fields.store(offset, at: 0)
+        fields.store(clusters, at: 8)
+        return fields
     }
 
     /// Moves the table to a larger place: the new table and the blocks that count it lie together at the start of the
@@ -181,24 +202,32 @@ extension QCow2Metadata {
         try checkOverlap(first << clusterBits, (blocks + clusters) << clusterBits)
         var table = refcountTable
         table += [UInt64](repeating: 0, count: Int(clusters << clusterBits) / 8 - table.count)
-        for number in 0..<blocks {
-            let block = newBlock(first + number)
-            for cluster in first..<first + blocks + clusters where cluster >> refcountBlockBits == index + number {
-                set(block, Int(cluster & (perBlock - 1)), 1)
-            }
-            try check(block.write(to: file))
-            table[Int(index + number)] = block.offset
-        }
-        var bytes = [UInt8](repeating: 0, count: table.count * 8)
-        for (number, entry) in table.enumerated() { bytes.store(entry, at: number * 8) }
         let offset = (first + blocks) << clusterBits
-        try check(file.writeAndWait(at: offset, bytes: bytes))
-        try check(file.performAndWait(.flush))
-        var fields = [UInt8](repeating: 0, count: 12)
-        fields.store(offset, at: 0)
-        fields.store(UInt32(clusters), at: 8)
-        try check(file.writeAndWait(at: 48, bytes: fields))
-        try check(file.performAndWait(.flush))
+        do throws(ImageFailure) {
+            // The old table's clusters are counted until they are given up.
+            try mark(dirty: true)
+            file.debugEvent(.reftableGrow)
+            for number in 0..<blocks {
+                let block = newBlock(first + number)
+                for cluster in first..<first + blocks + clusters where cluster >> refcountBlockBits == index + number {
+                    set(block, Int(cluster & (perBlock - 1)), 1)
+                }
+                file.debugEvent(.refblockAllocWriteBlocks)
+                try check(block.write(to: file))
+                table[Int(index + number)] = block.offset
+            }
+            var bytes = [UInt8](repeating: 0, count: table.count * 8)
+            for (number, entry) in table.enumerated() { bytes.store(entry, at: number * 8) }
+            file.debugEvent(.refblockAllocWriteTable)
+            try check(file.writeAndWait(at: offset, bytes: bytes))
+            file.debugEvent(.refblockAllocSwitchTable)
+            try switchHeader(
+                at: 48, to: QCow2Metadata.refcountPlace(offset, UInt32(clusters)),
+                from: QCow2Metadata.refcountPlace(header.refcountTableOffset, header.refcountTableClusters))
+        } catch {
+            for number in 0..<blocks { refcountCache.remove((first + number) << clusterBits) }
+            throw error
+        }
         pendingFrees.append((header.refcountTableOffset >> clusterBits, UInt64(header.refcountTableClusters)))
         fixedMetadata.removeAll { $0.lowerBound == header.refcountTableOffset }
         fixedMetadata.append(offset..<offset + (clusters << clusterBits))

@@ -69,16 +69,29 @@ final class QCow2Metadata: @unchecked Sendable {
     var refcountCache: MetadataCache
     /// Clusters to give up once nothing on the disk points to them any more.
     var pendingFrees: [(cluster: UInt64, count: UInt64)] = []
+    /// Clusters that the extensions of the header on the disk still lead to, and the next header does not.
+    var retired: [(cluster: UInt64, count: UInt64)] = []
     /// Where the search for free clusters begins.
     var freeHint: UInt64 = 0
     /// Clusters from here on have never been written: on a regular file they read as zeroes.
     var pristine: UInt64
-    /// A copy of older content was made that the tables will point to: it must be on the disk before them.
-    var hasCopies = false
+    /// Bytes were written that the tables will point to, and that must be on the disk before them: without them the
+    /// guest would see what was in that place before.
+    var hasNewContent = false
+    /// Counts are written that a flush has not made durable.
+    var hasUnflushedCounts = false
+    /// L2 tables, or parts of L1, are written that a flush has not made durable.
+    var hasUnflushedTables = false
+    /// A change broke off half way: counts may be too high.
+    var mayLeak = false
+    /// Nobody knows which tables the header on the disk names: nothing is written to the image any more.
+    var isLost = false
     /// What is wrong with the image; nothing is written to it any more.
     var corruption: String?
     /// Ranges that no guest data may overwrite: the header, the tables of snapshots, the active tables.
     var fixedMetadata: [Range<UInt64>] = []
+    /// Zeroes of the file are not zeroes of the guest's.
+    var isEncrypted = false
     /// Gives storage of freed clusters back to the file.
     var passesDiscard = false
 
@@ -120,6 +133,7 @@ final class QCow2Metadata: @unchecked Sendable {
         l2Cache = MetadataCache(tableSize: header.clusterSize, bytes: l2CacheBytes)
         refcountCache = MetadataCache(tableSize: header.clusterSize, bytes: refcountCacheBytes)
         l1 = try QCow2Metadata.numbers(file, path, header.l1Offset, Int(header.l1Size))
+        file.debugEvent(.reftableLoad)
         refcountTable = try QCow2Metadata.numbers(
             file, path, header.refcountTableOffset, Int(header.refcountTableClusters) * header.clusterSize / 8)
         pristine = (file.sizeInBytes + clusterSize - 1) >> clusterBits
@@ -213,6 +227,7 @@ final class QCow2Metadata: @unchecked Sendable {
         _ offset: UInt64, into cache: ReferenceWritableKeyPath<QCow2Metadata, MetadataCache>
     ) throws(ImageFailure) -> MetadataTable {
         if self[keyPath: cache].isChoked { try writeBack() }
+        file.debugEvent(cache == \.l2Cache ? .l2Load : .refblockLoad)
         let table = MetadataTable(offset: offset, buffer: AlignedBuffer(count: Int(clusterSize)))
         // SAFETY: the table owns the buffer and outlives the wait.
         let status = unsafe file.readAndWait(

@@ -30,6 +30,7 @@ extension QCow2Node {
     /// Gives up everything the disk holds: it shows the backing image again. Blocks.
     public func makeEmpty() throws(BlockError) {
         try changingAlone("empty") { metadata throws(ImageFailure) in
+            file.debugEvent(.emptyImagePrepare)
             try metadata.settle()
             let old = metadata.l1
             for index in old.indices where old[index] != 0 { metadata.setL1(index, 0) }
@@ -57,7 +58,8 @@ extension QCow2Node {
     /// Turns a version 3 image into version 2, which knows no zero clusters and none of the features. Blocks.
     public func downgrade() throws(BlockError) {
         let now = currentHeader
-        guard now.incompatible & ~(QCow2Header.Incompatible.dirty) == 0, now.refcountOrder == 4, now.bitmaps == nil
+        guard now.incompatible & ~(QCow2Header.Incompatible.dirty) == 0, now.refcountOrder == 4, now.bitmaps == nil,
+            now.encryption == 0
         else { throw .io(path: filename, operation: "downgrade", ENOTSUP) }
         var at: UInt64 = 0
         while at < size {
@@ -77,7 +79,7 @@ extension QCow2Node {
                 }
                 let host = cluster * clusterSize
                 try check(file.performAndWait(.writeZeroes(mayUnmap: false), offset: host, length: clusterSize))
-                metadata.hasCopies = true
+                metadata.hasNewContent = true
                 try metadata.setEntry(
                     QCow2Entry(descriptor: host | QCow2Metadata.copied), for: start, keeps: run.storage == host)
                 return start + clusterSize

@@ -6,7 +6,7 @@ extension QCow2Node {
     /// Stores a cluster that `ClusterPacker` has packed, at a guest offset that is a cluster's. One behind the other
     /// in the file, byte by byte. Blocks.
     public func writePacked(at offset: UInt64, _ packed: [UInt8]) throws(BlockError) {
-        guard !header.hasDataFile, offset % clusterSize == 0, offset < size, !packed.isEmpty,
+        guard !header.hasDataFile, header.encryption == 0, offset % clusterSize == 0, offset < size, !packed.isEmpty,
             UInt64(packed.count) < clusterSize
         else { throw .io(path: filename, operation: "write a compressed cluster to", EINVAL) }
         let ticket = ranges.acquireAndWait(start: offset, end: offset + clusterSize, isExclusive: true)
@@ -19,8 +19,15 @@ extension QCow2Node {
             }
             // Another cluster may have been unpacked from there.
             inflated.withLock { $0 = nil }
-            try check(file.writeAndWait(at: host, bytes: packed))
+            do throws(ImageFailure) {
+                file.debugEvent(.writeCompressed)
+                try check(file.writeAndWait(at: host, bytes: packed))
+            } catch {
+                metadataLock.withLock { _ in metadata.mayLeak = true }
+                throw error
+            }
             try changingTables { metadata throws(ImageFailure) in
+                metadata.hasNewContent = true
                 try metadata.setEntry(metadata.packedEntry(host, packed.count), for: offset)
                 if metadata.pendingFrees.count > 4096 { try metadata.writeBack() }
             }
@@ -47,6 +54,7 @@ extension FileNode {
 extension QCow2Metadata {
     /// Takes room for packed bytes: behind the last ones where they fit.
     func allocatePacked(_ count: UInt64) throws(ImageFailure) -> UInt64 {
+        file.debugEvent(.clusterAllocBytes)
         let maximum: UInt64 = refcountBits == 64 ? .max : (1 << refcountBits) - 1
         if packedTail != 0 {
             let cluster = packedTail >> clusterBits
@@ -94,7 +102,10 @@ public protocol PackedWritable: BlockNode {
 
 extension QCow2Node: PackedWritable {
     public var packing: (clusterSize: Int, kind: Packing) {
-        (header.hasDataFile ? 0 : header.clusterSize, header.compression == .zlib ? .deflate : .zstd)
+        (
+            header.hasDataFile || header.encryption != 0 ? 0 : header.clusterSize,
+            header.compression == .zlib ? .deflate : .zstd
+        )
     }
     public var needsPacking: Bool { false }
 }

@@ -16,7 +16,9 @@ extension QCow2Node {
             switch run.kind {
             case .unallocated: try readBacking(at, part)
             case .zero: part.zero(from: 0)
-            case .normal(let host): try check(dataFile.readAndWait(at: host, into: part))
+            case .normal(let host):
+                file.debugEvent(.readAIO)
+                try readData(host, at, part)
             case .compressed(let host, let length):
                 try readCompressed(host, length, from: Int(at & (clusterSize - 1)), part)
             }
@@ -28,6 +30,22 @@ extension QCow2Node {
         guard status == 0 else { throw .io(status) }
     }
 
+    /// Reads the guest's bytes from where they are stored.
+    func readData(_ host: UInt64, _ guest: UInt64, _ segments: [BlockSegment]) throws(ImageFailure) {
+        guard let encryption else { return try check(dataFile.readAndWait(at: host, into: segments)) }
+        try check(
+            encryption.access(dataFile).read(
+                at: host, sectorOffset: encryption.usesHostOffset ? host : guest, into: segments))
+    }
+
+    /// Writes the guest's bytes where they are stored.
+    func writeData(_ host: UInt64, _ guest: UInt64, _ segments: [BlockSegment]) throws(ImageFailure) {
+        guard let encryption else { return try check(dataFile.writeAndWait(at: host, from: segments)) }
+        try check(
+            encryption.access(dataFile).write(
+                at: host, sectorOffset: encryption.usesHostOffset ? host : guest, from: segments))
+    }
+
     /// Reads from the backing image; what is behind its end is zero.
     private func readBacking(_ offset: UInt64, _ segments: [BlockSegment]) throws(ImageFailure) {
         let end = backing?.sizeInBytes ?? 0
@@ -35,6 +53,7 @@ extension QCow2Node {
         let total = segments.reduce(0) { $0 + $1.count }
         let count = Int(min(UInt64(total), end - offset))
         if count < total { segments.zero(from: count) }
+        file.debugEvent(.readBackingAIO)
         try check(backing.readAndWait(at: offset, into: segments.slice(from: 0, count: count)))
     }
 
@@ -45,6 +64,7 @@ extension QCow2Node {
         if let last = inflated.withLock({ $0 }), last.host == host {
             cluster = last.bytes
         } else {
+            file.debugEvent(.readCompressed)
             let (status, packed) = file.bytesAndWait(at: host, count: length)
             try check(status)
             guard let whole = Unpacking.cluster(header.compression, packed, count: Int(clusterSize)) else {
@@ -84,6 +104,8 @@ extension QCow2Node: SparseMappable {
             case .normal(let host): extent.hostOffset = host
             case .compressed: extent.isCompressed = true
             }
+            // What is there is not what the guest sees.
+            if header.encryption != 0 { extent.hostOffset = nil }
             if var last = result.last, last.continues(in: extent) {
                 last.length += extent.length
                 result[result.count - 1] = last

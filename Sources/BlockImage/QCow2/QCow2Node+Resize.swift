@@ -53,11 +53,13 @@ extension QCow2Node: Resizable {
             at += clusterSize
             if metadata.pendingFrees.count > 4096 { try metadata.writeBack() }
         }
+        file.debugEvent(.l1ShrinkWriteTable)
         try metadata.settle()
         // L2 tables that cover nothing any more.
         let needed = Int(metadata.header.l1Entries(for: size))
         for index in needed..<max(needed, metadata.l1.count) where metadata.l1[index] != 0 {
             let table = metadata.l1[index] & QCow2Metadata.offsetMask
+            file.debugEvent(.l1ShrinkFreeL2Clusters)
             metadata.setL1(index, 0)
             metadata.pendingFrees.append((table >> metadata.clusterBits, 1))
         }
@@ -82,16 +84,19 @@ extension QCow2Node: Resizable {
                 if !metadata.hasDataFile {
                     // What was there before must not show.
                     let operation = BlockRequest.Operation.writeZeroes(mayUnmap: way == .metadata)
+                    metadata.hasNewContent = true
                     if way != .metadata || !isPristine {
+                        file.debugEvent(.clusterAllocSpace)
                         try check(file.performAndWait(operation, offset: host, length: count * granule))
                     } else if file.sizeInBytes < host + count * granule {
                         try lengthenFile(to: host + count * granule)
                     }
                 }
+                let showsFile = backing == nil && header.encryption == 0
                 for index in 0..<count {
                     let bitmap =
-                        metadata.isExtended ? (backing == nil ? QCow2Entry.allAllocated : QCow2Entry.allZero) : 0
-                    let zero = !metadata.isExtended && backing != nil ? QCow2Metadata.zero : 0
+                        metadata.isExtended ? (showsFile ? QCow2Entry.allAllocated : QCow2Entry.allZero) : 0
+                    let zero = !metadata.isExtended && !showsFile && header.version >= 3 ? QCow2Metadata.zero : 0
                     let entry = QCow2Entry(
                         descriptor: (host + index * granule) | QCow2Metadata.copied | zero, bitmap: bitmap)
                     try metadata.setEntry(entry, for: from + index * granule)

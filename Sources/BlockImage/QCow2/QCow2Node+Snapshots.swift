@@ -124,22 +124,33 @@ extension QCow2Metadata {
         guard header.incompatible != old else { return }
         var bytes = [UInt8](repeating: 0, count: 8)
         bytes.store(header.incompatible, at: 0)
-        try check(file.performAndWait(.flush))
-        try check(file.writeAndWait(at: 72, bytes: bytes))
-        try check(file.performAndWait(.flush))
+        do throws(ImageFailure) {
+            try flushFile()
+            try check(file.writeAndWait(at: 72, bytes: bytes))
+            try flushFile()
+        } catch {
+            header.incompatible = old
+            throw error
+        }
     }
 
     /// Writes another L1 table in a new place; the header switches over in one write.
     func replaceL1(_ new: [UInt64]) throws(ImageFailure) {
         let clusters = (UInt64(new.count) * 8 + clusterSize - 1) >> clusterBits
+        file.debugEvent(.l1GrowAllocTable)
         let first = try allocateRow(max(1, clusters))
-        try check(file.writeAndWait(at: first << clusterBits, bytes: l1Bytes(new)))
-        try flush()
-        var fields = [UInt8](repeating: 0, count: 12)
-        fields.store(UInt32(new.count), at: 0)
-        fields.store(first << clusterBits, at: 4)
-        try check(file.writeAndWait(at: 36, bytes: fields))
-        try check(file.performAndWait(.flush))
+        do throws(ImageFailure) {
+            file.debugEvent(.l1GrowWriteTable)
+            try check(file.writeAndWait(at: first << clusterBits, bytes: l1Bytes(new)))
+            try flush()
+            file.debugEvent(.l1GrowActivateTable)
+            try switchHeader(
+                at: 36, to: QCow2Metadata.place(UInt32(new.count), first << clusterBits),
+                from: QCow2Metadata.place(header.l1Size, header.l1Offset))
+        } catch {
+            if !isLost { pendingFrees.append((first, max(1, clusters))) }
+            throw error
+        }
         let old = (header.l1Offset, (UInt64(header.l1Size) * 8 + clusterSize - 1) >> clusterBits)
         if old.1 > 0 { pendingFrees.append((old.0 >> clusterBits, old.1)) }
         header.l1Size = UInt32(new.count)
@@ -147,6 +158,14 @@ extension QCow2Metadata {
         l1 = new
         dirtyL1 = 0..<0
         noteFixedMetadata()
+    }
+
+    /// The header's fields for a table: how many entries, and where.
+    static func place(_ count: UInt32, _ offset: UInt64) -> [UInt8] {
+        var fields = [UInt8](repeating: 0, count: 12)
+        fields.store(count, at: 0)
+        fields.store(offset, at: 4)
+        return fields
     }
 
     /// A snapshot's L1 table.
@@ -224,11 +243,9 @@ extension QCow2Metadata {
             try check(file.writeAndWait(at: offset, bytes: bytes))
         }
         try flush()
-        var fields = [UInt8](repeating: 0, count: 12)
-        fields.store(UInt32(new.count), at: 0)
-        fields.store(offset, at: 4)
-        try check(file.writeAndWait(at: 60, bytes: fields))
-        try check(file.performAndWait(.flush))
+        try switchHeader(
+            at: 60, to: QCow2Metadata.place(UInt32(new.count), offset),
+            from: QCow2Metadata.place(header.snapshotCount, header.snapshotOffset))
         header.snapshotCount = UInt32(new.count)
         header.snapshotOffset = offset
         if old.1 > 0 { pendingFrees.append((old.0 >> clusterBits, (old.1 + clusterSize - 1) >> clusterBits)) }

@@ -15,6 +15,8 @@ extension QCow2Node {
         var isPristine = false
         /// The guest's clusters read as zeroes before.
         var wasZero = false
+        /// Whether the place shows what it should before anything is written there: zeroes, as the guest sees it now.
+        var isBlank: Bool { wasZero && isPristine }
         /// The new content is whole up to this multiple: a cluster's, or a subcluster's where the others stay as
         /// they are.
         var unit: UInt64
@@ -26,6 +28,7 @@ extension QCow2Node {
     /// Stores the segments at the guest's offset.
     func write(_ offset: UInt64, _ segments: [BlockSegment]) throws(ImageFailure) {
         let total = UInt64(segments.reduce(0) { $0 + $1.count })
+        if encryption != nil && (offset | total) & 511 != 0 { return try writeWholeSectors(offset, total, segments) }
         noteWrite(offset, total)
         var done: UInt64 = 0
         while done < total {
@@ -37,7 +40,8 @@ extension QCow2Node {
             do throws(ImageFailure) {
                 if place.clusters != nil { try fillEdges(place, at) }
                 let part = segments.slice(from: Int(done), count: Int(place.length))
-                try check(dataFile.writeAndWait(at: place.host, from: part))
+                file.debugEvent(.writeAIO)
+                try writeData(place.host, at, part)
             } catch {
                 if let clusters = place.clusters, !place.isReused, !header.hasDataFile {
                     try changingTables { metadata in
@@ -48,12 +52,28 @@ extension QCow2Node {
             }
             if let clusters = place.clusters {
                 try changingTables { metadata throws(ImageFailure) in
-                    if !place.wasZero { metadata.hasCopies = true }
+                    if !place.isBlank { metadata.hasNewContent = true }
                     try link(metadata, place, clusters.host, clusters.count, at)
                 }
             }
             done += place.length
         }
+    }
+
+    /// Stores a range that begins or ends within a sector of an encrypted disk.
+    private func writeWholeSectors(
+        _ offset: UInt64, _ count: UInt64, _ segments: [BlockSegment]
+    ) throws(ImageFailure) {
+        let start = offset & ~511
+        let end = min((offset + count + 511) & ~511, size)
+        guard end - start <= 1 << 30 else { throw .io(EINVAL) }
+        let buffer = AlignedBuffer(count: Int(end - start))
+        defer { withExtendedLifetime(buffer) {} }
+        let whole = unsafe [BlockSegment(pointer: buffer.base, count: buffer.count)]
+        try read(start, whole)
+        // SAFETY: the range begins less than a sector after the buffer's first byte, and ends with it at the latest.
+        unsafe segments.copy(to: buffer.base + Int(offset - start))
+        try write(start, whole)
     }
 
     private func findPlace(_ metadata: QCow2Metadata, _ at: UInt64, _ limit: UInt64) throws(ImageFailure) -> Place {
@@ -134,12 +154,18 @@ extension QCow2Node {
     private func fillEdge(
         _ place: Place, _ guest: UInt64, _ length: UInt64, _ host: UInt64
     ) throws(ImageFailure) {
-        guard length > 0, !(place.wasZero && place.isPristine) else { return }
+        guard length > 0, !place.isBlank else { return }
         let buffer = AlignedBuffer(count: Int(length))
         defer { withExtendedLifetime(buffer) {} }
         let segments = unsafe [BlockSegment(pointer: buffer.base, count: buffer.count)]
-        if place.wasZero { segments.zero(from: 0) } else { try read(guest, segments) }
-        try check(dataFile.writeAndWait(at: host, from: segments))
+        if place.wasZero {
+            segments.zero(from: 0)
+        } else {
+            file.debugEvent(.cowRead)
+            try read(guest, segments)
+        }
+        file.debugEvent(.cowWrite)
+        try writeData(host, guest, segments)
     }
 
     // MARK: Zeroes and discard
@@ -148,6 +174,7 @@ extension QCow2Node {
     func writeZeroes(offset: UInt64, length: UInt64, mayUnmap: Bool) throws(ImageFailure) {
         let end = offset + length
         noteWrite(offset, length)
+        file.debugEvent(.pwritevZero)
         if header.hasRawData {
             // The data file must stay true by itself.
             try check(dataFile.performAndWait(.writeZeroes(mayUnmap: mayUnmap), offset: offset, length: length))

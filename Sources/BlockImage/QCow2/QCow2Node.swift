@@ -22,6 +22,8 @@ public final class QCow2Node: BatchingBackend, BlockNode {
         public var snapshot: String?
         /// Only what describes the image is wanted: one that is encrypted opens, and its content is out of reach.
         public var isDescription = false
+        /// The passphrase of an encrypted image.
+        public var passphrase: [UInt8]?
         /// A repair is to follow: an image that is marked as dirty or damaged opens for writing.
         public var isRepair = false
         /// The defaults.
@@ -55,6 +57,8 @@ public final class QCow2Node: BatchingBackend, BlockNode {
     let clusterSize: UInt64
     let currentSize: Atomic<UInt64>
     var size: UInt64 { currentSize.load(ordering: .relaxed) }
+    /// How the guest's bytes are encrypted, of an image that is and was not opened only to be described.
+    let encryption: QCow2Encryption?
     /// The persistent bitmaps that are being kept up to date.
     let bitmaps: QCow2BitmapStore?
     /// Guarded by `metadataLock`.
@@ -64,6 +68,9 @@ public final class QCow2Node: BatchingBackend, BlockNode {
     /// empties it: else the bytes stay the same for as long as an entry points there.
     let inflated = Mutex<(host: UInt64, bytes: [UInt8])?>(nil)
     private let batching: (any BatchingBackend)?
+    /// The file below wants to know what happens here, or bytes have to be encrypted: all work is done where that may
+    /// block.
+    private let needsThread: Bool
     let policy: RequestPolicy
     let ranges = RangeLocks()
     let inFlight = InFlight()
@@ -92,9 +99,7 @@ public final class QCow2Node: BatchingBackend, BlockNode {
         var header = try QCow2Node.readHeader(file)
         guard node.readOnly || node.autoReadOnly || !file.isReadOnly else { throw .readOnly(path: path) }
         let readOnly = node.readOnly || file.isReadOnly
-        guard header.encryption == 0 || (options.isDescription && readOnly) else {
-            throw .invalidImage(path: path, reason: "Parameter 'encrypt.key-secret' is required for cipher")
-        }
+        encryption = try QCow2Encryption(header, options, file, readOnly: readOnly)
         if !readOnly && !options.isRepair {
             guard header.incompatible & QCow2Header.Incompatible.corrupt == 0 else {
                 throw .invalidImage(path: path, reason: "qcow2: Image is corrupt; cannot be opened read/write")
@@ -132,6 +137,8 @@ public final class QCow2Node: BatchingBackend, BlockNode {
         dataFile = try QCow2Node.dataFile(of: header, file, options)
         metadata.dataFile = dataFile
         batching = file as? any BatchingBackend
+        needsThread = file.wantsEvents || encryption != nil
+        metadata.isEncrypted = header.encryption != 0
         policy = RequestPolicy(node, readOnly: readOnly)
         bitmaps = readOnly ? nil : try QCow2BitmapStore(header: header, metadata: metadata, path: path)
         // Features that a writer without them must clear: what they describe is about to change.
@@ -192,7 +199,7 @@ public final class QCow2Node: BatchingBackend, BlockNode {
 
     func refusal(of request: BlockRequest) -> Int32? {
         guard request.operation != .flush else { return nil }
-        guard header.encryption == 0 else { return EACCES }
+        guard header.encryption == 0 || encryption != nil else { return EACCES }
         guard request.offset <= size, request.length <= size - request.offset else { return EINVAL }
         return nil
     }
@@ -251,10 +258,13 @@ public final class QCow2Node: BatchingBackend, BlockNode {
                 metadata.markCorrupt()
                 throw .io(EIO)
             }
+            guard !metadata.isLost else { throw .io(EIO) }
             do throws(ImageFailure) {
                 return try body(metadata)
             } catch {
                 if case .corrupt = error { metadata.markCorrupt() }
+                // Clusters may be counted that nothing points to: the image keeps its mark until it is counted anew.
+                metadata.mayLeak = true
                 throw error
             }
         }
@@ -266,6 +276,7 @@ public final class QCow2Node: BatchingBackend, BlockNode {
 
     /// The run at an offset if the tables are at hand: nil when someone else holds them, or they must be read.
     private func runAtHand(_ offset: UInt64, _ length: UInt64) -> QCow2Run? {
+        guard !needsThread else { return nil }
         let run = metadataLock.withLockIfAvailable { _ in
             try? metadata.run(at: offset, limit: length, onlyCached: true)
         }
@@ -313,13 +324,13 @@ public final class QCow2Node: BatchingBackend, BlockNode {
         else { return nil }
         let isSafe = metadataLock.withLockIfAvailable { _ in
             metadata.corruption == nil && (try? metadata.checkOverlap(host, request.length)) != nil
-                && !(request.forceUnitAccess && metadata.isDirty)
+                && !(request.forceUnitAccess && (metadata.isDirty || metadata.hasUnflushedTables))
         }
         return isSafe == true ? host : nil
     }
 
     private func flush(_ request: BlockRequest) {
-        let isClean = metadataLock.withLockIfAvailable { _ in !metadata.isDirty }
+        let isClean = needsThread ? false : metadataLock.withLockIfAvailable { _ in !metadata.isDirty }
         if isClean == true && !header.hasDataFile { return file.submit(request) }
         work(request) { [self] () throws(ImageFailure) in try flushTables() }
     }
@@ -330,6 +341,8 @@ public final class QCow2Node: BatchingBackend, BlockNode {
     public func beginBatch() { batching?.beginBatch() }
     public func endBatch() { batching?.endBatch() }
     public func poll() { batching?.poll() }
+    public var wantsEvents: Bool { file.wantsEvents }
+    public func debugEvent(_ event: BlockEvent) { file.debugEvent(event) }
     public func schedule(_ work: @escaping @Sendable () -> Void) { pool.submit(work) }
 
     public func drain() {
@@ -347,6 +360,7 @@ public final class QCow2Node: BatchingBackend, BlockNode {
             try? changingTables { metadata throws(ImageFailure) in
                 try bitmaps?.save(metadata)
                 try metadata.settle()
+                if !metadata.mayLeak { try metadata.mark(dirty: false) }
             }
         }
         pool.close()

@@ -89,7 +89,7 @@ final class VDIMap: ImageMap {
         let host = dataOffset + UInt64(allocated) * VDIMap.blockSize
         return NewBlock(
             start: offset / VDIMap.blockSize * VDIMap.blockSize, length: VDIMap.blockSize, file: file, host: host,
-            isZero: host >= file.sizeInBytes && file.driverName == "file")
+            isZero: host >= file.sizeInBytes && file.growsWithZeroes)
     }
 
     func link(_ block: NewBlock) throws(ImageFailure) {

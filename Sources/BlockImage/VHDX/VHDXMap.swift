@@ -175,7 +175,7 @@ final class VHDXMap: ImageMap {
         guard end < 1 << 62 else { throw .io(27) }
         return NewBlock(
             start: offset / blockSize * blockSize, length: blockSize, file: file, host: end,
-            isZero: end >= file.sizeInBytes && file.driverName == "file")
+            isZero: end >= file.sizeInBytes && file.growsWithZeroes)
     }
 
     /// The block is durable before the table says so: then no log is needed, as one entry is written in one piece.

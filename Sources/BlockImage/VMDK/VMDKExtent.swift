@@ -182,7 +182,7 @@ final class VMDKExtent {
         guard host / 512 < UInt64(UInt32.max) else { throw .io(27) }
         return NewBlock(
             start: grain * sparse.grainSize, length: sparse.grainSize, file: file, host: host,
-            isZero: host >= file.sizeInBytes && file.driverName == "file")
+            isZero: host >= file.sizeInBytes && file.growsWithZeroes)
     }
 
     /// Points a grain's entry, in both tables, to a place of the file that ends at `end`.

@@ -92,7 +92,7 @@ final class VPCMap: ImageMap {
         guard end / 512 < UInt64(VPCMap.unallocated) else { throw .io(27) }
         return NewBlock(
             start: offset / blockSize * blockSize, length: blockSize, file: file, host: end + bitmapSize,
-            isZero: end + bitmapSize >= file.sizeInBytes && file.driverName == "file")
+            isZero: end + bitmapSize >= file.sizeInBytes && file.growsWithZeroes)
     }
 
     func link(_ block: NewBlock) throws(ImageFailure) {

@@ -7,7 +7,7 @@ enum AmendCommand {
             words, short: "ho:f:t:pq",
             long: [.init("help", "h"), .init("object", value: true), .init("image-opts"), .init("force")])
         var format: String?
-        var (isOptionList, showsProgress) = (false, false)
+        var (isOptionList, showsProgress, isForced) = (false, false, false)
         var mode = OpenMode.write
         var creation = CreationRequest()
         while let (key, value) = try scanner.next() {
@@ -21,11 +21,16 @@ enum AmendCommand {
             case "p": showsProgress = true
             case "q": session.isQuiet = true
             case "image-opts": isOptionList = true
+            case "force": isForced = true
             default: break
             }
         }
         guard !creation.isEmpty else { throw .usage("Must specify options (-o)") }
         if creation.wantsHelp, let name = format {
+            if name == "luks" {
+                session.put(AmendKeys.help)
+                return 0
+            }
             guard name == "qcow2" else {
                 throw ToolFailure("Format driver '\(name)' does not support option amendment")
             }
@@ -35,11 +40,22 @@ enum AmendCommand {
         guard scanner.operands.count == 1 else { throw ToolFailure("Expecting one image file name") }
         let image = try OpenImage(scanner.operands[0], format: format, isOptionList: isOptionList, mode, session)
         defer { image.close() }
+        let keyOptions = try ImageReference(scanner.operands[0], isOptionList: isOptionList).options
+        if image.format == "luks" {
+            try AmendKeys.run(image, creation.all, key: keyOptions["key-secret"], isForced: isForced, session)
+            return 0
+        }
         guard let node = image.qcow2, let target = CreationFormat.named("qcow2") else {
             throw ToolFailure("Format driver '\(image.format)' does not support option amendment")
         }
         var values = CreationValues(target)
-        for (name, value) in creation.all {
+        let keys = creation.all.filter { $0.name.hasPrefix("encrypt.") }
+            .map { (name: String($0.name.dropFirst(8)), value: $0.value) }
+        if !keys.isEmpty {
+            let id = keyOptions["encrypt.key-secret"]
+            try AmendKeys.run(image, keys, key: id, isForced: isForced, session)
+        }
+        for (name, value) in creation.all where !name.hasPrefix("encrypt.") {
             guard options.contains(where: { $0.0 == name }) else {
                 throw target.options.contains { $0.name == name }
                     ? ToolFailure(

@@ -157,6 +157,7 @@ enum ConvertCommand {
             }
         }
         var mode = OpenMode(isWritable: true, cache: request.targetCache)
+        for name in ["key-secret", "encrypt.key-secret"] { mode.keys[name] = request.creation.value(name) }
         mode.hasNoBacking = false
         let target = try OpenImage(
             targetName, format: request.isTargetOptionList ? nil : request.outputFormat,
@@ -224,7 +225,9 @@ enum ConvertCommand {
         _ session: Session
     ) throws(ToolFailure) {
         var plan = request.plan
-        plan.isTargetZero = (!request.skipsCreation || request.isTargetZero) && !hasBacking && !isDevice(target)
+        plan.isTargetZero =
+            (!request.skipsCreation || request.isTargetZero) && !hasBacking && !isDevice(target)
+            && target.format != "luks"
         var unit: UInt64 = 1
         let needsPacking = (target.node as? any PackedWritable)?.needsPacking == true
         if request.isCompressed || needsPacking {

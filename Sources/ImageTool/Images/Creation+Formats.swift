@@ -50,7 +50,8 @@ extension CreationFormat {
         return CreationFormat(
             name: "qcow2", options: options, defaults: defaults
         ) { path, values, session throws(ToolFailure) in
-            let options = try qcow2Options(values, path)
+            var options = try qcow2Options(values, path)
+            try encrypt(&options, values, path, session)
             let way = try preallocation(values, allowed: ["off", "metadata", "falloc", "full"])
             guard options.backingFile == nil || way == .off || options.extendedL2 else {
                 throw ToolFailure(
@@ -62,7 +63,7 @@ extension CreationFormat {
                     try FileNode.create(path: ImageReference.stripped(data), size: 0)
                 }
             }
-            try createQCow2(path, options, way)
+            try createQCow2(path, options, way, session, key: values.text("encrypt.key-secret"))
         }
     }
 
@@ -80,7 +81,7 @@ extension CreationFormat {
 
     /// Makes a file and writes an empty image into it.
     static func createQCow2(
-        _ path: String, _ options: QCow2CreateOptions, _ way: Preallocation
+        _ path: String, _ options: QCow2CreateOptions, _ way: Preallocation, _ session: Session, key: String?
     ) throws(ToolFailure) {
         try made(path, "create") { () throws(BlockError) in
             try FileNode.create(path: ImageReference.stripped(path), size: 0)
@@ -94,11 +95,11 @@ extension CreationFormat {
         }
         guard way != .off || options.dataFile != nil else { return }
         try made(path, "reserve space in") { () throws(BlockError) in
-            let graph = BlockGraph(defaultAIO: .threads)
+            let graph = BlockGraph(defaultAIO: .threads, secrets: session.secrets)
             defer { graph.closeAll() }
-            let node = try graph.open([
-                "driver": "qcow2", "file.driver": "file", "file.filename": path, "backing": "",
-            ])
+            var open = ["driver": "qcow2", "file.driver": "file", "file.filename": path, "backing": ""]
+            if let key { open["encrypt.key-secret"] = key }
+            let node = try graph.open(open)
             try (node as? QCow2Node)?.reserve(way)
         }
     }
@@ -120,9 +121,6 @@ extension CreationFormat {
         case nil, "zlib": break
         case "zstd": options.compression = .zstd
         case .some(let other): throw refuse("Parameter 'compression-type' does not accept value '\(other)'")
-        }
-        if values.flag("encryption") || values.has("encrypt.format") {
-            throw refuse("Encrypted images cannot be created yet")
         }
         let cluster = values.number("cluster_size") ?? 65536
         guard cluster >= 512, cluster <= 2 << 20, cluster & (cluster - 1) == 0 else {

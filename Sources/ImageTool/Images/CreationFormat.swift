@@ -33,7 +33,7 @@ struct CreationFormat {
 
     static func named(_ name: String) -> CreationFormat? { all.first { $0.name == name } }
 
-    static var all: [CreationFormat] { [raw, qcow2, vdi, vpc, vmdk, vhdx] }
+    static var all: [CreationFormat] { [raw, qcow2, luks, vdi, vpc, vmdk, vhdx] }
 
     static let size = Option("size", Kind.size, "Virtual disk size")
     /// What the driver of files adds.

@@ -18,6 +18,8 @@ struct OpenMode {
     var writableDepth = 0
     /// Requests come from several sides at once: the files use the kernel's asynchronous I/O.
     var isParallel = false
+    /// Options that name secrets.
+    var keys: [String: String] = [:]
     /// An internal snapshot instead of the disk.
     var snapshot: String?
 
@@ -48,10 +50,11 @@ final class OpenImage {
         let reference = try ImageReference(text, isOptionList: isOptionList)
         name = text
         path = reference.path
-        graph = BlockGraph(defaultAIO: mode.isParallel ? .auto : .threads)
+        graph = BlockGraph(defaultAIO: mode.isParallel ? .auto : .threads, secrets: session.secrets)
         do throws(BlockError) {
             if let format, !graph.driverNames.contains(format) { throw BlockError.unknownDriver(format) }
-            let options = try OpenImage.options(reference, format, mode, session)
+            var options = try OpenImage.options(reference, format, mode, session)
+            for (name, value) in mode.keys where options[name] == nil { options[name] = value }
             node = try graph.open(options)
         } catch {
             graph.closeAll()
@@ -114,7 +117,7 @@ final class OpenImage {
             guard options["driver"] == "qcow2" else { throw BlockError.snapshot("Can't find snapshot") }
             options["x-snapshot"] = snapshot
         }
-        if mode.isDescription && options["driver"] == "qcow2" { options["x-describe"] = "on" }
+        if mode.isDescription && ["qcow2", "luks"].contains(options["driver"]) { options["x-describe"] = "on" }
         if mode.isRepair && options["driver"] == "qcow2" { options["x-repair"] = "on" }
         func set(_ key: String, _ value: String) { if options[key] == nil { options[key] = value } }
         return options

@@ -1,3 +1,4 @@
+internal import BlockImage
 internal import CLinux
 
 /// The image tool: `qemu-img`'s command line.
@@ -42,6 +43,7 @@ public enum ImageProgram {
         guard let command = commands.first(where: { $0.name == first }) else {
             throw .usage("Command not found: \(first)")
         }
+        try session.takeSecrets(words)
         return try command.run(Array(words.dropFirst()), session)
     }
 
@@ -70,10 +72,36 @@ final class Session {
     let console: Console
     /// `-q`.
     var isQuiet = false
+    /// The secrets of `--object`.
+    let secrets = BlockSecrets()
 
     init(program: String, console: Console) {
         self.program = program
         self.console = console
+    }
+
+    /// Makes the objects of a command line before anything is opened, wherever they stand in it.
+    func takeSecrets(_ words: [String]) throws(ToolFailure) {
+        for (index, word) in words.enumerated() {
+            var text: Substring
+            if word == "--object", index + 1 < words.count {
+                text = words[index + 1][...]
+            } else if word.hasPrefix("--object=") {
+                text = word.dropFirst(9)
+            } else {
+                continue
+            }
+            var options: [String: String] = [:]
+            // Other objects tune what is not tuned here.
+            guard text.hasPrefix("secret,") || text.hasPrefix("qom-type=secret,") else { continue }
+            text = text.drop { $0 != "," }.dropFirst()
+            for (name, value) in OptionText.pairs(String(text)) { options[name] = value ?? "on" }
+            do throws(BlockError) {
+                try secrets.add(options)
+            } catch {
+                throw ToolFailure("\(error)")
+            }
+        }
     }
 
     /// Writes to the standard output.

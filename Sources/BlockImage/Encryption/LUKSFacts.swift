@@ -1,6 +1,6 @@
 /// What stands in the open in a LUKS header ("LUKS1 On-Disk Format Specification", 1.2.3): enough to describe an
 /// encrypted image, nothing that would open it.
-enum LUKSHeader {
+enum LUKSFacts {
     static let size = 592
 
     /// The facts of a header, as `qemu-img info` lists them; nil when it is none.
