@@ -100,7 +100,7 @@ public enum DaemonProgram {
         // One daemon a folder: two would each think that the machines were theirs.
         let lock = try PIDFile(options.pidFile ?? "\(paths.run)/apus.pid")
         let daemon = try DaemonInstance(paths: paths, emulators: options.emulators + standardEmulators())
-        if let background { try background.ready(keepsErrors: true) }
+        if let background { try background.ready() }
         Logger("daemon").info("Serving at '\(daemon.sockets)'")
         while true {
             guard signals.descriptor.wait(for: [.read], milliseconds: -1).contains(.read) else { continue }
