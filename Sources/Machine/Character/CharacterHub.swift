@@ -46,22 +46,6 @@ public final class CharacterHub: Sendable {
         entries.withLock { $0[device.id] = entry }
     }
 
-    /// Opens one more back-end.
-    public func add(
-        _ device: CharacterDeviceConfiguration, _ configuration: MachineConfiguration, loop: EventLoop
-    ) throws(MachineBuildError) {
-        guard entries.withLock({ $0[device.id] }) == nil else {
-            throw MachineBuildError("There is a character back-end '\(device.id)' already")
-        }
-        try open(device, configuration, waits: true, loop: loop)
-    }
-
-    /// Closes a back-end that nobody uses any more.
-    public func remove(_ id: String) {
-        let entry = entries.withLock { $0.removeValue(forKey: id) }
-        if let mux = entry?.mux { mux.close() } else { entry?.port.close() }
-    }
-
     private static func specification(
         _ device: CharacterDeviceConfiguration
     ) throws(MachineBuildError) -> ChardevSpecification {
@@ -108,21 +92,22 @@ public final class CharacterHub: Sendable {
             family: family)
     }
 
-    /// Opens one more back-end (`chardev-add`).
-    func add(
-        _ device: CharacterDeviceConfiguration, _ configuration: MachineConfiguration, loop: EventLoop
+    /// Opens one more back-end (`chardev-add`). With `waits` output is kept until it is taken.
+    public func add(
+        _ device: CharacterDeviceConfiguration, _ configuration: MachineConfiguration, waits: Bool = false,
+        loop: EventLoop
     ) throws(MachineBuildError) {
         guard entries.withLock({ $0[device.id] == nil }) else {
             throw MachineBuildError("Duplicate ID '\(device.id)' for chardev")
         }
-        try open(device, configuration, waits: false, loop: loop)
+        try open(device, configuration, waits: waits, loop: loop)
     }
 
-    /// Closes a back-end that nobody uses (`chardev-remove`).
-    func remove(_ id: String) throws(MachineError) {
+    /// Closes a back-end that nobody uses (`chardev-remove`), or whose only user asks.
+    public func remove(_ id: String, byItsUser: Bool = false) throws(MachineError) {
         let entry = try entries.withLock { entries throws(MachineError) -> Entry in
             guard let entry = entries[id] else { throw .failed("Chardev '\(id)' not found") }
-            guard entry.users == 0 else { throw .failed("Chardev '\(id)' is busy") }
+            guard byItsUser || entry.users == 0 else { throw .failed("Chardev '\(id)' is busy") }
             entries[id] = nil
             return entry
         }

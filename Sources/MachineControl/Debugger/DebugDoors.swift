@@ -37,7 +37,8 @@ final class DebugDoors: Sendable {
             return state
         }
         old.server?.close(status: status)
-        if let made = old.made { machine.characters.remove(made) }
+        // It may be gone already.
+        if let made = old.made { try? machine.characters.remove(made, byItsUser: true) }
     }
 
     /// Opens the door on a new back-end, or closes it.
@@ -61,7 +62,7 @@ final class DebugDoors: Sendable {
                 let kind = try CharacterBackendSyntax.short(CharacterOptions.gdbDevice(device))
                 let made = CharacterDeviceConfiguration(id: id, kind: kind)
                 do throws(MachineBuildError) {
-                    try machine.characters.add(made, machine.configuration, loop: loop)
+                    try machine.characters.add(made, machine.configuration, waits: true, loop: loop)
                 } catch { throw OptionError.invalid("\(error)") }
             } catch { throw .failed("Could not open gdbserver on device '\(printable(device))': \(text(error))") }
             state.withLock { $0.made = id }
