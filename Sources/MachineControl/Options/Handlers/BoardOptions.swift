@@ -165,10 +165,16 @@ enum BoardOptions {
     }
 
     static func accel(_ builder: inout ConfigurationBuilder, _ argument: OptionArgument) throws(OptionError) {
-        guard let names = argument.string("accel") else { throw .missing("accel") }
-        if isHelp(names) {
+        let pairs = try OptionPairs(argument.text, implied: acceleratorTable.implied)
+        if pairs.startsWithHelp {
             throw .information("Accelerators supported:\ntcg\ntranslator\nkvm\nauto\n")
         }
+        if pairs.asksForHelp, let option = OptionTable.find("accel") {
+            throw .information(OptionTable.parameterHelp(option))
+        }
+        let argument = OptionArgument(
+            option: argument.option, text: argument.text, values: try acceleratorTable.values(pairs))
+        guard let names = argument.string("accel") else { throw .missing("accel") }
         for var engine in try accelerators(names) {
             let software: Set<String> = ["thread", "tb-size", "split-wx", "verify"]
             for name in argument.values.names where name != "accel" {
