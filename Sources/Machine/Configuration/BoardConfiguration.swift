@@ -136,6 +136,8 @@ public struct AcceleratorConfiguration: Equatable, Sendable {
     public var kernelIRQChip: KernelIRQChip?
     /// Entries of each processor's dirty ring, 0 for none.
     public var dirtyRingSize: Int = 0
+    /// Whether the user is told of the choice: of `auto` that stands on the command line.
+    public var tellsChoice = false
 
     /// An engine with its defaults.
     public init(kind: Kind) { self.kind = kind }

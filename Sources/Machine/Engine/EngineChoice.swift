@@ -100,7 +100,8 @@ public struct EngineChoice: Sendable {
             do throws(MachineBuildError) {
                 let engine = try candidate.make(attempt)
                 engine.reason = result
-                log.announce("Using \(engine.name), \(result)")
+                let words = "Using \(engine.name), \(result)"
+                if request.accelerator.tellsChoice { log.announce(words) } else { log.info(words) }
                 return engine
             } catch { failures.append("\(candidate.name): \(error)") }
         }

@@ -157,7 +157,10 @@ enum BoardOptions {
             switch name {
             case "tcg", "translator": result.append(AcceleratorConfiguration(kind: .translator))
             case "kvm": result.append(AcceleratorConfiguration(kind: .kvm))
-            case "auto": result.append(AcceleratorConfiguration(kind: .automatic))
+            case "auto":
+                var choice = AcceleratorConfiguration(kind: .automatic)
+                choice.tellsChoice = true
+                result.append(choice)
             default: throw .unknown("invalid accelerator", String(name), among: ["tcg", "translator", "kvm", "auto"])
             }
         }
