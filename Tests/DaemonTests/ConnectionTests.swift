@@ -136,5 +136,7 @@ struct ConnectionTests {
         let clients = try (0..<200).map { _ in try daemon.client() }
         for client in clients { #expect(try client.call(Remote.ConnectGetType.self, NoPayload()).type == "QEMU") }
         #expect(daemon.daemon.sessionCount == 200)
+        // They live until here.
+        withExtendedLifetime(clients) {}
     }
 }

@@ -21,6 +21,7 @@ final class TestDaemon: Sendable {
 
     func client(readOnly: Bool = false, opens: Bool = true) throws -> TestClient {
         let client = try TestClient("\(folder)/libvirt-sock\(readOnly ? "-ro" : "")")
+        client.daemon = self
         if opens { _ = try client.call(Remote.ConnectOpen.self, .init(name: "qemu:///session", flags: 0)) }
         return client
     }
@@ -50,6 +51,8 @@ final class TestClient {
     struct Ended: Error {}
 
     let socket: Descriptor
+    /// Alive as long as its client.
+    var daemon: TestDaemon?
     private var decoder = FrameDecoder()
     private var serial: UInt32 = 0
     private(set) var kept: [Frame] = []

@@ -55,6 +55,7 @@ struct CommandLineProgramTests {
             ("-accel tcg,tb-size=x", "number"),
         ],
         "enable-kvm": [("-enable-kvm -accel tcg", "incompatible")],
+        "perfmap": [],
         "cpu": [
             ("-cpu foo", "There is no CPU model 'foo'"), ("-cpu qemu64,foo=on", "'foo'"), ("-cpu ''", "-cpu help"),
         ],

@@ -117,19 +117,6 @@ struct FailureTests {
         }
     }
 
-    /// A kernel whose initrd ends early says so, or runs without it: the machine itself goes on.
-    @Test func aTruncatedInitrdIsTheKernelsToJudge() throws {
-        let folder = try TemporaryFolder()
-        let whole = try Data(contentsOf: URL(fileURLWithPath: Repository.initramfs))
-        // So little that nothing but a part of busybox is in it.
-        try whole.prefix(whole.count / 10).write(to: URL(fileURLWithPath: folder.path("part")))
-        let machine = try GuestMachine(
-            ["-m", "256", "-nographic", "-nic", "none", "-no-reboot", "-kernel", Repository.kernel]
-                + ["-initrd", folder.path("part"), "-append", "console=ttyS0 panic=-1"])
-        try machine.wait(for: "Kernel panic - not syncing")
-        #expect(try machine.status() == 0)
-    }
-
     /// Neither a file nor a process stays behind.
     @Test func nothingIsStarted() throws {
         let folder = try TemporaryFolder()

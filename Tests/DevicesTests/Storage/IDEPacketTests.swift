@@ -88,7 +88,8 @@ import Testing
         #expect(bench.packet([0x1B, 0, 0, 0, 2]) == [])
         #expect(bench.packet([0]) == nil && bench.sense() == [2, 0x3A, 2])
         #expect(bench.packet([0x28, 0, 0, 0, 0, 0, 0, 0, 1]) == nil)
-        #expect(bench.packet(event) == [0, 6, 4, 0x10, 0, 1, 0, 0])
+        // The medium's removal, as MMC-4, 6.7.2.5 has it, and the open tray.
+        #expect(bench.packet(event) == [0, 6, 4, 0x10, 3, 1, 0, 0])
         #expect(bench.packet([0x1B, 0, 0, 0, 3]) == [])
         #expect(bench.packet(event) == [0, 6, 4, 0x10, 2, 2, 0, 0])
         #expect(bench.packet([0]) == nil && bench.sense() == [6, 0x28, 0])
