@@ -37,7 +37,7 @@ extension DomainDriver {
             HostProcess.startTime(of: number) == start
         else { return isGone(domain) }
         let machine: RunningMachine
-        do throws(LibvirtError) { machine = try connect(domain, process, path) } catch {
+        do throws(LibvirtError) { machine = try connectAgain(domain, process, path) } catch {
             log.warning("The monitor of '\(name)' does not answer: \(error)")
             machine = RunningMachine(
                 process: process, startTime: start, monitorPath: path, monitor: nil, events: SerialQueue(workers))
@@ -71,6 +71,25 @@ extension DomainDriver {
         }
         try? writeStatus(domain)
         watchEnd(domain, machine)
+    }
+
+    /// Connects to a monitor that may not have noticed yet that the daemon before this one has gone.
+    private func connectAgain(
+        _ domain: Domain, _ process: HostProcess, _ path: String
+    ) throws(LibvirtError) -> RunningMachine {
+        let deadline = HostClock.monotonic + 5_000_000_000
+        let pause = Bell()
+        while true {
+            do throws(LibvirtError) { return try connect(domain, process, path) } catch {
+                if process.hasEnded || HostClock.monotonic > deadline { throw error }
+                pause.wait(nanoseconds: 20_000_000)
+            }
+        }
+    }
+
+    /// Lets go of the monitors of machines, which go on.
+    func leaveMachines() {
+        for domain in list.all { domain.state.withLock { $0.machine }?.monitor?.close() }
     }
 
     /// The machine ended while no daemon looked.

@@ -35,6 +35,7 @@ public final class DaemonInstance: Sendable {
     public func stop() {
         server.close()
         core.closeSessions()
+        core.domains.leaveMachines()
         core.loop.post { [core] in core.loop.stop() }
         thread.join()
     }
