@@ -53,9 +53,10 @@ internal import CEngine
         return lastGeneration
     }
 
-    /// Forgets all address spaces: their places are gone.
-    func forgetAll() {
+    /// Forgets all address spaces, and gives a generation in which nothing is known.
+    func forgetAll() -> UInt64 {
         for index in 0..<Self.viewCount { unsafe views[index].cr3 = .max }
+        return renew()
     }
 
     /// The user generation of the address space that CR3 now names.

@@ -272,8 +272,7 @@ extension CPU {
     /// Forgets where code is: jump cache and links into the blocks.
     func forgetCode() {
         unsafe p.pointee.code_generation &+= 1
-        owner.fetcher.views.forgetAll()
-        unsafe p.pointee.user_generation = owner.fetcher.views.renew()
+        unsafe p.pointee.user_generation = owner.fetcher.views.forgetAll()
         unsafe p.pointee.link_from = nil
         updateMemoryMode()
     }

@@ -90,9 +90,9 @@ extension CPU {
 
     /// Reads a page-table entry; entries outside RAM read as not present.
     private func entry(_ physical: UInt64, size: Int) -> UInt64 {
+        if size == 8 { return loadEntry(physical) ?? 0 }
         guard let range = unsafe range(at: physical) else { return 0 }
-        let host = unsafe range.pointee.host + Int(physical &- range.pointee.start)
-        return size == 8 ? unsafe apus_atomic_load64(host) : UInt64(unsafe apus_atomic_load32(host))
+        return UInt64(unsafe apus_atomic_load32(range.pointee.host + Int(physical &- range.pointee.start)))
     }
 
     /// A page-table entry of eight bytes; nil outside RAM.

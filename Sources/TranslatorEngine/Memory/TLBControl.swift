@@ -12,7 +12,8 @@ extension CPU {
         unsafe p.pointee.local_supervisor = 0
         unsafe fetchedSlot(0).update(repeating: 0, count: 64)
         owner.fetcher.translator?.tables.flush()
-        flushData(userGeneration: owner.fetcher.views.renew())
+        // Without the set of fetched pages no address space could tell which invalidation is one of its code.
+        flushData(userGeneration: owner.fetcher.views.forgetAll())
     }
 
     /// A new CR3: what global pages of the upper half gave stays (SDM volume 3, 4.10.4.1).

@@ -172,16 +172,7 @@ struct BlockTranslator {
     /// Writes what lies out of line.
     mutating func emitOutOfLine() {
         for path in unsafe slowPaths {
-            if let misaligned = unsafe path.misaligned {
-                unsafe a.land(misaligned)
-                a.move(Host.addend, Host.address)
-                a.bytes(0x41, 0x81, 0xe5)  // and r13d, 0xfff
-                a.word32(0xfff)
-                a.bytes(0x41, 0x81, 0xfd)  // cmp r13d, 4096 - size
-                a.word32(Int32(4096 - path.size))
-                let within = unsafe a.jump(if: 6)
-                unsafe a.patch(within, to: path.aligned)
-            }
+            unsafe landMisaligned(path)
             unsafe a.land(path.miss)
             unsafe moveVectors(path.dirty, store: true)
             unsafe emitCall(path.op, stubs.slow)
@@ -195,6 +186,19 @@ struct BlockTranslator {
             unsafe a.immediate(Host.address, UInt64(UInt(bitPattern: exit.place)))
             unsafe a.jump(to: stubs.link)
         }
+    }
+
+    /// Lands a misaligned access, and sends it back where it stays within its page.
+    mutating func landMisaligned(_ path: SlowPath) {
+        guard let misaligned = unsafe path.misaligned else { return }
+        unsafe a.land(misaligned)
+        a.move(Host.addend, Host.address)
+        a.bytes(0x41, 0x81, 0xe5)  // and r13d, 0xfff
+        a.word32(0xfff)
+        a.bytes(0x41, 0x81, 0xfd)  // cmp r13d, 4096 - size
+        a.word32(Int32(4096 - path.size))
+        let within = unsafe a.jump(if: 6)
+        unsafe a.patch(within, to: path.aligned)
     }
 
     private mutating func emitCall(_ op: UnsafePointer<apus_op>, _ stub: UnsafeMutablePointer<UInt8>) {

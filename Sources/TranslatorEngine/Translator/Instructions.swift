@@ -193,7 +193,6 @@ extension BlockTranslator {
     mutating func emitEnd(
         _ i: Instruction, _ op: UnsafePointer<apus_op>, fall: UnsafePointer<apus_op>, liveTaken: Bool, liveFall: Bool
     ) {
-        let liveOut = liveTaken
         releaseAll()
         let offset = unsafe Int32(op.pointee.offset)
         let x = i.operands.0
@@ -217,15 +216,15 @@ extension BlockTranslator {
             if spillsFall && !spillsTaken { spillFlags() }
             unsafe emitJump(fall, disp: fallDisp, from: offset)
         case .jmp where x.kind == .relative:
-            if flagsInHost && liveOut { spillFlags() }
+            if flagsInHost && liveTaken { spillFlags() }
             unsafe emitJump(op, disp: op.pointee.disp, from: offset)
         case .call where x.kind == .relative:
-            if flagsInHost && liveOut { spillFlags() }
+            if flagsInHost && liveTaken { spillFlags() }
             unsafe emitReturnAddress(op)
             unsafe emitJump(op, disp: op.pointee.disp, from: offset)
         case .jmp, .call:
             guard x.kind == .general || x.kind == .memory && canAddress(i) else { return unsafe emitInterpretedEnd(op) }
-            if flagsInHost && liveOut { spillFlags() }
+            if flagsInHost && liveTaken { spillFlags() }
             if x.kind == .memory {
                 unsafe emitAddress(i, op)
                 // A miss must not continue in the middle: the whole instruction is the interpreter's then.
@@ -243,7 +242,7 @@ extension BlockTranslator {
             }
             unsafe a.indirectJump(stubs.indirect)
         case .ret:
-            if flagsInHost && liveOut { spillFlags() }
+            if flagsInHost && liveTaken { spillFlags() }
             if let target = windowed(0) {
                 a.load(Host.address, target)
             } else {
@@ -283,16 +282,7 @@ extension BlockTranslator {
     /// Out-of-line ends for block-ending instructions whose access missed.
     mutating func emitEndPaths() {
         for path in unsafe endPaths {
-            if let misaligned = unsafe path.misaligned {
-                unsafe a.land(misaligned)
-                a.move(Host.addend, Host.address)
-                a.bytes(0x41, 0x81, 0xe5)
-                a.word32(0xfff)
-                a.bytes(0x41, 0x81, 0xfd)
-                a.word32(Int32(4096 - path.size))
-                let within = unsafe a.jump(if: 6)
-                unsafe a.patch(within, to: path.aligned)
-            }
+            unsafe landMisaligned(path)
             unsafe a.land(path.miss)
             unsafe a.immediate(Host.addend, UInt64(UInt(bitPattern: path.op)))
             unsafe a.jump(to: stubs.end)
