@@ -218,6 +218,8 @@ public struct ACPIConfiguration: Sendable {
     public var overrides = [InterruptOverride(source: 0, gsi: 2, flags: InterruptOverride.conforming)]
     /// There is a pair of 8259s.
     public var hasPIC = true
+    /// Processors that come and go.
+    public var processorHotplug: ProcessorHotplug?
     /// The SCI's interrupt. Its override belongs to `overrides`.
     public var sci: UInt16 = 9
     /// Power management.

@@ -182,6 +182,8 @@ public struct AML: Equatable, Sendable {
     public static func and(_ a: AML, _ b: AML, _ target: AML = discard) -> AML { opcode([0x7B], a, b, target) }
     /// `Or (a, b, target)`.
     public static func or(_ a: AML, _ b: AML, _ target: AML = discard) -> AML { opcode([0x7D], a, b, target) }
+    /// `ShiftRight (a, b, target)`.
+    public static func shiftRight(_ a: AML, _ b: AML, _ target: AML = discard) -> AML { opcode([0x7A], a, b, target) }
     /// `LEqual (a, b)`.
     public static func equal(_ a: AML, _ b: AML) -> AML { opcode([0x93], a, b) }
     /// `LNot (a)`.

@@ -14,10 +14,11 @@ enum DSDT {
         system += board.virtioMMIO.enumerated().map { virtio($0.offset, $0.element) }
         if case .reduced(let power) = board.power { system += powerButton(power) }
         let off = AML.integer(UInt64(board.sleepTypeOff))
+        if let hotplug = board.processorHotplug { system += HotplugAML.processors(hotplug, board.processors) }
         return AML.concatenate([
             AML.scope("\\_SB", system),
             AML.define("\\_S5", AML.package([off, off, AML.integer(0), AML.integer(0)])),
-        ])
+        ] + HotplugAML.events(board))
     }
 
     /// `C000` to `CFFF`. A processor that is not there has status 0; without a hot-plug controller it stays so.
@@ -26,8 +27,12 @@ enum DSDT {
             var terms = [
                 AML.define("_HID", AML.string("ACPI0007")),
                 AML.define("_UID", AML.integer(UInt64(processor.uid))),
-                AML.define("_STA", AML.integer(processor.isPresent ? 15 : 0)),
             ]
+            if board.processorHotplug != nil, processor.uid < 256 {
+                terms += HotplugAML.processorTerms(processor)
+            } else {
+                terms.append(AML.define("_STA", AML.integer(processor.isPresent ? 15 : 0)))
+            }
             if !board.nodeMemory.isEmpty { terms.append(AML.define("_PXM", AML.integer(UInt64(processor.node)))) }
             return AML.device("C" + hexDigits(processor.uid, 3), terms)
         }

@@ -43,6 +43,8 @@ public struct PCIHost: Equatable, Sendable {
     public var routes: [Route]
     /// The ISA bridge's `_ADR` (device number in the upper half); the ISA devices lie behind it.
     public var isaBridge: UInt32?
+    /// Slots whose devices come and go by ACPI.
+    public var hotplug: PCIHotplug?
 
     /// A host bridge.
     public init(

@@ -27,6 +27,7 @@ enum PCIHostAML {
         } else {
             terms += isaDevices
         }
+        if let hotplug = pci.hotplug { terms += HotplugAML.slots(hotplug) }
         return AML.device("PCI0", terms)
     }
 

@@ -20,23 +20,28 @@ struct Board: Sendable {
     let io: Bus
     let mmio: Bus
     let buses: ProcessorBuses
-    let devices: [any Device]
+    /// What comes and goes.
+    let contents: BoardContents
+    let plugger: DevicePlugger
+    let processorHotplug: ProcessorHotplugControl?
+    let processorEjectObserver: SharedObserver<Int>
+    var devices: [any Device] { contents.parts.devices }
     let afterReset: [@Sendable () -> Void]
     let power: ACPIPowerManagement?
     let pci: PCIBus?
-    let workers: [WorkerThread]
+    var workers: [WorkerThread] { contents.parts.workers }
     let lifecycle: LifecyclePort
     let characters: CharacterHub
     let storage: Storage
     let networks: NetworkHub
     let image: BootImage
-    let tree: [(bus: String, node: DeviceNode)]
-    let networkStatus: [NetworkStatus]
+    var tree: [(bus: String, node: DeviceNode)] { contents.parts.tree }
+    var networkStatus: [NetworkStatus] { contents.parts.networkStatus }
     let threadContexts: [ThreadContext]
-    let cards: [(name: String, backend: String?, card: any NetworkCard)]
+    var cards: [(name: String, backend: String?, card: any NetworkCard)] { contents.parts.cards }
     let ioThreads: [(id: String, thread: WorkerThread)]
     let balloon: VirtioBalloon?
-    let disks: [(name: String, device: VirtioBlock)]
+    var disks: [(name: String, device: VirtioBlock)] { contents.parts.disks }
 
     /// Builds the board of a configuration; nothing runs yet but threads that wait.
     init(
@@ -72,9 +77,11 @@ struct Board: Sendable {
         do throws(MachineBuildError) {
             let hub = try NetworkHub(configuration)
             networks = hub
+            // Those that may be plugged in are made with the others, and wait.
+            let processors = kind.isPC ? topology.maximum : topology.processors
             var request = EngineRequest(
-                memory: memory, processorCount: topology.processors,
-                apicIDs: (0..<topology.processors).map { APICNumbering.id(of: $0, topology) },
+                memory: memory, processorCount: processors,
+                apicIDs: (0..<processors).map { APICNumbering.id(of: $0, topology) },
                 processorModel: configuration.processorModel, topology: topology,
                 ramSize: configuration.memory.size, clock: clock,
                 accelerator: configuration.accelerators.first ?? AcceleratorConfiguration(kind: .automatic))
@@ -147,22 +154,20 @@ struct Board: Sendable {
                 builder.afterReset.append { PCBoard.initialise(pci, io: io, window: window, high: high) }
             }
         }
-        devices = builder.devices
+        contents = BoardContents(builder)
+        plugger = DevicePlugger(builder, contents)
+        processorHotplug = builder.processorHotplug
+        processorEjectObserver = builder.processorEjectObserver
         afterReset = builder.afterReset
         power = builder.power
         pci = builder.pci
-        workers = builder.workers
         lifecycle = builder.lifecycle
         characters = builder.characters
         storage = builder.storage
         networks = builder.networks
-        tree = builder.tree
-        networkStatus = builder.networkStatus
-        cards = builder.cards
         threadContexts = builder.threadContexts
         ioThreads = builder.ioThreads
         balloon = builder.balloon
-        disks = builder.disks
     }
 
     /// Where RAM lies.

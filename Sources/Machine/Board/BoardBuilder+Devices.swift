@@ -21,14 +21,7 @@ extension BoardBuilder {
             try addVirtio(device)
         }
         for device in configuration.devices {
-            switch device.driver {
-            case "e1000": try addE1000(device)
-            case "nvme": try addNVMe(device)
-            case "scsi-hd", "scsi-cd": try addSCSIUnit(device)
-            case "pcie-root-port": continue
-            case "pci-testdev": try addPCITestDevice(device)
-            default: try addVirtio(device)
-            }
+            try plug(device)
         }
         for drive in configuration.drives where drive.file != nil && drive.interface != .none {
             switch (drive.interface, configuration.board.kind) {
@@ -63,7 +56,7 @@ extension BoardBuilder {
         }
     }
 
-    private func addE1000(_ device: DeviceConfiguration) throws(MachineBuildError) {
+    func addE1000(_ device: DeviceConfiguration) throws(MachineBuildError) {
         let name = stateName(device.id ?? "e1000.\(cards.count)")
         let properties = withGlobals(device)
         let (backend, address) = try network(properties, name, device)
@@ -125,7 +118,15 @@ extension BoardBuilder {
         } catch {
             throw MachineBuildError("\(device.origin): \(error)")
         }
-        if !isRoot { rootPorts[name]?.setPresence(true, announces: false) }
+        lastPlace = .slot(bus, bus: name, slot: place.slot, function: place.function)
+        if isThere {
+            // A port's slot and those of the i440FX's bus know how to tell the guest.
+            guard !isRoot || slotHotplug != nil, place.function == 0 else {
+                throw MachineBuildError("Bus '\(name)' does not support hotplugging")
+            }
+        } else if !isRoot {
+            rootPorts[name]?.setPresence(true, announces: false)
+        }
         note(
             device.driver, id: device.id, bus: name, properties: device.properties,
             details: ["addr \(place.slot).\(place.function)"])

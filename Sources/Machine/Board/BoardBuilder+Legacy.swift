@@ -53,6 +53,15 @@ extension BoardBuilder {
         devices.append(power)
         self.power = power
         acpi.power = .fixed(Self.powerRegisters(settings))
+        guard topology.maximum > topology.processors, configuration.board.kind.isPC else { return }
+        let observer = processorEjectObserver
+        let control = ProcessorHotplugControl(present: topology.processors) { observer.tell($0) }
+        io.add(
+            control, start: ProcessorHotplugControl.port, count: ProcessorHotplugControl.count, name: "acpi-cpu-hotplug")
+        devices.append(control)
+        processorHotplug = control
+        acpi.processorHotplug = ProcessorHotplug(
+            port: UInt16(ProcessorHotplugControl.port), event: UInt8(ProcessorHotplugControl.event))
     }
 
     /// The PIT; nil where it is the engine's.
@@ -88,6 +97,10 @@ extension BoardBuilder {
         afterReset.append { [weak rtc] in
             rtc?.setMemorySize(below4G: layout.low, above4G: layout.high)
             rtc?.setBootOrder(isFirst.exchange(false, ordering: .relaxed) ? once : order)
+        }
+        let initial = topology.processors
+        afterReset.append { [weak rtc, weak self] in
+            rtc?.setProcessorCount(self?.processorHotplug?.present.count ?? initial)
         }
         acpi.hasRTC = true
         note("mc146818rtc", bus: "isa.0", details: ["isa irq 8"])

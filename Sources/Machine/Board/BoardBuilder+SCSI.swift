@@ -77,6 +77,7 @@ extension BoardBuilder {
         guard bus.host.add(SCSIPlace(target: target, lun: lun, properties: unit, backend: backend)) else {
             throw MachineBuildError("\(device.origin): lun \(lun) of target \(target) is in use")
         }
+        lastPlace = .unit(bus.host, target: target, lun: lun)
         let place = "\(String(target, radix: 16)),\(String(lun, radix: 16))"
         try noteBootIndex(device, properties, "\(bus.path)channel@0/disk@\(place)")
         note(

@@ -5,6 +5,7 @@ internal import GuestMemory
 internal import HostOS
 internal import JSON
 internal import Log
+internal import Synchronization
 
 /// What a board is made of while it is made. Confined to the thread that makes the machine.
 final class BoardBuilder {
@@ -41,6 +42,20 @@ final class BoardBuilder {
     var currentPCIHost: (@Sendable () -> PCIHost)?
     /// The root ports by the names of their buses.
     var rootPorts: [String: PCIERootPort] = [:]
+    /// What was made by name, in order.
+    var plugged: [PluggedDevice] = []
+    /// Where the device that was made last sits.
+    var lastPlace = PluggedDevice.Place.fixed
+    /// Whether the machine is there: devices that are made now are plugged into it.
+    var isThere = false
+    /// The controller of slots that are hot-plugged by ACPI.
+    var slotHotplug: SlotHotplug?
+    /// That of processors.
+    var processorHotplug: ProcessorHotplugControl?
+    /// Who hears of slots whose device the guest has let go.
+    let ejectObserver = SharedObserver<Int>()
+    /// The same for processors.
+    let processorEjectObserver = SharedObserver<Int>()
     /// SCSI hosts in the order of their making.
     var scsiBuses: [SCSIBus] = []
     var workers: [WorkerThread] = []
@@ -85,8 +100,9 @@ final class BoardBuilder {
         pic = hasPIC && controllers == nil ? LegacyPIC { engine.setExternalInterrupt($0) } : nil
         interrupts = controllers ?? GlobalInterrupts(pic: pic, ioapic: ioapic)
         acpi = ACPIConfiguration(
-            processors: (0..<topology.processors).map {
-                ACPIConfiguration.Processor(uid: UInt32($0), apicID: APICNumbering.id(of: $0, topology))
+            processors: (0..<topology.maximum).map {
+                ACPIConfiguration.Processor(
+                    uid: UInt32($0), apicID: APICNumbering.id(of: $0, topology), isPresent: $0 < topology.processors)
             },
             power: .fixed(Self.powerRegisters()))
         if let controllers {
@@ -179,6 +195,13 @@ final class BoardBuilder {
         workers.append(worker)
         return worker
     }
+}
+
+/// Somebody who hears of something, named after what tells of it is made. Any thread.
+final class SharedObserver<Value: Sendable>: Sendable {
+    private let observer = Mutex<(@Sendable (Value) -> Void)?>(nil)
+    func set(_ observer: @escaping @Sendable (Value) -> Void) { self.observer.withLock { $0 = observer } }
+    func tell(_ value: Value) { observer.withLock { $0 }?(value) }
 }
 
 /// Local APIC IDs: each level of the topology takes as many bits as it needs (SDM volume 3, 9.9.1).

@@ -50,13 +50,29 @@ enum PCBoard {
             // Where the power management registers are, and that they answer: nobody moves them.
             $0.defineRegister(0x40, value: UInt32(0x601))
             $0.defineRegister(0x80, value: UInt8(1))
+            // The SMBus controller at 0x700, switched on.
+            $0.defineRegister(0x90, value: UInt32(0x701))
+            $0.defineRegister(0xD2, value: UInt8(0x09))
         }
+
+        let smbus = ICH9SMBus(stateName: builder.stateName("piix4-smbus"))
+        builder.io.add(smbus, start: 0x700, count: 32, name: "pm-smbus")
+        builder.devices.append(smbus)
 
         var host = PCIHost(
             isExpress: false,
             memoryWindows: [UInt32(memoryStart(builder))...UInt32(memoryWindow.end - 1)],
             routing: .fixed, routes: routes, isaBridge: 1 << 16)
         host.highWindow = highWindow(builder)
+        if builder.power != nil {
+            let observer = builder.ejectObserver
+            let hotplug = SlotHotplug(stateName: builder.stateName("acpi-pci-hotplug")) { observer.tell($0) }
+            builder.io.add(hotplug, start: SlotHotplug.port, count: SlotHotplug.count, name: "acpi-pci-hotplug")
+            builder.devices.append(hotplug)
+            builder.slotHotplug = hotplug
+            host.hotplug = PCIHotplug(
+                port: UInt16(SlotHotplug.port), event: UInt8(SlotHotplug.event), slots: 3...31)
+        }
         builder.acpi.pci = host
         for irq: UInt8 in [10, 11] {
             builder.acpi.overrides.append(

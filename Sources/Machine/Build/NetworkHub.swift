@@ -86,6 +86,9 @@ final class NetworkHub: Sendable {
         }
     }
 
+    /// A card's back-end is free again.
+    func giveBack(_ id: String) { entries.withLock { $0[id]?.isUsed = false } }
+
     /// The line of `info network` for a back-end.
     func text(of id: String) -> String { entries.withLock { $0[id]?.text } ?? "" }
 

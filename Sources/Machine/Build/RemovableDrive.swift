@@ -40,6 +40,8 @@ final class RemovableDrive: Sendable {
     func connect(_ controller: any RemovableMediaHost) { device.withLock { $0.controller = controller } }
     private var controller: (any RemovableMediaHost)? { device.withLock { $0.controller } }
 
+    /// Whether its controller is there.
+    var isConnected: Bool { controller?.tray(channel: channel, unit: unit) != nil }
     /// Whether it hangs on that controller.
     func isConnected(to host: (any RemovableMediaHost)?) -> Bool { host != nil && controller === host }
 

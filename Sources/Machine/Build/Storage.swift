@@ -89,6 +89,22 @@ final class Storage: Sendable {
         }
     }
 
+    /// The device of a drive or of a named node is gone: a drive stays, for another device; a node is free again.
+    func release(_ name: String) {
+        let node = drives.withLock { drives -> BlockDevice? in
+            guard let place = drives.firstIndex(where: { $0.name == name }) else { return nil }
+            drives[place].drive.user = nil
+            return drives[place].drive.configuration == nil ? drives.remove(at: place).drive.device : nil
+        }
+        if let node { graph.detach(node) }
+        let gone = removables.withLock { removables -> [RemovableDrive] in
+            let gone = removables.filter { $0.name == name && !$0.isConnected }
+            removables.removeAll { one in gone.contains { $0 === one } }
+            return gone
+        }
+        for drive in gone { if let medium = drive.current { graph.detach(medium.device) } }
+    }
+
     /// A CD drive of a device, with what `attach` has given it. From now on its medium can be changed.
     func addRemovable(
         _ name: String, id: String?, path: String, channel: Int, unit: Int

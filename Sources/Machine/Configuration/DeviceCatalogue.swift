@@ -7,7 +7,18 @@ public enum DeviceCatalogue {
 
     /// The model of a name or alias, or nil.
     public static func find(_ name: String) -> DeviceDescription? {
-        all.first { $0.name == name } ?? all.first { $0.alias == name }
+        if name.hasSuffix(processorSuffix) { return processor(name) }
+        return all.first { $0.name == name } ?? all.first { $0.alias == name }
+    }
+
+    /// How the types of processors end: `qemu64-x86_64-cpu`.
+    public static let processorSuffix = "-x86_64-cpu"
+    /// A processor that is plugged in, of whatever model: all of a machine are alike.
+    private static func processor(_ name: String) -> DeviceDescription {
+        let number = DeviceProperty.Kind.unsigned(bits: 32)
+        return DeviceDescription(
+            name, bus: "CPU", .misc, "Processor",
+            [["socket-id", "die-id", "core-id", "thread-id", "node-id"].map { DeviceProperty($0, number) }])
     }
 
     /// The models that a network card may be (`-nic model=`).

@@ -28,6 +28,8 @@ public final class ProcessorGroup: Sendable {
         var handler: (@Sendable (ProcessorRequest) -> Void)?
         /// Those that run when the gate is open; nil: all.
         var allowed: Set<Int>?
+        /// Those that are not plugged in: they stay at the gate.
+        var absent: Set<Int> = []
     }
     private let state = Mutex(State())
     /// Rung when a processor has come to the gate.
@@ -41,10 +43,11 @@ public final class ProcessorGroup: Sendable {
 
     /// Takes and starts the threads; they wait at the gate. `handler` hears what processors ask for.
     func start(
-        _ threads: [any ProcessorThread], handler: @escaping @Sendable (ProcessorRequest) -> Void
+        _ threads: [any ProcessorThread], absent: Set<Int> = [], handler: @escaping @Sendable (ProcessorRequest) -> Void
     ) throws(HostError) {
         state.withLock { state in
             state.threads = threads
+            state.absent = absent
             state.handler = handler
         }
         for thread in threads { try thread.start() }
@@ -81,6 +84,13 @@ public final class ProcessorGroup: Sendable {
 
     /// Names the processors that the open gate lets through, nil: all. While they are parked.
     func allow(_ processors: Set<Int>?) { state.withLock { $0.allowed = processors } }
+
+    /// Names the processors that are not plugged in. While they are parked.
+    func setAbsent(_ processors: Set<Int>) { state.withLock { $0.absent = processors } }
+    /// The threads of processors that are plugged in.
+    var present: [any ProcessorThread] {
+        state.withLock { state in state.threads.filter { !state.absent.contains($0.index) } }
+    }
 
     /// Lets every processor run that is allowed to.
     func release() {
@@ -132,7 +142,10 @@ public final class ProcessorGroup: Sendable {
     func pass(_ thread: any ProcessorThread) -> Bool {
         while true {
             let (mode, arrived) = state.withLock { state -> (Mode, Bool) in
-                let stays = state.mode == .running && state.allowed.map { !$0.contains(thread.index) } ?? false
+                let stays =
+                    state.mode == .running
+                    && (state.absent.contains(thread.index)
+                        || state.allowed.map { !$0.contains(thread.index) } ?? false)
                 guard state.mode == .parked || stays else {
                     state.waiting.remove(thread.index)
                     return (state.mode, false)

@@ -35,7 +35,7 @@ extension VirtualMachine: MachineOperations {
         emit(.powerDown)
         board.power?.pressPowerButton()
     }
-    public func injectNMI() throws(MachineError) { for thread in group.threads { thread.injectNMI() } }
+    public func injectNMI() throws(MachineError) { for thread in group.present { thread.injectNMI() } }
 
     public var accelerator: AcceleratorStatus {
         let isKVM = board.engine.name == "kvm"
@@ -45,8 +45,10 @@ extension VirtualMachine: MachineOperations {
         return status
     }
     public var processors: [ProcessorStatus] {
-        group.threads.map {
-            ProcessorStatus(index: $0.index, threadID: $0.threadID, place: board.topology.place(of: $0.index))
+        group.present.map {
+            ProcessorStatus(
+                index: $0.index, threadID: $0.threadID, place: board.topology.place(of: $0.index),
+                isHotplugged: $0.index >= board.topology.processors)
         }
     }
 
@@ -300,10 +302,6 @@ extension VirtualMachine: MachineOperations {
         do throws(MachineBuildError) { try board.networks.add(network) } catch { throw .failed(error.description) }
     }
     public func removeNetwork(_ id: String) throws(MachineError) { try board.networks.remove(id) }
-    public func removeDevice(_ id: String) throws(MachineError) {
-        guard configuration.devices.contains(where: { $0.id == id }) else { throw .deviceNotFound(id) }
-        throw .failed("Bus of device '\(id)' does not support hotplugging")
-    }
     public var balloonActual: UInt64? {
         guard let balloon = board.balloon else { return nil }
         let taken = UInt64(balloon.actualPages) << 12

@@ -19,6 +19,8 @@ public final class VirtualMachine: Sendable {
         /// Objects that were added after the start, and the names of those that were removed.
         var objects: [ObjectConfiguration] = []
         var removedObjects: Set<String> = []
+        /// The names of processors that were plugged in, empty where none was given.
+        var processorNames: [Int: String] = [:]
     }
 
     public let configuration: MachineConfiguration
@@ -91,7 +93,9 @@ public final class VirtualMachine: Sendable {
         }
         characters.onExit { [weak self] in self?.end(status: 0, cause: nil) }
         do throws(HostError) {
-            try group.start(pending) { [weak self] request in
+            connectHotplug()
+            let absent = Set(pending.map(\.index)).subtracting(0..<board.topology.processors)
+            try group.start(pending, absent: absent) { [weak self] request in
                 guard let self else { return }
                 switch request {
                 case .tripleFault: loop.post { self.handle(.reset(.guestReset)) }
@@ -225,7 +229,7 @@ public final class VirtualMachine: Sendable {
             resumeAfterRequest()
         case .none: resumeAfterRequest()
         case .injectNMI:
-            for thread in group.threads { thread.injectNMI() }
+            for thread in group.present { thread.injectNMI() }
             resumeAfterRequest()
         }
     }

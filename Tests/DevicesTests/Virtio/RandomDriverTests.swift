@@ -15,6 +15,7 @@ import VirtQueue
         case block
         case net
         case balloon
+        case scsi
     }
     private func make(_ kind: Kind, _ memory: AddressSpace) -> any VirtioDevice {
         let inline = InlineScheduler()
@@ -26,6 +27,13 @@ import VirtQueue
                 scheduler: inline)
         case .block: VirtioBlock(.init(queueCount: 2), backend: FakeDisk(sectors: 64), schedulers: [inline])
         case .net: VirtioNet(.init(macAddress: []), backend: FakeNetwork(), scheduler: inline)
+        case .scsi:
+            VirtioSCSI(
+                (0..<2).map {
+                    SCSIPlace(
+                        target: $0, lun: 0, properties: SCSIUnitProperties(isCD: $0 == 1), backend: FakeDisk(sectors: 64))
+                },
+                scheduler: inline)
         case .balloon: VirtioBalloon(.init(hasFreePageReporting: true), memory: memory, scheduler: inline)
         }
     }

@@ -100,6 +100,9 @@ public final class RealTimeClock: BusDevice, Device {
         setByte(0x38, order[2] << 4 | (checksFloppySignature ? 0 : 1))
     }
 
+    /// Tells firmware how many processors there are.
+    public func setProcessorCount(_ count: Int) { setByte(0x5F, UInt8(clamping: count - 1)) }
+
     // MARK: BusDevice
 
     /// Reads a register; offsets are port numbers.

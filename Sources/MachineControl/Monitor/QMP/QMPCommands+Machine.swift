@@ -85,7 +85,7 @@ extension QMPCommandTable {
             .array(
                 BoardKind.allCases.filter(\.isSupported).map { kind in
                     var object: JSONObject = [
-                        "hotpluggable-cpus": false, "name": .string(kind.versionedName), "numa-mem-supported": false,
+                        "hotpluggable-cpus": .bool(kind.isPC), "name": .string(kind.versionedName), "numa-mem-supported": false,
                         "default-cpu-type": "qemu64-x86_64-cpu", "cpu-max": .number(kind.processorLimit),
                         "deprecated": false,
                     ]

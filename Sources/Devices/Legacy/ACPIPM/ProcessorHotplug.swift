@@ -1,0 +1,96 @@
+public import DeviceModel
+import Synchronization
+
+/// The board's controller of processors that come and go, as the ACPI tables' methods use it: a map of those that are
+/// there, one bit each; a word that gives changes one at a time; and a word that lets one go.
+public final class ProcessorHotplugControl: BusDevice, Device {
+    private struct Change: Sendable {
+        var processor: Int
+        /// 1: it came; 2: it is to leave.
+        var kind: UInt32
+    }
+    private struct State: Sendable {
+        var present: Set<Int>
+        var changes: [Change] = []
+    }
+    /// First port.
+    public static let port: UInt64 = 0xA00
+    /// Ports.
+    public static let count: UInt64 = 72
+    /// The general-purpose event that tells of changes.
+    public static let event = 2
+    private static let limit = 256
+
+    public let stateName: String
+    private let state: Mutex<State>
+    private let onEject: @Sendable (_ processor: Int) -> Void
+
+    /// A controller with the processors that are there from the start. `onEject` runs with no lock held, on a
+    /// processor's thread.
+    public init(
+        present: Int, stateName: String = "acpi-cpu-hotplug", onEject: @escaping @Sendable (_ processor: Int) -> Void
+    ) {
+        self.stateName = stateName
+        self.onEject = onEject
+        state = Mutex(State(present: Set(0..<present)))
+    }
+
+    /// The processors that are there.
+    public var present: Set<Int> { state.withLock { $0.present } }
+
+    /// A processor came: from now on it is there. False where it was before.
+    public func insert(_ processor: Int) -> Bool {
+        state.withLock { state in
+            guard 0..<Self.limit ~= processor, state.present.insert(processor).inserted else { return false }
+            state.changes.append(Change(processor: processor, kind: 1))
+            return true
+        }
+    }
+    /// A processor is to leave.
+    public func requestEject(_ processor: Int) {
+        state.withLock { $0.changes.append(Change(processor: processor, kind: 2)) }
+    }
+    /// It has left.
+    public func remove(_ processor: Int) { state.withLock { _ = $0.present.remove(processor) } }
+
+    public func read(offset: UInt64, size: Int) -> UInt64 {
+        state.withLock { state in
+            if offset < 64 {
+                return ByteLanes.read(offset, size) { place in
+                    (0..<8).reduce(UInt8(0)) { bits, bit in
+                        bits | (state.present.contains(Int(place) * 8 + bit) ? 1 << UInt8(bit) : 0)
+                    }
+                }
+            }
+            guard offset == 64, size == 4, !state.changes.isEmpty else { return 0 }
+            let change = state.changes.removeFirst()
+            return UInt64(change.kind) << 16 | UInt64(change.processor + 1)
+        }
+    }
+
+    public func write(offset: UInt64, size: Int, value: UInt64) {
+        guard offset == 68, size == 4, 1...UInt64(Self.limit) ~= value else { return }
+        let processor = Int(value) - 1
+        if state.withLock({ $0.present.contains(processor) }) { onEject(processor) }
+    }
+
+    public func reset() { state.withLock { $0.changes = [] } }
+    public func exportState() -> DeviceState {
+        state.withLock { state in
+            var saved = DeviceState(version: 1)
+            saved.set("present", state.present.sorted().map { UInt8($0) })
+            saved.set("changes", state.changes.flatMap { [UInt8($0.processor), UInt8($0.kind)] })
+            return saved
+        }
+    }
+    public func importState(_ saved: DeviceState) throws(DeviceStateError) {
+        try saved.requireVersion(1...1)
+        let present = try saved.bytes("present")
+        let changes = try saved.bytes("changes")
+        guard changes.count % 2 == 0 else { throw .outOfRange(field: "changes", value: UInt64(changes.count)) }
+        let list = stride(from: 0, to: changes.count, by: 2).map {
+            Change(processor: Int(changes[$0]), kind: UInt32(changes[$0 + 1] == 1 ? 1 : 2))
+        }
+        state.withLock { $0 = State(present: Set(present.map { Int($0) }), changes: list) }
+    }
+}

@@ -1,0 +1,205 @@
+internal import DeviceModel
+internal import Devices
+internal import HostOS
+internal import JSON
+internal import Synchronization
+
+/// A device that was made by name, and how to take it out.
+struct PluggedDevice {
+    /// Where it sits.
+    enum Place {
+        /// A function of a PCI bus.
+        case slot(PCIBus, bus: String, slot: Int, function: Int)
+        /// A unit of a SCSI host.
+        case unit(VirtioSCSI, target: UInt8, lun: UInt16)
+        /// For ever where it is.
+        case fixed
+    }
+    let configuration: DeviceConfiguration
+    let place: Place
+    let devices: [any Device]
+    let workers: [WorkerThread]
+    var path: String { configuration.id.map { "/machine/peripheral/\($0)" } ?? "/machine/peripheral-anon" }
+}
+
+/// Puts devices into a machine that is there and takes them out. Any thread, one at a time.
+final class DevicePlugger: Sendable {
+    // The builder is used under the lock alone, by whoever has it.
+    private struct Box: @unchecked Sendable { let builder: BoardBuilder }
+    private let box: Mutex<Box>
+    private let contents: BoardContents
+    private let onRemoved = Mutex<(@Sendable (_ id: String?, _ path: String) -> Void)?>(nil)
+
+    init(_ builder: BoardBuilder, _ contents: BoardContents) {
+        box = Mutex(Box(builder: builder))
+        self.contents = contents
+        builder.isThere = true
+        let loop = builder.loop
+        for (name, port) in builder.rootPorts {
+            port.observePowerOff { [weak self] in loop.post { self?.finishRemoval(bus: name, slot: 0) } }
+        }
+        builder.ejectObserver.set { [weak self] slot in
+            loop.post { self?.finishRemoval(bus: "pci.0", slot: slot) }
+        }
+    }
+
+    /// Who hears that a device is gone.
+    func observeRemovals(_ observer: @escaping @Sendable (_ id: String?, _ path: String) -> Void) {
+        onRemoved.withLock { $0 = observer }
+    }
+
+    /// Makes a device and lets the guest know. A machine that stands starts it later.
+    func add(_ device: DeviceConfiguration, isRunning: Bool) throws(MachineBuildError) {
+        try box.withLock { box throws(MachineBuildError) in
+            let builder = box.builder
+            let made = try builder.plug(device)
+            for part in made.devices {
+                part.reset()
+                if !isRunning { part.pause() }
+            }
+            contents.update(builder)
+            builder.announce(made)
+        }
+    }
+
+    /// Asks the guest to let go of a device; takes out at once what it need not be asked for.
+    func requestRemoval(_ id: String) throws(MachineError) {
+        let isDone = try box.withLock { box throws(MachineError) -> Bool in
+            let builder = box.builder
+            guard let found = builder.plugged.first(where: { $0.configuration.id == id }) else {
+                throw .deviceNotFound(id)
+            }
+            switch found.place {
+            case .fixed: throw .failed("Bus of device '\(id)' does not support hotplugging")
+            case .unit: return true
+            case .slot(_, let bus, let slot, _):
+                if let port = builder.rootPorts[bus] {
+                    port.pressButton()
+                } else if let hotplug = builder.slotHotplug {
+                    hotplug.requestEject(slot)
+                    builder.power?.raiseEvent(SlotHotplug.event)
+                } else {
+                    throw .failed("Bus '\(bus)' does not support hotplugging")
+                }
+                return false
+            }
+        }
+        if isDone { finishRemoval { $0.configuration.id == id } }
+    }
+
+    private func finishRemoval(bus: String, slot: Int) {
+        finishRemoval { device in
+            if case .slot(_, bus, slot, _) = device.place { return true }
+            return false
+        }
+    }
+
+    /// The guest has let go: takes devices out and ends them.
+    private func finishRemoval(_ isMeant: (PluggedDevice) -> Bool) {
+        let removed = box.withLock { box -> [PluggedDevice] in
+            let builder = box.builder
+            let removed = builder.plugged.filter(isMeant)
+            for device in removed { builder.unplug(device) }
+            contents.update(builder)
+            return removed
+        }
+        for device in removed {
+            for part in device.devices { part.halt() }
+            for worker in device.workers { worker.stop() }
+        }
+        box.withLock { box in
+            for device in removed { box.builder.releaseBackends(device) }
+        }
+        let observer = onRemoved.withLock { $0 }
+        for device in removed { observer?(device.configuration.id, device.path) }
+    }
+}
+
+extension BoardBuilder {
+    /// Makes the device of a configuration, and notes what belongs to it.
+    @discardableResult
+    func plug(_ device: DeviceConfiguration) throws(MachineBuildError) -> PluggedDevice {
+        if let id = device.id, plugged.contains(where: { $0.configuration.id == id }) {
+            throw MachineBuildError("Duplicate device ID '\(id)'")
+        }
+        if isThere {
+            let kind = DeviceCatalogue.find(device.driver)?.bus
+            guard kind == "PCI" || kind == "SCSI" else {
+                throw MachineBuildError("Device '\(device.driver)' does not support hotplugging")
+            }
+        }
+        let (deviceCount, workerCount) = (devices.count, workers.count)
+        lastPlace = .fixed
+        do throws(MachineBuildError) { try make(device) } catch {
+            if isThere {
+                let half = PluggedDevice(
+                    configuration: device, place: lastPlace, devices: Array(devices[deviceCount...]),
+                    workers: Array(workers[workerCount...]))
+                unplug(half)
+                for worker in half.workers { worker.stop() }
+                releaseBackends(half)
+            }
+            throw error
+        }
+        let made = PluggedDevice(
+            configuration: device, place: lastPlace, devices: Array(devices[deviceCount...]),
+            workers: Array(workers[workerCount...]))
+        plugged.append(made)
+        return made
+    }
+
+    private func make(_ device: DeviceConfiguration) throws(MachineBuildError) {
+        switch device.driver {
+        case "e1000": try addE1000(device)
+        case "nvme": try addNVMe(device)
+        case "scsi-hd", "scsi-cd": try addSCSIUnit(device)
+        case "pci-testdev": try addPCITestDevice(device)
+        case "pcie-root-port":
+            guard !isThere else { throw MachineBuildError("Bus 'pcie.0' does not support hotplugging") }
+        default:
+            if isThere, Self.kind(of: device.driver) == nil {
+                throw MachineBuildError("Device '\(device.driver)' does not support hotplugging")
+            }
+            try addVirtio(device)
+        }
+    }
+
+    /// Lets the guest know of a device that came.
+    func announce(_ device: PluggedDevice) {
+        guard case .slot(_, let bus, let slot, _) = device.place else { return }
+        if let port = rootPorts[bus] {
+            port.setPresence(true, announces: true)
+        } else if let hotplug = slotHotplug {
+            hotplug.insert(slot)
+            power?.raiseEvent(SlotHotplug.event)
+        }
+    }
+
+    /// Takes a device off its bus and out of all lists.
+    func unplug(_ device: PluggedDevice) {
+        switch device.place {
+        case .slot(let bus, let name, let slot, let function):
+            bus.detach(slot: slot, function: function)
+            rootPorts[name]?.setPresence(false, announces: true)
+        case .unit(let host, let target, let lun): host.remove(target: target, lun: lun)
+        case .fixed: break
+        }
+        let names = Set(device.devices.map(\.stateName))
+        devices.removeAll { one in device.devices.contains { $0 === one } }
+        workers.removeAll { one in device.workers.contains { $0 === one } }
+        cards.removeAll { names.contains($0.name) }
+        disks.removeAll { names.contains($0.name) }
+        networkStatus.removeAll { names.contains($0.name) }
+        scsiBuses.removeAll { bus in device.configuration.id.map { bus.name == "\($0).0" } ?? false }
+        if let id = device.configuration.id { tree.removeAll { $0.node.id == id } }
+        plugged.removeAll { $0.configuration.id == device.configuration.id && $0.configuration == device.configuration }
+        usedNames.subtract(names)
+        if let index = device.configuration.properties.number("bootindex") { bootOrder[index] = nil }
+    }
+
+    /// Gives back the image and the network that a device had.
+    func releaseBackends(_ device: PluggedDevice) {
+        if let drive = device.configuration.properties.string("drive") { storage.release(drive) }
+        if let network = device.configuration.properties.string("netdev") { networks.giveBack(network) }
+    }
+}
