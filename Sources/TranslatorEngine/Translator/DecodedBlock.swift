@@ -14,9 +14,9 @@ struct DecodedBlock {
     let endsItself: Bool
     /// Vector instructions may be executed as they are.
     let hasPlainVectors: Bool
-    /// Whether flags may be looked at after the block, on the way that its branch takes and on the other.
-    let liveTaken: Bool
-    let liveFall: Bool
+    /// The flags that may be looked at after the block, on the way that its branch takes and on the other.
+    let liveTaken: FlagSet
+    let liveFall: FlagSet
     /// Whether accesses are checked together: not where they were found to cross pages often.
     let mergesChecks: Bool
 }
@@ -71,7 +71,7 @@ extension CodeFetcher {
         return unsafe DecodedBlock(
             header: header, instructions: instructions, offered: offered, endsItself: endsItself,
             hasPlainVectors: UInt64(block.mode) & ModeBits.vectorsChecked == 0,
-            liveTaken: taken || verifier != nil, liveFall: fall || verifier != nil, mergesChecks: op.disp < Self.crossingLimit)
+            liveTaken: verifier == nil ? taken : .all, liveFall: verifier == nil ? fall : .all, mergesChecks: op.disp < Self.crossingLimit)
     }
 
     /// Windows of a block that may lie in two pages before each access is checked by itself.
@@ -90,9 +90,9 @@ extension CodeFetcher {
         header.setImmediate(code)
     }
 
-    /// Whether arithmetic flags may be looked at by what follows a block in its page: where its branch leads, and
-    /// behind it.
-    private func flagsLive(after last: Instruction, page: UInt, end: Int, endsItself: Bool) -> (Bool, Bool) {
+    /// The arithmetic flags that may be looked at by what follows a block in its page: where its branch leads, and behind
+    /// it.
+    private func flagsLive(after last: Instruction, page: UInt, end: Int, endsItself: Bool) -> (FlagSet, FlagSet) {
         if !endsItself {
             let live = flagsLive(page: page, offset: end)
             return (live, live)
@@ -103,31 +103,49 @@ extension CodeFetcher {
         case .jmp where last.operands.0.kind == .relative, .call where last.operands.0.kind == .relative:
             let live = flagsLive(page: page, offset: end + Int(last.immediate))
             return (live, live)
-        default: return (true, true)
+        default: return (.all, .all)
         }
     }
 
-    private func flagsLive(page: UInt, offset: Int) -> Bool {
+    private func flagsLive(page: UInt, offset: Int) -> FlagSet {
+        var budget = 24
+        return flagsLive(page: page, offset: offset, among: .all, &budget)
+    }
+
+    /// Those of `wanted` that are read before they are written, on some way that begins at an offset in a page. Looks at
+    /// `budget` instructions.
+    private func flagsLive(page: UInt, offset: Int, among wanted: FlagSet, _ budget: inout Int) -> FlagSet {
         var offset = offset
-        for _ in 0..<10 {
+        var unknown = wanted
+        var live: FlagSet = []
+        while budget > 0 {
+            budget -= 1
             guard offset >= 0, offset < 4096, let source = unsafe UnsafeRawPointer(bitPattern: page + UInt(offset)) else {
-                return true
+                break
             }
             let count = min(4096 - offset, Decoder.maximumLength)
             let place = unsafe bytes + Self.window
             unsafe place.copyMemory(from: source, byteCount: count)
             guard
                 let next = unsafe try? Decoder.decode(UnsafeRawBufferPointer(start: place, count: count), code: .bits64)
-            else { return true }
+            else { break }
             offset += Int(next.length)
-            if next.mnemonic == .jmp && next.operands.0.kind == .relative {
-                offset += Int(next.immediate)
-                continue
-            }
             let use = FlagUse.of(next)
-            if use.needs { return true }
-            if use.writes && !use.keeps { return false }
+            live.formUnion(use.reads.intersection(unknown))
+            unknown.subtract(use.reads.union(use.writes))
+            if unknown.isEmpty { return live }
+            switch next.mnemonic {
+            case .jmp where next.operands.0.kind == .relative, .call where next.operands.0.kind == .relative:
+                offset += Int(next.immediate)
+            case .jmp, .call, .ret: return live.union(unknown)
+            case .jcc:
+                let taken = flagsLive(page: page, offset: offset + Int(next.immediate), among: unknown, &budget)
+                live.formUnion(taken)
+                unknown.subtract(taken)
+                if unknown.isEmpty { return live }
+            default: break
+            }
         }
-        return true
+        return live.union(unknown)
     }
 }

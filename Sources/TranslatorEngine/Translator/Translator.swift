@@ -45,6 +45,9 @@ internal import X86
         var op: UInt
     }
 
+    /// The host has RORX: BMI2, in leaf 7.
+    private static let hasRotation =
+        apus_host_cpuid(0, 0).eax >= 7 && apus_host_cpuid(7, 0).ebx & 1 << 8 != 0
     private static let handler: Void = apus_install_fault_handler()
 
     /// A translator for the processor whose structure is the content of `file`. Throws where the host lacks something.
@@ -59,7 +62,7 @@ internal import X86
         try executable.protect(capacity..<capacity + Self.recordCapacity, [.read, .write])
         siteMapping = try .anonymous(count: Self.siteCapacity * MemoryLayout<Site>.stride)
         let base = unsafe writable.base.assumingMemoryBound(to: UInt8.self)
-        var assembler = unsafe Assembler(base, stateBase: -FlatTables.headerBytes)
+        var assembler = unsafe Assembler(base, stateBase: -FlatTables.headerBytes, hasRotation: Self.hasRotation)
         unsafe stubs = assembler.makeStubs()
         unsafe start = assembler.cursor
         unsafe cursor = assembler.cursor
@@ -128,7 +131,7 @@ internal import X86
             lastTrim = used
         }
         while unsafe UInt(bitPattern: cursor) & 15 != 0 { unsafe cursor += 1 }
-        var assembler = unsafe Assembler(cursor, stateBase: -FlatTables.headerBytes)
+        var assembler = unsafe Assembler(cursor, stateBase: -FlatTables.headerBytes, hasRotation: Self.hasRotation)
         // Sixteen bytes before the code: where its first bytes jump to when the block is dropped.
         assembler.bytes(0x49, 0xbd)
         assembler.word64(unsafe UInt64(UInt(bitPattern: block.header)))
@@ -202,7 +205,7 @@ extension BlockTranslator {
     mutating func emit(_ block: DecodedBlock) {
         let count = block.instructions.count
         // liveness[k]: flags are looked at after instruction k - 1.
-        var liveness = [Bool](repeating: block.liveTaken || block.liveFall, count: count + 1)
+        var liveness = [FlagSet](repeating: block.liveTaken.union(block.liveFall), count: count + 1)
         for index in stride(from: count - 1, through: 0, by: -1) {
             liveness[index] = FlagUse.of(block.instructions[index]).liveBefore(liveness[index + 1])
         }
@@ -211,14 +214,14 @@ extension BlockTranslator {
         let windows = planWindows(block)
         for index in 0..<last {
             current = index
-            if let window = windows[index] { unsafe open(window, op(index + 1), liveBefore: liveness[index]) }
+            if let window = windows[index] { unsafe open(window, op(index + 1), liveBefore: !liveness[index].isEmpty) }
             unsafe emit(
-                block.instructions[index], op(index + 1), isOffered: block.offered[index], liveBefore: liveness[index],
-                liveAfter: liveness[index + 1])
+                block.instructions[index], op(index + 1), isOffered: block.offered[index],
+                liveBefore: !liveness[index].isEmpty, liveAfter: liveness[index + 1])
             if let window, window.last == index { self.window = nil }
         }
         current = last
-        if last < count, let window = windows[last] { unsafe open(window, op(last + 1), liveBefore: liveness[last]) }
+        if last < count, let window = windows[last] { unsafe open(window, op(last + 1), liveBefore: !liveness[last].isEmpty) }
         spillVectors()
         if !block.endsItself && block.instructions[count - 1].loadsVectorControl && !setsPlainControl {
             releaseAll()
@@ -227,15 +230,15 @@ extension BlockTranslator {
             let offered = block.offered[last]
             if offered {
                 unsafe emitEnd(
-                    block.instructions[last], op(last + 1), fall: op(last + 2), liveTaken: block.liveTaken,
-                    liveFall: block.liveFall)
+                    block.instructions[last], op(last + 1), fall: op(last + 2), liveTaken: !block.liveTaken.isEmpty,
+                    liveFall: !block.liveFall.isEmpty)
             } else {
                 releaseAll()
                 unsafe emitInterpretedEnd(op(last + 1))
             }
         } else {
             releaseAll()
-            if flagsInHost && block.liveTaken { spillFlags() }
+            if flagsInHost && !block.liveTaken.isEmpty { spillFlags() }
             let cut = unsafe op(count + 1)
             unsafe emitJump(cut, disp: cut.pointee.disp, from: Int32(cut.pointee.disp) - 1)
         }

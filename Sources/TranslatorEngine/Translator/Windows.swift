@@ -176,16 +176,20 @@ extension BlockTranslator {
     mutating func open(_ w: Window, _ op: UnsafePointer<apus_op>, liveBefore: Bool) {
         protectFlags(liveBefore)
         let host = Self.pinned(w.base) ?? Host.guestStack
-        if w.low == 0 { a.move(Host.address, host) } else { a.lea(Host.address, .base(host, w.low)) }
-        a.bytes(0x45, 0x89, 0xf5)  // mov r13d, r14d
+        var address = host
+        if w.low != 0 {
+            address = Host.address
+            a.lea(address, .base(host, w.low))
+        }
+        a.modrm(0, wide: false, opcode: 0x8b, length: 1, reg: Host.addend, rm: .register(address))
         a.bytes(0x41, 0x81, 0xe5)  // and r13d, 0xfff
         a.word32(0xfff)
         a.bytes(0x41, 0x81, 0xfd)  // cmp r13d, 4096 - span
         a.word32(4096 - w.span)
         let crosses = unsafe a.jump(if: 7)
-        emitTableLoad(write: w.write)
+        emitTableLoad(address, write: w.write)
         let miss = unsafe a.jump(if: 4)
-        unsafe windowPaths.append((op, crosses, miss, w.write, dirtyVectors))
+        unsafe windowPaths.append((op, address, crosses, miss, w.write, dirtyVectors))
         window = w
     }
 
@@ -202,6 +206,7 @@ extension BlockTranslator {
             let write: UInt64 = unsafe path.write ? WindowMiss.write : 0
             for (place, kind) in unsafe [(path.crosses, WindowMiss.crosses), (path.miss, 0)] {
                 unsafe a.land(place)
+                unsafe a.move(Host.address, path.address)
                 unsafe moveVectors(path.dirty, store: true)
                 a.immediate(Host.addend, op | kind | write)
                 unsafe a.jump(to: stubs.window)
