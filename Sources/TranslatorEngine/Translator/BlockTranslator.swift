@@ -10,6 +10,13 @@ struct BlockTranslator {
     var a: Assembler
     let stubs: TranslatedStubs
     let ops: UnsafePointer<apus_op>
+    let tier: Tier
+    /// The instructions whose accesses have inline caches in the upper tiers: a bit each.
+    let cached: UInt64
+    /// Where a counting block has its record, the jump for its promotion, and how many inline caches it has.
+    var blockRecord: UnsafeMutablePointer<UInt8>?
+    var promotion: UnsafeMutablePointer<UInt8>?
+    var cacheCount: UInt32 = 0
     /// Whether the guest's flags are the host's, and not in `arith`.
     var flagsInHost = false
     var slowPaths: [SlowPath] = unsafe []
@@ -33,8 +40,9 @@ struct BlockTranslator {
     var current = 0
     var windowPaths:
         [(
-            op: UnsafePointer<apus_op>, address: UInt8, crosses: UnsafeMutablePointer<UInt8>, miss: UnsafeMutablePointer<UInt8>,
-            write: Bool, dirty: UInt16
+            op: UnsafePointer<apus_op>, address: UInt8, crosses: UnsafeMutablePointer<UInt8>,
+            miss: UnsafeMutablePointer<UInt8>?, cache: UnsafeMutablePointer<UInt8>?,
+            resume: UnsafeMutablePointer<UInt8>, span: Int32, write: Bool, dirty: UInt16
         )] = unsafe []
 
     /// An access that goes to the interpreter.
@@ -46,8 +54,11 @@ struct BlockTranslator {
         let miss: UnsafeMutablePointer<UInt8>
         let misaligned: UnsafeMutablePointer<UInt8>?
         let size: Int
-        /// Where an access goes on that is misaligned only.
+        let write: Bool
+        /// Where an access goes on that is misaligned only, or whose cache has been filled.
         let aligned: UnsafeMutablePointer<UInt8>
+        /// The inline cache.
+        var cache: UnsafeMutablePointer<UInt8>?
         /// Where the instruction ends.
         var end: UnsafeMutablePointer<UInt8>
         var reloadsFlags: Bool
@@ -63,9 +74,11 @@ struct BlockTranslator {
 
     init(
         _ assembler: Assembler, stubs: TranslatedStubs, ops: UnsafePointer<apus_op>,
-        records: UnsafeMutablePointer<UInt8>
+        records: UnsafeMutablePointer<UInt8>, tier: Tier, cached: UInt64
     ) {
         a = assembler
+        self.tier = tier
+        self.cached = cached
         unsafe self.records = records
         unsafe self.stubs = stubs
         unsafe self.ops = ops
@@ -137,6 +150,14 @@ struct BlockTranslator {
     /// Checks an access at the linear address in a register, and returns where its bytes are. The slow path is finished
     /// by `finishAccess`.
     mutating func emitCheck(_ op: UnsafePointer<apus_op>, at address: UInt8, size: Int, write: Bool) -> RM {
+        if usesCache {
+            let (miss, cache) = unsafe emitCacheLookup(address, size: Int32(size))
+            unsafe slowPaths.append(
+                SlowPath(
+                    op: op, address: address, miss: miss, misaligned: nil, size: size, write: write, aligned: a.cursor,
+                    cache: cache, end: a.cursor, reloadsFlags: false, dirty: dirtyVectors))
+            return .indexed(address, Host.addend, 0, -1)
+        }
         var misaligned: UnsafeMutablePointer<UInt8>? = unsafe nil
         if size > 1 {
             a.modrm(0, wide: false, opcode: 0xf6, length: 1, reg: 0, rm: .register(address), byteRegister: true)
@@ -148,8 +169,8 @@ struct BlockTranslator {
         let miss = unsafe a.jump(if: 4)
         unsafe slowPaths.append(
             SlowPath(
-                op: op, address: address, miss: miss, misaligned: misaligned, size: size, aligned: aligned, end: a.cursor,
-                reloadsFlags: false, dirty: dirtyVectors))
+                op: op, address: address, miss: miss, misaligned: misaligned, size: size, write: write,
+                aligned: aligned, cache: nil, end: a.cursor, reloadsFlags: false, dirty: dirtyVectors))
         return .indexed(address, Host.addend, 0, -1)
     }
     /// Loads the table's entry for the page of a linear address, and tests whether there is one.
@@ -175,9 +196,7 @@ struct BlockTranslator {
     /// Writes what lies out of line.
     mutating func emitOutOfLine() {
         for path in unsafe slowPaths {
-            unsafe landMisaligned(path)
-            unsafe a.land(path.miss)
-            unsafe a.move(Host.address, path.address)
+            unsafe landMiss(path)
             unsafe moveVectors(path.dirty, store: true)
             unsafe emitCall(path.op, stubs.slow)
             unsafe moveVectors(path.loaded, store: false)
@@ -192,8 +211,16 @@ struct BlockTranslator {
         }
     }
 
-    /// Lands a misaligned access, and sends it back where it stays within its page.
-    mutating func landMisaligned(_ path: SlowPath) {
+    /// Lands an access that the fast way has not decided, with its linear address in the address register: one that is
+    /// only misaligned, or whose page the table has, goes back.
+    mutating func landMiss(_ path: SlowPath) {
+        unsafe landMisaligned(path)
+        unsafe a.land(path.miss)
+        unsafe a.move(Host.address, path.address)
+        if let cache = unsafe path.cache { unsafe emitCacheMiss(cache, write: path.write, resume: path.aligned) }
+    }
+
+    private mutating func landMisaligned(_ path: SlowPath) {
         guard let misaligned = unsafe path.misaligned else { return }
         unsafe a.land(misaligned)
         unsafe a.move(Host.addend, path.address)
@@ -244,8 +271,7 @@ struct BlockTranslator {
     /// Goes to the target of a direct branch, `disp` from its page's start.
     mutating func emitJump(_ op: UnsafePointer<apus_op>, disp: Int32, from offset: Int32) {
         guard disp >= 0 && disp < 4096 else {
-            let record = unsafe records
-            unsafe records += MemoryLayout<FarRecord>.stride
+            let record = unsafe takeRecord(FarRecord.empty)
             let misses = unsafe a.farJump(record)
             unsafe farJumps.append((record, misses, op))
             return

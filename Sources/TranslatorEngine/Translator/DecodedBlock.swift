@@ -19,6 +19,16 @@ struct DecodedBlock {
     let liveFall: FlagSet
     /// Whether accesses are checked together: not where they were found to cross pages often.
     let mergesChecks: Bool
+
+    /// Whether some instruction may have an inline cache.
+    var accessesMemory: Bool {
+        instructions.contains { i in
+            switch i.mnemonic {
+            case .push, .pop, .call, .ret, .leave: true
+            default: i.operands.0.kind == .memory || i.operands.1.kind == .memory
+            }
+        }
+    }
 }
 
 extension CodeFetcher {
@@ -28,7 +38,7 @@ extension CodeFetcher {
             op.setHeader(unsafe noOperation, state: HeaderState.interpreted)
             return op.next
         }
-        let code = translator.translate(cpu, decoded)
+        let code = translator.translate(cpu, decoded, tier: block.mode & ModeBits.user == 0 ? .plain : .baseline)
         // Without room everything is dropped, which this op does not survive: at the next look-up.
         if code == 0 { return cpu.lookup(cpu.ripOf(op)) }
         op.setImmediate(code)
@@ -84,10 +94,35 @@ extension CodeFetcher {
         guard let old = header.translatedCode, header.disp < Self.crossingLimit else { return }
         header.countCrossing()
         guard header.disp == Self.crossingLimit, let decoded = decodedBlock(header, block) else { return }
-        let code = translator.translate(cpu, decoded)
+        let code = translator.translate(cpu, decoded, tier: block.mode & ModeBits.user == 0 ? .plain : .baseline)
         guard code != 0 else { return }
         translator.redirect(old, to: code)
         header.setImmediate(code)
+    }
+
+    /// Translates a block for the tier above that of its record, and returns the address of the code to go on with.
+    func promote(_ cpu: CPU, _ header: MicroOp, _ address: UInt64) -> UInt64 {
+        // SAFETY: translated code hands over the record of the block that runs, with its inline caches behind it.
+        let record = unsafe UnsafeMutablePointer<BlockRecord>(bitPattern: UInt(address)).unsafelyUnwrapped
+        let caches = unsafe UnsafeBufferPointer(
+            start: UnsafeRawPointer(record + 1).assumingMemoryBound(to: InlineCache.self),
+            count: Int(record.pointee.cacheCount))
+        unsafe record.pointee.countdown = .max
+        let old = header.imm
+        guard let translator, let block = cache.block(of: header), let decoded = decodedBlock(header, block) else { return old }
+        var cached = UInt64.max
+        var tier = Tier.profiled
+        if unsafe record.pointee.tier == Tier.profiled.rawValue || !decoded.accessesMemory {
+            tier = .hot
+            let most = UInt32(Tier.executions) / Tier.hitsForMiss
+            for cache in unsafe caches where unsafe cache.misses > most { unsafe cached &= ~(1 << UInt64(cache.index)) }
+        }
+        let code = translator.translate(cpu, decoded, tier: tier, cached: cached)
+        guard code != 0 else { return old }
+        translator.redirect(old, to: code)
+        header.setImmediate(code)
+        cpu.replaceJump(to: old, with: code, at: cpu.ripOf(header))
+        return code
     }
 
     /// The arithmetic flags that may be looked at by what follows a block in its page: where its branch leads, and behind

@@ -284,9 +284,7 @@ extension BlockTranslator {
     /// Out-of-line ends for block-ending instructions whose access missed.
     mutating func emitEndPaths() {
         for path in unsafe endPaths {
-            unsafe landMisaligned(path)
-            unsafe a.land(path.miss)
-            unsafe a.move(Host.address, path.address)
+            unsafe landMiss(path)
             unsafe a.immediate(Host.addend, UInt64(UInt(bitPattern: path.op)))
             unsafe a.jump(to: stubs.end)
         }

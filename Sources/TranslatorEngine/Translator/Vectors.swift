@@ -179,7 +179,8 @@ extension BlockTranslator {
         let other = unsafe a.jump(if: 5)
         unsafe endPaths.append(
             SlowPath(
-                op: op, address: Host.address, miss: other, misaligned: nil, size: 4, aligned: a.cursor, end: a.cursor, reloadsFlags: false,
+                op: op, address: Host.address, miss: other, misaligned: nil, size: 4, write: false, aligned: a.cursor,
+                cache: nil, end: a.cursor, reloadsFlags: false,
                 dirty: 0))
         let control = MemoryLayout<apus_vcpu>.offset(of: \.translated_mxcsr).unsafelyUnwrapped
         a.modrm(0, wide: false, opcode: 0x89, length: 1, reg: Host.addend, rm: .state(VectorLayout.mxcsr))
