@@ -29,7 +29,7 @@ enum Wording {
         case .missingOption(_, let option): "Parameter '\(option)' is missing"
         case .invalidSize(_, let size): "The image size \(size) is out of range"
         case .backing(let error): "Could not open backing file: \(reason(error))"
-        case .bitmap(let text), .snapshot(let text): text
+        case .bitmap(let text), .snapshot(let text), .nbd(let text): text
         case .system(_, _, let errno): Formatting.reason(errno.rawValue)
         default: error.description
         }
