@@ -35,25 +35,25 @@ extension NBDLocation {
         }
         let export = options.take("export") ?? ""
         let address: NBDAddress
-        if export.utf8.count > NBD.maximumString { throw .nbd("export name too long to send to server") }
+        if export.utf8.count > NBD.maximumString { throw .message("export name too long to send to server") }
         if var server = options.takeChild("server") {
             let type = server.take("type") ?? ""
             switch type {
-            case "unix": address = .unix(path: try server.require("path", driver: "server"))
+            case "unix": address = .unix(path: try server.require("path", driver: "nbd"))
             case "inet":
-                let host = try server.require("host", driver: "server")
-                address = .tcp(host: host, port: try server.require("port", driver: "server"))
+                let host = try server.require("host", driver: "nbd")
+                address = .tcp(host: host, port: try server.require("port", driver: "nbd"))
                 for name in ["numeric", "to", "ipv4", "ipv6", "keep-alive", "mptcp"] { _ = server.take(name) }
-            default: throw .nbd("Parameter 'server.type' does not accept value '\(type)'")
+            default: throw .message("Parameter 'type' does not accept value '\(type)'")
             }
             try server.finish(driver: "nbd")
         } else if let path = options.take("path") {
-            guard options.value("host") == nil else { throw .nbd("path and host may not be used at the same time") }
+            guard options.value("host") == nil else { throw .message("path and host may not be used at the same time") }
             address = .unix(path: path)
         } else if let host = options.take("host") {
             address = .tcp(host: host, port: options.take("port") ?? NBD.defaultPort)
         } else {
-            throw .nbd("NBD server address missing")
+            throw .message("NBD server address missing")
         }
         return NBDLocation(address: address, export: export)
     }
@@ -61,9 +61,9 @@ extension NBDLocation {
     /// The error for a name that is none.
     public static func malformed(_ name: String) -> BlockError {
         if name.hasPrefix("nbd:") && !name.hasPrefix("nbd://") {
-            return .nbd("error parsing address '\(name.dropFirst(4))'")
+            return .message("error parsing address '\(name.dropFirst(4))'")
         }
-        return .nbd("No valid URL specified")
+        return .message("No valid URL specified")
     }
 }
 
@@ -93,7 +93,9 @@ public struct NBDClientPlan: Sendable {
             while all.count < connections, first.result.info.flags & NBD.TransmissionFlag.multipleConnections != 0 {
                 let next = try connectOnce()
                 all.append(next)
-                guard next.result.info.size == first.result.info.size else { throw .nbd("The export's size changes") }
+                guard next.result.info.size == first.result.info.size else {
+                    throw .message("The export's size changes")
+                }
             }
         } catch {
             for connection in all { connection.close() }
@@ -121,7 +123,7 @@ public struct NBDClientPlan: Sendable {
             return try open(negotiation, result)
         } catch {
             channel.shutDown()
-            throw .nbd(error.description)
+            throw .message(error.description)
         }
     }
 
@@ -154,7 +156,7 @@ public struct NBDClientPlan: Sendable {
                 return NBDNegotiation(try NBDChannel(NBDSocket(socket)))
             } catch {
                 if HostClock.monotonic >= deadline {
-                    throw .nbd("Failed to connect to '\(location.address)': \(NBDClientPlan.reason(error))")
+                    throw .message("Failed to connect to '\(location.address)': \(NBDClientPlan.reason(error))")
                 }
                 Bell().wait(nanoseconds: 200_000_000)
             }
@@ -198,7 +200,7 @@ public struct NBDClientPlan: Sendable {
             negotiation.abort()
             return exports
         } catch {
-            throw .nbd(error.description)
+            throw .message(error.description)
         }
     }
 }

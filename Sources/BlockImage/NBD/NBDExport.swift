@@ -104,7 +104,7 @@ public struct NBDExport: Sendable {
         var result: [(BlockExtent, UInt32)] = []
         for var extent in known {
             if extent.isAllocated || extent.isZero {
-                result.append((extent, depth))
+                result.append((extent, extent.isAllocated ? depth : 0))
                 continue
             }
             let size = backing?.sizeInBytes ?? 0

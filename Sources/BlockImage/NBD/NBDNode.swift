@@ -36,13 +36,13 @@ public final class NBDNode: BatchingBackend, BlockNode {
         filename = location.name
         exactSize = info.size
         guard info.size <= UInt64(Int64.max) else {
-            throw .nbd("export length is too large")
+            throw .message("export length is too large")
         }
         flags = info.flags
         sizeInBytes = (info.size + 511) / 512 * 512
         isReadOnly = node.readOnly || info.flags & NBD.TransmissionFlag.readOnly != 0
         guard node.readOnly || node.autoReadOnly || !isReadOnly else {
-            throw .nbd("request on write denied without write permission")
+            throw .message("request on write denied without write permission")
         }
         policy = RequestPolicy(node, readOnly: isReadOnly)
         minimumBlock = UInt64(info.blockSizes?.minimum ?? 1)
@@ -283,7 +283,9 @@ extension NBDNode: SparseMappable {
         guard offset < sizeInBytes, length > 0 else { return [] }
         let end = min(sizeInBytes, offset + min(length, sizeInBytes - offset))
         guard let context = connections[0].result.contexts.values.first else {
-            return [BlockExtent(offset: offset, length: end - offset, isAllocated: true, isZero: false, hostOffset: offset)]
+            return [
+                BlockExtent(offset: offset, length: end - offset, isAllocated: true, isZero: false, hostOffset: offset)
+            ]
         }
         var result: [BlockExtent] = []
         var at = offset

@@ -129,7 +129,8 @@ final class NBDServerHandshake {
 
     private func describe(_ option: UInt32, _ data: [UInt8]) -> NBDExport? {
         var parser = NBDParser(data)
-        guard let name = parser.text(), let count = parser.number(UInt16.self), parser.remaining == Int(count) * 2 else {
+        guard let name = parser.text(), let count = parser.number(UInt16.self), parser.remaining == Int(count) * 2
+        else {
             refuse(option, NBD.Reply.invalid, "malformed request for an export")
             return nil
         }
