@@ -3,7 +3,7 @@ internal import X86
 
 /// Translates one decoded block of 64-bit code.
 ///
-/// Guest registers stay in host registers (R12 to R15 in the structure, RSP in R15) and guest flags in host flags as
+/// Guest registers stay in host registers (R13 to R15 in the structure, RSP in R15) and guest flags in host flags as
 /// far as someone looks at them. Everything that has no translation of its own, and every access that misses in the
 /// tables, is executed by the interpreter's handler in between.
 struct BlockTranslator {
@@ -89,7 +89,7 @@ struct BlockTranslator {
     // MARK: Registers
 
     /// The host register of a guest register, nil for one in the structure.
-    static func pinned(_ guest: UInt8) -> UInt8? { guest == 4 ? Host.guestStack : guest < 12 ? guest : nil }
+    static func pinned(_ guest: UInt8) -> UInt8? { guest == 4 ? Host.guestStack : guest < 13 ? guest : nil }
     func place(_ guest: UInt8) -> RM { Self.pinned(guest).map { RM.register($0) } ?? .state(Int(guest) * 8) }
     mutating func loadGuest(_ guest: UInt8, into host: UInt8) { a.load(host, place(guest)) }
 
@@ -177,7 +177,7 @@ struct BlockTranslator {
     mutating func emitTableLoad(_ address: UInt8, write: Bool) {
         window = nil
         a.rotateRight(Host.addend, address, by: 8)
-        a.bytes(0x4d, 0x21, 0xe5)  // and r13, r12
+        a.modrm(0, wide: true, opcode: 0x23, length: 1, reg: Host.addend, rm: .indexMask)
         a.load(Host.addend, .table(Host.addend, write ? 8 : 0))
         a.bytes(0x41, 0xf6, 0xc5)  // test r13b, 1
         a.byte(1)

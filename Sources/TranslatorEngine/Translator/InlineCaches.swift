@@ -180,7 +180,7 @@ extension Assembler {
             0, wide: false, opcode: 0x3b, length: 1, reg: Host.rax, rm: cache(MemoryLayout<InlineCache>.offset(of: \.limit)))
         let crosses = unsafe jump(if: 7)
         rotateRight(Host.rax, Host.address, by: 8)
-        modrm(0, wide: true, opcode: 0x23, length: 1, reg: Host.rax, rm: .register(Host.mask))
+        modrm(0, wide: true, opcode: 0x23, length: 1, reg: Host.rax, rm: .indexMask)
         load(Host.rax, .table(Host.rax, write ? 8 : 0))
         bytes(0xa8, 1)  // test al, 1
         let absent = unsafe jump(if: 4)
