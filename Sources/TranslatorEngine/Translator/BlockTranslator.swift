@@ -193,8 +193,8 @@ struct BlockTranslator {
         unsafe slowPaths[slowPaths.count - 1].loaded = loadedVectors
     }
 
-    /// Writes what lies out of line.
-    mutating func emitOutOfLine() {
+    /// Where accesses end up that the fast way has not decided, and jumps that are not linked.
+    mutating func emitSlowPaths() {
         for path in unsafe slowPaths {
             unsafe landMiss(path)
             unsafe moveVectors(path.dirty, store: true)
