@@ -37,6 +37,7 @@ struct Board: Sendable {
     let ioThreads: [(id: String, thread: WorkerThread)]
     let balloon: VirtioBalloon?
     let disks: [(name: String, device: VirtioBlock)]
+    let ioapic: IOAPIC
 
     /// Builds the board of a configuration; nothing runs yet but threads that wait.
     init(
@@ -160,6 +161,7 @@ struct Board: Sendable {
         ioThreads = builder.ioThreads
         balloon = builder.balloon
         disks = builder.disks
+        self.ioapic = builder.ioapic
     }
 
     /// Where RAM lies.
@@ -202,7 +204,9 @@ struct Board: Sendable {
     }
 
     /// Everything to the state after power-on, with the kernel in place. Processors stand at the gate.
-    func reset(_ threads: [any ProcessorThread]) throws(MachineBuildError) {
+    ///
+    /// Without the kernel where a saved state takes its place.
+    func reset(_ threads: [any ProcessorThread], loadsKernel: Bool = true) throws(MachineBuildError) {
         for device in devices { device.reset() }
         for action in afterReset { action() }
         for thread in threads {
@@ -212,6 +216,7 @@ struct Board: Sendable {
             state.waiting_for_sipi = 1
             thread.state = state
         }
+        guard loadsKernel else { return }
         if let entry = try image.load(into: memory), let first = threads.first {
             var state = first.state
             entry.apply(to: &state)

@@ -13,12 +13,16 @@ internal import X86
 extension VirtualMachine: MachineOperations {
     public var runState: RunState { state.withLock { $0.runState } }
 
-    public func stop() { halt(as: .paused) }
+    public func stop() {
+        if runState == .inMigrate { desk.state.withLock { $0.startsWhenThere = false } } else { halt(as: .paused) }
+    }
 
     public func resume() throws(MachineError) {
         switch runState {
         case .guestPanicked, .internalError, .shutdown:
             throw .failed("Resetting the Virtual Machine is required")
+        case .inMigrate: desk.state.withLock { $0.startsWhenThere = true }
+        case .finishMigrate: throw .failed("Migration is not finalized yet")
         default: _ = run()
         }
     }

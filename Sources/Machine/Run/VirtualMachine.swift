@@ -40,6 +40,8 @@ public final class VirtualMachine: Sendable {
     /// Opens and closes the door for debuggers, which belongs to the program.
     typealias DebugServerHandler = @Sendable (String?) throws(MachineError) -> Void
     let debugServer = Mutex<DebugServerHandler?>(nil)
+    /// Migrations, out and in.
+    let desk = MigrationDesk()
 
     /// Makes the machine of a configuration, loads its kernel, and makes its processors' threads, which wait. On an
     /// error nothing is left.
@@ -62,7 +64,7 @@ public final class VirtualMachine: Sendable {
             // An empty machine has no processor.
             let threads =
                 configuration.board.kind == .none ? [] : board.engine.makeThreads(group: group, buses: board.buses)
-            do throws(MachineBuildError) { try board.reset(threads) } catch {
+            do throws(MachineBuildError) { try board.reset(threads, loadsKernel: configuration.incoming == nil) } catch {
                 board.close()
                 throw error
             }
@@ -101,7 +103,21 @@ public final class VirtualMachine: Sendable {
         } catch { throw MachineBuildError("\(error)") }
         // Every thread is at the gate now, and its number is known.
         group.park()
+        if let address = configuration.incoming { return try waitForMachine(address) }
         if !configuration.lifecycle.startsPaused { _ = run() }
+    }
+
+    /// Waits for a machine that comes (`-incoming`).
+    private func waitForMachine(_ address: String) throws(MachineBuildError) {
+        state.withLock { $0.runState = .inMigrate }
+        desk.state.withLock { state in
+            state.startsWhenThere = !configuration.lifecycle.startsPaused
+            state.isDeferred = address == "defer"
+        }
+        guard address != "defer" else { return }
+        do throws(MachineError) { try startReceiving(address, nil) } catch {
+            throw MachineBuildError("-incoming \(address): \(error)")
+        }
     }
 
     /// Names who opens doors for debuggers when a monitor asks for one.
@@ -243,6 +259,7 @@ public final class VirtualMachine: Sendable {
 
     /// Ends processors, devices and back-ends. After the loop has returned, once.
     public func close() {
+        desk.close()
         // A processor may wait for the reader of its output, who is gone: without the back-end it waits no more.
         if !group.park(milliseconds: 1000) { characters.closeAll() }
         group.end()
