@@ -102,7 +102,8 @@ struct Board: Sendable {
             switch kind {
             case .microvm: try MicroVMBoard.build(builder)
             case .none: break
-            default: try PCBoard.build(builder)
+            case .q35: try Q35Board.build(builder)
+            case .pc: try PCBoard.build(builder)
             }
             builder.threadContexts = contexts
             try builder.addDevices()
@@ -140,8 +141,10 @@ struct Board: Sendable {
             endOfInterrupt: { ioapic.endOfInterrupt(vector: $0) })
         if let pci = builder.pci {
             let (io, high) = (builder.io, PCBoard.highWindow(builder))
-            let window = max(PCBoard.memoryWindow.start, builder.layout.low)
-            if configuration.boot.bios == nil {
+            let isQ35 = configuration.board.kind == .q35
+            let express = Q35Board.configurationWindow
+            let window = isQ35 ? express.start + express.count : max(PCBoard.memoryWindow.start, builder.layout.low)
+            if !configuration.hasFirmware {
                 builder.afterReset.append { PCBoard.initialise(pci, io: io, window: window, high: high) }
             }
         }
@@ -170,7 +173,7 @@ struct Board: Sendable {
         if let limit = configuration.board.maximumMemoryBelow4G, limit >= 1 << 20, limit <= 0xE000_0000 {
             return PCMemory(ram: ram, lowLimit: limit & ~4095)
         }
-        return configuration.board.kind == .microvm ? .q35(ram: ram) : .pc(ram: ram)
+        return configuration.board.kind == .pc ? .pc(ram: ram) : .q35(ram: ram)
     }
 
     private static func makeMemory(
@@ -189,7 +192,7 @@ struct Board: Sendable {
                 try ProcessMemory.lockAll()
             }
         }
-        if configuration.board.kind == .pc {
+        if configuration.board.kind.isPC {
             // Who answers from 640 KiB to 1 MiB the host bridge says.
             let (conventional, extended): (UInt64, UInt64) = (0xA_0000, 0x10_0000)
             ram.map(space, at: 0, offset: 0, count: conventional)

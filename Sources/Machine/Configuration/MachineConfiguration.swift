@@ -81,6 +81,11 @@ public struct MachineConfiguration: Equatable, Sendable {
     /// The process: its name, files, confinement.
     public var process = ProcessConfiguration()
 
+    /// Whether the machine starts a firmware, which then sets up what the board would else set up itself.
+    public var hasFirmware: Bool { boot.bios != nil || drives.contains { $0.interface == .pflash } || hasFlashNodes }
+    /// Whether `-machine` names block nodes as flash chips.
+    public var hasFlashNodes: Bool { board.flashNodes.contains { $0 != nil } }
+
     /// A `pc` with no devices but the board's.
     public init() {}
 }

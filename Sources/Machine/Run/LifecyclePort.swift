@@ -16,6 +16,8 @@ enum LifecycleRequest: Sendable, Equatable {
     case balloonChanged(actual: UInt64)
     /// A CD drive's tray moved.
     case trayMoved(device: String, id: String, isOpen: Bool)
+    /// A watchdog fired.
+    case watchdog
     /// The engine cannot go on.
     case internalError(String)
 }

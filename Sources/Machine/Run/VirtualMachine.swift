@@ -1,4 +1,5 @@
 internal import DeviceModel
+internal import Devices
 internal import Execution
 public import HostOS
 internal import Log
@@ -213,6 +214,7 @@ public final class VirtualMachine: Sendable {
         case .internalError: halt(as: .internalError)
         case .crashLoaded: emit(.guestCrashLoaded)
         case .trayMoved, .balloonChanged: break
+        case .watchdog: watchdogFired(life.watchdog)
         case .panicked:
             emit(.guestPanicked(action: life.panic))
             switch life.panic {
@@ -221,6 +223,26 @@ public final class VirtualMachine: Sendable {
             case .shutdown: shutDown(.guestPanic)
             case .exitFailure: end(status: 1, cause: .guestPanic)
             }
+        }
+    }
+
+    /// Does what the configuration says of watchdogs. The guest, which is held where it was, goes on after some.
+    private func watchdogFired(_ action: LifecycleConfiguration.Watchdog) {
+        emit(.watchdog(action: action))
+        switch action {
+        case .reset: performReset(.guestReset)
+        case .shutdown:
+            board.power?.pressPowerButton()
+            resumeAfterRequest()
+        case .poweroff: end(status: 0, cause: .guestShutdown)
+        case .pause: halt(as: .watchdog)
+        case .debug:
+            log.warning("watchdog: timer fired")
+            resumeAfterRequest()
+        case .none: resumeAfterRequest()
+        case .injectNMI:
+            for thread in group.threads { thread.injectNMI() }
+            resumeAfterRequest()
         }
     }
 
