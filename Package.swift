@@ -64,11 +64,12 @@ let package = Package(
         library("Network", ["HostOS", "CSlirp", "CLinux", "Log"]),
         library("CharacterBackend", ["HostOS", "CLinux", "Log", "DeviceModel", system]),
         library("Firmware", ["GuestMemory", "DeviceModel"]),
+        library("Display", ["CEngine", "CZlib"]),
         library(
             "Devices",
             [
                 "CEngine", "DeviceModel", "GuestMemory", "VirtQueue", "BlockImage", "Network", "CharacterBackend",
-                "HostOS", "Log",
+                "HostOS", "Log", "Display",
             ]),
 
         library("ImageTool", ["BlockImage", "HostOS", "CLinux", "JSON", system]),
@@ -79,7 +80,7 @@ let package = Package(
             [
                 "CEngine", "HostOS", "Log", "JSON", "GuestMemory", "X86", "Execution", "LocalAPIC",
                 "KVMEngine", "TranslatorEngine", "DeviceModel", "BlockImage", "Network", "CharacterBackend", "Firmware",
-                "Devices",
+                "Devices", "Display",
             ]),
         library(
             "MachineControl",
@@ -124,7 +125,8 @@ let package = Package(
         tests("Network", ["HostOS"]),
         tests("CharacterBackend", ["HostOS", "DeviceModel"]),
         tests("Firmware", ["GuestMemory", "DeviceModel"]),
-        tests("Devices", ["DeviceModel", "GuestMemory", "VirtQueue", "BlockImage", "Network", "HostOS"]),
+        tests("Display", ["CZlib"]),
+        tests("Devices", ["Display", "DeviceModel", "GuestMemory", "VirtQueue", "BlockImage", "Network", "HostOS"]),
         tests("Machine", ["KVMEngine", "CEngine", "HostOS", "JSON", "GuestMemory", "Execution", "DeviceModel"]),
         tests("MachineControl", ["JSON"]),
         tests("HostCheck"),

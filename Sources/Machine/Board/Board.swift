@@ -1,6 +1,7 @@
 internal import CEngine
 internal import DeviceModel
 internal import Devices
+internal import Display
 internal import Execution
 internal import Firmware
 internal import GuestMemory
@@ -36,6 +37,7 @@ struct Board: Sendable {
     let cards: [(name: String, backend: String?, card: any NetworkCard)]
     let ioThreads: [(id: String, thread: WorkerThread)]
     let balloon: VirtioBalloon?
+    let screens: [Screen]
     let disks: [(name: String, device: VirtioBlock)]
 
     /// Builds the board of a configuration; nothing runs yet but threads that wait.
@@ -159,6 +161,7 @@ struct Board: Sendable {
         threadContexts = builder.threadContexts
         ioThreads = builder.ioThreads
         balloon = builder.balloon
+        screens = builder.screens
         disks = builder.disks
     }
 

@@ -11,6 +11,7 @@ extension BoardBuilder {
         if configuration.parallelPorts.contains(where: { $0 != nil }) {
             log.warning("There are no parallel ports yet: going on without")
         }
+        try addGraphics()
         try addIDE()
         for nic in configuration.nics { try addNIC(nic) }
         for drive in configuration.drives where drive.interface == .virtio && drive.file != nil {
@@ -23,6 +24,7 @@ extension BoardBuilder {
             switch device.driver {
             case "e1000": try addE1000(device)
             case "pci-testdev": try addPCITestDevice(device)
+            case "VGA", "isa-vga": break
             default: try addVirtio(device)
             }
         }

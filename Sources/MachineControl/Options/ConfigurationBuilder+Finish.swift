@@ -53,6 +53,10 @@ extension ConfigurationBuilder {
         let hasCDROM = driveRequests.contains { $0.values.string("media") == "cdrom" || $0.values.int("index") == 2 }
         configuration.defaultDevices.cdrom =
             !noDefaults && kind == .pc && !hasCDROM && !configuration.devices.contains { $0.driver == "ide-cd" }
+        let hasAdapter = configuration.devices.contains { DeviceCatalogue.find($0.driver)?.category == .display }
+        if !hasGraphics, !hasAdapter, !noDefaults, !noGraphic, kind == .pc, configuration.board.graphics {
+            configuration.graphics = .std
+        }
         configuration.defaultDevices.floppy =
             !noDefaults && kind == .pc && !driveRequests.contains { $0.values.string("if") == "floppy" }
     }
