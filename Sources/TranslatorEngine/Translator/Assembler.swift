@@ -43,10 +43,13 @@ struct Assembler {
     var cursor: UnsafeMutablePointer<UInt8>
     /// The structure's first byte relative to the GS base; negative.
     let stateBase: Int
+    /// The host has RORX (BMI2).
+    let hasRotation: Bool
 
-    init(_ cursor: UnsafeMutablePointer<UInt8>, stateBase: Int) {
+    init(_ cursor: UnsafeMutablePointer<UInt8>, stateBase: Int, hasRotation: Bool) {
         unsafe self.cursor = cursor
         self.stateBase = stateBase
+        self.hasRotation = hasRotation
     }
 
     // MARK: Bytes
@@ -169,6 +172,21 @@ struct Assembler {
             bytes(register & 8 != 0 ? 0x49 : 0x48, 0xb8 | register & 7)
             word64(value)
         }
+    }
+
+    /// A register rotated right, or shifted where the host cannot rotate into another register: the low bits of the
+    /// result are the same. Flags are lost.
+    mutating func rotateRight(_ to: UInt8, _ from: UInt8, by count: UInt8) {
+        if hasRotation {
+            // RORX: VEX.LZ.F2.0F3A.W1 F0 /r ib
+            let extended = UInt8(to & 8 == 0 ? 0x80 : 0) | 0x40 | UInt8(from & 8 == 0 ? 0x20 : 0)
+            bytes(0xc4, extended | 3, 0xfb)
+            bytes(0xf0, 0xc0 | (to & 7) << 3 | from & 7)
+        } else {
+            move(to, from)
+            bytes(to & 8 == 0 ? 0x48 : 0x49, 0xc1, 0xe8 | to & 7)  // shr
+        }
+        byte(count)
     }
 
     // MARK: Jumps

@@ -22,6 +22,11 @@ struct TranslatedStubs {
     /// Jumped to with an op and `WindowMiss`, and a window's first address in the address register: goes on in the
     /// interpreter.
     var window: UnsafeMutablePointer<UInt8>
+    /// Called to fill an inline cache.
+    var cacheRead: UnsafeMutablePointer<UInt8>
+    var cacheWrite: UnsafeMutablePointer<UInt8>
+    /// Jumped to with a block's first op and its record: goes on in the next tier.
+    var promote: UnsafeMutablePointer<UInt8>
     /// Jumped to with an op: leaves, to go on there.
     var leave: UnsafeMutablePointer<UInt8>
 }
@@ -73,7 +78,7 @@ extension Assembler {
         byte(0xc3)
     }
 
-    private mutating func begin() -> UnsafeMutablePointer<UInt8> {
+    mutating func begin() -> UnsafeMutablePointer<UInt8> {
         while unsafe UInt(bitPattern: cursor) & 15 != 0 { byte(0x90) }
         return unsafe cursor
     }
@@ -172,6 +177,14 @@ extension Assembler {
         callHelper(MemoryLayout<apus_vcpu>.offset(of: \.translated_far))
         unsafe jump(to: common)
 
+        let promote = unsafe begin()
+        spillAll()
+        callHelper(MemoryLayout<apus_vcpu>.offset(of: \.translated_promote))
+        unsafe jump(to: common)
+
+        let cacheRead = unsafe makeCacheStub(write: false)
+        let cacheWrite = unsafe makeCacheStub(write: true)
+
         let fault = unsafe begin()
         for register in UInt8(0)..<16 {
             modrm(
@@ -183,7 +196,7 @@ extension Assembler {
         restoreAndReturn()
         return unsafe TranslatedStubs(
             enter: enter, slow: slow, step: step, end: end, link: link, indirect: indirect, far: far, fault: fault, window: window,
-            leave: leave)
+            cacheRead: cacheRead, cacheWrite: cacheWrite, promote: promote, leave: leave)
     }
 
     /// Looks the target in the address register up in the jump table and goes there; to the stub without a hit.
