@@ -65,11 +65,12 @@ let package = Package(
         library("Network", ["HostOS", "CSlirp", "CLinux", "Log"]),
         library("CharacterBackend", ["HostOS", "CLinux", "Log", "DeviceModel", system]),
         library("Firmware", ["GuestMemory", "DeviceModel"]),
+        library("Display", ["CEngine", "CZlib"]),
         library(
             "Devices",
             [
                 "CEngine", "DeviceModel", "GuestMemory", "VirtQueue", "BlockImage", "Network", "CharacterBackend",
-                "HostOS", "Log",
+                "HostOS", "Log", "Display",
             ]),
 
         library("ImageTool", ["BlockImage", "HostOS", "CLinux", "JSON", system]),
@@ -80,7 +81,7 @@ let package = Package(
             [
                 "CEngine", "HostOS", "Log", "JSON", "GuestMemory", "X86", "Execution", "LocalAPIC",
                 "KVMEngine", "TranslatorEngine", "DeviceModel", "MachineState", "BlockImage", "Network",
-                "CharacterBackend", "Firmware", "Devices",
+                "CharacterBackend", "Firmware", "Devices", "Display",
             ]),
         library(
             "MachineControl",
@@ -126,7 +127,8 @@ let package = Package(
         tests("Network", ["HostOS"]),
         tests("CharacterBackend", ["HostOS", "DeviceModel"]),
         tests("Firmware", ["GuestMemory", "DeviceModel"]),
-        tests("Devices", ["DeviceModel", "GuestMemory", "VirtQueue", "BlockImage", "Network", "HostOS"]),
+        tests("Display", ["CZlib"]),
+        tests("Devices", ["Display", "DeviceModel", "GuestMemory", "VirtQueue", "BlockImage", "Network", "HostOS"]),
         tests("Machine", ["KVMEngine", "CEngine", "HostOS", "JSON", "GuestMemory", "Execution", "DeviceModel"]),
         tests("MachineControl", ["JSON"]),
         tests("HostCheck"),

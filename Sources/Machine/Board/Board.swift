@@ -1,6 +1,7 @@
 internal import CEngine
 internal import DeviceModel
 internal import Devices
+internal import Display
 internal import Execution
 internal import Firmware
 internal import GuestMemory
@@ -36,6 +37,7 @@ struct Board: Sendable {
     let cards: [(name: String, backend: String?, card: any NetworkCard)]
     let ioThreads: [(id: String, thread: WorkerThread)]
     let balloon: VirtioBalloon?
+    let screens: [Screen]
     let disks: [(name: String, device: VirtioBlock)]
     let ioapic: IOAPIC
 
@@ -163,6 +165,7 @@ struct Board: Sendable {
         threadContexts = builder.threadContexts
         ioThreads = builder.ioThreads
         balloon = builder.balloon
+        screens = builder.screens
         disks = builder.disks
         self.ioapic = builder.ioapic
     }

@@ -205,7 +205,6 @@ func helpIsATextAndNoMachine(line: String) {
     }
     #expect(
         warnings == [
-            "qemu-system-x86_64: warning: -vga std: the machine has no graphics adapter yet; going on without",
             "qemu-system-x86_64: warning: -fw_cfg x,string=y: externally provided fw_cfg item names should be prefixed with \"opt/\"",
             "qemu-system-x86_64: warning: -global foo.bar=1: there is no device model 'foo'",
         ])
