@@ -89,7 +89,7 @@ extension DomainDriver {
 
     /// Lets go of the monitors of machines, which go on.
     func leaveMachines() {
-        for domain in list.all { domain.state.withLock { $0.machine }?.monitor?.close() }
+        for domain in list.all { domain.machine?.leave() }
     }
 
     /// The machine ended while no daemon looked.

@@ -60,6 +60,8 @@ final class QMPClient: Sendable {
             return (state.source, Array(state.waiting.values) + [state.greeting])
         }
         source?.remove()
+        // A machine serves one monitor at a time: whoever comes next must not wait until this object goes.
+        Socket.shutDown(socket)
         for waiter in waiting { waiter.bell.ring() }
     }
 
