@@ -195,9 +195,10 @@ extension DomainDriver {
     /// The process is gone, for whatever reason.
     func ended(_ domain: Domain, _ machine: RunningMachine) {
         machine.monitor?.close()
-        let (reason, persistent, consoles) = domain.state.withLock {
-            state -> ((Int32, Int32)?, Bool, [ConsoleStream]) in
-            guard state.machine === machine else { return (nil, true, []) }
+        let (reason, persistent, consoles, live) = domain.state.withLock {
+            state -> ((Int32, Int32)?, Bool, [ConsoleStream], XMLTree?) in
+            guard state.machine === machine else { return (nil, true, [], nil) }
+            let live = state.live
             let ending = state.ending ?? (VirDomainShutoffReason.crashed, VirDomainEventStoppedDetailType.failed)
             let consoles = Array(state.consoles.values)
             state.machine = nil
@@ -206,9 +207,10 @@ extension DomainDriver {
             state.consoles = [:]
             state.state = VirDomainState.shutoff
             state.reason = ending.0
-            return (ending, state.definition != nil, consoles)
+            return (ending, state.definition != nil, consoles, live)
         }
         guard let reason else { return }
+        for card in live.map({ DomainFigures.devices($0, "interface") }) ?? [] { networks.release(card) }
         store.removeStatus(domain.name)
         HostFile.removeTree(folder(domain))
         let before = domain.reference

@@ -83,6 +83,7 @@ extension DomainDriver {
         } catch {
             list.deactivate(domain)
             store.removeStatus(name)
+            for card in DomainFigures.devices(definition, "interface") { networks.release(card) }
             domain.state.withLock { state in
                 state.machine = nil
                 state.live = nil
@@ -91,6 +92,15 @@ extension DomainDriver {
             }
             throw error
         }
+    }
+
+    /// Names of the cards of all machines that run.
+    private var usedCards: Set<String> {
+        Set(
+            list.all.flatMap { domain -> [String] in
+                guard let live = domain.state.withLock({ $0.live }) else { return [] }
+                return DomainFigures.devices(live, "interface").compactMap { $0.child("target")?["dev"] }
+            })
     }
 
     /// The folder of a machine's sockets.
@@ -103,7 +113,10 @@ extension DomainDriver {
         live.set("id", "\(id)")
         let folder = folder(domain)
         let monitorPath = "\(folder)/monitor.sock"
-        let command = try MachineCommandLine(live, emulator: emulator, folder: folder)
+        let command = try MachineCommandLine(live, emulator: emulator, folder: folder) {
+            (domain: inout DomainModel.Domain) throws(LibvirtError) in
+            try networks.attach(&domain, taken: usedCards)
+        }
         let logPath = "\(paths.machineLogs)/\(name).log"
         let (process, beginning) = try onHost { () throws(HostError) -> (HostProcess, Int64) in
             HostFile.removeTree(folder)

@@ -35,7 +35,10 @@ extension DomainDriver {
         // The number alone may long be another process's.
         guard HostProcess.startTime(of: number) == start, let process = try? HostProcess(number: number),
             HostProcess.startTime(of: number) == start
-        else { return isGone(domain) }
+        else {
+            for card in DomainFigures.devices(live, "interface") { networks.release(card) }
+            return isGone(domain)
+        }
         let machine: RunningMachine
         do throws(LibvirtError) { machine = try connectAgain(domain, process, path) } catch {
             log.warning("The monitor of '\(name)' does not answer: \(error)")

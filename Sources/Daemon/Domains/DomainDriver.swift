@@ -15,13 +15,19 @@ final class DomainDriver: Sendable {
     let paths: DaemonPaths
     let store: DomainStore
     let emulators: EmulatorList
+    let networks: NetworkDriver
     let list = DomainList()
     let loop: EventLoop
     let workers: WorkerPool
     let outlet: Outlet
     let log = Logger("domains")
+    private let trimTimer = Mutex<EventTimer?>(nil)
 
-    init(paths: DaemonPaths, emulators: EmulatorList, loop: EventLoop, workers: WorkerPool, outlet: Outlet) {
+    init(
+        paths: DaemonPaths, emulators: EmulatorList, networks: NetworkDriver, loop: EventLoop, workers: WorkerPool,
+        outlet: Outlet
+    ) {
+        self.networks = networks
         self.paths = paths
         store = DomainStore(paths: paths)
         self.emulators = emulators
@@ -164,6 +170,7 @@ final class DomainDriver: Sendable {
             }
         }
         for status in store.statuses() { takeUp(status) }
+        trimLogs()
         for domain in list.all where domain.state.withLock({ $0.autostart && !$0.isActive }) {
             workers.submit { [self] in
                 do { try start(domain, flags: 0) } catch {
@@ -171,5 +178,18 @@ final class DomainDriver: Sendable {
                 }
             }
         }
+    }
+
+    /// Keeps the logs of consoles small, from time to time.
+    private func trimLogs() {
+        let timer = loop.makeTimer { [weak self] in
+            guard let self else { return }
+            workers.submit { [self] in
+                for domain in list.all where domain.isActive { ConsoleLog.trim(folder(domain)) }
+                trimLogs()
+            }
+        }
+        trimTimer.withLock { $0 = timer }
+        timer.arm(after: 5_000_000_000)
     }
 }

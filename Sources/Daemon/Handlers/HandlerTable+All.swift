@@ -18,6 +18,11 @@ extension HandlerTable {
         table.addPoolChanges()
         table.addVolumes()
         table.addVolumeStreams()
+        table.addNetworks()
+        table.addSecrets()
+        table.addFilters()
+        table.addHostInterfaces()
+        table.addNodeDevices()
         return table
     }()
 }

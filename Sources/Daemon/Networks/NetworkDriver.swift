@@ -18,11 +18,13 @@ final class NetworkDriver: Sendable {
     private let running: DocumentFolder
     /// Tells subscribers of a lifecycle event (`virNetworkEventLifecycleType`).
     private let tell: @Sendable (RemoteNetwork, Int32) -> Void
+    let leaseFolder: String
     let log = Logger("networks")
 
     init(paths: DaemonPaths, tell: @escaping @Sendable (RemoteNetwork, Int32) -> Void) {
         definitions = DocumentFolder(path: paths.domains + "/networks")
         running = DocumentFolder(path: paths.run + "/network")
+        leaseFolder = paths.run + "/network"
         self.tell = tell
     }
 
@@ -97,8 +99,6 @@ final class NetworkDriver: Sendable {
                 guard let first = IPv4Subnet.number(range.start), let last = IPv4Subnet.number(range.end) else {
                     throw DefinitionError(.xmlError, "XML error: invalid dhcp range in network '\(network.name)'")
                 }
-                var here = VirtualNetwork.Address()
-                here.prefix = subnet.prefix
                 let mask = subnet.prefix == 0 ? 0 : ~UInt32(0) << (32 - subnet.prefix)
                 guard first <= last, first & mask == address & mask, last & mask == address & mask else {
                     throw DefinitionError(
@@ -240,6 +240,7 @@ final class NetworkDriver: Sendable {
                 throw NetworkDriver.fail(.operationInvalid("network '\(net.name)' is not active"))
             }
             try running.remove(net.name)
+            try? HostFile.remove("\(leaseFolder)/\(net.name).leases")
             let persistent = net.state.withLock { state in
                 state.live = nil
                 state.leases = LeaseTable()
@@ -273,6 +274,7 @@ final class NetworkDriver: Sendable {
                 continue
             }
             net.state.withLock { $0.live = network }
+            readLeases(net)
         }
         for net in all where !net.isActive && net.state.withLock({ $0.autostart }) {
             do { try start(net) } catch { log.error("Cannot start network '\(net.name)': \(error)") }

@@ -68,6 +68,9 @@ struct LeaseTable: Sendable {
         return lease
     }
 
+    /// Takes a lease up that was given before.
+    mutating func enter(_ lease: Lease) { leases[lease.mac] = lease }
+
     mutating func release(_ mac: MACAddress) { leases[mac] = nil }
 }
 
