@@ -29,6 +29,8 @@ extension DomainDriver {
         case "WATCHDOG": emit(.watchdog(watchdogAction(data?["action"]?.stringValue)), domain)
         case "BALLOON_CHANGE": balloonChanged(domain, data?["actual"]?.uint64Value ?? 0)
         case "DEVICE_DELETED": if let device = data?["device"]?.stringValue { deviceDeleted(domain, device) }
+        case "DEVICE_UNPLUG_GUEST_ERROR", "MEM_UNPLUG_ERROR":
+            if let device = data?["device"]?.stringValue { emit(.deviceRemovalFailed(device), domain) }
         case "DEVICE_TRAY_MOVED":
             let open = data?["tray-open"]?.boolValue ?? false
             let reason = open ? VirDomainEventTrayChangeReason.open : VirDomainEventTrayChangeReason.close
@@ -124,15 +126,19 @@ extension DomainDriver {
     }
 
     private func deviceDeleted(_ domain: Domain, _ alias: String) {
-        domain.state.withLock { state in
+        let (device, bell) = domain.state.withLock { state -> (XMLTree?, Bell?) in
+            let device = state.live?.child("devices")?.children.first { $0.child("alias")?["name"] == alias }
             state.live?.update("devices") { devices in
                 devices.nodes.removeAll { node in
                     if case .element(let device) = node { device.child("alias")?["name"] == alias } else { false }
                 }
             }
+            return (device, state.departures[alias])
         }
+        if let device { releaseBackends(domain, device) }
         try? writeStatus(domain)
-        emit(.deviceRemoved(alias), domain)
+        bell?.ring()
+        if device != nil { emit(.deviceRemoved(alias), domain) }
     }
 
     private func ioError(_ domain: Domain, _ data: JSONValue?) {

@@ -95,7 +95,7 @@ extension DomainDriver {
     }
 
     /// Names of the cards of all machines that run.
-    private var usedCards: Set<String> {
+    var usedCards: Set<String> {
         Set(
             list.all.flatMap { domain -> [String] in
                 guard let live = domain.state.withLock({ $0.live }) else { return [] }
@@ -194,7 +194,7 @@ extension DomainDriver {
     }
 
     /// Writes into the live form what only the machine knows: terminals, ports.
-    private func complete(_ live: inout XMLTree, _ machine: RunningMachine) throws(LibvirtError) {
+    func complete(_ live: inout XMLTree, _ machine: RunningMachine) throws(LibvirtError) {
         var terminals: [String: String] = [:]
         for entry in try machine.qmp().execute("query-chardev").arrayValue ?? [] {
             guard let label = entry["label"]?.stringValue, let file = entry["filename"]?.stringValue,
