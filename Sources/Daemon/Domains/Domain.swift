@@ -31,6 +31,10 @@ final class Domain: Sendable {
 
         /// Who waits for a device to leave, by its alias.
         var departures: [String: Bell] = [:]
+        /// A job that takes long, for those who ask how far it is.
+        var activity: Activity?
+        var snapshots = SnapshotTree()
+        var blockJobs: [String: BlockJob] = [:]
 
         /// What a client sees: the running form, or what is defined.
         var current: XMLTree { live ?? definition ?? XMLTree("domain") }

@@ -35,6 +35,7 @@ extension DomainDriver {
             let open = data?["tray-open"]?.boolValue ?? false
             let reason = open ? VirDomainEventTrayChangeReason.open : VirDomainEventTrayChangeReason.close
             emit(.trayChange(data?["id"]?.stringValue ?? data?["device"]?.stringValue ?? "", reason), domain)
+        case "BLOCK_JOB_READY", "BLOCK_JOB_COMPLETED", "BLOCK_JOB_CANCELLED": blockJobChanged(domain, event.name, data)
         case "BLOCK_IO_ERROR": ioError(domain, data)
         case "VSERPORT_CHANGE": portChanged(domain, data)
         case "GUEST_PANICKED":

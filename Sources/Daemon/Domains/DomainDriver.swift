@@ -16,6 +16,7 @@ final class DomainDriver: Sendable {
     let store: DomainStore
     let emulators: EmulatorList
     let networks: NetworkDriver
+    let snapshots: SnapshotStore
     let list = DomainList()
     let loop: EventLoop
     let workers: WorkerPool
@@ -30,6 +31,7 @@ final class DomainDriver: Sendable {
         self.networks = networks
         self.paths = paths
         store = DomainStore(paths: paths)
+        snapshots = SnapshotStore(path: paths.state + "/qemu/snapshot")
         self.emulators = emulators
         self.loop = loop
         self.workers = workers
@@ -97,6 +99,14 @@ final class DomainDriver: Sendable {
         try domain.job.run { () throws(LibvirtError) in
             let (name, persistent, active) = domain.state.withLock { ($0.name, $0.definition != nil, $0.isActive) }
             guard persistent else { throw LibvirtError.operationInvalid("cannot undefine transient domain") }
+            let count = domain.state.withLock { $0.snapshots.entries.count }
+            if count > 0 {
+                guard active || flags & VirDomainUndefineFlagsValues.snapshotsMetadata != 0 else {
+                    throw LibvirtError.operationInvalid("cannot delete inactive domain with \(count) snapshots")
+                }
+                snapshots.removeAll(name)
+                domain.state.withLock { $0.snapshots = SnapshotTree() }
+            }
             if store.hasSaved(name) {
                 guard flags & VirDomainUndefineFlagsValues.managedSave != 0 else {
                     throw LibvirtError.operationInvalid(
@@ -135,6 +145,7 @@ final class DomainDriver: Sendable {
             }
             try? store.remove(old)
             if autostart { try? store.setAutostart(name, true) }
+            snapshots.rename(old, name)
             domain.state.withLock { [definition] in $0.definition = definition }
             outlet.event(
                 .lifecycle(VirDomainEventType.undefined, VirDomainEventUndefinedDetailType.renamed), before)
@@ -164,8 +175,10 @@ final class DomainDriver: Sendable {
                 continue
             }
             let autostart = store.hasAutostart(parsed.name)
+            let known = snapshots.load(parsed.name)
             domain.state.withLock { state in
                 state.definition = parsed.tree
+                state.snapshots = known
                 state.autostart = autostart
             }
         }

@@ -23,6 +23,8 @@ extension HandlerTable {
         table.addFilters()
         table.addHostInterfaces()
         table.addNodeDevices()
+        table.addSnapshots()
+        table.addSaving()
         return table
     }()
 }
