@@ -16,6 +16,10 @@ enum LifecycleRequest: Sendable, Equatable {
     case balloonChanged(actual: UInt64)
     /// A CD drive's tray moved.
     case trayMoved(device: String, id: String, isOpen: Bool)
+    /// A network back-end has a peer.
+    case networkConnected(id: String, address: String)
+    /// It has one no more.
+    case networkDisconnected(id: String)
     /// The engine cannot go on.
     case internalError(String)
 }

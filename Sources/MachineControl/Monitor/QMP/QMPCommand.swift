@@ -93,6 +93,8 @@ final class NamedDescriptors: Sendable {
             return true
         }
     }
+    /// The descriptor of a name, which is no longer kept here.
+    func take(_ name: String) -> Descriptor? { entries.withLock { $0.removeValue(forKey: name) } }
     func remove(_ name: String) -> Bool { entries.withLock { $0.removeValue(forKey: name) } != nil }
     func removeAll() { entries.withLock { $0 = [:] } }
 }
