@@ -60,7 +60,7 @@ let package = Package(
         // Device
         library("DeviceModel", ["GuestMemory"]),
         library("VirtQueue", ["GuestMemory", "CEngine"]),
-        library("BlockImage", ["HostOS", "CLinux", "CZlib", "CZstd", "CCrypto", system]),
+        library("BlockImage", ["HostOS", "CLinux", "CZlib", "CZstd", "CCrypto", "JSON", system]),
         library("Network", ["HostOS", "CSlirp", "CLinux", "Log"]),
         library("CharacterBackend", ["HostOS", "CLinux", "Log", "DeviceModel", system]),
         library("Firmware", ["GuestMemory", "DeviceModel"]),

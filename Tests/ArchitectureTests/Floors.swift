@@ -49,7 +49,7 @@ enum Floors {
             targets: [
                 target("DeviceModel", "GuestMemory"),
                 target("VirtQueue", "GuestMemory CEngine"),
-                target("BlockImage", "HostOS CLinux CZlib CZstd CCrypto SystemPackage"),
+                target("BlockImage", "HostOS CLinux CZlib CZstd CCrypto JSON SystemPackage"),
                 target("Network", "HostOS CSlirp CLinux Log"),
                 target("CharacterBackend", "HostOS CLinux Log DeviceModel SystemPackage"),
                 target("Firmware", "GuestMemory DeviceModel"),

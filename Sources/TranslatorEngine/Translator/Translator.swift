@@ -20,6 +20,8 @@ internal import X86
     private static let recordCapacity = 4 << 20
 
     let tables: FlatTables
+    private let caches: InlineCaches
+    private var links = IncomingLinks()
     private let writable: Mapping
     private let executable: Mapping
     private let siteMapping: Mapping
@@ -45,13 +47,17 @@ internal import X86
         var op: UInt
     }
 
+    /// The host has RORX: BMI2, in leaf 7.
+    private static let hasRotation =
+        apus_host_cpuid(0, 0).eax >= 7 && apus_host_cpuid(7, 0).ebx & 1 << 8 != 0
     private static let handler: Void = apus_install_fault_handler()
 
     /// A translator for the processor whose structure is the content of `file`. Throws where the host lacks something.
     init(_ cpu: CPU, _ file: FileDescriptor, jumps: UnsafeMutablePointer<apus_code_entry>, threshold: UInt64, capacity wanted: Int) throws(HostError) {
         guard apus_has_fsgsbase() else { throw HostError("use the GS base", Errno.notSupported) }
         capacity = min(max(wanted, 128 << 10), 1 << 30) & ~4095
-        tables = try FlatTables(file)
+        caches = InlineCaches(cpu)
+        tables = try FlatTables(file, caches)
         let code = try HostOS.Descriptor.memoryFile(name: "apus-translated-code", count: capacity + Self.recordCapacity)
         writable = try .shared(code.file, count: capacity + Self.recordCapacity)
         executable = try .shared(
@@ -59,7 +65,7 @@ internal import X86
         try executable.protect(capacity..<capacity + Self.recordCapacity, [.read, .write])
         siteMapping = try .anonymous(count: Self.siteCapacity * MemoryLayout<Site>.stride)
         let base = unsafe writable.base.assumingMemoryBound(to: UInt8.self)
-        var assembler = unsafe Assembler(base, stateBase: -FlatTables.headerBytes)
+        var assembler = unsafe Assembler(base, stateBase: -FlatTables.headerBytes, hasRotation: Self.hasRotation)
         unsafe stubs = assembler.makeStubs()
         unsafe start = assembler.cursor
         unsafe cursor = assembler.cursor
@@ -85,6 +91,7 @@ internal import X86
         unsafe p.pointee.translated_far = translatedFar
         unsafe p.pointee.translated_fault = translatedFault
         unsafe p.pointee.translated_window = translatedWindow
+        unsafe p.pointee.translated_promote = translatedPromote
         unsafe p.pointee.enter_stub = executableAddress(stubs.enter)
         unsafe cpu.setFlatBases((UInt64(tables.base(0)), UInt64(tables.base(1)), UInt64(tables.base(2))))
         cpu.updateMemoryMode()
@@ -103,6 +110,8 @@ internal import X86
 
     /// Forgets all code. No processor may be in it.
     func reset() {
+        caches.drop()
+        links.forget()
         unsafe cursor = start
         unsafe records = writable.base.assumingMemoryBound(to: UInt8.self) + capacity
         siteCount = 0
@@ -111,13 +120,14 @@ internal import X86
         isFull = false
     }
 
-    /// Translates a block; returns the address of its code, 0 where that is not possible.
-    func translate(_ cpu: CPU, _ block: DecodedBlock) -> UInt64 {
+    /// Translates a block; returns the address of its code, 0 where that is not possible. `cached` has a bit for each
+    /// instruction that may have an inline cache.
+    func translate(_ cpu: CPU, _ block: DecodedBlock, tier: Tier, cached: UInt64 = .max) -> UInt64 {
         // The most that an instruction and its slow path take, and then some.
         let needed = (block.instructions.count + 6) * 320
         let used = unsafe cursor - writable.base.assumingMemoryBound(to: UInt8.self)
         guard used + needed < capacity, siteCount + block.instructions.count * 2 < Self.siteCapacity,
-            unsafe UnsafeMutableRawPointer(records) + 2 * MemoryLayout<FarRecord>.stride <= writable.base + writable.count
+            unsafe UnsafeMutableRawPointer(records) + Self.recordBytes(block) <= writable.base + writable.count
         else {
             isFull = true
             return 0
@@ -128,20 +138,21 @@ internal import X86
             lastTrim = used
         }
         while unsafe UInt(bitPattern: cursor) & 15 != 0 { unsafe cursor += 1 }
-        var assembler = unsafe Assembler(cursor, stateBase: -FlatTables.headerBytes)
-        // Sixteen bytes before the code: where its first bytes jump to when the block is dropped.
+        var assembler = unsafe Assembler(cursor, stateBase: -FlatTables.headerBytes, hasRotation: Self.hasRotation)
+        // Thirty-two bytes before the code: the first of the jumps that lead here.
+        assembler.word64(UInt64(UInt32(bitPattern: IncomingLinks.none)))
+        assembler.word64(0)
+        // Sixteen bytes before: where its first bytes jump to when the block is dropped.
         assembler.bytes(0x49, 0xbd)
         assembler.word64(unsafe UInt64(UInt(bitPattern: block.header)))
         unsafe assembler.jump(to: stubs.leave)
         assembler.byte(0x90)
         let entry = unsafe assembler.cursor
-        var translator = unsafe BlockTranslator(assembler, stubs: stubs, ops: block.header, records: records)
+        var translator = unsafe BlockTranslator(
+            assembler, stubs: stubs, ops: block.header, records: records, tier: tier, cached: cached)
         translator.emit(block)
         unsafe cursor = translator.a.cursor
-        while unsafe records < translator.records {
-            unsafe UnsafeMutableRawPointer(records).storeBytes(of: FarRecord.empty, as: FarRecord.self)
-            unsafe records += MemoryLayout<FarRecord>.stride
-        }
+        unsafe records = translator.records
         let base = unsafe writable.base.assumingMemoryBound(to: UInt8.self)
         let table = unsafe siteMapping.base.assumingMemoryBound(to: Site.self)
         for site in unsafe translator.sites {
@@ -167,19 +178,66 @@ internal import X86
         unsafe UnsafeMutableRawPointer(entry + 1).storeBytes(of: Int32(-21), as: Int32.self)
     }
 
-    /// Makes code that another translation replaces go on there.
+    /// Makes code that another translation replaces go on there, and what jumps to it go there at once.
     func redirect(_ code: UInt64, to other: UInt64) {
         let entry = unsafe writableAddress(code)
         unsafe entry[0] = 0xe9
         unsafe UnsafeMutableRawPointer(entry + 1).storeBytes(
             of: Int32(truncatingIfNeeded: other &- code &- 5), as: Int32.self)
+        let head = unsafe Self.linksHead(entry)
+        var index = unsafe head.pointee
+        while let link = links[index] {
+            switch link.kind {
+            case .jump where unsafe target(of: writable.base + Int(link.offset)) == code:
+                unsafe point(writable.base + Int(link.offset), to: other)
+            case .record:
+                let record = unsafe (writable.base + Int(link.offset)).assumingMemoryBound(to: FarRecord.self)
+                if unsafe record.pointee.code == code { unsafe record.pointee.code = other }
+            default: break
+            }
+            index = link.next
+        }
+        unsafe Self.linksHead(writableAddress(other)).pointee = head.pointee
+    }
+
+    private static func linksHead(_ entry: UnsafeMutablePointer<UInt8>) -> UnsafeMutablePointer<Int32> {
+        unsafe UnsafeMutableRawPointer(entry - 32).assumingMemoryBound(to: Int32.self)
     }
 
     /// Points the displacement at `place` to a block's code.
     func link(_ place: UInt64, to code: UInt64) {
         guard let target = unsafe UnsafeMutableRawPointer(bitPattern: UInt(place)) else { return }
-        let from = unsafe executableAddress(target.assumingMemoryBound(to: UInt8.self)) + 4
-        unsafe target.storeBytes(of: Int32(truncatingIfNeeded: code &- from), as: Int32.self)
+        unsafe point(target, to: code)
+        unsafe note(.jump, UInt32(target - writable.base), code)
+    }
+
+    /// Has a jump to another page remember its target.
+    func remember(_ record: UInt64, _ target: FarRecord) {
+        // SAFETY: translated code hands over the address of a record of its own.
+        let place = unsafe UnsafeMutablePointer<FarRecord>(bitPattern: UInt(record)).unsafelyUnwrapped
+        let isNew = unsafe place.pointee.code != target.code
+        unsafe place.pointee = target
+        if isNew { unsafe note(.record, UInt32(record - UInt64(UInt(bitPattern: executable.base))), target.code) }
+    }
+
+    private func note(_ kind: IncomingLinks.Kind, _ offset: UInt32, _ code: UInt64) {
+        let head = unsafe Self.linksHead(writableAddress(code))
+        unsafe head.pointee = links.add(kind, offset, next: head.pointee)
+    }
+
+    private func target(of place: UnsafeMutableRawPointer) -> UInt64 {
+        let next = unsafe executableAddress(place.assumingMemoryBound(to: UInt8.self)) + 4
+        return unsafe next &+ UInt64(bitPattern: Int64(place.loadUnaligned(as: Int32.self)))
+    }
+    private func point(_ place: UnsafeMutableRawPointer, to code: UInt64) {
+        let next = unsafe executableAddress(place.assumingMemoryBound(to: UInt8.self)) + 4
+        unsafe place.storeBytes(of: Int32(truncatingIfNeeded: code &- next), as: Int32.self)
+    }
+
+    /// The most that a block's records take.
+    private static func recordBytes(_ block: DecodedBlock) -> Int {
+        MemoryLayout<BlockRecord>.stride + (block.instructions.count + 1) * MemoryLayout<InlineCache>.stride
+            + 2 * MemoryLayout<FarRecord>.stride
     }
 
     /// The op whose code faulted at a host address.
@@ -202,23 +260,24 @@ extension BlockTranslator {
     mutating func emit(_ block: DecodedBlock) {
         let count = block.instructions.count
         // liveness[k]: flags are looked at after instruction k - 1.
-        var liveness = [Bool](repeating: block.liveTaken || block.liveFall, count: count + 1)
+        var liveness = [FlagSet](repeating: block.liveTaken.union(block.liveFall), count: count + 1)
         for index in stride(from: count - 1, through: 0, by: -1) {
             liveness[index] = FlagUse.of(block.instructions[index]).liveBefore(liveness[index + 1])
         }
         let last = block.endsItself ? count - 1 : count
         hasPlainVectors = block.hasPlainVectors
         let windows = planWindows(block)
+        emitCount()
         for index in 0..<last {
             current = index
-            if let window = windows[index] { unsafe open(window, op(index + 1), liveBefore: liveness[index]) }
+            if let window = windows[index] { unsafe open(window, op(index + 1), liveBefore: !liveness[index].isEmpty) }
             unsafe emit(
-                block.instructions[index], op(index + 1), isOffered: block.offered[index], liveBefore: liveness[index],
-                liveAfter: liveness[index + 1])
+                block.instructions[index], op(index + 1), isOffered: block.offered[index],
+                liveBefore: !liveness[index].isEmpty, liveAfter: liveness[index + 1])
             if let window, window.last == index { self.window = nil }
         }
         current = last
-        if last < count, let window = windows[last] { unsafe open(window, op(last + 1), liveBefore: liveness[last]) }
+        if last < count, let window = windows[last] { unsafe open(window, op(last + 1), liveBefore: !liveness[last].isEmpty) }
         spillVectors()
         if !block.endsItself && block.instructions[count - 1].loadsVectorControl && !setsPlainControl {
             releaseAll()
@@ -227,15 +286,15 @@ extension BlockTranslator {
             let offered = block.offered[last]
             if offered {
                 unsafe emitEnd(
-                    block.instructions[last], op(last + 1), fall: op(last + 2), liveTaken: block.liveTaken,
-                    liveFall: block.liveFall)
+                    block.instructions[last], op(last + 1), fall: op(last + 2), liveTaken: !block.liveTaken.isEmpty,
+                    liveFall: !block.liveFall.isEmpty)
             } else {
                 releaseAll()
                 unsafe emitInterpretedEnd(op(last + 1))
             }
         } else {
             releaseAll()
-            if flagsInHost && block.liveTaken { spillFlags() }
+            if flagsInHost && !block.liveTaken.isEmpty { spillFlags() }
             let cut = unsafe op(count + 1)
             unsafe emitJump(cut, disp: cut.pointee.disp, from: Int32(cut.pointee.disp) - 1)
         }
@@ -243,5 +302,6 @@ extension BlockTranslator {
         emitWindowPaths()
         emitEndPaths()
         emitPolls()
+        emitPromotion()
     }
 }
