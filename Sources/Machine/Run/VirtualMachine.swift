@@ -84,6 +84,10 @@ public final class VirtualMachine: Sendable {
         board.lifecycle.connect { [weak self] request in
             guard let self else { return }
             if case .balloonChanged(let actual) = request { return emit(.balloonChange(actual: actual)) }
+            if case .networkConnected(let id, let address) = request {
+                return emit(.networkConnected(id: id, address: address))
+            }
+            if case .networkDisconnected(let id) = request { return emit(.networkDisconnected(id: id)) }
             if case .trayMoved(let device, let id, let isOpen) = request {
                 return emit(.trayMoved(device: device, id: id, isOpen: isOpen))
             }
@@ -213,7 +217,7 @@ public final class VirtualMachine: Sendable {
         case .shutdown(let cause): shutDown(cause)
         case .internalError: halt(as: .internalError)
         case .crashLoaded: emit(.guestCrashLoaded)
-        case .trayMoved, .balloonChanged: break
+        case .trayMoved, .balloonChanged, .networkConnected, .networkDisconnected: break
         case .watchdog: watchdogFired(life.watchdog)
         case .panicked:
             emit(.guestPanicked(action: life.panic))
