@@ -24,6 +24,8 @@ public enum BlockError: Error, Sendable, Hashable, CustomStringConvertible {
     case secret(String)
     /// An operation on a snapshot that cannot be: the whole message.
     case snapshot(String)
+    /// Anything else: the whole message.
+    case message(String)
     /// The image below another cannot be opened: why.
     indirect case backing(BlockError)
     /// The file system knows no `O_DIRECT`.
@@ -68,7 +70,7 @@ public enum BlockError: Error, Sendable, Hashable, CustomStringConvertible {
             "Cannot open '\(path)': another process uses the image and does not share \(access) access"
         case .usedByOthers(let path, let access):
             "Cannot open '\(path)': another process uses the image with \(access) access"
-        case .bitmap(let text), .snapshot(let text), .secret(let text): text
+        case .bitmap(let text), .snapshot(let text), .secret(let text), .message(let text): text
         case .backing(let reason): "Cannot open the backing image: \(reason)"
         case .noDirectIO(let path): "Cannot open '\(path)' with cache.direct=on: the file system has no O_DIRECT"
         case .noRing(let path, let reason): "Cannot open '\(path)' with aio=io_uring: \(reason)"

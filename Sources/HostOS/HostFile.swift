@@ -92,3 +92,13 @@ public enum HostFile {
         return String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
     }
 }
+
+extension HostFile {
+    /// The folder in which relative paths begin; nil where it has been removed.
+    public static var workingFolder: String? {
+        var buffer = [CChar](repeating: 0, count: 4097)
+        // SAFETY: the kernel writes at most the array's count, and a zero byte.
+        guard unsafe getcwd(&buffer, buffer.count) != nil else { return nil }
+        return String(decoding: buffer.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    }
+}

@@ -84,6 +84,12 @@ enum Tool {
     static let qemuImg = find("qemu-img")
     static let qemuIO = find("qemu-io")
     static var isThere: Bool { qemuImg != nil && qemuIO != nil }
+    /// The program that this package builds, next to the tests.
+    static let apusImg: String? = {
+        let path = ".build/release/apus-img"
+        return unsafe access(path, X_OK) == 0 ? path : nil
+    }()
+    static var isBuilt: Bool { apusImg != nil }
 
     private static func find(_ name: String) -> String? {
         let path = "/usr/bin/\(name)"

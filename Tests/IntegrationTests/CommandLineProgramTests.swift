@@ -13,7 +13,7 @@ struct CommandLineProgramTests {
     }
 
     static func run(_ arguments: [String]) throws -> Outcome {
-        let folder = try ScratchFolder()
+        let folder = try TemporaryFolder()
         let (output, errors) = (try folder.file("out", []), try folder.file("err", []))
         let process = Process()
         process.executableURL = URL(fileURLWithPath: Repository.program)
@@ -249,7 +249,7 @@ struct CommandLineProgramTests {
     }
 
     @Test(.enabled(if: Repository.hasGuest, "needs 'make guest'")) func whatIsNoKernelOrRAMDiskIsRefused() throws {
-        let folder = try ScratchFolder()
+        let folder = try TemporaryFolder()
         let kernel = try [UInt8](Data(contentsOf: URL(fileURLWithPath: Repository.kernel)))
         let initrd = try [UInt8](Data(contentsOf: URL(fileURLWithPath: Repository.initramfs)))
         func start(_ name: String, _ bytes: [UInt8]) throws -> String { "-kernel \(try folder.file(name, bytes))" }
@@ -303,7 +303,7 @@ struct CommandLineProgramTests {
     }
 
     @Test(.enabled(if: getuid() != 0, "root reads every file")) func whatCannotBeReadIsNamed() throws {
-        let folder = try ScratchFolder()
+        let folder = try TemporaryFolder()
         let path = try folder.file("secret", [1, 2, 3])
         try FileManager.default.setAttributes([.posixPermissions: 0], ofItemAtPath: path)
         try Self.check("-kernel \(path)", "Permission denied")
@@ -311,7 +311,7 @@ struct CommandLineProgramTests {
     }
 
     @Test func imagesThatAreNotWhatIsSaid() throws {
-        let folder = try ScratchFolder()
+        let folder = try TemporaryFolder()
         let noise = try folder.file("noise", (0..<70000).map { UInt8(truncatingIfNeeded: $0 &* 31 >> 3) })
         for format in ["qcow2", "vmdk", "vdi", "vhdx", "vpc"] {
             try Self.check("-drive file=\(noise),format=\(format)", "noise'")

@@ -56,3 +56,15 @@ public final class NullNode: BlockNode {
         pool.close()
     }
 }
+
+extension NullNode: SparseMappable {
+    public func extents(offset: UInt64, length: UInt64, limit: Int) throws(BlockError) -> [BlockExtent] {
+        guard offset < sizeInBytes, length > 0 else { return [] }
+        let count = min(length, sizeInBytes - offset)
+        return [
+            BlockExtent(offset: offset, length: count, isAllocated: true, isZero: readsZeroes, hostOffset: offset)
+        ]
+    }
+
+    public func allocatedBytes() throws(BlockError) -> UInt64 { 0 }
+}

@@ -57,7 +57,7 @@ extension BlockBackend {
     }
 }
 
-private final class BlockingAnswer: Sendable {
+final class BlockingAnswer: Sendable {
     private let status = Mutex<Int32?>(nil)
     private let bell = Bell()
 

@@ -21,7 +21,7 @@ public struct BlockDriver: Sendable {
     public static let all: [BlockDriver] = [
         file(name: "file", isDevice: false), file(name: "host_device", isDevice: true),
         null(name: "null-co"), null(name: "null-aio"), raw, blkdebug,
-        qcow2, luks,
+        qcow2, luks, nbd,
         vmdk, qed,
         readable("bochs") { file throws(BlockError) in try BochsMap(file) },
         readable("cloop") { file throws(BlockError) in try CloopMap(file) },

@@ -129,6 +129,14 @@ public final class BlockGraph: Sendable {
             }
         }
         guard var child = options.takeChild(role) else { throw .missingOption(driver: driver, option: role) }
+        if child.value("driver") == nil, let name = child.value("filename") {
+            if NBDLocation.isLocation(name) {
+                child.setDefault("driver", "nbd")
+            } else {
+                let isDevice = try BlockGraph.isDevice(name, opener: opener)
+                child.setDefault("driver", isDevice ? "host_device" : "file")
+            }
+        }
         child.setDefault("read-only", parent.readOnly ? "on" : "off")
         child.setDefault("auto-read-only", parent.autoReadOnly ? "on" : "off")
         child.setDefault("cache.direct", parent.cache.direct ? "on" : "off")

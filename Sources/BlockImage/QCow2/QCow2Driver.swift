@@ -93,7 +93,14 @@ extension BlockDriver {
             throw .unsupported(path: file.filename, feature: "a chain of over \(maximumChain) backing images")
         }
         var child = given ?? BlockOptions([:])
-        if let named, child.value("file") == nil {
+        if let named, child.value("file") == nil, ImageName.isJSON(named.name) {
+            for (name, value) in try ImageName.options(json: named.name) { child.setDefault(name, value) }
+            child.setDefault("driver", named.format ?? "raw")
+        } else if let named, child.value("file") == nil, NBDLocation.isLocation(named.name) {
+            child.setDefault("file.driver", "nbd")
+            child.setDefault("file.filename", named.name)
+            child.setDefault("driver", named.format ?? "raw")
+        } else if let named, child.value("file") == nil {
             let path = try resolve(named.name, of: file.filename)
             child.setDefault("file.filename", path)
             let (isDevice, head) = try BlockGraph.examine(path, graph.opener)

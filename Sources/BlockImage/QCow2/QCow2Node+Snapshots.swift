@@ -253,3 +253,12 @@ extension QCow2Metadata {
         noteFixedMetadata()
     }
 }
+
+extension QCow2Node {
+    /// Where in the image's address space the state of a machine goes: behind the disk, rounded up to what an entry
+    /// of the first table spans.
+    public var stateOffset: UInt64 {
+        let header = currentHeader
+        return header.l1Entries(for: header.size) << UInt64(header.l2CoverageBits)
+    }
+}

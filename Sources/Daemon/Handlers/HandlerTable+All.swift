@@ -18,6 +18,13 @@ extension HandlerTable {
         table.addPoolChanges()
         table.addVolumes()
         table.addVolumeStreams()
+        table.addNetworks()
+        table.addSecrets()
+        table.addFilters()
+        table.addHostInterfaces()
+        table.addNodeDevices()
+        table.addSnapshots()
+        table.addSaving()
         return table
     }()
 }

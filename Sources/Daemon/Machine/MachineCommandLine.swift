@@ -13,15 +13,29 @@ struct MachineCommandLine {
 
     /// `folder`: a place of the machine's own, for its sockets. The monitor is descriptor 3, where the emulator takes
     /// that.
-    init(_ tree: XMLTree, emulator: Emulator, folder: String) throws(LibvirtError) {
+    ///
+    /// - Parameter attach: plugs the domain's cards into their networks.
+    init(
+        _ tree: XMLTree, emulator: Emulator, folder: String, incoming: String? = nil,
+        attach: (inout DomainModel.Domain) throws(LibvirtError) -> [Int: LaunchPlan.Attachment] = {
+            (_: inout DomainModel.Domain) throws(LibvirtError) in [:]
+        }
+    ) throws(LibvirtError) {
+        var domain: DomainModel.Domain
         do throws(DefinitionError) {
-            var domain = try DomainModel.Domain(tree: tree, options: [.lenient])
-            domain.prepareToStart()
+            domain = try DomainModel.Domain(tree: tree, options: [.lenient])
+        } catch {
+            throw LibvirtError(code: error.code.rawValue, domain: VirErrorDomain.qemu, message: error.message)
+        }
+        domain.prepareToStart()
+        let attachments = try attach(&domain)
+        do throws(DefinitionError) {
             if emulator.has(device: "VGA") { MachineCommandLine.choosePorts(&domain) }
             let monitor: LaunchPlan.Monitor = emulator.takesListener ? .descriptor(3) : .path(folder + "/monitor.sock")
-            let plan = LaunchPlan(
-                folder: folder, monitor: monitor, isSandboxed: !emulator.isApus, usesQEMUExtras: !emulator.isApus,
-                knownDrivers: emulator.devices)
+            var plan = LaunchPlan(
+                folder: folder, monitor: monitor, incoming: incoming, attachments: attachments,
+                isSandboxed: !emulator.isApus, usesQEMUExtras: !emulator.isApus, knownDrivers: emulator.devices)
+            plan.logsConsoles = true
             live = domain.tree(options: [.secure])
             var messages: [String] = []
             // A screen needs an adapter.

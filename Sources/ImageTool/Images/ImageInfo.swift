@@ -99,10 +99,14 @@ struct ImageInfo {
             if let backingFormat { text += "backing file format: \(backingFormat)\n" }
         }
         if !snapshots.isEmpty { text += SnapshotList.text(snapshots) }
-        if let specific {
-            text += "Format specific information:\n"
-            ImageInfo.write(specific.data, 1, &text)
-        }
+        return text + specificText
+    }
+
+    /// What only the format knows, as people read it.
+    var specificText: String {
+        guard let specific else { return "" }
+        var text = "Format specific information:\n"
+        ImageInfo.write(specific.data, 1, &text)
         return text
     }
 

@@ -1,5 +1,4 @@
 internal import BlockImage
-internal import JSON
 
 /// An image as the command line names it: a path, options in JSON, or (with `--image-opts`) a list of options.
 struct ImageReference {
@@ -33,41 +32,24 @@ struct ImageReference {
     static func list(_ text: String) throws(ToolFailure) -> [String: String] {
         var result: [String: String] = [:]
         for (name, value) in OptionText.pairs(text) {
-            guard let value else { throw ToolFailure("Expected '=' after parameter '\(name)'") }
+            guard let value else {
+                // The first word alone names a node, and there is none before anything is open.
+                if result.isEmpty {
+                    throw ToolFailure(
+                        "Could not open '\(text)': Cannot find device='\(name)' nor node-name='\(name)'")
+                }
+                throw ToolFailure("Expected '=' after parameter '\(name)'")
+            }
             result[name] = value
         }
         return result
     }
 
     private static func json(_ text: String) throws(ToolFailure) -> [String: String] {
-        let value: JSONValue
-        do {
-            value = try JSONReader.parse(String(text.dropFirst(5)))
+        do throws(BlockError) {
+            return try ImageName.options(json: text)
         } catch {
-            throw ToolFailure("Could not open '\(text)': Could not parse the JSON options")
-        }
-        guard case .object(let object) = value else {
-            throw ToolFailure("Could not open '\(text)': Invalid JSON object given")
-        }
-        var result: [String: String] = [:]
-        flatten(object, "", &result)
-        return result
-    }
-
-    private static func flatten(_ object: JSONObject, _ prefix: String, _ result: inout [String: String]) {
-        for member in object.members {
-            let name = prefix + member.name
-            switch member.value {
-            case .object(let inner): flatten(inner, name + ".", &result)
-            case .string(let text): result[name] = text
-            case .bool(let flag): result[name] = flag ? "on" : "off"
-            case .null: result[name] = ""
-            case .array(let elements):
-                var inner = JSONObject()
-                for (index, element) in elements.enumerated() { inner["\(index)"] = element }
-                flatten(inner, name + ".", &result)
-            default: result[name] = member.value.description
-            }
+            throw ToolFailure("Could not open '\(text)': \(Wording.reason(error))")
         }
     }
 }

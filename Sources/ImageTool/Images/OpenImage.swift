@@ -20,6 +20,10 @@ struct OpenMode {
     var isParallel = false
     /// Options that name secrets.
     var keys: [String: String] = [:]
+    /// What becomes of discards.
+    var discard = "unmap"
+    /// `detect-zeroes`.
+    var detectZeroes: String?
     /// An internal snapshot instead of the disk.
     var snapshot: String?
 
@@ -47,13 +51,15 @@ final class OpenImage {
     init(
         _ text: String, format: String?, isOptionList: Bool = false, _ mode: OpenMode = .read, _ session: Session
     ) throws(ToolFailure) {
+        guard !isOptionList || format == nil else {
+            throw ToolFailure("--image-opts and --format are mutually exclusive")
+        }
         let reference = try ImageReference(text, isOptionList: isOptionList)
         name = text
-        path = reference.path
         graph = BlockGraph(defaultAIO: mode.isParallel ? .auto : .threads, secrets: session.secrets)
         do throws(BlockError) {
             if let format, !graph.driverNames.contains(format) { throw BlockError.unknownDriver(format) }
-            var options = try OpenImage.options(reference, format, mode, session)
+            var options = try OpenImage.options(reference, format, mode, graph, session)
             for (name, value) in mode.keys where options[name] == nil { options[name] = value }
             node = try graph.open(options)
         } catch {
@@ -61,54 +67,33 @@ final class OpenImage {
             if case .snapshot(let text) = error { throw ToolFailure("Failed to load snapshot: \(text)") }
             throw ToolFailure("Could not open '\(text)': \(Wording.reason(error))")
         }
+        path = reference.options.isEmpty && !NBDLocation.isLocation(text) ? reference.path : node.filename
     }
 
     /// Writes back and closes. Must be called for an image that was written to.
     func close() { graph.closeAll() }
 
     private static func options(
-        _ reference: ImageReference, _ format: String?, _ mode: OpenMode, _ session: Session
+        _ reference: ImageReference, _ format: String?, _ mode: OpenMode, _ graph: BlockGraph, _ session: Session
     ) throws(BlockError) -> [String: String] {
         var options = reference.options
-        let isPath = options.isEmpty
+        if options.isEmpty {
+            try name(reference, &options)
+        } else if options["driver"] == nil && !options.keys.contains(where: { $0 == "file" || $0.hasPrefix("file.") }) {
+            throw .message("Must specify either driver or file")
+        }
         if let format { options["driver"] = format }
-        if isPath {
-            options["file.filename"] = reference.path
-        } else if options["driver"] == nil, let path = options.removeValue(forKey: "filename") {
-            options["file.filename"] = path
-        }
-        if let driver = options["driver"], isProtocol(driver), options["file.filename"] == nil {
-            // A protocol alone: the format on it is probed, as with a path.
-            let inner = options
-            options = [:]
-            for (key, value) in inner { options["file.\(key)"] = value }
-        }
         if options["file.driver"] == nil && options["file"] == nil, let path = options["file.filename"] {
-            options["file.driver"] = try BlockGraph.isDevice(path) ? "host_device" : "file"
+            options["file.driver"] =
+                try NBDLocation.isLocation(path) ? "nbd" : BlockGraph.isDevice(path) ? "host_device" : "file"
         }
-        if options["driver"] == nil {
-            if let path = options["file.filename"] {
-                let probed = try BlockGraph.probe(path: ImageReference.stripped(path))
-                options["driver"] = probed.rawValue
-                if probed == .raw && mode.isWritable {
-                    options["x-probed"] = "on"
-                    session.console.putError(
-                        """
-                        WARNING: Image format was not specified for '\(reference.text)' and probing guessed raw.
-                                 Automatically detecting the format is dangerous for raw images, write operations on \
-                        block 0 will be restricted.
-                                 Specify the 'raw' format explicitly to remove the restrictions.
-                        """)
-                }
-            } else {
-                options["driver"] = "raw"
-            }
-        }
+        if options["driver"] == nil { try probe(reference, &options, mode, graph, session) }
         set("read-only", mode.isWritable ? "off" : "on")
         if mode.isShared { set("force-share", "on") }
         set("cache.direct", mode.cache.direct ? "on" : "off")
         set("cache.no-flush", mode.cache.noFlush ? "on" : "off")
-        if mode.isWritable { set("discard", "unmap") }
+        if mode.isWritable { set("discard", mode.discard) }
+        if let zeroes = mode.detectZeroes { set("detect-zeroes", zeroes) }
         if mode.hasNoBacking && hasBacking(options["driver"]) { set("backing", "") }
         if mode.writableDepth > 0 {
             set(String(repeating: "backing.", count: mode.writableDepth) + "read-only", "off")
@@ -123,16 +108,67 @@ final class OpenImage {
         return options
     }
 
+    /// The options that a plain name stands for.
+    private static func name(_ reference: ImageReference, _ options: inout [String: String]) throws(BlockError) {
+        options["file.filename"] = reference.path
+        if NBDLocation.isLocation(reference.text) {
+            guard NBDLocation(reference.text) != nil else { throw NBDLocation.malformed(reference.text) }
+            options["file.driver"] = "nbd"
+        } else if let scheme = ImageName.scheme(reference.text), scheme != "file", scheme != "host_device" {
+            throw .message("Unknown protocol '\(scheme)'")
+        }
+    }
+
+    /// Chooses the format by the content.
+    private static func probe(
+        _ reference: ImageReference, _ options: inout [String: String], _ mode: OpenMode, _ graph: BlockGraph,
+        _ session: Session
+    ) throws(BlockError) {
+        let probed: ImageFormat
+        if let path = options["file.filename"], ["file", "host_device"].contains(options["file.driver"] ?? "") {
+            probed = try BlockGraph.probe(path: ImageReference.stripped(path))
+        } else {
+            if options["file"] == nil { try openFile(&options, mode, graph) }
+            guard let name = options["file"], let file = graph.node(named: name) else {
+                throw .message("Cannot find device='\(options["file"] ?? "")' nor node-name='\(options["file"] ?? "")'")
+            }
+            let (status, head) = file.bytesAndWait(at: 0, count: ImageFormat.probeSize)
+            guard status == 0 else { throw .message("Could not read image for determining its format") }
+            probed = ImageFormat.probe(head, path: file.filename)
+        }
+        options["driver"] = probed.rawValue
+        guard probed == .raw && mode.isWritable else { return }
+        options["x-probed"] = "on"
+        session.console.putError(
+            """
+            WARNING: Image format was not specified for '\(reference.text)' and probing guessed raw.
+                     Automatically detecting the format is dangerous for raw images, write operations on block 0 \
+            will be restricted.
+                     Specify the 'raw' format explicitly to remove the restrictions.
+            """)
+    }
+
+    /// Opens what is under the format first, to look at its content.
+    private static func openFile(
+        _ options: inout [String: String], _ mode: OpenMode, _ graph: BlockGraph
+    ) throws(BlockError) {
+        var inner: [String: String] = [
+            "read-only": mode.isWritable ? "off" : "on", "cache.direct": mode.cache.direct ? "on" : "off",
+            "cache.no-flush": mode.cache.noFlush ? "on" : "off", "discard": "unmap",
+        ]
+        for (key, value) in options where key.hasPrefix("file.") {
+            inner[String(key.dropFirst(5))] = value
+            options[key] = nil
+        }
+        options["file"] = try graph.open(inner).nodeName
+    }
+
     /// A name that an image gives, seen from where the image is.
     static func combine(_ image: String, _ name: String) -> String {
         if name.hasPrefix("/") || name.hasPrefix("json:") { return name }
         if let colon = name.firstIndex(of: ":"), !name[..<colon].contains("/") { return name }
         guard let slash = image.lastIndex(of: "/") else { return name }
         return String(image[...slash]) + name
-    }
-
-    private static func isProtocol(_ driver: String) -> Bool {
-        ["file", "host_device", "null-co", "null-aio"].contains(driver)
     }
 
     /// Whether images of the format can have one below.

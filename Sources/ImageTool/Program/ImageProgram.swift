@@ -19,8 +19,14 @@ public enum ImageProgram {
         let path = arguments.first ?? "apus-img"
         let name = path.split(separator: "/").last.map(String.init) ?? path
         let session = Session(program: name, console: console)
+        let words = Array(arguments.dropFirst())
         do throws(ToolFailure) {
-            return try dispatch(Array(arguments.dropFirst()), session)
+            // By their own names, or as commands.
+            switch name {
+            case "qemu-io": return try IOProgram.run(words, session)
+            case "qemu-nbd": return try NBDProgram.run(words, session)
+            default: return try dispatch(words, session)
+            }
         } catch {
             for line in error.lines { session.report(line) }
             if let hint = error.hint { console.putError(hint) }
@@ -37,6 +43,8 @@ public enum ImageProgram {
         case "-V", "--version":
             session.put(Help.version)
             return 0
+        case "io": return try IOProgram.run(Array(words.dropFirst()), session)
+        case "nbd": return try NBDProgram.run(Array(words.dropFirst()), session)
         default: break
         }
         guard !first.hasPrefix("-") else { throw .usage("unrecognized option '\(first)'") }

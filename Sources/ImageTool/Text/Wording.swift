@@ -23,16 +23,25 @@ enum Wording {
         case .unsupported(_, let feature): "\(feature) is not supported"
         case .unknownDriver(let name): "Unknown driver '\(name)'"
         case .unknownOption(let driver, let option):
-            "Block protocol '\(driver)' doesn't support the option '\(option)'"
+            isProtocol(driver)
+                ? "Block protocol '\(driver)' doesn't support the option '\(option)'"
+                : "Block format '\(driver)' does not support the option '\(option)'"
         case .invalidOption(let option, let value, let expected):
             "Parameter '\(option)' expects \(expected), not '\(value)'"
+        case .missingOption(_, "file"): "A block device must be specified for \"file\""
+        case .missingOption(let driver, "filename"): "The '\(driver)' block driver requires a file name"
         case .missingOption(_, let option): "Parameter '\(option)' is missing"
+        case .unknownNode(let name): "Cannot find device='\(name)' nor node-name='\(name)'"
         case .invalidSize(_, let size): "The image size \(size) is out of range"
         case .backing(let error): "Could not open backing file: \(reason(error))"
-        case .bitmap(let text), .snapshot(let text): text
+        case .bitmap(let text), .snapshot(let text), .message(let text): text
         case .system(_, _, let errno): Formatting.reason(errno.rawValue)
         default: error.description
         }
+    }
+
+    private static func isProtocol(_ driver: String) -> Bool {
+        ["file", "host_device", "nbd", "null-co", "null-aio"].contains(driver)
     }
 
     private static func wrongFormat(_ name: String) -> String {

@@ -1,6 +1,7 @@
 internal import CEngine
 internal import DeviceModel
 internal import Devices
+internal import Display
 internal import Execution
 internal import Firmware
 internal import GuestMemory
@@ -42,6 +43,8 @@ struct Board: Sendable {
     let ioThreads: [(id: String, thread: WorkerThread)]
     let balloon: VirtioBalloon?
     var disks: [(name: String, device: VirtioBlock)] { contents.parts.disks }
+    let screens: [Screen]
+    let ioapic: IOAPIC
 
     /// Builds the board of a configuration; nothing runs yet but threads that wait.
     init(
@@ -75,7 +78,7 @@ struct Board: Sendable {
         }
         var networks: NetworkHub?
         do throws(MachineBuildError) {
-            let hub = try NetworkHub(configuration)
+            let hub = try NetworkHub(configuration, lifecycle: LifecyclePort())
             networks = hub
             // Those that may be plugged in are made with the others, and wait.
             let processors = kind.isPC ? topology.maximum : topology.processors
@@ -168,6 +171,8 @@ struct Board: Sendable {
         threadContexts = builder.threadContexts
         ioThreads = builder.ioThreads
         balloon = builder.balloon
+        screens = builder.screens
+        self.ioapic = builder.ioapic
     }
 
     /// Where RAM lies.
@@ -210,7 +215,9 @@ struct Board: Sendable {
     }
 
     /// Everything to the state after power-on, with the kernel in place. Processors stand at the gate.
-    func reset(_ threads: [any ProcessorThread]) throws(MachineBuildError) {
+    ///
+    /// Without the kernel where a saved state takes its place.
+    func reset(_ threads: [any ProcessorThread], loadsKernel: Bool = true) throws(MachineBuildError) {
         for device in devices { device.reset() }
         for action in afterReset { action() }
         for thread in threads {
@@ -220,6 +227,7 @@ struct Board: Sendable {
             state.waiting_for_sipi = 1
             thread.state = state
         }
+        guard loadsKernel else { return }
         if let entry = try image.load(into: memory), let first = threads.first {
             var state = first.state
             entry.apply(to: &state)

@@ -12,6 +12,7 @@ extension BoardBuilder {
             log.warning("There are no parallel ports yet: going on without")
         }
         for device in configuration.devices where device.driver == "pcie-root-port" { try addRootPort(device) }
+        try addGraphics()
         try addDrives()
         for nic in configuration.nics { try addNIC(nic) }
         for drive in configuration.drives where drive.interface == .virtio && drive.file != nil {

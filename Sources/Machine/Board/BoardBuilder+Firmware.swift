@@ -189,7 +189,7 @@ extension BoardBuilder {
     func checkDevices() throws(MachineBuildError) {
         let known = [
             "isa-serial", "isa-debug-exit", "isa-debugcon", "pvpanic", "pc-testdev", "testdev", "pci-testdev", "e1000",
-            "ide-hd", "ide-cd", "pcie-root-port", "nvme", "scsi-hd", "scsi-cd",
+            "ide-hd", "ide-cd", "pcie-root-port", "nvme", "scsi-hd", "scsi-cd", "VGA", "isa-vga",
         ]
         var hasConsole = false
         for device in configuration.devices {

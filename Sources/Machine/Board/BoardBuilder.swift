@@ -1,5 +1,6 @@
 internal import DeviceModel
 internal import Devices
+internal import Display
 internal import Firmware
 internal import GuestMemory
 internal import HostOS
@@ -74,6 +75,8 @@ final class BoardBuilder {
     /// The threads of `iothread` objects.
     var ioThreads: [(id: String, thread: WorkerThread)] = []
     var balloon: VirtioBalloon?
+    /// What graphics adapters show, the first adapter's first.
+    var screens: [Screen] = []
     /// virtio disks by their names.
     var disks: [(name: String, device: VirtioBlock)] = []
     /// What `bootindex` says: firmware's paths of devices, by index.
@@ -94,7 +97,7 @@ final class BoardBuilder {
         self.characters = characters
         self.storage = storage
         self.networks = networks
-        lifecycle = LifecyclePort()
+        lifecycle = networks.lifecycle
         ioapic = IOAPIC(sink: engine)
         let controllers = engine.controllers
         pic = hasPIC && controllers == nil ? LegacyPIC { engine.setExternalInterrupt($0) } : nil

@@ -154,8 +154,8 @@ extension BoardBuilder {
         case "nvme": try addNVMe(device)
         case "scsi-hd", "scsi-cd": try addSCSIUnit(device)
         case "pci-testdev": try addPCITestDevice(device)
-        case "pcie-root-port":
-            guard !isThere else { throw MachineBuildError("Bus 'pcie.0' does not support hotplugging") }
+        case "pcie-root-port", "VGA", "isa-vga":
+            guard !isThere else { throw MachineBuildError("Device '\(device.driver)' does not support hotplugging") }
         default:
             if isThere, Self.kind(of: device.driver) == nil {
                 throw MachineBuildError("Device '\(device.driver)' does not support hotplugging")

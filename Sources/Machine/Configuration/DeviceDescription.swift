@@ -13,6 +13,8 @@ public struct DeviceDescription: Sendable {
         case network = "Network devices"
         /// Consoles and keyboards.
         case input = "Input devices"
+        /// Graphics adapters.
+        case display = "Display devices"
         /// The rest.
         case misc = "Misc devices"
     }

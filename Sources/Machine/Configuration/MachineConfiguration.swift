@@ -74,6 +74,10 @@ public struct MachineConfiguration: Equatable, Sendable {
     public var lifecycle = LifecycleConfiguration()
     /// The machine's UUID as 16 bytes in the order of its text form, or nil.
     public var uuid: [UInt8]?
+    /// Where the machine comes from instead of being started (`-incoming`): an address, or `defer`.
+    public var incoming: String?
+    /// The snapshot that it starts from (`-loadvm`).
+    public var snapshot: String?
     /// The process: its name, files, confinement.
     public var process = ProcessConfiguration()
 

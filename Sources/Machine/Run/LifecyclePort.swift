@@ -18,6 +18,10 @@ enum LifecycleRequest: Sendable, Equatable {
     case trayMoved(device: String, id: String, isOpen: Bool)
     /// A watchdog fired.
     case watchdog
+    /// A network back-end has a peer.
+    case networkConnected(id: String, address: String)
+    /// It has one no more.
+    case networkDisconnected(id: String)
     /// The engine cannot go on.
     case internalError(String)
 }

@@ -43,6 +43,8 @@ public final class VirtualMachine: Sendable {
     /// Opens and closes the door for debuggers, which belongs to the program.
     typealias DebugServerHandler = @Sendable (String?) throws(MachineError) -> Void
     let debugServer = Mutex<DebugServerHandler?>(nil)
+    /// Migrations, out and in.
+    let desk = MigrationDesk()
 
     /// Makes the machine of a configuration, loads its kernel, and makes its processors' threads, which wait. On an
     /// error nothing is left.
@@ -65,7 +67,7 @@ public final class VirtualMachine: Sendable {
             // An empty machine has no processor.
             let threads =
                 configuration.board.kind == .none ? [] : board.engine.makeThreads(group: group, buses: board.buses)
-            do throws(MachineBuildError) { try board.reset(threads) } catch {
+            do throws(MachineBuildError) { try board.reset(threads, loadsKernel: configuration.incoming == nil) } catch {
                 board.close()
                 throw error
             }
@@ -84,6 +86,10 @@ public final class VirtualMachine: Sendable {
         board.lifecycle.connect { [weak self] request in
             guard let self else { return }
             if case .balloonChanged(let actual) = request { return emit(.balloonChange(actual: actual)) }
+            if case .networkConnected(let id, let address) = request {
+                return emit(.networkConnected(id: id, address: address))
+            }
+            if case .networkDisconnected(let id) = request { return emit(.networkDisconnected(id: id)) }
             if case .trayMoved(let device, let id, let isOpen) = request {
                 return emit(.trayMoved(device: device, id: id, isOpen: isOpen))
             }
@@ -106,7 +112,21 @@ public final class VirtualMachine: Sendable {
         } catch { throw MachineBuildError("\(error)") }
         // Every thread is at the gate now, and its number is known.
         group.park()
+        if let address = configuration.incoming { return try waitForMachine(address) }
         if !configuration.lifecycle.startsPaused { _ = run() }
+    }
+
+    /// Waits for a machine that comes (`-incoming`).
+    private func waitForMachine(_ address: String) throws(MachineBuildError) {
+        state.withLock { $0.runState = .inMigrate }
+        desk.state.withLock { state in
+            state.startsWhenThere = !configuration.lifecycle.startsPaused
+            state.isDeferred = address == "defer"
+        }
+        guard address != "defer" else { return }
+        do throws(MachineError) { try startReceiving(address, nil) } catch {
+            throw MachineBuildError("-incoming \(address): \(error)")
+        }
     }
 
     /// Names who opens doors for debuggers when a monitor asks for one.
@@ -201,7 +221,7 @@ public final class VirtualMachine: Sendable {
         case .shutdown(let cause): shutDown(cause)
         case .internalError: halt(as: .internalError)
         case .crashLoaded: emit(.guestCrashLoaded)
-        case .trayMoved, .balloonChanged: break
+        case .trayMoved, .balloonChanged, .networkConnected, .networkDisconnected: break
         case .watchdog: watchdogFired(life.watchdog)
         case .panicked:
             emit(.guestPanicked(action: life.panic))
@@ -269,6 +289,7 @@ public final class VirtualMachine: Sendable {
 
     /// Ends processors, devices and back-ends. After the loop has returned, once.
     public func close() {
+        desk.close()
         // A processor may wait for the reader of its output, who is gone: without the back-end it waits no more.
         if !group.park(milliseconds: 1000) { characters.closeAll() }
         group.end()

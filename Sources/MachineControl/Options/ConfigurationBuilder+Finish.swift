@@ -57,6 +57,10 @@ extension ConfigurationBuilder {
         let hasCDROM = driveRequests.contains { $0.values.string("media") == "cdrom" || $0.values.int("index") == 2 }
         configuration.defaultDevices.cdrom =
             !noDefaults && kind.isPC && !hasCDROM && !configuration.devices.contains { $0.driver == "ide-cd" }
+        let hasAdapter = configuration.devices.contains { DeviceCatalogue.find($0.driver)?.category == .display }
+        if !hasGraphics, !hasAdapter, !noDefaults, !noGraphic, kind.isPC, configuration.board.graphics {
+            configuration.graphics = .std
+        }
         configuration.defaultDevices.floppy =
             !noDefaults && kind.isPC && !driveRequests.contains { $0.values.string("if") == "floppy" }
     }

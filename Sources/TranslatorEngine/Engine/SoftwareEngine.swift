@@ -56,6 +56,8 @@ public final class SoftwareEngine: Engine {
     public let processors: [SoftwareProcessor]
     private let timer: TimerThread
     private let arbitration = Mutex(-1)
+    /// The host's time-stamp counter when the machine's time stopped; 0 while it goes on.
+    let stoppedCounter = Atomic<UInt64>(0)
 
     /// An engine with processors in the state after power-on. Throws where memory or threads are short.
     public init(_ request: SoftwareEngineRequest) throws(HostError) {

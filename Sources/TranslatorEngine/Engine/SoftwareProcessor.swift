@@ -50,6 +50,8 @@ internal import X86
     var endedInterrupts: [UInt8] = []
     /// What the time page of kvm-clock was last written with.
     var pvClockBase: (counter: UInt64, time: UInt64) = (0, 0)
+    /// What kvm-clock tells minus virtual time: other than 0 where the guest came from another engine.
+    let pvClockOffset = Atomic<UInt64>(0)
 
     private enum Outstanding { case none, read, write }
 

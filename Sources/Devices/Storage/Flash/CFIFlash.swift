@@ -70,6 +70,9 @@ public final class CFIFlash: BusDevice, Device {
         follow()
     }
 
+    /// Its bytes are saved with the guest's memory, also while they are not in the map.
+    public var ownMemory: [RAMBlock] { [block] }
+
     // MARK: Accesses
 
     public func read(offset: UInt64, size: Int) -> UInt64 {
@@ -190,9 +193,6 @@ public final class CFIFlash: BusDevice, Device {
             saved.set("buffer", state.model.buffer)
             saved.set("buffer-start", state.model.bufferStart)
             saved.set("buffer-left", state.model.bufferLeft)
-            if !state.model.isReadOnly {
-                saved.set("content", (0..<UInt64(block.size)).map { byte($0) })
-            }
             return saved
         }
     }
@@ -207,11 +207,12 @@ public final class CFIFlash: BusDevice, Device {
                 mode: mode, expectation: try saved.integer("expectation"), status: try saved.integer("status"),
                 buffer: try saved.bytes("buffer"), start: try saved.integer("buffer-start"), left: left)
         else { throw .outOfRange(field: "mode", value: UInt64(mode)) }
-        let content = model.isReadOnly ? [] : try saved.bytes("content", count: block.size)
         let restored = model
         state.withLock { state in
             state.model = restored
-            if !content.isEmpty { store(0, content, &state) }
+            // The bytes came with memory; the image gets them all.
+            guard !restored.isReadOnly else { return }
+            state.dirty = Set(0..<UInt64(block.size) / CFIFlashModel.blockSize)
         }
         follow()
         work.withLock { $0 }?.schedule()

@@ -1,0 +1,58 @@
+public import HostOS
+internal import CLinux
+internal import Synchronization
+
+/// Serves exports to NBD clients: each on a thread of its own. Any thread.
+public final class NBDServer: Sendable {
+    private struct State {
+        var clients: [UInt64: NBDChannel] = [:]
+        var next: UInt64 = 0
+        var served = 0
+    }
+
+    let exports: [NBDExport]
+    private let state = Mutex(State())
+    /// Readable when a client has gone.
+    public let clientEnded: EventCounter
+
+    /// A server of exports whose names differ.
+    public init(_ exports: [NBDExport]) throws(HostError) {
+        self.exports = exports
+        clientEnded = try EventCounter()
+    }
+
+    /// How many clients are connected.
+    public var clientCount: Int { state.withLock { $0.clients.count } }
+
+    /// Serves a client on a connected stream socket until one of both ends it. Returns at once.
+    public func serve(_ socket: Descriptor) throws(HostError) {
+        try serve(NBDChannel(NBDSocket(socket)))
+    }
+
+    private func serve(_ channel: NBDChannel) throws(HostError) {
+        let number = state.withLock { state -> UInt64 in
+            state.next += 1
+            state.clients[state.next] = channel
+            return state.next
+        }
+        do throws(HostError) {
+            _ = try HostThread(name: "nbd-client", stackSize: 512 << 10) { [self] in
+                pthread_detach(pthread_self())
+                NBDServerHandshake(self, channel).run()
+                channel.shutDown()
+                _ = state.withLock { $0.clients.removeValue(forKey: number) }
+                clientEnded.signal()
+            }
+        } catch {
+            _ = state.withLock { $0.clients.removeValue(forKey: number) }
+            throw error
+        }
+    }
+
+    /// Ends every connection, and waits until what they had under way is done.
+    public func close() {
+        for channel in state.withLock({ Array($0.clients.values) }) { channel.shutDown() }
+        let bell = Bell()
+        while clientCount > 0 { bell.wait(nanoseconds: 5_000_000) }
+    }
+}
