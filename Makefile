@@ -59,6 +59,9 @@ guest/initramfs.cpio.gz: guest/vmlinuz Scripts/make-initramfs Scripts/guest-init
 guest/debian.raw: Scripts/make-debian-disk
 	@Scripts/make-debian-disk guest
 
+guest/boot.qcow2: Scripts/make-boot-disk
+	@Scripts/make-boot-disk guest
+
 bench: ## Time Apus beside qemu-system-x86_64 and print the ratios (ROUNDS=5, ONLY=sieve,fork, CPU=, OPTIONS=)
 	@Scripts/install-deps build guest bench
 	@$(MAKE) -s --no-print-directory $(vmm) guest/bench.cpio.gz guest/exits.flat

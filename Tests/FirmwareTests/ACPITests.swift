@@ -20,7 +20,9 @@ enum SampleBoards {
             isExpress: false, memoryWindows: [0xC000_0000...0xFEBF_FFFF], routing: .links(irqs: [5, 10, 11]),
             routes: PCIHost.i440FXRoutes(), isaBridge: 0x0001_0000)
         pci.highWindow = 0x80_0000_0000...0xFF_FFFF_FFFF
+        pci.hotplug = PCIHotplug(port: 0xAE00, event: 1, slots: 3...31)
         board.pci = pci
+        board.processorHotplug = ProcessorHotplug(port: 0xA00, event: 2)
         board.serialPorts = [.com1, .com2]
         board.hasRTC = true
         board.hasI8042 = true

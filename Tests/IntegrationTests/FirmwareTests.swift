@@ -88,6 +88,8 @@ struct HotplugTests {
                 + ["-qmp", "unix:\(folder.path("qmp")),server=on,wait=off"])
         try machine.wait(for: "Type poweroff to end.")
         let monitor = try MonitorClient(path: folder.path("qmp"))
+        // What was not there at the start has no driver yet.
+        _ = try machine.output(of: "modprobe -a virtio_pci virtio_blk virtio_net")
         func bus(_ port: String) -> [String: Any] { board == "q35" ? ["bus": port] : [:] }
 
         try monitor.execute(
@@ -113,7 +115,7 @@ struct HotplugTests {
         #expect(try machine.output(of: "cat /sys/devices/system/cpu/online") == "0")
         try monitor.execute(
             "device_add",
-            ["driver": "qemu64-x86_64-cpu", "id": "cpu1", "socket-id": 1, "core-id": 0, "thread-id": 0])
+            ["driver": "qemu64-x86_64-cpu", "id": "cpu1", "socket-id": 0, "core-id": 1, "thread-id": 0])
         #expect(try wait(machine, "ls -d /sys/devices/system/cpu/cpu1", for: "/sys/devices/system/cpu/cpu1"))
         #expect(try wait(machine, "echo 1 >/sys/devices/system/cpu/cpu1/online; nproc", for: "2"))
         try monitor.execute("device_del", ["id": "cpu1"])

@@ -60,6 +60,9 @@ extension BoardBuilder {
             control, start: ProcessorHotplugControl.port, count: ProcessorHotplugControl.count, name: "acpi-cpu-hotplug")
         devices.append(control)
         processorHotplug = control
+        // Firmware waits for as many processors as it is told of.
+        let rtc = rtc
+        afterReset.append { [weak rtc] in rtc?.setProcessorCount(control.present.count) }
         acpi.processorHotplug = ProcessorHotplug(
             port: UInt16(ProcessorHotplugControl.port), event: UInt8(ProcessorHotplugControl.event))
     }
@@ -98,10 +101,7 @@ extension BoardBuilder {
             rtc?.setMemorySize(below4G: layout.low, above4G: layout.high)
             rtc?.setBootOrder(isFirst.exchange(false, ordering: .relaxed) ? once : order)
         }
-        let initial = topology.processors
-        afterReset.append { [weak rtc, weak self] in
-            rtc?.setProcessorCount(self?.processorHotplug?.present.count ?? initial)
-        }
+        self.rtc = rtc
         acpi.hasRTC = true
         note("mc146818rtc", bus: "isa.0", details: ["isa irq 8"])
         return rtc

@@ -43,6 +43,7 @@ final class BoardBuilder {
     var currentPCIHost: (@Sendable () -> PCIHost)?
     /// The root ports by the names of their buses.
     var rootPorts: [String: PCIERootPort] = [:]
+    var rtc: RealTimeClock?
     /// What was made by name, in order.
     var plugged: [PluggedDevice] = []
     /// Where the device that was made last sits.

@@ -36,10 +36,14 @@ final class DevicePlugger: Sendable {
         builder.isThere = true
         let loop = builder.loop
         for (name, port) in builder.rootPorts {
-            port.observePowerOff { [weak self] in loop.post { self?.finishRemoval(bus: name, slot: 0) } }
+            port.observePowerOff { [weak self] in
+                guard let self else { return }
+                loop.post { self.finishRemoval(bus: name, slot: 0) }
+            }
         }
         builder.ejectObserver.set { [weak self] slot in
-            loop.post { self?.finishRemoval(bus: "pci.0", slot: slot) }
+            guard let self else { return }
+            loop.post { self.finishRemoval(bus: "pci.0", slot: slot) }
         }
     }
 

@@ -1,4 +1,6 @@
+internal import CEngine
 internal import Devices
+internal import HostOS
 internal import JSON
 internal import Synchronization
 
@@ -8,7 +10,8 @@ extension VirtualMachine {
     func connectHotplug() {
         board.plugger.observeRemovals { [weak self] id, path in self?.emit(.deviceDeleted(id: id, path: path)) }
         board.processorEjectObserver.set { [weak self] index in
-            self?.loop.post { self?.processorEjected(index) }
+            guard let self else { return }
+            loop.post { self.processorEjected(index) }
         }
     }
 

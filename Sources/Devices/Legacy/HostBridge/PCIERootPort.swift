@@ -15,7 +15,8 @@ public final class PCIERootPort: Device, PCIFunctionDelegate {
         static let slotStatus = 0x1A
     }
     private enum Control {
-        static let enables: UInt16 = 0x101F
+        static let enables: UInt16 = 0x001F
+        static let linkEnable: UInt16 = 1 << 12
         static let interrupt: UInt16 = 1 << 5
         static let powerIndicator: UInt16 = 3 << 8
         static let indicatorOff: UInt16 = 3 << 8
@@ -109,7 +110,9 @@ public final class PCIERootPort: Device, PCIFunctionDelegate {
 
     private func signal() {
         let (status, control) = (status, control)
-        let isWanted = control & Control.interrupt != 0 && status & control & Control.enables != 0
+        // The enable of link changes is not at their status's place.
+        let isLinkWanted = status & Status.linkChanged != 0 && control & Control.linkEnable != 0
+        let isWanted = control & Control.interrupt != 0 && (status & control & Control.enables != 0 || isLinkWanted)
         if function.isMSIEnabled {
             if isWanted { function.signalMSI(0) }
         } else {

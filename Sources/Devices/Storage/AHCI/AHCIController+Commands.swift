@@ -114,7 +114,7 @@ extension AHCIController {
         guard scatter.count >= count else { return finish(taken, .fault, queued: queued) }
         BlockTransfer.start(
             image, isWrite: isWrite, offset: offset, count: count, scatter: scatter, memory: memory,
-            forceUnitAccess: isForced, waits: !queued
+            forceUnitAccess: isForced
         ) { [self] error in
             switch error {
             case 0: finish(taken, .done, queued: queued, moved: count)
@@ -164,7 +164,7 @@ extension AHCIController {
             let count = min(blocks * 2048, scatter.count)
             guard let image else { return finishPacket(taken, IDEDrive.Sense(key: 2, code: 0x3A)) }
             BlockTransfer.start(
-                image, isWrite: false, offset: lba * 2048, count: count, scatter: scatter, memory: memory, waits: true
+                image, isWrite: false, offset: lba * 2048, count: count, scatter: scatter, memory: memory
             ) { [self] error in
                 finishPacket(taken, error == 0 ? nil : IDEDrive.Sense(key: 3, code: 0x11), moved: count)
             }

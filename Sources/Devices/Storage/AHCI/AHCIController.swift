@@ -73,6 +73,9 @@ public final class AHCIController: Device {
             regions: [PCIBAR.Region(count: 4096, name: "ahci", device: WeakWindow(self))])
     }
 
+    /// How long the answer to a driver that polls may wait for the command.
+    private static let pollNanoseconds: UInt64 = 50_000
+
     /// Has the worker look at the ports.
     func schedule() { work.withLock { $0 }?.schedule() }
 
@@ -170,7 +173,15 @@ extension AHCIController: BusDevice {
         if size == 8 { writeRegister(offset + 4, UInt32(truncatingIfNeeded: value >> 32)) }
     }
 
-    private func readRegister(_ offset: UInt64) -> UInt64 { state.withLock { UInt64($0.model.read(offset)) } }
+    private func readRegister(_ offset: UInt64) -> UInt64 {
+        let (value, isPolling) = state.withLock { state in
+            (UInt64(state.model.read(offset)), !state.isPaused && state.model.isPolled(offset))
+        }
+        guard isPolling else { return value }
+        // Firmware asks again and again until its command is done: the worker gets the processor for it.
+        idle.wait(nanoseconds: Self.pollNanoseconds)
+        return state.withLock { UInt64($0.model.read(offset)) }
+    }
 
     private func writeRegister(_ offset: UInt64, _ value: UInt32) {
         let effect = state.withLock { state -> AHCIModel.Effect in

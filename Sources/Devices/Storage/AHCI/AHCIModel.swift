@@ -244,6 +244,14 @@ package struct AHCIModel: Sendable {
         return value & Command.start != 0 ? .work(port: index) : .none
     }
 
+    /// Whether a read of a register asks for the end of a command that is being done, and not queued.
+    func isPolled(_ offset: UInt64) -> Bool {
+        guard offset >= 0x100 else { return false }
+        let index = Int((offset - 0x100) / 0x80)
+        guard ports.indices.contains(index), ports[index].taken != 0, ports[index].active == 0 else { return false }
+        return [Port.status, Port.taskFile, Port.issue].contains((offset - 0x100) % 0x80)
+    }
+
     /// The slots that can be taken now, lowest first.
     package func ready(_ port: Int) -> [Int] {
         let state = ports[port]

@@ -154,8 +154,15 @@ public final class IDEController: Device, PCIFunctionDelegate {
         item?.schedule()
     }
 
+    /// Lets the worker have the processor for a moment where the guest polls for a request that is under way.
+    private func yieldToRequest(_ index: Int) {
+        guard channels[index].state.withLock({ $0.isInFlight && !$0.isPaused }) else { return }
+        channels[index].idle.wait(nanoseconds: 50_000)
+    }
+
     private func readCommand(_ index: Int, offset: UInt64, size: Int) -> UInt64 {
-        access(index) { model in
+        if offset == 7 { yieldToRequest(index) }
+        return access(index) { model in
             guard offset == 0 else { return ByteLanes.read(offset, size) { model.read($0) } }
             return size == 1 ? 0xFF : UInt64(model.readData(size: min(size, 4)))
         }
@@ -359,7 +366,9 @@ public final class IDEController: Device, PCIFunctionDelegate {
             guard let controller = owner.controller else { return UInt64.max }
             switch kind {
             case .command: return controller.readCommand(channel, offset: offset, size: size)
-            case .control: return controller.access(channel) { UInt64($0.alternateStatus) }
+            case .control:
+                controller.yieldToRequest(channel)
+                return controller.access(channel) { UInt64($0.alternateStatus) }
             case .busMaster: return controller.readBusMaster(offset: offset, size: size)
             }
         }

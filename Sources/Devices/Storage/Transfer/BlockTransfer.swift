@@ -78,7 +78,6 @@ package struct GuestScatter: Sendable {
     private let scatter: GuestScatter
     private let memory: AddressSpace
     private let forceUnitAccess: Bool
-    private let waits: Bool
     private let finish: @Sendable (Int32) -> Void
     private let buffer: UnsafeMutableRawPointer
     private var position = 0
@@ -88,9 +87,8 @@ package struct GuestScatter: Sendable {
 
     private init(
         _ backend: any BlockBackend, isWrite: Bool, offset: UInt64, count: Int, scatter: GuestScatter,
-        memory: AddressSpace, forceUnitAccess: Bool, waits: Bool, finish: @escaping @Sendable (Int32) -> Void
+        memory: AddressSpace, forceUnitAccess: Bool, finish: @escaping @Sendable (Int32) -> Void
     ) {
-        self.waits = waits
         self.backend = backend
         self.isWrite = isWrite
         self.offset = offset
@@ -104,17 +102,16 @@ package struct GuestScatter: Sendable {
     deinit { unsafe buffer.deallocate() }
 
     /// Starts a transfer. `finish` is called once, with 0 or an `errno` value: with no lock held, from any thread, this
-    /// one too. With `waits` the calling thread does the work, which answers sooner where there is nothing else to do
-    /// meanwhile.
+    /// one too.
     package static func start(
         _ backend: any BlockBackend, isWrite: Bool, offset: UInt64, count: Int, scatter: GuestScatter,
-        memory: AddressSpace, forceUnitAccess: Bool = false, waits: Bool = false,
+        memory: AddressSpace, forceUnitAccess: Bool = false,
         finish: @escaping @Sendable (Int32) -> Void
     ) {
         guard count > 0 else { return finish(0) }
         BlockTransfer(
             backend, isWrite: isWrite, offset: offset, count: count, scatter: scatter, memory: memory,
-            forceUnitAccess: forceUnitAccess, waits: waits, finish: finish
+            forceUnitAccess: forceUnitAccess, finish: finish
         ).next()
     }
 
@@ -125,11 +122,11 @@ package struct GuestScatter: Sendable {
         let bytes = unsafe UnsafeMutableRawBufferPointer(start: buffer, count: run)
         if isWrite, !(unsafe scatter.read(bytes, at: position, from: memory)) { return finish(Self.badAddress) }
         let segment = unsafe BlockSegment(pointer: buffer, count: run)
-        let request = BlockRequest(
-            operation: isWrite ? .write : .read, offset: offset + UInt64(position), length: UInt64(run),
-            segments: [segment], forceUnitAccess: forceUnitAccess
-        ) { [self] error in complete(run, error) }
-        if waits { complete(run, backend.carryOut(request)) } else { backend.submit(request) }
+        backend.submit(
+            BlockRequest(
+                operation: isWrite ? .write : .read, offset: offset + UInt64(position), length: UInt64(run),
+                segments: [segment], forceUnitAccess: forceUnitAccess
+            ) { [self] error in complete(run, error) })
     }
 
     private func complete(_ run: Int, _ error: Int32) {
