@@ -47,7 +47,7 @@ private final class AHCIBench {
 
     /// Puts a command in slot 0 and issues it. The pieces are where its data lies.
     func issue(
-        _ port: Int = 0, slot: Int = 0, _ command: UInt8, lba: UInt64 = 0, count: UInt16 = 0, feature: UInt16 = 0,
+        port: Int = 0, slot: Int = 0, _ command: UInt8, lba: UInt64 = 0, count: UInt16 = 0, feature: UInt16 = 0,
         pieces: [(UInt64, Int)] = [], packet: [UInt8] = [], isQueued: Bool = false
     ) throws {
         let table = Self.table + UInt64(port * 32 + slot) * 0x1000
@@ -137,13 +137,13 @@ private final class AHCIBench {
     @Test func readsDiscs() throws {
         let bench = try AHCIBench()
         let read10: [UInt8] = [0x28, 0, 0, 0, 0, 3, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0]
-        try bench.issue(1, 0xA0, feature: 1, pieces: [(AHCIBench.data, 2048)], packet: read10)
+        try bench.issue(port: 1, 0xA0, feature: 1, pieces: [(AHCIBench.data, 2048)], packet: read10)
         #expect(bench.readPort(1, 0x20) == 0x50)
         #expect(try bench.bytes(AHCIBench.data, 1)[0] == 12, "Block 3 begins with sector 12")
         bench.controller.setTray(channel: 1, unit: 0, isOpen: true)
         let ready = [UInt8](repeating: 0, count: 16)
         bench.writePort(1, 0x10, 0xFFFF_FFFF)
-        try bench.issue(1, 0xA0, packet: ready)
+        try bench.issue(port: 1, 0xA0, packet: ready)
         #expect(bench.readPort(1, 0x20) == 0x2451)
     }
 
@@ -182,15 +182,18 @@ private final class AHCIBench {
             let port = Int(random.next() % 4)
             if round % 3 == 0 {
                 // A plausible command with random content.
-                let command = [0xEC, 0x25, 0x35, 0x60, 0x61, 0xA0, 0x06, 0xEF, 0xB0, UInt8(random.next() & 0xFF)]
-                    .randomElement(using: &random) ?? 0
-                let pieces = (0..<random.next() % 4).map { _ in (random.next() % 0x120_0000, Int(random.next() % 3000 + 1)) }
+                let commands: [UInt8] = [0xEC, 0x25, 0x35, 0x60, 0x61, 0xA0, 0x06, 0xEF, 0xB0, 0xEA]
+                let command = commands[Int(random.next() % 10)]
+                var pieces: [(UInt64, Int)] = []
+                for _ in 0..<random.next() % 4 {
+                    pieces.append((random.next() % 0x120_0000, Int(random.next() % 3000 + 1)))
+                }
+                var packet: [UInt8] = []
+                if command == 0xA0 { for _ in 0..<16 { packet.append(UInt8(random.next() & 0x5F)) } }
                 try bench.issue(
-                    port & 1, slot: Int(random.next() % 32), command, lba: random.next() % 5000,
+                    port: port & 1, slot: Int(random.next() % 32), command, lba: random.next() % 5000,
                     count: UInt16(truncatingIfNeeded: random.next() % 9), feature: UInt16(random.next() % 9),
-                    pieces: pieces,
-                    packet: command == 0xA0 ? (0..<16).map { _ in UInt8(random.next() & 0x5F) } : [],
-                    isQueued: command & 0xFE == 0x60)
+                    pieces: pieces, packet: packet, isQueued: command & 0xFE == 0x60)
                 bench.writePort(port & 1, 0x18, 0x10)
                 bench.writePort(port & 1, 0x18, 0x11)
             }

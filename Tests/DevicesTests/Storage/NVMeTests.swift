@@ -45,7 +45,7 @@ private final class NVMeBench {
     /// Runs a command and returns its status and result; nil where there is no answer.
     @discardableResult
     func run(
-        _ queue: UInt16 = 0, _ opcode: UInt8, namespace: UInt32 = 0, prp: (UInt64, UInt64) = (data, 0),
+        queue: UInt16 = 0, _ opcode: UInt8, namespace: UInt32 = 0, prp: (UInt64, UInt64) = (data, 0),
         _ words: [UInt32] = []
     ) throws -> (status: UInt16, result: UInt32)? {
         let (submission, completion) = (0x1_0000 + UInt64(queue) * 0x1_0000, 0x1_8000 + UInt64(queue) * 0x1_0000)
@@ -68,8 +68,8 @@ private final class NVMeBench {
         return (UInt16(last >> 17), try memory.load(GuestPhysical(answer), as: UInt32.self))
     }
     func makeQueue() throws {
-        #expect(try run(0, 0x05, prp: (0x2_8000, 0), [1 | 15 << 16, 1 | 2 | 1 << 16])?.status == 0)
-        #expect(try run(0, 0x01, prp: (0x2_0000, 0), [1 | 15 << 16, 1 | 1 << 16])?.status == 0)
+        #expect(try run(0x05, prp: (0x2_8000, 0), [1 | 15 << 16, 1 | 2 | 1 << 16])?.status == 0)
+        #expect(try run(0x01, prp: (0x2_0000, 0), [1 | 15 << 16, 1 | 1 << 16])?.status == 0)
     }
     func bytes(_ address: UInt64, _ count: Int) throws -> [UInt8] {
         try memory.bytes(GuestPhysical(address), count: count)
@@ -99,17 +99,17 @@ private final class NVMeBench {
         try bench.memory.store(GuestPhysical(list), NVMeBench.data + 0x3000)
         try bench.memory.store(GuestPhysical(list + 8), NVMeBench.data + 0x5000)
         let prp = (NVMeBench.data + 0x800, list)
-        #expect(try bench.run(1, 0x02, namespace: 1, prp: prp, [5, 0, 19])?.status == 0)
+        #expect(try bench.run(queue: 1, 0x02, namespace: 1, prp: prp, [5, 0, 19])?.status == 0)
         let read = try bench.bytes(NVMeBench.data + 0x800, 2048) + bench.bytes(NVMeBench.data + 0x3000, 4096)
             + bench.bytes(NVMeBench.data + 0x5000, 4096)
         #expect(read == (5..<25).flatMap { [UInt8](repeating: UInt8($0), count: 512) })
-        #expect(try bench.run(1, 0x01, namespace: 1, prp: prp, [100, 0, 19])?.status == 0)
+        #expect(try bench.run(queue: 1, 0x01, namespace: 1, prp: prp, [100, 0, 19])?.status == 0)
         #expect(bench.disk.bytes(100 * 512..<120 * 512) == read)
-        #expect(try bench.run(1, 0x00, namespace: 1)?.status == 0)
-        #expect(try bench.run(1, 0x02, namespace: 1, [4095, 0, 1])?.status == 0x80)
-        #expect(try bench.run(1, 0x02, namespace: 1, prp: (1 << 41, 0), [0, 0, 0])?.status == 4)
+        #expect(try bench.run(queue: 1, 0x00, namespace: 1)?.status == 0)
+        #expect(try bench.run(queue: 1, 0x02, namespace: 1, [4095, 0, 1])?.status == 0x80)
+        #expect(try bench.run(queue: 1, 0x02, namespace: 1, prp: (1 << 41, 0), [0, 0, 0])?.status == 4)
         bench.disk.fail(5)
-        #expect(try bench.run(1, 0x02, namespace: 1, [0, 0, 0])?.status == 0x281)
+        #expect(try bench.run(queue: 1, 0x02, namespace: 1, [0, 0, 0])?.status == 0x281)
     }
 
     @Test func queuesComeAndGo() throws {
@@ -135,7 +135,7 @@ private final class NVMeBench {
         let bench = try NVMeBench()
         try bench.makeQueue()
         bench.controller.pause()
-        try bench.run(1, 0x02, namespace: 1, [9, 0, 0])
+        try bench.run(queue: 1, 0x02, namespace: 1, [9, 0, 0])
         let saved = bench.controller.exportState()
         let twin = try NVMeBench()
         try twin.memory.write(GuestPhysical(0), bytes: try bench.bytes(0, 0x10_0000))
@@ -156,17 +156,20 @@ private final class NVMeBench {
                     random.next() % 2 == 0 ? UInt32(random.next() % 16) : UInt32(truncatingIfNeeded: random.next()))
             }
             let queue = random.next() % 2
+            var words: [UInt32] = []
+            for _ in 0..<6 {
+                words.append(UInt32(truncatingIfNeeded: random.next() % 3 == 0 ? random.next() : random.next() % 64))
+            }
             _ = try bench.run(
-                UInt16(queue), UInt8(random.next() % 16), namespace: UInt32(random.next() % 3),
-                prp: (random.next() % 0x200_0000, random.next() % 0x200_0000),
-                (0..<6).map { _ in UInt32(truncatingIfNeeded: random.next() % 3 == 0 ? random.next() : random.next() % 64) })
+                queue: UInt16(queue), UInt8(random.next() % 16), namespace: UInt32(random.next() % 3),
+                prp: (random.next() % 0x200_0000, random.next() % 0x200_0000), words)
             let offset = random.next() % 0x1080
             bench.mmio.write(NVMeBench.base + offset, size: [4, 8][Int(random.next() % 2)], value: random.next())
             _ = bench.mmio.read(NVMeBench.base + offset, size: 8)
             if round % 8 == 0 {
                 bench.enable()
-                _ = try? bench.run(0, 0x05, prp: (0x2_8000, 0), [1 | 15 << 16, 1 | 2 | 1 << 16])
-                _ = try? bench.run(0, 0x01, prp: (0x2_0000, 0), [1 | 15 << 16, 1 | 1 << 16])
+                _ = try? bench.run(0x05, prp: (0x2_8000, 0), [1 | 15 << 16, 1 | 2 | 1 << 16])
+                _ = try? bench.run(0x01, prp: (0x2_0000, 0), [1 | 15 << 16, 1 | 1 << 16])
             }
             if round % 1024 == 0 { try bench.controller.importState(bench.controller.exportState()) }
         }
