@@ -35,8 +35,7 @@ private let failures: [(String, String)] = [
     ("-m abc", "-m abc: Parameter 'size' expects a size, such as 512M or 4G, not 'abc'"),
     ("-m 99999999999E", "-m 99999999999E: Parameter 'size' expects a size, such as 512M or 4G, not '99999999999E'"),
     ("-m 1G,slots=2", "-m 1G,slots=2: slots specified but no maxmem"),
-    ("-machine foo", "-machine foo: unsupported machine type 'foo'; valid: pc, microvm, none"),
-    ("-M q35", "-M q35: machine type 'q35' is not supported yet; valid: pc, microvm, none"),
+    ("-machine foo", "-machine foo: unsupported machine type 'foo'; valid: pc, q35, microvm, none"),
     ("-M pc,hpet=maybe", "-M pc,hpet=maybe: Parameter 'hpet' expects 'on' or 'off', not 'maybe'"),
     ("-M pc,hpt=on", "-M pc,hpt=on: Invalid parameter 'hpt'; did you mean 'hpet'?"),
     (
