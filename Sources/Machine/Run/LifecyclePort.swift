@@ -1,3 +1,4 @@
+internal import BlockImage
 internal import Synchronization
 
 /// What a guest asks of its machine's life.
@@ -16,6 +17,8 @@ enum LifecycleRequest: Sendable, Equatable {
     case balloonChanged(actual: UInt64)
     /// A CD drive's tray moved.
     case trayMoved(device: String, id: String, isOpen: Bool)
+    /// An image failed; what is done about it.
+    case blockFailed(BlockFailure)
     /// The engine cannot go on.
     case internalError(String)
 }
