@@ -1,3 +1,4 @@
+internal import BlockImage
 internal import Synchronization
 
 /// What a guest asks of its machine's life.
@@ -22,6 +23,8 @@ enum LifecycleRequest: Sendable, Equatable {
     case networkConnected(id: String, address: String)
     /// It has one no more.
     case networkDisconnected(id: String)
+    /// An image failed; what is done about it.
+    case blockFailed(BlockFailure)
     /// The engine cannot go on.
     case internalError(String)
 }
