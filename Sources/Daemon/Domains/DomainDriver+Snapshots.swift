@@ -194,9 +194,12 @@ extension DomainDriver {
         guard !moves.isEmpty else { throw LibvirtError.configUnsupported("no disks selected for snapshot") }
         if flags & VirDomainSnapshotCreateFlags.reuseExt == 0 {
             for (disk, path) in moves {
+                let base = DomainFigures.path(disk) ?? ""
+                let size = ImageHead.virtualSize(base) ?? UInt64(max(0, HostFile.status(base).size))
+                // The base is in use: it is not opened, so its size is told.
                 try ImageProgram.run([
-                    "create", "-f", "qcow2", "-b", DomainFigures.path(disk) ?? "", "-F",
-                    disk.child("driver")?["type"] ?? "raw", path,
+                    "create", "-u", "-f", "qcow2", "-b", base, "-F", disk.child("driver")?["type"] ?? "raw", path,
+                    "\(size)",
                 ])
             }
         }
