@@ -17,7 +17,7 @@ internal import SystemPackage
     init() throws(HostError) {
         // Three more for the interpreter where it is compared with translated code.
         let tlbBytes = 6 * Int(APUS_TLB_SIZE) * MemoryLayout<apus_tlb_entry>.stride
-        let jumpBytes = Int(APUS_JUMP_SIZE) * MemoryLayout<apus_jump_entry>.stride
+        let jumpBytes = unsafe Int(APUS_JUMP_SIZE) * MemoryLayout<apus_jump_entry>.stride
         let codeBytes = Int(APUS_JUMP_SIZE) * MemoryLayout<apus_code_entry>.stride
         file = try HostOS.Descriptor.memoryFile(name: "apus-processor", count: FlatTables.headerBytes)
         structure = try .shared(file.file, count: FlatTables.headerBytes)

@@ -1,4 +1,4 @@
-public import CEngine
+internal import CEngine
 public import Execution
 public import GuestMemory
 public import HostOS

@@ -1,7 +1,7 @@
 public import CEngine
 public import Execution
 internal import GuestMemory
-public import HostOS
+internal import HostOS
 internal import LocalAPIC
 internal import Synchronization
 internal import X86

@@ -76,14 +76,14 @@ internal import X86
         siteMapping = try .anonymous(count: Self.siteCapacity * MemoryLayout<Site>.stride)
         let base = unsafe writable.base.assumingMemoryBound(to: UInt8.self)
         var assembler = unsafe Assembler(base, stateBase: -FlatTables.headerBytes, hasRotation: Self.hasRotation)
-        unsafe stubs = assembler.makeStubs()
+        stubs = assembler.makeStubs()
         unsafe start = assembler.cursor
         unsafe cursor = assembler.cursor
         unsafe coldStart = base + capacity / 5 * 2 & ~4095
         unsafe coldCursor = coldStart
         unsafe records = base + capacity
         _ = Self.handler
-        guard unsafe apus_add_code_region(UInt64(UInt(bitPattern: executable.base)), UInt64(capacity)) else {
+        guard apus_add_code_region(UInt64(UInt(bitPattern: executable.base)), UInt64(capacity)) else {
             throw HostError("note one more processor's code", Errno.noMemory)
         }
 
@@ -105,18 +105,18 @@ internal import X86
         unsafe p.pointee.translated_window = translatedWindow
         unsafe p.pointee.translated_promote = translatedPromote
         unsafe p.pointee.enter_stub = executableAddress(stubs.enter)
-        unsafe cpu.setFlatBases((UInt64(tables.base(0)), UInt64(tables.base(1)), UInt64(tables.base(2))))
+        cpu.setFlatBases((UInt64(tables.base(0)), UInt64(tables.base(1)), UInt64(tables.base(2))))
         cpu.updateMemoryMode()
     }
 
-    deinit { apus_remove_code_region(unsafe UInt64(UInt(bitPattern: executable.base))) }
+    deinit { apus_remove_code_region(UInt64(UInt(bitPattern: executable.base))) }
 
     private func executableAddress(_ place: UnsafeMutablePointer<UInt8>) -> UInt64 {
         let offset = unsafe UnsafeMutableRawPointer(place) - writable.base
-        return unsafe UInt64(UInt(bitPattern: executable.base)) + UInt64(offset)
+        return UInt64(UInt(bitPattern: executable.base)) + UInt64(offset)
     }
     private func writableAddress(_ code: UInt64) -> UnsafeMutablePointer<UInt8> {
-        let offset = unsafe Int(code - UInt64(UInt(bitPattern: executable.base)))
+        let offset = Int(code - UInt64(UInt(bitPattern: executable.base)))
         return unsafe (writable.base + offset).assumingMemoryBound(to: UInt8.self)
     }
 
@@ -170,7 +170,7 @@ internal import X86
         unsafe coldCursor = translator.a.cursor
         unsafe records = translator.records
         let table = unsafe siteMapping.base.assumingMemoryBound(to: Site.self)
-        for site in unsafe translator.sites {
+        for unsafe site in unsafe translator.sites {
             unsafe table[siteCount] = Site(
                 end: UInt32(site.end - base), dirty: site.dirty, op: UInt(bitPattern: site.op))
             siteCount += 1
@@ -230,7 +230,7 @@ internal import X86
         let place = unsafe UnsafeMutablePointer<FarRecord>(bitPattern: UInt(record)).unsafelyUnwrapped
         let isNew = unsafe place.pointee.code != target.code
         unsafe place.pointee = target
-        if isNew { unsafe note(.record, UInt32(record - UInt64(UInt(bitPattern: executable.base))), target.code) }
+        if isNew { note(.record, UInt32(record - UInt64(UInt(bitPattern: executable.base))), target.code) }
     }
 
     private func note(_ kind: IncomingLinks.Kind, _ offset: UInt32, _ code: UInt64) {
