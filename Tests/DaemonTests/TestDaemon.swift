@@ -34,6 +34,7 @@ enum TestPrograms {
     static let emulator = root + "/.build/release/apus-vmm"
     /// The daemon, which the tests' build makes too.
     static let daemon = root + "/.build/release/apus"
+    static let imageTool = root + "/.build/release/apus-img"
     static let kernel = root + "/guest/vmlinuz"
     static let initramfs = root + "/guest/initramfs.cpio.gz"
 
