@@ -73,7 +73,7 @@ struct Board: Sendable {
         }
         var networks: NetworkHub?
         do throws(MachineBuildError) {
-            let hub = try NetworkHub(configuration)
+            let hub = try NetworkHub(configuration, lifecycle: LifecyclePort())
             networks = hub
             var request = EngineRequest(
                 memory: memory, processorCount: topology.processors,

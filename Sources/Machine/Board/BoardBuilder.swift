@@ -82,7 +82,7 @@ final class BoardBuilder {
         self.characters = characters
         self.storage = storage
         self.networks = networks
-        lifecycle = LifecyclePort()
+        lifecycle = networks.lifecycle
         ioapic = IOAPIC(sink: engine)
         let controllers = engine.controllers
         pic = hasPIC && controllers == nil ? LegacyPIC { engine.setExternalInterrupt($0) } : nil

@@ -1,3 +1,4 @@
+internal import BlockImage
 internal import Synchronization
 
 /// What a guest asks of its machine's life.
@@ -18,6 +19,12 @@ enum LifecycleRequest: Sendable, Equatable {
     case trayMoved(device: String, id: String, isOpen: Bool)
     /// A watchdog fired.
     case watchdog
+    /// A network back-end has a peer.
+    case networkConnected(id: String, address: String)
+    /// It has one no more.
+    case networkDisconnected(id: String)
+    /// An image failed; what is done about it.
+    case blockFailed(BlockFailure)
     /// The engine cannot go on.
     case internalError(String)
 }

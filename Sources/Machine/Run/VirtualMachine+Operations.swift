@@ -207,7 +207,8 @@ extension VirtualMachine: MachineOperations {
 
     public func setLink(_ name: String, isUp: Bool) throws(MachineError) {
         guard let found = board.cards.first(where: { $0.name == name || $0.backend == name }) else {
-            throw .deviceNotFound(name)
+            guard board.networks.setLink(name, isUp: isUp) else { throw .deviceNotFound(name) }
+            return
         }
         found.card.setLink(up: isUp)
     }
@@ -259,6 +260,11 @@ extension VirtualMachine: MachineOperations {
         guard !objects.contains(where: { $0.id == object.id }) else {
             throw .failed("attempt to add duplicate property '\(object.id)' to object (type 'container')")
         }
+        if object.type == "filter-dump" {
+            do throws(MachineBuildError) { try board.networks.addCapture(object) } catch {
+                throw .failed(error.description)
+            }
+        }
         state.withLock { $0.objects.append(object) }
     }
     public func removeObject(_ id: String) throws(MachineError) {
@@ -269,6 +275,7 @@ extension VirtualMachine: MachineOperations {
                 ["rng", "iothread"].contains { device.properties.string($0) == id }
             }
         guard !isUsed else { throw .failed("object '\(id)' is in use, can not be deleted") }
+        board.networks.removeCapture(id)
         state.withLock { state in
             if let place = state.objects.firstIndex(where: { $0.id == id }) {
                 state.objects.remove(at: place)
@@ -304,6 +311,28 @@ extension VirtualMachine: MachineOperations {
         do throws(MachineBuildError) { try board.networks.add(network) } catch { throw .failed(error.description) }
     }
     public func removeNetwork(_ id: String) throws(MachineError) { try board.networks.remove(id) }
+    public func addHostForward(network: String?, _ rule: String) throws(MachineError) {
+        try board.networks.addForward(network, rule)
+    }
+    public func removeHostForward(network: String?, _ rule: String) throws(MachineError) {
+        try board.networks.removeForward(network, rule)
+    }
+    public var userNetworkConnections: String { board.networks.connections }
+    public func receiveFilters(_ name: String?) throws(MachineError) -> [ReceiveFilterStatus] {
+        if let name {
+            guard let card = board.cards.first(where: { $0.name == name }) else {
+                guard !board.networks.text(of: name).isEmpty else { throw .failed("invalid net client name: \(name)") }
+                throw .failed("net client(\(name)) isn't a NIC")
+            }
+            guard let filter = card.card.receiveFilter else {
+                throw .failed("net client(\(name)) doesn't support rx-filter querying")
+            }
+            return [ReceiveFilterStatus(name: name, filter)]
+        }
+        return board.cards.compactMap { card in
+            card.card.receiveFilter.map { ReceiveFilterStatus(name: card.name, $0) }
+        }
+    }
     public func removeDevice(_ id: String) throws(MachineError) {
         guard configuration.devices.contains(where: { $0.id == id }) else { throw .deviceNotFound(id) }
         throw .failed("Bus of device '\(id)' does not support hotplugging")

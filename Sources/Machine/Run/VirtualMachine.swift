@@ -1,3 +1,4 @@
+internal import BlockImage
 internal import DeviceModel
 internal import Devices
 internal import Execution
@@ -84,8 +85,20 @@ public final class VirtualMachine: Sendable {
         board.lifecycle.connect { [weak self] request in
             guard let self else { return }
             if case .balloonChanged(let actual) = request { return emit(.balloonChange(actual: actual)) }
+            if case .networkConnected(let id, let address) = request {
+                return emit(.networkConnected(id: id, address: address))
+            }
+            if case .networkDisconnected(let id) = request { return emit(.networkDisconnected(id: id)) }
             if case .trayMoved(let device, let id, let isOpen) = request {
                 return emit(.trayMoved(device: device, id: id, isOpen: isOpen))
+            }
+            if case .blockFailed(let failure) = request {
+                emit(
+                    .blockIOError(
+                        device: failure.device, node: failure.node, isWrite: failure.isWrite,
+                        action: failure.action == .stop ? .stop : failure.action == .ignore ? .ignore : .report,
+                        noSpace: failure.isNoSpace, reason: failure.reason))
+                guard failure.action == .stop else { return }
             }
             // The processors stop where they are: a guest that asked for a reset runs no further instruction.
             if request != .crashLoaded { group.requestStop() }
@@ -136,6 +149,7 @@ public final class VirtualMachine: Sendable {
         let changed = control.withLock { _ -> Bool in
             guard state.withLock({ !$0.hasEnded && $0.runState != .running }) else { return false }
             state.withLock { $0.runState = .running }
+            board.storage.resetHealth()
             board.clock.start()
             board.engine.timeStarted()
             for device in board.devices { device.resume() }
@@ -213,8 +227,11 @@ public final class VirtualMachine: Sendable {
         case .shutdown(let cause): shutDown(cause)
         case .internalError: halt(as: .internalError)
         case .crashLoaded: emit(.guestCrashLoaded)
-        case .trayMoved, .balloonChanged: break
+        case .trayMoved, .balloonChanged, .networkConnected, .networkDisconnected: break
         case .watchdog: watchdogFired(life.watchdog)
+        case .blockFailed:
+            // Who has stopped the machine meanwhile keeps it stopped under that name.
+            if runState.isRunning { halt(as: .ioError) }
         case .panicked:
             emit(.guestPanicked(action: life.panic))
             switch life.panic {

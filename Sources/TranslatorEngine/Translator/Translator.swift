@@ -12,6 +12,8 @@ internal import X86
 @safe final class Translator {
     /// Bytes of code: at least what one block may take.
     let capacity: Int
+    /// Executions of a block in each of the counting tiers.
+    let promotion: Int32
     /// Where names of blocks go.
     var perfMap: PerfMap?
     private static let siteCapacity = 1 << 20
@@ -57,7 +59,11 @@ internal import X86
     private static let handler: Void = apus_install_fault_handler()
 
     /// A translator for the processor whose structure is the content of `file`. Throws where the host lacks something.
-    init(_ cpu: CPU, _ file: FileDescriptor, jumps: UnsafeMutablePointer<apus_code_entry>, threshold: UInt64, capacity wanted: Int) throws(HostError) {
+    init(
+        _ cpu: CPU, _ file: FileDescriptor, jumps: UnsafeMutablePointer<apus_code_entry>, threshold: UInt64,
+        promotion: Int32, capacity wanted: Int
+    ) throws(HostError) {
+        self.promotion = promotion
         guard apus_has_fsgsbase() else { throw HostError("use the GS base", Errno.notSupported) }
         capacity = min(max(wanted, 128 << 10), 1 << 30) & ~4095
         caches = InlineCaches(cpu)
@@ -131,10 +137,10 @@ internal import X86
     /// instruction that may have an inline cache.
     func translate(_ cpu: CPU, _ block: DecodedBlock, tier: Tier, cached: UInt64 = .max) -> UInt64 {
         // The most that an instruction takes, and its slow path, and then some.
-        let needed = (block.instructions.count + 6) * 320
+        let needed = block.mostLaidOut * 320
         let base = unsafe writable.base.assumingMemoryBound(to: UInt8.self)
         guard unsafe cursor + needed < coldStart && coldCursor + needed < base + capacity,
-            siteCount + block.instructions.count * 2 < Self.siteCapacity,
+            siteCount + block.mostLaidOut * 2 < Self.siteCapacity,
             unsafe UnsafeMutableRawPointer(records) + Self.recordBytes(block) <= writable.base + writable.count
         else {
             isFull = true
@@ -155,7 +161,8 @@ internal import X86
         unsafe BlockHead.of(entry).initialize(to: BlockHead(leave: Int32(coldFirst - entry)))
         unsafe assembler.cursor = entry
         var translator = unsafe BlockTranslator(
-            assembler, stubs: stubs, ops: block.header, records: records, tier: tier, cached: cached)
+            assembler, stubs: stubs, ops: block.header, records: records, tier: tier, cached: cached,
+            promotion: promotion)
         translator.emit(block)
         unsafe cursor = translator.a.cursor
         unsafe translator.a.cursor = coldCursor
@@ -242,7 +249,7 @@ internal import X86
 
     /// The most that a block's records take.
     private static func recordBytes(_ block: DecodedBlock) -> Int {
-        MemoryLayout<BlockRecord>.stride + (block.instructions.count + 1) * MemoryLayout<InlineCache>.stride
+        MemoryLayout<BlockRecord>.stride + block.mostLaidOut * MemoryLayout<InlineCache>.stride
             + 2 * MemoryLayout<FarRecord>.stride
     }
 

@@ -122,6 +122,9 @@ extension HMPCommandTable {
             return devices.map { DeviceText.block($0, isVerbose: arguments.flags.contains("v")) }.joined(
                 separator: "\n")
         },
+        HMPCommand("usernet", "show user network stack connection states") {
+            (monitor, _, _) throws(MonitorError) in monitor.machine.userNetworkConnections
+        },
         HMPCommand("network", "show the network state") { (monitor, _, _) throws(MonitorError) in
             monitor.machine.networks.map { network in
                 let card = network.name.isEmpty ? "" : "\(network.name): \(network.text)\n"

@@ -93,7 +93,7 @@ final class NamedDescriptors: Sendable {
             return true
         }
     }
-    /// Takes a descriptor; nil where none has the name.
+    /// The descriptor of a name, which is no longer kept here.
     func take(_ name: String) -> Descriptor? { entries.withLock { $0.removeValue(forKey: name) } }
     func remove(_ name: String) -> Bool { entries.withLock { $0.removeValue(forKey: name) } != nil }
     func removeAll() { entries.withLock { $0 = [:] } }

@@ -7,7 +7,7 @@ extension QMPCommandTable {
         [
             "query-block-jobs", "query-jobs", "query-tpm-models", "query-tpm-types", "query-tpm",
             "query-gic-capabilities", "query-mice", "query-acpi-ospm-status", "query-pr-managers",
-            "query-stats-schemas", "query-yank", "query-rx-filter",
+            "query-stats-schemas", "query-yank",
         ].map { name in
             QMPCommand(name, returns: SchemaType.array(.any)) { (_, _) throws(MonitorError) in [] }
         } + [
