@@ -200,7 +200,8 @@ struct MachineTests {
     private static func machines(in folder: String) -> Set<Int32> {
         var found: Set<Int32> = []
         for name in (try? HostFolder.names(in: "/proc")) ?? [] {
-            guard let number = Int32(name), let words = try? HostFile.contents("/proc/\(number)/cmdline", limit: 1 << 20),
+            guard let number = Int32(name),
+                let words = try? HostFile.contents("/proc/\(number)/cmdline", limit: 1 << 20),
                 String(decoding: words, as: UTF8.self).contains(folder + "/run/qemu/"),
                 HostProcess.startTime(of: number) != nil
             else { continue }

@@ -40,7 +40,8 @@ enum TestPrograms {
 
     static var hasEmulator: Bool { HostFile.status(emulator).kind == .file }
     static var hasGuest: Bool {
-        hasEmulator && HostFile.status(daemon).kind == .file && HostFile.status(kernel).kind == .file && HostFile.status(initramfs).kind == .file
+        hasEmulator && HostFile.status(daemon).kind == .file && HostFile.status(kernel).kind == .file
+            && HostFile.status(initramfs).kind == .file
     }
     static var hasVirsh: Bool { HostFile.status("/usr/bin/virsh").kind == .file }
 }

@@ -99,7 +99,9 @@ extension NetworkDriver {
         guard let live, let subnet = IPv4Subnet(live) else { return [] }
         return leases.filter { mac == nil || $0.mac == mac }.sorted { $0.address < $1.address }.map { lease in
             RemoteNetworkDHCPLease(
-                iface: live.bridge?.name ?? net.name, expirytime: Int64(clamping: HostClock.realtime / 1_000_000_000) + 3600, type: VirIPAddrType.ipv4, mac: lease.mac.xml,
+                iface: live.bridge?.name ?? net.name,
+                expirytime: Int64(clamping: HostClock.realtime / 1_000_000_000) + 3600, type: VirIPAddrType.ipv4,
+                mac: lease.mac.xml,
                 iaid: nil, ipaddr: IPv4Subnet.text(lease.address), prefix: subnet.prefix, hostname: lease.hostName,
                 clientid: nil)
         }
