@@ -50,7 +50,8 @@ extension DomainDriver {
                 let kind =
                     live == nil
                     ? "shutoff"
-                    : flags & Flags.diskOnly != 0 ? "disk-snapshot" : state == VirDomainState.paused ? "paused" : "running"
+                    : flags & Flags.diskOnly != 0
+                        ? "disk-snapshot" : state == VirDomainState.paused ? "paused" : "running"
                 document.append(.text("state", isExternal && live == nil ? "shutoff" : kind))
                 if let current {
                     var parent = XMLTree("parent")
@@ -390,7 +391,9 @@ extension DomainDriver {
                 }
                 if let parent = domain.state.withLock({ state in
                     state.snapshots.current.flatMap { state.snapshots[$0] }
-                }) { try snapshots.save(name, parent, isCurrent: true) }
+                }) {
+                    try snapshots.save(name, parent, isCurrent: true)
+                }
             }
         }
     }

@@ -30,7 +30,9 @@ extension HandlerTable {
         }
         add(Remote.DomainBlockCopy.self, .worker) { (call, arguments) throws(LibvirtError) -> Void in
             let tree: XMLTree
-            do throws(DefinitionError) { tree = try XMLReader.parse(arguments.destxml, document: "(disk_definition)") } catch {
+            do throws(DefinitionError) {
+                tree = try XMLReader.parse(arguments.destxml, document: "(disk_definition)")
+            } catch {
                 throw LibvirtError(error, VirErrorDomain.none)
             }
             guard let path = DomainFigures.path(tree) else { throw LibvirtError.xml("the copy has no path") }

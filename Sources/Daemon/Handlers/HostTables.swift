@@ -53,8 +53,9 @@ extension HandlerTable {
                         counts.append(amount * 1024 / UInt64(HostFacts.pageSize))
                     } else {
                         let path = "hugepages/hugepages-\(size)kB/free_hugepages"
-                        guard let count = HostDescription.number("\(node)/\(path)")
-                            ?? HostDescription.number("/sys/kernel/mm/\(path)")
+                        guard
+                            let count = HostDescription.number("\(node)/\(path)")
+                                ?? HostDescription.number("/sys/kernel/mm/\(path)")
                         else {
                             throw LibvirtError.operationFailed("page size \(size) is not available on node \(cell.id)")
                         }
@@ -142,10 +143,12 @@ extension Capabilities {
     /// `virsh pool-capabilities`.
     static let pools: String = {
         var root = XMLTree("storagepoolCapabilities")
-        let files = ["none", "raw", "dir", "bochs", "cloop", "dmg", "iso", "vpc", "vdi", "fat", "vhd", "ploop", "cow",
-            "qcow", "qcow2", "qed", "vmdk"]
+        let files = [
+            "none", "raw", "dir", "bochs", "cloop", "dmg", "iso", "vpc", "vdi", "fat", "vhd", "ploop", "cow",
+            "qcow", "qcow2", "qed", "vmdk",
+        ]
         let kinds: [(String, Bool, [String])] = [
-            ("dir", true, files), ("fs", true, files), ("netfs", true, files), ("logical", true, []),
+            ("dir", true, files), ("fs", true, files), ("netfs", true, files), ("logical", false, []),
             ("disk", false, []), ("iscsi", false, []), ("iscsi-direct", false, []), ("scsi", false, []),
             ("mpath", false, []), ("rbd", false, []), ("gluster", false, []), ("zfs", false, []),
             ("vstorage", false, []),

@@ -134,7 +134,8 @@ extension HandlerTable {
         }
         try changeTuning(call, reference, flags, controller) { tree in
             if tree.child(element) == nil {
-                tree.insert(XMLTree(element), before: afterTuning.union(["memoryBacking", "vcpu", "cputune", "numatune"]))
+                tree.insert(
+                    XMLTree(element), before: afterTuning.union(["memoryBacking", "vcpu", "cputune", "numatune"]))
             }
             tree.update(element) { tuning in
                 for parameter in parameters {
@@ -306,10 +307,12 @@ extension HandlerTable {
             let tree = try HandlerTable.form(call, arguments.dom, arguments.flags & 3)
             let cards = DomainFigures.devices(tree, "interface")
             guard arguments.nparams > 0 else { return .init(params: [], nparams: 7) }
-            guard let card = cards.first(where: {
-                $0.child("target")?["dev"] == arguments.device || $0.child("mac")?["address"] == arguments.device
-                    || $0.child("alias")?["name"] == arguments.device
-            }) else { throw LibvirtError.invalidArgument("Can't find device \(arguments.device)") }
+            guard
+                let card = cards.first(where: {
+                    $0.child("target")?["dev"] == arguments.device || $0.child("mac")?["address"] == arguments.device
+                        || $0.child("alias")?["name"] == arguments.device
+                })
+            else { throw LibvirtError.invalidArgument("Can't find device \(arguments.device)") }
             var list: [RemoteTypedParam] = []
             for side in ["inbound", "outbound"] {
                 for part in parts where side == "inbound" || part != "floor" {
@@ -337,7 +340,9 @@ extension HandlerTable {
                         if card.child("bandwidth") == nil {
                             card.insert(
                                 XMLTree("bandwidth"),
-                                before: ["vlan", "link", "mtu", "coalesce", "target", "model", "driver", "alias", "address"])
+                                before: [
+                                    "vlan", "link", "mtu", "coalesce", "target", "model", "driver", "alias", "address",
+                                ])
                         }
                         card.update("bandwidth") { bandwidth in
                             for parameter in arguments.params {
@@ -415,7 +420,9 @@ extension HandlerTable {
                         ? "an IOThread is already using iothread_id '\(number)'"
                         : "cannot find IOThread '\(number)' in iothreadids list")
             }
-            if !adds, DomainFigures.devices(tree, "disk").contains(where: { $0.child("driver")?["iothread"] == "\(number)" }) {
+            if !adds,
+                DomainFigures.devices(tree, "disk").contains(where: { $0.child("driver")?["iothread"] == "\(number)" })
+            {
                 throw LibvirtError.invalidArgument("cannot remove IOThread \(number) since it is being used by disk")
             }
             if tree["id"] != nil {

@@ -82,9 +82,11 @@ extension HandlerTable {
             _ = try domain.running()
             let cards = DomainFigures.devices(domain.state.withLock { $0.current }, "interface")
             let wanted = arguments.device
-            guard let card = cards.first(where: {
-                $0.child("target")?["dev"] == wanted || $0.child("mac")?["address"] == wanted
-            }) else { throw LibvirtError.invalidArgument("invalid path, '\(wanted)' is not a known interface") }
+            guard
+                let card = cards.first(where: {
+                    $0.child("target")?["dev"] == wanted || $0.child("mac")?["address"] == wanted
+                })
+            else { throw LibvirtError.invalidArgument("invalid path, '\(wanted)' is not a known interface") }
             guard let name = card.child("target")?["dev"], let counters = InterfaceCounters(name) else {
                 throw LibvirtError.operationUnsupported("interface '\(wanted)' has no counters on this host")
             }
@@ -94,7 +96,9 @@ extension HandlerTable {
                 txErrs: tx[2], txDrop: tx[3])
         }
         add(Remote.DomainSetMemoryStatsPeriod.self, .worker) { (call, arguments) throws(LibvirtError) -> Void in
-            guard arguments.period >= 0 else { throw LibvirtError.invalidArgument("invalid value for collection period") }
+            guard arguments.period >= 0 else {
+                throw LibvirtError.invalidArgument("invalid value for collection period")
+            }
             let domain = try call.domain(arguments.dom)
             try call.driver.change(domain, flags: arguments.flags & 3) { (tree) throws(LibvirtError) in
                 if tree["id"] != nil {
@@ -109,7 +113,8 @@ extension HandlerTable {
                     devices.update("memballoon") { balloon in
                         balloon.remove("stats")
                         if arguments.period > 0 {
-                            balloon.insert(.of("stats", ["period": "\(arguments.period)"]), before: ["alias", "address"])
+                            balloon.insert(
+                                .of("stats", ["period": "\(arguments.period)"]), before: ["alias", "address"])
                         }
                     }
                 }

@@ -90,12 +90,19 @@ enum Capabilities {
         var architecture = XMLTree.of("arch", ["name": "x86_64"])
         architecture.append(.text("wordsize", "64"))
         architecture.append(.text("emulator", emulator.path))
-        for machine in emulator.machines {
+        // The first is what clients take when their user names none: the standard board under its full name.
+        let standard = emulator.canonicalMachine(nil)
+        var names: [(name: String, canonical: String?)] = [(standard, nil)]
+        names += emulator.machines.filter { $0.canonical == standard }
+        for machine in emulator.machines where !names.contains(where: { $0.name == machine.name }) {
+            if let canonical = machine.canonical, !emulator.machines.contains(where: { $0.name == canonical }) {
+                names.append((canonical, nil))
+            }
+            names.append(machine)
+        }
+        for machine in names {
             let attributes: KeyValuePairs =
                 machine.canonical.map { ["canonical": $0, "maxCpus": "255"] } ?? ["maxCpus": "255"]
-            if let canonical = machine.canonical, !emulator.machines.contains(where: { $0.name == canonical }) {
-                architecture.append(.text("machine", canonical, ["maxCpus": "255"]))
-            }
             architecture.append(.text("machine", machine.name, attributes))
         }
         architecture.append(.of("domain", ["type": "qemu"]))
@@ -130,6 +137,9 @@ enum Capabilities {
         for model in emulator.processorModels { custom.append(.text("model", model, ["usable": "yes"])) }
         cpu.append(custom)
         root.append(cpu)
+        var backing = XMLTree.of("memoryBacking", ["supported": "yes"])
+        backing.append(choice("sourceType", ["file", "anonymous", "memfd"]))
+        root.append(backing)
         root.append(devices(emulator))
         root.append(features())
         return XMLWriter.write(root)
@@ -151,10 +161,17 @@ enum Capabilities {
         var video = XMLTree.of("video", ["supported": screens.isEmpty ? "no" : "yes"])
         video.append(choice("modelType", screens + ["none"]))
         devices.append(video)
+        let hasVirtioFS = emulator.has(device: "virtio-9p-pci")
+        var fileSystem = XMLTree.of("filesystem", ["supported": hasVirtioFS ? "yes" : "no"])
+        if hasVirtioFS { fileSystem.append(choice("driverType", ["path", "handle", "virtiofs"])) }
         var random = XMLTree.of("rng", ["supported": emulator.has(device: "virtio-rng-pci") ? "yes" : "no"])
         random.append(choice("model", ["virtio", "virtio-transitional", "virtio-non-transitional"]))
         random.append(choice("backendModel", ["random", "builtin"]))
         devices.append(random)
+        devices.append(fileSystem)
+        var channel = XMLTree.of("channel", ["supported": emulator.has(device: "virtserialport") ? "yes" : "no"])
+        channel.append(choice("type", ["pty", "unix"]))
+        devices.append(channel)
         return devices
     }
 

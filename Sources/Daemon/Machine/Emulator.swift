@@ -32,7 +32,11 @@ struct Emulator: Sendable {
 
     /// Asks a program. Nil: it cannot be run, or is no emulator.
     init?(probing path: String) {
-        guard let version = Emulator.output(path, ["-version"]),
+        // All at once: each spends its time in its own start.
+        let questions = [["-version"], ["-machine", "help"], ["-cpu", "help"], ["-device", "help"]]
+        let started = questions.map { Emulator.start(path, $0) }
+        let answers = started.map { $0.flatMap { Emulator.output($0.0, $0.1) } }
+        guard let version = answers[0],
             let range = version.firstRange(of: "version ")
         else { return nil }
         let numbers = version[range.upperBound...].prefix { $0.isNumber || $0 == "." }.split(separator: ".")
@@ -41,9 +45,9 @@ struct Emulator: Sendable {
         self.path = path
         self.version = numbers[0] * 1_000_000 + numbers[1] * 1000 + (numbers.count > 2 ? numbers[2] : 0)
         isApus = version.contains("apus")
-        machines = Emulator.machines(Emulator.output(path, ["-machine", "help"]) ?? "")
-        processorModels = Emulator.processors(Emulator.output(path, ["-cpu", "help"]) ?? "")
-        devices = Emulator.devices(Emulator.output(path, ["-device", "help"]) ?? "")
+        machines = Emulator.machines(answers[1] ?? "")
+        processorModels = Emulator.processors(answers[2] ?? "")
+        devices = Emulator.devices(answers[3] ?? "")
     }
 
     /// Lines such as `pc   Standard PC (i440FX + PIIX, 1996) (alias of pc-i440fx-7.2)`.
@@ -84,9 +88,8 @@ struct Emulator: Sendable {
         return names
     }
 
-    /// What a program prints. It gets a minute.
-    private static func output(_ path: String, _ arguments: [String]) -> String? {
-        guard let (process, input) = start(path, arguments) else { return nil }
+    /// What a started program prints. It gets a minute.
+    private static func output(_ process: HostProcess, _ input: Descriptor) -> String? {
         var text: [UInt8] = []
         let deadline = HostClock.monotonic + 60_000_000_000
         while HostClock.monotonic < deadline, text.count < 4 << 20 {
