@@ -85,6 +85,7 @@ public final class VirtualMachine: Sendable {
             if case .trayMoved(let device, let id, let isOpen) = request {
                 return emit(.trayMoved(device: device, id: id, isOpen: isOpen))
             }
+            if case .blockJob(let event, let data) = request { return emit(.blockJob(event: event, data: data)) }
             if case .blockFailed(let failure) = request {
                 emit(
                     .blockIOError(
@@ -206,7 +207,7 @@ public final class VirtualMachine: Sendable {
         case .shutdown(let cause): shutDown(cause)
         case .internalError: halt(as: .internalError)
         case .crashLoaded: emit(.guestCrashLoaded)
-        case .trayMoved, .balloonChanged: break
+        case .trayMoved, .balloonChanged, .blockJob: break
         case .blockFailed:
             // Who has stopped the machine meanwhile keeps it stopped under that name.
             if runState.isRunning { halt(as: .ioError) }

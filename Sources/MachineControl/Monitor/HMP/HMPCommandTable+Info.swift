@@ -122,6 +122,9 @@ extension HMPCommandTable {
             return devices.map { DeviceText.block($0, isVerbose: arguments.flags.contains("v")) }.joined(
                 separator: "\n")
         },
+        HMPCommand("block-jobs", "show progress of ongoing block device operations") {
+            (monitor, _, _) throws(MonitorError) in try blockJobs(monitor)
+        },
         HMPCommand("network", "show the network state") { (monitor, _, _) throws(MonitorError) in
             monitor.machine.networks.map { network in
                 let card = network.name.isEmpty ? "" : "\(network.name): \(network.text)\n"

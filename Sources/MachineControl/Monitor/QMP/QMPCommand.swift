@@ -100,7 +100,7 @@ final class NamedDescriptors: Sendable {
 /// All commands.
 enum QMPCommandTable {
     static let all: [QMPCommand] =
-        lifecycle + processors + machineQueries + devices + media + backends + descriptors + objects + absent
+        lifecycle + processors + machineQueries + devices + media + disks + backends + descriptors + objects + absent
         + monitorCommands
     static let byName: [String: QMPCommand] = Dictionary(
         all.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
