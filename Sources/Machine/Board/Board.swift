@@ -158,6 +158,7 @@ struct Board: Sendable {
         lifecycle = builder.lifecycle
         characters = builder.characters
         storage = builder.storage
+        storage.live.tell(lifecycle)
         networks = builder.networks
         tree = builder.tree
         networkStatus = builder.networkStatus

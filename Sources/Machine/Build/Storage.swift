@@ -10,6 +10,18 @@ final class Storage: Sendable {
         let device: BlockDevice
         let configuration: DriveConfiguration?
         var user: String?
+        /// The node that it began with.
+        let first: String
+        /// Its image as the command line has it, until jobs or snapshots put another in its place.
+        var shownFile: String {
+            let root = device.root
+            guard root.nodeName == first, let file = configuration?.file else { return root.filename }
+            return file
+        }
+        init(device: BlockDevice, configuration: DriveConfiguration?, user: String? = nil) {
+            (self.device, self.configuration, self.user) = (device, configuration, user)
+            first = device.root.nodeName
+        }
         /// The format that it was opened with.
         var format: String { device.root.driverName }
     }
@@ -19,6 +31,8 @@ final class Storage: Sendable {
     private let drives = Mutex<[(name: String, drive: Drive)]>([])
     private let removables = Mutex<[RemovableDrive]>([])
     private let configuration: MachineConfiguration
+    /// Jobs, snapshots, bitmaps, limits and exports of the disks while the machine runs.
+    let live = LiveStorage()
 
     /// Opens all nodes and drives of a configuration. Empty drives are not there.
     init(_ configuration: MachineConfiguration, descriptors: DescriptorSets) throws(MachineBuildError) {
@@ -38,6 +52,7 @@ final class Storage: Sendable {
                 }
             }
             for drive in configuration.drives where drive.hasMedium { try open(drive) }
+            live.connect(self)
         } catch {
             graph.closeAll()
             throw error
@@ -57,6 +72,12 @@ final class Storage: Sendable {
         do throws(BlockError) {
             let device = try drive.snapshot ? openSnapshot(options) : graph.openDrive(options)
             let entry = Drive(device: device, configuration: drive)
+            if drive.throttling.members.contains(where: { $0.name != "group" }) {
+                do throws(MachineError) {
+                    let limits = try LiveStorage.limits(drive.throttling)
+                    try live.setThrottle(device, limits, group: drive.throttling.string("group"), among: throttles)
+                } catch { throw BlockError.message("\(error)") }
+            }
             drives.withLock { $0.append((drive.id, entry)) }
         } catch {
             throw MachineBuildError("\(drive.origin): \(error)")
@@ -129,6 +150,22 @@ final class Storage: Sendable {
             name: isDrive ? name : "", id: id, path: path, channel: channel, unit: unit, medium: medium)
         removables.withLock { $0.append(made) }
     }
+
+    /// A drive's device by the drive's name, the device's, or its disk's node. Not of a CD drive.
+    func device(_ name: String) -> BlockDevice? {
+        drives.withLock { drives in
+            drives.first { entry in
+                entry.name == name || entry.drive.user == name || entry.drive.user?.hasSuffix("/\(name)") ?? false
+                    || entry.drive.device.root.nodeName == name
+            }?.drive.device
+        }
+    }
+    /// The names of all drives with their devices.
+    var fixedDevices: [(name: String, device: BlockDevice)] {
+        drives.withLock { $0.map { ($0.drive.configuration == nil ? "" : $0.name, $0.drive.device) } }
+    }
+
+    private var throttles: [ThrottleGroup] { drives.withLock { $0.compactMap { $0.drive.device.throttle } } }
 
     /// The drives whose media can be changed.
     var removableDrives: [RemovableDrive] { removables.withLock { $0 } }
@@ -219,11 +256,17 @@ final class Storage: Sendable {
             backing.append(below)
             node = below
         }
-        return BlockDeviceStatus.Image(
+        var status = BlockDeviceStatus.Image(
             file: file, format: format, nodeName: root.nodeName, virtualSize: root.sizeInBytes,
             actualSize: Self.allocated(root), isReadOnly: root.isReadOnly, cache: cache, detectZeroes: detectZeroes,
             backingDepth: backing.count,
             backingFile: backing.first?.filename)
+        status.bitmaps = live.bitmapStatus(root)
+        if let device = fixedDevices.first(where: { $0.device.root === root })?.device, let group = device.throttle {
+            status.limits = LiveStorage.values(group.limits)
+            status.limitGroup = group.name
+        }
+        return status
     }
     /// What a node's own file takes of the host's storage.
     private static func allocated(_ node: any BlockNode) -> UInt64? {
@@ -264,7 +307,7 @@ final class Storage: Sendable {
             var status = BlockDeviceStatus(
                 device: configuration == nil ? "" : name, devicePath: drive.user,
                 image: image(
-                    drive.device, file: configuration?.file ?? drive.device.root.filename, format: drive.format,
+                    drive.device, file: drive.shownFile, format: drive.format,
                     cache: configuration?.cache ?? .writeback, detectZeroes: configuration?.detectZeroes ?? .off))
             status.statistics = Self.statistics(drive.device)
             status.health = Self.health(drive.device)
@@ -274,6 +317,7 @@ final class Storage: Sendable {
 
     /// Makes everything durable and closes all images.
     func close() {
+        live.end()
         for (_, drive) in drives.withLock({ $0 }) { drive.device.drain() }
         for drive in removableDrives { drive.current?.device.drain() }
         graph.closeAll()

@@ -1,4 +1,5 @@
 internal import BlockImage
+internal import JSON
 internal import Synchronization
 
 /// What a guest asks of its machine's life.
@@ -25,6 +26,8 @@ enum LifecycleRequest: Sendable, Equatable {
     case networkDisconnected(id: String)
     /// An image failed; what is done about it.
     case blockFailed(BlockFailure)
+    /// Something about a job on disks.
+    case blockJob(event: String, data: JSONObject)
     /// The engine cannot go on.
     case internalError(String)
 }

@@ -92,6 +92,7 @@ public final class VirtualMachine: Sendable {
             if case .trayMoved(let device, let id, let isOpen) = request {
                 return emit(.trayMoved(device: device, id: id, isOpen: isOpen))
             }
+            if case .blockJob(let event, let data) = request { return emit(.blockJob(event: event, data: data)) }
             if case .blockFailed(let failure) = request {
                 emit(
                     .blockIOError(
@@ -227,7 +228,7 @@ public final class VirtualMachine: Sendable {
         case .shutdown(let cause): shutDown(cause)
         case .internalError: halt(as: .internalError)
         case .crashLoaded: emit(.guestCrashLoaded)
-        case .trayMoved, .balloonChanged, .networkConnected, .networkDisconnected: break
+        case .trayMoved, .balloonChanged, .networkConnected, .networkDisconnected, .blockJob: break
         case .watchdog: watchdogFired(life.watchdog)
         case .blockFailed:
             // Who has stopped the machine meanwhile keeps it stopped under that name.
