@@ -21,7 +21,8 @@ public enum HostLink {
 
     /// Puts an interface into a bridge, or takes it out.
     public static func setMember(_ name: String, of bridge: String, _ joins: Bool) throws(HostError) {
-        try change("\(joins ? "add" : "take") interface '\(name)' \(joins ? "to" : "from") bridge '\(bridge)'", bridge) {
+        try change("\(joins ? "add" : "take") interface '\(name)' \(joins ? "to" : "from") bridge '\(bridge)'", bridge)
+        {
             (socket, bridge) in
             unsafe name.withCString { unsafe apus_bridge_member(socket, bridge, $0, joins ? 1 : 0) }
         }

@@ -167,6 +167,7 @@ struct Board: Sendable {
         lifecycle = builder.lifecycle
         characters = builder.characters
         storage = builder.storage
+        storage.live.tell(lifecycle)
         networks = builder.networks
         threadContexts = builder.threadContexts
         ioThreads = builder.ioThreads

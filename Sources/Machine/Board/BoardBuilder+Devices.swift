@@ -15,7 +15,7 @@ extension BoardBuilder {
         try addGraphics()
         try addDrives()
         for nic in configuration.nics { try addNIC(nic) }
-        for drive in configuration.drives where drive.interface == .virtio && drive.file != nil {
+        for drive in configuration.drives where drive.interface == .virtio && drive.hasMedium {
             var device = DeviceConfiguration(driver: pci == nil ? "virtio-blk-device" : "virtio-blk-pci")
             device.properties["drive"] = .string(drive.id)
             device.origin = drive.origin
@@ -24,7 +24,7 @@ extension BoardBuilder {
         for device in configuration.devices {
             try plug(device)
         }
-        for drive in configuration.drives where drive.file != nil && drive.interface != .none {
+        for drive in configuration.drives where drive.hasMedium && drive.interface != .none {
             switch (drive.interface, configuration.board.kind) {
             case (.virtio, _), (.ide, .pc), (.ide, .q35), (.pflash, .pc), (.pflash, .q35): continue
             default: break

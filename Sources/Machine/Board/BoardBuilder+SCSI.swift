@@ -69,7 +69,10 @@ extension BoardBuilder {
         } else if !isCD {
             throw MachineBuildError("\(device.origin): drive property not set")
         }
-        if let backend { unit.writeCache = backend.isWriteCacheEnabled }
+        if let backend {
+            unit.writeCache = backend.isWriteCacheEnabled
+            storage.setErrorRules(backend, properties, lifecycle)
+        }
         if isCD {
             storage.addRemovable(drive ?? "", id: device.id, path: path, channel: Int(target), unit: Int(lun))
             storage.removableDrives.last?.connect(bus.host)
@@ -124,6 +127,7 @@ extension BoardBuilder {
             options.blockSize = size
         }
         options.writeCache = backend.isWriteCacheEnabled
+        storage.setErrorRules(backend, properties, lifecycle)
         let controller = NVMeController(
             options, backend: backend, memory: memory, scheduler: try worker(name, properties), stateName: name)
         try attach(controller.function, device, properties)

@@ -1,3 +1,4 @@
+internal import BlockImage
 internal import DeviceModel
 internal import Devices
 internal import Execution
@@ -93,6 +94,15 @@ public final class VirtualMachine: Sendable {
             if case .trayMoved(let device, let id, let isOpen) = request {
                 return emit(.trayMoved(device: device, id: id, isOpen: isOpen))
             }
+            if case .blockJob(let event, let data) = request { return emit(.blockJob(event: event, data: data)) }
+            if case .blockFailed(let failure) = request {
+                emit(
+                    .blockIOError(
+                        device: failure.device, node: failure.node, isWrite: failure.isWrite,
+                        action: failure.action == .stop ? .stop : failure.action == .ignore ? .ignore : .report,
+                        noSpace: failure.isNoSpace, reason: failure.reason))
+                guard failure.action == .stop else { return }
+            }
             // The processors stop where they are: a guest that asked for a reset runs no further instruction.
             if request != .crashLoaded { group.requestStop() }
             loop.post { self.handle(request) }
@@ -144,6 +154,7 @@ public final class VirtualMachine: Sendable {
         let changed = control.withLock { _ -> Bool in
             guard state.withLock({ !$0.hasEnded && $0.runState != .running }) else { return false }
             state.withLock { $0.runState = .running }
+            board.storage.resetHealth()
             board.clock.start()
             board.engine.timeStarted()
             for device in board.devices { device.resume() }
@@ -221,8 +232,11 @@ public final class VirtualMachine: Sendable {
         case .shutdown(let cause): shutDown(cause)
         case .internalError: halt(as: .internalError)
         case .crashLoaded: emit(.guestCrashLoaded)
-        case .trayMoved, .balloonChanged, .networkConnected, .networkDisconnected: break
+        case .trayMoved, .balloonChanged, .networkConnected, .networkDisconnected, .blockJob: break
         case .watchdog: watchdogFired(life.watchdog)
+        case .blockFailed:
+            // Who has stopped the machine meanwhile keeps it stopped under that name.
+            if runState.isRunning { halt(as: .ioError) }
         case .panicked:
             emit(.guestPanicked(action: life.panic))
             switch life.panic {

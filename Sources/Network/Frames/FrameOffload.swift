@@ -42,6 +42,7 @@ public struct FrameOffload: Sendable, Equatable {
     /// Reads the little-endian header of 10 bytes or more; nil of fewer.
     public init?(_ header: UnsafeRawBufferPointer) {
         guard header.count >= 10 else { return nil }
+        // SAFETY: callers hand over a whole virtio header of 10 or 12 bytes.
         func word(_ place: Int) -> UInt16 { unsafe UInt16(header[place]) | UInt16(header[place + 1]) << 8 }
         flags = unsafe header[0]
         segment = unsafe header[1]

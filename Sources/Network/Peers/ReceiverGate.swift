@@ -36,6 +36,7 @@ final class ReceiverGate: Sendable {
 
     func deliver(_ frame: UnsafeRawBufferPointer, _ offload: FrameOffload) {
         guard let receiver = receiver.withLock({ $0 }) else { return }
+        // SAFETY: a frame lives through the call that it is handed over by; the queue copies it.
         if offload.needed.isSubset(of: receiver.offloads) { return unsafe receiver.receive(frame, offload) }
         guard frame.count <= FrameFinisher.mostBytes else { return }
         pieces.withLock { pieces in

@@ -145,7 +145,7 @@ private let failures: [(String, String)] = [
     ("-action shutdown", "-action shutdown: Parameter 'shutdown' needs a value"),
     (
         "-blockdev foo",
-        "-blockdev foo: Parameter 'driver' does not accept value 'foo'; valid: file, host_device, host_cdrom, null-co, null-aio, raw, qcow2, vmdk, vdi, vhdx, vpc"
+        "-blockdev foo: Parameter 'driver' does not accept value 'foo'; valid: file, host_device, host_cdrom, null-co, null-aio, blkdebug, nbd, luks, raw, qcow2, vmdk, vdi, vhdx, vpc"
     ),
     (
         "-blockdev driver=file,filename=/x",

@@ -125,6 +125,9 @@ extension HMPCommandTable {
         HMPCommand("usernet", "show user network stack connection states") {
             (monitor, _, _) throws(MonitorError) in monitor.machine.userNetworkConnections
         },
+        HMPCommand("block-jobs", "show progress of ongoing block device operations") {
+            (monitor, _, _) throws(MonitorError) in try blockJobs(monitor)
+        },
         HMPCommand("network", "show the network state") { (monitor, _, _) throws(MonitorError) in
             monitor.machine.networks.map { network in
                 let card = network.name.isEmpty ? "" : "\(network.name): \(network.text)\n"

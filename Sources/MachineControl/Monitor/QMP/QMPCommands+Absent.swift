@@ -5,7 +5,7 @@ extension QMPCommandTable {
     /// Queries about parts that this machine has none of, which management asks nevertheless.
     static let absent: [QMPCommand] =
         [
-            "query-block-jobs", "query-jobs", "query-tpm-models", "query-tpm-types", "query-tpm",
+            "query-tpm-models", "query-tpm-types", "query-tpm",
             "query-gic-capabilities", "query-mice", "query-acpi-ospm-status", "query-pr-managers",
             "query-stats-schemas", "query-yank",
         ].map { name in

@@ -8,6 +8,16 @@ enum QMPEvents {
         SchemaMember("reason", .enumeration("ShutdownCause", ShutdownCause.allCases.map(\.rawValue))),
     ]
 
+    private static let jobType = SchemaType.enumeration("JobType", ["commit", "stream", "mirror", "backup"])
+    private static let jobStates = [
+        "undefined", "created", "running", "paused", "ready", "standby", "waiting", "pending", "aborting",
+        "concluded", "null",
+    ]
+    private static let blockJob = [
+        SchemaMember("type", jobType), SchemaMember("device", .string), SchemaMember("len", .integer),
+        SchemaMember("offset", .integer), SchemaMember("speed", .integer),
+    ]
+
     /// The events that there are, with what they carry.
     static let all: [(name: String, data: [SchemaMember])] = [
         ("SHUTDOWN", reset), ("RESET", reset), ("POWERDOWN", []), ("STOP", []), ("RESUME", []), ("SUSPEND", []),
@@ -39,6 +49,18 @@ enum QMPEvents {
         ("MIGRATION", [SchemaMember("status", QMPCommandTable.migrationStatus)]),
         ("MIGRATION_PASS", [SchemaMember("pass", .integer)]),
         ("BALLOON_CHANGE", [SchemaMember("actual", .integer)]),
+        ("BLOCK_JOB_COMPLETED", blockJob + [SchemaMember("error", .string, optional: true)]),
+        ("BLOCK_JOB_CANCELLED", blockJob), ("BLOCK_JOB_READY", blockJob),
+        ("BLOCK_JOB_PENDING", [SchemaMember("type", jobType), SchemaMember("id", .string)]),
+        (
+            "BLOCK_JOB_ERROR",
+            [
+                SchemaMember("device", .string),
+                SchemaMember("operation", .enumeration("IoOperationType", ["read", "write"])),
+                SchemaMember("action", .enumeration("BlockErrorAction", ["ignore", "report", "stop"])),
+            ]
+        ),
+        ("JOB_STATUS_CHANGE", [SchemaMember("id", .string), SchemaMember("status", .enumeration("JobStatus", jobStates))]),
         (
             "DEVICE_TRAY_MOVED",
             [SchemaMember("device", .string), SchemaMember("id", .string), SchemaMember("tray-open", .boolean)]
@@ -79,6 +101,7 @@ enum QMPEvents {
             ("RTC_CHANGE", ["offset": .number(offset), "qom-path": .string(path)])
         case .blockIOError(let device, let node, let isWrite, let action, let noSpace, let reason):
             ("BLOCK_IO_ERROR", blockError(device, node, isWrite, action, noSpace, reason))
+        case .blockJob(let event, let data): (event, data)
         case .serialPortChange(let id, let isOpen):
             ("VSERPORT_CHANGE", ["id": .string(id), "open": .bool(isOpen)])
         case .balloonChange(let actual): ("BALLOON_CHANGE", ["actual": .number(actual)])
