@@ -125,7 +125,9 @@ extension CPU {
         if paragraphs { mode |= 0x200 }
         if !vectorsArePlain { mode |= ModeBits.vectorsChecked }
         let generation = unsafe cpl == 3 ? p.pointee.user_generation : p.pointee.code_generation
-        unsafe p.pointee.jump_key = generation << 16 | mode
+        // The jump cache knows code by RIP: outside of 64-bit mode that names a place only together with CS's base.
+        let base = code64 ? 0 : segment(APUS_SEG_CS).base
+        unsafe p.pointee.jump_key = (generation << 16 | mode) ^ base << 32
     }
 
     private func tlbSlot(_ index: Int) -> UnsafeMutablePointer<UnsafeMutablePointer<apus_tlb_entry>> {

@@ -4,7 +4,7 @@ extension GuestProgram {
     static var realMode: [GuestProgram] {
         [
             realArithmetic, realStrings, realStack, realPorts, realDecimal, realDivideError, realSoftwareInterrupt,
-            realHalt, realUnreal,
+            realHalt, realUnreal, realSegments,
         ]
     }
 
@@ -30,6 +30,27 @@ extension GuestProgram {
             0x19, 0xC1,  // sbb cx,ax
             0xB0, 0x00,  // mov al,0
             0xE6, 0xF4,  // out 0xf4,al
+        ])
+
+    /// Two segments whose code differs behind the same offset: returns go by where code is, not by its offset.
+    static let realSegments = GuestProgram(
+        "real: segments", mode: .real, registers: [.rbx: 0x12, .rcx: 0],
+        code: [
+            0x31, 0xC0, 0x8E, 0xD8,  // xor ax,ax; mov ds,ax
+            0xB8, 0x00, 0x10, 0x8E, 0xC0,  // mov ax,0x1000; mov es,ax
+            0x31, 0xFF, 0xBE, 0x38, 0x80,  // xor di,di; mov si,offset first
+            0xB9, 0x08, 0x00, 0xFC, 0xF3, 0xA4,  // mov cx,8; cld; rep movsb
+            0xB8, 0x00, 0x11, 0x8E, 0xC0,  // mov ax,0x1100; mov es,ax
+            0x31, 0xFF, 0xBE, 0x40, 0x80,  // xor di,di; mov si,offset second
+            0xB9, 0x08, 0x00, 0xF3, 0xA4,  // mov cx,8; rep movsb
+            0x31, 0xDB,  // xor bx,bx
+            0x9A, 0x00, 0x00, 0x00, 0x10,  // call 0x1000:0
+            0x9A, 0x00, 0x00, 0x00, 0x11,  // call 0x1100:0
+            0x9A, 0x00, 0x00, 0x00, 0x10,  // call 0x1000:0
+            0xB0, 0x00,  // mov al,0
+            0xE6, 0xF4,  // out 0xf4,al
+            0xE8, 0x04, 0x00, 0x83, 0xC3, 0x01, 0xCB, 0xC3,  // first: call 7; add bx,1; retf; ret
+            0xE8, 0x04, 0x00, 0x83, 0xC3, 0x10, 0xCB, 0xC3,  // second: call 7; add bx,16; retf; ret
         ])
 
     /// String moves in both directions through two segments.
