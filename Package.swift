@@ -129,7 +129,9 @@ let package = Package(
         tests("Firmware", ["GuestMemory", "DeviceModel"]),
         tests("Display", ["CZlib"]),
         tests("Devices", ["Display", "DeviceModel", "GuestMemory", "VirtQueue", "BlockImage", "Network", "HostOS"]),
-        tests("Machine", ["KVMEngine", "CEngine", "HostOS", "JSON", "GuestMemory", "Execution", "DeviceModel"]),
+        tests(
+            "Machine",
+            ["KVMEngine", "MachineState", "CEngine", "HostOS", "JSON", "GuestMemory", "Execution", "DeviceModel"]),
         tests("MachineControl", ["JSON"]),
         tests("HostCheck"),
         tests("DomainModel"),

@@ -55,6 +55,7 @@ public enum StateCoding {
     }
 
     static func append(_ value: some FixedWidthInteger, to bytes: inout [UInt8]) {
+        // SAFETY: the bytes are copied inside the closure.
         unsafe withUnsafeBytes(of: value.littleEndian) { unsafe bytes.append(contentsOf: $0) }
     }
 
@@ -111,7 +112,9 @@ public enum StateCoding {
                 let name = try text(path, length)
                 let inner = path.isEmpty ? name : "\(path).\(name)"
                 let order = Array(name.utf8)
-                if let last, !last.lexicographicallyPrecedes(order) { throw failure(inner, "The fields are in disorder") }
+                if let last, !last.lexicographicallyPrecedes(order) {
+                    throw failure(inner, "The fields are in disorder")
+                }
                 last = order
                 state.fields[name] = try value(inner, depth: depth)
             }

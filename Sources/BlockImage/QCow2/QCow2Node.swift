@@ -336,7 +336,10 @@ public final class QCow2Node: BatchingBackend, BlockNode {
     }
 
     /// Notes that guest bytes change, for the bitmaps that record it. Before the change.
-    func noteWrite(_ offset: UInt64, _ length: UInt64) { bitmaps?.note(offset, length) }
+    func noteWrite(_ offset: UInt64, _ length: UInt64) {
+        // What lies behind the end is a machine's state.
+        if offset < size { bitmaps?.note(offset, length) }
+    }
 
     public func beginBatch() { batching?.beginBatch() }
     public func endBatch() { batching?.endBatch() }

@@ -40,6 +40,8 @@ struct Board: Sendable {
     let screens: [Screen]
     let disks: [(name: String, device: VirtioBlock)]
     let ioapic: IOAPIC
+    /// Memory as it is saved: what is there from the start, as windows of devices come and go.
+    let blocks: [RAMBlock]
 
     /// Builds the board of a configuration; nothing runs yet but threads that wait.
     init(
@@ -168,6 +170,11 @@ struct Board: Sendable {
         screens = builder.screens
         disks = builder.disks
         self.ioapic = builder.ioapic
+        var blocks = builder.memory.blocks
+        for device in builder.devices {
+            for block in device.ownMemory where !blocks.contains(where: { $0 === block }) { blocks.append(block) }
+        }
+        self.blocks = blocks
     }
 
     /// Where RAM lies.

@@ -118,6 +118,13 @@ final class Storage: Sendable {
         drives.withLock { $0.contains { $0.name == name || $0.drive.user?.hasSuffix("/\(name)") ?? false } }
     }
 
+    /// The disks that are written to, by the names of their drives or nodes.
+    var writable: [(name: String, device: BlockDevice)] {
+        let fixed = drives.withLock { $0.map { ($0.name, $0.drive.device) } }
+        let media = removables.withLock { $0 }.compactMap { drive in drive.current.map { (drive.name, $0.device) } }
+        return (fixed + media).filter { !$0.1.isReadOnly }
+    }
+
     /// The nodes for `query-named-block-nodes`.
     var nodes: [BlockNodeStatus] {
         graph.nodes.map { node in

@@ -65,7 +65,7 @@ public final class VirtualMachine: Sendable {
             // An empty machine has no processor.
             let threads =
                 configuration.board.kind == .none ? [] : board.engine.makeThreads(group: group, buses: board.buses)
-            do throws(MachineBuildError) { try board.reset(threads, loadsKernel: configuration.incoming == nil) } catch {
+            do throws(MachineBuildError) { try board.reset(threads, loadsKernel: configuration.incoming == nil && configuration.snapshot == nil) } catch {
                 board.close()
                 throw error
             }
@@ -109,6 +109,11 @@ public final class VirtualMachine: Sendable {
         // Every thread is at the gate now, and its number is known.
         group.park()
         if let address = configuration.incoming { return try waitForMachine(address) }
+        if let name = configuration.snapshot {
+            do throws(MachineError) { try loadSnapshot(name, vmstate: nil, devices: nil) } catch {
+                throw MachineBuildError("-loadvm \(name): \(error)")
+            }
+        }
         if !configuration.lifecycle.startsPaused { _ = run() }
     }
 
