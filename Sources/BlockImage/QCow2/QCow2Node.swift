@@ -100,7 +100,8 @@ public final class QCow2Node: BatchingBackend, BlockNode {
         guard node.readOnly || node.autoReadOnly || !file.isReadOnly else { throw .readOnly(path: path) }
         let readOnly = node.readOnly || file.isReadOnly
         encryption = try QCow2Encryption(header, options, file, readOnly: readOnly)
-        if !readOnly && !options.isRepair {
+        let isInactive = (file as? FileNode)?.isInactive.load(ordering: .relaxed) ?? false
+        if !readOnly && !options.isRepair && !isInactive {
             guard header.incompatible & QCow2Header.Incompatible.corrupt == 0 else {
                 throw .invalidImage(path: path, reason: "qcow2: Image is corrupt; cannot be opened read/write")
             }

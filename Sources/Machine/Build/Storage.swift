@@ -29,7 +29,7 @@ final class Storage: Sendable {
             case .failure(let error)?: .failure(error.errno)
             case nil: FileNode.openDirectly(path, flags, mode)
             }
-        })
+        }, isInactive: configuration.incoming != nil)
         do throws(MachineBuildError) {
             for node in configuration.blockNodes {
                 let options = Self.options(node)
