@@ -21,6 +21,7 @@ public protocol NetworkBackend: AnyObject, Sendable {
 }
 
 extension NetworkBackend {
+    // SAFETY: a frame lives through the call that it is handed over by; who keeps it copies it.
     public func transmit(_ frame: UnsafeRawBufferPointer, _ offload: FrameOffload) -> Bool { unsafe transmit(frame) }
     public func flush() {}
     public var offloads: FrameOffloads { [] }

@@ -22,6 +22,7 @@ extension BoardBuilder {
         case "rng": made = try entropy(properties, name)
         case "balloon": made = try balloon(properties, name)
         case "serial": made = try console(properties, name, device)
+        case "scsi": made = try scsiHost(properties, name, device)
         default: return
         }
         if device.driver.hasSuffix("-device") {
@@ -35,7 +36,7 @@ extension BoardBuilder {
     static func kind(of driver: String) -> String? {
         guard driver.hasPrefix("virtio-") else { return nil }
         let name = driver.dropFirst("virtio-".count).split(separator: "-").first.map(String.init)
-        return name.flatMap { ["blk", "net", "rng", "balloon", "serial"].contains($0) ? $0 : nil }
+        return name.flatMap { ["blk", "net", "rng", "balloon", "serial", "scsi"].contains($0) ? $0 : nil }
     }
 
     /// A device's own properties over the defaults that `-global` sets for its model.
@@ -62,6 +63,7 @@ extension BoardBuilder {
             throw MachineBuildError("\(device.origin): drive property not set")
         }
         let backend = try storage.attach(drive, to: "/machine/peripheral/\(name)")
+        storage.setErrorRules(backend, properties, lifecycle)
         func size(_ name: String) -> Int? { properties.number(name).flatMap { $0 > 0 ? $0 : nil } }
         let options = VirtioBlock.Properties(
             serial: properties.string("serial") ?? "",

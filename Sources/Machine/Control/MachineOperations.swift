@@ -5,7 +5,7 @@ public import JSON
 /// Every function may be called on any thread but a processor's, by several monitors at the same time, and returns
 /// when it is done: after `stop` no processor runs. Values are snapshots. Later features have defaults below that say
 /// that they are not there.
-public protocol MachineOperations: AnyObject, Sendable {
+public protocol MachineOperations: MigrationOperations, ScreenOperations {
     /// What the machine was made from.
     var configuration: MachineConfiguration { get }
     /// What the machine is doing.

@@ -13,12 +13,16 @@ internal import X86
 extension VirtualMachine: MachineOperations {
     public var runState: RunState { state.withLock { $0.runState } }
 
-    public func stop() { halt(as: .paused) }
+    public func stop() {
+        if runState == .inMigrate { desk.state.withLock { $0.startsWhenThere = false } } else { halt(as: .paused) }
+    }
 
     public func resume() throws(MachineError) {
         switch runState {
         case .guestPanicked, .internalError, .shutdown:
             throw .failed("Resetting the Virtual Machine is required")
+        case .inMigrate: desk.state.withLock { $0.startsWhenThere = true }
+        case .finishMigrate: throw .failed("Migration is not finalized yet")
         default: _ = run()
         }
     }
@@ -148,13 +152,21 @@ extension VirtualMachine: MachineOperations {
         func devices(_ bus: String) -> [DeviceNode] { board.tree.filter { $0.bus == bus }.map(\.node) }
         var root = DeviceNode.Bus(name: "main-system-bus", type: "System", devices: devices("main-system-bus"))
         let isa = DeviceNode.Bus(name: "isa.0", type: "ISA", devices: devices("isa.0"))
-        if board.pci != nil {
-            var functions = devices("pci.0")
-            if let bridge = functions.firstIndex(where: { $0.model == "PIIX3" }) { functions[bridge].buses = [isa] }
+        if let pci = board.pci {
+            var functions = devices(pci.name)
+            let isQ35 = pci.name == "pcie.0"
+            for index in functions.indices {
+                if functions[index].model == "PIIX3" || functions[index].model == "ICH9-LPC" {
+                    functions[index].buses = [isa]
+                }
+                let id = functions[index].id
+                guard functions[index].model == "pcie-root-port", !id.isEmpty else { continue }
+                functions[index].buses = [DeviceNode.Bus(name: id, type: "PCIE", devices: devices(id))]
+            }
             root.devices.append(
                 DeviceNode(
-                    model: "i440FX-pcihost", path: "/machine/i440fx",
-                    buses: [DeviceNode.Bus(name: "pci.0", type: "PCI", devices: functions)]))
+                    model: isQ35 ? "q35-pcihost" : "i440FX-pcihost", path: isQ35 ? "/machine/q35" : "/machine/i440fx",
+                    buses: [DeviceNode.Bus(name: pci.name, type: isQ35 ? "PCIE" : "PCI", devices: functions)]))
         } else {
             root.devices.append(DeviceNode(model: "isabus-bridge", path: "/machine/unattached/isa", buses: [isa]))
         }

@@ -8,6 +8,7 @@ public enum InternetChecksum {
         let count = bytes.count
         // The sum does not depend on the order of bytes but for a swap at the end (RFC 1071, 2.B).
         while place &+ 8 <= count {
+            // SAFETY: words are loaded at places that leave their length before the end.
             let word = unsafe bytes.loadUnaligned(fromByteOffset: place, as: UInt64.self)
             total = total &+ (word & 0xFFFF_FFFF) &+ (word >> 32)
             place &+= 8

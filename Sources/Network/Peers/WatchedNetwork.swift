@@ -51,6 +51,7 @@ public final class WatchedNetwork: NetworkBackend {
 
     fileprivate func note(_ frame: UnsafeRawBufferPointer, _ direction: Direction) {
         for watch in watches.withLock({ $0 }) where watch.direction == .all || watch.direction == direction {
+            // SAFETY: a frame lives through the call that it is handed over by; the capture copies it.
             unsafe watch.capture.add(frame)
         }
     }

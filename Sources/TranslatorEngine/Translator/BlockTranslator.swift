@@ -13,6 +13,8 @@ struct BlockTranslator {
     let tier: Tier
     /// The instructions whose accesses have inline caches in the upper tiers: a bit each.
     let cached: UInt64
+    /// Executions in this tier before the next.
+    let executions: Int32
     /// Where a counting block has its record, the jump for its promotion, and how many inline caches it has.
     var blockRecord: UnsafeMutablePointer<UInt8>?
     var promotion: UnsafeMutablePointer<UInt8>?
@@ -74,11 +76,12 @@ struct BlockTranslator {
 
     init(
         _ assembler: Assembler, stubs: TranslatedStubs, ops: UnsafePointer<apus_op>,
-        records: UnsafeMutablePointer<UInt8>, tier: Tier, cached: UInt64
+        records: UnsafeMutablePointer<UInt8>, tier: Tier, cached: UInt64, promotion: Int32
     ) {
         a = assembler
         self.tier = tier
         self.cached = cached
+        executions = promotion
         unsafe self.records = records
         unsafe self.stubs = stubs
         unsafe self.ops = ops
@@ -193,8 +196,8 @@ struct BlockTranslator {
         unsafe slowPaths[slowPaths.count - 1].loaded = loadedVectors
     }
 
-    /// Writes what lies out of line.
-    mutating func emitOutOfLine() {
+    /// Where accesses end up that the fast way has not decided, and jumps that are not linked.
+    mutating func emitSlowPaths() {
         for path in unsafe slowPaths {
             unsafe landMiss(path)
             unsafe moveVectors(path.dirty, store: true)

@@ -2,7 +2,7 @@ internal import Machine
 
 extension HMPCommandTable {
     /// What `info` shows.
-    static let info: [HMPCommand] = (infoMachine + infoProcessor + infoDevices).sorted { $0.name < $1.name }
+    static let info: [HMPCommand] = (infoMachine + infoProcessor + infoDevices + infoState).sorted { $0.name < $1.name }
 
     private static let infoMachine: [HMPCommand] = [
         HMPCommand("status", "show the current VM status (running|paused)") {

@@ -36,6 +36,8 @@ enum QMPEvents {
             ]
         ),
         ("VSERPORT_CHANGE", [SchemaMember("id", .string), SchemaMember("open", .boolean)]),
+        ("MIGRATION", [SchemaMember("status", QMPCommandTable.migrationStatus)]),
+        ("MIGRATION_PASS", [SchemaMember("pass", .integer)]),
         ("BALLOON_CHANGE", [SchemaMember("actual", .integer)]),
         (
             "DEVICE_TRAY_MOVED",
@@ -80,6 +82,8 @@ enum QMPEvents {
         case .serialPortChange(let id, let isOpen):
             ("VSERPORT_CHANGE", ["id": .string(id), "open": .bool(isOpen)])
         case .balloonChange(let actual): ("BALLOON_CHANGE", ["actual": .number(actual)])
+        case .migration(let status): ("MIGRATION", ["status": .string(status.rawValue)])
+        case .migrationPass(let pass): ("MIGRATION_PASS", ["pass": .number(pass)])
         case .trayMoved(let device, let id, let isOpen):
             ("DEVICE_TRAY_MOVED", ["device": .string(device), "id": .string(id), "tray-open": .bool(isOpen)])
         case .networkConnected(let id, let address):
