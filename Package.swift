@@ -94,12 +94,14 @@ let package = Package(
         library(
             "Daemon", ["RPCWire", "DomainModel", "DomainCommandLine", "HostOS", "JSON", "Log", system]),
 
+        library("NetworkSwitch", ["Network", "DomainModel", "HostOS", "JSON", "Log"]),
+
         library("HostCheck", ["CLinux", "HostOS", "JSON", "KVMEngine", "Machine"]),
 
         // Top
         .executableTarget(
             name: "apus-vmm", dependencies: ["HostOS", "MachineControl", "HostCheck"], swiftSettings: strict),
-        .executableTarget(name: "apus", dependencies: ["HostOS", "Daemon"], swiftSettings: strict),
+        .executableTarget(name: "apus", dependencies: ["HostOS", "Daemon", "NetworkSwitch"], swiftSettings: strict),
         // Its own copy of the runtime: it starts faster and takes less memory than with the shared one.
         .executableTarget(
             name: "apus-img", dependencies: ["ImageTool"], swiftSettings: strict,
@@ -134,6 +136,7 @@ let package = Package(
         tests("HostCheck"),
         tests("DomainModel"),
         tests("DomainCommandLine", ["DomainModel", "JSON"]),
+        tests("NetworkSwitch", ["Network", "DomainModel", "HostOS", "JSON"]),
         tests("RPCWire", ["HostOS"]),
         tests("Daemon", ["RPCWire", "HostOS"]),
         .testTarget(name: "ArchitectureTests", swiftSettings: strict),

@@ -78,6 +78,7 @@ enum Floors {
                 target("DomainModel"),
                 target("DomainCommandLine", "DomainModel JSON"),
                 target("RPCWire", "HostOS SystemPackage"),
+                target("NetworkSwitch", "Network DomainModel HostOS JSON Log"),
                 target("Daemon", "RPCWire DomainModel DomainCommandLine HostOS JSON Log SystemPackage"),
             ]),
         Floor(
@@ -85,7 +86,7 @@ enum Floors {
             targets: [
                 target("apus-vmm", "HostOS MachineControl HostCheck"),
                 target("apus-img", "ImageTool"),
-                target("apus", "HostOS Daemon"),
+                target("apus", "HostOS Daemon NetworkSwitch"),
             ]),
     ]
 
