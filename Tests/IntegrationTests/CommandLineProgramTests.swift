@@ -145,6 +145,12 @@ struct CommandLineProgramTests {
         ],
         "debugcon": [("-debugcon foo", "valid: null")],
         "nographic": [], "display": [("-display foo", "valid: none")], "vga": [("-vga foo", "valid: none, std")],
+        "vnc": [
+            ("-vnc foo", "expects host:N"), ("-vnc :x", "after the colon"), ("-vnc :0,foo=1", "'foo'"),
+            ("-vnc unix:", "path"), ("-vnc none,share=x", "valid: allow-exclusive"),
+            ("-vnc none,password=x", "'on' or 'off'"), ("-vnc none,websocket=x", "a port"),
+            ("-vnc none,tls-creds=x", "not supported yet"), ("-vnc unix:/nonexistent/x", "No such file"),
+        ],
         "k": [("-k xx", "valid: ar")], "usb": [],
         "audiodev": [("-audiodev foo,id=a", "valid: none")],
         "no-acpi": [("-no-acpi=1", "invalid option")], "no-hpet": [("-M microvm,hpet=off", "hpet")],

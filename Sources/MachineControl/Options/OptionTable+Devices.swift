@@ -89,7 +89,11 @@ extension OptionTable {
             "nographic", OptionDescription.Argument.none, "", "No display; serial port and monitor on the terminal"
         ) { (builder, _) throws(OptionError) in builder.noGraphic = true },
         OptionDescription(
-            "display", OptionDescription.Argument.text, "none", "Where the picture goes", GuestOptions.display),
+            "display", OptionDescription.Argument.text, "none|vnc=display[,...]", "Where the picture goes",
+            GuestOptions.display),
+        OptionDescription(
+            "vnc", OptionDescription.Argument.text, "host:N|unix:path|none[,password=on][,to=L][,websocket=on]...",
+            "A VNC server for the picture", VNCOptions.vnc),
         OptionDescription("vga", OptionDescription.Argument.text, "none|std", "The graphics adapter", GuestOptions.vga),
         OptionDescription(
             "k", OptionDescription.Argument.text, "language", "The keyboard layout, such as 'fr'",

@@ -101,7 +101,7 @@ final class NamedDescriptors: Sendable {
 enum QMPCommandTable {
     static let all: [QMPCommand] =
         lifecycle + processors + machineQueries + devices + media + backends + descriptors + objects + absent
-        + monitorCommands + screen
+        + monitorCommands + screen + input + vnc
     static let byName: [String: QMPCommand] = Dictionary(
         all.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
 }

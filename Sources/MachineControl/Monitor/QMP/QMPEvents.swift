@@ -8,6 +8,8 @@ enum QMPEvents {
         SchemaMember("reason", .enumeration("ShutdownCause", ShutdownCause.allCases.map(\.rawValue))),
     ]
 
+    private static let viewer = [SchemaMember("server", .any), SchemaMember("client", .any)]
+
     /// The events that there are, with what they carry.
     static let all: [(name: String, data: [SchemaMember])] = [
         ("SHUTDOWN", reset), ("RESET", reset), ("POWERDOWN", []), ("STOP", []), ("RESUME", []), ("SUSPEND", []),
@@ -37,6 +39,7 @@ enum QMPEvents {
         ),
         ("VSERPORT_CHANGE", [SchemaMember("id", .string), SchemaMember("open", .boolean)]),
         ("BALLOON_CHANGE", [SchemaMember("actual", .integer)]),
+        ("VNC_CONNECTED", viewer), ("VNC_INITIALIZED", viewer), ("VNC_DISCONNECTED", viewer),
         (
             "DEVICE_TRAY_MOVED",
             [SchemaMember("device", .string), SchemaMember("id", .string), SchemaMember("tray-open", .boolean)]
@@ -77,6 +80,7 @@ enum QMPEvents {
             ("BLOCK_IO_ERROR", blockError(device, node, isWrite, action, noSpace, reason))
         case .serialPortChange(let id, let isOpen):
             ("VSERPORT_CHANGE", ["id": .string(id), "open": .bool(isOpen)])
+        case .vnc(let event, let server): QMPCommandTable.event(event, server)
         case .balloonChange(let actual): ("BALLOON_CHANGE", ["actual": .number(actual)])
         case .trayMoved(let device, let id, let isOpen):
             ("DEVICE_TRAY_MOVED", ["device": .string(device), "id": .string(id), "tray-open": .bool(isOpen)])
