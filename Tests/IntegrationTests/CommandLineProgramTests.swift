@@ -151,7 +151,7 @@ struct CommandLineProgramTests {
             ("-vnc none,password=x", "'on' or 'off'"), ("-vnc none,websocket=x", "a port"),
             ("-vnc none,tls-creds=x", "not supported yet"), ("-vnc unix:/nonexistent/x", "No such file"),
         ],
-        "k": [("-k xx", "valid: ar")], "usb": [],
+        "k": [("-k xx", "valid: ar")], "usb": [], "usbdevice": [("-usbdevice foo", "valid: keyboard")],
         "audiodev": [("-audiodev foo,id=a", "valid: none")],
         "no-acpi": [("-no-acpi=1", "invalid option")], "no-hpet": [("-M microvm,hpet=off", "hpet")],
         "rtc": [("-rtc foo=1", "valid: base"), ("-rtc base=x", "a date"), ("-rtc clock=x", "valid: host, rt, vm")],

@@ -20,13 +20,13 @@ struct Pixmap: Equatable {
         (self.width, self.height, self.bytes) = (width, height, bytes)
     }
 
-    /// The lines of text of cells of 9 by 16 pixels, read by the glyphs of a font.
-    func text(_ font: [ArraySlice<UInt8>: Character]) -> [String] {
+    /// The lines of text of cells 16 pixels high, read by the glyphs of a font.
+    func text(_ font: [ArraySlice<UInt8>: Character], cell: Int = 9) -> [String] {
         (0..<(height / 16)).map { row in
-            let cells = (0..<(width / 9)).map { column -> Character in
+            let cells = (0..<(width / cell)).map { column -> Character in
                 let glyph = (0..<16).map { line -> UInt8 in
                     (0..<8).reduce(0) { bits, dot in
-                        let place = ((row * 16 + line) * width + column * 9 + dot) * 3
+                        let place = ((row * 16 + line) * width + column * cell + dot) * 3
                         return bits << 1 | (bytes[place] > 0x40 ? 1 : 0)
                     }
                 }
@@ -100,8 +100,13 @@ final class RawViewer {
         return bytes
     }
 
-    func press(_ symbol: Int) throws {
-        for down: UInt8 in [1, 0] { try send([4, down, 0, 0, 0, 0, UInt8(symbol >> 8), UInt8(symbol & 0xFF)]) }
+    private func key(_ symbol: Int, down: UInt8) throws {
+        try send([4, down, 0, 0, 0, 0, UInt8(symbol >> 8), UInt8(symbol & 0xFF)])
+    }
+    /// Keys that go down together, and up again.
+    func press(_ symbols: Int...) throws {
+        for symbol in symbols { try key(symbol, down: 1) }
+        for symbol in symbols.reversed() { try key(symbol, down: 0) }
     }
 
     /// Asks for the whole picture and takes it.
@@ -186,6 +191,50 @@ struct ScreenTests {
         try monitor.execute("cont")
         #expect(try monitor.human("sendkey esc") == "")
         _ = try wait(for: "No bootable device.", monitor, folder)
+        try monitor.execute("quit")
+        #expect(try machine.status() == 0)
+    }
+
+    @Test func theMonitorIsBesideTheScreen() throws {
+        let folder = try TemporaryFolder()
+        let machine = try GuestMachine([
+            "-accel", "tcg", "-m", "32", "-S", "-nodefaults", "-vga", "std", "-name", "box", "-bios", Pixmap.systemBIOS,
+            "-monitor", "vc", "-serial", "vc", "-vnc", "unix:\(folder.path("vnc"))",
+        ])
+        let viewer = try RawViewer(path: folder.path("vnc"))
+        let font = try Pixmap.font()
+        try viewer.press(0xFFE3, 0xFFE9, 0x32)
+        for letter in "info name".unicodeScalars { try viewer.press(Int(letter.value)) }
+        try viewer.press(0xFF0D)
+        let end = Date().addingTimeInterval(60)
+        var lines: [String] = []
+        while !lines.contains("box"), Date() < end {
+            try viewer.look()
+            lines = viewer.picture.text(font, cell: 8)
+        }
+        #expect(lines.contains { $0.hasPrefix("(qemu) info name") }, "\(lines)")
+        #expect(lines.contains("box"), "\(lines)")
+        // The first console is the adapter again, which shows nothing yet.
+        try viewer.press(0xFFE3, 0xFFE9, 0x31)
+        try viewer.look()
+        #expect(viewer.picture.bytes.allSatisfy { $0 == 0 })
+        try viewer.press(0xFFE3, 0xFFE9, 0x32)
+        for letter in "quit\r".unicodeScalars { try viewer.press(letter == "\r" ? 0xFF0D : Int(letter.value)) }
+        #expect(try machine.status() == 0)
+    }
+
+    @Test func firmwareHearsAUSBKeyboard() throws {
+        let folder = try TemporaryFolder()
+        let machine = try GuestMachine(
+            Self.machine + [
+                "-display", "none", "-machine", "pc,i8042=off", "-usb", "-device", "usb-kbd", "-device", "usb-tablet", "-qmp",
+                "unix:\(folder.path("qmp")),server=on,wait=off",
+            ])
+        let monitor = try MonitorClient(path: folder.path("qmp"), seconds: 60)
+        _ = try wait(for: "Press ESC for boot menu.", monitor, folder)
+        #expect(try monitor.human("info mice") == "* Mouse #0: QEMU HID Tablet (absolute)\n")
+        try monitor.execute("send-key", ["keys": [["type": "qcode", "data": "esc"]]])
+        _ = try wait(for: "Select boot device:", monitor, folder)
         try monitor.execute("quit")
         #expect(try machine.status() == 0)
     }

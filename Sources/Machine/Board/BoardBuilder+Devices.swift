@@ -7,12 +7,12 @@ internal import Network
 /// The devices of `-device`, `-drive` and `-nic`, and what those of every kind share.
 extension BoardBuilder {
     func addDevices() throws(MachineBuildError) {
-        if configuration.usb { log.warning("There is no USB controller yet: going on without") }
         if configuration.parallelPorts.contains(where: { $0 != nil }) {
             log.warning("There are no parallel ports yet: going on without")
         }
         try addGraphics()
         try addIDE()
+        try addUSB()
         for nic in configuration.nics { try addNIC(nic) }
         for drive in configuration.drives where drive.interface == .virtio && drive.file != nil {
             var device = DeviceConfiguration(driver: pci == nil ? "virtio-blk-device" : "virtio-blk-pci")
@@ -24,7 +24,7 @@ extension BoardBuilder {
             switch device.driver {
             case "e1000": try addE1000(device)
             case "pci-testdev": try addPCITestDevice(device)
-            case "VGA", "isa-vga": break
+            case "VGA", "isa-vga", "usb-kbd", "usb-mouse", "usb-tablet": break
             default: try addVirtio(device)
             }
         }

@@ -102,6 +102,18 @@ extension OptionTable {
             (builder, _) throws(OptionError) in builder.configuration.usb = true
         },
         OptionDescription(
+            "usbdevice", OptionDescription.Argument.text, "keyboard|mouse|tablet", "A USB controller with a device"
+        ) { (builder, argument) throws(OptionError) in
+            let models = ["keyboard": "usb-kbd", "mouse": "usb-mouse", "tablet": "usb-tablet"]
+            guard let model = models[argument.text] else {
+                throw .unknown("unknown USB device", argument.text, among: models.keys.sorted())
+            }
+            builder.configuration.usb = true
+            var device = DeviceConfiguration(driver: model)
+            device.origin = builder.origin
+            builder.configuration.devices.append(device)
+        },
+        OptionDescription(
             "audiodev", OptionDescription.Argument.text, "none,id=name", "An audio back-end", GuestOptions.audiodev),
     ]
 }

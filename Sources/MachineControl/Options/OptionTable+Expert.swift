@@ -90,7 +90,7 @@ extension OptionTable {
             ("writeconfig", "configuration files are not supported"),
             ("runas", "start the program as that user instead"), ("chroot", "start the program there instead"),
             ("dtb", "a PC takes no device tree"),
-            ("spice", "SPICE is not supported; use -vnc"), ("usbdevice", "USB devices are not supported yet"),
+            ("spice", "SPICE is not supported; use -vnc"),
             ("fsdev", "shared directories are not supported yet"),
             ("virtfs", "shared directories are not supported yet"), ("tpmdev", "TPMs are not supported yet"),
             ("iscsi", "iSCSI is not supported"), ("sd", "SD cards are not supported"),
