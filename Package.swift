@@ -60,6 +60,7 @@ let package = Package(
 
         // Device
         library("DeviceModel", ["GuestMemory"]),
+        library("MachineState", ["DeviceModel"]),
         library("VirtQueue", ["GuestMemory", "CEngine"]),
         library("BlockImage", ["HostOS", "CLinux", "CZlib", "CZstd", "CCrypto", "JSON", system]),
         library("Network", ["HostOS", "CSlirp", "CLinux", "Log"]),
@@ -81,8 +82,8 @@ let package = Package(
             "Machine",
             [
                 "CEngine", "HostOS", "Log", "JSON", "GuestMemory", "X86", "Execution", "LocalAPIC",
-                "KVMEngine", "TranslatorEngine", "DeviceModel", "BlockImage", "Network", "CharacterBackend", "Firmware",
-                "Devices", "Display", "VNC",
+                "KVMEngine", "TranslatorEngine", "DeviceModel", "MachineState", "BlockImage", "Network",
+                "CharacterBackend", "Firmware", "Devices", "Display", "VNC",
             ]),
         library(
             "MachineControl",
@@ -121,6 +122,7 @@ let package = Package(
             ["GuestPrograms", "TranslatorEngine", "CEngine", "CLinux", "X86", "Execution", "GuestMemory", "HostOS"]),
         tests("TranslatorEngine", ["GuestPrograms", "CEngine", "X86", "Execution", "GuestMemory", "HostOS"]),
         tests("DeviceModel", ["GuestMemory"]),
+        tests("MachineState", ["DeviceModel"]),
         tests("VirtQueue", ["GuestMemory"]),
         tests("BlockImage", ["HostOS", "CLinux", system]),
         tests("ImageTool", ["BlockImage", "HostOS", "CLinux"]),

@@ -49,6 +49,7 @@ enum Floors {
             name: "device",
             targets: [
                 target("DeviceModel", "GuestMemory"),
+                target("MachineState", "DeviceModel"),
                 target("VirtQueue", "GuestMemory CEngine"),
                 target("BlockImage", "HostOS CLinux CZlib CZstd CCrypto JSON SystemPackage"),
                 target("Network", "HostOS CSlirp CLinux Log"),
@@ -68,7 +69,7 @@ enum Floors {
                     "Machine",
                     """
                     CEngine HostOS Log JSON GuestMemory X86 Execution LocalAPIC KVMEngine TranslatorEngine \
-                    DeviceModel BlockImage Network CharacterBackend Firmware Devices Display VNC
+                    DeviceModel MachineState BlockImage Network CharacterBackend Firmware Devices Display VNC
                     """),
                 target("HostCheck", "CLinux HostOS JSON KVMEngine Machine"),
                 target("MachineControl", "JSON Log HostOS CharacterBackend Machine X86 Execution DeviceModel VNC"),

@@ -11,6 +11,8 @@ public final class BlockDevice: BatchingBackend {
         var held: [BlockRequest] = []
         var waiting: [Bell] = []
         var statistics = BlockStatistics()
+        var rules: BlockErrorRules?
+        var health = BlockHealth.ok
     }
 
     /// The drive's name (`id=`), as the monitor shows it.
@@ -44,6 +46,33 @@ public final class BlockDevice: BatchingBackend {
 
     /// How many requests are in flight.
     public var inFlight: Int { state.withLock { $0.inFlight } }
+
+    /// What is done about errors; nil: they are reported, and nobody is told.
+    public var errorRules: BlockErrorRules? {
+        get { state.withLock { $0.rules } }
+        set { state.withLock { $0.rules = newValue } }
+    }
+
+    /// Whether an error has stopped the machine; nil where none can.
+    public var health: BlockHealth? {
+        state.withLock { $0.rules?.mayStop ?? false ? $0.health : nil }
+    }
+
+    /// The machine goes on: what failed before counts no more.
+    public func resetHealth() { state.withLock { $0.health = .ok } }
+
+    public func judge(_ error: Int32, isWrite: Bool) -> BlockErrorAction {
+        let (rules, action) = state.withLock { state -> (BlockErrorRules?, BlockErrorAction) in
+            guard let rules = state.rules else { return (nil, .report) }
+            let action = rules.action(error, isWrite: isWrite)
+            // The first error is the one to be shown.
+            if action == .stop, state.health == .ok { state.health = error == ENOSPC ? .noSpace : .failed }
+            return (rules, action)
+        }
+        rules?.onFailure(
+            BlockFailure(device: id, node: root.nodeName, isWrite: isWrite, action: action, error: error))
+        return action
+    }
 
     public func submit(_ request: BlockRequest) {
         let starts = state.withLock { state in

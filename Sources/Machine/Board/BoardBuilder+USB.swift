@@ -2,6 +2,7 @@ internal import DeviceModel
 internal import Devices
 internal import Display
 internal import JSON
+internal import Log
 
 /// The PIIX3's USB function with the devices of `-device usb-…`.
 extension BoardBuilder {
@@ -20,7 +21,12 @@ extension BoardBuilder {
             return
         }
         guard let pci, configuration.board.kind == .pc else {
-            throw MachineBuildError("-usb: the board '\(configuration.board.name)' has no USB")
+            if let first = wanted.first {
+                throw MachineBuildError(
+                    "\(first.origin): the board '\(configuration.board.name)' has no USB controller yet")
+            }
+            log.warning("The board '\(configuration.board.name)' has no USB controller yet: going on without")
+            return
         }
         guard wanted.count <= UHCI.portCount else {
             throw MachineBuildError(

@@ -37,7 +37,7 @@ final class Storage: Sendable {
                     throw MachineBuildError("-blockdev \(node.nodeName ?? node.driver): \(error)")
                 }
             }
-            for drive in configuration.drives where drive.file != nil { try open(drive) }
+            for drive in configuration.drives where drive.hasMedium { try open(drive) }
         } catch {
             graph.closeAll()
             throw error
@@ -45,8 +45,10 @@ final class Storage: Sendable {
     }
 
     private func open(_ drive: DriveConfiguration) throws(MachineBuildError) {
-        guard let file = drive.file else { return }
-        var options = DriveOptions(id: drive.id, path: file, format: drive.format)
+        var options = DriveOptions(id: drive.id, path: drive.file ?? "", format: drive.format)
+        do throws(BlockError) { options.more = try ImageName.flat(drive.fileOptions) } catch {
+            throw MachineBuildError("\(drive.origin): \(error)")
+        }
         options.aio = drive.asynchronousIO?.engine ?? FileAIO.auto
         options.cache = BlockImage.CacheMode(name: drive.cache.rawValue) ?? BlockImage.CacheMode.writeback
         options.discard = drive.discardUnmap ? DiscardMode.unmap : DiscardMode.ignore
@@ -87,6 +89,24 @@ final class Storage: Sendable {
         } catch {
             throw MachineBuildError("Cannot use drive '\(name)': \(error)")
         }
+    }
+
+    /// Forgets errors, as the machine goes on.
+    func resetHealth() {
+        for (_, drive) in drives.withLock({ $0 }) { drive.device.resetHealth() }
+        for drive in removableDrives { drive.current?.device.resetHealth() }
+    }
+
+    /// Sets what a drive's device does about errors: by the device's properties, or the drive's options.
+    func setErrorRules(_ device: BlockDevice, _ properties: JSONObject, _ lifecycle: LifecyclePort) {
+        let drive = configuration.drives.first { $0.id == device.id }
+        func rule(_ name: String, _ own: ErrorPolicy?, _ usual: BlockErrorRules.Rule) -> BlockErrorRules.Rule {
+            let word = properties.string(name).flatMap { $0 == "auto" ? nil : $0 } ?? own?.rawValue
+            return word.flatMap(BlockErrorRules.Rule.init) ?? usual
+        }
+        device.errorRules = BlockErrorRules(
+            reads: rule("rerror", drive?.readErrors, .report), writes: rule("werror", drive?.writeErrors, .enospc)
+        ) { lifecycle.send(.blockFailed($0)) }
     }
 
     /// A CD drive of a device, with what `attach` has given it. From now on its medium can be changed.
@@ -182,6 +202,7 @@ final class Storage: Sendable {
             medium.device, file: medium.file, format: medium.format, cache: medium.cache,
             detectZeroes: medium.detectZeroes)
         status.statistics = Self.statistics(medium.device)
+        status.health = Self.health(medium.device)
         return status
     }
     private func image(
@@ -229,6 +250,14 @@ final class Storage: Sendable {
         result.failedFlushes = counts.flush.failed
         return result
     }
+    private static func health(_ device: BlockDevice) -> BlockDeviceStatus.Health? {
+        switch device.health {
+        case .ok?: .ok
+        case .failed?: .failed
+        case .noSpace?: .noSpace
+        case nil: nil
+        }
+    }
     private var full: [BlockDeviceStatus] {
         drives.withLock { $0 }.map { name, drive in
             let configuration = drive.configuration
@@ -238,6 +267,7 @@ final class Storage: Sendable {
                     drive.device, file: configuration?.file ?? drive.device.root.filename, format: drive.format,
                     cache: configuration?.cache ?? .writeback, detectZeroes: configuration?.detectZeroes ?? .off))
             status.statistics = Self.statistics(drive.device)
+            status.health = Self.health(drive.device)
             return status
         }
     }
@@ -252,7 +282,6 @@ final class Storage: Sendable {
     /// A node's options as the graph reads them: flat, with dots.
     static func options(_ node: BlockNodeConfiguration) -> [String: String] {
         var result = ["driver": node.driver]
-        func flag(_ value: Bool) -> String { value ? "on" : "off" }
         if let name = node.nodeName { result["node-name"] = name }
         if node.readOnly { result["read-only"] = "on" }
         if node.autoReadOnly { result["auto-read-only"] = "on" }
@@ -270,16 +299,10 @@ final class Storage: Sendable {
             }
         }
         if let file = node.file { add(file, "file") }
-        if case .some(.some(let backing)) = node.backing { add(backing, "backing") }
-        for member in node.other.members {
-            if let text = member.value.stringValue {
-                result[member.name] = text
-            } else if let on = member.value.boolValue {
-                result[member.name] = flag(on)
-            } else if let number = member.value.uint64Value {
-                result[member.name] = String(number)
-            }
+        if let backing = node.backing {
+            if let backing { add(backing, "backing") } else { result["backing"] = "" }
         }
+        if let other = try? ImageName.flat(node.other) { result.merge(other) { first, _ in first } }
         return result
     }
 }

@@ -5,6 +5,8 @@ public import JSON
 public struct DeviceDescription: Sendable {
     /// What a device is for; the sections of `-device help`.
     public enum Category: String, CaseIterable, Sendable {
+        /// Bridges and ports to further buses.
+        case bridge = "Controller/Bridge/Hub devices"
         /// Disks and their controllers.
         case storage = "Storage devices"
         /// Network cards.

@@ -98,6 +98,17 @@ public struct BlockDeviceStatus: Equatable, Sendable {
     public var isTrayOpen: Bool?
     /// The image, nil for an empty drive.
     public var image: Image?
+    /// How it does since the machine last went on, in QMP's words.
+    public enum Health: String, CaseIterable, Sendable {
+        /// No error has stopped the machine.
+        case ok
+        /// One has.
+        case failed
+        /// One has, for want of space.
+        case noSpace = "nospace"
+    }
+    /// See `Health`; nil where no error can stop the machine.
+    public var health: Health?
     /// What was done.
     public var statistics = Statistics()
     /// A drive.

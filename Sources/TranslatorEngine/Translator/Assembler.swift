@@ -10,8 +10,6 @@ enum Host {
     static let rbp: UInt8 = 5
     static let rsi: UInt8 = 6
     static let rdi: UInt8 = 7
-    /// The mask of a table's byte offset.
-    static let mask: UInt8 = 12
     /// The addend of an access; free otherwise.
     static let addend: UInt8 = 13
     /// The address of an access; free otherwise.
@@ -35,6 +33,9 @@ enum RM {
     case table(UInt8, Int32)
     /// [rip + disp]: a place in the same view as the cursor. The instruction ends with its displacement.
     case relative(UnsafeMutablePointer<UInt8>)
+
+    /// The mask of a table's byte offset.
+    static var indexMask: RM { .state(MemoryLayout<apus_vcpu>.offset(of: \.index_mask).unsafelyUnwrapped) }
 }
 
 /// Writes host instructions into the code cache.

@@ -3,7 +3,7 @@ internal import X86
 
 /// Translates one decoded block of 64-bit code.
 ///
-/// Guest registers stay in host registers (R12 to R15 in the structure, RSP in R15) and guest flags in host flags as
+/// Guest registers stay in host registers (R13 to R15 in the structure, RSP in R15) and guest flags in host flags as
 /// far as someone looks at them. Everything that has no translation of its own, and every access that misses in the
 /// tables, is executed by the interpreter's handler in between.
 struct BlockTranslator {
@@ -13,6 +13,8 @@ struct BlockTranslator {
     let tier: Tier
     /// The instructions whose accesses have inline caches in the upper tiers: a bit each.
     let cached: UInt64
+    /// Executions in this tier before the next.
+    let executions: Int32
     /// Where a counting block has its record, the jump for its promotion, and how many inline caches it has.
     var blockRecord: UnsafeMutablePointer<UInt8>?
     var promotion: UnsafeMutablePointer<UInt8>?
@@ -74,11 +76,12 @@ struct BlockTranslator {
 
     init(
         _ assembler: Assembler, stubs: TranslatedStubs, ops: UnsafePointer<apus_op>,
-        records: UnsafeMutablePointer<UInt8>, tier: Tier, cached: UInt64
+        records: UnsafeMutablePointer<UInt8>, tier: Tier, cached: UInt64, promotion: Int32
     ) {
         a = assembler
         self.tier = tier
         self.cached = cached
+        executions = promotion
         unsafe self.records = records
         unsafe self.stubs = stubs
         unsafe self.ops = ops
@@ -89,7 +92,7 @@ struct BlockTranslator {
     // MARK: Registers
 
     /// The host register of a guest register, nil for one in the structure.
-    static func pinned(_ guest: UInt8) -> UInt8? { guest == 4 ? Host.guestStack : guest < 12 ? guest : nil }
+    static func pinned(_ guest: UInt8) -> UInt8? { guest == 4 ? Host.guestStack : guest < 13 ? guest : nil }
     func place(_ guest: UInt8) -> RM { Self.pinned(guest).map { RM.register($0) } ?? .state(Int(guest) * 8) }
     mutating func loadGuest(_ guest: UInt8, into host: UInt8) { a.load(host, place(guest)) }
 
@@ -177,7 +180,7 @@ struct BlockTranslator {
     mutating func emitTableLoad(_ address: UInt8, write: Bool) {
         window = nil
         a.rotateRight(Host.addend, address, by: 8)
-        a.bytes(0x4d, 0x21, 0xe5)  // and r13, r12
+        a.modrm(0, wide: true, opcode: 0x23, length: 1, reg: Host.addend, rm: .indexMask)
         a.load(Host.addend, .table(Host.addend, write ? 8 : 0))
         a.bytes(0x41, 0xf6, 0xc5)  // test r13b, 1
         a.byte(1)
@@ -193,8 +196,8 @@ struct BlockTranslator {
         unsafe slowPaths[slowPaths.count - 1].loaded = loadedVectors
     }
 
-    /// Writes what lies out of line.
-    mutating func emitOutOfLine() {
+    /// Where accesses end up that the fast way has not decided, and jumps that are not linked.
+    mutating func emitSlowPaths() {
         for path in unsafe slowPaths {
             unsafe landMiss(path)
             unsafe moveVectors(path.dirty, store: true)

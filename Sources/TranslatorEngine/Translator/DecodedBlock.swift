@@ -20,6 +20,9 @@ struct DecodedBlock {
     /// Whether accesses are checked together: not where they were found to cross pages often.
     let mergesChecks: Bool
 
+    /// The most instructions that its code may have, and then some.
+    var mostLaidOut: Int { max(instructions.count, min(instructions.count, 12) * BlockTranslator.mostTurns) + 6 }
+
     /// Whether some instruction may have an inline cache.
     var accessesMemory: Bool {
         instructions.contains { i in
@@ -114,7 +117,7 @@ extension CodeFetcher {
         var tier = Tier.profiled
         if unsafe record.pointee.tier == Tier.profiled.rawValue || !decoded.accessesMemory {
             tier = .hot
-            let most = UInt32(Tier.executions) / Tier.hitsForMiss
+            let most = UInt32(translator.promotion) / Tier.hitsForMiss
             for cache in unsafe caches where unsafe cache.misses > most { unsafe cached &= ~(1 << UInt64(cache.index)) }
         }
         let code = translator.translate(cpu, decoded, tier: tier, cached: cached)

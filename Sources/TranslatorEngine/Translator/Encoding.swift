@@ -174,7 +174,7 @@ extension BlockTranslator {
         case (.secondary, 0xba):
             return (.digit(digit), x)
         case (.secondary, 0xa3), (.secondary, 0xab), (.secondary, 0xb3), (.secondary, 0xbb):
-            // A bit offset in a register reaches beyond an operand in memory, and R12 to R15 are in memory.
+            // A bit offset in a register reaches beyond an operand in memory, and R13 to R15 are in memory.
             if x.kind == .memory || Self.pinned(x.register) == nil { return nil }
         case (.secondary, 0xc0...0xc1) where x == y && Self.pinned(x.register) == nil:
             // XADD of a register with itself: the sum is written last.

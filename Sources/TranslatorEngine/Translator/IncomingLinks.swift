@@ -14,7 +14,7 @@ struct IncomingLinks {
         let next: Int32
     }
     /// The end of a list.
-    static let none: Int32 = -1
+    static let none = Int32(-1)
     /// Beyond so many, jumps keep going by way of the old code.
     private static let limit = 1 << 19
 

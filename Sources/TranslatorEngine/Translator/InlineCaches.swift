@@ -15,8 +15,6 @@ enum Tier: UInt32 {
     /// Accesses have inline caches where those miss seldom.
     case hot
 
-    /// Executions in the counting tiers before the next.
-    static let executions: Int32 = 2048
     /// An inline cache stays where it is found right in all but one of so many executions.
     static let hitsForMiss: UInt32 = 16
 
@@ -110,7 +108,7 @@ extension BlockTranslator {
     mutating func emitCount() {
         guard tier.counts else { return }
         let record = unsafe takeRecord(
-            BlockRecord(countdown: Tier.executions, tier: tier.rawValue, cacheCount: 0))
+            BlockRecord(countdown: executions, tier: tier.rawValue, cacheCount: 0))
         unsafe blockRecord = record
         unsafe a.modrm(0, wide: false, opcode: 0xff, length: 1, reg: 1, rm: .relative(record))  // dec
         unsafe promotion = a.jump(if: 8)
@@ -180,7 +178,7 @@ extension Assembler {
             0, wide: false, opcode: 0x3b, length: 1, reg: Host.rax, rm: cache(MemoryLayout<InlineCache>.offset(of: \.limit)))
         let crosses = unsafe jump(if: 7)
         rotateRight(Host.rax, Host.address, by: 8)
-        modrm(0, wide: true, opcode: 0x23, length: 1, reg: Host.rax, rm: .register(Host.mask))
+        modrm(0, wide: true, opcode: 0x23, length: 1, reg: Host.rax, rm: .indexMask)
         load(Host.rax, .table(Host.rax, write ? 8 : 0))
         bytes(0xa8, 1)  // test al, 1
         let absent = unsafe jump(if: 4)

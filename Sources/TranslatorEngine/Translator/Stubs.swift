@@ -36,6 +36,7 @@ private func field(_ offset: Int?) -> Int { offset.unsafelyUnwrapped }
 /// Guest registers that live in host registers, with their number there.
 let pinnedRegisters: [(guest: UInt8, host: UInt8)] = [
     (0, 0), (1, 1), (2, 2), (3, 3), (4, Host.guestStack), (5, 5), (6, 6), (7, 7), (8, 8), (9, 9), (10, 10), (11, 11),
+    (12, 12),
 ]
 
 extension Assembler {
@@ -124,7 +125,6 @@ extension Assembler {
         bytes(0xf3, 0x48, 0x0f)  // wrgsbase rax
         bytes(0xae, 0xd8)
         move(Host.addend, Host.rsi)
-        load(Host.mask, .state(field(MemoryLayout<apus_vcpu>.offset(of: \.index_mask))))
         loadMXCSR()
         reloadAll()
         bytes(0x41, 0xff, 0xe5)  // jmp r13
@@ -206,9 +206,7 @@ extension Assembler {
             rm: .state(field(MemoryLayout<apus_vcpu>.offset(of: \.pending))))
         byte(0)
         unsafe patch(jump(if: 5), to: stub)
-        move(Host.addend, Host.address)
-        bytes(0x49, 0xc1, 0xed)  // shr r13, 12
-        byte(12)
+        rotateRight(Host.addend, Host.address, by: 12)
         bytes(0x4d, 0x31, 0xf5)  // xor r13, r14
         bytes(0x41, 0x81, 0xe5)  // and r13d, size - 1
         word32(Int32(APUS_JUMP_SIZE - 1))

@@ -2,7 +2,8 @@ internal import Machine
 
 extension HMPCommandTable {
     /// What `info` shows.
-    static let info: [HMPCommand] = (infoMachine + infoProcessor + infoDevices + [infoVNC]).sorted { $0.name < $1.name }
+    static let info: [HMPCommand] =
+        (infoMachine + infoProcessor + infoDevices + infoState + [infoVNC]).sorted { $0.name < $1.name }
 
     private static let infoMachine: [HMPCommand] = [
         HMPCommand("mice", "show which guest mouse is receiving events") { (monitor, _, _) throws(MonitorError) in
@@ -128,6 +129,9 @@ extension HMPCommandTable {
             if let wanted, devices.isEmpty { return "Device '\(printable(wanted))' not found\n" }
             return devices.map { DeviceText.block($0, isVerbose: arguments.flags.contains("v")) }.joined(
                 separator: "\n")
+        },
+        HMPCommand("usernet", "show user network stack connection states") {
+            (monitor, _, _) throws(MonitorError) in monitor.machine.userNetworkConnections
         },
         HMPCommand("network", "show the network state") { (monitor, _, _) throws(MonitorError) in
             monitor.machine.networks.map { network in

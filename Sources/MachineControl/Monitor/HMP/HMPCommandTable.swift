@@ -3,7 +3,7 @@ internal import Machine
 /// The commands of the monitor for people.
 enum HMPCommandTable {
     static let all: [HMPCommand] =
-        (life + memory + media + screen + vnc + others + [
+        (life + memory + media + state + screen + vnc + others + [
             HMPCommand(
                 "info", [HMPArgument("subcommand", .word, optional: true)],
                 "show various information about the system state"

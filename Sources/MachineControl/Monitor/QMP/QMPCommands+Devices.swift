@@ -156,7 +156,11 @@ extension QMPCommandTable {
 
     private static func blockValue(_ device: BlockDeviceStatus) -> JSONValue {
         var object: JSONObject = [:]
-        if device.devicePath != nil, device.image != nil || device.isTrayOpen != nil { object["io-status"] = "ok" }
+        if let health = device.health {
+            object["io-status"] = .string(health.rawValue)
+        } else if device.isTrayOpen != nil {
+            object["io-status"] = "ok"
+        }
         object["device"] = .string(device.device)
         object["locked"] = .bool(device.isLocked)
         object["removable"] = .bool(device.isRemovable)
