@@ -5,6 +5,7 @@ internal import Execution
 public import HostOS
 internal import Log
 internal import Synchronization
+internal import VNC
 
 /// A machine: a board, its processors' threads, and its life from the start to the process's end.
 ///
@@ -71,11 +72,25 @@ public final class VirtualMachine: Sendable {
                 throw error
             }
             pending = threads
+            let reporter = EventReporter()
+            do throws(MachineBuildError) {
+                servers = try Self.makeServers(configuration, board) { reporter.send($0, $1) }
+            } catch {
+                board.close()
+                throw error
+            }
+            reporter.connect { [weak self] id, event in
+                guard let self, let status = self.vncServers.first(where: { $0.id == id }) else { return }
+                emit(.vnc(event, server: status))
+            }
         } catch {
             characters.closeAll()
             throw error
         }
     }
+
+    /// The VNC servers.
+    let servers: [VNCServer]
 
     /// The processors before `start` takes them.
     private let pending: [any ProcessorThread]
@@ -116,6 +131,9 @@ public final class VirtualMachine: Sendable {
                 }
             }
         } catch { throw MachineBuildError("\(error)") }
+        for server in servers {
+            do throws(VNCError) { try server.start() } catch { throw MachineBuildError("-vnc: \(error)") }
+        }
         // Every thread is at the gate now, and its number is known.
         group.park()
         if let address = configuration.incoming { return try waitForMachine(address) }
@@ -303,6 +321,7 @@ public final class VirtualMachine: Sendable {
         // A processor may wait for the reader of its output, who is gone: without the back-end it waits no more.
         if !group.park(milliseconds: 1000) { characters.closeAll() }
         group.end()
+        for server in servers { server.close() }
         board.close()
     }
 }
