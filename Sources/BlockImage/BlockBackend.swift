@@ -83,6 +83,9 @@ public protocol BlockBackend: AnyObject, Sendable {
     /// Carries a request out and waits for it, where the driver can on the calling thread; its completion is not
     /// called. 0, or an `errno` value. Only on threads that may block.
     func carryOut(_ request: BlockRequest) -> Int32
+    /// What is to be done about a request that failed; whoever has to know is told. Devices ask once a failed
+    /// request, with no lock held that a stop of the machine takes.
+    func judge(_ error: Int32, isWrite: Bool) -> BlockErrorAction
 }
 
 /// A back-end that gains from being told about several requests at once.

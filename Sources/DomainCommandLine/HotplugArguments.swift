@@ -59,7 +59,8 @@ public struct HotplugArguments {
         guard case .object(let object)? = try? JSONReader.parse(value) else {
             // Limits and the like that a machine is told only at its start.
             guard ["-device", "-blockdev", "-netdev", "-object"].contains(option) else { return }
-            throw DefinitionError(.configUnsupported, "unsupported configuration: '\(value)' cannot be added while the machine runs")
+            throw DefinitionError(
+                .configUnsupported, "unsupported configuration: '\(value)' cannot be added while the machine runs")
         }
         func id(_ name: String) -> JSONObject { [name: object[name] ?? .null] }
         switch option {

@@ -55,7 +55,7 @@ public enum StateCoding {
     }
 
     static func append(_ value: some FixedWidthInteger, to bytes: inout [UInt8]) {
-        // SAFETY: the bytes are copied inside the closure.
+        // SAFETY: the bytes of a value on the stack, copied before the call ends.
         unsafe withUnsafeBytes(of: value.littleEndian) { unsafe bytes.append(contentsOf: $0) }
     }
 

@@ -17,6 +17,7 @@ public struct StateWriter {
     }
 
     private mutating func put(_ bytes: UnsafeRawBufferPointer) throws(StateError) {
+        // SAFETY: the caller's bytes live through the call, and a sink keeps none.
         try unsafe sink.write(bytes)
         count += UInt64(bytes.count)
     }

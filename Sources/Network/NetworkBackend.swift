@@ -21,6 +21,7 @@ public protocol NetworkBackend: AnyObject, Sendable {
 }
 
 extension NetworkBackend {
+    // SAFETY: a frame lives through the call that it is handed over by; who keeps it copies it.
     public func transmit(_ frame: UnsafeRawBufferPointer, _ offload: FrameOffload) -> Bool { unsafe transmit(frame) }
     public func flush() {}
     public var offloads: FrameOffloads { [] }
@@ -33,6 +34,7 @@ extension NetworkBackend {
         finishing frame: UnsafeMutableRawBufferPointer, _ offload: FrameOffload,
         scratch: UnsafeMutableRawBufferPointer
     ) -> Bool {
+        // SAFETY: frame and scratch are the caller's and valid for the call.
         if offload.isComplete { return unsafe transmit(UnsafeRawBufferPointer(frame)) }
         let can = offloads
         if offload.needed.isSubset(of: can) { return unsafe transmit(UnsafeRawBufferPointer(frame), offload) }

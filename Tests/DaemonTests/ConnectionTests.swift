@@ -139,4 +139,22 @@ struct ConnectionTests {
         // They live until here.
         withExtendedLifetime(clients) {}
     }
+
+    @Test("A client that never reads is served no more than it takes, and cut off; others go on")
+    func neverReads() throws {
+        let daemon = try TestDaemon()
+        let client = try daemon.client()
+        let greedy = try daemon.client()
+        let call = try Frame.call(Remote.ConnectGetCapabilities.self, .init(), serial: 77).bytes
+        // Until neither end takes more: the daemon reads no further than it may answer.
+        var sent = 0
+        while sent < 200_000 {
+            // SAFETY: the array lives for the call.
+            let result = unsafe call.withUnsafeBytes { unsafe Socket.send(greedy.socket, $0) }
+            guard case .moved(let count) = result, count == call.count else { break }
+            sent += 1
+        }
+        for _ in 0..<50 { _ = try client.call(Remote.ConnectGetHostname.self, .init()) }
+        #expect(daemon.daemon.sessionCount == 2)
+    }
 }

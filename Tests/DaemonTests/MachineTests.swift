@@ -151,4 +151,71 @@ struct MachineTests {
         while frame.header.status == RPCStatus.continue.rawValue { frame = try other.next() }
         #expect(frame.header == call.answering(.stream, .ok))
     }
+
+    @Test("A daemon that is killed at any moment loses no definition and no machine, and leaves none that nobody knows")
+    func killed() throws {
+        let folder = try HostFile.makeTemporaryFolder(prefix: "/tmp/apus-daemon-")
+        defer { DaemonProcess.clear(folder) }
+        var generator = TestGenerator(state: 7)
+        for cycle in 0..<8 {
+            let daemon = try DaemonProcess(folder: folder)
+            let path = folder + "/libvirt-sock"
+            let worker = try HostThread(name: "client") {
+                guard let client = try? TestClient(path, opens: true) else { return }
+                for number in 0..<100 {
+                    let xml = TestXML.domain("m\(cycle)-\(number)", devices: Self.serial, kernel: TestPrograms.kernel)
+                    guard let domain = try? client.call(Remote.DomainDefineXML.self, .init(xml: xml)).dom,
+                        (try? client.call(Remote.DomainCreate.self, .init(dom: domain))) != nil
+                    else { return }
+                    if number % 2 == 0 { _ = try? client.call(Remote.DomainDestroy.self, .init(dom: domain)) }
+                }
+            }
+            // Any moment will do.
+            _ = daemon.process.waitForEnd(milliseconds: Int32(generator.next() % 300))
+            daemon.kill()
+            worker.join()
+            let next = try DaemonProcess(folder: folder)
+            let client = try next.client()
+            let domains = try client.call(Remote.ConnectListAllDomains.self, .init(needResults: 1, flags: 0)).domains
+            var processes: Set<Int32> = []
+            for domain in domains {
+                let xml = try client.call(Remote.DomainGetXMLDesc.self, .init(dom: domain, flags: 0)).xml
+                #expect(xml.contains("<name>\(domain.name)</name>"))
+                guard domain.id > 0 else { continue }
+                #expect(try Self.states(client, domain) == VirDomainState.running)
+                let process = try #require(try DaemonProcess.machine(folder, domain.name))
+                #expect(HostProcess.startTime(of: process) != nil)
+                processes.insert(process)
+            }
+            #expect(Self.machines(in: folder).subtracting(processes).isEmpty)
+            for domain in domains {
+                if domain.id > 0 { _ = try client.call(Remote.DomainDestroy.self, .init(dom: domain)) }
+                _ = try client.call(Remote.DomainUndefine.self, .init(dom: domain))
+            }
+            #expect(Self.machines(in: folder).isEmpty)
+        }
+    }
+
+    /// Processes of machines whose command line names a folder.
+    private static func machines(in folder: String) -> Set<Int32> {
+        var found: Set<Int32> = []
+        for name in (try? HostFolder.names(in: "/proc")) ?? [] {
+            guard let number = Int32(name),
+                let words = try? HostFile.contents("/proc/\(number)/cmdline", limit: 1 << 20),
+                String(decoding: words, as: UTF8.self).contains(folder + "/run/qemu/"),
+                HostProcess.startTime(of: number) != nil
+            else { continue }
+            found.insert(number)
+        }
+        return found
+    }
+}
+
+/// Numbers that are the same in every run.
+struct TestGenerator: RandomNumberGenerator {
+    var state: UInt64
+    mutating func next() -> UInt64 {
+        state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+        return state >> 33
+    }
 }

@@ -34,12 +34,14 @@ enum TestPrograms {
     static let emulator = root + "/.build/release/apus-vmm"
     /// The daemon, which the tests' build makes too.
     static let daemon = root + "/.build/release/apus"
+    static let imageTool = root + "/.build/release/apus-img"
     static let kernel = root + "/guest/vmlinuz"
     static let initramfs = root + "/guest/initramfs.cpio.gz"
 
     static var hasEmulator: Bool { HostFile.status(emulator).kind == .file }
     static var hasGuest: Bool {
-        hasEmulator && HostFile.status(daemon).kind == .file && HostFile.status(kernel).kind == .file && HostFile.status(initramfs).kind == .file
+        hasEmulator && HostFile.status(daemon).kind == .file && HostFile.status(kernel).kind == .file
+            && HostFile.status(initramfs).kind == .file
     }
     static var hasVirsh: Bool { HostFile.status("/usr/bin/virsh").kind == .file }
 }

@@ -45,8 +45,9 @@ struct CommandLineProgramTests {
 
     /// For each option: lines with an unknown value, an unknown parameter, a value of a wrong type, or none.
     static let wrong: [String: [(line: String, names: String)]] = [
+        "incoming": [("-incoming foo:1", "foo:1"), ("-incoming file:/nonexistent", "'/nonexistent'")],
         "machine": [
-            ("-machine foo", "valid: pc, microvm"), ("-machine pc,foo=1", "'foo'"),
+            ("-machine foo", "valid: pc, q35, microvm"), ("-machine pc,foo=1", "'foo'"),
             ("-machine pc,hpet=2", "'on' or 'off'"),
         ],
         "M": [("-M foo", "'foo'"), ("-M accel=foo", "valid: tcg"), ("-M pc,acpi=maybe", "valid: on, off, auto")],
@@ -88,7 +89,7 @@ struct CommandLineProgramTests {
             ("-set device.x.y=1", "no device 'x'"),
         ],
         "object": [
-            ("-object foo,id=a", "valid: iothread"), ("-object iothread", "'id' is missing"),
+            ("-object foo,id=a", "valid: filter-dump, iothread"), ("-object iothread", "'id' is missing"),
             ("-object memory-backend-ram,id=m,size=x", "size"),
             ("-object memory-backend-file,id=m,size=64M", "'mem-path' is missing"),
             ("-object memory-backend-ram,id=m,size=64M,foo=1", "'foo'"),
@@ -145,7 +146,13 @@ struct CommandLineProgramTests {
         ],
         "debugcon": [("-debugcon foo", "valid: null")],
         "nographic": [], "display": [("-display foo", "valid: none")], "vga": [("-vga foo", "valid: none, std")],
-        "k": [("-k xx", "valid: ar")], "usb": [],
+        "vnc": [
+            ("-vnc foo", "expects host:N"), ("-vnc :x", "after the colon"), ("-vnc :0,foo=1", "'foo'"),
+            ("-vnc unix:", "path"), ("-vnc none,share=x", "valid: allow-exclusive"),
+            ("-vnc none,password=x", "'on' or 'off'"), ("-vnc none,websocket=x", "a port"),
+            ("-vnc none,tls-creds=x", "not supported yet"), ("-vnc unix:/nonexistent/x", "No such file"),
+        ],
+        "k": [("-k xx", "valid: ar")], "usb": [], "usbdevice": [("-usbdevice foo", "valid: keyboard")],
         "audiodev": [("-audiodev foo,id=a", "valid: none")],
         "no-acpi": [("-no-acpi=1", "invalid option")], "no-hpet": [("-M microvm,hpet=off", "hpet")],
         "rtc": [("-rtc foo=1", "valid: base"), ("-rtc base=x", "a date"), ("-rtc clock=x", "valid: host, rt, vm")],

@@ -279,7 +279,7 @@ struct ProbingTests {
 
         try monitor.execute("netdev_add", ["type": "user", "id": "n", "hostname": "bird"])
         #expect(try monitor.failure("netdev_add", ["type": "user", "id": "n"]) == "Duplicate ID 'n' for netdev")
-        #expect(try monitor.failure("netdev_add", ["type": "tap", "id": "t"]).contains("tap"))
+        #expect(try monitor.failure("netdev_add", ["type": "vde", "id": "t"]).contains("vde"))
         try monitor.execute("netdev_del", ["id": "n"])
         #expect(try monitor.failure("netdev_del", ["id": "n"]) == "Device 'n' not found")
 

@@ -1,9 +1,10 @@
 internal import CLinux
+internal import Synchronization
 
 /// The format without a format: the bytes of the node below, or a window of them (`offset`, `size`).
-public final class RawNode: BatchingBackend, BlockNode {
+public final class RawNode: BatchingBackend, BlockNode, Reopenable {
     public let nodeName: String
-    public let isReadOnly: Bool
+    public var isReadOnly: Bool { readOnly.load(ordering: .relaxed) }
     public var driverName: String { "raw" }
     public var filename: String { file.filename }
     public var logicalBlockSize: Int { file.logicalBlockSize }
@@ -13,7 +14,13 @@ public final class RawNode: BatchingBackend, BlockNode {
     private let batching: (any BatchingBackend)?
     private let window: UInt64
     private let fixedSize: UInt64?
-    private let policy: RequestPolicy
+    private let readOnly: Atomic<Bool>
+    private let usualPolicy: RequestPolicy
+    private var policy: RequestPolicy {
+        var policy = usualPolicy
+        policy.readOnly = isReadOnly
+        return policy
+    }
     private let guardsHeader: Bool
     private let inFlight = InFlight()
 
@@ -44,9 +51,16 @@ public final class RawNode: BatchingBackend, BlockNode {
         batching = file as? any BatchingBackend
         window = offset
         fixedSize = size
-        isReadOnly = options.readOnly || file.isReadOnly
-        policy = RequestPolicy(options, readOnly: options.readOnly || file.isReadOnly)
+        readOnly = Atomic(options.readOnly || file.isReadOnly)
+        usualPolicy = RequestPolicy(options, readOnly: options.readOnly || file.isReadOnly)
         guardsHeader = isProbed
+    }
+
+    public func reopen(readOnly wanted: Bool) throws(BlockError) {
+        guard wanted != isReadOnly else { return }
+        guard let file = file as? any Reopenable else { throw .readOnly(path: filename) }
+        try file.reopen(readOnly: wanted)
+        readOnly.store(wanted, ordering: .relaxed)
     }
 
     public var sizeInBytes: UInt64 {

@@ -1,6 +1,6 @@
 internal import CLinux
 internal import Synchronization
-public import SystemPackage
+internal import SystemPackage
 
 /// Size and holes of a file.
 extension FileNode: Resizable, SparseMappable {
@@ -90,7 +90,7 @@ extension FileNode: Resizable, SparseMappable {
     /// Makes (or empties) a regular file of `size` bytes. Blocks.
     public static func create(
         path: String, size: UInt64, preallocation: Preallocation = .off, locking: FileLocking = .auto,
-        open: FileOpener = FileNode.openDirectly
+        open: @escaping FileOpener = FileNode.openDirectly
     ) throws(BlockError) {
         guard size <= UInt64(Int64.max) else { throw .invalidSize(path: path, size: size) }
         // Emptied only once the locks are ours: another machine may be using it.

@@ -1,16 +1,16 @@
 internal import CLinux
 internal import HostOS
 internal import Synchronization
-public import SystemPackage
+internal import SystemPackage
 
 /// The bottom of the graph: a regular file (`file`) or a block device of the host (`host_device`).
 ///
 /// Reads past the end give zeroes; writes past the end of a regular file make it grow.
-public final class FileNode: BatchingBackend, BlockNode {
+public final class FileNode: BatchingBackend, BlockNode, Reopenable {
     public let nodeName: String
     public let driverName: String
     public let filename: String
-    public let isReadOnly: Bool
+    public var isReadOnly: Bool { readOnly.load(ordering: .relaxed) }
     public var children: [BlockChild] { [] }
     public var logicalBlockSize: Int { 512 }
     public var growsWithZeroes: Bool { !access.isBlockDevice }
@@ -18,7 +18,16 @@ public final class FileNode: BatchingBackend, BlockNode {
 
     let access: FileAccess
     private let engine: any FileEngine
-    private let policy: RequestPolicy
+    private let readOnly: Atomic<Bool>
+    private let usualPolicy: RequestPolicy
+    private var policy: RequestPolicy {
+        var policy = usualPolicy
+        policy.readOnly = isReadOnly
+        return policy
+    }
+    private let options: FileOptions
+    private let nodeOptions: NodeOptions
+    private let opener: FileOpener
     private let noFlush: Bool
     private let inFlight = InFlight()
     private let ranges: RangeLocks?
@@ -36,7 +45,7 @@ public final class FileNode: BatchingBackend, BlockNode {
     /// Opens the file. Blocks. Must be closed in the end: its completion thread keeps it alive.
     public init(
         _ options: FileOptions, node: NodeOptions, isDevice: Bool, nodeName: String,
-        open: FileOpener = FileNode.openDirectly
+        open: @escaping FileOpener = FileNode.openDirectly
     ) throws(BlockError) {
         let path = options.path
         let driver = isDevice ? "host_device" : "file"
@@ -60,9 +69,10 @@ public final class FileNode: BatchingBackend, BlockNode {
         self.nodeName = nodeName
         driverName = driver
         filename = path
-        isReadOnly = readOnly
+        self.readOnly = Atomic(readOnly)
+        (self.options, nodeOptions, opener) = (options, node, open)
         noFlush = node.cache.noFlush
-        policy = RequestPolicy(node, readOnly: readOnly)
+        usualPolicy = RequestPolicy(node, readOnly: readOnly)
         ranges = node.cache.direct ? RangeLocks() : nil
         locking = options.locking
         forcesShare = node.forceShare
@@ -193,6 +203,37 @@ public final class FileNode: BatchingBackend, BlockNode {
             }
             engine.submit(inner)
         }
+    }
+
+    public func reopen(readOnly wanted: Bool) throws(BlockError) {
+        guard wanted != isReadOnly else { return }
+        var node = nodeOptions
+        (node.readOnly, node.autoReadOnly) = (wanted, false)
+        let (descriptor, _) = try FileNode.open(options.path, node, opener)
+        // The kernel closes it; what stays is the number that requests know.
+        defer { CLinux.close(descriptor) }
+        try FileNode.checkKind(descriptor, options.path, access.isBlockDevice)
+        if options.locking != .off {
+            // The two would exclude each other.
+            ImageLock.release(access.descriptor)
+            do throws(BlockError) {
+                try lock(descriptor, writes: !wanted)
+            } catch {
+                try? lock(access.descriptor, writes: wanted)
+                throw error
+            }
+        }
+        guard dup2(descriptor, access.descriptor) >= 0 else {
+            throw .system(path: options.path, operation: "reopen", Errno(rawValue: apus_errno()))
+        }
+        _ = apus_fcntl(access.descriptor, F_SETFD, Int(FD_CLOEXEC))
+        self.readOnly.store(wanted, ordering: .relaxed)
+    }
+
+    private func lock(_ descriptor: Int32, writes: Bool) throws(BlockError) {
+        try ImageLock.acquire(
+            descriptor, path: options.path, writes: writes, forceShare: nodeOptions.forceShare && !writes,
+            insists: options.locking == .on)
     }
 
     public func beginBatch() { engine.beginBatch() }

@@ -11,21 +11,26 @@ public final class BlockDevice: BatchingBackend {
         var held: [BlockRequest] = []
         var waiting: [Bell] = []
         var statistics = BlockStatistics()
+        var rules: BlockErrorRules?
+        var health = BlockHealth.ok
+        var root: any BlockNode
+        var batching: (any BatchingBackend)?
+        var taps: [any ChangeTap] = []
+        var limits: ThrottleGroup?
     }
 
     /// The drive's name (`id=`), as the monitor shows it.
     public let id: String
-    /// The node that does the work.
-    public let root: any BlockNode
-    private let batching: (any BatchingBackend)?
-    private let state = Mutex(State())
+    /// The node that does the work. Jobs and snapshots put another in its place.
+    public var root: any BlockNode { state.withLock { $0.root } }
+    private var batching: (any BatchingBackend)? { state.withLock { $0.batching } }
+    private let state: Mutex<State>
     private let writeCache: Atomic<Bool>
 
     /// A device on `root`. With `writeCache` off, each write is durable when it completes (`cache=writethrough`).
     public init(id: String, root: any BlockNode, writeCache: Bool = true) {
         self.id = id
-        self.root = root
-        batching = root as? any BatchingBackend
+        state = Mutex(State(root: root, batching: root as? any BatchingBackend))
         self.writeCache = Atomic(writeCache)
     }
 
@@ -44,6 +49,33 @@ public final class BlockDevice: BatchingBackend {
 
     /// How many requests are in flight.
     public var inFlight: Int { state.withLock { $0.inFlight } }
+
+    /// What is done about errors; nil: they are reported, and nobody is told.
+    public var errorRules: BlockErrorRules? {
+        get { state.withLock { $0.rules } }
+        set { state.withLock { $0.rules = newValue } }
+    }
+
+    /// Whether an error has stopped the machine; nil where none can.
+    public var health: BlockHealth? {
+        state.withLock { $0.rules?.mayStop ?? false ? $0.health : nil }
+    }
+
+    /// The machine goes on: what failed before counts no more.
+    public func resetHealth() { state.withLock { $0.health = .ok } }
+
+    public func judge(_ error: Int32, isWrite: Bool) -> BlockErrorAction {
+        let (rules, action) = state.withLock { state -> (BlockErrorRules?, BlockErrorAction) in
+            guard let rules = state.rules else { return (nil, .report) }
+            let action = rules.action(error, isWrite: isWrite)
+            // The first error is the one to be shown.
+            if action == .stop, state.health == .ok { state.health = error == ENOSPC ? .noSpace : .failed }
+            return (rules, action)
+        }
+        rules?.onFailure(
+            BlockFailure(device: id, node: root.nodeName, isWrite: isWrite, action: action, error: error))
+        return action
+    }
 
     public func submit(_ request: BlockRequest) {
         let starts = state.withLock { state in
@@ -95,16 +127,68 @@ public final class BlockDevice: BatchingBackend {
         for request in released { start(request) }
     }
 
+    /// Another node does the work from now on. Between `beginDrained` and `endDrained`; the graph counts the users.
+    func exchange(root: any BlockNode) {
+        state.withLock { state in
+            state.root = root
+            state.batching = root as? any BatchingBackend
+        }
+    }
+
+    /// Lets someone know of changes. Nothing is in flight that it would hear the end of alone.
+    func add(_ tap: any ChangeTap) {
+        beginDrained()
+        state.withLock { $0.taps.append(tap) }
+        endDrained()
+    }
+    /// Ends that.
+    func remove(_ tap: any ChangeTap) {
+        beginDrained()
+        state.withLock { $0.taps.removeAll { $0 === tap } }
+        endDrained()
+    }
+
+    /// Tells those who have to know before a change begins, one after the other; each may hold it back.
+    private func enter(
+        _ left: ArraySlice<any ChangeTap>, _ entered: [(any ChangeTap, UInt64)], _ request: BlockRequest,
+        _ root: any BlockNode
+    ) {
+        guard let tap = left.first else {
+            var inner = request
+            inner.completion = { status in
+                for (tap, token) in entered { tap.didChange(request.offset, request.length, token) }
+                request.completion(status)
+            }
+            return root.submit(inner)
+        }
+        tap.willChange(request.offset, request.length) { [self] token in
+            enter(left.dropFirst(), entered + [(tap, token)], request, root)
+        }
+    }
+
     private func start(_ request: BlockRequest) {
+        let limits = state.withLock { $0.limits }
+        guard let limits, request.operation != .flush else { return begin(request) }
+        limits.admit(request.length, isWrite: request.isModifying) { [self] in begin(request) }
+    }
+
+    /// The limits of the device's throughput; nil without.
+    public var throttle: ThrottleGroup? {
+        get { state.withLock { $0.limits } }
+        set { state.withLock { $0.limits = newValue } }
+    }
+
+    private func begin(_ request: BlockRequest) {
         let started = HostClock.monotonic
         var inner = request
+        let (root, taps) = state.withLock { ($0.root, $0.taps) }
         if let refused = refusal(of: request) {
             root.schedule { [self] in finish(request, status: refused, isInvalid: true, started: started) }
             return
         }
         if request.isModifying && !isWriteCacheEnabled { inner.forceUnitAccess = true }
         inner.completion = { [self] status in finish(request, status: status, isInvalid: false, started: started) }
-        root.submit(inner)
+        if taps.isEmpty || !request.isModifying { root.submit(inner) } else { enter(taps[...], [], inner, root) }
     }
 
     /// `EIO` for a request outside of the disk, as QEMU's devices see it; `EPERM` for a write to a read-only one.

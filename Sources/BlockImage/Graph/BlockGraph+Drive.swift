@@ -21,6 +21,8 @@ public struct DriveOptions: Sendable {
     public var readOnly = false
     /// `auto-read-only=`.
     public var autoReadOnly = false
+    /// Options by dotted names (`file.driver`), which go before those that follow from `path`.
+    public var more: [String: String] = [:]
     /// `file.locking=`.
     public var locking = FileLocking.auto
 
@@ -37,18 +39,29 @@ extension BlockGraph {
     /// for raw in this way cannot be turned into another format by its guest.
     public func openDrive(_ drive: DriveOptions) throws(BlockError) -> BlockDevice {
         var options: [String: String] = [
-            "file.filename": drive.path, "file.aio": drive.aio.rawValue, "file.locking": drive.locking.rawValue,
             "read-only": drive.readOnly ? "on" : "off", "auto-read-only": drive.autoReadOnly ? "on" : "off",
             "discard": drive.discard.rawValue, "detect-zeroes": drive.detectZeroes.rawValue,
             "cache.direct": drive.cache.direct ? "on" : "off",
             "cache.no-flush": drive.cache.noFlush ? "on" : "off",
         ]
-        let (isDevice, head) = try BlockGraph.examine(drive.path, opener)
-        options["file.driver"] = isDevice ? "host_device" : "file"
-        if let format = drive.format {
-            options["driver"] = format
-        } else {
-            let format = ImageFormat.probe(head, path: drive.path)
+        let path = drive.path.hasPrefix("file:") ? String(drive.path.dropFirst(5)) : drive.path
+        var head: [UInt8]?
+        var named = try drive.path.isEmpty ? [:] : ImageName.options(of: drive.path) ?? [:]
+        named.merge(drive.more) { first, _ in first }
+        if named.isEmpty || named["file.driver"].map({ ["file", "host_device"].contains($0) }) ?? false {
+            let isDevice: Bool
+            (isDevice, head) = try BlockGraph.examine(named["file.filename"] ?? path, opener)
+            options["file.driver"] = isDevice ? "host_device" : "file"
+            options["file.filename"] = path
+            options["file.aio"] = drive.aio.rawValue
+            options["file.locking"] = drive.locking.rawValue
+        }
+        for (key, value) in named { options[key] = value }
+        if let format = drive.format { options["driver"] = format }
+        let hasFile = options.keys.contains { $0 == "file" || $0.hasPrefix("file.") }
+        if options["driver"] == nil && hasFile {
+            if head == nil { head = try bytes(ofFile: &options) }
+            let format = ImageFormat.probe(head ?? [], path: drive.path)
             options["driver"] = format.rawValue
             if format == .raw { options["x-probed"] = "on" }
             guard driverNames.contains(format.rawValue) else {
@@ -56,6 +69,31 @@ extension BlockGraph {
             }
         }
         return try openDevice(options, id: drive.id, writeCache: drive.cache.writeback)
+    }
+
+    /// Opens what is under a format whose name is not known yet, and reads its head.
+    private func bytes(ofFile options: inout [String: String]) throws(BlockError) -> [UInt8] {
+        if options["file"] == nil {
+            var inner: [String: String] = [:]
+            for name in ["read-only", "auto-read-only", "cache.direct", "cache.no-flush"] {
+                inner[name] = options[name]
+            }
+            inner["discard"] = "unmap"
+            for (key, value) in options where key.hasPrefix("file.") {
+                inner[String(key.dropFirst(5))] = value
+                options[key] = nil
+            }
+            options["file"] = try openImplicitly(inner).nodeName
+        }
+        guard let name = options["file"], let file = node(named: name) else {
+            throw .unknownNode(options["file"] ?? "")
+        }
+        let (status, head) = file.bytesAndWait(at: 0, count: ImageFormat.probeSize)
+        guard status == 0 else {
+            try? remove(name)
+            throw .message("Could not read '\(file.filename)' to determine its format")
+        }
+        return head
     }
 
     /// Opens a node that goes with its device, and puts the device on it.

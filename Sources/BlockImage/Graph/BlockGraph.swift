@@ -10,6 +10,7 @@ public final class BlockGraph: Sendable {
         var hasWriter = false
         /// Came into being as a part of its parent, and goes with it.
         let isImplicit: Bool
+        let options: NodeOptions
     }
 
     private struct State {
@@ -108,6 +109,66 @@ public final class BlockGraph: Sendable {
         try open(BlockOptions(options), isImplicit: true)
     }
 
+    // MARK: For jobs
+
+    /// Puts another node under a device that is drained. The old one goes if nobody else uses it and it came with
+    /// its user.
+    func exchange(_ device: BlockDevice, to node: any BlockNode) {
+        let old = device.root
+        guard old !== node else { return }
+        state.withLock { state in
+            state.entries[node.nodeName]?.users += 1
+            state.entries[node.nodeName]?.hasWriter = !node.isReadOnly
+            state.entries[old.nodeName]?.users -= 1
+            state.entries[old.nodeName]?.hasWriter = false
+        }
+        device.exchange(root: node)
+        release(old.nodeName)
+    }
+
+    /// Puts another image (or none) below one, while nothing is in flight there.
+    func setBacking(of image: QCow2Node, to node: (any BlockNode)?) {
+        let old = image.link.withLock { link in
+            defer { link = node }
+            return link
+        }
+        guard old !== node else { return }
+        state.withLock { state in
+            if let node { state.entries[node.nodeName]?.users += 1 }
+            if let old { state.entries[old.nodeName]?.users -= 1 }
+        }
+        if let old { release(old.nodeName) }
+    }
+
+    /// Keeps a node from going, until `unpin`.
+    func pin(_ node: any BlockNode) { state.withLock { $0.entries[node.nodeName]?.users += 1 } }
+    func unpin(_ node: any BlockNode) {
+        state.withLock { $0.entries[node.nodeName]?.users -= 1 }
+        release(node.nodeName)
+    }
+
+    /// The options that a node was opened with.
+    func nodeOptions(of node: any BlockNode) -> NodeOptions {
+        state.withLock { $0.entries[node.nodeName]?.options ?? NodeOptions() }
+    }
+
+    /// Whether a node is somebody's.
+    public func users(of node: any BlockNode) -> Int { state.withLock { $0.entries[node.nodeName]?.users ?? 0 } }
+
+    /// The node right above another in a chain of backing images.
+    public func overlay(of node: any BlockNode) -> (any BlockNode)? {
+        nodes.first { above in above.children.contains { $0.role == "backing" && $0.node === node } }
+    }
+
+    /// The nodes of a chain of backing images, from the top.
+    public static func chain(_ top: any BlockNode) -> [any BlockNode] {
+        var chain = [top]
+        while let below = chain.last?.children.first(where: { $0.role == "backing" })?.node, chain.count < 256 {
+            chain.append(below)
+        }
+        return chain
+    }
+
     // MARK: For drivers
 
     /// Opens an image that goes with the node above it.
@@ -170,7 +231,7 @@ public final class BlockGraph: Sendable {
                 for child in node.children { discard(child.node) }
                 throw error
             }
-            state.withLock { $0.entries[name] = Entry(node: node, isImplicit: isImplicit) }
+            state.withLock { $0.entries[name] = Entry(node: node, isImplicit: isImplicit, options: common) }
             return node
         } catch {
             _ = state.withLock { $0.names.remove(name) }

@@ -99,3 +99,9 @@ public protocol SparseMappable: BlockNode {
     /// How many bytes of the host's storage the node's own file takes.
     func allocatedBytes() throws(BlockError) -> UInt64
 }
+
+/// A node that can change between reading and writing while it is open.
+public protocol Reopenable: BlockNode {
+    /// Lets the disk be written to, or no more. Nothing is in flight here. Blocks.
+    func reopen(readOnly: Bool) throws(BlockError)
+}

@@ -1,4 +1,4 @@
-internal import JSON
+public import JSON
 
 /// File names that are options: `json:{…}` as QEMU reads it.
 public enum ImageName {
@@ -9,6 +9,41 @@ public enum ImageName {
     public static func scheme(_ name: String) -> String? {
         guard let end = name.firstIndex(where: { $0 == ":" || $0 == "/" }), name[end] == ":" else { return nil }
         return String(name[..<end])
+    }
+
+    /// The flat options of a whole image that a name stands for, where it is no path: `json:{…}` as it is, other
+    /// protocols as those of the child `file`. nil for a path.
+    public static func options(of name: String) throws(BlockError) -> [String: String]? {
+        if isJSON(name) { return try options(json: name) }
+        guard let inner = try file(name), inner["driver"] != nil else { return nil }
+        var result: [String: String] = [:]
+        for (key, value) in inner { result["file.\(key)"] = value }
+        return result
+    }
+
+    /// The options of the node that holds the bytes: `blkdebug:configuration:name`, a location of NBD, or a path
+    /// (which gets no driver).
+    private static func file(_ name: String, depth: Int = 0) throws(BlockError) -> [String: String]? {
+        if NBDLocation.isLocation(name) {
+            guard NBDLocation(name) != nil else { throw NBDLocation.malformed(name) }
+            return ["driver": "nbd", "filename": name]
+        }
+        guard name.hasPrefix("blkdebug:") else { return ["filename": name] }
+        let parts = name.split(separator: ":", maxSplits: 2, omittingEmptySubsequences: false)
+        guard parts.count == 3, depth < 8 else {
+            throw .message("blkdebug requires a configuration's name and an image's, with a colon between")
+        }
+        var result = ["driver": "blkdebug"]
+        if !parts[1].isEmpty { result["config"] = String(parts[1]) }
+        for (key, value) in try file(String(parts[2]), depth: depth + 1) ?? [:] { result["image.\(key)"] = value }
+        return result
+    }
+
+    /// The flat options of an object, nested as JSON has it.
+    public static func flat(_ object: JSONObject) throws(BlockError) -> [String: String] {
+        var result: [String: String] = [:]
+        try flatten(object, "", &result)
+        return result
     }
 
     /// The flat options of a name in JSON.

@@ -8,17 +8,30 @@ public final class NBDServer: Sendable {
         var clients: [UInt64: NBDChannel] = [:]
         var next: UInt64 = 0
         var served = 0
+        var exports: [NBDExport] = []
     }
 
-    let exports: [NBDExport]
+    /// What is offered to clients that come from now on.
+    public var exports: [NBDExport] { state.withLock { $0.exports } }
     private let state = Mutex(State())
     /// Readable when a client has gone.
     public let clientEnded: EventCounter
 
     /// A server of exports whose names differ.
     public init(_ exports: [NBDExport]) throws(HostError) {
-        self.exports = exports
         clientEnded = try EventCounter()
+        state.withLock { $0.exports = exports }
+    }
+
+    /// Offers one more, whose name no other has.
+    public func add(_ export: NBDExport) { state.withLock { $0.exports.append(export) } }
+    /// Offers one no more. Who uses it already goes on. False where there is none.
+    public func remove(_ name: String) -> Bool {
+        state.withLock { state in
+            let count = state.exports.count
+            state.exports.removeAll { $0.name == name }
+            return state.exports.count < count
+        }
     }
 
     /// How many clients are connected.

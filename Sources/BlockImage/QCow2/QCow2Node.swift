@@ -7,7 +7,7 @@ internal import SystemPackage
 /// Requests hold the clusters they touch: reads and writes in place together, those that change the mapping alone.
 /// What needs no look at the disk's tables goes straight to the file; the rest works on the node's own threads. Lock
 /// order: a cluster range, then the metadata lock; the file below is waited for with both held.
-public final class QCow2Node: BatchingBackend, BlockNode {
+public final class QCow2Node: BatchingBackend, BlockNode, Reopenable {
     /// The driver's own options.
     public struct Options: Sendable {
         /// `l2-cache-size`, in bytes.
@@ -31,7 +31,7 @@ public final class QCow2Node: BatchingBackend, BlockNode {
     }
 
     public let nodeName: String
-    public let isReadOnly: Bool
+    public var isReadOnly: Bool { readOnly.load(ordering: .relaxed) }
     public var driverName: String { "qcow2" }
     public var filename: String { file.filename }
     public var logicalBlockSize: Int { 512 }
@@ -53,14 +53,18 @@ public final class QCow2Node: BatchingBackend, BlockNode {
     let file: any BlockNode
     /// Where guest data is: the file, or the external data file.
     let dataFile: any BlockNode
-    let backing: (any BlockNode)?
+    /// The image below. A job may put another in its place, while nothing is in flight.
+    var backing: (any BlockNode)? { link.withLock { $0 } }
+    let link: Mutex<(any BlockNode)?>
+    private let readOnly: Atomic<Bool>
     let clusterSize: UInt64
     let currentSize: Atomic<UInt64>
     var size: UInt64 { currentSize.load(ordering: .relaxed) }
     /// How the guest's bytes are encrypted, of an image that is and was not opened only to be described.
     let encryption: QCow2Encryption?
     /// The persistent bitmaps that are being kept up to date.
-    let bitmaps: QCow2BitmapStore?
+    var bitmaps: QCow2BitmapStore? { store.withLock { $0 } }
+    private let store: Mutex<QCow2BitmapStore?>
     /// Guarded by `metadataLock`.
     let metadata: QCow2Metadata
     let metadataLock = Mutex(())
@@ -71,7 +75,12 @@ public final class QCow2Node: BatchingBackend, BlockNode {
     /// The file below wants to know what happens here, or bytes have to be encrypted: all work is done where that may
     /// block.
     private let needsThread: Bool
-    let policy: RequestPolicy
+    private let usualPolicy: RequestPolicy
+    var policy: RequestPolicy {
+        var policy = usualPolicy
+        policy.readOnly = isReadOnly
+        return policy
+    }
     let ranges = RangeLocks()
     let inFlight = InFlight()
     private let pool = WorkerPool(name: "block-qcow2", maximum: 16)
@@ -119,9 +128,9 @@ public final class QCow2Node: BatchingBackend, BlockNode {
         metadata.passesDiscard = options.passDiscard ?? (node.discard == .unmap)
         self.header = header
         self.file = file
-        self.backing = backing
+        link = Mutex(backing)
         self.nodeName = nodeName
-        isReadOnly = readOnly
+        self.readOnly = Atomic(readOnly)
         var shown = header.size
         if let key = options.snapshot {
             let all = metadata.snapshots
@@ -140,8 +149,8 @@ public final class QCow2Node: BatchingBackend, BlockNode {
         batching = file as? any BatchingBackend
         needsThread = file.wantsEvents || encryption != nil
         metadata.isEncrypted = header.encryption != 0
-        policy = RequestPolicy(node, readOnly: readOnly)
-        bitmaps = readOnly ? nil : try QCow2BitmapStore(header: header, metadata: metadata, path: path)
+        usualPolicy = RequestPolicy(node, readOnly: readOnly)
+        store = Mutex(readOnly ? nil : try QCow2BitmapStore(header: header, metadata: metadata, path: path))
         // Features that a writer without them must clear: what they describe is about to change.
         if !readOnly && header.version >= 3 && header.autoclear & ~QCow2Header.Autoclear.known != 0 {
             metadata.header.autoclear &= QCow2Header.Autoclear.known
@@ -149,6 +158,33 @@ public final class QCow2Node: BatchingBackend, BlockNode {
             bytes.store(metadata.header.autoclear, at: 0)
             try file.put(bytes, at: 88)
         }
+    }
+
+    public func reopen(readOnly wanted: Bool) throws(BlockError) {
+        guard wanted != isReadOnly else { return }
+        let files = header.hasDataFile ? [file, dataFile] : [file]
+        if wanted {
+            // Nobody changes it any more: it says so, for the others who may look at it from now on.
+            try changingAlone("settle") { metadata throws(ImageFailure) in
+                try bitmaps?.save(metadata)
+                try metadata.settle()
+                if !metadata.mayLeak { try metadata.mark(dirty: false) }
+            }
+            readOnly.store(true, ordering: .relaxed)
+            store.withLock { $0 = nil }
+        }
+        for node in files {
+            guard let node = node as? any Reopenable else { throw .readOnly(path: filename) }
+            try node.reopen(readOnly: wanted)
+        }
+        guard !wanted else { return }
+        let now = currentHeader
+        guard now.incompatible & (QCow2Header.Incompatible.corrupt | QCow2Header.Incompatible.dirty) == 0,
+            now.autoclear & ~QCow2Header.Autoclear.known == 0
+        else { throw .invalidImage(path: filename, reason: "qcow2: the image was not closed; check it first") }
+        let made = try QCow2BitmapStore(header: now, metadata: metadata, path: filename)
+        store.withLock { $0 = made }
+        readOnly.store(false, ordering: .relaxed)
     }
 
     private static func dataFile(

@@ -241,7 +241,8 @@ extension DomainDriver {
                 try monitor.execute("blockdev-remove-medium", ["id": .string(alias)])
                 return
             } catch {
-                guard HostClock.monotonic < deadline, error.message.contains("not open") || error.message.contains("locked")
+                guard HostClock.monotonic < deadline,
+                    error.message.contains("not open") || error.message.contains("locked")
                 else { throw error }
                 pause.wait(nanoseconds: 100_000_000)
             }
@@ -263,7 +264,9 @@ extension DomainDriver {
             "set_link", ["name": .string(alias), "up": .bool(state != "down")])
         replace(&live, old) { card in
             card.remove("link")
-            if let state { card.insert(.of("link", ["state": state]), before: ["mtu", "coalesce", "boot", "alias", "address"]) }
+            if let state {
+                card.insert(.of("link", ["state": state]), before: ["mtu", "coalesce", "boot", "alias", "address"])
+            }
         }
     }
 

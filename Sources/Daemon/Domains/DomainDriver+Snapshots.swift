@@ -50,7 +50,8 @@ extension DomainDriver {
                 let kind =
                     live == nil
                     ? "shutoff"
-                    : flags & Flags.diskOnly != 0 ? "disk-snapshot" : state == VirDomainState.paused ? "paused" : "running"
+                    : flags & Flags.diskOnly != 0
+                        ? "disk-snapshot" : state == VirDomainState.paused ? "paused" : "running"
                 document.append(.text("state", isExternal && live == nil ? "shutoff" : kind))
                 if let current {
                     var parent = XMLTree("parent")
@@ -194,9 +195,12 @@ extension DomainDriver {
         guard !moves.isEmpty else { throw LibvirtError.configUnsupported("no disks selected for snapshot") }
         if flags & VirDomainSnapshotCreateFlags.reuseExt == 0 {
             for (disk, path) in moves {
+                let base = DomainFigures.path(disk) ?? ""
+                let size = ImageHead.virtualSize(base) ?? UInt64(max(0, HostFile.status(base).size))
+                // The base is in use: it is not opened, so its size is told.
                 try ImageProgram.run([
-                    "create", "-f", "qcow2", "-b", DomainFigures.path(disk) ?? "", "-F",
-                    disk.child("driver")?["type"] ?? "raw", path,
+                    "create", "-u", "-f", "qcow2", "-b", base, "-F", disk.child("driver")?["type"] ?? "raw", path,
+                    "\(size)",
                 ])
             }
         }
@@ -387,7 +391,9 @@ extension DomainDriver {
                 }
                 if let parent = domain.state.withLock({ state in
                     state.snapshots.current.flatMap { state.snapshots[$0] }
-                }) { try snapshots.save(name, parent, isCurrent: true) }
+                }) {
+                    try snapshots.save(name, parent, isCurrent: true)
+                }
             }
         }
     }

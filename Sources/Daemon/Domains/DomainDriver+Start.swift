@@ -87,7 +87,9 @@ extension DomainDriver {
                 throw error
             }
             domain.state.withLock { state in
-                guard state.machine === machine, state.state == VirDomainState.paused else { return }
+                guard state.machine === machine,
+                    state.state == VirDomainState.paused || state.state == VirDomainState.running
+                else { return }
                 state.state = paused ? VirDomainState.paused : VirDomainState.running
                 state.reason =
                     paused

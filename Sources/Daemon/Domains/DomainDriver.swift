@@ -183,6 +183,7 @@ final class DomainDriver: Sendable {
             }
         }
         for status in store.statuses() { takeUp(status) }
+        endOrphans()
         trimLogs()
         for domain in list.all where domain.state.withLock({ $0.autostart && !$0.isActive }) {
             workers.submit { [self] in

@@ -105,9 +105,5 @@ extension HandlerTable {
             _ = try call.domain(arguments.dom).running()
             return Remote.DomainGetControlInfo.Result(state: 0, details: 0, stateTime: 0)
         }
-        add(Remote.DomainGetSchedulerType.self, .loop) { (call, arguments) throws(LibvirtError) in
-            _ = try call.domain(arguments.dom)
-            return Remote.DomainGetSchedulerType.Result(type: "posix", nparams: 0)
-        }
     }
 }

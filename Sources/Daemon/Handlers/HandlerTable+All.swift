@@ -25,6 +25,11 @@ extension HandlerTable {
         table.addNodeDevices()
         table.addSnapshots()
         table.addSaving()
+        table.addBlockJobs()
+        table.addScreens()
+        table.addAgent()
+        table.addParameters()
+        table.addHostTables()
         return table
     }()
 }

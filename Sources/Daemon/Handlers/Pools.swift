@@ -110,7 +110,7 @@ extension HandlerTable {
             call.tell(pool, VirStoragePoolEventLifecycleType.started)
         }
         add(Remote.StoragePoolBuild.self, .worker) { (call, arguments) throws(LibvirtError) -> Void in
-            try call.storage.build(try call.storage.find(arguments.pool))
+            try call.storage.build(try call.storage.find(arguments.pool), flags: arguments.flags)
         }
         add(Remote.StoragePoolDestroy.self, .worker) { (call, arguments) throws(LibvirtError) -> Void in
             let pool = try call.storage.find(arguments.pool)

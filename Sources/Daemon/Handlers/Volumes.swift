@@ -70,6 +70,21 @@ extension HandlerTable {
         add(Remote.StorageVolWipe.self, .worker) { (call, arguments) throws(LibvirtError) -> Void in
             try call.storage.wipe(arguments.vol)
         }
+        add(Remote.StorageVolWipePattern.self, .worker) { (call, arguments) throws(LibvirtError) -> Void in
+            guard arguments.algorithm == 0 else {
+                throw StorageDriver.fail(
+                    .operationUnsupported("wiping algorithm \(arguments.algorithm) not supported"))
+            }
+            try call.storage.wipe(arguments.vol)
+        }
+        add(Remote.ConnectFindStoragePoolSources.self, .worker) { (_, arguments) throws(LibvirtError) in
+            guard ["netfs", "logical", "iscsi"].contains(arguments.type) else {
+                throw StorageDriver.fail(
+                    .noSupport("pool type '\(arguments.type)' does not support source discovery"))
+            }
+            // Nobody announces anything that this host could find without its administrator's tools.
+            return .init(xml: "<sources>\n</sources>\n")
+        }
     }
 
     /// Volumes that flow in or out.

@@ -33,7 +33,7 @@ enum Capabilities {
     private static func processor(_ host: HostDescription) -> XMLTree {
         var cpu = XMLTree("cpu")
         cpu.append(.text("arch", host.architecture))
-        cpu.append(.text("model", "qemu64"))
+        cpu.append(.text("model", host.model))
         cpu.append(.text("vendor", host.vendor))
         cpu.append(
             .of(
@@ -46,10 +46,8 @@ enum Capabilities {
             .of(
                 "topology",
                 ["sockets": "\(host.sockets)", "dies": "1", "cores": "\(host.cores)", "threads": "\(host.threads)"]))
-        for flag in host.flags {
-            cpu.append(.of("feature", ["name": flag.split(separator: "_").joined(separator: "-")]))
-        }
-        cpu.append(.of("pages", ["unit": "KiB", "size": "4"]))
+        for name in host.features { cpu.append(.of("feature", ["name": name])) }
+        for size in host.pageSizes { cpu.append(.of("pages", ["unit": "KiB", "size": "\(size)"])) }
         return cpu
     }
 
@@ -59,6 +57,11 @@ enum Capabilities {
             var element = XMLTree.of("cell", ["id": "\(cell.id)"])
             element.append(.text("memory", "\(cell.memory)", ["unit": "KiB"]))
             element.append(.text("pages", "\(cell.memory / 4)", ["unit": "KiB", "size": "4"]))
+            for size in host.pageSizes.dropFirst() {
+                let path = "hugepages/hugepages-\(size)kB/nr_hugepages"
+                let count = HostDescription.number("/sys/devices/system/node/node\(cell.id)/\(path)") ?? 0
+                element.append(.text("pages", "\(count)", ["unit": "KiB", "size": "\(size)"]))
+            }
             var distances = XMLTree("distances")
             distances.append(.of("sibling", ["id": "\(cell.id)", "value": "10"]))
             element.append(distances)
@@ -87,12 +90,19 @@ enum Capabilities {
         var architecture = XMLTree.of("arch", ["name": "x86_64"])
         architecture.append(.text("wordsize", "64"))
         architecture.append(.text("emulator", emulator.path))
-        for machine in emulator.machines {
+        // The first is what clients take when their user names none: the standard board under its full name.
+        let standard = emulator.canonicalMachine(nil)
+        var names: [(name: String, canonical: String?)] = [(standard, nil)]
+        names += emulator.machines.filter { $0.canonical == standard }
+        for machine in emulator.machines where !names.contains(where: { $0.name == machine.name }) {
+            if let canonical = machine.canonical, !emulator.machines.contains(where: { $0.name == canonical }) {
+                names.append((canonical, nil))
+            }
+            names.append(machine)
+        }
+        for machine in names {
             let attributes: KeyValuePairs =
                 machine.canonical.map { ["canonical": $0, "maxCpus": "255"] } ?? ["maxCpus": "255"]
-            if let canonical = machine.canonical, !emulator.machines.contains(where: { $0.name == canonical }) {
-                architecture.append(.text("machine", canonical, ["maxCpus": "255"]))
-            }
             architecture.append(.text("machine", machine.name, attributes))
         }
         architecture.append(.of("domain", ["type": "qemu"]))
@@ -124,9 +134,12 @@ enum Capabilities {
         cpu.append(.of("mode", ["name": "maximum", "supported": "yes"]))
         cpu.append(.of("mode", ["name": "host-model", "supported": "no"]))
         var custom = XMLTree.of("mode", ["name": "custom", "supported": "yes"])
-        for model in ["qemu64", "qemu32", "max"] { custom.append(.text("model", model, ["usable": "yes"])) }
+        for model in emulator.processorModels { custom.append(.text("model", model, ["usable": "yes"])) }
         cpu.append(custom)
         root.append(cpu)
+        var backing = XMLTree.of("memoryBacking", ["supported": "yes"])
+        backing.append(choice("sourceType", ["file", "anonymous", "memfd"]))
+        root.append(backing)
         root.append(devices(emulator))
         root.append(features())
         return XMLWriter.write(root)
@@ -148,10 +161,17 @@ enum Capabilities {
         var video = XMLTree.of("video", ["supported": screens.isEmpty ? "no" : "yes"])
         video.append(choice("modelType", screens + ["none"]))
         devices.append(video)
+        let hasVirtioFS = emulator.has(device: "virtio-9p-pci")
+        var fileSystem = XMLTree.of("filesystem", ["supported": hasVirtioFS ? "yes" : "no"])
+        if hasVirtioFS { fileSystem.append(choice("driverType", ["path", "handle", "virtiofs"])) }
         var random = XMLTree.of("rng", ["supported": emulator.has(device: "virtio-rng-pci") ? "yes" : "no"])
         random.append(choice("model", ["virtio", "virtio-transitional", "virtio-non-transitional"]))
         random.append(choice("backendModel", ["random", "builtin"]))
         devices.append(random)
+        devices.append(fileSystem)
+        var channel = XMLTree.of("channel", ["supported": emulator.has(device: "virtserialport") ? "yes" : "no"])
+        channel.append(choice("type", ["pty", "unix"]))
+        devices.append(channel)
         return devices
     }
 

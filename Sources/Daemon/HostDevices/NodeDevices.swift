@@ -116,7 +116,8 @@ struct NodeDevices: Sendable {
             hardware.append(.text("uuid", UUIDBytes(host.uuid)?.description ?? host.uuid))
             tree.append(hardware)
             var firmware = XMLTree("firmware")
-            for (name, file) in [("vendor", "bios_vendor"), ("version", "bios_version"), ("release_date", "bios_date")] {
+            for (name, file) in [("vendor", "bios_vendor"), ("version", "bios_version"), ("release_date", "bios_date")]
+            {
                 let value = HostDescription.trim(HostDescription.text("/sys/class/dmi/id/\(file)"))
                 if !value.isEmpty { firmware.append(.text(name, value)) }
             }

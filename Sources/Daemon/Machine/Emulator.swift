@@ -11,6 +11,8 @@ struct Emulator: Sendable {
     let machines: [(name: String, canonical: String?)]
     /// Names that `-device` takes, aliases too.
     let devices: Set<String>
+    /// Names that `-cpu` takes, without those that only say a version.
+    let processorModels: [String]
     /// Whether it is ours: then its consoles, engines and limits are known.
     let isApus: Bool
 
@@ -30,7 +32,11 @@ struct Emulator: Sendable {
 
     /// Asks a program. Nil: it cannot be run, or is no emulator.
     init?(probing path: String) {
-        guard let version = Emulator.output(path, ["-version"]),
+        // All at once: each spends its time in its own start.
+        let questions = [["-version"], ["-machine", "help"], ["-cpu", "help"], ["-device", "help"]]
+        let started = questions.map { Emulator.start(path, $0) }
+        let answers = started.map { $0.flatMap { Emulator.output($0.0, $0.1) } }
+        guard let version = answers[0],
             let range = version.firstRange(of: "version ")
         else { return nil }
         let numbers = version[range.upperBound...].prefix { $0.isNumber || $0 == "." }.split(separator: ".")
@@ -39,8 +45,9 @@ struct Emulator: Sendable {
         self.path = path
         self.version = numbers[0] * 1_000_000 + numbers[1] * 1000 + (numbers.count > 2 ? numbers[2] : 0)
         isApus = version.contains("apus")
-        machines = Emulator.machines(Emulator.output(path, ["-machine", "help"]) ?? "")
-        devices = Emulator.devices(Emulator.output(path, ["-device", "help"]) ?? "")
+        machines = Emulator.machines(answers[1] ?? "")
+        processorModels = Emulator.processors(answers[2] ?? "")
+        devices = Emulator.devices(answers[3] ?? "")
     }
 
     /// Lines such as `pc   Standard PC (i440FX + PIIX, 1996) (alias of pc-i440fx-7.2)`.
@@ -52,6 +59,19 @@ struct Emulator: Sendable {
                 canonical = String(line[range.upperBound...].prefix { $0 != ")" })
             }
             return (String(name), canonical)
+        }
+    }
+
+    /// Lines such as `x86 EPYC-v1   AMD EPYC Processor`.
+    static func processors(_ text: String) -> [String] {
+        text.split(separator: "\n").compactMap { line in
+            let words = line.split(separator: " ")
+            guard words.count >= 2, words[0] == "x86" else { return nil }
+            let name = words[1]
+            guard let dash = name.lastIndex(of: "-"), name[dash...].hasPrefix("-v"),
+                name[name.index(dash, offsetBy: 2)...].allSatisfy(\.isNumber)
+            else { return ["base", "host", "max"].contains(name) ? nil : String(name) }
+            return nil
         }
     }
 
@@ -68,9 +88,8 @@ struct Emulator: Sendable {
         return names
     }
 
-    /// What a program prints. It gets a minute.
-    private static func output(_ path: String, _ arguments: [String]) -> String? {
-        guard let (process, input) = start(path, arguments) else { return nil }
+    /// What a started program prints. It gets a minute.
+    private static func output(_ process: HostProcess, _ input: Descriptor) -> String? {
         var text: [UInt8] = []
         let deadline = HostClock.monotonic + 60_000_000_000
         while HostClock.monotonic < deadline, text.count < 4 << 20 {

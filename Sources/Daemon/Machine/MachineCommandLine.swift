@@ -27,6 +27,7 @@ struct MachineCommandLine {
         } catch {
             throw LibvirtError(code: error.code.rawValue, domain: VirErrorDomain.qemu, message: error.message)
         }
+        domain.findImagesBelow()
         domain.prepareToStart()
         let attachments = try attach(&domain)
         do throws(DefinitionError) {
@@ -75,5 +76,40 @@ struct MachineCommandLine {
             return true
         }
         return (try? Socket.listen(address)) != nil
+    }
+}
+
+extension DomainModel.Domain {
+    /// Names the images below those of the disks, as far as the images say themselves what format they have: what a
+    /// guest wrote into one of format raw is never taken for more.
+    fileprivate mutating func findImagesBelow() {
+        for index in devices.disks.indices {
+            let disk = devices.disks[index]
+            guard disk.backingStore.isEmpty, disk.type == .file || disk.type == .block,
+                disk.driver?.type == "qcow2", let path = disk.source?.localPath
+            else { continue }
+            devices.disks[index].backingStore = Self.chain(below: path, depth: 0)
+        }
+    }
+
+    private static func chain(below path: String, depth: Int) -> [Disk.BackingStore] {
+        guard depth < 200, let head = ImageHead(path), head.format == "qcow2" else { return [] }
+        guard let below = head.backing else { return [Disk.BackingStore()] }
+        guard let format = head.backingFormat, HostFile.status(below).kind == .file else { return [] }
+        var image = Disk.BackingStore()
+        image.type = .file
+        image.format = Disk.Format()
+        image.format?.type = format
+        image.source = DiskSource()
+        image.source?.file = below
+        if format == "qcow2" {
+            let rest = chain(below: below, depth: depth + 1)
+            // An image whose base is not known: the machine is to look itself.
+            if rest.isEmpty { return [] }
+            image.backingStore = rest
+        } else {
+            image.backingStore = [Disk.BackingStore()]
+        }
+        return [image]
     }
 }

@@ -75,7 +75,9 @@ final class FilterDriver: Sendable {
     func undefine(_ uuid: UUIDBytes) throws(LibvirtError) {
         let filter = try find(uuid: uuid)
         let users = all.filter { other in
-            other.entries.contains { if case .include(let reference) = $0 { reference.filter == filter.name } else { false } }
+            other.entries.contains {
+                if case .include(let reference) = $0 { reference.filter == filter.name } else { false }
+            }
         }
         guard users.isEmpty else {
             throw FilterDriver.fail(.operationInvalid("nwfilter is in use"))

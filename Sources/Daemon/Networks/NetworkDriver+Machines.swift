@@ -34,7 +34,8 @@ extension NetworkDriver {
         guard let live else { throw NetworkDriver.fail(.operationInvalid("network '\(name)' is not active")) }
         if ["bridge", "private", "vepa", "passthrough", "hostdev"].contains(live.forward?.mode) {
             throw NetworkDriver.fail(
-                .configUnsupported("network '\(name)' of forward mode '\(live.forward?.mode ?? "")' needs devices of the host"))
+                .configUnsupported(
+                    "network '\(name)' of forward mode '\(live.forward?.mode ?? "")' needs devices of the host"))
         }
         interface.source?.bridge = live.bridge?.name
         if interface.source?.portID == nil { interface.source?.portID = UUIDBytes.random().description }
@@ -98,7 +99,9 @@ extension NetworkDriver {
         guard let live, let subnet = IPv4Subnet(live) else { return [] }
         return leases.filter { mac == nil || $0.mac == mac }.sorted { $0.address < $1.address }.map { lease in
             RemoteNetworkDHCPLease(
-                iface: live.bridge?.name ?? net.name, expirytime: 0, type: VirIPAddrType.ipv4, mac: lease.mac.xml,
+                iface: live.bridge?.name ?? net.name,
+                expirytime: Int64(clamping: HostClock.realtime / 1_000_000_000) + 3600, type: VirIPAddrType.ipv4,
+                mac: lease.mac.xml,
                 iaid: nil, ipaddr: IPv4Subnet.text(lease.address), prefix: subnet.prefix, hostname: lease.hostName,
                 clientid: nil)
         }

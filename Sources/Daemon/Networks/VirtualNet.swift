@@ -47,7 +47,8 @@ struct LeaseTable: Sendable {
         if let lease = leases[mac] { return lease }
         guard let subnet = IPv4Subnet(network), let dhcp = subnet.dhcp else { return nil }
         let own = dhcp.hosts.first { $0.mac.flatMap { MACAddress(xml: $0) } == mac }
-        let taken = Set(leases.values.map(\.address) + dhcp.hosts.compactMap { $0.ip.flatMap { IPv4Subnet.number($0) } })
+        let taken = Set(
+            leases.values.map(\.address) + dhcp.hosts.compactMap { $0.ip.flatMap { IPv4Subnet.number($0) } })
         var found = own?.ip.flatMap { IPv4Subnet.number($0) }
         if found == nil {
             for range in dhcp.ranges {

@@ -85,8 +85,9 @@ final class SecretDriver: Sendable {
             if let old = entries[uuid] {
                 guard old.definition.usageID == defined.usageID, old.definition.usageType == defined.usageType else {
                     return .failure(
-                        .internalError("a secret with UUID \(uuid) is already defined for use with "
-                            + "\(old.definition.usageID ?? "")"))
+                        .internalError(
+                            "a secret with UUID \(uuid) is already defined for use with "
+                                + "\(old.definition.usageID ?? "")"))
                 }
                 if old.isPrivate, defined.isPrivate != .yes {
                     return .failure(.internalError("cannot change private flag on existing secret"))

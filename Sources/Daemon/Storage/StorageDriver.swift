@@ -4,7 +4,8 @@ internal import Log
 internal import RPCWire
 internal import Synchronization
 
-/// Pools and their volumes. Pools are folders; other kinds are refused with a clear error.
+/// Pools and their volumes. Pools are folders, or file systems that are mounted on one while the pool runs; other kinds
+/// are refused with a clear error.
 final class StorageDriver: Sendable {
     private let pools = Mutex<[UUIDBytes: StoragePool]>([:])
     private let definitions: String
@@ -71,7 +72,7 @@ final class StorageDriver: Sendable {
 
     private static func parse(_ tree: XMLTree) throws(LibvirtError) -> Parsed {
         guard tree.name == "pool" else { throw fail(.xml("unknown root element for storage pool")) }
-        guard tree["type"] == "dir" else {
+        guard ["dir", "fs", "netfs"].contains(tree["type"]) else {
             throw fail(.configUnsupported("missing backend for pool type '\(tree["type"] ?? "")'"))
         }
         guard let name = tree.child("name")?.text, !name.isEmpty else {
@@ -84,6 +85,7 @@ final class StorageDriver: Sendable {
             throw fail(.xml("missing storage pool target path"))
         }
         while path.count > 1, path.hasSuffix("/") { path.removeLast() }
+        _ = try MountedPool(tree, path)
         var uuid: UUIDBytes?
         if let text = tree.child("uuid")?.text {
             uuid = UUIDBytes(text)
@@ -175,8 +177,13 @@ final class StorageDriver: Sendable {
         if pool.isActive {
             throw StorageDriver.fail(.operationInvalid("storage pool '\(pool.reference.name)' is already active"))
         }
-        if builds { try build(pool) }
-        try pool.refresh()
+        if builds { try build(pool, flags: 0) }
+        let mounted = try pool.mounted
+        try mounted?.mount()
+        do throws(LibvirtError) { try pool.refresh() } catch {
+            try? mounted?.unmount()
+            throw error
+        }
         pool.state.withLock { $0.active = true }
         try onDisk { () throws(HostError) in
             try HostFolder.make(running, permissions: 0o700)
@@ -187,6 +194,7 @@ final class StorageDriver: Sendable {
 
     func stop(_ pool: StoragePool) throws(LibvirtError) {
         try pool.requireActive()
+        try pool.mounted?.unmount()
         try onDisk { () throws(HostError) in try HostFile.remove("\(running)/\(pool.reference.name).xml") }
         let persistent = pool.state.withLock { state in
             state.active = false
@@ -196,7 +204,13 @@ final class StorageDriver: Sendable {
         if !persistent { pools.withLock { $0[pool.uuid] = nil } }
     }
 
-    func build(_ pool: StoragePool) throws(LibvirtError) {
+    /// `flags`: `virStoragePoolBuildFlags`.
+    func build(_ pool: StoragePool, flags: UInt32) throws(LibvirtError) {
+        if let mounted = try pool.mounted {
+            return try mounted.build(
+                overwrites: flags & VirStoragePoolBuildFlags.overwrite != 0,
+                keeps: flags & VirStoragePoolBuildFlags.noOverwrite != 0)
+        }
         try onDisk { () throws(HostError) in try HostFolder.make(pool.path, permissions: 0o711) }
     }
 

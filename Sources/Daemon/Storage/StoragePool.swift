@@ -30,6 +30,10 @@ final class StoragePool: Sendable {
 
     var reference: RemoteStoragePool { RemoteStoragePool(name: state.withLock { $0.name }, uuid: uuid) }
     var isActive: Bool { state.withLock { $0.active } }
+    /// What is mounted while it runs; nil: nothing.
+    var mounted: MountedPool? {
+        get throws(LibvirtError) { try MountedPool(state.withLock { $0.definition }, path) }
+    }
 
     func requireActive() throws(LibvirtError) {
         if !isActive {

@@ -7,6 +7,7 @@ internal import Firmware
 internal import GuestMemory
 internal import HostOS
 internal import Log
+internal import VNC
 
 /// A board with everything on it, finished: what a machine runs, resets and shows.
 struct Board: Sendable {
@@ -38,6 +39,9 @@ struct Board: Sendable {
     let ioThreads: [(id: String, thread: WorkerThread)]
     let balloon: VirtioBalloon?
     let screens: [Screen]
+    let consoles: [VNCConsole]
+    let input: InputHub
+    let keys: KeySequencer
     let disks: [(name: String, device: VirtioBlock)]
     let ioapic: IOAPIC
     /// Memory as it is saved: what is there from the start, as windows of devices come and go.
@@ -160,6 +164,7 @@ struct Board: Sendable {
         lifecycle = builder.lifecycle
         characters = builder.characters
         storage = builder.storage
+        storage.live.tell(lifecycle)
         networks = builder.networks
         tree = builder.tree
         networkStatus = builder.networkStatus
@@ -168,6 +173,13 @@ struct Board: Sendable {
         ioThreads = builder.ioThreads
         balloon = builder.balloon
         screens = builder.screens
+        consoles =
+            builder.screens.map { VNCConsole(screen: $0) }
+            + builder.characters.consoles(builder.configuration).map {
+                VNCConsole(screen: Screen(name: $0.name, source: $0), terminal: $0)
+            }
+        input = builder.input
+        keys = KeySequencer(builder.input, loop: builder.loop)
         disks = builder.disks
         self.ioapic = builder.ioapic
         var blocks = builder.memory.blocks

@@ -7,15 +7,15 @@ internal import Network
 /// The devices of `-device`, `-drive` and `-nic`, and what those of every kind share.
 extension BoardBuilder {
     func addDevices() throws(MachineBuildError) {
-        if configuration.usb { log.warning("There is no USB controller yet: going on without") }
         if configuration.parallelPorts.contains(where: { $0 != nil }) {
             log.warning("There are no parallel ports yet: going on without")
         }
         for device in configuration.devices where device.driver == "pcie-root-port" { try addRootPort(device) }
         try addGraphics()
         try addDrives()
+        try addUSB()
         for nic in configuration.nics { try addNIC(nic) }
-        for drive in configuration.drives where drive.interface == .virtio && drive.file != nil {
+        for drive in configuration.drives where drive.interface == .virtio && drive.hasMedium {
             var device = DeviceConfiguration(driver: pci == nil ? "virtio-blk-device" : "virtio-blk-pci")
             device.properties["drive"] = .string(drive.id)
             device.origin = drive.origin
@@ -28,11 +28,11 @@ extension BoardBuilder {
             case "scsi-hd", "scsi-cd": try addSCSIUnit(device)
             case "pcie-root-port": continue
             case "pci-testdev": try addPCITestDevice(device)
-            case "VGA", "isa-vga": break
+            case "VGA", "isa-vga", "usb-kbd", "usb-mouse", "usb-tablet": break
             default: try addVirtio(device)
             }
         }
-        for drive in configuration.drives where drive.file != nil && drive.interface != .none {
+        for drive in configuration.drives where drive.hasMedium && drive.interface != .none {
             switch (drive.interface, configuration.board.kind) {
             case (.virtio, _), (.ide, .pc), (.ide, .q35), (.pflash, .pc), (.pflash, .q35): continue
             default: break

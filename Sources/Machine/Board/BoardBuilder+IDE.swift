@@ -115,12 +115,13 @@ extension BoardBuilder {
         let path = device.id.map { "/machine/peripheral/\($0)" } ?? "/machine/unattached/ide\(channel)-\(unit)"
         var backend: BlockDevice?
         let drive = properties.string("drive")
-        if let drive, !configuration.drives.contains(where: { $0.id == drive && $0.file == nil }) {
+        if let drive, !configuration.drives.contains(where: { $0.id == drive && !$0.hasMedium }) {
             backend = try storage.attach(drive, to: path)
         } else if kind != .cdrom {
             throw MachineBuildError("\(device.origin): Device needs media, but drive is empty")
         }
         if let backend {
+            storage.setErrorRules(backend, properties, lifecycle)
             options.writeCache = backend.isWriteCacheEnabled
             switch properties.string("write-cache") {
             case "on": options.writeCache = true

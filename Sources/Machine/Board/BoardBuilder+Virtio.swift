@@ -63,6 +63,7 @@ extension BoardBuilder {
             throw MachineBuildError("\(device.origin): drive property not set")
         }
         let backend = try storage.attach(drive, to: "/machine/peripheral/\(name)")
+        storage.setErrorRules(backend, properties, lifecycle)
         func size(_ name: String) -> Int? { properties.number(name).flatMap { $0 > 0 ? $0 : nil } }
         let options = VirtioBlock.Properties(
             serial: properties.string("serial") ?? "",

@@ -10,6 +10,18 @@ final class Storage: Sendable {
         let device: BlockDevice
         let configuration: DriveConfiguration?
         var user: String?
+        /// The node that it began with.
+        let first: String
+        /// Its image as the command line has it, until jobs or snapshots put another in its place.
+        var shownFile: String {
+            let root = device.root
+            guard root.nodeName == first, let file = configuration?.file else { return root.filename }
+            return file
+        }
+        init(device: BlockDevice, configuration: DriveConfiguration?, user: String? = nil) {
+            (self.device, self.configuration, self.user) = (device, configuration, user)
+            first = device.root.nodeName
+        }
         /// The format that it was opened with.
         var format: String { device.root.driverName }
     }
@@ -19,6 +31,8 @@ final class Storage: Sendable {
     private let drives = Mutex<[(name: String, drive: Drive)]>([])
     private let removables = Mutex<[RemovableDrive]>([])
     private let configuration: MachineConfiguration
+    /// Jobs, snapshots, bitmaps, limits and exports of the disks while the machine runs.
+    let live = LiveStorage()
 
     /// Opens all nodes and drives of a configuration. Empty drives are not there.
     init(_ configuration: MachineConfiguration, descriptors: DescriptorSets) throws(MachineBuildError) {
@@ -37,7 +51,8 @@ final class Storage: Sendable {
                     throw MachineBuildError("-blockdev \(node.nodeName ?? node.driver): \(error)")
                 }
             }
-            for drive in configuration.drives where drive.file != nil { try open(drive) }
+            for drive in configuration.drives where drive.hasMedium { try open(drive) }
+            live.connect(self)
         } catch {
             graph.closeAll()
             throw error
@@ -45,8 +60,10 @@ final class Storage: Sendable {
     }
 
     private func open(_ drive: DriveConfiguration) throws(MachineBuildError) {
-        guard let file = drive.file else { return }
-        var options = DriveOptions(id: drive.id, path: file, format: drive.format)
+        var options = DriveOptions(id: drive.id, path: drive.file ?? "", format: drive.format)
+        do throws(BlockError) { options.more = try ImageName.flat(drive.fileOptions) } catch {
+            throw MachineBuildError("\(drive.origin): \(error)")
+        }
         options.aio = drive.asynchronousIO?.engine ?? FileAIO.auto
         options.cache = BlockImage.CacheMode(name: drive.cache.rawValue) ?? BlockImage.CacheMode.writeback
         options.discard = drive.discardUnmap ? DiscardMode.unmap : DiscardMode.ignore
@@ -55,6 +72,12 @@ final class Storage: Sendable {
         do throws(BlockError) {
             let device = try drive.snapshot ? openSnapshot(options) : graph.openDrive(options)
             let entry = Drive(device: device, configuration: drive)
+            if drive.throttling.members.contains(where: { $0.name != "group" }) {
+                do throws(MachineError) {
+                    let limits = try LiveStorage.limits(drive.throttling)
+                    try live.setThrottle(device, limits, group: drive.throttling.string("group"), among: throttles)
+                } catch { throw BlockError.message("\(error)") }
+            }
             drives.withLock { $0.append((drive.id, entry)) }
         } catch {
             throw MachineBuildError("\(drive.origin): \(error)")
@@ -89,6 +112,24 @@ final class Storage: Sendable {
         }
     }
 
+    /// Forgets errors, as the machine goes on.
+    func resetHealth() {
+        for (_, drive) in drives.withLock({ $0 }) { drive.device.resetHealth() }
+        for drive in removableDrives { drive.current?.device.resetHealth() }
+    }
+
+    /// Sets what a drive's device does about errors: by the device's properties, or the drive's options.
+    func setErrorRules(_ device: BlockDevice, _ properties: JSONObject, _ lifecycle: LifecyclePort) {
+        let drive = configuration.drives.first { $0.id == device.id }
+        func rule(_ name: String, _ own: ErrorPolicy?, _ usual: BlockErrorRules.Rule) -> BlockErrorRules.Rule {
+            let word = properties.string(name).flatMap { $0 == "auto" ? nil : $0 } ?? own?.rawValue
+            return word.flatMap(BlockErrorRules.Rule.init) ?? usual
+        }
+        device.errorRules = BlockErrorRules(
+            reads: rule("rerror", drive?.readErrors, .report), writes: rule("werror", drive?.writeErrors, .enospc)
+        ) { lifecycle.send(.blockFailed($0)) }
+    }
+
     /// A CD drive of a device, with what `attach` has given it. From now on its medium can be changed.
     func addRemovable(
         _ name: String, id: String?, path: String, channel: Int, unit: Int
@@ -109,6 +150,22 @@ final class Storage: Sendable {
             name: isDrive ? name : "", id: id, path: path, channel: channel, unit: unit, medium: medium)
         removables.withLock { $0.append(made) }
     }
+
+    /// A drive's device by the drive's name, the device's, or its disk's node. Not of a CD drive.
+    func device(_ name: String) -> BlockDevice? {
+        drives.withLock { drives in
+            drives.first { entry in
+                entry.name == name || entry.drive.user == name || entry.drive.user?.hasSuffix("/\(name)") ?? false
+                    || entry.drive.device.root.nodeName == name
+            }?.drive.device
+        }
+    }
+    /// The names of all drives with their devices.
+    var fixedDevices: [(name: String, device: BlockDevice)] {
+        drives.withLock { $0.map { ($0.drive.configuration == nil ? "" : $0.name, $0.drive.device) } }
+    }
+
+    private var throttles: [ThrottleGroup] { drives.withLock { $0.compactMap { $0.drive.device.throttle } } }
 
     /// The drives whose media can be changed.
     var removableDrives: [RemovableDrive] { removables.withLock { $0 } }
@@ -189,6 +246,7 @@ final class Storage: Sendable {
             medium.device, file: medium.file, format: medium.format, cache: medium.cache,
             detectZeroes: medium.detectZeroes)
         status.statistics = Self.statistics(medium.device)
+        status.health = Self.health(medium.device)
         return status
     }
     private func image(
@@ -205,11 +263,17 @@ final class Storage: Sendable {
             backing.append(below)
             node = below
         }
-        return BlockDeviceStatus.Image(
+        var status = BlockDeviceStatus.Image(
             file: file, format: format, nodeName: root.nodeName, virtualSize: root.sizeInBytes,
             actualSize: Self.allocated(root), isReadOnly: root.isReadOnly, cache: cache, detectZeroes: detectZeroes,
             backingDepth: backing.count,
             backingFile: backing.first?.filename)
+        status.bitmaps = live.bitmapStatus(root)
+        if let device = fixedDevices.first(where: { $0.device.root === root })?.device, let group = device.throttle {
+            status.limits = LiveStorage.values(group.limits)
+            status.limitGroup = group.name
+        }
+        return status
     }
     /// What a node's own file takes of the host's storage.
     private static func allocated(_ node: any BlockNode) -> UInt64? {
@@ -236,21 +300,31 @@ final class Storage: Sendable {
         result.failedFlushes = counts.flush.failed
         return result
     }
+    private static func health(_ device: BlockDevice) -> BlockDeviceStatus.Health? {
+        switch device.health {
+        case .ok?: .ok
+        case .failed?: .failed
+        case .noSpace?: .noSpace
+        case nil: nil
+        }
+    }
     private var full: [BlockDeviceStatus] {
         drives.withLock { $0 }.map { name, drive in
             let configuration = drive.configuration
             var status = BlockDeviceStatus(
                 device: configuration == nil ? "" : name, devicePath: drive.user,
                 image: image(
-                    drive.device, file: configuration?.file ?? drive.device.root.filename, format: drive.format,
+                    drive.device, file: drive.shownFile, format: drive.format,
                     cache: configuration?.cache ?? .writeback, detectZeroes: configuration?.detectZeroes ?? .off))
             status.statistics = Self.statistics(drive.device)
+            status.health = Self.health(drive.device)
             return status
         }
     }
 
     /// Makes everything durable and closes all images.
     func close() {
+        live.end()
         for (_, drive) in drives.withLock({ $0 }) { drive.device.drain() }
         for drive in removableDrives { drive.current?.device.drain() }
         graph.closeAll()
@@ -259,7 +333,6 @@ final class Storage: Sendable {
     /// A node's options as the graph reads them: flat, with dots.
     static func options(_ node: BlockNodeConfiguration) -> [String: String] {
         var result = ["driver": node.driver]
-        func flag(_ value: Bool) -> String { value ? "on" : "off" }
         if let name = node.nodeName { result["node-name"] = name }
         if node.readOnly { result["read-only"] = "on" }
         if node.autoReadOnly { result["auto-read-only"] = "on" }
@@ -277,16 +350,10 @@ final class Storage: Sendable {
             }
         }
         if let file = node.file { add(file, "file") }
-        if case .some(.some(let backing)) = node.backing { add(backing, "backing") }
-        for member in node.other.members {
-            if let text = member.value.stringValue {
-                result[member.name] = text
-            } else if let on = member.value.boolValue {
-                result[member.name] = flag(on)
-            } else if let number = member.value.uint64Value {
-                result[member.name] = String(number)
-            }
+        if let backing = node.backing {
+            if let backing { add(backing, "backing") } else { result["backing"] = "" }
         }
+        if let other = try? ImageName.flat(node.other) { result.merge(other) { first, _ in first } }
         return result
     }
 }

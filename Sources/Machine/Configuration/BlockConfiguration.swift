@@ -164,6 +164,9 @@ public struct DriveConfiguration: Equatable, Sendable {
     /// The option that made it, for messages: `-hda disk.img`.
     public var origin = ""
 
+    /// Whether there is something in it.
+    public var hasMedium: Bool { file != nil || !fileOptions.isEmpty }
+
     /// An empty drive of a name.
     public init(id: String) { self.id = id }
 }

@@ -35,6 +35,12 @@ public struct BlockDeviceStatus: Equatable, Sendable {
         public var backingDepth: Int
         /// The backing file, or nil.
         public var backingFile: String?
+        /// Its dirty bitmaps.
+        public var bitmaps: [DirtyBitmap] = []
+        /// Limits of throughput that are set, by QMP's names.
+        public var limits: [String: UInt64] = [:]
+        /// The name of the group that has these limits.
+        public var limitGroup: String?
         /// An image.
         public init(
             file: String, format: String, nodeName: String, virtualSize: UInt64, actualSize: UInt64? = nil,
@@ -98,6 +104,34 @@ public struct BlockDeviceStatus: Equatable, Sendable {
     public var isTrayOpen: Bool?
     /// The image, nil for an empty drive.
     public var image: Image?
+    /// A dirty bitmap of an image.
+    public struct DirtyBitmap: Equatable, Sendable {
+        /// Its name.
+        public var name: String
+        /// Bytes that one bit stands for.
+        public var granularity: UInt64
+        /// Bytes that are marked.
+        public var dirtyBytes: UInt64
+        /// It notes changes.
+        public var isRecording: Bool
+        /// A job has it.
+        public var isBusy: Bool
+        /// The image keeps it.
+        public var isPersistent: Bool
+        /// It cannot be trusted.
+        public var isInconsistent = false
+    }
+    /// How it does since the machine last went on, in QMP's words.
+    public enum Health: String, CaseIterable, Sendable {
+        /// No error has stopped the machine.
+        case ok
+        /// One has.
+        case failed
+        /// One has, for want of space.
+        case noSpace = "nospace"
+    }
+    /// See `Health`; nil where no error can stop the machine.
+    public var health: Health?
     /// What was done.
     public var statistics = Statistics()
     /// A drive.

@@ -102,6 +102,10 @@ public protocol MachineOperations: MigrationOperations, ScreenOperations {
     /// Makes an image longer or shorter, and tells its guest.
     func resizeBlock(device: String?, node: String?, size: UInt64) throws(MachineError)
 
+    /// Carries out a command about jobs, snapshots, bitmaps, limits and exports of disks, with QMP's arguments, which
+    /// were checked against their types.
+    func blockOperation(_ operation: BlockOperation, _ arguments: JSONObject) throws(MachineError) -> JSONValue
+
     /// Opens a character back-end; the path of the terminal of a `pty`.
     func addCharacterDevice(_ device: CharacterDeviceConfiguration) throws(MachineError) -> String?
     /// Closes a character back-end that nothing uses.
@@ -154,12 +158,14 @@ public enum MachineError: Error, Equatable, Sendable, CustomStringConvertible {
     case noProcessor(Int)
     /// Guest memory cannot be read there.
     case memory(UInt64)
+    /// There is no job of the name: a sentence.
+    case jobNotActive(String)
     /// Anything else: a sentence.
     case failed(String)
 
     public var description: String {
         switch self {
-        case .notSupported(let text), .failed(let text): text
+        case .notSupported(let text), .failed(let text), .jobNotActive(let text): text
         case .deviceNotFound(let name): "Device '\(name)' not found"
         case .noProcessor(let index): "There is no CPU \(index)"
         case .memory(let address): "Cannot access memory at 0x\(String(address, radix: 16))"
@@ -188,6 +194,11 @@ extension MachineOperations {
     public var blockNodes: [BlockNodeStatus] { [] }
     public func resizeBlock(device: String?, node: String?, size: UInt64) throws(MachineError) {
         throw .deviceNotFound(device ?? node ?? "")
+    }
+    public func blockOperation(
+        _ operation: BlockOperation, _ arguments: JSONObject
+    ) throws(MachineError) -> JSONValue {
+        throw .notSupported("This machine has no disks to work on")
     }
     public func addCharacterDevice(_ device: CharacterDeviceConfiguration) throws(MachineError) -> String? {
         throw .notSupported("Character back-ends cannot be added to this machine")

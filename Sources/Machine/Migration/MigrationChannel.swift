@@ -56,6 +56,7 @@ final class MigrationChannel: StateSink, StateSource, Sendable {
         while offset < bytes.count {
             if wasCancelled { throw .cancelled }
             let most = min(bytes.count - offset, 1 << 20)
+            // SAFETY: parts are cut by offsets below the buffer's length, and the buffers live through the calls.
             let part = unsafe UnsafeRawBufferPointer(rebasing: bytes[offset..<offset + most])
             switch unsafe descriptor.write(part) {
             case .moved(let count):

@@ -1,3 +1,5 @@
+internal import BlockImage
+internal import JSON
 internal import Synchronization
 
 /// What a guest asks of its machine's life.
@@ -22,6 +24,10 @@ enum LifecycleRequest: Sendable, Equatable {
     case networkConnected(id: String, address: String)
     /// It has one no more.
     case networkDisconnected(id: String)
+    /// An image failed; what is done about it.
+    case blockFailed(BlockFailure)
+    /// Something about a job on disks.
+    case blockJob(event: String, data: JSONObject)
     /// The engine cannot go on.
     case internalError(String)
 }

@@ -246,6 +246,11 @@ extension VirtualMachine: MachineOperations {
     public func addBlockNode(_ node: BlockNodeConfiguration) throws(MachineError) { try board.storage.add(node) }
     public func removeBlockNode(_ name: String) throws(MachineError) { try board.storage.remove(node: name) }
     public var blockNodes: [BlockNodeStatus] { board.storage.nodes }
+    public func blockOperation(
+        _ operation: BlockOperation, _ arguments: JSONObject
+    ) throws(MachineError) -> JSONValue {
+        try board.storage.live.perform(operation, arguments)
+    }
     public func resizeBlock(device: String?, node: String?, size: UInt64) throws(MachineError) {
         guard let user = try board.storage.resize(device: device, node: node, size: size) else { return }
         for disk in board.disks where user.hasSuffix("/\(disk.name)") { disk.device.capacityChanged() }

@@ -1,9 +1,11 @@
+internal import BlockImage
 internal import DeviceModel
 internal import Devices
 internal import Execution
 public import HostOS
 internal import Log
 internal import Synchronization
+internal import VNC
 
 /// A machine: a board, its processors' threads, and its life from the start to the process's end.
 ///
@@ -70,11 +72,25 @@ public final class VirtualMachine: Sendable {
                 throw error
             }
             pending = threads
+            let reporter = EventReporter()
+            do throws(MachineBuildError) {
+                servers = try Self.makeServers(configuration, board) { reporter.send($0, $1) }
+            } catch {
+                board.close()
+                throw error
+            }
+            reporter.connect { [weak self] id, event in
+                guard let self, let status = self.vncServers.first(where: { $0.id == id }) else { return }
+                emit(.vnc(event, server: status))
+            }
         } catch {
             characters.closeAll()
             throw error
         }
     }
+
+    /// The VNC servers.
+    let servers: [VNCServer]
 
     /// The processors before `start` takes them.
     private let pending: [any ProcessorThread]
@@ -91,6 +107,15 @@ public final class VirtualMachine: Sendable {
             if case .trayMoved(let device, let id, let isOpen) = request {
                 return emit(.trayMoved(device: device, id: id, isOpen: isOpen))
             }
+            if case .blockJob(let event, let data) = request { return emit(.blockJob(event: event, data: data)) }
+            if case .blockFailed(let failure) = request {
+                emit(
+                    .blockIOError(
+                        device: failure.device, node: failure.node, isWrite: failure.isWrite,
+                        action: failure.action == .stop ? .stop : failure.action == .ignore ? .ignore : .report,
+                        noSpace: failure.isNoSpace, reason: failure.reason))
+                guard failure.action == .stop else { return }
+            }
             // The processors stop where they are: a guest that asked for a reset runs no further instruction.
             if request != .crashLoaded { group.requestStop() }
             loop.post { self.handle(request) }
@@ -106,6 +131,9 @@ public final class VirtualMachine: Sendable {
                 }
             }
         } catch { throw MachineBuildError("\(error)") }
+        for server in servers {
+            do throws(VNCError) { try server.start() } catch { throw MachineBuildError("-vnc: \(error)") }
+        }
         // Every thread is at the gate now, and its number is known.
         group.park()
         if let address = configuration.incoming { return try waitForMachine(address) }
@@ -145,6 +173,7 @@ public final class VirtualMachine: Sendable {
         let changed = control.withLock { _ -> Bool in
             guard state.withLock({ !$0.hasEnded && $0.runState != .running }) else { return false }
             state.withLock { $0.runState = .running }
+            board.storage.resetHealth()
             board.clock.start()
             board.engine.timeStarted()
             for device in board.devices { device.resume() }
@@ -222,8 +251,11 @@ public final class VirtualMachine: Sendable {
         case .shutdown(let cause): shutDown(cause)
         case .internalError: halt(as: .internalError)
         case .crashLoaded: emit(.guestCrashLoaded)
-        case .trayMoved, .balloonChanged, .networkConnected, .networkDisconnected: break
+        case .trayMoved, .balloonChanged, .networkConnected, .networkDisconnected, .blockJob: break
         case .watchdog: watchdogFired(life.watchdog)
+        case .blockFailed:
+            // Who has stopped the machine meanwhile keeps it stopped under that name.
+            if runState.isRunning { halt(as: .ioError) }
         case .panicked:
             emit(.guestPanicked(action: life.panic))
             switch life.panic {
@@ -294,6 +326,7 @@ public final class VirtualMachine: Sendable {
         // A processor may wait for the reader of its output, who is gone: without the back-end it waits no more.
         if !group.park(milliseconds: 1000) { characters.closeAll() }
         group.end()
+        for server in servers { server.close() }
         board.close()
     }
 }

@@ -27,6 +27,8 @@ enum MonitorError: Error, Equatable {
     init(_ error: MachineError) {
         if case .deviceNotFound = error {
             self = .deviceNotFound(error.description)
+        } else if case .jobNotActive(let text) = error {
+            self = .deviceNotActive(text)
         } else {
             self = .generic(error.description)
         }

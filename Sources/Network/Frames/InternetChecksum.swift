@@ -2,11 +2,13 @@
 public enum InternetChecksum {
     /// The sum of bytes as 16-bit words in the order of the network, folded to 16 bits; an odd last byte counts high.
     public static func sum(_ bytes: UnsafeRawBufferPointer) -> UInt32 {
+        // SAFETY: every load lies within the bytes, which `place` is compared with before.
         var total: UInt64 = 0
         var place = 0
         let count = bytes.count
         // The sum does not depend on the order of bytes but for a swap at the end (RFC 1071, 2.B).
         while place &+ 8 <= count {
+            // SAFETY: words are loaded at places that leave their length before the end.
             let word = unsafe bytes.loadUnaligned(fromByteOffset: place, as: UInt64.self)
             total = total &+ (word & 0xFFFF_FFFF) &+ (word >> 32)
             place &+= 8

@@ -51,11 +51,13 @@ public final class WatchedNetwork: NetworkBackend {
 
     fileprivate func note(_ frame: UnsafeRawBufferPointer, _ direction: Direction) {
         for watch in watches.withLock({ $0 }) where watch.direction == .all || watch.direction == direction {
+            // SAFETY: a frame lives through the call that it is handed over by; the capture copies it.
             unsafe watch.capture.add(frame)
         }
     }
 
     public func transmit(_ frame: UnsafeRawBufferPointer) -> Bool {
+        // SAFETY: frames are the caller's and valid for the call; they are handed on as whole pieces.
         guard isUp.load(ordering: .relaxed) else { return true }
         if isWatched.load(ordering: .relaxed) { unsafe note(frame, Direction.fromGuest) }
         return unsafe inner.transmit(frame)

@@ -136,7 +136,7 @@ internal import HostOS
         unsafe block.pointee.nextByStart = -2
         let header = unsafe MicroOp(op: ops + Int(block.pointee.firstOp))
         if let code = header.translatedCode { translator?.retire(code) }
-        header.setHeader(unsafe staleInstruction, state: 0)
+        header.setHeader(staleInstruction, state: 0)
         for position in 0..<Int(unsafe block.pointee.opCount) {
             let op = unsafe ops + Int(block.pointee.firstOp) + position
             unsafe op.pointee.handler = staleInstruction

@@ -22,7 +22,7 @@ extension CPU {
             let range = unsafe p.pointee.ranges + index
             if unsafe UInt64(host &- UInt(bitPattern: range.pointee.host)) < range.pointee.count { return unsafe range }
         }
-        return unsafe nil
+        return nil
     }
 
     private static func granules(offset: Int, count: Int) -> UInt64 {

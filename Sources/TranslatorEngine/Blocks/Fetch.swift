@@ -97,7 +97,7 @@ internal import X86
         guard let host = unsafe place.host else {
             throw cpu.exit(.error, address: place.physical, value: 0, size: 0)
         }
-        let address = unsafe UInt(bitPattern: host)
+        let address = UInt(bitPattern: host)
         unsafe entry.pointee = (key, page, address & ~0xfff)
         if cpu.cpl == 3 { views.note(page, host: address & ~0xfff) }
         return address
@@ -237,7 +237,10 @@ internal import X86
                 if length > first {
                     unsafe op = single + 4 * (slot + 1)
                     unsafe crossing.pointee = Crossing(host: host, mode: mode, length: instruction.length)
-                    unsafe UnsafeMutableRawPointer(&crossing.pointee.bytes).copyMemory(from: bytes, byteCount: length)
+                    // SAFETY: an instruction has at most as many bytes as the field.
+                    unsafe withUnsafeMutableBytes(of: &crossing.pointee.bytes) { field in
+                        unsafe field.copyMemory(from: UnsafeRawBufferPointer(start: bytes, count: length))
+                    }
                 }
                 let continuation = unsafe lowering.lower(instruction, offset: offset, into: &op[0])
                 if continuation == .conditional || continuation == .ends { unsafe op[0].dst = 1 }

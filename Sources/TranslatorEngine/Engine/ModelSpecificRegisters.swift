@@ -132,7 +132,7 @@ extension SoftwareProcessor {
         case MSR.mtrrFixed4K...MSR.mtrrFixed4K + 7:
             return unsafe slot(MemoryLayout<apus_vcpu>.offset(of: \.s.mtrr_fixed), 3 + number - MSR.mtrrFixed4K)
         case MSR.mtrrDefaultType: return unsafe slot(MemoryLayout<apus_vcpu>.offset(of: \.s.mtrr_def_type), 0)
-        default: return unsafe nil
+        default: return nil
         }
     }
     private func mtrr(_ number: UInt32) -> UInt64? {

@@ -17,7 +17,7 @@ internal import SystemPackage
     init() throws(HostError) {
         // Three more for the interpreter where it is compared with translated code.
         let tlbBytes = 6 * Int(APUS_TLB_SIZE) * MemoryLayout<apus_tlb_entry>.stride
-        let jumpBytes = Int(APUS_JUMP_SIZE) * MemoryLayout<apus_jump_entry>.stride
+        let jumpBytes = unsafe Int(APUS_JUMP_SIZE) * MemoryLayout<apus_jump_entry>.stride
         let codeBytes = Int(APUS_JUMP_SIZE) * MemoryLayout<apus_code_entry>.stride
         file = try HostOS.Descriptor.memoryFile(name: "apus-processor", count: FlatTables.headerBytes)
         structure = try .shared(file.file, count: FlatTables.headerBytes)
@@ -35,8 +35,9 @@ internal import SystemPackage
     deinit { unsafe ranges.deallocate() }
 
     /// Makes what translates code for this processor; nil where the host lacks something.
-    func makeTranslator(_ threshold: UInt64, capacity: Int) -> Translator? {
-        unsafe try? Translator(cpu, file.file, jumps: codeJumps, threshold: threshold, capacity: capacity)
+    func makeTranslator(_ threshold: UInt64, promotion: Int32, capacity: Int) -> Translator? {
+        unsafe try? Translator(
+            cpu, file.file, jumps: codeJumps, threshold: threshold, promotion: promotion, capacity: capacity)
     }
 
     var cpu: CPU { unsafe CPU(vcpu: vcpu) }

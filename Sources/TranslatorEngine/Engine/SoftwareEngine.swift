@@ -1,4 +1,4 @@
-public import CEngine
+internal import CEngine
 public import Execution
 public import GuestMemory
 public import HostOS
@@ -22,6 +22,8 @@ public struct SoftwareEngineRequest: Sendable {
     public var tscOffset: UInt64
     /// A block is translated when it has executed so many times, where the host allows it; nil: all is interpreted.
     public var translationThreshold: UInt64?
+    /// Translated code of user mode is translated anew for speed after so many executions.
+    public var translationPromotion: Int32 = 2048
     /// Bytes of translated code, of all processors together. The code is dropped when they are full.
     public var translationCapacity: Int
     /// Each translated block is compared with the interpreter. For one processor.
@@ -43,7 +45,7 @@ public struct SoftwareEngineRequest: Sendable {
         self.wallClock = wallClock
         self.tscOffset = tscOffset
         self.translationThreshold = translationThreshold
-        translationCapacity = (32 << 20) * max(1, apicIDs.count)
+        translationCapacity = (16 << 20) * (1 + max(1, apicIDs.count))
     }
 }
 

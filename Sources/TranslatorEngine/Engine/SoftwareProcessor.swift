@@ -1,7 +1,7 @@
 public import CEngine
 public import Execution
 internal import GuestMemory
-public import HostOS
+internal import HostOS
 internal import LocalAPIC
 internal import Synchronization
 internal import X86
@@ -76,7 +76,8 @@ internal import X86
         unsafe cpu.p.pointee.engine = Unmanaged.passUnretained(self).toOpaque()
         if let threshold = request.translationThreshold {
             fetcher.translator = storage.makeTranslator(
-                threshold, capacity: request.translationCapacity / request.apicIDs.count)
+                threshold, promotion: request.translationPromotion,
+                capacity: request.translationCapacity / request.apicIDs.count)
             fetcher.translator?.perfMap = request.perfMap
             if request.verifiesTranslation && fetcher.translator != nil { fetcher.verifier = Verifier() }
         }

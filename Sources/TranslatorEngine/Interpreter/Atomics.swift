@@ -9,7 +9,7 @@ internal import CEngine
     let new: T = cpu.read(op.src)
     var old: T = 0
     guard
-        cpu.atomic(
+        unsafe cpu.atomic(
             op, T.self, { pointer in unsafe old = host(pointer, new) },
             { value in
                 old = value
@@ -21,10 +21,10 @@ internal import CEngine
 }
 /// XCHG with memory by size 8, 16, 32, 64.
 let xchgMemory: [apus_handler] = [
-    { c, o in xchgM(UInt8.self, c, o) { unsafe apus_lock_xchg8($0, $1) } },
-    { c, o in xchgM(UInt16.self, c, o) { unsafe apus_lock_xchg16($0, $1) } },
-    { c, o in xchgM(UInt32.self, c, o) { unsafe apus_lock_xchg32($0, $1) } },
-    { c, o in xchgM(UInt64.self, c, o) { unsafe apus_lock_xchg64($0, $1) } },
+    { c, o in unsafe xchgM(UInt8.self, c, o) { unsafe apus_lock_xchg8($0, $1) } },
+    { c, o in unsafe xchgM(UInt16.self, c, o) { unsafe apus_lock_xchg16($0, $1) } },
+    { c, o in unsafe xchgM(UInt32.self, c, o) { unsafe apus_lock_xchg32($0, $1) } },
+    { c, o in unsafe xchgM(UInt64.self, c, o) { unsafe apus_lock_xchg64($0, $1) } },
 ]
 
 @inline(__always) private func xaddM<T: GuestInteger>(
@@ -34,7 +34,7 @@ let xchgMemory: [apus_handler] = [
     var old: T = 0
     var flags = cpu.arith
     guard
-        cpu.atomic(
+        unsafe cpu.atomic(
             op, T.self, { pointer in unsafe old = host(pointer, addend, &flags) },
             { value in
                 old = value
@@ -57,10 +57,10 @@ let xchgMemory: [apus_handler] = [
 }
 /// XADD by size: memory, then register.
 let xaddHandlers: [apus_handler] = [
-    { c, o in xaddM(UInt8.self, c, o) { unsafe apus_lock_xadd8($0, $1, &$2) } },
-    { c, o in xaddM(UInt16.self, c, o) { unsafe apus_lock_xadd16($0, $1, &$2) } },
-    { c, o in xaddM(UInt32.self, c, o) { unsafe apus_lock_xadd32($0, $1, &$2) } },
-    { c, o in xaddM(UInt64.self, c, o) { unsafe apus_lock_xadd64($0, $1, &$2) } },
+    { c, o in unsafe xaddM(UInt8.self, c, o) { unsafe apus_lock_xadd8($0, $1, &$2) } },
+    { c, o in unsafe xaddM(UInt16.self, c, o) { unsafe apus_lock_xadd16($0, $1, &$2) } },
+    { c, o in unsafe xaddM(UInt32.self, c, o) { unsafe apus_lock_xadd32($0, $1, &$2) } },
+    { c, o in unsafe xaddM(UInt64.self, c, o) { unsafe apus_lock_xadd64($0, $1, &$2) } },
     { c, o in xaddR(UInt8.self, c, o) }, { c, o in xaddR(UInt16.self, c, o) },
     { c, o in xaddR(UInt32.self, c, o) }, { c, o in xaddR(UInt64.self, c, o) },
 ]
@@ -73,7 +73,7 @@ let xaddHandlers: [apus_handler] = [
     var found = expected
     var flags = cpu.arith
     guard
-        cpu.atomic(
+        unsafe cpu.atomic(
             op, T.self, { pointer in unsafe found = host(pointer, expected, new, &flags) },
             { value in
                 found = value
@@ -102,10 +102,10 @@ let xaddHandlers: [apus_handler] = [
 }
 /// CMPXCHG by size: memory, then register.
 let cmpxchgHandlers: [apus_handler] = [
-    { c, o in cmpxchgM(UInt8.self, c, o) { unsafe apus_lock_cmpxchg8($0, $1, $2, &$3) } },
-    { c, o in cmpxchgM(UInt16.self, c, o) { unsafe apus_lock_cmpxchg16($0, $1, $2, &$3) } },
-    { c, o in cmpxchgM(UInt32.self, c, o) { unsafe apus_lock_cmpxchg32($0, $1, $2, &$3) } },
-    { c, o in cmpxchgM(UInt64.self, c, o) { unsafe apus_lock_cmpxchg64($0, $1, $2, &$3) } },
+    { c, o in unsafe cmpxchgM(UInt8.self, c, o) { unsafe apus_lock_cmpxchg8($0, $1, $2, &$3) } },
+    { c, o in unsafe cmpxchgM(UInt16.self, c, o) { unsafe apus_lock_cmpxchg16($0, $1, $2, &$3) } },
+    { c, o in unsafe cmpxchgM(UInt32.self, c, o) { unsafe apus_lock_cmpxchg32($0, $1, $2, &$3) } },
+    { c, o in unsafe cmpxchgM(UInt64.self, c, o) { unsafe apus_lock_cmpxchg64($0, $1, $2, &$3) } },
     { c, o in cmpxchgR(UInt8.self, c, o) }, { c, o in cmpxchgR(UInt16.self, c, o) },
     { c, o in cmpxchgR(UInt32.self, c, o) }, { c, o in cmpxchgR(UInt64.self, c, o) },
 ]
@@ -167,33 +167,33 @@ let cmpxchg16b: apus_handler = { cpu, op in
 ) -> MicroOp {
     var flags = cpu.arith
     guard
-        cpu.atomic(
+        unsafe cpu.atomic(
             op, T.self, { pointer in unsafe host(pointer, &flags) }, { old in T.unary(O.self, old, &flags) })
     else { return .leave }
     cpu.arith = flags
     return op.next
 }
 let lockedInc: [apus_handler] = [
-    { c, o in lockedUnary(Inc.self, UInt8.self, c, o) { unsafe apus_lock_inc8($0, &$1) } },
-    { c, o in lockedUnary(Inc.self, UInt16.self, c, o) { unsafe apus_lock_inc16($0, &$1) } },
-    { c, o in lockedUnary(Inc.self, UInt32.self, c, o) { unsafe apus_lock_inc32($0, &$1) } },
-    { c, o in lockedUnary(Inc.self, UInt64.self, c, o) { unsafe apus_lock_inc64($0, &$1) } },
+    { c, o in unsafe lockedUnary(Inc.self, UInt8.self, c, o) { unsafe apus_lock_inc8($0, &$1) } },
+    { c, o in unsafe lockedUnary(Inc.self, UInt16.self, c, o) { unsafe apus_lock_inc16($0, &$1) } },
+    { c, o in unsafe lockedUnary(Inc.self, UInt32.self, c, o) { unsafe apus_lock_inc32($0, &$1) } },
+    { c, o in unsafe lockedUnary(Inc.self, UInt64.self, c, o) { unsafe apus_lock_inc64($0, &$1) } },
 ]
 let lockedDec: [apus_handler] = [
-    { c, o in lockedUnary(Dec.self, UInt8.self, c, o) { unsafe apus_lock_dec8($0, &$1) } },
-    { c, o in lockedUnary(Dec.self, UInt16.self, c, o) { unsafe apus_lock_dec16($0, &$1) } },
-    { c, o in lockedUnary(Dec.self, UInt32.self, c, o) { unsafe apus_lock_dec32($0, &$1) } },
-    { c, o in lockedUnary(Dec.self, UInt64.self, c, o) { unsafe apus_lock_dec64($0, &$1) } },
+    { c, o in unsafe lockedUnary(Dec.self, UInt8.self, c, o) { unsafe apus_lock_dec8($0, &$1) } },
+    { c, o in unsafe lockedUnary(Dec.self, UInt16.self, c, o) { unsafe apus_lock_dec16($0, &$1) } },
+    { c, o in unsafe lockedUnary(Dec.self, UInt32.self, c, o) { unsafe apus_lock_dec32($0, &$1) } },
+    { c, o in unsafe lockedUnary(Dec.self, UInt64.self, c, o) { unsafe apus_lock_dec64($0, &$1) } },
 ]
 let lockedNeg: [apus_handler] = [
-    { c, o in lockedUnary(Neg.self, UInt8.self, c, o) { unsafe apus_lock_neg8($0, &$1) } },
-    { c, o in lockedUnary(Neg.self, UInt16.self, c, o) { unsafe apus_lock_neg16($0, &$1) } },
-    { c, o in lockedUnary(Neg.self, UInt32.self, c, o) { unsafe apus_lock_neg32($0, &$1) } },
-    { c, o in lockedUnary(Neg.self, UInt64.self, c, o) { unsafe apus_lock_neg64($0, &$1) } },
+    { c, o in unsafe lockedUnary(Neg.self, UInt8.self, c, o) { unsafe apus_lock_neg8($0, &$1) } },
+    { c, o in unsafe lockedUnary(Neg.self, UInt16.self, c, o) { unsafe apus_lock_neg16($0, &$1) } },
+    { c, o in unsafe lockedUnary(Neg.self, UInt32.self, c, o) { unsafe apus_lock_neg32($0, &$1) } },
+    { c, o in unsafe lockedUnary(Neg.self, UInt64.self, c, o) { unsafe apus_lock_neg64($0, &$1) } },
 ]
 let lockedNot: [apus_handler] = [
-    { c, o in lockedUnary(Not.self, UInt8.self, c, o) { p, _ in unsafe apus_lock_not8(p) } },
-    { c, o in lockedUnary(Not.self, UInt16.self, c, o) { p, _ in unsafe apus_lock_not16(p) } },
-    { c, o in lockedUnary(Not.self, UInt32.self, c, o) { p, _ in unsafe apus_lock_not32(p) } },
-    { c, o in lockedUnary(Not.self, UInt64.self, c, o) { p, _ in unsafe apus_lock_not64(p) } },
+    { c, o in unsafe lockedUnary(Not.self, UInt8.self, c, o) { p, _ in unsafe apus_lock_not8(p) } },
+    { c, o in unsafe lockedUnary(Not.self, UInt16.self, c, o) { p, _ in unsafe apus_lock_not16(p) } },
+    { c, o in unsafe lockedUnary(Not.self, UInt32.self, c, o) { p, _ in unsafe apus_lock_not32(p) } },
+    { c, o in unsafe lockedUnary(Not.self, UInt64.self, c, o) { p, _ in unsafe apus_lock_not64(p) } },
 ]

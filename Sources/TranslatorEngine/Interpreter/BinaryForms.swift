@@ -64,7 +64,7 @@ private func lockedForm<O: BinaryOperation, T: GuestInteger>(
 ) -> MicroOp {
     var flags = cpu.arith
     guard
-        cpu.atomic(
+        unsafe cpu.atomic(
             op, T.self, { pointer in unsafe T.locked(O.self, pointer, source, &flags) },
             { old in T.binary(O.self, old, source, &flags) })
     else { return .leave }

@@ -112,13 +112,13 @@ let bitHandlers: [apus_handler] = [
     { c, o in bitRegister(UInt32.self, c, o) { BitOperation.apply32($0, $1, $2, &$3) } },
     { c, o in bitRegister(UInt64.self, c, o) { BitOperation.apply64($0, $1, $2, &$3) } },
     { c, o in
-        bitMemory(UInt16.self, c, o, { BitOperation.apply16($0, $1, $2, &$3) }, { unsafe BitOperation.locked16($0, $1, $2, &$3) })
+        unsafe bitMemory(UInt16.self, c, o, { BitOperation.apply16($0, $1, $2, &$3) }, { unsafe BitOperation.locked16($0, $1, $2, &$3) })
     },
     { c, o in
-        bitMemory(UInt32.self, c, o, { BitOperation.apply32($0, $1, $2, &$3) }, { unsafe BitOperation.locked32($0, $1, $2, &$3) })
+        unsafe bitMemory(UInt32.self, c, o, { BitOperation.apply32($0, $1, $2, &$3) }, { unsafe BitOperation.locked32($0, $1, $2, &$3) })
     },
     { c, o in
-        bitMemory(UInt64.self, c, o, { BitOperation.apply64($0, $1, $2, &$3) }, { unsafe BitOperation.locked64($0, $1, $2, &$3) })
+        unsafe bitMemory(UInt64.self, c, o, { BitOperation.apply64($0, $1, $2, &$3) }, { unsafe BitOperation.locked64($0, $1, $2, &$3) })
     },
 ]
 

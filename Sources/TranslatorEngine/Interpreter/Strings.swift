@@ -208,7 +208,7 @@ extension CPU {
         let bytes = count * size
         // A forward copy onto an overlapping higher address repeats its source: element by element, as the
         // processor does it.
-        let distance = unsafe UInt(bitPattern: target) &- UInt(bitPattern: source)
+        let distance = UInt(bitPattern: target) &- UInt(bitPattern: source)
         if distance != 0 && distance < UInt(bytes) {
             guard distance >= UInt(size) else { return nil }
             unsafe apus_copy_elements(target, source, count, Int32(size))
@@ -232,7 +232,7 @@ extension CPU {
         else { return nil }
         let bytes = count * size
         // Downwards onto an overlapping lower address repeats its source.
-        let distance = unsafe UInt(bitPattern: source) &- UInt(bitPattern: target)
+        let distance = UInt(bitPattern: source) &- UInt(bitPattern: target)
         guard distance == 0 || distance >= UInt(bytes) else { return nil }
         unsafe target.copyMemory(from: source, byteCount: bytes)
         rsi &-= UInt64(bytes)

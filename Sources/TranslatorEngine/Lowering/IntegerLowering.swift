@@ -8,12 +8,12 @@ extension Lowering {
     func lowerInteger(_ i: Instruction, _ op: inout apus_op) -> Continuation? {
         let a = i.operands.0
         let b = i.operands.1
-        if let handlers = unsafe binaryHandlers(i.mnemonic) {
+        if let handlers = binaryHandlers(i.mnemonic) {
             guard a.size <= 8 else { return nil }
-            return unsafe binary(handlers, i, a, b, &op)
+            return binary(handlers, i, a, b, &op)
         }
-        if let handlers = unsafe shiftHandlers(i.mnemonic) { return unsafe shift(handlers, i, a, b, &op) }
-        if let handlers = unsafe unaryHandlers(i.mnemonic) { return unsafe unary(handlers, i, a, &op) }
+        if let handlers = shiftHandlers(i.mnemonic) { return shift(handlers, i, a, b, &op) }
+        if let handlers = unaryHandlers(i.mnemonic) { return unary(handlers, i, a, &op) }
         op.imm = UInt64(bitPattern: i.immediate)
         if op.scale & UInt8(APUS_EA_WIDE) != 0 { op.imm = UInt64(bitPattern: i.memory.displacement) }
         switch i.mnemonic {
@@ -23,31 +23,31 @@ extension Lowering {
         case .lea:
             op.dst = register(a)
             op.segment = Slot.zero
-            unsafe op.handler = a.size == 8 ? lea64 : a.size == 4 ? lea32 : lea16
+            op.handler = a.size == 8 ? lea64 : a.size == 4 ? lea32 : lea16
         case .xchg: exchange(a, b, &op)
         case .xadd: memoryOrRegister(xaddHandlers, a, b, &op)
         case .cmpxchg: memoryOrRegister(cmpxchgHandlers, a, b, &op)
-        case .cmpxchg8b: unsafe op.handler = cmpxchg8b
-        case .cmpxchg16b: unsafe op.handler = cmpxchg16b
+        case .cmpxchg8b: op.handler = cmpxchg8b
+        case .cmpxchg16b: op.handler = cmpxchg16b
         case .cmov:
             op.dst = register(a)
             op.extra = i.encoding.opcode & 15
             if b.kind != .memory { op.src = register(b) }
-            unsafe op.handler = cmovHandlers[log2(a.size) - 1 + (b.kind == .memory ? 3 : 0)]
+            op.handler = cmovHandlers[log2(a.size) - 1 + (b.kind == .memory ? 3 : 0)]
         case .set:
             op.extra = i.encoding.opcode & 15
             op.dst = register(a)
-            unsafe op.handler = a.kind == .memory ? setccMemory : setccRegister
+            op.handler = a.kind == .memory ? setccMemory : setccRegister
         case .bswap:
             op.dst = register(a)
-            unsafe op.handler = bswapHandlers[log2(a.size) - 1]
+            op.handler = bswapHandlers[log2(a.size) - 1]
         case .movbe:
             let stores = a.kind == .memory
             op.dst = register(a)
             op.src = register(b)
-            unsafe op.handler = movbeHandlers[log2(a.kind == .memory ? b.size : a.size) - 1 + (stores ? 3 : 0)]
-        case .cbw: unsafe op.handler = cbwHandlers[log2(i.operandSize) - 1]
-        case .cwd: unsafe op.handler = cwdHandlers[log2(i.operandSize) - 1]
+            op.handler = movbeHandlers[log2(a.kind == .memory ? b.size : a.size) - 1 + (stores ? 3 : 0)]
+        case .cbw: op.handler = cbwHandlers[log2(i.operandSize) - 1]
+        case .cwd: op.handler = cwdHandlers[log2(i.operandSize) - 1]
         case .mul, .div, .idiv, .imul: return multiply(i, a, b, &op)
         case .shld, .shrd: doubleShift(i, a, b, &op)
         case .bt, .bts, .btr, .btc: bitTest(i, a, b, &op)
@@ -56,32 +56,32 @@ extension Lowering {
             op.dst = register(a)
             op.src = register(b)
             op.extra = UInt8(log2(b.size)) | (b.kind == .memory ? 0x80 : 0)
-            unsafe op.handler = crc32
-        case .lahf: unsafe op.handler = lahf
-        case .sahf: unsafe op.handler = sahf
-        case .clc: unsafe op.handler = clc
-        case .stc: unsafe op.handler = stc
-        case .cmc: unsafe op.handler = cmc
-        case .cld: unsafe op.handler = cld
-        case .std: unsafe op.handler = std
-        case .salc: unsafe op.handler = salc
+            op.handler = crc32
+        case .lahf: op.handler = lahf
+        case .sahf: op.handler = sahf
+        case .clc: op.handler = clc
+        case .stc: op.handler = stc
+        case .cmc: op.handler = cmc
+        case .cld: op.handler = cld
+        case .std: op.handler = std
+        case .salc: op.handler = salc
         case .xlat:
             op.extra = UInt8(log2(i.addressSize))
             setStringSegment(i, &op)
-            unsafe op.handler = xlat
+            op.handler = xlat
         case .bound:
             op.src = register(a)
             op.extra = UInt8(a.size)
-            unsafe op.handler = bound
+            op.handler = bound
         case .daa, .das:
             op.extra = i.mnemonic == .das ? 1 : 0
-            unsafe op.handler = decimalAdjust
+            op.handler = decimalAdjust
         case .aaa, .aas:
             op.extra = i.mnemonic == .aas ? 1 : 0
-            unsafe op.handler = asciiAdjust
-        case .aam: unsafe op.handler = aam
-        case .aad: unsafe op.handler = aad
-        case .nop, .endbr32, .endbr64, .prefetch, .prefetchw: unsafe op.handler = noOperation
+            op.handler = asciiAdjust
+        case .aam: op.handler = aam
+        case .aad: op.handler = aad
+        case .nop, .endbr32, .endbr64, .prefetch, .prefetchw: op.handler = noOperation
         case .push, .pop, .pusha, .popa, .pushf, .popf, .enter, .leave: return stack(i, a, &op)
         default: return nil
         }
@@ -90,38 +90,38 @@ extension Lowering {
 
     private func binaryHandlers(_ mnemonic: Mnemonic) -> [apus_handler]? {
         switch mnemonic {
-        case .add: unsafe addHandlers
-        case .or: unsafe orHandlers
-        case .adc: unsafe adcHandlers
-        case .sbb: unsafe sbbHandlers
-        case .and: unsafe andHandlers
-        case .sub: unsafe subHandlers
-        case .xor: unsafe xorHandlers
-        case .cmp: unsafe cmpHandlers
-        case .test: unsafe testHandlers
-        default: unsafe nil
+        case .add: addHandlers
+        case .or: orHandlers
+        case .adc: adcHandlers
+        case .sbb: sbbHandlers
+        case .and: andHandlers
+        case .sub: subHandlers
+        case .xor: xorHandlers
+        case .cmp: cmpHandlers
+        case .test: testHandlers
+        default: nil
         }
     }
     private func shiftHandlers(_ mnemonic: Mnemonic) -> [apus_handler]? {
         switch mnemonic {
-        case .rol: unsafe rolHandlers
-        case .ror: unsafe rorHandlers
-        case .rcl: unsafe rclHandlers
-        case .rcr: unsafe rcrHandlers
-        case .shl: unsafe shlHandlers
-        case .shr: unsafe shrHandlers
-        case .sar: unsafe sarHandlers
-        default: unsafe nil
+        case .rol: rolHandlers
+        case .ror: rorHandlers
+        case .rcl: rclHandlers
+        case .rcr: rcrHandlers
+        case .shl: shlHandlers
+        case .shr: shrHandlers
+        case .sar: sarHandlers
+        default: nil
         }
     }
     /// Register, memory and locked forms.
     private func unaryHandlers(_ mnemonic: Mnemonic) -> ([apus_handler], [apus_handler], [apus_handler])? {
         switch mnemonic {
-        case .inc: unsafe (incRegister, incMemory, lockedInc)
-        case .dec: unsafe (decRegister, decMemory, lockedDec)
-        case .neg: unsafe (negRegister, negMemory, lockedNeg)
-        case .not: unsafe (notRegister, notMemory, lockedNot)
-        default: unsafe nil
+        case .inc: (incRegister, incMemory, lockedInc)
+        case .dec: (decRegister, decMemory, lockedDec)
+        case .neg: (negRegister, negMemory, lockedNeg)
+        case .not: (notRegister, notMemory, lockedNot)
+        default: nil
         }
     }
 
@@ -146,7 +146,7 @@ extension Lowering {
                 form = .registerRegister
             }
         }
-        unsafe op.handler = handlers[form.rawValue * 4 + log2(a.size)]
+        op.handler = handlers[form.rawValue * 4 + log2(a.size)]
         return .next
     }
 
@@ -157,7 +157,7 @@ extension Lowering {
         op.dst = register(a)
         let byCL = b.kind == .general
         let form = (a.kind == .memory ? 2 : 0) + (byCL ? 1 : 0)
-        unsafe op.handler = handlers[form * 4 + log2(a.size)]
+        op.handler = handlers[form * 4 + log2(a.size)]
         return .next
     }
 
@@ -167,7 +167,7 @@ extension Lowering {
     ) -> Continuation {
         op.dst = register(a)
         let size = log2(a.size)
-        unsafe op.handler =
+        op.handler =
             a.kind != .memory
             ? handlers.0[size] : i.prefixes.contains(.lock) ? handlers.2[size] : handlers.1[size]
         return .next
@@ -179,10 +179,10 @@ extension Lowering {
         op.dst = register(a)
         let index = log2(b.size) * 3 + log2(a.size) - 1
         if b.kind == .memory {
-            unsafe op.handler = fromMemory[index]
+            op.handler = fromMemory[index]
         } else {
             op.src = register(b)
-            unsafe op.handler = fromRegister[index]
+            op.handler = fromRegister[index]
         }
     }
 
@@ -190,18 +190,18 @@ extension Lowering {
         let size = log2(a.size)
         if a.kind == .memory || b.kind == .memory {
             op.src = register(a.kind == .memory ? b : a)
-            unsafe op.handler = xchgMemory[size]
+            op.handler = xchgMemory[size]
         } else {
             op.dst = register(a)
             op.src = register(b)
-            unsafe op.handler = xchgRegisterRegister[size]
+            op.handler = xchgRegisterRegister[size]
         }
     }
 
     private func memoryOrRegister(_ handlers: [apus_handler], _ a: Operand, _ b: Operand, _ op: inout apus_op) {
         op.dst = register(a)
         op.src = register(b)
-        unsafe op.handler = handlers[log2(a.size) + (a.kind == .memory ? 0 : 4)]
+        op.handler = handlers[log2(a.size) + (a.kind == .memory ? 0 : 4)]
     }
 
     private func multiply(_ i: Instruction, _ a: Operand, _ b: Operand, _ op: inout apus_op) -> Continuation {
@@ -210,7 +210,7 @@ extension Lowering {
             op.src = register(b)
             if b.kind == .memory { op.extra |= 0x80 }
             if i.operands.2.kind == .immediate { op.extra |= 1 }
-            unsafe op.handler = imulHandlers[log2(a.size) - 1]
+            op.handler = imulHandlers[log2(a.size) - 1]
             return .next
         }
         // The accumulator may be named as the first operand.
@@ -218,10 +218,10 @@ extension Lowering {
         if a.kind == .memory { op.extra |= 0x80 }
         let size = log2(a.size)
         switch i.mnemonic {
-        case .mul: unsafe op.handler = mulHandlers[size]
-        case .imul: unsafe op.handler = imulWideHandlers[size]
-        case .div: unsafe op.handler = divHandlers[size]
-        default: unsafe op.handler = idivHandlers[size]
+        case .mul: op.handler = mulHandlers[size]
+        case .imul: op.handler = imulWideHandlers[size]
+        case .div: op.handler = divHandlers[size]
+        default: op.handler = idivHandlers[size]
         }
         return .next
     }
@@ -231,7 +231,7 @@ extension Lowering {
         op.src = register(b)
         op.extra =
             (i.operands.2.kind == .immediate ? 0 : 1) | (i.mnemonic == .shrd ? 2 : 0) | (a.kind == .memory ? 4 : 0)
-        unsafe op.handler = doubleShiftHandlers[log2(a.size) - 1]
+        op.handler = doubleShiftHandlers[log2(a.size) - 1]
     }
 
     private func bitTest(_ i: Instruction, _ a: Operand, _ b: Operand, _ op: inout apus_op) {
@@ -246,7 +246,7 @@ extension Lowering {
         if b.kind == .immediate { op.extra |= 4 }
         let size = log2(a.size)
         op.extra |= UInt8(size) << 4
-        unsafe op.handler = bitHandlers[size - 1 + (a.kind == .memory ? 3 : 0)]
+        op.handler = bitHandlers[size - 1 + (a.kind == .memory ? 3 : 0)]
     }
 
     private func scan(_ i: Instruction, _ a: Operand, _ b: Operand, _ op: inout apus_op) {
@@ -257,13 +257,13 @@ extension Lowering {
         switch i.mnemonic {
         case .bsf:
             op.extra |= 1
-            unsafe op.handler = bsfHandlers[size]
+            op.handler = bsfHandlers[size]
         case .bsr:
             op.extra |= 1
-            unsafe op.handler = bsrHandlers[size]
-        case .tzcnt: unsafe op.handler = tzcntHandlers[size]
-        case .lzcnt: unsafe op.handler = lzcntHandlers[size]
-        default: unsafe op.handler = popcntHandlers[size]
+            op.handler = bsrHandlers[size]
+        case .tzcnt: op.handler = tzcntHandlers[size]
+        case .lzcnt: op.handler = lzcntHandlers[size]
+        default: op.handler = popcntHandlers[size]
         }
     }
 
@@ -273,45 +273,45 @@ extension Lowering {
         case (.segment, _):
             op.extra = a.register & 7 | (b.kind == .memory ? 0x80 : 0)
             op.src = register(b)
-            unsafe op.handler = moveToSegment
+            op.handler = moveToSegment
             return a.register == 2 && !is64 ? .cut : .next
         case (_, .segment):
             op.extra = b.register & 7 | (a.kind == .memory ? 0x80 : 0)
             op.dst = register(a)
             op.imm = UInt64(a.size)
-            unsafe op.handler = moveFromSegment
+            op.handler = moveFromSegment
         case (.control, _):
             op.extra = a.register
             op.src = register(b)
-            unsafe op.handler = moveToControl
+            op.handler = moveToControl
             return .cut
         case (_, .control):
             op.extra = b.register
             op.dst = register(a)
-            unsafe op.handler = moveFromControl
+            op.handler = moveFromControl
         case (.debug, _):
             op.extra = a.register
             op.src = register(b)
-            unsafe op.handler = moveToDebug
+            op.handler = moveToDebug
             return .cut
         case (_, .debug):
             op.extra = b.register
             op.dst = register(a)
-            unsafe op.handler = moveFromDebug
-        case (.memory, .immediate): unsafe op.handler = movMemoryImmediate[log2(a.size)]
+            op.handler = moveFromDebug
+        case (.memory, .immediate): op.handler = movMemoryImmediate[log2(a.size)]
         case (.memory, _):
             op.src = register(b)
-            unsafe op.handler = movMemoryRegister[log2(a.size)]
+            op.handler = movMemoryRegister[log2(a.size)]
         case (_, .memory):
             op.dst = register(a)
-            unsafe op.handler = movRegisterMemory[log2(a.size)]
+            op.handler = movRegisterMemory[log2(a.size)]
         case (_, .immediate):
             op.dst = register(a)
-            unsafe op.handler = movRegisterImmediate[log2(a.size)]
+            op.handler = movRegisterImmediate[log2(a.size)]
         default:
             op.dst = register(a)
             op.src = register(b)
-            unsafe op.handler = movRegisterRegister[log2(a.size)]
+            op.handler = movRegisterRegister[log2(a.size)]
         }
         return .next
     }

@@ -54,17 +54,17 @@ struct Lowering {
     /// An op for an instruction that does not decode.
     func lower(_ error: DecodeError, offset: Int, into op: inout apus_op) {
         op = blank(offset: offset, length: 1)
-        unsafe op.handler = error == .tooLong ? overlongInstruction : undefinedInstruction
+        op.handler = error == .tooLong ? overlongInstruction : undefinedInstruction
     }
 
     func blank(offset: Int, length: UInt8) -> apus_op {
-        unsafe apus_op(
+        apus_op(
             handler: undefinedInstruction, imm: 0, disp: 0, dst: 0, src: 0, base: Slot.zero, index: Slot.zero,
             segment: Slot.zero, scale: 0, offset: UInt16(truncatingIfNeeded: offset), length: length, extra: 0)
     }
 
     func undefined(_ op: inout apus_op) -> Continuation {
-        unsafe op.handler = undefinedInstruction
+        op.handler = undefinedInstruction
         return .ends
     }
 
@@ -75,7 +75,7 @@ struct Lowering {
         case .tzcnt: i.mnemonic = .bsf
         case .lzcnt: i.mnemonic = .bsr
         case .prefetchw:
-            unsafe op.handler = noOperation
+            op.handler = noOperation
             return .next
         default: return undefined(&op)
         }

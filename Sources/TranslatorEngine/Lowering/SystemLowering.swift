@@ -10,87 +10,87 @@ extension Lowering {
         let memory: UInt8 = a.kind == .memory ? 0x80 : 0
         op.imm = UInt64(bitPattern: i.immediate)
         switch i.mnemonic {
-        case .hlt: unsafe op.handler = hlt
-        case .cli: unsafe op.handler = cli
-        case .sti: unsafe op.handler = sti
-        case .clts: unsafe op.handler = clts
+        case .hlt: op.handler = hlt
+        case .cli: op.handler = cli
+        case .sti: op.handler = sti
+        case .clts: op.handler = clts
         case .stac, .clac:
             op.extra = i.mnemonic == .stac ? 1 : 0
-            unsafe op.handler = setAccess
+            op.handler = setAccess
         case .in, .out:
             let accumulator = i.mnemonic == .in ? a : b
             let port = i.mnemonic == .in ? b : a
             op.extra = UInt8(log2(accumulator.size)) | (port.kind == .immediate ? 0 : 4)
             op.imm &= 0xff
-            unsafe op.handler = i.mnemonic == .in ? portIn : portOut
+            op.handler = i.mnemonic == .in ? portIn : portOut
             return .next
-        case .cpuid: unsafe op.handler = cpuidInstruction
+        case .cpuid: op.handler = cpuidInstruction
         case .rdtsc, .rdtscp:
             op.extra = i.mnemonic == .rdtscp ? 1 : 0
-            unsafe op.handler = rdtsc
+            op.handler = rdtsc
             return .next
-        case .rdpmc: unsafe op.handler = rdpmc
+        case .rdpmc: op.handler = rdpmc
         case .rdpid:
             op.dst = register(a)
-            unsafe op.handler = rdpid
+            op.handler = rdpid
             return .next
         case .rdrand, .rdseed:
             op.dst = register(a)
             op.extra = UInt8(log2(a.size)) | (i.mnemonic == .rdseed ? 8 : 0)
-            unsafe op.handler = random
+            op.handler = random
             return .next
-        case .rdmsr: unsafe op.handler = rdmsr
-        case .wrmsr: unsafe op.handler = wrmsr
-        case .xgetbv: unsafe op.handler = xgetbv
-        case .xsetbv: unsafe op.handler = xsetbv
+        case .rdmsr: op.handler = rdmsr
+        case .wrmsr: op.handler = wrmsr
+        case .xgetbv: op.handler = xgetbv
+        case .xsetbv: op.handler = xsetbv
         case .lgdt, .lidt:
             op.extra = (i.mnemonic == .lidt ? 1 : 0) | (i.operandSize == 2 ? 2 : 0)
-            unsafe op.handler = loadTable
+            op.handler = loadTable
         case .sgdt, .sidt:
             op.extra = i.mnemonic == .sidt ? 1 : 0
-            unsafe op.handler = storeTable
+            op.handler = storeTable
         case .lldt, .ltr:
             op.src = register(a)
             op.extra = memory
-            unsafe op.handler = i.mnemonic == .ltr ? ltr : lldt
+            op.handler = i.mnemonic == .ltr ? ltr : lldt
         case .sldt, .str:
             op.dst = register(a)
             op.extra = memory | (i.mnemonic == .str ? 1 : 0)
             op.imm = UInt64(a.size)
-            unsafe op.handler = storeSelector
+            op.handler = storeSelector
         case .smsw:
             op.dst = register(a)
             op.extra = memory != 0 ? 0 : UInt8(a.size)
-            unsafe op.handler = smsw
+            op.handler = smsw
         case .lmsw:
             op.src = register(a)
             op.extra = memory
-            unsafe op.handler = lmsw
+            op.handler = lmsw
         case .lar, .lsl:
             op.dst = register(a)
             op.src = register(b)
             op.extra = (b.kind == .memory ? 0x80 : 0) | (i.mnemonic == .lsl ? 1 : 0)
             op.imm = UInt64(a.size)
-            unsafe op.handler = examineSegment
+            op.handler = examineSegment
         case .verr, .verw:
             op.src = register(a)
             op.extra = memory | (i.mnemonic == .verw ? 1 : 0)
-            unsafe op.handler = verifySegment
+            op.handler = verifySegment
         case .arpl:
             op.dst = register(a)
             op.src = register(b)
             op.extra = memory
-            unsafe op.handler = arpl
+            op.handler = arpl
         case .lds, .les, .lss, .lfs, .lgs:
             let segments: [Mnemonic: UInt8] = [.lds: 3, .les: 0, .lss: 2, .lfs: 4, .lgs: 5]
             op.dst = register(a)
             op.extra = segments[i.mnemonic] ?? 3
             op.imm = UInt64(a.size)
-            unsafe op.handler = loadFarPointer
-        case .invlpg: unsafe op.handler = invlpg
-        case .invd, .wbinvd, .wbnoinvd: unsafe op.handler = cacheControl
+            op.handler = loadFarPointer
+        case .invlpg: op.handler = invlpg
+        case .invd, .wbinvd, .wbnoinvd: op.handler = cacheControl
         case .swapgs:
-            unsafe op.handler = swapgs
+            op.handler = swapgs
             return .next
         case .rdfsbase, .rdgsbase, .wrfsbase, .wrgsbase:
             let writes = i.mnemonic == .wrfsbase || i.mnemonic == .wrgsbase
@@ -98,10 +98,10 @@ extension Lowering {
             op.dst = register(a)
             op.src = register(a)
             op.imm = UInt64(a.size)
-            unsafe op.handler = writes ? writeBase : readBase
+            op.handler = writes ? writeBase : readBase
             return .next
         case .pause:
-            unsafe op.handler = pauseInstruction
+            op.handler = pauseInstruction
             return .cut
         default: return nil
         }

@@ -18,75 +18,75 @@ extension Lowering {
                     branch(i, near: call ? callLinked : jumpLinked, far: call ? callFarPage : jumpFarPage, &op)
                 } else {
                     op.extra = size
-                    unsafe op.handler = call ? callRelative : jumpRelative
+                    op.handler = call ? callRelative : jumpRelative
                 }
                 return .ends
             }
             if is64 {
                 op.src = register(a)
                 if a.kind == .memory {
-                    unsafe op.handler = call ? callMemory : jumpMemory
+                    op.handler = call ? callMemory : jumpMemory
                 } else {
-                    unsafe op.handler = call ? callRegister : jumpRegister
+                    op.handler = call ? callRegister : jumpRegister
                 }
             } else {
                 op.src = register(a)
                 op.extra = size
                 op.imm = a.kind == .memory ? 1 : 0
-                unsafe op.handler = call ? callAny : jumpAny
+                op.handler = call ? callAny : jumpAny
             }
             return .ends
         case .ret:
             op.imm &= 0xffff
             op.extra = size
-            unsafe op.handler = is64 ? TranslatorEngine.ret : retAny
+            op.handler = is64 ? TranslatorEngine.ret : retAny
             return .ends
         case .loop, .loope, .loopne, .jcxz:
             let kind: UInt8 = i.mnemonic == .loopne ? 0 : i.mnemonic == .loope ? 1 : i.mnemonic == .loop ? 2 : 3
             op.extra = kind | i.addressSize << 4
             op.src = is64 ? 8 : UInt16(size)
-            unsafe op.handler = loopAny
+            op.handler = loopAny
             return .conditional
         case .jmpFar, .callFar:
             op.extra = size | (i.mnemonic == .callFar ? 0x80 : 0) | (a.kind == .memory ? 0x40 : 0)
             op.src = i.immediate2
             if size == 2 { op.imm &= 0xffff } else if size == 4 { op.imm &= 0xffff_ffff }
-            unsafe op.handler = farTransfer
+            op.handler = farTransfer
             return .ends
         case .retFar:
             op.imm &= 0xffff
             op.extra = size
-            unsafe op.handler = farReturn
+            op.handler = farReturn
             return .ends
         case .iret:
             op.extra = size
-            unsafe op.handler = interruptReturn
+            op.handler = interruptReturn
             return .ends
         case .int:
-            unsafe op.handler = softwareInterrupt
+            op.handler = softwareInterrupt
             return .ends
         case .int3:
-            unsafe op.handler = breakpointInstruction
+            op.handler = breakpointInstruction
             return .ends
         case .into:
-            unsafe op.handler = overflowInstruction
+            op.handler = overflowInstruction
             return .cut
         case .icebp:
-            unsafe op.handler = icebp
+            op.handler = icebp
             return .ends
         case .syscall:
-            unsafe op.handler = TranslatorEngine.syscall
+            op.handler = TranslatorEngine.syscall
             return .ends
         case .sysret:
             op.extra = size
-            unsafe op.handler = sysret
+            op.handler = sysret
             return .ends
         case .sysenter:
-            unsafe op.handler = sysenter
+            op.handler = sysenter
             return .ends
         case .sysexit:
             op.extra = size
-            unsafe op.handler = sysexit
+            op.handler = sysexit
             return .ends
         default: return nil
         }
@@ -99,17 +99,17 @@ extension Lowering {
         op.disp = Int32(truncatingIfNeeded: target)
         // A page-crossing instruction executes alone, outside its page's blocks: it must not link.
         let inPage = target >= 0 && target < 4096 && Int(op.offset) + Int(op.length) <= 4096
-        unsafe op.handler = inPage ? near : far
+        op.handler = inPage ? near : far
     }
 
     private func conditional(_ i: Instruction, _ op: inout apus_op) -> Continuation {
         let code = i.encoding.opcode & 15
         if is64 {
-            unsafe branch(i, near: jccHandlers[Int(code)], far: jccHandlers[Int(code) + 16], &op)
+            branch(i, near: jccHandlers[Int(code)], far: jccHandlers[Int(code) + 16], &op)
         } else {
             op.src = UInt16(code)
             op.extra = i.operandSize
-            unsafe op.handler = jccRelative
+            op.handler = jccRelative
         }
         return .conditional
     }
@@ -118,7 +118,7 @@ extension Lowering {
     func makeFallThrough(offset: Int, into op: inout apus_op) {
         op = blank(offset: offset, length: 0)
         op.disp = Int32(offset)
-        unsafe op.handler = offset < 4096 ? fallThrough : jumpFarPage
+        op.handler = offset < 4096 ? fallThrough : jumpFarPage
     }
 
     /// The end of a block that was cut: counts `count` instructions and goes on.
@@ -126,13 +126,13 @@ extension Lowering {
         op = blank(offset: offset, length: 0)
         op.disp = Int32(offset)
         op.dst = UInt16(count)
-        unsafe op.handler = offset < 4096 ? jumpLinked : jumpFarPage
+        op.handler = offset < 4096 ? jumpLinked : jumpFarPage
     }
 
     /// The same after an instruction that may have changed MXCSR.
     func makeControlCut(offset: Int, count: Int, into op: inout apus_op) {
         makeCut(offset: offset, count: count, into: &op)
-        unsafe op.handler = controlCut
+        op.handler = controlCut
     }
 
     func setStringSegment(_ i: Instruction, _ op: inout apus_op) {
@@ -146,16 +146,16 @@ extension Lowering {
     func lowerString(_ i: Instruction, _ op: inout apus_op) -> Continuation? {
         let handler: apus_handler
         switch i.mnemonic {
-        case .movs: unsafe handler = movsAny
-        case .cmps: unsafe handler = cmpsAny
-        case .scas: unsafe handler = scasAny
-        case .lods: unsafe handler = lodsAny
-        case .stos: unsafe handler = stosAny
-        case .ins: unsafe handler = insAny
-        case .outs: unsafe handler = outsAny
+        case .movs: handler = movsAny
+        case .cmps: handler = cmpsAny
+        case .scas: handler = scasAny
+        case .lods: handler = lodsAny
+        case .stos: handler = stosAny
+        case .ins: handler = insAny
+        case .outs: handler = outsAny
         default: return nil
         }
-        unsafe op.handler = handler
+        op.handler = handler
         op.extra = UInt8(log2(i.operandSize)) | UInt8(log2(i.addressSize)) << 4
         if i.prefixes.contains(.rep) { op.extra |= 4 } else if i.prefixes.contains(.repne) { op.extra |= 8 }
         setStringSegment(i, &op)
@@ -173,36 +173,36 @@ extension Lowering {
             if a.kind == .segment {
                 op.extra = a.register & 7
                 op.imm = UInt64(size)
-                unsafe op.handler = pushSegment
+                op.handler = pushSegment
             } else if a.kind == .immediate {
-                unsafe op.handler = fast ? pushImmediate : pushAnyImmediate
+                op.handler = fast ? pushImmediate : pushAnyImmediate
             } else if a.kind == .memory {
-                unsafe op.handler = fast ? pushMemory : pushAnyMemory
+                op.handler = fast ? pushMemory : pushAnyMemory
             } else {
                 op.src = register(a)
-                unsafe op.handler = fast ? pushRegister : pushAny
+                op.handler = fast ? pushRegister : pushAny
             }
         case .pop:
             if a.kind == .segment {
                 op.extra = a.register & 7
                 op.imm = UInt64(size)
-                unsafe op.handler = popSegment
+                op.handler = popSegment
                 return a.register == 2 && !is64 ? .cut : .next
             } else if a.kind == .memory {
-                unsafe op.handler = fast ? popMemory : popAnyMemory
+                op.handler = fast ? popMemory : popAnyMemory
             } else {
                 op.dst = register(a)
-                unsafe op.handler = fast ? popRegister : popAny
+                op.handler = fast ? popRegister : popAny
             }
-        case .pushf: unsafe op.handler = fast ? pushFlags64 : pushFlagsAny
-        case .popf: unsafe op.handler = popFlags
-        case .pusha: unsafe op.handler = pushAll
-        case .popa: unsafe op.handler = popAll
+        case .pushf: op.handler = fast ? pushFlags64 : pushFlagsAny
+        case .popf: op.handler = popFlags
+        case .pusha: op.handler = pushAll
+        case .popa: op.handler = popAll
         case .enter:
             op.imm &= 0xffff
             op.src = i.immediate2
-            unsafe op.handler = enter
-        default: unsafe op.handler = fast ? leave64 : leaveAny
+            op.handler = enter
+        default: op.handler = fast ? leave64 : leaveAny
         }
         return .next
     }

@@ -48,7 +48,7 @@ extension CPU {
         }
         let physical = walk.physical
         guard let range = unsafe range(at: physical) else {
-            return Place(physical: physical, host: nil, writable: true, code: false)
+            return unsafe Place(physical: physical, host: nil, writable: true, code: false)
         }
         let offset = unsafe physical &- range.pointee.start
         let page = Int(offset >> 12)
@@ -66,7 +66,7 @@ extension CPU {
         if privilege == .current && kind != .fetch && !isWatched {
             let e = unsafe p.pointee.tlb + Int((linear >> 12) & UInt64(APUS_TLB_SIZE - 1))
             let key = (linear & ~0xfff) | tag
-            let hostPage = unsafe UInt64(UInt(bitPattern: host)) & ~0xfff
+            let hostPage = UInt64(UInt(bitPattern: host)) & ~0xfff
             unsafe e.pointee.addend = hostPage &- (linear & ~0xfff)
             unsafe e.pointee.physical = physical & ~0xfff
             unsafe e.pointee.read_tag = key
@@ -85,7 +85,7 @@ extension CPU {
             let range = unsafe p.pointee.ranges + index
             if unsafe physical &- range.pointee.start < range.pointee.count { return unsafe range }
         }
-        return unsafe nil
+        return nil
     }
 
     /// Reads a page-table entry; entries outside RAM read as not present.

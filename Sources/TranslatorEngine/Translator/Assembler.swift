@@ -19,7 +19,7 @@ enum Host {
 }
 
 /// The r/m operand of an instruction.
-enum RM {
+@safe enum RM {
     case register(UInt8)
     /// The processor's structure, at a byte offset.
     case state(Int)
@@ -35,11 +35,11 @@ enum RM {
     case relative(UnsafeMutablePointer<UInt8>)
 
     /// The mask of a table's byte offset.
-    static var indexMask: RM { .state(MemoryLayout<apus_vcpu>.offset(of: \.index_mask).unsafelyUnwrapped) }
+    static var indexMask: RM { unsafe .state(MemoryLayout<apus_vcpu>.offset(of: \.index_mask).unsafelyUnwrapped) }
 }
 
 /// Writes host instructions into the code cache.
-struct Assembler {
+@safe struct Assembler {
     /// Where the next byte goes, in the writable view.
     var cursor: UnsafeMutablePointer<UInt8>
     /// The structure's first byte relative to the GS base; negative.

@@ -14,6 +14,18 @@ extension BlockTranslator {
         hasPlainVectors = block.hasPlainVectors
         let windows = planWindows(block)
         emitCount()
+        for _ in 1..<turns(block) {
+            emitBody(block, last, liveness, windows)
+            unsafe emitTurnEnd(block.instructions[last], fall: op(last + 2))
+        }
+        emitBody(block, last, liveness, windows)
+        emitEnd(block, last)
+    }
+
+    /// Emits what comes before the instruction that ends the block.
+    private mutating func emitBody(
+        _ block: DecodedBlock, _ last: Int, _ liveness: [FlagSet], _ windows: [Int: Window]
+    ) {
         for index in 0..<last {
             current = index
             if let window = windows[index] { unsafe open(window, op(index + 1), liveBefore: !liveness[index].isEmpty) }
@@ -23,27 +35,57 @@ extension BlockTranslator {
             if let window, window.last == index { self.window = nil }
         }
         current = last
-        if last < count, let window = windows[last] { unsafe open(window, op(last + 1), liveBefore: !liveness[last].isEmpty) }
+        if last < block.instructions.count, let window = windows[last] {
+            unsafe open(window, op(last + 1), liveBefore: !liveness[last].isEmpty)
+        }
         spillVectors()
+    }
+
+    /// Emits the end of the block, `last` being the instruction that it ends with, or their number.
+    private mutating func emitEnd(_ block: DecodedBlock, _ last: Int) {
+        let count = block.instructions.count
         if !block.endsItself && block.instructions[count - 1].loadsVectorControl && !setsPlainControl {
             releaseAll()
             unsafe emitInterpretedEnd(op(count + 1))
         } else if block.endsItself {
-            let offered = block.offered[last]
-            if offered {
-                unsafe emitEnd(
-                    block.instructions[last], op(last + 1), fall: op(last + 2), liveTaken: !block.liveTaken.isEmpty,
-                    liveFall: !block.liveFall.isEmpty)
-            } else {
+            guard block.offered[last] else {
                 releaseAll()
-                unsafe emitInterpretedEnd(op(last + 1))
+                return unsafe emitInterpretedEnd(op(last + 1))
             }
+            unsafe emitEnd(
+                block.instructions[last], op(last + 1), fall: op(last + 2), liveTaken: !block.liveTaken.isEmpty,
+                liveFall: !block.liveFall.isEmpty)
         } else {
             releaseAll()
             if flagsInHost && !block.liveTaken.isEmpty { spillFlags() }
             let cut = unsafe op(count + 1)
             unsafe emitJump(cut, disp: cut.pointee.disp, from: Int32(cut.pointee.disp) - 1)
         }
+    }
+
+    // MARK: Loops
+
+    /// The most turns of a loop that are laid out.
+    static let mostTurns = 4
+
+    /// How often a block's code is laid out: hot blocks that are short loops by themselves several times, so that the
+    /// events are looked at once for all.
+    private func turns(_ block: DecodedBlock) -> Int {
+        let count = block.instructions.count
+        guard tier == .hot, count <= 12, block.endsItself, block.offered[count - 1],
+            block.instructions[count - 1].mnemonic == .jcc, block.liveTaken.isEmpty, block.liveFall.isEmpty
+        else { return 1 }
+        let (head, branch, fall) = unsafe (ops.pointee.offset, op(count).pointee, op(count + 1).pointee)
+        guard branch.disp == Int32(head), fall.disp > Int32(branch.offset), fall.disp < 4096 else { return 1 }
+        return count <= 6 ? Self.mostTurns : 2
+    }
+
+    /// Ends a turn that another follows.
+    private mutating func emitTurnEnd(_ i: Instruction, fall: UnsafePointer<apus_op>) {
+        releaseAll()
+        if !flagsInHost { reloadFlags() }
+        unsafe exits.append(Exit(place: a.jump(if: i.encoding.opcode & 15 ^ 1), op: fall))
+        flagsInHost = false
     }
 
     /// Emits what lies out of line.

@@ -6,23 +6,25 @@ internal import X86
 /// Guest registers stay in host registers (R13 to R15 in the structure, RSP in R15) and guest flags in host flags as
 /// far as someone looks at them. Everything that has no translation of its own, and every access that misses in the
 /// tables, is executed by the interpreter's handler in between.
-struct BlockTranslator {
+@safe struct BlockTranslator {
     var a: Assembler
     let stubs: TranslatedStubs
     let ops: UnsafePointer<apus_op>
     let tier: Tier
     /// The instructions whose accesses have inline caches in the upper tiers: a bit each.
     let cached: UInt64
+    /// Executions in this tier before the next.
+    let executions: Int32
     /// Where a counting block has its record, the jump for its promotion, and how many inline caches it has.
     var blockRecord: UnsafeMutablePointer<UInt8>?
     var promotion: UnsafeMutablePointer<UInt8>?
     var cacheCount: UInt32 = 0
     /// Whether the guest's flags are the host's, and not in `arith`.
     var flagsInHost = false
-    var slowPaths: [SlowPath] = unsafe []
+    var slowPaths: [SlowPath] = []
     /// The same for instructions that end the block.
-    var endPaths: [SlowPath] = unsafe []
-    var exits: [Exit] = unsafe []
+    var endPaths: [SlowPath] = []
+    var exits: [Exit] = []
     /// Places where translated code may fault by itself, with their op: code address after the access.
     var sites: [(end: UnsafeMutablePointer<UInt8>, op: UnsafePointer<apus_op>, dirty: UInt32)] = unsafe []
     /// Vector registers that the host's hold, and those of them whose value is nowhere else.
@@ -46,7 +48,7 @@ struct BlockTranslator {
         )] = unsafe []
 
     /// An access that goes to the interpreter.
-    struct SlowPath {
+    @safe struct SlowPath {
         let op: UnsafePointer<apus_op>
         /// The register of the linear address.
         let address: UInt8
@@ -67,20 +69,21 @@ struct BlockTranslator {
         var loaded: UInt16 = 0
     }
     /// A direct jump that is not linked yet.
-    struct Exit {
+    @safe struct Exit {
         let place: UnsafeMutablePointer<UInt8>
         let op: UnsafePointer<apus_op>
     }
 
     init(
         _ assembler: Assembler, stubs: TranslatedStubs, ops: UnsafePointer<apus_op>,
-        records: UnsafeMutablePointer<UInt8>, tier: Tier, cached: UInt64
+        records: UnsafeMutablePointer<UInt8>, tier: Tier, cached: UInt64, promotion: Int32
     ) {
         a = assembler
         self.tier = tier
         self.cached = cached
+        executions = promotion
         unsafe self.records = records
-        unsafe self.stubs = stubs
+        self.stubs = stubs
         unsafe self.ops = ops
     }
 
@@ -158,7 +161,7 @@ struct BlockTranslator {
                     cache: cache, end: a.cursor, reloadsFlags: false, dirty: dirtyVectors))
             return .indexed(address, Host.addend, 0, -1)
         }
-        var misaligned: UnsafeMutablePointer<UInt8>? = unsafe nil
+        var misaligned: UnsafeMutablePointer<UInt8>? = nil
         if size > 1 {
             a.modrm(0, wide: false, opcode: 0xf6, length: 1, reg: 0, rm: .register(address), byteRegister: true)
             a.byte(UInt8(size - 1))
@@ -189,21 +192,21 @@ struct BlockTranslator {
     /// The instruction of the last check ends here.
     mutating func finishAccess(reloadsFlags: Bool) {
         unsafe slowPaths[slowPaths.count - 1].end = a.cursor
-        unsafe slowPaths[slowPaths.count - 1].reloadsFlags = reloadsFlags
-        unsafe slowPaths[slowPaths.count - 1].loaded = loadedVectors
+        slowPaths[slowPaths.count - 1].reloadsFlags = reloadsFlags
+        slowPaths[slowPaths.count - 1].loaded = loadedVectors
     }
 
     /// Where accesses end up that the fast way has not decided, and jumps that are not linked.
     mutating func emitSlowPaths() {
-        for path in unsafe slowPaths {
-            unsafe landMiss(path)
-            unsafe moveVectors(path.dirty, store: true)
+        for path in slowPaths {
+            landMiss(path)
+            moveVectors(path.dirty, store: true)
             unsafe emitCall(path.op, stubs.slow)
-            unsafe moveVectors(path.loaded, store: false)
-            if unsafe path.reloadsFlags { a.reloadFlags(by: Host.addend) }
+            moveVectors(path.loaded, store: false)
+            if path.reloadsFlags { a.reloadFlags(by: Host.addend) }
             unsafe a.jump(to: path.end)
         }
-        for exit in unsafe exits {
+        for exit in exits {
             unsafe a.land(exit.place)
             unsafe a.immediate(Host.addend, UInt64(UInt(bitPattern: exit.op)))
             unsafe a.immediate(Host.address, UInt64(UInt(bitPattern: exit.place)))
@@ -214,16 +217,16 @@ struct BlockTranslator {
     /// Lands an access that the fast way has not decided, with its linear address in the address register: one that is
     /// only misaligned, or whose page the table has, goes back.
     mutating func landMiss(_ path: SlowPath) {
-        unsafe landMisaligned(path)
+        landMisaligned(path)
         unsafe a.land(path.miss)
-        unsafe a.move(Host.address, path.address)
+        a.move(Host.address, path.address)
         if let cache = unsafe path.cache { unsafe emitCacheMiss(cache, write: path.write, resume: path.aligned) }
     }
 
     private mutating func landMisaligned(_ path: SlowPath) {
         guard let misaligned = unsafe path.misaligned else { return }
         unsafe a.land(misaligned)
-        unsafe a.move(Host.addend, path.address)
+        a.move(Host.addend, path.address)
         a.bytes(0x41, 0x81, 0xe5)  // and r13d, 0xfff
         a.word32(0xfff)
         a.bytes(0x41, 0x81, 0xfd)  // cmp r13d, 4096 - size
@@ -233,7 +236,7 @@ struct BlockTranslator {
     }
 
     private mutating func emitCall(_ op: UnsafePointer<apus_op>, _ stub: UnsafeMutablePointer<UInt8>) {
-        unsafe a.immediate(Host.addend, UInt64(UInt(bitPattern: op)))
+        a.immediate(Host.addend, UInt64(UInt(bitPattern: op)))
         unsafe a.call(stub)
     }
 
@@ -262,7 +265,7 @@ struct BlockTranslator {
     /// At the block's end.
     mutating func emitInterpretedEnd(_ op: UnsafePointer<apus_op>) {
         if flagsInHost { spillFlags() }
-        unsafe a.immediate(Host.addend, UInt64(UInt(bitPattern: op)))
+        a.immediate(Host.addend, UInt64(UInt(bitPattern: op)))
         unsafe a.jump(to: stubs.end)
     }
 
@@ -285,7 +288,7 @@ struct BlockTranslator {
 
     /// A loop must see events: goes out of line where something is pending.
     private mutating func emitPolledJump(_ op: UnsafePointer<apus_op>) {
-        a.modrm(
+        unsafe a.modrm(
             0, wide: false, opcode: 0x83, length: 1, reg: 7,
             rm: .state(MemoryLayout<apus_vcpu>.offset(of: \.pending).unsafelyUnwrapped))
         a.byte(0)
@@ -302,13 +305,13 @@ struct BlockTranslator {
             unsafe []
 
     mutating func emitPolls() {
-        for far in unsafe farJumps {
-            for miss in unsafe far.misses { unsafe a.land(miss) }
+        for unsafe far in unsafe farJumps {
+            for unsafe miss in unsafe far.misses { unsafe a.land(miss) }
             unsafe a.immediate(Host.addend, UInt64(UInt(bitPattern: far.op)))
             unsafe a.lea(Host.address, .relative(far.record))
             unsafe a.jump(to: stubs.far)
         }
-        for poll in unsafe polls {
+        for unsafe poll in unsafe polls {
             unsafe a.land(poll.place)
             unsafe a.immediate(Host.addend, UInt64(UInt(bitPattern: poll.op)))
             a.immediate(Host.address, 0)

@@ -4,7 +4,7 @@ internal import X86
 // Blocks on their way from the interpreter to the translator.
 
 /// A block as the translator takes it.
-struct DecodedBlock {
+@safe struct DecodedBlock {
     /// Its first op, which counts executions; the instructions' ops follow.
     let header: UnsafePointer<apus_op>
     let instructions: [Instruction]
@@ -19,6 +19,9 @@ struct DecodedBlock {
     let liveFall: FlagSet
     /// Whether accesses are checked together: not where they were found to cross pages often.
     let mergesChecks: Bool
+
+    /// The most instructions that its code may have, and then some.
+    var mostLaidOut: Int { max(instructions.count, min(instructions.count, 12) * BlockTranslator.mostTurns) + 6 }
 
     /// Whether some instruction may have an inline cache.
     var accessesMemory: Bool {
@@ -35,7 +38,7 @@ extension CodeFetcher {
     /// Has the block that an op begins translated, and goes on with it.
     func translateBlock(_ cpu: CPU, _ op: MicroOp) -> MicroOp {
         guard let translator, let block = cache.block(of: op), let decoded = decodedBlock(op, block) else {
-            op.setHeader(unsafe noOperation, state: HeaderState.interpreted)
+            op.setHeader(noOperation, state: HeaderState.interpreted)
             return op.next
         }
         let code = translator.translate(cpu, decoded, tier: block.mode & ModeBits.user == 0 ? .plain : .baseline)
@@ -43,9 +46,9 @@ extension CodeFetcher {
         if code == 0 { return cpu.lookup(cpu.ripOf(op)) }
         op.setImmediate(code)
         if verifier == nil {
-            op.setHeader(unsafe runTranslated, state: HeaderState.translated)
+            op.setHeader(runTranslated, state: HeaderState.translated)
         } else {
-            op.setHeader(unsafe runVerified, state: HeaderState.verified)
+            op.setHeader(runVerified, state: HeaderState.verified)
         }
         return op
     }
@@ -114,8 +117,8 @@ extension CodeFetcher {
         var tier = Tier.profiled
         if unsafe record.pointee.tier == Tier.profiled.rawValue || !decoded.accessesMemory {
             tier = .hot
-            let most = UInt32(Tier.executions) / Tier.hitsForMiss
-            for cache in unsafe caches where unsafe cache.misses > most { unsafe cached &= ~(1 << UInt64(cache.index)) }
+            let most = UInt32(translator.promotion) / Tier.hitsForMiss
+            for unsafe cache in unsafe caches where cache.misses > most { cached &= ~(1 << UInt64(cache.index)) }
         }
         let code = translator.translate(cpu, decoded, tier: tier, cached: cached)
         guard code != 0 else { return old }

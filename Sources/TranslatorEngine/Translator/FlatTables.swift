@@ -17,7 +17,7 @@ internal import SystemPackage
     /// Slots for the set of them, a power of two.
     private static let touchedSlots = 8192
     /// Bytes below each table through which translated code sees the processor's structure.
-    static var headerBytes: Int { (MemoryLayout<apus_vcpu>.stride + 4095) & ~4095 }
+    static var headerBytes: Int { unsafe (MemoryLayout<apus_vcpu>.stride + 4095) & ~4095 }
 
     private let first: Mapping
     private let second: Mapping
@@ -58,7 +58,7 @@ internal import SystemPackage
     /// The address of a mode's table.
     func base(_ mode: Int) -> UInt {
         let start = mode == 0 ? first.base : mode == 1 ? second.base : third.base
-        return unsafe UInt(bitPattern: start) + UInt(Self.headerBytes)
+        return UInt(bitPattern: start) + UInt(Self.headerBytes)
     }
 
     private static func offset(_ linear: UInt64) -> UInt64 { (linear >> 12 & 0xf_ffff_ffff) << 4 }

@@ -15,8 +15,6 @@ enum Tier: UInt32 {
     /// Accesses have inline caches where those miss seldom.
     case hot
 
-    /// Executions in the counting tiers before the next.
-    static let executions: Int32 = 2048
     /// An inline cache stays where it is found right in all but one of so many executions.
     static let hitsForMiss: UInt32 = 16
 
@@ -110,7 +108,7 @@ extension BlockTranslator {
     mutating func emitCount() {
         guard tier.counts else { return }
         let record = unsafe takeRecord(
-            BlockRecord(countdown: Tier.executions, tier: tier.rawValue, cacheCount: 0))
+            BlockRecord(countdown: executions, tier: tier.rawValue, cacheCount: 0))
         unsafe blockRecord = record
         unsafe a.modrm(0, wide: false, opcode: 0xff, length: 1, reg: 1, rm: .relative(record))  // dec
         unsafe promotion = a.jump(if: 8)
@@ -175,7 +173,7 @@ extension Assembler {
         bytes(0x44, 0x89, 0xf0)  // mov eax, r14d
         byte(0x25)  // and eax, 0xfff
         word32(0xfff)
-        let cache = { (offset: Int?) in RM.base(Host.addend, Int32(offset.unsafelyUnwrapped)) }
+        let cache = { (offset: Int?) in unsafe RM.base(Host.addend, Int32(offset.unsafelyUnwrapped)) }
         modrm(
             0, wide: false, opcode: 0x3b, length: 1, reg: Host.rax, rm: cache(MemoryLayout<InlineCache>.offset(of: \.limit)))
         let crosses = unsafe jump(if: 7)
@@ -190,7 +188,7 @@ extension Assembler {
             0, wide: true, opcode: 0x83, length: 1, reg: 7, rm: cache(MemoryLayout<InlineCache>.offset(of: \.addend)))
         byte(0)
         let isLogged = unsafe jump(if: 5)
-        let count = RM.state(MemoryLayout<apus_vcpu>.offset(of: \.cache_count).unsafelyUnwrapped)
+        let count = unsafe RM.state(MemoryLayout<apus_vcpu>.offset(of: \.cache_count).unsafelyUnwrapped)
         modrm(0, wide: false, opcode: 0x8b, length: 1, reg: Host.rcx, rm: count)
         bytes(0x81, 0xf9)  // cmp ecx, capacity
         word32(Int32(APUS_CACHE_LOG))
@@ -198,7 +196,7 @@ extension Assembler {
         modrm(0, wide: false, opcode: 0xff, length: 1, reg: 0, rm: count)
         bytes(0x48, 0xc1, 0xe1)  // shl rcx, 3
         byte(3)
-        modrm(
+        unsafe modrm(
             0, wide: true, opcode: 0x03, length: 1, reg: Host.rcx,
             rm: .state(MemoryLayout<apus_vcpu>.offset(of: \.cache_log).unsafelyUnwrapped))
         store(Host.addend, .base(Host.rcx, 0))

@@ -232,16 +232,16 @@ extension BlockTranslator {
                 let address = unsafe emitAddress(i, op)
                 // A miss must not continue in the middle: the whole instruction is the interpreter's then.
                 let accessed = unsafe emitCheck(op, at: address, size: 8, write: false)
-                unsafe endPaths.append(slowPaths.removeLast())
+                endPaths.append(slowPaths.removeLast())
                 a.load(Host.address, accessed)
                 unsafe noteSite(op)
             } else {
                 loadGuest(x.register, into: Host.address)
             }
             if i.mnemonic == .call {
-                a.store(Host.address, .state(MemoryLayout<apus_vcpu>.offset(of: \.temporary).unsafelyUnwrapped))
+                unsafe a.store(Host.address, .state(MemoryLayout<apus_vcpu>.offset(of: \.temporary).unsafelyUnwrapped))
                 unsafe emitReturnAddress(op)
-                a.load(Host.address, .state(MemoryLayout<apus_vcpu>.offset(of: \.temporary).unsafelyUnwrapped))
+                unsafe a.load(Host.address, .state(MemoryLayout<apus_vcpu>.offset(of: \.temporary).unsafelyUnwrapped))
             }
             unsafe a.indirectJump(stubs.indirect)
         case .ret:
@@ -250,7 +250,7 @@ extension BlockTranslator {
                 a.load(Host.address, target)
             } else {
                 let accessed = unsafe emitCheck(op, at: Host.guestStack, size: 8, write: false)
-                unsafe endPaths.append(slowPaths.removeLast())
+                endPaths.append(slowPaths.removeLast())
                 a.load(Host.address, accessed)
             }
             unsafe noteSite(op)
@@ -272,7 +272,7 @@ extension BlockTranslator {
         }
         a.lea(Host.address, .base(Host.guestStack, -8))
         let accessed = unsafe emitCheck(op, at: Host.address, size: 8, write: true)
-        unsafe endPaths.append(slowPaths.removeLast())
+        endPaths.append(slowPaths.removeLast())
         a.lea(Host.addend, accessed)
         a.load(Host.address, .state(Int(Slot.pageBase) * 8))
         a.lea(Host.address, .base(Host.address, unsafe Int32(op.pointee.offset) + Int32(op.pointee.length)))
@@ -283,8 +283,8 @@ extension BlockTranslator {
 
     /// Out-of-line ends for block-ending instructions whose access missed.
     mutating func emitEndPaths() {
-        for path in unsafe endPaths {
-            unsafe landMiss(path)
+        for path in endPaths {
+            landMiss(path)
             unsafe a.immediate(Host.addend, UInt64(UInt(bitPattern: path.op)))
             unsafe a.jump(to: stubs.end)
         }

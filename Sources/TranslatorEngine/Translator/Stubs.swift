@@ -1,7 +1,7 @@
 internal import CEngine
 
 /// The common pieces of translated code, at the start of the code cache.
-struct TranslatedStubs {
+@safe struct TranslatedStubs {
     /// A C function: enters translated code. (structure, code) -> op
     var enter: UnsafeMutablePointer<UInt8>
     /// Called with the op in the addend's register and a linear address in the address register: executes the op in
@@ -31,7 +31,7 @@ struct TranslatedStubs {
     var leave: UnsafeMutablePointer<UInt8>
 }
 
-private func field(_ offset: Int?) -> Int { offset.unsafelyUnwrapped }
+private func field(_ offset: Int?) -> Int { unsafe offset.unsafelyUnwrapped }
 
 /// Guest registers that live in host registers, with their number there.
 let pinnedRegisters: [(guest: UInt8, host: UInt8)] = [
@@ -50,7 +50,7 @@ extension Assembler {
 
     /// Calls a function of the structure with (structure, addend register, address register); RSP is aligned.
     private mutating func callHelper(_ function: Int?) {
-        load(Host.rdi, .state(field(MemoryLayout<apus_vcpu>.offset(of: \.self_pointer))))
+        unsafe load(Host.rdi, .state(field(MemoryLayout<apus_vcpu>.offset(of: \.self_pointer))))
         move(Host.rsi, Host.addend)
         move(Host.rdx, Host.address)
         modrm(0, wide: false, opcode: 0xff, length: 1, reg: 2, rm: .state(field(function)))
@@ -58,12 +58,12 @@ extension Assembler {
 
     /// Loads the GS base anew where the mode has changed.
     private mutating func refreshTable() {
-        load(Host.rcx, .state(field(MemoryLayout<apus_vcpu>.offset(of: \.flat_base))))
-        modrm(
+        unsafe load(Host.rcx, .state(field(MemoryLayout<apus_vcpu>.offset(of: \.flat_base))))
+        unsafe modrm(
             0, wide: true, opcode: 0x3b, length: 1, reg: Host.rcx,
             rm: .state(field(MemoryLayout<apus_vcpu>.offset(of: \.gs_loaded))))
         let same = unsafe jump(if: 4)
-        store(Host.rcx, .state(field(MemoryLayout<apus_vcpu>.offset(of: \.gs_loaded))))
+        unsafe store(Host.rcx, .state(field(MemoryLayout<apus_vcpu>.offset(of: \.gs_loaded))))
         bytes(0xf3, 0x48, 0x0f)  // wrgsbase rcx
         bytes(0xae, 0xd9)
         unsafe land(same)
@@ -107,7 +107,7 @@ extension Assembler {
         return unsafe start
     }
 
-    private var controlField: RM { .state(field(MemoryLayout<apus_vcpu>.offset(of: \.translated_mxcsr))) }
+    private var controlField: RM { unsafe .state(field(MemoryLayout<apus_vcpu>.offset(of: \.translated_mxcsr))) }
     private mutating func loadMXCSR() { modrm(0, wide: false, opcode: 0x0fae, length: 2, reg: 2, rm: controlField) }
     private mutating func storeMXCSR() { modrm(0, wide: false, opcode: 0x0fae, length: 2, reg: 3, rm: controlField) }
 
@@ -120,8 +120,8 @@ extension Assembler {
         }
         modrm(0, wide: true, opcode: 0x83, length: 1, reg: 5, rm: .register(Host.rsp))
         byte(8)
-        load(Host.rax, .base(Host.rdi, Int32(field(MemoryLayout<apus_vcpu>.offset(of: \.flat_base)))))
-        store(Host.rax, .base(Host.rdi, Int32(field(MemoryLayout<apus_vcpu>.offset(of: \.gs_loaded)))))
+        unsafe load(Host.rax, .base(Host.rdi, Int32(field(MemoryLayout<apus_vcpu>.offset(of: \.flat_base)))))
+        unsafe store(Host.rax, .base(Host.rdi, Int32(field(MemoryLayout<apus_vcpu>.offset(of: \.gs_loaded)))))
         bytes(0xf3, 0x48, 0x0f)  // wrgsbase rax
         bytes(0xae, 0xd8)
         move(Host.addend, Host.rsi)
@@ -135,13 +135,13 @@ extension Assembler {
         // end
         let end = unsafe begin()
         spillAll()
-        callHelper(MemoryLayout<apus_vcpu>.offset(of: \.translated_end))
+        unsafe callHelper(MemoryLayout<apus_vcpu>.offset(of: \.translated_end))
         restoreAndReturn()
 
         // window
         let window = unsafe begin()
         spillAll()
-        callHelper(MemoryLayout<apus_vcpu>.offset(of: \.translated_window))
+        unsafe callHelper(MemoryLayout<apus_vcpu>.offset(of: \.translated_window))
         restoreAndReturn()
 
         // leave
@@ -153,7 +153,7 @@ extension Assembler {
         // link, and what indirect jumps do without a hit
         let link = unsafe begin()
         spillAll()
-        callHelper(MemoryLayout<apus_vcpu>.offset(of: \.translated_link))
+        unsafe callHelper(MemoryLayout<apus_vcpu>.offset(of: \.translated_link))
         let common = unsafe cursor
         bytes(0xa8, 1)  // test al, 1
         let leavesLink = unsafe jump(if: 4)
@@ -169,17 +169,17 @@ extension Assembler {
         // What an indirect jump does without a hit: the target in the address register.
         let indirect = unsafe begin()
         spillAll()
-        callHelper(MemoryLayout<apus_vcpu>.offset(of: \.translated_jump))
+        unsafe callHelper(MemoryLayout<apus_vcpu>.offset(of: \.translated_jump))
         unsafe jump(to: common)
 
         let far = unsafe begin()
         spillAll()
-        callHelper(MemoryLayout<apus_vcpu>.offset(of: \.translated_far))
+        unsafe callHelper(MemoryLayout<apus_vcpu>.offset(of: \.translated_far))
         unsafe jump(to: common)
 
         let promote = unsafe begin()
         spillAll()
-        callHelper(MemoryLayout<apus_vcpu>.offset(of: \.translated_promote))
+        unsafe callHelper(MemoryLayout<apus_vcpu>.offset(of: \.translated_promote))
         unsafe jump(to: common)
 
         let cacheRead = unsafe makeCacheStub(write: false)
@@ -192,7 +192,7 @@ extension Assembler {
                 rm: .state(apus_offset_scratch() + 16 * Int(register)))
         }
         spillAll()
-        callHelper(MemoryLayout<apus_vcpu>.offset(of: \.translated_fault))
+        unsafe callHelper(MemoryLayout<apus_vcpu>.offset(of: \.translated_fault))
         restoreAndReturn()
         return unsafe TranslatedStubs(
             enter: enter, slow: slow, step: step, end: end, link: link, indirect: indirect, far: far, fault: fault, window: window,
@@ -201,7 +201,7 @@ extension Assembler {
 
     /// Looks the target in the address register up in the jump table and goes there; to the stub without a hit.
     mutating func indirectJump(_ stub: UnsafeMutablePointer<UInt8>) {
-        modrm(
+        unsafe modrm(
             0, wide: false, opcode: 0x83, length: 1, reg: 7,
             rm: .state(field(MemoryLayout<apus_vcpu>.offset(of: \.pending))))
         byte(0)
@@ -212,19 +212,19 @@ extension Assembler {
         word32(Int32(APUS_JUMP_SIZE - 1))
         bytes(0x41, 0xc1, 0xe5)  // shl r13d, 5
         byte(5)
-        modrm(
+        unsafe modrm(
             0, wide: true, opcode: 0x03, length: 1, reg: Host.addend,
             rm: .state(field(MemoryLayout<apus_vcpu>.offset(of: \.code_jumps))))
         modrm(0, wide: true, opcode: 0x3b, length: 1, reg: Host.address, rm: .base(Host.addend, 0))
         unsafe patch(jump(if: 5), to: stub)
-        load(Host.address, .state(field(MemoryLayout<apus_vcpu>.offset(of: \.jump_key))))
+        unsafe load(Host.address, .state(field(MemoryLayout<apus_vcpu>.offset(of: \.jump_key))))
         modrm(0, wide: true, opcode: 0x3b, length: 1, reg: Host.address, rm: .base(Host.addend, 8))
         let hit = unsafe jump(if: 4)
         load(Host.address, .base(Host.addend, 0))
         unsafe jump(to: stub)
         unsafe land(hit)
         load(Host.address, .base(Host.addend, 16))
-        store(Host.address, .state(field(MemoryLayout<apus_vcpu>.offset(of: \.page_base))))
+        unsafe store(Host.address, .state(field(MemoryLayout<apus_vcpu>.offset(of: \.page_base))))
         modrm(0, wide: false, opcode: 0xff, length: 1, reg: 4, rm: .base(Host.addend, 24))
     }
 
@@ -232,19 +232,19 @@ extension Assembler {
     /// jumps for all others.
     mutating func farJump(_ record: UnsafeMutablePointer<UInt8>) -> [UnsafeMutablePointer<UInt8>] {
         var misses: [UnsafeMutablePointer<UInt8>] = unsafe []
-        load(Host.addend, .state(field(MemoryLayout<apus_vcpu>.offset(of: \.jump_key))))
+        unsafe load(Host.addend, .state(field(MemoryLayout<apus_vcpu>.offset(of: \.jump_key))))
         unsafe modrm(0, wide: true, opcode: 0x3b, length: 1, reg: Host.addend, rm: .relative(record))
         unsafe misses.append(jump(if: 5))
-        load(Host.addend, .state(field(MemoryLayout<apus_vcpu>.offset(of: \.page_base))))
+        unsafe load(Host.addend, .state(field(MemoryLayout<apus_vcpu>.offset(of: \.page_base))))
         unsafe modrm(0, wide: true, opcode: 0x3b, length: 1, reg: Host.addend, rm: .relative(record + 8))
         unsafe misses.append(jump(if: 5))
-        modrm(
+        unsafe modrm(
             0, wide: false, opcode: 0x83, length: 1, reg: 7,
             rm: .state(field(MemoryLayout<apus_vcpu>.offset(of: \.pending))))
         byte(0)
         unsafe misses.append(jump(if: 5))
         unsafe load(Host.addend, .relative(record + 16))
-        store(Host.addend, .state(field(MemoryLayout<apus_vcpu>.offset(of: \.page_base))))
+        unsafe store(Host.addend, .state(field(MemoryLayout<apus_vcpu>.offset(of: \.page_base))))
         unsafe modrm(0, wide: false, opcode: 0xff, length: 1, reg: 4, rm: .relative(record + 24))
         return unsafe misses
     }

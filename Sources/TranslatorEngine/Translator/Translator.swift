@@ -12,6 +12,8 @@ internal import X86
 @safe final class Translator {
     /// Bytes of code: at least what one block may take.
     let capacity: Int
+    /// Executions of a block in each of the counting tiers.
+    let promotion: Int32
     /// Where names of blocks go.
     var perfMap: PerfMap?
     private static let siteCapacity = 1 << 20
@@ -57,7 +59,11 @@ internal import X86
     private static let handler: Void = apus_install_fault_handler()
 
     /// A translator for the processor whose structure is the content of `file`. Throws where the host lacks something.
-    init(_ cpu: CPU, _ file: FileDescriptor, jumps: UnsafeMutablePointer<apus_code_entry>, threshold: UInt64, capacity wanted: Int) throws(HostError) {
+    init(
+        _ cpu: CPU, _ file: FileDescriptor, jumps: UnsafeMutablePointer<apus_code_entry>, threshold: UInt64,
+        promotion: Int32, capacity wanted: Int
+    ) throws(HostError) {
+        self.promotion = promotion
         guard apus_has_fsgsbase() else { throw HostError("use the GS base", Errno.notSupported) }
         capacity = min(max(wanted, 128 << 10), 1 << 30) & ~4095
         caches = InlineCaches(cpu)
@@ -70,14 +76,14 @@ internal import X86
         siteMapping = try .anonymous(count: Self.siteCapacity * MemoryLayout<Site>.stride)
         let base = unsafe writable.base.assumingMemoryBound(to: UInt8.self)
         var assembler = unsafe Assembler(base, stateBase: -FlatTables.headerBytes, hasRotation: Self.hasRotation)
-        unsafe stubs = assembler.makeStubs()
+        stubs = assembler.makeStubs()
         unsafe start = assembler.cursor
         unsafe cursor = assembler.cursor
         unsafe coldStart = base + capacity / 5 * 2 & ~4095
         unsafe coldCursor = coldStart
         unsafe records = base + capacity
         _ = Self.handler
-        guard unsafe apus_add_code_region(UInt64(UInt(bitPattern: executable.base)), UInt64(capacity)) else {
+        guard apus_add_code_region(UInt64(UInt(bitPattern: executable.base)), UInt64(capacity)) else {
             throw HostError("note one more processor's code", Errno.noMemory)
         }
 
@@ -99,18 +105,18 @@ internal import X86
         unsafe p.pointee.translated_window = translatedWindow
         unsafe p.pointee.translated_promote = translatedPromote
         unsafe p.pointee.enter_stub = executableAddress(stubs.enter)
-        unsafe cpu.setFlatBases((UInt64(tables.base(0)), UInt64(tables.base(1)), UInt64(tables.base(2))))
+        cpu.setFlatBases((UInt64(tables.base(0)), UInt64(tables.base(1)), UInt64(tables.base(2))))
         cpu.updateMemoryMode()
     }
 
-    deinit { apus_remove_code_region(unsafe UInt64(UInt(bitPattern: executable.base))) }
+    deinit { apus_remove_code_region(UInt64(UInt(bitPattern: executable.base))) }
 
     private func executableAddress(_ place: UnsafeMutablePointer<UInt8>) -> UInt64 {
         let offset = unsafe UnsafeMutableRawPointer(place) - writable.base
-        return unsafe UInt64(UInt(bitPattern: executable.base)) + UInt64(offset)
+        return UInt64(UInt(bitPattern: executable.base)) + UInt64(offset)
     }
     private func writableAddress(_ code: UInt64) -> UnsafeMutablePointer<UInt8> {
-        let offset = unsafe Int(code - UInt64(UInt(bitPattern: executable.base)))
+        let offset = Int(code - UInt64(UInt(bitPattern: executable.base)))
         return unsafe (writable.base + offset).assumingMemoryBound(to: UInt8.self)
     }
 
@@ -131,10 +137,10 @@ internal import X86
     /// instruction that may have an inline cache.
     func translate(_ cpu: CPU, _ block: DecodedBlock, tier: Tier, cached: UInt64 = .max) -> UInt64 {
         // The most that an instruction takes, and its slow path, and then some.
-        let needed = (block.instructions.count + 6) * 320
+        let needed = block.mostLaidOut * 320
         let base = unsafe writable.base.assumingMemoryBound(to: UInt8.self)
         guard unsafe cursor + needed < coldStart && coldCursor + needed < base + capacity,
-            siteCount + block.instructions.count * 2 < Self.siteCapacity,
+            siteCount + block.mostLaidOut * 2 < Self.siteCapacity,
             unsafe UnsafeMutableRawPointer(records) + Self.recordBytes(block) <= writable.base + writable.count
         else {
             isFull = true
@@ -155,7 +161,8 @@ internal import X86
         unsafe BlockHead.of(entry).initialize(to: BlockHead(leave: Int32(coldFirst - entry)))
         unsafe assembler.cursor = entry
         var translator = unsafe BlockTranslator(
-            assembler, stubs: stubs, ops: block.header, records: records, tier: tier, cached: cached)
+            assembler, stubs: stubs, ops: block.header, records: records, tier: tier, cached: cached,
+            promotion: promotion)
         translator.emit(block)
         unsafe cursor = translator.a.cursor
         unsafe translator.a.cursor = coldCursor
@@ -163,7 +170,7 @@ internal import X86
         unsafe coldCursor = translator.a.cursor
         unsafe records = translator.records
         let table = unsafe siteMapping.base.assumingMemoryBound(to: Site.self)
-        for site in unsafe translator.sites {
+        for unsafe site in unsafe translator.sites {
             unsafe table[siteCount] = Site(
                 end: UInt32(site.end - base), dirty: site.dirty, op: UInt(bitPattern: site.op))
             siteCount += 1
@@ -223,7 +230,7 @@ internal import X86
         let place = unsafe UnsafeMutablePointer<FarRecord>(bitPattern: UInt(record)).unsafelyUnwrapped
         let isNew = unsafe place.pointee.code != target.code
         unsafe place.pointee = target
-        if isNew { unsafe note(.record, UInt32(record - UInt64(UInt(bitPattern: executable.base))), target.code) }
+        if isNew { note(.record, UInt32(record - UInt64(UInt(bitPattern: executable.base))), target.code) }
     }
 
     private func note(_ kind: IncomingLinks.Kind, _ offset: UInt32, _ code: UInt64) {
@@ -242,7 +249,7 @@ internal import X86
 
     /// The most that a block's records take.
     private static func recordBytes(_ block: DecodedBlock) -> Int {
-        MemoryLayout<BlockRecord>.stride + (block.instructions.count + 1) * MemoryLayout<InlineCache>.stride
+        MemoryLayout<BlockRecord>.stride + block.mostLaidOut * MemoryLayout<InlineCache>.stride
             + 2 * MemoryLayout<FarRecord>.stride
     }
 

@@ -168,7 +168,7 @@ extension BlockTranslator {
             finishAccess(reloadsFlags: false)
             return true
         }
-        unsafe endPaths.append(slowPaths.removeLast())
+        endPaths.append(slowPaths.removeLast())
         a.modrm(0, wide: false, opcode: 0x8b, length: 1, reg: Host.addend, rm: accessed)
         unsafe noteSite(op)
         a.bytes(0x45, 0x89, 0xee)  // mov r14d, r13d
@@ -182,7 +182,7 @@ extension BlockTranslator {
                 op: op, address: Host.address, miss: other, misaligned: nil, size: 4, write: false, aligned: a.cursor,
                 cache: nil, end: a.cursor, reloadsFlags: false,
                 dirty: 0))
-        let control = MemoryLayout<apus_vcpu>.offset(of: \.translated_mxcsr).unsafelyUnwrapped
+        let control = unsafe MemoryLayout<apus_vcpu>.offset(of: \.translated_mxcsr).unsafelyUnwrapped
         a.modrm(0, wide: false, opcode: 0x89, length: 1, reg: Host.addend, rm: .state(VectorLayout.mxcsr))
         a.modrm(0, wide: false, opcode: 0x89, length: 1, reg: Host.addend, rm: .state(control))
         a.modrm(0, wide: false, opcode: 0x0fae, length: 2, reg: 2, rm: .state(control))

@@ -212,7 +212,7 @@ extension BlockTranslator {
     }
 
     mutating func emitWindowPaths() {
-        for path in unsafe windowPaths {
+        for unsafe path in unsafe windowPaths {
             let op = unsafe UInt64(UInt(bitPattern: path.op))
             let write: UInt64 = unsafe path.write ? WindowMiss.write : 0
             var (crosses, miss) = unsafe (path.crosses, path.miss)
@@ -224,7 +224,7 @@ extension BlockTranslator {
                 unsafe crosses = a.jump(if: 7)
                 unsafe miss = a.jump()
             }
-            for (place, kind) in unsafe [(crosses, WindowMiss.crosses), (miss, 0)] {
+            for unsafe (place, kind) in unsafe [(crosses, WindowMiss.crosses), (miss, 0)] {
                 guard let place = unsafe place else { continue }
                 unsafe a.land(place)
                 unsafe a.move(Host.address, path.address)

@@ -53,7 +53,7 @@ struct WorkingState {
         guard unsafe p.pointee.s.rflags & ~Flag.arithmetic == state.rflags & ~Flag.arithmetic else { return false }
         // SAFETY: the ranges lie in the structure.
         return unsafe withUnsafeBytes(of: &state) { own in
-            let other = unsafe UnsafeRawPointer(p)
+            let other = UnsafeRawPointer(p)
             let base = unsafe own.baseAddress.unsafelyUnwrapped
             return unsafe apus_equal(base, other, Self.registerBytes)
                 && apus_equal(base + Self.vectorStart, other + Self.vectorStart, Self.vectorEnd - Self.vectorStart)

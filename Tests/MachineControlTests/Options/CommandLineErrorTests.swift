@@ -35,8 +35,7 @@ private let failures: [(String, String)] = [
     ("-m abc", "-m abc: Parameter 'size' expects a size, such as 512M or 4G, not 'abc'"),
     ("-m 99999999999E", "-m 99999999999E: Parameter 'size' expects a size, such as 512M or 4G, not '99999999999E'"),
     ("-m 1G,slots=2", "-m 1G,slots=2: slots specified but no maxmem"),
-    ("-machine foo", "-machine foo: unsupported machine type 'foo'; valid: pc, microvm, none"),
-    ("-M q35", "-M q35: machine type 'q35' is not supported yet; valid: pc, microvm, none"),
+    ("-machine foo", "-machine foo: unsupported machine type 'foo'; valid: pc, q35, microvm, none"),
     ("-M pc,hpet=maybe", "-M pc,hpet=maybe: Parameter 'hpet' expects 'on' or 'off', not 'maybe'"),
     ("-M pc,hpt=on", "-M pc,hpt=on: Invalid parameter 'hpt'; did you mean 'hpet'?"),
     (
@@ -138,7 +137,7 @@ private let failures: [(String, String)] = [
     ),
     ("-smbios type=99", "-smbios type=99: Parameter 'type' expects one of 0, 1, 2, 3, 4, 8, 11, 17, 41, not '99'"),
     ("-fw_cfg x", "-fw_cfg x: name, plus exactly one of file and string, are needed"),
-    ("-display gtk", "-display gtk: display 'gtk' is not supported yet; valid: none"),
+    ("-display gtk", "-display gtk: display 'gtk' is not supported yet; valid: none, vnc"),
     ("-vga foo", "-vga foo: unknown vga type 'foo'; valid: none, std"),
     (
         "-action reboot=foo",
@@ -147,7 +146,7 @@ private let failures: [(String, String)] = [
     ("-action shutdown", "-action shutdown: Parameter 'shutdown' needs a value"),
     (
         "-blockdev foo",
-        "-blockdev foo: Parameter 'driver' does not accept value 'foo'; valid: file, host_device, host_cdrom, null-co, null-aio, raw, qcow2, vmdk, vdi, vhdx, vpc"
+        "-blockdev foo: Parameter 'driver' does not accept value 'foo'; valid: file, host_device, host_cdrom, null-co, null-aio, blkdebug, nbd, luks, raw, qcow2, vmdk, vdi, vhdx, vpc"
     ),
     (
         "-blockdev driver=file,filename=/x",

@@ -207,6 +207,14 @@ extension IDEChannel {
         }
     }
 
+    /// Asks for a request once more that failed; false where the driver no longer waits for it.
+    package mutating func retry(_ failed: IDERequest) -> Bool {
+        guard isAwaiting, failed.number == number else { return false }
+        isAwaiting = false
+        request = failed
+        return true
+    }
+
     /// Takes what was read into the buffer.
     private mutating func fill(_ bytes: UnsafeRawBufferPointer) {
         buffer = unsafe [UInt8](bytes)

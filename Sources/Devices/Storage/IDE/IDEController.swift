@@ -45,6 +45,8 @@ public final class IDEController: Device, PCIFunctionDelegate {
         var backends: [(any BlockBackend)?]
         var isInFlight = false
         var isPaused = false
+        /// A request waits for the machine to stop and go on, after an error.
+        var isHeld = false
         var drivenLevel = false
         /// The trays that are open, as the observer knows it.
         var openTrays: [Bool]
@@ -135,7 +137,7 @@ public final class IDEController: Device, PCIFunctionDelegate {
             let trays = state.model.openTrays
             let moved = trays == state.openTrays ? nil : (state.openTrays, trays)
             state.openTrays = trays
-            return (result, state.model.hasRequest && !state.isInFlight && !state.isPaused, moved)
+            return (result, state.model.hasRequest && !state.isInFlight && !state.isPaused && !state.isHeld, moved)
         }
         if hasWork { schedule(index) }
         if let (before, after) = moved, let observer = trayObserver.withLock({ $0 }) {
@@ -188,7 +190,7 @@ public final class IDEController: Device, PCIFunctionDelegate {
     private func perform(_ index: Int) {
         let channel = channels[index]
         let taken = channel.state.withLock { state -> (request: IDERequest, backend: (any BlockBackend)?)? in
-            guard !state.isInFlight, !state.isPaused, let request = state.model.takeRequest() else { return nil }
+            guard !state.isInFlight, !state.isPaused, !state.isHeld, let request = state.model.takeRequest() else { return nil }
             state.isInFlight = true
             if request.operation == .write {
                 unsafe state.model.copyData(to: channel.bounce.bytes(request.count))
@@ -197,7 +199,7 @@ public final class IDEController: Device, PCIFunctionDelegate {
         }
         guard let (request, image) = taken else { return }
         let bytes = unsafe channel.bounce.bytes(request.count)
-        guard let backend = image else { return complete(index, request, error: 5) }
+        guard let backend = image else { return complete(index, request, nil, error: 5) }
         var operation = BlockRequest.Operation.flush
         var segments: [BlockSegment] = []
         switch request.operation {
@@ -214,15 +216,23 @@ public final class IDEController: Device, PCIFunctionDelegate {
             BlockRequest(
                 operation: operation, offset: request.offset, length: UInt64(request.count), segments: segments,
                 forceUnitAccess: request.forceUnitAccess
-            ) { [self] error in complete(index, request, error: error) })
+            ) { [self] error in complete(index, request, backend, error: error) })
         (backend as? any BatchingBackend)?.poll()
     }
 
     /// An image is done: any thread.
-    private func complete(_ index: Int, _ request: IDERequest, error: Int32) {
+    private func complete(_ index: Int, _ request: IDERequest, _ backend: (any BlockBackend)?, error failure: Int32) {
         let channel = channels[index]
+        let action =
+            failure == 0
+            ? BlockErrorAction.ignore : backend?.judge(failure, isWrite: request.operation != .read) ?? .report
+        let error = action == .ignore ? 0 : failure
         let hasWork = channel.state.withLock { state in
             state.isInFlight = false
+            if action == .stop {
+                state.isHeld = state.model.retry(request)
+                return false
+            }
             let count = request.operation == .read ? request.count : 0
             unsafe state.model.complete(
                 request.number, error: error, UnsafeRawBufferPointer(channel.bounce.bytes(count)))
@@ -295,6 +305,7 @@ public final class IDEController: Device, PCIFunctionDelegate {
         for (index, channel) in channels.enumerated() {
             channel.state.withLock { state in
                 state.model.reset()
+                state.isHeld = false
                 state.isPaused = before[index]
                 settle(channel, &state)
             }
@@ -308,7 +319,10 @@ public final class IDEController: Device, PCIFunctionDelegate {
     }
     public func resume() {
         for (index, channel) in channels.enumerated() {
-            channel.state.withLock { $0.isPaused = false }
+            channel.state.withLock { state in
+                state.isPaused = false
+                state.isHeld = false
+            }
             schedule(index)
         }
     }

@@ -26,6 +26,8 @@ public final class VirtioBlock: VirtioDevice {
             var isPaused = false
             var isStopping = false
             var forcesAccess = false
+            /// Commands whose errors have stopped the machine: they begin anew when it goes on.
+            var stopped: [(command: BlockCommand, job: Job)] = []
         }
         let state = Mutex(State())
         /// Rung when nothing is in flight and somebody waits for it.
@@ -231,9 +233,17 @@ public final class VirtioBlock: VirtioDevice {
     }
 
     /// The back-end is done: any thread.
-    private func complete(_ command: BlockCommand, _ job: Job, _ index: Int, _ lane: Lane, error: Int32) {
+    private func complete(_ command: BlockCommand, _ job: Job, _ index: Int, _ lane: Lane, error failure: Int32) {
+        let action = failure == 0 ? BlockErrorAction.ignore : backend.judge(failure, isWrite: command.action != .read)
+        let error = action == .ignore ? 0 : failure
         let isIdle = lane.state.withLock { state in
             let chain = job.chain
+            if action == .stop {
+                // A reset waits for the last answers, and wants none.
+                if !state.isStopping { state.stopped.append((command, job)) }
+                state.inFlight -= 1
+                return state.inFlight == 0 && (state.isPaused || state.isStopping)
+            }
             if command.action == .read { chain.noteWritten(from: 0, count: Int(command.count)) }
             chain.store(
                 at: chain.writableCount - 1, error == 0 ? BlockCommand.Status.ok : BlockCommand.Status.ioError)
@@ -246,6 +256,26 @@ public final class VirtioBlock: VirtioDevice {
             return state.inFlight == 0 && (state.isPaused || state.isStopping)
         }
         if isIdle { lane.idle.ring() }
+    }
+
+    /// Hands those requests on once more whose errors have stopped the machine.
+    private func retry(_ index: Int, _ lane: Lane) {
+        let requests = lane.state.withLock { state -> [BlockRequest] in
+            var requests: [BlockRequest] = []
+            for (command, job) in state.stopped {
+                var command = command
+                if let request = request(&command, job, index, lane, forcesAccess: state.forcesAccess) {
+                    state.inFlight += 1
+                    requests.append(request)
+                } else if let queue = state.queue {
+                    answer(command, job, queue)
+                    state.free.append(job)
+                }
+            }
+            state.stopped = []
+            return requests
+        }
+        for request in requests { backend.submit(request) }
     }
 
     // MARK: Life
@@ -273,6 +303,7 @@ public final class VirtioBlock: VirtioDevice {
     }
     public func resume() {
         for lane in lanes { lane.state.withLock { $0.isPaused = false } }
+        for (index, lane) in lanes.enumerated() { retry(index, lane) }
         for item in work.withLock({ $0 }) { item.schedule() }
     }
 

@@ -144,6 +144,7 @@ extension VirtioSCSI {
             guard let backend = unit.backend else { return answer(chain, index, &state, sense: Self.noMedium) }
             let room = min(count, chain.writableCount - Self.responseHeader)
             var segments: [BlockSegment] = []
+            // SAFETY: the chain hands out pieces of guest memory that it has checked, and is kept until the request ends.
             let found = unsafe chain.forEachWritable(from: Self.responseHeader, count: room) { pointer, count in
                 unsafe segments.append(BlockSegment(pointer: pointer, count: count))
             }

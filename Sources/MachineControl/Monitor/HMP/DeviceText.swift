@@ -62,6 +62,9 @@ enum DeviceText {
         if image.cache.isDirect { words.append("direct") }
         if image.cache.ignoresFlush { words.append("ignore flushes") }
         text += "    Cache mode:       \(words.joined(separator: ", "))\n"
+        if let health = device.health, health != .ok {
+            text += "    I/O status:       \(health.rawValue)\n"
+        }
         if let backing = image.backingFile {
             text += "    Backing file:     \(printable(backing)) (chain depth: \(image.backingDepth))\n"
         }

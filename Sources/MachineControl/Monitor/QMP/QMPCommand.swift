@@ -102,8 +102,8 @@ final class NamedDescriptors: Sendable {
 /// All commands.
 enum QMPCommandTable {
     static let all: [QMPCommand] =
-        lifecycle + migration + snapshots + processors + machineQueries + devices + media + backends + descriptors + objects + absent
-        + monitorCommands + screen
+        lifecycle + migration + snapshots + processors + machineQueries + devices + media + disks + backends
+        + descriptors + objects + absent + monitorCommands + screen + input + vnc
     static let byName: [String: QMPCommand] = Dictionary(
         all.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
 }

@@ -33,7 +33,19 @@ extension QMPCommandTable {
             SchemaMember("detect_zeroes", .enumeration("BlockdevDetectZeroesOptions", DetectZeroes.words)),
             SchemaMember("image", .object(image)), SchemaMember("cache", .object(cache)),
             SchemaMember("write_threshold", .integer),
-        ] + ["bps", "bps_rd", "bps_wr", "iops", "iops_rd", "iops_wr"].map { SchemaMember($0, .integer) })
+        ] + ["bps", "bps_rd", "bps_wr", "iops", "iops_rd", "iops_wr"].map { SchemaMember($0, .integer) }
+            + limitNames.dropFirst(6).map { SchemaMember($0, .integer, optional: true) } + [
+                SchemaMember("group", .string, optional: true),
+                SchemaMember("dirty-bitmaps", .array(.object(dirtyBitmap)), optional: true),
+            ])
+    private static let dirtyBitmap = SchemaObject(
+        "BlockDirtyInfo",
+        [
+            SchemaMember("name", .string, optional: true), SchemaMember("count", .integer),
+            SchemaMember("granularity", .integer), SchemaMember("recording", .boolean),
+            SchemaMember("busy", .boolean), SchemaMember("persistent", .boolean),
+            SchemaMember("inconsistent", .boolean, optional: true),
+        ])
     private static let block = SchemaObject(
         "BlockInfo",
         [
@@ -156,7 +168,11 @@ extension QMPCommandTable {
 
     private static func blockValue(_ device: BlockDeviceStatus) -> JSONValue {
         var object: JSONObject = [:]
-        if device.devicePath != nil, device.image != nil || device.isTrayOpen != nil { object["io-status"] = "ok" }
+        if let health = device.health {
+            object["io-status"] = .string(health.rawValue)
+        } else if device.isTrayOpen != nil {
+            object["io-status"] = "ok"
+        }
         object["device"] = .string(device.device)
         object["locked"] = .bool(device.isLocked)
         object["removable"] = .bool(device.isRemovable)
@@ -186,6 +202,19 @@ extension QMPCommandTable {
             "file": .string(image.file),
         ]
         if let backing = image.backingFile { object["backing_file"] = .string(backing) }
+        for (name, value) in image.limits.sorted(by: { $0.key < $1.key }) { object[name] = .number(value) }
+        if let group = image.limitGroup { object["group"] = .string(group) }
+        if !image.bitmaps.isEmpty { object["dirty-bitmaps"] = .array(image.bitmaps.map(bitmapValue)) }
+        return .object(object)
+    }
+
+    private static func bitmapValue(_ bitmap: BlockDeviceStatus.DirtyBitmap) -> JSONValue {
+        var object: JSONObject = [
+            "name": .string(bitmap.name), "recording": .bool(bitmap.isRecording),
+            "persistent": .bool(bitmap.isPersistent), "busy": .bool(bitmap.isBusy),
+            "granularity": .number(bitmap.granularity), "count": .number(bitmap.dirtyBytes),
+        ]
+        if bitmap.isInconsistent { object["inconsistent"] = true }
         return .object(object)
     }
 

@@ -8,6 +8,17 @@ enum QMPEvents {
         SchemaMember("reason", .enumeration("ShutdownCause", ShutdownCause.allCases.map(\.rawValue))),
     ]
 
+    private static let jobType = SchemaType.enumeration("JobType", ["commit", "stream", "mirror", "backup"])
+    private static let jobStates = [
+        "undefined", "created", "running", "paused", "ready", "standby", "waiting", "pending", "aborting",
+        "concluded", "null",
+    ]
+    private static let blockJob = [
+        SchemaMember("type", jobType), SchemaMember("device", .string), SchemaMember("len", .integer),
+        SchemaMember("offset", .integer), SchemaMember("speed", .integer),
+    ]
+    private static let viewer = [SchemaMember("server", .any), SchemaMember("client", .any)]
+
     /// The events that there are, with what they carry.
     static let all: [(name: String, data: [SchemaMember])] = [
         ("SHUTDOWN", reset), ("RESET", reset), ("POWERDOWN", []), ("STOP", []), ("RESUME", []), ("SUSPEND", []),
@@ -39,6 +50,19 @@ enum QMPEvents {
         ("MIGRATION", [SchemaMember("status", QMPCommandTable.migrationStatus)]),
         ("MIGRATION_PASS", [SchemaMember("pass", .integer)]),
         ("BALLOON_CHANGE", [SchemaMember("actual", .integer)]),
+        ("BLOCK_JOB_COMPLETED", blockJob + [SchemaMember("error", .string, optional: true)]),
+        ("BLOCK_JOB_CANCELLED", blockJob), ("BLOCK_JOB_READY", blockJob),
+        ("BLOCK_JOB_PENDING", [SchemaMember("type", jobType), SchemaMember("id", .string)]),
+        (
+            "BLOCK_JOB_ERROR",
+            [
+                SchemaMember("device", .string),
+                SchemaMember("operation", .enumeration("IoOperationType", ["read", "write"])),
+                SchemaMember("action", .enumeration("BlockErrorAction", ["ignore", "report", "stop"])),
+            ]
+        ),
+        ("JOB_STATUS_CHANGE", [SchemaMember("id", .string), SchemaMember("status", .enumeration("JobStatus", jobStates))]),
+        ("VNC_CONNECTED", viewer), ("VNC_INITIALIZED", viewer), ("VNC_DISCONNECTED", viewer),
         (
             "DEVICE_TRAY_MOVED",
             [SchemaMember("device", .string), SchemaMember("id", .string), SchemaMember("tray-open", .boolean)]
@@ -79,8 +103,10 @@ enum QMPEvents {
             ("RTC_CHANGE", ["offset": .number(offset), "qom-path": .string(path)])
         case .blockIOError(let device, let node, let isWrite, let action, let noSpace, let reason):
             ("BLOCK_IO_ERROR", blockError(device, node, isWrite, action, noSpace, reason))
+        case .blockJob(let event, let data): (event, data)
         case .serialPortChange(let id, let isOpen):
             ("VSERPORT_CHANGE", ["id": .string(id), "open": .bool(isOpen)])
+        case .vnc(let event, let server): QMPCommandTable.event(event, server)
         case .balloonChange(let actual): ("BALLOON_CHANGE", ["actual": .number(actual)])
         case .migration(let status): ("MIGRATION", ["status": .string(status.rawValue)])
         case .migrationPass(let pass): ("MIGRATION_PASS", ["pass": .number(pass)])

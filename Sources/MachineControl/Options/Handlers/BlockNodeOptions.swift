@@ -6,7 +6,8 @@ enum BlockNodeOptions {
     /// Formats that an image may have.
     static let formats = ["raw", "qcow2", "vmdk", "vdi", "vhdx", "vpc"]
     private static let files = ["file", "host_device", "host_cdrom"]
-    static let drivers = files + ["null-co", "null-aio"] + formats
+    private static let others = ["null-co", "null-aio", "blkdebug", "nbd", "luks"]
+    static let drivers = files + others + formats
 
     private static let common: [Parameter] = [
         Parameter("driver", Parameter.Kind.choice(drivers)), Parameter("node-name", Parameter.Kind.string),
@@ -33,7 +34,22 @@ enum BlockNodeOptions {
         Parameter("pass-discard-other", Parameter.Kind.boolean), Parameter("overlap-check", Parameter.Kind.any),
         Parameter("cache-size", Parameter.size), Parameter("l2-cache-size", Parameter.size),
         Parameter("l2-cache-entry-size", Parameter.size), Parameter("refcount-cache-size", Parameter.size),
-        Parameter("cache-clean-interval", Parameter.Kind.unsigned), Parameter("data-file", Parameter.Kind.any),
+        Parameter("cache-clean-interval", Parameter.Kind.unsigned), Parameter("encrypt", Parameter.Kind.any), Parameter("data-file", Parameter.Kind.any),
+    ]
+    private static let blkdebug: [Parameter] = [
+        Parameter("image", Parameter.Kind.any), Parameter("config", Parameter.Kind.string),
+        Parameter("align", Parameter.size), Parameter("inject-error", Parameter.Kind.any),
+        Parameter("set-state", Parameter.Kind.any), Parameter("take-child-perms", Parameter.Kind.any),
+        Parameter("unshare-child-perms", Parameter.Kind.any), Parameter("max-transfer", Parameter.size),
+        Parameter("opt-write-zero", Parameter.size), Parameter("max-write-zero", Parameter.size),
+        Parameter("opt-discard", Parameter.size), Parameter("max-discard", Parameter.size),
+    ]
+    private static let nbd: [Parameter] = [
+        Parameter("server", Parameter.Kind.any), Parameter("export", Parameter.Kind.string),
+        Parameter("path", Parameter.Kind.string), Parameter("host", Parameter.Kind.string),
+        Parameter("port", Parameter.Kind.string), Parameter("tls-creds", Parameter.Kind.string),
+        Parameter("tls-hostname", Parameter.Kind.string), Parameter("x-dirty-bitmap", Parameter.Kind.string),
+        Parameter("reconnect-delay", Parameter.Kind.unsigned), Parameter("open-timeout", Parameter.Kind.unsigned),
     ]
     private static let cacheTable = ParameterTable([
         Parameter("direct", Parameter.Kind.boolean), Parameter("no-flush", Parameter.Kind.boolean),
@@ -44,6 +60,10 @@ enum BlockNodeOptions {
         case "file", "host_device", "host_cdrom": ParameterTable(common + file)
         case "null-co", "null-aio": ParameterTable(common + null)
         case "raw": ParameterTable(common + format + raw)
+        case "blkdebug": ParameterTable(common + blkdebug)
+        case "nbd": ParameterTable(common + nbd)
+        case "luks":
+            ParameterTable(common + format + [Parameter("key-secret", Parameter.Kind.string)])
         case "qcow2": ParameterTable(common + format + qcow2)
         default: ParameterTable(common + format + [Parameter("backing", Parameter.Kind.any)])
         }

@@ -27,12 +27,29 @@ enum DriveOptions {
             Parameter(
                 "werror", Parameter.Kind.choice(["report", "ignore", "stop", "enospc"]), "About errors of writes"),
             Parameter("locking", Parameter.onOffAuto, "Whether the image is locked"),
+            Parameter("group", Parameter.Kind.string, "The group that shares the limits"),
         ] + throttling.map { Parameter($0, Parameter.Kind.unsigned, "A limit of throughput") })
 
     private static let throttling = [
         "bps", "bps_rd", "bps_wr", "iops", "iops_rd", "iops_wr", "bps_max", "bps_rd_max", "bps_wr_max", "iops_max",
-        "iops_rd_max", "iops_wr_max", "iops_size",
+        "iops_rd_max", "iops_wr_max", "iops_size", "bps_max_length", "bps_rd_max_length", "bps_wr_max_length",
+        "iops_max_length", "iops_rd_max_length", "iops_wr_max_length",
     ]
+
+    /// `bps_rd_max` of `bps-read-max`.
+    private static func throttlingName(_ name: String) -> String? {
+        if name == "group" || name == "iops-size" { return name == "group" ? "group" : "iops_size" }
+        var parts = name.split(separator: "-").map(String.init)
+        guard let first = parts.first, first == "bps" || first == "iops", parts.count >= 2 else { return nil }
+        switch parts[1] {
+        case "total": parts.remove(at: 1)
+        case "read": parts[1] = "rd"
+        case "write": parts[1] = "wr"
+        default: return nil
+        }
+        let old = parts.joined(separator: "_")
+        return throttling.contains(old) ? old : nil
+    }
 
     static func drive(_ builder: inout ConfigurationBuilder, _ argument: OptionArgument) throws(OptionError) {
         var pairs = try OptionPairs(argument.text, implied: nil)
@@ -40,6 +57,13 @@ enum DriveOptions {
             throw .information(OptionTable.parameterHelp(option))
         }
         // Keys with dots are options of the image's own drivers: file.driver=nbd, file.locking=off.
+        pairs.pairs = pairs.pairs.map { pair in
+            // The same limits under the names that QEMU gave them later.
+            guard pair.key.hasPrefix("throttling."), let name = throttlingName(String(pair.key.dropFirst(11))) else {
+                return pair
+            }
+            return OptionPairs.Pair(key: name, value: pair.value)
+        }
         let dotted = pairs.pairs.filter { $0.key.utf8.contains(UInt8(ascii: ".")) }
         pairs.pairs.removeAll { $0.key.utf8.contains(UInt8(ascii: ".")) }
         var tree = OptionPairs()
@@ -58,6 +82,7 @@ enum DriveOptions {
     /// Throughput limits among the values.
     static func limits(_ values: JSONObject) -> JSONObject {
         var result = JSONObject()
+        if let group = values["group"] { result["group"] = group }
         for name in throttling { if let value = values[name] { result[name] = value } }
         return result
     }

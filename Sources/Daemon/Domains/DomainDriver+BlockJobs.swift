@@ -86,7 +86,9 @@ extension DomainDriver {
             let target = disk.child("target")?["dev"] ?? name
             let alias = disk.child("alias")?["name"] ?? target
             var result = disk
-            var arguments: JSONObject = ["job-id": .string("pull-\(target)"), "device": .string(DomainDriver.node(disk))]
+            var arguments: JSONObject = [
+                "job-id": .string("pull-\(target)"), "device": .string(DomainDriver.node(disk)),
+            ]
             var kept = XMLTree("backingStore")
             if let base {
                 let place = try DomainDriver.image(chain, base, target)
@@ -179,7 +181,8 @@ extension DomainDriver {
             guard path.hasPrefix("/") else { throw LibvirtError.invalidArgument("path '\(path)' is not absolute") }
             if !reuses {
                 guard HostFile.status(path).kind == .nothing else {
-                    throw LibvirtError.configUnsupported("external destination file for disk \(target) already exists: \(path)")
+                    throw LibvirtError.configUnsupported(
+                        "external destination file for disk \(target) already exists: \(path)")
                 }
                 let size = try onHost { () throws(HostError) in HostFile.status(DomainFigures.path(disk) ?? "").size }
                 let capacity = ImageHead.virtualSize(DomainFigures.path(disk) ?? "") ?? UInt64(max(0, size))
@@ -310,7 +313,8 @@ extension DomainDriver {
             let failed = data?["error"] != nil
             // A copy that is ended without going over to the new image has done what it was asked for.
             if event == "BLOCK_JOB_CANCELLED" {
-                status = job.isReady && !job.pivots
+                status =
+                    job.isReady && !job.pivots
                     ? VirConnectDomainEventBlockJobStatus.completed : VirConnectDomainEventBlockJobStatus.canceled
             } else if failed {
                 status = VirConnectDomainEventBlockJobStatus.failed
