@@ -118,13 +118,11 @@ struct HostNetworkTests {
         #expect(try spaces.inside(2, "busybox", "nslookup", "carol", "192.168.122.1").contains("192.168.122."))
         // Outside, one address is seen: the host's.
         let listener = Process()
-        let seen = Pipe()
         listener.executableURL = URL(fileURLWithPath: "/usr/bin/env")
         listener.arguments =
             spaces.way(1) + [
-                "busybox", "nc", "-l", "-p", "8080", "-e", "sh", "-c", "echo hello; cat /proc/net/tcp >&2",
+                "busybox", "nc", "-l", "-p", "8080", "-e", "sh", "-c", "echo hello; cat /proc/net/tcp /proc/net/tcp6",
             ]
-        listener.standardError = seen
         try listener.run()
         defer { listener.terminate() }
         var answer = ""
@@ -132,10 +130,8 @@ struct HostNetworkTests {
         while !answer.contains("hello"), Date() < end {
             answer = (try? spaces.inside(2, "busybox", "nc", "-w", "5", "203.0.113.2", "8080")) ?? ""
         }
-        #expect(answer.contains("hello"))
-        let table = String(decoding: seen.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
         // 203.0.113.1 as the kernel writes it, and nobody of 192.168.122.0/24.
-        #expect(table.contains("017100CB:") && !table.contains("7AA8C0:"))
+        #expect(answer.contains("017100CB:") && !answer.contains("7AA8C0:"))
         // Killed, it leaves what the next one removes.
         let info = try JSONSerialization.jsonObject(with: Data(try network(spaces, folder, "info", "default").utf8))
         let number = Int32(try #require((info as? [String: Any])?["pid"] as? Int))
@@ -162,7 +158,7 @@ struct HostNetworkTests {
         // A machine on it has an address of its own outside.
         try plug(spaces, into: "br0")
         try spaces.ip("-n", spaces[2], "addr", "add", "203.0.113.9/24", "dev", "eth0")
-        try spaces.inside(2, "busybox", "arping", "-c", "1", "-w", "30", "-I", "eth0", "203.0.113.2")
+        try spaces.inside(2, "busybox", "arping", "-f", "-w", "60", "-I", "eth0", "203.0.113.2")
     }
 
     @Test(.enabled(if: isThere)) func aCardMovesBackWhereTheGatewayIsSilent() throws {
