@@ -29,7 +29,9 @@ extension DomainDriver {
                 ($0.name, $0.snapshots.current, $0.definition, $0.live, $0.state, $0.snapshots)
             }
             let title = wanted.name ?? "\(HostClock.realtime / 1_000_000_000)"
-            guard !title.isEmpty, title != ".", title != "..", !title.contains("/") else {
+            guard !title.isEmpty, title != ".", title != "..", !title.contains("/"),
+                title.utf8.allSatisfy({ $0 >= 0x20 && $0 != 0x7F }), title.utf8.count <= 255
+            else {
                 throw LibvirtError.xml("a snapshot cannot be called '\(title)'")
             }
             let redefines = flags & Flags.redefine != 0
