@@ -119,6 +119,7 @@ final class TestClient {
     private(set) var kept: [Frame] = []
 
     init(_ path: String, opens: Bool = false) throws {
+        Signals.ignoreBrokenPipes()
         socket = try Socket.connect(SocketAddress.unix(path))
         if opens { _ = try call(Remote.ConnectOpen.self, .init(name: "qemu:///session", flags: 0)) }
     }
