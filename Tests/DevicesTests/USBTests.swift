@@ -109,7 +109,8 @@ private final class Bench {
         #expect(bench.read(0x10) & 5 == 5)
         let device = try bench.control([0x80, 6, 0, 1, 0, 0, 18, 0], address: 0)
         #expect(device?.count == 18)
-        #expect(device?.prefix(8) == [18, 1, 0x10, 0x01, 0, 0, 0, 8])
+        let head: [UInt8] = [18, 1, 0x10, 0x01, 0, 0, 0, 8]
+        #expect(Array((device ?? []).prefix(8)) == head)
         try bench.start(address: 7)
         let configuration = try bench.control([0x80, 6, 0, 2, 0, 0, 34, 0], address: 7)
         #expect(configuration?.count == 34)

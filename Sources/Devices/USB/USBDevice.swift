@@ -217,7 +217,7 @@ struct USBDevice: Sendable {
         let place: Int = try saved.integer("place")
         switch number {
         case 1 where 0...data.count ~= place: phase = .sending(offset: place)
-        case 2 where data.count...4096 ~= place: phase = .receiving(length: place)
+        case 2 where data.count <= place && place <= 4096: phase = .receiving(length: place)
         case 0: phase = .idle
         case 3: phase = .acknowledging
         case 4: phase = .stalled

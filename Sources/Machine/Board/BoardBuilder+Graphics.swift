@@ -83,7 +83,7 @@ extension BoardBuilder {
             return bytes
         }
         guard file == nil else { throw MachineBuildError("\(device.origin): failed to find romfile \"\(name)\"") }
-        if configuration.boot.bios != nil {
+        if configuration.hasFirmware {
             log.warning("There is no option ROM '\(name)' (package seabios): the screen stays dark in firmware")
         }
         return []

@@ -14,11 +14,14 @@ final class VNCConnection: @unchecked Sendable {
     }
     /// Most bytes that wait to be sent: one update of the largest picture, and replies.
     static let outputLimit = 96 << 20
+    /// How long a handshake may take, in nanoseconds.
+    private static let handshakeLimit: UInt64 = 60_000_000_000
 
     let viewer: VNCViewer
     let socket: Descriptor
     unowned let server: VNCServer
     var source: EventSource?
+    private var patience: EventTimer?
     var webSocket: WebSocket?
     var phase = Phase.version
     var minorVersion = 8
@@ -58,6 +61,11 @@ final class VNCConnection: @unchecked Sendable {
 
     func start(_ loop: EventLoop) throws(HostError) {
         source = try loop.add(socket, [.read]) { [weak self] events in self?.happened(events) }
+        // Who never comes to the picture does not keep others out.
+        patience = loop.makeTimer { [weak self] in
+            if let self, phase != .running { close() }
+        }
+        patience?.arm(after: Self.handshakeLimit)
         if webSocket == nil { send(Array("RFB 003.008\n".utf8)) }
     }
 
@@ -165,6 +173,7 @@ final class VNCConnection: @unchecked Sendable {
         guard !isClosed else { return }
         isClosed = true
         releaseInput()
+        patience?.cancel()
         source?.remove()
         Socket.shutDown(socket)
         server.ended(self)

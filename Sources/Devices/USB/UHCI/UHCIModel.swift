@@ -280,7 +280,7 @@ struct UHCIModel: Sendable {
         status = try saved.integer("status")
         reasons = try saved.integer("reasons")
         enable = try saved.integer("enable")
-        frame = try saved.integer("frame")
+        frame = try saved.integer("frame") & 0x7FF
         base = try saved.integer("base")
         startOfFrame = try saved.integer("sof")
         let bytes = try saved.bytes("ports", count: Self.portCount * 2)
