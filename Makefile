@@ -18,7 +18,7 @@ OPTIONS ?=
 # What `make bench` reads.
 export ROUNDS ONLY CPU OPTIONS
 
-.PHONY: help run test bench bench-images fuzz lint format build guest install-deps clean
+.PHONY: help run test bench bench-images bench-network fuzz lint format build guest install-deps clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -80,6 +80,11 @@ bench-images: ## Time apus-img beside qemu-img and print the ratios (SIZE=2048 M
 	@Scripts/install-deps build test
 	@swift build -c $(configuration) --product apus-img
 	@Scripts/bench-images $(or $(SIZE),2048)
+
+bench-network: ## Time networks beside QEMU and print the ratios (SECONDS_EACH=5)
+	@Scripts/install-deps build guest bench
+	@$(MAKE) -s --no-print-directory $(vmm) guest/initramfs.cpio.gz
+	@Scripts/bench-network $(or $(SECONDS_EACH),5)
 
 fuzz: ## Run the hostile-input tests with more rounds (APUS_FUZZ_ROUNDS=20)
 	@Scripts/install-deps build test

@@ -41,6 +41,7 @@ let package = Package(
         .systemLibrary(name: "CZlib", path: "Sources/CZlib"),
         .systemLibrary(name: "CZstd", path: "Sources/CZstd"),
         .systemLibrary(name: "CCrypto", path: "Sources/CCrypto"),
+        .systemLibrary(name: "CTurboJPEG", path: "Sources/CTurboJPEG"),
         .target(name: "CEngine"),
         library("HostOS", ["CLinux", system]),
         library("JSON"),
@@ -66,6 +67,7 @@ let package = Package(
         library("CharacterBackend", ["HostOS", "CLinux", "Log", "DeviceModel", system]),
         library("Firmware", ["GuestMemory", "DeviceModel"]),
         library("Display", ["CEngine", "CZlib"]),
+        library("VNC", ["Display", "HostOS", "Log", "CZlib", "CTurboJPEG"]),
         library(
             "Devices",
             [
@@ -81,11 +83,11 @@ let package = Package(
             [
                 "CEngine", "HostOS", "Log", "JSON", "GuestMemory", "X86", "Execution", "LocalAPIC",
                 "KVMEngine", "TranslatorEngine", "DeviceModel", "MachineState", "BlockImage", "Network",
-                "CharacterBackend", "Firmware", "Devices", "Display",
+                "CharacterBackend", "Firmware", "Devices", "Display", "VNC",
             ]),
         library(
             "MachineControl",
-            ["JSON", "Log", "HostOS", "CharacterBackend", "Machine", "X86", "Execution", "DeviceModel"]),
+            ["JSON", "Log", "HostOS", "CharacterBackend", "Machine", "X86", "Execution", "DeviceModel", "VNC"]),
 
         // Management
         library("DomainModel"),
@@ -94,12 +96,14 @@ let package = Package(
         library(
             "Daemon", ["RPCWire", "DomainModel", "DomainCommandLine", "HostOS", "JSON", "Log", system]),
 
+        library("NetworkSwitch", ["Network", "DomainModel", "HostOS", "JSON", "Log"]),
+
         library("HostCheck", ["CLinux", "HostOS", "JSON", "KVMEngine", "Machine"]),
 
         // Top
         .executableTarget(
             name: "apus-vmm", dependencies: ["HostOS", "MachineControl", "HostCheck"], swiftSettings: strict),
-        .executableTarget(name: "apus", dependencies: ["HostOS", "Daemon"], swiftSettings: strict),
+        .executableTarget(name: "apus", dependencies: ["HostOS", "Daemon", "NetworkSwitch"], swiftSettings: strict),
         // Its own copy of the runtime: it starts faster and takes less memory than with the shared one.
         .executableTarget(
             name: "apus-img", dependencies: ["ImageTool"], swiftSettings: strict,
@@ -128,12 +132,16 @@ let package = Package(
         tests("CharacterBackend", ["HostOS", "DeviceModel"]),
         tests("Firmware", ["GuestMemory", "DeviceModel"]),
         tests("Display", ["CZlib"]),
+        tests("VNC", ["Display", "HostOS", "CZlib"]),
         tests("Devices", ["Display", "DeviceModel", "GuestMemory", "VirtQueue", "BlockImage", "Network", "HostOS"]),
-        tests("Machine", ["KVMEngine", "CEngine", "HostOS", "JSON", "GuestMemory", "Execution", "DeviceModel"]),
+        tests(
+            "Machine",
+            ["KVMEngine", "MachineState", "CEngine", "HostOS", "JSON", "GuestMemory", "Execution", "DeviceModel"]),
         tests("MachineControl", ["JSON"]),
         tests("HostCheck"),
         tests("DomainModel"),
         tests("DomainCommandLine", ["DomainModel", "JSON"]),
+        tests("NetworkSwitch", ["Network", "DomainModel", "HostOS", "JSON"]),
         tests("RPCWire", ["HostOS"]),
         tests("Daemon", ["RPCWire", "HostOS"]),
         .testTarget(name: "ArchitectureTests", swiftSettings: strict),

@@ -160,6 +160,8 @@ static inline int apus_packet_socket(const char *name, int promiscuous) {
     errno = reason;
     return -1;
 }
+// Closes all descriptors from one on (close_range(2)).
+static inline void apus_close_from(unsigned first) { syscall(436 /* SYS_close_range */, first, ~0u, 0); }
 // Keeps a socket to one interface.
 static inline int apus_bind_device(int fd, const char *name) {
     return setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, name, (socklen_t)strlen(name));

@@ -33,6 +33,15 @@ public enum HostFolder {
 }
 
 extension HostFile {
+    /// Where a symbolic link leads.
+    public static func target(ofLink path: String) throws(HostError) -> String {
+        var bytes = [CChar](repeating: 0, count: 4096)
+        // SAFETY: the call writes at most one byte less than the buffer has.
+        let count = unsafe readlink(path, &bytes, bytes.count - 1)
+        guard count > 0 else { throw HostError(reason: apus_errno(), "read link '\(path)'") }
+        return String(decoding: bytes[..<count].map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    }
+
     /// What is at a path, links followed.
     public enum PathKind: Int32, Sendable {
         /// Nothing, or it cannot be seen.

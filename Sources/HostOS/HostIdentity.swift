@@ -3,6 +3,8 @@ internal import SystemPackage
 
 /// Who runs this, and where. Any thread.
 public enum HostIdentity {
+    /// The process's number.
+    public static var processID: Int32 { getpid() }
     /// The effective user.
     public static var userID: UInt32 { apus_user() }
 

@@ -94,6 +94,23 @@ public enum Socket {
         return SocketAddress(internet: Array(bytes.prefix(Int(min(length, 128)))))
     }
 
+    /// The address that a connected socket's other end is bound to.
+    public static func peerAddress(_ socket: Descriptor) throws(HostError) -> SocketAddress {
+        var storage = sockaddr_storage()
+        var length = socklen_t(MemoryLayout<sockaddr_storage>.size)
+        // SAFETY: the kernel writes at most `length` bytes; all socket addresses begin alike.
+        let bytes = unsafe withUnsafeMutablePointer(to: &storage) { pointer -> [UInt8]? in
+            let status = unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { address in
+                unsafe getpeername(socket.rawValue, __SOCKADDR_ARG(__sockaddr__: address), &length)
+            }
+            guard status == 0 else { return nil }
+            let raw = unsafe UnsafeRawBufferPointer(start: pointer, count: MemoryLayout<sockaddr_storage>.size)
+            return unsafe Array(raw.prefix(Int(length)))
+        }
+        guard let bytes else { throw HostError(reason: apus_errno(), "tell the address of a socket's other end") }
+        return SocketAddress(internet: bytes)
+    }
+
     /// Sends small writes of a TCP socket at once.
     public static func setNoDelay(_ socket: Descriptor) {
         _ = apus_socket_option(socket.rawValue, Int32(IPPROTO_TCP), TCP_NODELAY, 1)

@@ -112,7 +112,9 @@ public enum StateCoding {
                 let name = try text(path, length)
                 let inner = path.isEmpty ? name : "\(path).\(name)"
                 let order = Array(name.utf8)
-                if let last, !last.lexicographicallyPrecedes(order) { throw failure(inner, "The fields are in disorder") }
+                if let last, !last.lexicographicallyPrecedes(order) {
+                    throw failure(inner, "The fields are in disorder")
+                }
                 last = order
                 state.fields[name] = try value(inner, depth: depth)
             }

@@ -23,6 +23,7 @@ public struct StateWriter {
     }
     private mutating func put(_ bytes: [UInt8]) throws(StateError) {
         var failure: StateError?
+        // SAFETY: the buffer is the array's own for the call.
         unsafe bytes.withUnsafeBytes { buffer in
             do throws(StateError) { try unsafe put(buffer) } catch { failure = error }
         }

@@ -34,6 +34,7 @@ extension NetworkBackend {
         finishing frame: UnsafeMutableRawBufferPointer, _ offload: FrameOffload,
         scratch: UnsafeMutableRawBufferPointer
     ) -> Bool {
+        // SAFETY: frame and scratch are the caller's and valid for the call.
         if offload.isComplete { return unsafe transmit(UnsafeRawBufferPointer(frame)) }
         let can = offloads
         if offload.needed.isSubset(of: can) { return unsafe transmit(UnsafeRawBufferPointer(frame), offload) }

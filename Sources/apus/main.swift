@@ -2,11 +2,14 @@
 
 import Daemon
 import HostOS
+import NetworkSwitch
 
 let arguments = Array(CommandLine.arguments.dropFirst())
 switch arguments.first {
 case "daemon":
     exitProcess(DaemonProgram.run(Array(arguments.dropFirst())))
+case "network":
+    exitProcess(NetworkProgram.run(Array(arguments.dropFirst())))
 case "version", "--version":
     print("apus 0.1")
     exitProcess(0)

@@ -25,6 +25,7 @@ enum Floors {
                 target("CZlib"),
                 target("CZstd"),
                 target("CCrypto"),
+                target("CTurboJPEG"),
                 target("CEngine"),
                 target("HostOS", "CLinux SystemPackage"),
                 target("JSON"),
@@ -55,6 +56,7 @@ enum Floors {
                 target("CharacterBackend", "HostOS CLinux Log DeviceModel SystemPackage"),
                 target("Firmware", "GuestMemory DeviceModel"),
                 target("Display", "CEngine CZlib"),
+                target("VNC", "Display HostOS Log CZlib CTurboJPEG"),
                 target(
                     "Devices",
                     "CEngine DeviceModel GuestMemory VirtQueue BlockImage Network CharacterBackend HostOS Log Display"),
@@ -67,10 +69,10 @@ enum Floors {
                     "Machine",
                     """
                     CEngine HostOS Log JSON GuestMemory X86 Execution LocalAPIC KVMEngine TranslatorEngine \
-                    DeviceModel MachineState BlockImage Network CharacterBackend Firmware Devices Display
+                    DeviceModel MachineState BlockImage Network CharacterBackend Firmware Devices Display VNC
                     """),
                 target("HostCheck", "CLinux HostOS JSON KVMEngine Machine"),
-                target("MachineControl", "JSON Log HostOS CharacterBackend Machine X86 Execution DeviceModel"),
+                target("MachineControl", "JSON Log HostOS CharacterBackend Machine X86 Execution DeviceModel VNC"),
             ]),
         Floor(
             name: "management",
@@ -78,6 +80,7 @@ enum Floors {
                 target("DomainModel"),
                 target("DomainCommandLine", "DomainModel JSON"),
                 target("RPCWire", "HostOS SystemPackage"),
+                target("NetworkSwitch", "Network DomainModel HostOS JSON Log"),
                 target("Daemon", "RPCWire DomainModel DomainCommandLine HostOS JSON Log SystemPackage"),
             ]),
         Floor(
@@ -85,7 +88,7 @@ enum Floors {
             targets: [
                 target("apus-vmm", "HostOS MachineControl HostCheck"),
                 target("apus-img", "ImageTool"),
-                target("apus", "HostOS Daemon"),
+                target("apus", "HostOS Daemon NetworkSwitch"),
             ]),
     ]
 

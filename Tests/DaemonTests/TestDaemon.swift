@@ -119,6 +119,7 @@ final class TestClient {
     private(set) var kept: [Frame] = []
 
     init(_ path: String, opens: Bool = false) throws {
+        Signals.ignoreBrokenPipes()
         socket = try Socket.connect(SocketAddress.unix(path))
         if opens { _ = try call(Remote.ConnectOpen.self, .init(name: "qemu:///session", flags: 0)) }
     }
@@ -135,7 +136,18 @@ final class TestClient {
         }
     }
 
-    func send(_ frame: Frame) throws { try socket.writeAll(frame.bytes) }
+    /// A daemon that is gone is an error, whatever the process does about SIGPIPE.
+    func send(_ frame: Frame) throws {
+        var rest = frame.bytes
+        while !rest.isEmpty {
+            // SAFETY: the array lives for the call.
+            switch unsafe rest.withUnsafeBytes({ unsafe Socket.send(socket, $0) }) {
+            case .moved(let count): rest.removeFirst(count)
+            case .wouldBlock: _ = socket.wait(for: .write, milliseconds: 60_000)
+            case .failed, .end: throw Ended()
+            }
+        }
+    }
 
     /// The answer to a frame with this serial.
     func answer(_ serial: UInt32) throws -> Frame {

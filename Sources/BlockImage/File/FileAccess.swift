@@ -48,6 +48,11 @@ final class FileAccess: Sendable {
         close(descriptor)
     }
 
+    /// Looks at the size again: another process may have changed it.
+    func refreshSize(_ path: String) throws(BlockError) {
+        size.store(try FileAccess.currentSize(descriptor, path, isBlockDevice), ordering: .relaxed)
+    }
+
     private static func currentSize(
         _ descriptor: Int32, _ path: String, _ isBlockDevice: Bool
     ) throws(BlockError) -> UInt64 {

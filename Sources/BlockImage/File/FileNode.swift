@@ -32,6 +32,10 @@ public final class FileNode: BatchingBackend, BlockNode, Reopenable {
     private let inFlight = InFlight()
     private let ranges: RangeLocks?
     private let isClosed = Atomic(false)
+    let locking: FileLocking
+    let forcesShare: Bool
+    /// Another process has the image: this one holds no locks, and does not write.
+    let isInactive: Atomic<Bool>
 
     /// What carries the requests: `io_uring` or `threads`.
     public var engineName: String { engine.name }
@@ -51,7 +55,7 @@ public final class FileNode: BatchingBackend, BlockNode, Reopenable {
         let (descriptor, readOnly) = try FileNode.open(path, node, open)
         do throws(BlockError) {
             try FileNode.checkKind(descriptor, path, isDevice)
-            if options.locking != .off {
+            if options.locking != .off, options.locking != .later {
                 try ImageLock.acquire(
                     descriptor, path: path, writes: !readOnly, forceShare: node.forceShare,
                     insists: options.locking == .on)
@@ -70,6 +74,9 @@ public final class FileNode: BatchingBackend, BlockNode, Reopenable {
         noFlush = node.cache.noFlush
         usualPolicy = RequestPolicy(node, readOnly: readOnly)
         ranges = node.cache.direct ? RangeLocks() : nil
+        locking = options.locking
+        forcesShare = node.forceShare
+        isInactive = Atomic(options.locking == .later)
         engine = try FileNode.engine(options, access)
     }
 

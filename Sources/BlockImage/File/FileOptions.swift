@@ -18,6 +18,8 @@ public enum FileLocking: String, Sendable, CaseIterable {
     case auto
     case on
     case off
+    /// Once the node is activated: until then another process has the image.
+    case later
 }
 
 /// Opens a path with `open(2)` flags and mode; a process that has given up the right to open asks its broker.

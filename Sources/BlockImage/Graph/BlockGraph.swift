@@ -25,14 +25,17 @@ public final class BlockGraph: Sendable {
     public let defaultAIO: FileAIO
     /// What options such as `key-secret=` name.
     public let secrets: BlockSecrets
+    /// Nodes open without locks, for `activate` to take: another machine has the images until it hands them over.
+    public let isInactive: Bool
     private let drivers: [String: BlockDriver]
     private let state = Mutex(State())
 
     /// An empty graph.
     public init(
         opener: @escaping FileOpener = FileNode.openDirectly, drivers: [BlockDriver] = BlockDriver.all,
-        defaultAIO: FileAIO = .auto, secrets: BlockSecrets = BlockSecrets()
+        defaultAIO: FileAIO = .auto, secrets: BlockSecrets = BlockSecrets(), isInactive: Bool = false
     ) {
+        self.isInactive = isInactive
         self.secrets = secrets
         self.opener = opener
         self.defaultAIO = defaultAIO

@@ -10,8 +10,11 @@ extension QCow2Node {
         return all.first { $0.id == key } ?? all.first { $0.name == key }
     }
 
-    /// Takes a snapshot of the disk without a machine's state, at a time of the host's. Blocks.
-    public func createSnapshot(name: String, seconds: UInt32, nanoseconds: UInt32) throws(BlockError) {
+    /// Takes a snapshot of the disk, at a time of the host's. `stateSize` says how many bytes of a machine's state were
+    /// written before, `guestClock` its time in nanoseconds. Blocks.
+    public func createSnapshot(
+        name: String, seconds: UInt32, nanoseconds: UInt32, stateSize: UInt64 = 0, guestClock: UInt64 = 0
+    ) throws(BlockError) {
         guard !header.hasDataFile else {
             throw .io(path: filename, operation: "take a snapshot of", ENOTSUP)
         }
@@ -29,7 +32,8 @@ extension QCow2Node {
             let first = try metadata.allocateRow(clusters)
             try check(file.writeAndWait(at: first * clusterSize, bytes: bytes))
             let snapshot = QCow2Snapshot(
-                id: "\(id)", name: name, seconds: seconds, nanoseconds: nanoseconds, guestClock: 0, stateSize: 0,
+                id: "\(id)", name: name, seconds: seconds, nanoseconds: nanoseconds,
+                guestClock: guestClock, stateSize: stateSize,
                 diskSize: metadata.header.size, l1Offset: first * clusterSize, l1Size: UInt32(metadata.l1.count),
                 instructions: 0)
             try metadata.writeSnapshots(metadata.snapshots + [snapshot])
@@ -45,7 +49,8 @@ extension QCow2Node {
         try changingCounts("go back in") { metadata throws(ImageFailure) in
             try metadata.settle()
             var l1 = try metadata.readL1(snapshot)
-            guard l1.count <= metadata.l1.count else { throw metadata.corrupt("a snapshot's L1 table is too large") }
+            // A machine's state makes it longer than the disk's.
+            try metadata.growL1(to: UInt64(l1.count))
             l1 += [UInt64](repeating: 0, count: metadata.l1.count - l1.count)
             try metadata.changeReferences(of: l1, by: 1)
             try metadata.settle()

@@ -109,7 +109,8 @@ public final class QCow2Node: BatchingBackend, BlockNode, Reopenable {
         guard node.readOnly || node.autoReadOnly || !file.isReadOnly else { throw .readOnly(path: path) }
         let readOnly = node.readOnly || file.isReadOnly
         encryption = try QCow2Encryption(header, options, file, readOnly: readOnly)
-        if !readOnly && !options.isRepair {
+        let isInactive = (file as? FileNode)?.isInactive.load(ordering: .relaxed) ?? false
+        if !readOnly && !options.isRepair && !isInactive {
             guard header.incompatible & QCow2Header.Incompatible.corrupt == 0 else {
                 throw .invalidImage(path: path, reason: "qcow2: Image is corrupt; cannot be opened read/write")
             }
@@ -372,7 +373,10 @@ public final class QCow2Node: BatchingBackend, BlockNode, Reopenable {
     }
 
     /// Notes that guest bytes change, for the bitmaps that record it. Before the change.
-    func noteWrite(_ offset: UInt64, _ length: UInt64) { bitmaps?.note(offset, length) }
+    func noteWrite(_ offset: UInt64, _ length: UInt64) {
+        // What lies behind the end is a machine's state.
+        if offset < size { bitmaps?.note(offset, length) }
+    }
 
     public func beginBatch() { batching?.beginBatch() }
     public func endBatch() { batching?.endBatch() }

@@ -39,7 +39,7 @@ extension NetworkDriver {
         }
         interface.source?.bridge = live.bridge?.name
         if interface.source?.portID == nil { interface.source?.portID = UUIDBytes.random().description }
-        let device = (0...).lazy.map { "vnet\($0)" }.first { !taken.contains($0) } ?? "vnet0"
+        let device = self.name(interface.mac, besides: taken)
         if interface.target?.dev == nil || interface.target?.dev?.hasPrefix("vnet") == true {
             if interface.target == nil { interface.target = NetworkInterface.Target() }
             interface.target?.dev = device
@@ -63,6 +63,7 @@ extension NetworkDriver {
             let mac = interface.child("mac")?["address"].flatMap({ MACAddress(xml: $0) }),
             let net = try? find(name: name)
         else { return }
+        forget(mac)
         net.state.withLock { $0.leases.release(mac) }
         save(net)
     }

@@ -11,6 +11,8 @@ internal import Synchronization
 final class NetworkDriver: Sendable {
     private struct State {
         var networks: [UUIDBytes: VirtualNet] = [:]
+        /// Names that cards were given, by the cards' addresses: of machines that start at this moment too.
+        var cards: [MACAddress: String] = [:]
     }
 
     private let state = Mutex(State())
@@ -148,6 +150,19 @@ final class NetworkDriver: Sendable {
         }
         do { return try result.get() } catch { throw NetworkDriver.fail(error) }
     }
+
+    /// A name for a card that no other has.
+    func name(_ mac: MACAddress?, besides taken: Set<String>) -> String {
+        state.withLock { state in
+            let used = taken.union(state.cards.filter { $0.key != mac }.values)
+            let name = (0...).lazy.map { "vnet\($0)" }.first { !used.contains($0) } ?? "vnet0"
+            if let mac { state.cards[mac] = name }
+            return name
+        }
+    }
+
+    /// The card has gone.
+    func forget(_ mac: MACAddress) { state.withLock { $0.cards[mac] = nil } }
 
     private func drop(_ net: VirtualNet) { state.withLock { $0.networks[net.uuid] = nil } }
 

@@ -80,6 +80,13 @@ public enum PacketSocket {
     }
 }
 
+/// The descriptors of the whole process.
+public enum ProcessDescriptors {
+    /// Closes all but the three standard ones: what a process that is to live long was started with by accident. Only
+    /// before anything of the process's own is open.
+    public static func closeInherited() { apus_close_from(3) }
+}
+
 extension SocketAddress {
     /// An IPv4 address as a number (10.0.2.15 is 0x0A00020F) and a port.
     public static func ipv4(_ address: UInt32, port: UInt16) -> SocketAddress {

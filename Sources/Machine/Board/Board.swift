@@ -7,6 +7,7 @@ internal import Firmware
 internal import GuestMemory
 internal import HostOS
 internal import Log
+internal import VNC
 
 /// A board with everything on it, finished: what a machine runs, resets and shows.
 struct Board: Sendable {
@@ -44,7 +45,12 @@ struct Board: Sendable {
     let balloon: VirtioBalloon?
     var disks: [(name: String, device: VirtioBlock)] { contents.parts.disks }
     let screens: [Screen]
+    let consoles: [VNCConsole]
+    let input: InputHub
+    let keys: KeySequencer
     let ioapic: IOAPIC
+    /// Memory as it is saved: what is there from the start, as windows of devices come and go.
+    let blocks: [RAMBlock]
 
     /// Builds the board of a configuration; nothing runs yet but threads that wait.
     init(
@@ -173,7 +179,19 @@ struct Board: Sendable {
         ioThreads = builder.ioThreads
         balloon = builder.balloon
         screens = builder.screens
+        consoles =
+            builder.screens.map { VNCConsole(screen: $0) }
+            + builder.characters.consoles(builder.configuration).map {
+                VNCConsole(screen: Screen(name: $0.name, source: $0), terminal: $0)
+            }
+        input = builder.input
+        keys = KeySequencer(builder.input, loop: builder.loop)
         self.ioapic = builder.ioapic
+        var blocks = builder.memory.blocks
+        for device in builder.devices {
+            for block in device.ownMemory where !blocks.contains(where: { $0 === block }) { blocks.append(block) }
+        }
+        self.blocks = blocks
     }
 
     /// Where RAM lies.

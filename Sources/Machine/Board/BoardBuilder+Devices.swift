@@ -7,13 +7,13 @@ internal import Network
 /// The devices of `-device`, `-drive` and `-nic`, and what those of every kind share.
 extension BoardBuilder {
     func addDevices() throws(MachineBuildError) {
-        if configuration.usb { log.warning("There is no USB controller yet: going on without") }
         if configuration.parallelPorts.contains(where: { $0 != nil }) {
             log.warning("There are no parallel ports yet: going on without")
         }
         for device in configuration.devices where device.driver == "pcie-root-port" { try addRootPort(device) }
         try addGraphics()
         try addDrives()
+        try addUSB()
         for nic in configuration.nics { try addNIC(nic) }
         for drive in configuration.drives where drive.interface == .virtio && drive.hasMedium {
             var device = DeviceConfiguration(driver: pci == nil ? "virtio-blk-device" : "virtio-blk-pci")

@@ -189,7 +189,8 @@ extension BoardBuilder {
     func checkDevices() throws(MachineBuildError) {
         let known = [
             "isa-serial", "isa-debug-exit", "isa-debugcon", "pvpanic", "pc-testdev", "testdev", "pci-testdev", "e1000",
-            "ide-hd", "ide-cd", "pcie-root-port", "nvme", "scsi-hd", "scsi-cd", "VGA", "isa-vga",
+            "ide-hd", "ide-cd", "pcie-root-port", "nvme", "scsi-hd", "scsi-cd", "VGA", "isa-vga", "usb-kbd", "usb-mouse",
+            "usb-tablet",
         ]
         var hasConsole = false
         for device in configuration.devices {

@@ -59,6 +59,18 @@ extension BoardBuilder {
         acpi.hasVGA = true
     }
 
+    /// The font of text consoles: that of the VGA BIOS, where the host has its image.
+    static func consoleFont(_ configuration: MachineConfiguration) -> ConsoleFont {
+        for folder in configuration.boot.firmwareDirectories + romDirectories {
+            if let image = try? HostFile.contents("\(folder)/vgabios-stdvga.bin", limit: 1 << 20),
+                let font = ConsoleFont(image: image)
+            {
+                return font
+            }
+        }
+        return ConsoleFont()
+    }
+
     /// The image that `romfile` names, or the usual one where it is found; empty where there is none.
     func optionROM(
         _ file: String?, usual: String, _ device: DeviceConfiguration
@@ -71,7 +83,7 @@ extension BoardBuilder {
             return bytes
         }
         guard file == nil else { throw MachineBuildError("\(device.origin): failed to find romfile \"\(name)\"") }
-        if configuration.boot.bios != nil {
+        if configuration.hasFirmware {
             log.warning("There is no option ROM '\(name)' (package seabios): the screen stays dark in firmware")
         }
         return []

@@ -1,5 +1,6 @@
 internal import DeviceModel
 internal import Devices
+internal import Display
 internal import Firmware
 internal import GuestMemory
 internal import HostOS
@@ -113,11 +114,14 @@ extension BoardBuilder {
     }
 
     func addKeyboardController() {
-        let lifecycle = lifecycle
+        let (lifecycle, input) = (lifecycle, input)
         let controller = KeyboardController(
             clock: clock, keyboardLine: line(1), mouseLine: line(12),
-            commandByte: !configuration.hasFirmware ? 0x43 : 0x03, onReset: { lifecycle.send(.reset(.guestReset)) })
+            commandByte: !configuration.hasFirmware ? 0x43 : 0x03, onReset: { lifecycle.send(.reset(.guestReset)) },
+            onLEDs: { input.leds = $0 })
         controller.attach(to: io)
+        input.add(controller as any KeyboardInput)
+        input.add(controller as any PointerInput)
         devices.append(controller)
         acpi.hasI8042 = true
         note("i8042", bus: "isa.0", details: ["isa irq 1", "isa irq 12"])

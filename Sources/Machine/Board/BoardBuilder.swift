@@ -78,6 +78,8 @@ final class BoardBuilder {
     var balloon: VirtioBalloon?
     /// What graphics adapters show, the first adapter's first.
     var screens: [Screen] = []
+    /// Where keys and movements go.
+    let input = InputHub()
     /// virtio disks by their names.
     var disks: [(name: String, device: VirtioBlock)] = []
     /// What `bootindex` says: firmware's paths of devices, by index.

@@ -43,7 +43,7 @@ final class Storage: Sendable {
             case .failure(let error)?: .failure(error.errno)
             case nil: FileNode.openDirectly(path, flags, mode)
             }
-        })
+        }, isInactive: configuration.incoming != nil)
         do throws(MachineBuildError) {
             for node in configuration.blockNodes {
                 let options = Self.options(node)
@@ -189,6 +189,13 @@ final class Storage: Sendable {
     /// Whether a name is one of a drive or a device's drive that stays where it is.
     func isFixed(_ name: String) -> Bool {
         drives.withLock { $0.contains { $0.name == name || $0.drive.user?.hasSuffix("/\(name)") ?? false } }
+    }
+
+    /// The disks that are written to, by the names of their drives or nodes.
+    var writable: [(name: String, device: BlockDevice)] {
+        let fixed = drives.withLock { $0.map { ($0.name, $0.drive.device) } }
+        let media = removables.withLock { $0 }.compactMap { drive in drive.current.map { (drive.name, $0.device) } }
+        return (fixed + media).filter { !$0.1.isReadOnly }
     }
 
     /// The nodes for `query-named-block-nodes`.

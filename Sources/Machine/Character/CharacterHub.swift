@@ -1,5 +1,6 @@
 public import CharacterBackend
 internal import DeviceModel
+internal import Display
 public import HostOS
 internal import Synchronization
 
@@ -11,6 +12,7 @@ public final class CharacterHub: Sendable {
         var users = 0
     }
     private let entries = Mutex<[String: Entry]>([:])
+    private let consoles = Mutex<[TextConsole]>([])
     private let exit = Mutex<(@Sendable () -> Void)?>(nil)
 
     /// Opens all back-ends of a configuration. Those that monitors use wait for slow readers.
@@ -29,13 +31,17 @@ public final class CharacterHub: Sendable {
     private func open(
         _ device: CharacterDeviceConfiguration, _ configuration: MachineConfiguration, waits: Bool, loop: EventLoop
     ) throws(MachineBuildError) {
-        let specification = try Self.specification(device)
         let port: any HostCharacterPort
-        do throws(ChardevError) {
-            port = try CharacterPorts.open(
-                specification, label: device.id, loop: loop,
-                overflow: waits ? OverflowPolicy.wait : OverflowPolicy.dropOldest)
-        } catch { throw MachineBuildError("\(error)") }
+        if case .virtualConsole(let size) = device.kind, !configuration.vncServers.isEmpty {
+            port = openConsole(device.id, size: size, configuration, loop: loop)
+        } else {
+            let specification = try Self.specification(device)
+            do throws(ChardevError) {
+                port = try CharacterPorts.open(
+                    specification, label: device.id, loop: loop,
+                    overflow: waits ? OverflowPolicy.wait : OverflowPolicy.dropOldest)
+            } catch { throw MachineBuildError("\(error)") }
+        }
         var mux: CharacterMux?
         if device.isMultiplexed {
             mux = CharacterMux(
@@ -44,6 +50,34 @@ public final class CharacterHub: Sendable {
         }
         let entry = Entry(port: port, mux: mux)
         entries.withLock { $0[device.id] = entry }
+    }
+
+    /// A text console of the display. Its size is given in characters (`80Cx24C`) or pixels (`640x480`).
+    private func openConsole(
+        _ id: String, size: String, _ configuration: MachineConfiguration, loop: EventLoop
+    ) -> ConsolePort {
+        let parts = size.lowercased().split(separator: "x").map(String.init)
+        func characters(_ index: Int, _ usual: Int, _ pixels: Int) -> Int {
+            guard parts.count == 2 else { return usual }
+            let isText = parts[index].hasSuffix("c")
+            guard let number = Int(isText ? String(parts[index].dropLast()) : parts[index]), number > 0 else {
+                return usual
+            }
+            return isText ? number : max(1, number / pixels)
+        }
+        let console = TextConsole(
+            name: id, columns: characters(0, 80, ConsoleFont.width), rows: characters(1, 25, ConsoleFont.height),
+            font: BoardBuilder.consoleFont(configuration))
+        let port = ConsolePort(label: id, console: console, loop: loop)
+        consoles.withLock { $0.append(console) }
+        return port
+    }
+
+    /// The text consoles, the monitors' first.
+    func consoles(_ configuration: MachineConfiguration) -> [TextConsole] {
+        let monitored = Set(configuration.monitors.map(\.characterDevice))
+        let all = consoles.withLock { $0 }
+        return all.filter { monitored.contains($0.name) } + all.filter { !monitored.contains($0.name) }
     }
 
     private static func specification(

@@ -12,6 +12,8 @@ public enum GraphicsAdapter: String, CaseIterable, Sendable {
 public enum DisplayConfiguration: String, CaseIterable, Sendable {
     /// Nowhere.
     case none
+    /// To viewers over VNC: the configuration's servers.
+    case vnc
 }
 
 /// The guest's real-time clock (`-rtc`).

@@ -1,3 +1,5 @@
+public import VNC
+
 /// Everything that a command line says about a machine: plain values that the machine builder reads.
 ///
 /// Made by `MachineControl`'s option parser, or by hand in tests and embedders. Default devices are already in it, so
@@ -54,6 +56,8 @@ public struct MachineConfiguration: Equatable, Sendable {
     public var graphics = GraphicsAdapter.none
     /// Where its picture goes.
     public var display = DisplayConfiguration.none
+    /// VNC servers of `-vnc` and `-display vnc=`, or the one of a machine that has a picture and no other display.
+    public var vncServers: [VNCConfiguration] = []
     /// Whether there is a USB controller.
     public var usb = false
     /// Keyboard layout of `-k`.

@@ -1,4 +1,5 @@
 public import JSON
+public import VNC
 
 /// Something that happened to a machine, for its monitors.
 public struct MachineEvent: Equatable, Sendable {
@@ -37,6 +38,8 @@ public struct MachineEvent: Equatable, Sendable {
         case balloonChange(actual: UInt64)
         /// Something about a job on disks, in QMP's form.
         case blockJob(event: String, data: JSONObject)
+        /// A viewer came or went.
+        case vnc(VNCEvent, server: VNCStatus)
         /// A tray moved.
         case trayMoved(device: String, id: String, isOpen: Bool)
         /// A migration has come further.

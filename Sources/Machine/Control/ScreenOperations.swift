@@ -1,3 +1,5 @@
+public import VNC
+
 /// The format of a picture's file.
 public enum PictureFormat: String, CaseIterable, Sendable {
     /// Portable pixmap.
@@ -12,10 +14,46 @@ public protocol ScreenOperations: AnyObject, Sendable {
     func saveScreen(
         device: String?, head: Int, format: PictureFormat, to path: String
     ) throws(MachineError)
+
+    /// The number of a key of one of QEMU's names (`QKeyCode`), or nil.
+    func keyCode(named name: String) -> UInt8?
+    /// Presses keys together and releases them after a time, when what was asked before is done.
+    func pressKeys(_ codes: [UInt8], milliseconds: Int) throws(MachineError)
+    /// Hands events to the guest's keyboard and pointer at once.
+    func sendInput(_ events: [InputEvent]) throws(MachineError)
+    /// The pointer devices.
+    var pointers: [PointerStatus] { get }
+    /// Has a pointer device get the movements.
+    func choosePointer(_ index: Int) throws(MachineError)
+
+    /// The VNC servers.
+    var vncServers: [VNCStatus] { get }
+    /// Sets the password of a server; nil for the first.
+    func setVNCPassword(_ password: String, display: String?) throws(MachineError)
+    /// Sets when a server's password ends, in nanoseconds since 1970; nil for never.
+    func setVNCExpiry(_ time: UInt64?, display: String?) throws(MachineError)
 }
 
 extension ScreenOperations {
     public func saveScreen(
         device: String?, head: Int, format: PictureFormat, to path: String
     ) throws(MachineError) { throw .failed("There is no console to take a screendump from.") }
+    public func keyCode(named name: String) -> UInt8? { nil }
+    public func pressKeys(_ codes: [UInt8], milliseconds: Int) throws(MachineError) {
+        throw .notSupported("The machine has no keyboard")
+    }
+    public func sendInput(_ events: [InputEvent]) throws(MachineError) {
+        throw .notSupported("The machine has no keyboard and no pointer")
+    }
+    public var pointers: [PointerStatus] { [] }
+    public var vncServers: [VNCStatus] { [] }
+    public func setVNCPassword(_ password: String, display: String?) throws(MachineError) {
+        throw .failed("VNC is not active")
+    }
+    public func setVNCExpiry(_ time: UInt64?, display: String?) throws(MachineError) {
+        throw .failed("VNC is not active")
+    }
+    public func choosePointer(_ index: Int) throws(MachineError) {
+        throw .failed("Mouse at index '\(index)' not found")
+    }
 }

@@ -6,7 +6,7 @@ internal import Synchronization
 final class MigrationChannel: StateSink, StateSource, Sendable {
     private let shared: Mutex<Descriptor?>
     /// The command at the other end of a pipe.
-    private let process: HostProcess?
+    let process: HostProcess?
     private let isCancelled = Atomic<Bool>(false)
     private let buffered = Mutex<(bytes: [UInt8], start: Int)>(([], 0))
     /// Bytes written, and what is left of the time's share.
@@ -149,6 +149,7 @@ final class MigrationChannel: StateSink, StateSource, Sendable {
 
     func send(_ byte: UInt8) throws(StateError) {
         var failure: StateError?
+        // SAFETY: the buffer is one byte on this stack; elsewhere here buffers are the callers', cut to their sizes.
         unsafe withUnsafeBytes(of: byte) { buffer in
             do throws(StateError) { try unsafe write(buffer) } catch { failure = error }
         }
@@ -180,22 +181,25 @@ final class MigrationChannel: StateSink, StateSource, Sendable {
 /// Opening of channels.
 extension MigrationAddress {
     /// An end to write into. May wait for a host that does not answer where it is one of TCP.
-    func openForWriting(_ named: Descriptor?) throws(MachineError) -> (descriptor: Descriptor, process: HostProcess?) {
+    func openForWriting(_ named: Descriptor?) throws(MachineError) -> MigrationChannel {
         do throws(HostError) {
             switch self {
             case .file(let path, let offset):
                 let file = try HostFile.open(path, offset > 0 ? .readWrite : .replace, permissions: 0o600)
                 if offset > 0 { try HostFile.seek(file, Int64(offset)) }
-                return (file, nil)
-            case .exec(let command): return try Self.start(command, reads: false)
-            case .unix(let path): return (try Socket.connect(try SocketAddress.unix(path)), nil)
+                return MigrationChannel(file)
+            case .exec(let command):
+                // Only the channel holds the pipe: the command sees its end when the channel closes it.
+                let (pipe, process) = try Self.start(command, reads: false)
+                return MigrationChannel(pipe, process: process)
+            case .unix(let path): return MigrationChannel(try Socket.connect(try SocketAddress.unix(path)))
             case .tcp(let host, let port):
                 let socket = try Socket.connect(anyOf: try SocketAddress.resolve(host: host, port: port))
                 Socket.setNoDelay(socket)
-                return (socket, nil)
+                return MigrationChannel(socket)
             case .descriptor(let name):
                 guard let named else { throw HostError.noDescriptor("use descriptor '\(name)'") }
-                return (named, nil)
+                return MigrationChannel(named)
             }
         } catch { throw .failed("\(error)") }
     }

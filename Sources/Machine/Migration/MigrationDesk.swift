@@ -15,6 +15,8 @@ final class MigrationDesk: Sendable {
         var startsWhenThere = true
         /// The loop's thread waits for the migration on its way.
         var loopWaits = false
+        /// The disks' images are another machine's now.
+        var hasGivenImages = false
         /// A machine that waits for `migrate-incoming`.
         var isDeferred = false
     }

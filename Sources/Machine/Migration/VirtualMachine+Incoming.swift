@@ -1,3 +1,4 @@
+internal import BlockImage
 public import HostOS
 public import JSON
 internal import Log
@@ -50,6 +51,7 @@ extension VirtualMachine {
                     throw .host("The sender has kept the machine")
                 }
             }
+            try takeImages()
             state.withLock { $0.runState = .paused }
             if let status = desk.update({ $0.status = .completed }) { report(status) }
             if desk.state.withLock({ $0.startsWhenThere }) { _ = run() }
@@ -76,6 +78,20 @@ extension VirtualMachine {
                 } catch { throw .host("\(error)") }
             }
         }
+    }
+
+    // MARK: Images
+
+    /// Takes the disks' images from the machine that had them.
+    func takeImages() throws(StateError) {
+        do throws(BlockError) { try board.storage.graph.activate() } catch { throw .host("\(error)") }
+        desk.state.withLock { $0.hasGivenImages = false }
+    }
+
+    /// Lets another machine have them.
+    func giveImages() throws(StateError) {
+        do throws(BlockError) { try board.storage.graph.inactivate() } catch { throw .host("\(error)") }
+        desk.state.withLock { $0.hasGivenImages = true }
     }
 
     // MARK: Settings

@@ -18,7 +18,7 @@ extension VirtualMachine {
         }
         guard desk.begin(isIncoming: false) else { throw .failed("There's a migration process in progress") }
         report(.setup)
-        var opened: (descriptor: Descriptor, process: HostProcess?)?
+        var opened: MigrationChannel?
         do throws(MachineError) {
             // A host may take long to answer: that is waited for by the thread.
             if case .tcp = place {} else { opened = try place.openForWriting(descriptor) }
@@ -68,15 +68,15 @@ extension VirtualMachine {
 
     // MARK: The thread
 
-    private func send(to place: MigrationAddress, _ opened: (descriptor: Descriptor, process: HostProcess?)?) {
+    private func send(to place: MigrationAddress, _ opened: MigrationChannel?) {
         var journey = Journey(address: place)
         do throws(StateError) {
-            let end: (descriptor: Descriptor, process: HostProcess?)
-            if let opened { end = opened } else {
-                do throws(MachineError) { end = try place.openForWriting(nil) } catch { throw .host(error.description) }
+            let channel: MigrationChannel
+            if let opened { channel = opened } else {
+                do throws(MachineError) { channel = try place.openForWriting(nil) } catch {
+                    throw .host(error.description)
+                }
             }
-            journey.process = end.process
-            let channel = MigrationChannel(end.descriptor, process: end.process)
             desk.use(channel)
             try send(over: channel, &journey)
             change { $0.status = .completed }
@@ -86,7 +86,7 @@ extension VirtualMachine {
                 state.withLock { state in
                     if state.runState == .finishMigrate { state.runState = .paused }
                 }
-                if journey.ran { _ = run() }
+                if journey.ran { do throws(MachineError) { try resume() } catch { log.error("\(error)") } }
             }
             fail(error.description)
         }
@@ -96,7 +96,6 @@ extension VirtualMachine {
     /// What has to be known to undo it.
     private struct Journey {
         let address: MigrationAddress
-        var process: HostProcess?
         /// The machine was made to stand for it.
         var stood = false
         /// It ran before.
@@ -110,7 +109,7 @@ extension VirtualMachine {
     }
 
     private func send(over channel: MigrationChannel, _ journey: inout Journey) throws(StateError) {
-        let answers = journey.address.isSocket || (channel.isSocket && journey.process == nil)
+        let answers = channel.isSocket
         let pages = guestPages
         let began = HostClock.monotonic
         var writer = try StateWriter(channel)
@@ -143,9 +142,11 @@ extension VirtualMachine {
             guard try channel.receiveByte() == MigrationWord.ready else {
                 throw .host("The other end did not take the machine")
             }
+            try giveImages()
             try channel.send(MigrationWord.go)
         }
         try channel.finish()
+        if !answers { try giveImages() }
         state.withLock { $0.runState = .postMigrate }
         change { information in
             information.downtime = (HostClock.monotonic - stopped) / 1_000_000

@@ -7,6 +7,7 @@ internal import GuestMemory
 internal import HostOS
 public import JSON
 internal import Log
+internal import MachineState
 internal import Synchronization
 internal import X86
 
@@ -23,7 +24,11 @@ extension VirtualMachine: MachineOperations {
             throw .failed("Resetting the Virtual Machine is required")
         case .inMigrate: desk.state.withLock { $0.startsWhenThere = true }
         case .finishMigrate: throw .failed("Migration is not finalized yet")
-        default: _ = run()
+        default:
+            if desk.state.withLock({ $0.hasGivenImages }) {
+                do throws(StateError) { try takeImages() } catch { throw .failed("\(error)") }
+            }
+            _ = run()
         }
     }
     public func quit(cause: ShutdownCause) { end(status: 0, cause: cause) }

@@ -5,6 +5,7 @@ internal import Execution
 public import HostOS
 internal import Log
 internal import Synchronization
+internal import VNC
 
 /// A machine: a board, its processors' threads, and its life from the start to the process's end.
 ///
@@ -68,16 +69,30 @@ public final class VirtualMachine: Sendable {
             // An empty machine has no processor.
             let threads =
                 configuration.board.kind == .none ? [] : board.engine.makeThreads(group: group, buses: board.buses)
-            do throws(MachineBuildError) { try board.reset(threads, loadsKernel: configuration.incoming == nil) } catch {
+            do throws(MachineBuildError) { try board.reset(threads, loadsKernel: configuration.incoming == nil && configuration.snapshot == nil) } catch {
                 board.close()
                 throw error
             }
             pending = threads
+            let reporter = EventReporter()
+            do throws(MachineBuildError) {
+                servers = try Self.makeServers(configuration, board) { reporter.send($0, $1) }
+            } catch {
+                board.close()
+                throw error
+            }
+            reporter.connect { [weak self] id, event in
+                guard let self, let status = self.vncServers.first(where: { $0.id == id }) else { return }
+                emit(.vnc(event, server: status))
+            }
         } catch {
             characters.closeAll()
             throw error
         }
     }
+
+    /// The VNC servers.
+    let servers: [VNCServer]
 
     /// The processors before `start` takes them.
     private let pending: [any ProcessorThread]
@@ -120,9 +135,17 @@ public final class VirtualMachine: Sendable {
                 }
             }
         } catch { throw MachineBuildError("\(error)") }
+        for server in servers {
+            do throws(VNCError) { try server.start() } catch { throw MachineBuildError("-vnc: \(error)") }
+        }
         // Every thread is at the gate now, and its number is known.
         group.park()
         if let address = configuration.incoming { return try waitForMachine(address) }
+        if let name = configuration.snapshot {
+            do throws(MachineError) { try loadSnapshot(name, vmstate: nil, devices: nil) } catch {
+                throw MachineBuildError("-loadvm \(name): \(error)")
+            }
+        }
         if !configuration.lifecycle.startsPaused { _ = run() }
     }
 
@@ -307,6 +330,7 @@ public final class VirtualMachine: Sendable {
         // A processor may wait for the reader of its output, who is gone: without the back-end it waits no more.
         if !group.park(milliseconds: 1000) { characters.closeAll() }
         group.end()
+        for server in servers { server.close() }
         board.close()
     }
 }

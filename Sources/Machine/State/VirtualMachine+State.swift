@@ -15,13 +15,7 @@ extension VirtualMachine {
     }
 
     /// Memory as it is saved.
-    var guestPages: GuestPages {
-        var blocks = board.memory.blocks
-        for device in board.devices {
-            for block in device.ownMemory where !blocks.contains(where: { $0 === block }) { blocks.append(block) }
-        }
-        return GuestPages(blocks)
-    }
+    var guestPages: GuestPages { GuestPages(board.blocks) }
 
     // MARK: Saving
 

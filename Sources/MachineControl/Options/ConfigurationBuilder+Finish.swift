@@ -1,5 +1,6 @@
 internal import JSON
 internal import Machine
+internal import VNC
 
 extension ConfigurationBuilder {
     /// Chooses defaults, and checks what only the whole command line can tell.
@@ -60,6 +61,14 @@ extension ConfigurationBuilder {
         let hasAdapter = configuration.devices.contains { DeviceCatalogue.find($0.driver)?.category == .display }
         if !hasGraphics, !hasAdapter, !noDefaults, !noGraphic, kind.isPC, configuration.board.graphics {
             configuration.graphics = .std
+        }
+        if !hasDisplay, !noGraphic, configuration.graphics != .none || hasAdapter {
+            // Somebody wants to look at it, and there is no window to open.
+            var server = VNCConfiguration()
+            server.listener = .tcp(host: "localhost", port: 5900, last: 5999)
+            server.isAnnounced = true
+            configuration.vncServers = [server]
+            configuration.display = .vnc
         }
         configuration.defaultDevices.floppy =
             !noDefaults && kind.isPC && !driveRequests.contains { $0.values.string("if") == "floppy" }

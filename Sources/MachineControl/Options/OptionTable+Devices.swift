@@ -89,13 +89,29 @@ extension OptionTable {
             "nographic", OptionDescription.Argument.none, "", "No display; serial port and monitor on the terminal"
         ) { (builder, _) throws(OptionError) in builder.noGraphic = true },
         OptionDescription(
-            "display", OptionDescription.Argument.text, "none", "Where the picture goes", GuestOptions.display),
+            "display", OptionDescription.Argument.text, "none|vnc=display[,...]", "Where the picture goes",
+            GuestOptions.display),
+        OptionDescription(
+            "vnc", OptionDescription.Argument.text, "host:N|unix:path|none[,password=on][,to=L][,websocket=on]...",
+            "A VNC server for the picture", VNCOptions.vnc),
         OptionDescription("vga", OptionDescription.Argument.text, "none|std", "The graphics adapter", GuestOptions.vga),
         OptionDescription(
             "k", OptionDescription.Argument.text, "language", "The keyboard layout, such as 'fr'",
             ProcessOptions.keyboardLayout),
         OptionDescription("usb", OptionDescription.Argument.none, "", "A USB controller") {
             (builder, _) throws(OptionError) in builder.configuration.usb = true
+        },
+        OptionDescription(
+            "usbdevice", OptionDescription.Argument.text, "keyboard|mouse|tablet", "A USB controller with a device"
+        ) { (builder, argument) throws(OptionError) in
+            let models = ["keyboard": "usb-kbd", "mouse": "usb-mouse", "tablet": "usb-tablet"]
+            guard let model = models[argument.text] else {
+                throw .unknown("unknown USB device", argument.text, among: models.keys.sorted())
+            }
+            builder.configuration.usb = true
+            var device = DeviceConfiguration(driver: model)
+            device.origin = builder.origin
+            builder.configuration.devices.append(device)
         },
         OptionDescription(
             "audiodev", OptionDescription.Argument.text, "none,id=name", "An audio back-end", GuestOptions.audiodev),

@@ -3,6 +3,7 @@ internal import HostOS
 internal import Log
 internal import Machine
 internal import Synchronization
+internal import VNC
 
 /// The program `apus-vmm`: from the arguments to the exit status.
 public enum MachineProgram {
@@ -144,6 +145,9 @@ public enum MachineProgram {
         func run() throws(ProgramError) -> Int32 {
             defer { pidFile?.remove() }
             try MachineProgram.step { () throws(MachineBuildError) in try machine.start() }
+            for (wanted, server) in zip(machine.configuration.vncServers, machine.vncServers) where wanted.isAnnounced {
+                MachineProgram.write("VNC server running on \(server.host ?? ""):\(server.service ?? "")\n", to: 1)
+            }
             loop.run()
             doors.close(status: machine.exitStatus)
             machine.close()

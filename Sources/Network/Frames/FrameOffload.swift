@@ -42,7 +42,7 @@ public struct FrameOffload: Sendable, Equatable {
     /// Reads the little-endian header of 10 bytes or more; nil of fewer.
     public init?(_ header: UnsafeRawBufferPointer) {
         guard header.count >= 10 else { return nil }
-        // SAFETY: callers hand over a whole virtio header of 10 or 12 bytes.
+        // SAFETY: the header has ten bytes or more, which is checked, and no place read or written is beyond them.
         func word(_ place: Int) -> UInt16 { unsafe UInt16(header[place]) | UInt16(header[place + 1]) << 8 }
         flags = unsafe header[0]
         segment = unsafe header[1]
@@ -55,7 +55,9 @@ public struct FrameOffload: Sendable, Equatable {
     /// Writes the header of 10 bytes, and zeroes behind it as far as there is room.
     public func write(to header: UnsafeMutableRawBufferPointer) {
         guard header.count >= 10 else { return }
-        let bytes: [5 of UInt16] = [UInt16(flags) | UInt16(segment) << 8, headers, payload, checksumStart, checksumOffset]
+        let bytes: [5 of UInt16] = [
+            UInt16(flags) | UInt16(segment) << 8, headers, payload, checksumStart, checksumOffset,
+        ]
         for index in 0..<5 {
             unsafe header[index * 2] = UInt8(truncatingIfNeeded: bytes[index])
             unsafe header[index * 2 + 1] = UInt8(truncatingIfNeeded: bytes[index] >> 8)

@@ -2,6 +2,7 @@
 public enum InternetChecksum {
     /// The sum of bytes as 16-bit words in the order of the network, folded to 16 bits; an odd last byte counts high.
     public static func sum(_ bytes: UnsafeRawBufferPointer) -> UInt32 {
+        // SAFETY: every load lies within the bytes, which `place` is compared with before.
         var total: UInt64 = 0
         var place = 0
         let count = bytes.count

@@ -34,7 +34,7 @@ public final class PacketCapture: Sendable {
             PacketCapture.append(&state.bytes, UInt32(now % 1_000_000_000 / 1000))
             PacketCapture.append(&state.bytes, UInt32(kept))
             PacketCapture.append(&state.bytes, UInt32(clamping: frame.count))
-            // SAFETY: a frame lives through the call, and no more of it is taken than it has.
+            // SAFETY: `kept` is no more than the frame has.
             unsafe state.bytes.append(contentsOf: frame[..<kept])
             do { try state.file.writeAll(state.bytes) } catch { state.hasEnded = true }
         }

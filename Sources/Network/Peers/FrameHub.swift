@@ -17,7 +17,7 @@ public final class FrameHub: Sendable {
     }
 
     fileprivate func spread(_ frame: UnsafeRawBufferPointer, from sender: HubPort) {
-        // SAFETY: a frame lives through the call that it is handed over by; the queue copies it.
+        // SAFETY: frames are the caller's and valid for the call; they are handed on as whole pieces.
         for port in ports.withLock({ $0 }) where port !== sender { unsafe port.take(frame) }
     }
     fileprivate func remove(_ port: HubPort) { ports.withLock { $0.removeAll { $0 === port } } }

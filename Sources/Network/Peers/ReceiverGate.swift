@@ -35,6 +35,7 @@ final class ReceiverGate: Sendable {
     }
 
     func deliver(_ frame: UnsafeRawBufferPointer, _ offload: FrameOffload) {
+        // SAFETY: the frame is the caller's and valid for the call; copies are cut to the counts that were made.
         guard let receiver = receiver.withLock({ $0 }) else { return }
         // SAFETY: a frame lives through the call that it is handed over by; the queue copies it.
         if offload.needed.isSubset(of: receiver.offloads) { return unsafe receiver.receive(frame, offload) }

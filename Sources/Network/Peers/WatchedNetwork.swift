@@ -57,6 +57,7 @@ public final class WatchedNetwork: NetworkBackend {
     }
 
     public func transmit(_ frame: UnsafeRawBufferPointer) -> Bool {
+        // SAFETY: frames are the caller's and valid for the call; they are handed on as whole pieces.
         guard isUp.load(ordering: .relaxed) else { return true }
         if isWatched.load(ordering: .relaxed) { unsafe note(frame, Direction.fromGuest) }
         return unsafe inner.transmit(frame)

@@ -237,6 +237,10 @@ private func shown(_ indexes: [UInt32]) -> [UInt32] { indexes.map { Bench.shown(
         for offset: UInt64 in 0..<1000 { bench.store(offset * 37, UInt8(truncatingIfNeeded: offset)) }
         let other = try Bench()
         try other.vga.importState(bench.vga.exportState())
+        // Memory goes its own way.
+        #expect(other.vga.ownMemory.map(\.size) == [1 << 20])
+        // SAFETY: both blocks have that size.
+        unsafe other.vga.block.base.copyMemory(from: bench.vga.block.base, byteCount: 1 << 20)
         #expect(other.picture.pixels == bench.picture.pixels)
         #expect(other.space.view.range(at: GuestPhysical(0xA0000)) != nil)
         #expect(other.vga.exportState() == bench.vga.exportState())

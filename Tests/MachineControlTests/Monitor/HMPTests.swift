@@ -112,7 +112,7 @@ private let texts: [(String, String)] = [
     ("help info mtree", "info mtree [-f] -- show memory tree (-f: accepted)\n"),
     ("logfile", "logfile: filename expected\nTry \"help logfile\" for more information\n"),
     ("memsave 0 1", "memsave: filename expected\nTry \"help memsave\" for more information\n"),
-    ("sendkey a", "Error: the machine has no keyboard yet\n"),
+    ("sendkey nonsense", "Error: invalid parameter: nonsense\n"),
     ("info registers 7", "CPU#7 not available\n"),
     ("log foo", "invalid log item 'foo'; 'log help' lists them\n"),
 ]

@@ -137,6 +137,7 @@ private let failures: [(String, String)] = [
     ),
     ("-smbios type=99", "-smbios type=99: Parameter 'type' expects one of 0, 1, 2, 3, 4, 8, 11, 17, 41, not '99'"),
     ("-fw_cfg x", "-fw_cfg x: name, plus exactly one of file and string, are needed"),
+    ("-display gtk", "-display gtk: display 'gtk' is not supported yet; valid: none, vnc"),
     ("-vga foo", "-vga foo: unknown vga type 'foo'; valid: none, std"),
     (
         "-action reboot=foo",

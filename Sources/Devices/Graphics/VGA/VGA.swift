@@ -37,6 +37,7 @@ public final class VGA: Device, BusDevice, PictureSource {
     public let function: PCIFunction?
     /// Its memory.
     public let block: RAMBlock
+    private let rom: RAMBlock?
     private let memory: VideoMemory
     private let space: AddressSpace
     private let clock: any VirtualClock
@@ -56,9 +57,9 @@ public final class VGA: Device, BusDevice, PictureSource {
         self.space = space
         self.clock = clock
         block = try RAMBlock(name: "\(stateName).vram", size: count)
-        // SAFETY: the block lives as long as this object.
-        memory = unsafe VideoMemory(block.base, count: count)
+        memory = VideoMemory(block, count: count)
         state = Mutex(State(model: VGAModel(memory: count)))
+        self.rom = isPCI && !rom.isEmpty ? try Self.makeROM(rom, stateName) : nil
         guard isPCI else {
             function = nil
             return
@@ -74,17 +75,18 @@ public final class VGA: Device, BusDevice, PictureSource {
         function.addBAR(
             2, .memory32(prefetchable: false), size: 0x1000,
             regions: [PCIBAR.Region(count: 0x1000, name: "vga.mmio", device: RegisterWindow(self))])
-        if !rom.isEmpty { try addROM(rom, function) }
+        guard let block = self.rom else { return }
+        function.addBAR(
+            6, .rom, size: UInt64(block.size),
+            regions: [PCIBAR.Region(count: UInt64(block.size), name: block.name, block: block, writable: false)])
     }
 
-    private func addROM(_ image: [UInt8], _ function: PCIFunction) throws(HostError) {
-        let rom = try RAMBlock(name: "\(stateName).rom", size: image.count)
+    private static func makeROM(_ image: [UInt8], _ name: String) throws(HostError) -> RAMBlock {
+        let rom = try RAMBlock(name: "\(name).rom", size: image.count)
         let writer = AddressSpace()
         writer.add(FlatView.Range(start: GuestPhysical(0), count: UInt64(rom.size), block: rom))
         try? writer.write(GuestPhysical(0), bytes: image)
-        function.addBAR(
-            6, .rom, size: UInt64(rom.size),
-            regions: [PCIBAR.Region(count: UInt64(rom.size), name: rom.name, block: rom, writable: false)])
+        return rom
     }
 
     /// Puts the legacy ports and window on the buses.
@@ -199,19 +201,18 @@ public final class VGA: Device, BusDevice, PictureSource {
         remap()
     }
 
+    public var ownMemory: [RAMBlock] { [block] + (rom.map { [$0] } ?? []) }
+
     public func exportState() -> DeviceState {
         var saved = state.withLock { $0.model.exportState() }
         if let function { saved.set("pci", [function.exportState()]) }
-        saved.set("memory", memory.savedPages)
         return saved
     }
 
     public func importState(_ saved: DeviceState) throws(DeviceStateError) {
         let model = try VGAModel(saved, memory: block.size)
-        let pages = try saved.bytes("memory")
         if let function { try function.importState(try saved.list("pci", count: 1)[0]) }
         state.withLock { $0.model = model }
-        guard memory.restore(pages) else { throw .outOfRange(field: "memory", value: UInt64(pages.count)) }
         remap()
     }
 }

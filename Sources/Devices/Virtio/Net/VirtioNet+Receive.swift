@@ -8,6 +8,7 @@ extension VirtioNet {
     func refill() {
         let isReady = receiving.withLock { state in
             if let held = state.held {
+                // SAFETY: frames are valid for the calls and cut to the counts that were checked.
                 guard unsafe held.withUnsafeBytes({ unsafe deliver($0, state.heldOffload, &state) })
                 else { return false }
                 state.held = nil

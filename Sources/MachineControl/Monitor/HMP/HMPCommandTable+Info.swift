@@ -2,9 +2,17 @@ internal import Machine
 
 extension HMPCommandTable {
     /// What `info` shows.
-    static let info: [HMPCommand] = (infoMachine + infoProcessor + infoDevices + infoState).sorted { $0.name < $1.name }
+    static let info: [HMPCommand] =
+        (infoMachine + infoProcessor + infoDevices + infoState + [infoVNC]).sorted { $0.name < $1.name }
 
     private static let infoMachine: [HMPCommand] = [
+        HMPCommand("mice", "show which guest mouse is receiving events") { (monitor, _, _) throws(MonitorError) in
+            let pointers = monitor.machine.pointers
+            if pointers.isEmpty { return "No mouse devices connected\n" }
+            return pointers.map {
+                "\($0.isCurrent ? "*" : " ") Mouse #\($0.index): \($0.name)\($0.isAbsolute ? " (absolute)" : "")\n"
+            }.joined()
+        },
         HMPCommand("status", "show the current VM status (running|paused)") {
             (monitor, _, _) throws(MonitorError) in
             let state = monitor.machine.runState

@@ -15,6 +15,12 @@ extension HMPCommandTable {
             "eject", [HMPArgument("force", .flag("f")), HMPArgument("device", .word)],
             "eject a removable medium (use -f to force it)"
         ) { (monitor, arguments, _) throws(MonitorError) in
+            if arguments.words["device"] == "vnc" {
+                guard ["password", "passwd"].contains(arguments.words["filename"]), let word = arguments.words["format"]
+                else { throw .generic("expects: change vnc password PASSWORD") }
+                try monitored { () throws(MachineError) in try monitor.machine.setVNCPassword(word, display: nil) }
+                return ""
+            }
             let drive = MediumTarget.either(arguments.words["device"] ?? "")
             let force = arguments.flags.contains("f")
             try monitored { () throws(MachineError) in try monitor.machine.eject(drive, force: force) }

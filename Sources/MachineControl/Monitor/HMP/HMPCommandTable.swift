@@ -3,7 +3,7 @@ internal import Machine
 /// The commands of the monitor for people.
 enum HMPCommandTable {
     static let all: [HMPCommand] =
-        (life + memory + media + disks + state + screen + others + [
+        (life + memory + media + disks + state + screen + vnc + others + [
             HMPCommand(
                 "info", [HMPArgument("subcommand", .word, optional: true)],
                 "show various information about the system state"
@@ -106,10 +106,6 @@ enum HMPCommandTable {
             state.processor = index
             return ""
         },
-        HMPCommand(
-            "sendkey", [HMPArgument("keys", .word), HMPArgument("hold_ms", .expression, optional: true)],
-            "send keys to the VM (e.g. 'sendkey ctrl-alt-f1', default hold time=100 ms)"
-        ) { (_, _, _) throws(MonitorError) in throw .generic("the machine has no keyboard yet") },
         HMPCommand("log", [HMPArgument("item1[,...]", .word)], "activate logging of the specified items") {
             (monitor, arguments, _) throws(MonitorError) in
             let text = arguments.words["item1[,...]"] ?? ""

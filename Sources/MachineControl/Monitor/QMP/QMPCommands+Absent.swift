@@ -6,8 +6,7 @@ extension QMPCommandTable {
     static let absent: [QMPCommand] =
         [
             "query-tpm-models", "query-tpm-types", "query-tpm",
-            "query-gic-capabilities", "query-mice", "query-acpi-ospm-status", "query-pr-managers",
-            "query-stats-schemas", "query-yank",
+            "query-gic-capabilities", "query-acpi-ospm-status", "query-pr-managers", "query-stats-schemas", "query-yank",
         ].map { name in
             QMPCommand(name, returns: SchemaType.array(.any)) { (_, _) throws(MonitorError) in [] }
         } + [
@@ -20,7 +19,7 @@ extension QMPCommandTable {
             QMPCommand(
                 "query-display-options",
                 returns: SchemaType.object(SchemaObject("DisplayOptions", [SchemaMember("type", .string)]))
-            ) { (_, _) throws(MonitorError) in ["type": "none"] },
+            ) { (context, _) throws(MonitorError) in ["type": .string(context.machine.configuration.display.rawValue)] },
             QMPCommand("rtc-reset-reinjection") { (_, _) throws(MonitorError) in [:] },
             QMPCommand("system_wakeup") { (_, _) throws(MonitorError) in
                 throw .generic("Unable to wake up: guest is not in suspended state")

@@ -17,6 +17,7 @@ enum QMPEvents {
         SchemaMember("type", jobType), SchemaMember("device", .string), SchemaMember("len", .integer),
         SchemaMember("offset", .integer), SchemaMember("speed", .integer),
     ]
+    private static let viewer = [SchemaMember("server", .any), SchemaMember("client", .any)]
 
     /// The events that there are, with what they carry.
     static let all: [(name: String, data: [SchemaMember])] = [
@@ -61,6 +62,7 @@ enum QMPEvents {
             ]
         ),
         ("JOB_STATUS_CHANGE", [SchemaMember("id", .string), SchemaMember("status", .enumeration("JobStatus", jobStates))]),
+        ("VNC_CONNECTED", viewer), ("VNC_INITIALIZED", viewer), ("VNC_DISCONNECTED", viewer),
         (
             "DEVICE_TRAY_MOVED",
             [SchemaMember("device", .string), SchemaMember("id", .string), SchemaMember("tray-open", .boolean)]
@@ -104,6 +106,7 @@ enum QMPEvents {
         case .blockJob(let event, let data): (event, data)
         case .serialPortChange(let id, let isOpen):
             ("VSERPORT_CHANGE", ["id": .string(id), "open": .bool(isOpen)])
+        case .vnc(let event, let server): QMPCommandTable.event(event, server)
         case .balloonChange(let actual): ("BALLOON_CHANGE", ["actual": .number(actual)])
         case .migration(let status): ("MIGRATION", ["status": .string(status.rawValue)])
         case .migrationPass(let pass): ("MIGRATION_PASS", ["pass": .number(pass)])

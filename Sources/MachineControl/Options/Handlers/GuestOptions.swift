@@ -156,14 +156,16 @@ enum GuestOptions {
     }
 
     static func display(_ builder: inout ConfigurationBuilder, _ argument: OptionArgument) throws(OptionError) {
+        if argument.text.hasPrefix("vnc=") { return try VNCOptions.add(String(argument.text.dropFirst(4)), to: &builder) }
         let type = try OptionPairs(argument.text, implied: "type")["type"] ?? ""
-        if isHelp(type) { throw .information("Available display backend types:\nnone\n") }
+        if isHelp(type) { throw .information("Available display backend types:\nnone\nvnc\n") }
+        if type == "vnc" { throw .invalid("expects a display: -display vnc=:0") }
         guard let display = DisplayConfiguration(rawValue: type) else {
-            let known = ["gtk", "sdl", "curses", "vnc", "spice-app", "egl-headless", "dbus"]
+            let known = ["gtk", "sdl", "curses", "spice-app", "egl-headless", "dbus"]
             guard known.contains(type) else {
                 throw .unknown("Parameter 'type' does not accept value", type, among: DisplayConfiguration.words)
             }
-            throw .invalid("display '\(type)' is not supported yet; valid: none")
+            throw .invalid("display '\(type)' is not supported yet; valid: none, vnc")
         }
         builder.configuration.display = display
         builder.hasDisplay = true

@@ -1,0 +1,79 @@
+internal import Display
+internal import HostOS
+internal import JSON
+internal import Synchronization
+public import VNC
+
+extension VirtualMachine {
+    /// The servers of a configuration, which listen but let nobody in yet.
+    static func makeServers(
+        _ configuration: MachineConfiguration, _ board: Board, report: @escaping @Sendable (String, VNCEvent) -> Void
+    ) throws(MachineBuildError) -> [VNCServer] {
+        var servers: [VNCServer] = []
+        do throws(MachineBuildError) {
+            for wanted in configuration.vncServers {
+                let name = configuration.name
+                let server = try MachineBuildError.wrapping("-vnc: ") { () throws(VNCError) in
+                    try VNCServer(
+                        wanted, title: name.isEmpty ? "QEMU" : "QEMU (\(name))", consoles: board.consoles,
+                        input: board.input
+                    ) { report(wanted.id, $0) }
+                }
+                servers.append(server)
+                if let secret = wanted.passwordSecret {
+                    server.setPassword(try Self.secret(secret, configuration))
+                }
+            }
+        } catch {
+            for server in servers { server.close() }
+            throw error
+        }
+        return servers
+    }
+
+    private static func secret(_ id: String, _ configuration: MachineConfiguration) throws(MachineBuildError) -> String {
+        guard let object = configuration.objects.first(where: { $0.id == id && $0.type == "secret" }) else {
+            throw MachineBuildError("-vnc: No secret with id '\(id)'")
+        }
+        if let data = object.properties.string("data") { return data }
+        guard let path = object.properties.string("file"), let bytes = try? HostFile.contents(path, limit: 4096) else {
+            throw MachineBuildError("-vnc: the secret '\(id)' cannot be read")
+        }
+        return String(decoding: bytes, as: UTF8.self)
+    }
+
+    public var vncServers: [VNCStatus] { servers.map(\.status) }
+
+    private func server(_ id: String?) throws(MachineError) -> VNCServer {
+        guard let id else {
+            if let first = servers.first { return first }
+            throw .failed("VNC is not active")
+        }
+        guard let found = servers.first(where: { $0.configuration.id == id }) else {
+            throw .failed("VNC display '\(id)' is not active")
+        }
+        return found
+    }
+
+    public func setVNCPassword(_ password: String, display: String?) throws(MachineError) {
+        let server = try server(display)
+        guard server.configuration.needsPassword else {
+            throw .failed("Could not set password: the VNC display takes none; it needs password=on")
+        }
+        server.setPassword(password)
+    }
+
+    public func setVNCExpiry(_ time: UInt64?, display: String?) throws(MachineError) {
+        try server(display).setExpiry(time)
+    }
+}
+
+/// The wire from servers, which are made first, to the machine that they belong to.
+final class EventReporter: Sendable {
+    private let handler = Mutex<(@Sendable (String, VNCEvent) -> Void)?>(nil)
+
+    func connect(_ handler: @escaping @Sendable (String, VNCEvent) -> Void) {
+        self.handler.withLock { $0 = handler }
+    }
+    func send(_ id: String, _ event: VNCEvent) { handler.withLock { $0 }?(id, event) }
+}

@@ -1,0 +1,153 @@
+internal import HostOS
+internal import JSON
+internal import Machine
+internal import VNC
+
+extension QMPCommandTable {
+    private static let viewerType = SchemaObject(
+        "VncClientInfo",
+        [
+            SchemaMember("host", .string), SchemaMember("service", .string), SchemaMember("family", .string),
+            SchemaMember("websocket", .boolean),
+        ])
+    private static let protocolType = SchemaType.enumeration("DisplayProtocol", ["vnc", "spice"])
+
+    /// VNC servers.
+    static let vnc: [QMPCommand] = [
+        QMPCommand(
+            "query-vnc",
+            returns: .object(
+                SchemaObject(
+                    "VncInfo",
+                    [
+                        SchemaMember("enabled", .boolean), SchemaMember("host", .string, optional: true),
+                        SchemaMember("family", .string, optional: true),
+                        SchemaMember("service", .string, optional: true),
+                        SchemaMember("auth", .string, optional: true),
+                        SchemaMember("clients", .array(.object(viewerType)), optional: true),
+                    ]))
+        ) { (context, _) throws(MonitorError) in
+            guard let server = context.machine.vncServers.first else { return ["enabled": false] }
+            guard let service = server.service else {
+                return ["enabled": true, "auth": .string(server.authentication), "clients": viewers(server)]
+            }
+            return [
+                "enabled": true, "host": .string(server.host ?? ""), "family": .string(server.family),
+                "service": .string(service), "auth": .string(server.authentication), "clients": viewers(server),
+            ]
+        },
+        QMPCommand(
+            "query-vnc-servers",
+            returns: .array(
+                .object(
+                    SchemaObject(
+                        "VncInfo2",
+                        [
+                            SchemaMember("id", .string), SchemaMember("server", .array(.any)),
+                            SchemaMember("clients", .array(.object(viewerType))), SchemaMember("auth", .string),
+                        ])))
+        ) { (context, _) throws(MonitorError) in
+            .array(
+                context.machine.vncServers.map { server in
+                    let places = [(server.service, false), (server.webSocketService, true)].compactMap {
+                        service, isWebSocket in service.map { place(server, $0, isWebSocket: isWebSocket) }
+                    }
+                    return [
+                        "id": .string(server.id), "server": .array(places.map { .object($0) }),
+                        "auth": .string(server.authentication), "clients": viewers(server),
+                    ]
+                })
+        },
+        QMPCommand(
+            "set_password",
+            [
+                SchemaMember("protocol", protocolType), SchemaMember("password", .string),
+                SchemaMember("connected", .enumeration("SetPasswordAction", ["keep", "fail", "disconnect"]), optional: true),
+                SchemaMember("display", .string, optional: true),
+            ]
+        ) { (context, arguments) throws(MonitorError) in
+            try checkProtocol(arguments)
+            guard arguments.string("connected") ?? "keep" == "keep" else {
+                throw .generic("parameter 'connected' must be 'keep' when 'protocol' is 'vnc'")
+            }
+            try monitored { () throws(MachineError) in
+                try context.machine.setVNCPassword(
+                    arguments.string("password") ?? "", display: arguments.string("display"))
+            }
+            return [:]
+        },
+        QMPCommand(
+            "expire_password",
+            [
+                SchemaMember("protocol", protocolType), SchemaMember("time", .string),
+                SchemaMember("display", .string, optional: true),
+            ]
+        ) { (context, arguments) throws(MonitorError) in
+            try checkProtocol(arguments)
+            let time = try expiry(arguments.string("time") ?? "")
+            try monitored { () throws(MachineError) in
+                try context.machine.setVNCExpiry(time, display: arguments.string("display"))
+            }
+            return [:]
+        },
+        QMPCommand("change-vnc-password", [SchemaMember("password", .string)]) {
+            (context, arguments) throws(MonitorError) in
+            try monitored { () throws(MachineError) in
+                try context.machine.setVNCPassword(arguments.string("password") ?? "", display: nil)
+            }
+            return [:]
+        },
+        QMPCommand("query-spice", returns: .any) { (_, _) throws(MonitorError) in ["enabled": false] },
+    ]
+
+    private static func checkProtocol(_ arguments: JSONObject) throws(MonitorError) {
+        guard arguments.string("protocol") == "vnc" else { throw .generic("SPICE is not supported; use VNC") }
+    }
+
+    /// `now`, `never`, `+60` or seconds since 1970, as nanoseconds since 1970.
+    static func expiry(_ text: String) throws(MonitorError) -> UInt64? {
+        switch text {
+        case "never": return nil
+        case "now": return 0
+        default:
+            guard let seconds = UInt64(text.hasPrefix("+") ? String(text.dropFirst()) : text), seconds < 1 << 33 else {
+                throw .generic("'\(printable(text))' is no time; expects now, never, +seconds or seconds since 1970")
+            }
+            let nanoseconds = seconds * 1_000_000_000
+            return text.hasPrefix("+") ? HostClock.realtime + nanoseconds : nanoseconds
+        }
+    }
+
+    private static func viewers(_ server: VNCStatus) -> JSONValue { .array(server.viewers.map { .object(object($0)) }) }
+
+    private static func object(_ viewer: VNCViewer) -> JSONObject {
+        [
+            "host": .string(viewer.host), "family": .string(viewer.family), "service": .string(viewer.service),
+            "websocket": .bool(viewer.isWebSocket),
+        ]
+    }
+    private static func place(_ server: VNCStatus, _ service: String, isWebSocket: Bool) -> JSONObject {
+        [
+            "host": .string(server.host ?? ""), "family": .string(server.family), "service": .string(service),
+            "websocket": .bool(isWebSocket), "auth": .string(server.authentication),
+        ]
+    }
+
+    /// An event's name and data.
+    static func event(_ event: VNCEvent, _ server: VNCStatus) -> (String, JSONObject) {
+        let (name, viewer) =
+            switch event {
+            case .connected(let viewer): ("VNC_CONNECTED", viewer)
+            case .initialized(let viewer): ("VNC_INITIALIZED", viewer)
+            case .disconnected(let viewer): ("VNC_DISCONNECTED", viewer)
+            }
+        let service = viewer.isWebSocket ? server.webSocketService : server.service
+        return (
+            name,
+            [
+                "server": .object(place(server, service ?? "", isWebSocket: viewer.isWebSocket)),
+                "client": .object(object(viewer)),
+            ]
+        )
+    }
+}

@@ -1,0 +1,183 @@
+public import DomainModel
+internal import HostOS
+public import JSON
+internal import Network
+
+/// Starts, finds and steers the processes of networks. Any thread; calls wait for the process's answer.
+///
+/// A process outlives whoever started it: a daemon that comes back calls `running` and goes on with `call`.
+public struct NetworkClient: Sendable {
+    /// Where the processes are.
+    public let paths: NetworkPaths
+    /// The program that is the process: `apus`.
+    public let program: String
+    /// Milliseconds that an answer may take.
+    private static let patience: Int32 = 60_000
+
+    /// A client of processes below `paths`. `program` is the `apus` that `start` runs.
+    public init(paths: NetworkPaths, program: String) {
+        self.paths = paths
+        self.program = program
+    }
+
+    /// Starts a network's process and returns once machines can connect. Nothing happens if it runs.
+    ///
+    /// - Parameter onHost: as root, a bridge of the host's kernel instead of our own switch.
+    public func start(_ network: VirtualNetwork, onHost: Bool = false) throws(NetworkError) {
+        _ = try NetworkPlan(network)
+        try start(name: network.name, xml: network.xml(), onHost: onHost)
+    }
+
+    private func start(name: String, xml: String, onHost: Bool) throws(NetworkError) {
+        guard NetworkPaths.isName(name) else { throw NetworkError("'\(name)' is no name of a network") }
+        guard !isRunning(name) else { return }
+        cleanUp(name)
+        do {
+            try HostFolder.make(paths.run, permissions: 0o700)
+            try HostFolder.make(paths.state, permissions: 0o700)
+            try HostFolder.make(paths.folder(name), permissions: 0o700)
+            try HostFile.replace(paths.definition(name), with: Array(xml.utf8))
+            let (input, output) = try DescriptorPair.pipe()
+            let null = try HostFile.open("/dev/null", .readWrite)
+            let process: HostProcess
+            do {
+                process = try HostProcess.spawn(
+                    program,
+                    arguments: [program, "network", "serve", "--run", paths.run, "--state", paths.state]
+                        + (onHost ? ["--host"] : []) + [name],
+                    environment: ["PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8"],
+                    descriptors: [null, output, null])
+            }
+            let line = try Self.line(input, process)
+            guard line == "ready" else {
+                throw NetworkError("network '\(name)' does not start: \(line.isEmpty ? "its process ended" : line)")
+            }
+        } catch let error as NetworkError {
+            throw error
+        } catch {
+            throw NetworkError("network '\(name)' does not start: \(error)")
+        }
+    }
+
+    /// The first line that comes from a descriptor before its process ends.
+    private static func line(_ input: Descriptor, _ process: HostProcess) throws -> String {
+        var bytes: [UInt8] = []
+        let end = HostClock.monotonic + UInt64(patience) * 1_000_000
+        while !bytes.contains(10), HostClock.monotonic < end {
+            let events = input.wait(for: [.read], milliseconds: 100)
+            if events.contains(.read) {
+                let more = try input.readAvailable(limit: 4096)
+                if more.isEmpty { break }
+                bytes += more
+            } else if process.hasEnded {
+                break
+            }
+        }
+        if process.hasEnded { process.reap() }
+        return String(decoding: bytes.prefix { $0 != 10 }, as: UTF8.self)
+    }
+
+    /// Ends a network and removes what it made on the host. Nothing happens if it does not run.
+    public func stop(_ name: String) throws(NetworkError) {
+        let number = processID(of: name)
+        if number != nil { _ = try? call(name, "stop") }
+        if let number, let process = try? HostProcess(number: number) {
+            if !process.waitForEnd(milliseconds: 10_000) { process.kill() }
+            _ = process.waitForEnd(milliseconds: 10_000)
+            process.reap()
+        }
+        cleanUp(name)
+    }
+
+    /// Removes what a network's process that was killed has left.
+    public func cleanUp(_ name: String) {
+        guard NetworkPaths.isName(name), !isRunning(name) else { return }
+        HostTraces(paths: paths).remove(name)
+        HostFile.removeTree(paths.folder(name))
+    }
+
+    /// Removes what all processes that were killed have left: bridges and rules of the host, sockets.
+    public func cleanUpAll() {
+        let folders = (try? HostFolder.names(in: paths.run)) ?? []
+        for name in Set(folders + HostTraces(paths: paths).names) { cleanUp(name) }
+    }
+
+    /// Whether a network's process runs and answers.
+    public func isRunning(_ name: String) -> Bool { processID(of: name) != nil }
+
+    /// The number of a network's process; nil if there is none.
+    public func processID(of name: String) -> Int32? {
+        guard NetworkPaths.isName(name) else { return nil }
+        guard let info = try? call(name, "info"), let number = info["pid"]?.intValue else { return nil }
+        return Int32(exactly: number)
+    }
+
+    /// The networks whose processes run, by name.
+    public var running: [String] {
+        ((try? HostFolder.names(in: paths.run)) ?? []).filter(isRunning)
+    }
+
+    /// The definition of a network that runs.
+    public func definition(_ name: String) -> VirtualNetwork? {
+        guard NetworkPaths.isName(name), let bytes = try? HostFile.contents(paths.definition(name), limit: 4 << 20)
+        else {
+            return nil
+        }
+        return try? VirtualNetwork(xml: String(decoding: bytes, as: UTF8.self))
+    }
+
+    // MARK: - Commands
+
+    /// Has a network's process do something; docs/networks.md lists the commands.
+    @discardableResult
+    public func call(_ name: String, _ command: String, _ arguments: JSONObject = [:]) throws(NetworkError) -> JSONValue
+    {
+        do {
+            let socket = try Socket.connect(try SocketAddress.unix(paths.control(name)))
+            var request = arguments
+            request["command"] = .string(command)
+            try socket.writeAll(Array((JSONValue.object(request).description + "\n").utf8))
+            var bytes: [UInt8] = []
+            while !bytes.contains(10) {
+                guard socket.wait(for: [.read], milliseconds: Self.patience).contains(.read) else {
+                    throw NetworkError("network '\(name)' does not answer")
+                }
+                let more = try socket.readAvailable(limit: 1 << 16)
+                guard !more.isEmpty, bytes.count < 64 << 20 else { throw NetworkError("network '\(name)' has ended") }
+                bytes += more
+            }
+            let answer = try JSONReader.parse(String(decoding: bytes.prefix { $0 != 10 }, as: UTF8.self))
+            if let words = answer["error"]?.stringValue { throw NetworkError(words) }
+            guard let value = answer["return"] else { throw NetworkError("network '\(name)' gives no answer") }
+            return value
+        } catch let error as NetworkError {
+            throw error
+        } catch {
+            throw NetworkError("network '\(name)' is not active (\(error))")
+        }
+    }
+
+    /// Makes a port for a machine; the path of the socket for its `-netdev stream`.
+    public func addPort(_ name: String, _ settings: PortSettings) throws(NetworkError) -> String {
+        let answer = try call(name, "port-add", ["port": .object(settings.json)])
+        guard let path = answer["socket"]?.stringValue else { throw NetworkError("network '\(name)' gives no socket") }
+        return path
+    }
+
+    /// Ends a port.
+    public func removePort(_ name: String, _ port: String) throws(NetworkError) {
+        try call(name, "port-remove", ["name": .string(port)])
+    }
+
+    /// The leases of a network: of its process, or of its file while it does not run.
+    public func leases(_ name: String) -> [DHCPLease] {
+        guard NetworkPaths.isName(name) else { return [] }
+        let now = NetworkServices.now
+        return LeaseFile(path: paths.leases(name)).read().filter { $0.expiry == 0 || $0.expiry > now }
+    }
+
+    /// Changes the names and fixed addresses of a network that runs (`net-update`).
+    public func update(_ network: VirtualNetwork) throws(NetworkError) {
+        try call(network.name, "update", ["xml": .string(network.xml())])
+    }
+}

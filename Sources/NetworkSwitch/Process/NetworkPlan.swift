@@ -1,0 +1,179 @@
+public import DomainModel
+public import Network
+
+/// Why a network cannot run.
+public struct NetworkError: Error, Sendable, Equatable, CustomStringConvertible {
+    /// The sentence.
+    public let description: String
+    /// A sentence.
+    public init(_ text: String) { description = text }
+}
+
+/// What a network's process needs of libvirt's `<network>`.
+public struct NetworkPlan: Sendable, Equatable {
+    /// How packets leave.
+    public enum Forward: Sendable, Equatable {
+        /// Not at all.
+        case isolated
+        /// As this host's own, or by routes; without root all of them are the same.
+        case nat, route, open
+    }
+    public var name: String
+    public var forward: Forward
+    /// The gateway's address.
+    public var dhcp: DHCPConfiguration
+    public var dns: DNSConfiguration
+    /// The hardware address of the host's bridge.
+    public var bridgeAddress: HardwareAddress?
+    public var bridge: String
+    public var mtu: Int?
+    public var ipv6: (address: IPv6Address, prefixLength: Int)?
+    /// Whether ports reach the gateway alone.
+    public var isIsolated = false
+    public var tftp: String?
+
+    public static func == (left: NetworkPlan, right: NetworkPlan) -> Bool {
+        left.name == right.name && left.forward == right.forward && left.dhcp == right.dhcp && left.dns == right.dns
+            && left.bridge == right.bridge && left.mtu == right.mtu && left.isIsolated == right.isIsolated
+            && left.bridgeAddress == right.bridgeAddress && left.ipv6?.address == right.ipv6?.address
+            && left.ipv6?.prefixLength == right.ipv6?.prefixLength && left.tftp == right.tftp
+    }
+
+    /// The address that the gateway answers to in our own switch: libslirp's, which follows from its IPv4 address.
+    public var gatewayAddress: HardwareAddress { HardwareAddress([0x52, 0x55] + dhcp.server.bytes) }
+
+    /// Reads a definition.
+    public init(_ network: VirtualNetwork) throws(NetworkError) {
+        name = network.name
+        switch network.forward?.mode ?? (network.forward == nil ? "none" : "nat") {
+        case "none": forward = .isolated
+        case "nat": forward = .nat
+        case "route": forward = .route
+        case "open": forward = .open
+        case let mode: throw NetworkError("network '\(network.name)' of mode '\(mode)' needs no process of its own")
+        }
+        let four = network.addresses.filter { ($0.family ?? "ipv4") == "ipv4" }
+        guard let first = four.first, let text = first.address else {
+            throw NetworkError("network '\(network.name)' has no IPv4 address")
+        }
+        guard let address = IPv4Address(text) else { throw NetworkError("'\(text)' is no IPv4 address") }
+        var length = first.prefix.map { Int($0) } ?? 24
+        if let mask = first.netmask {
+            guard let value = IPv4Address(mask)?.rawValue, (~value &+ 1) & ~value == 0 else {
+                throw NetworkError("'\(mask)' is no netmask")
+            }
+            length = value.nonzeroBitCount
+        }
+        guard (8...29).contains(length) else {
+            throw NetworkError("network '\(network.name)' has a prefix of \(length), not one of 8 to 29")
+        }
+        dhcp = try Self.dhcp(network, first, address, length)
+        dns = try Self.dns(network)
+        bridgeAddress = network.mac.map { HardwareAddress($0.bytes) }
+        bridge = network.bridge?.name ?? "virbr0"
+        mtu = network.mtu.map { Int(clamping: $0) }
+        if let six = network.addresses.first(where: { $0.family == "ipv6" }), let text = six.address {
+            guard let address = IPv6Address(text), let prefix = six.prefix, prefix <= 126 else {
+                throw NetworkError("'\(text)' is no IPv6 address with a prefix")
+            }
+            ipv6 = (address, Int(prefix))
+        }
+        isIsolated = network.isolated == .yes
+        tftp = first.tftpRoot
+    }
+
+    private static func dhcp(
+        _ network: VirtualNetwork, _ first: VirtualNetwork.Address, _ address: IPv4Address, _ length: Int
+    ) throws(NetworkError) -> DHCPConfiguration {
+        var result = DHCPConfiguration(server: address, prefixLength: length)
+        result.hasRouter = network.forward != nil && network.forward?.mode != "none"
+        if network.dns?.enable != .no { result.nameServers = [address] }
+        result.domain = network.domain?.name
+        result.mtu = network.mtu.flatMap { UInt16(exactly: $0) }
+        result.bootFile = first.dhcp?.bootFile
+        result.bootServer = first.dhcp?.bootServer.flatMap { IPv4Address($0) }
+        for range in first.dhcp?.ranges ?? [] {
+            guard let start = IPv4Address(range.start), let end = IPv4Address(range.end),
+                start.rawValue <= end.rawValue,
+                result.contains(start), result.contains(end)
+            else { throw NetworkError("the DHCP range '\(range.start)' to '\(range.end)' is none of the network") }
+            result.ranges.append(start.rawValue...end.rawValue)
+            if let lease = range.lease { result.leaseTime = seconds(lease) }
+        }
+        for host in first.dhcp?.hosts ?? [] {
+            let place = host.ip.flatMap { IPv4Address($0) }
+            if let text = host.ip, place == nil { throw NetworkError("'\(text)' is no IPv4 address") }
+            if let place, !result.contains(place) { throw NetworkError("'\(place)' is no address of the network") }
+            let hardware = host.mac.flatMap { HardwareAddress($0) }
+            if let text = host.mac, hardware == nil { throw NetworkError("'\(text)' is no hardware address") }
+            result.hosts.append(
+                DHCPConfiguration.Host(
+                    hardware: hardware, address: place, name: host.name, leaseTime: host.lease.map(seconds)))
+        }
+        return result
+    }
+
+    private static func seconds(_ lease: VirtualNetwork.Lease) -> UInt32 {
+        let factor: UInt64 = lease.unit == "seconds" ? 1 : lease.unit == "hours" ? 3600 : 60
+        // libvirt's least is two minutes, as dnsmasq's.
+        return lease.expiry == 0 ? 0 : UInt32(clamping: max(120, min(lease.expiry, 1 << 30) * factor))
+    }
+
+    private static func dns(_ network: VirtualNetwork) throws(NetworkError) -> DNSConfiguration {
+        var result = DNSConfiguration()
+        result.domain = network.domain.flatMap { DNSName($0.name) }
+        result.isDomainLocal = network.domain?.localOnly == .yes
+        guard let dns = network.dns else { return result }
+        result.isEnabled = dns.enable != .no
+        result.forwardsPlainNames = dns.forwardPlainNames == .yes
+        func name(_ text: String) throws(NetworkError) -> DNSName {
+            guard let name = DNSName(text) else { throw NetworkError("'\(text)' is no domain name") }
+            return name
+        }
+        for host in dns.hosts {
+            for text in host.hostnames {
+                let name = try name(text)
+                if let address = IPv4Address(host.ip) {
+                    result.addresses[name, default: []].append(address)
+                } else if let address = IPv6Address(host.ip) {
+                    result.addresses6[name, default: []].append(address)
+                } else {
+                    throw NetworkError("'\(host.ip)' is no IP address")
+                }
+            }
+        }
+        for text in dns.texts { result.texts[try name(text.name), default: []].append(text.value) }
+        for service in dns.services {
+            let domain = service.domain ?? network.domain?.name
+            let full = "_\(service.service)._\(service.networkProtocol)" + (domain.map { ".\($0)" } ?? "")
+            guard let target = service.target, let port = service.port.flatMap({ UInt16(exactly: $0) }) else {
+                continue
+            }
+            result.services.append(
+                DNSConfiguration.Service(
+                    name: try name(full), priority: UInt16(clamping: service.priority ?? 0),
+                    weight: UInt16(clamping: service.weight ?? 0), port: port, target: try name(target)))
+        }
+        for forwarder in dns.forwarders {
+            var domain: DNSName?
+            if let text = forwarder.domain { domain = try name(text) }
+            result.forwarders.append((domain, forwarder.address.flatMap { IPv4Address($0) }))
+        }
+        return result
+    }
+
+    /// libvirt's network `default`.
+    public static let defaultXML = """
+        <network>
+          <name>default</name>
+          <forward mode='nat'/>
+          <bridge name='virbr0' stp='on' delay='0'/>
+          <ip address='192.168.122.1' netmask='255.255.255.0'>
+            <dhcp>
+              <range start='192.168.122.2' end='192.168.122.254'/>
+            </dhcp>
+          </ip>
+        </network>
+
+        """
+}

@@ -1,0 +1,148 @@
+public import Network
+
+/// The names of a network.
+public struct DNSConfiguration: Sendable, Equatable {
+    /// A service (RFC 2782).
+    public struct Service: Sendable, Equatable {
+        public var name: DNSName
+        public var priority: UInt16
+        public var weight: UInt16
+        public var port: UInt16
+        public var target: DNSName
+        public init(name: DNSName, priority: UInt16, weight: UInt16, port: UInt16, target: DNSName) {
+            self.name = name
+            self.priority = priority
+            self.weight = weight
+            self.port = port
+            self.target = target
+        }
+    }
+    public var isEnabled = true
+    /// The domain that short names are in.
+    public var domain: DNSName?
+    /// Whether names of the domain that are not known here are known nowhere.
+    public var isDomainLocal = false
+    /// Whether names without a dot are asked of others.
+    public var forwardsPlainNames = false
+    /// Names with their IPv4 addresses.
+    public var addresses: [DNSName: [IPv4Address]] = [:]
+    /// Names with their IPv6 addresses.
+    public var addresses6: [DNSName: [IPv6Address]] = [:]
+    public var texts: [DNSName: [String]] = [:]
+    public var services: [Service] = []
+    /// Servers for names of a domain; nil: for all other names.
+    public var forwarders: [(domain: DNSName?, address: IPv4Address?)] = []
+    public init() {}
+    public static func == (left: DNSConfiguration, right: DNSConfiguration) -> Bool {
+        left.isEnabled == right.isEnabled && left.domain == right.domain && left.isDomainLocal == right.isDomainLocal
+            && left.forwardsPlainNames == right.forwardsPlainNames && left.addresses == right.addresses
+            && left.addresses6 == right.addresses6 && left.texts == right.texts && left.services == right.services
+            && left.forwarders.elementsEqual(right.forwarders) { $0.domain == $1.domain && $0.address == $1.address }
+    }
+}
+
+/// A name server for a network's machines: queries in, answers or others to ask out. A pure value.
+public struct DNSServer: Sendable {
+    /// What becomes of a query.
+    public enum Verdict: Sendable, Equatable {
+        /// This is the answer.
+        case answer([UInt8])
+        /// Others know: these, or where there are none the host's own servers.
+        case forward([IPv4Address])
+        /// It is no query.
+        case drop
+    }
+    public var configuration: DNSConfiguration
+    /// The machines' names, without their domain.
+    public var machines: [DNSName: IPv4Address] = [:]
+
+    public init(_ configuration: DNSConfiguration) { self.configuration = configuration }
+
+    /// What becomes of a packet.
+    public func verdict(_ bytes: [UInt8]) -> Verdict {
+        guard configuration.isEnabled else { return .drop }
+        guard let query = DNSQuery(bytes) else {
+            // What has an unusual name may still be asked of others; what is no query at all may not.
+            guard bytes.count >= 17, bytes.count <= 1400, bytes[2] & 0xF8 == 0 else { return .drop }
+            return .forward(forwarders(nil))
+        }
+        typealias Kind = DNSQuery.Kind
+        let names = [query.name] + local(query.name)
+        var records: [DNSQuery.Record] = []
+        var isKnown = false
+        func wants(_ kind: UInt16) -> Bool { query.kind == kind || query.kind == Kind.any }
+        for name in names {
+            let (first, second) = (configuration.addresses[name] ?? [], configuration.addresses6[name] ?? [])
+            isKnown = isKnown || !first.isEmpty || !second.isEmpty
+            if wants(Kind.a) { records += first.map { .init(kind: Kind.a, bytes: $0.bytes) } }
+            if wants(Kind.aaaa) { records += second.map { .init(kind: Kind.aaaa, bytes: $0.bytes) } }
+            if let address = machines[name] {
+                isKnown = true
+                if wants(Kind.a) { records.append(.init(kind: Kind.a, bytes: address.bytes)) }
+            }
+            for text in configuration.texts[name] ?? [] {
+                isKnown = true
+                let bytes = Array(text.utf8.prefix(255))
+                if wants(Kind.txt) { records.append(.init(kind: Kind.txt, bytes: [UInt8(bytes.count)] + bytes)) }
+            }
+            for service in configuration.services where service.name == name {
+                isKnown = true
+                guard wants(Kind.srv) else { continue }
+                let numbers = [service.priority, service.weight, service.port].flatMap {
+                    [UInt8($0 >> 8), UInt8($0 & 255)]
+                }
+                records.append(.init(kind: Kind.srv, bytes: numbers + service.target.bytes))
+            }
+            if isKnown { break }
+        }
+        if isKnown { return .answer(query.answer(.found, records)) }
+        if let address = Self.reverse(query.name) {
+            if let name = self.name(of: address) {
+                return .answer(query.answer(.found, wants(Kind.ptr) ? [.init(kind: Kind.ptr, bytes: name.bytes)] : []))
+            }
+            // Who has a private address is nobody else's business (RFC 6303).
+            if Self.isPrivate(address) { return .answer(query.answer(.noName)) }
+        }
+        if query.name.labels.count == 1, !configuration.forwardsPlainNames { return .answer(query.answer(.noName)) }
+        if let domain = configuration.domain, configuration.isDomainLocal, query.name.isIn(domain) {
+            return .answer(query.answer(.noName))
+        }
+        return .forward(forwarders(query.name))
+    }
+
+    /// A name of the domain without it.
+    private func local(_ name: DNSName) -> [DNSName] {
+        guard let domain = configuration.domain, name.isIn(domain), name.labels.count > domain.labels.count else {
+            return []
+        }
+        return [DNSName(labels: Array(name.labels.dropLast(domain.labels.count)))]
+    }
+
+    private func forwarders(_ name: DNSName?) -> [IPv4Address] {
+        let special = configuration.forwarders.filter { entry in
+            entry.domain.map { domain in name?.isIn(domain) == true } ?? false
+        }
+        let general = configuration.forwarders.filter { $0.domain == nil }
+        return (special.isEmpty ? general : special).compactMap(\.address)
+    }
+
+    /// `4.3.2.1.in-addr.arpa` as an address.
+    private static func reverse(_ name: DNSName) -> IPv4Address? {
+        guard name.labels.count == 6, name.labels[4] == "in-addr", name.labels[5] == "arpa" else { return nil }
+        return IPv4Address(name.labels[..<4].reversed().joined(separator: "."))
+    }
+
+    private static func isPrivate(_ address: IPv4Address) -> Bool {
+        let value = address.rawValue
+        return value >> 24 == 10 || value >> 20 == 0xAC1 || value >> 16 == 0xC0A8
+    }
+
+    private func name(of address: IPv4Address) -> DNSName? {
+        let names = configuration.addresses.filter { $0.value.contains(address) }.map(\.key)
+        if let name = names.min(by: { $0.description < $1.description }) { return name }
+        guard
+            let short = machines.filter({ $0.value == address }).map(\.key).min(by: { $0.description < $1.description })
+        else { return nil }
+        return configuration.domain.map { DNSName(labels: short.labels + $0.labels) } ?? short
+    }
+}

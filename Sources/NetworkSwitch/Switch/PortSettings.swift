@@ -1,0 +1,147 @@
+public import JSON
+public import Network
+
+/// A limit of a direction.
+public struct RateLimit: Sendable, Equatable {
+    /// Bytes a second.
+    public var average: UInt64
+    /// Bytes that may go at once; nil: an eighth of a second.
+    public var burst: UInt64?
+    /// A limit.
+    public init(average: UInt64, burst: UInt64? = nil) {
+        self.average = average
+        self.burst = burst
+    }
+}
+
+/// Which frames a port lets in from its machine: libvirt's filters by their names.
+public struct PortFilter: OptionSet, Sendable, Hashable {
+    public let rawValue: UInt32
+    public init(rawValue: UInt32) { self.rawValue = rawValue }
+    /// Frames come from the machine's own hardware address.
+    public static let noMACSpoofing = PortFilter(rawValue: 1)
+    /// IPv4 packets come from the machine's own address.
+    public static let noIPSpoofing = PortFilter(rawValue: 2)
+    /// ARP messages tell the machine's own addresses.
+    public static let noARPSpoofing = PortFilter(rawValue: 4)
+    /// Nothing but IPv4, ARP and RARP.
+    public static let noOtherL2Traffic = PortFilter(rawValue: 8)
+    /// Nothing to groups of IPv4.
+    public static let noIPMulticast = PortFilter(rawValue: 16)
+    /// Nothing to everybody.
+    public static let noMACBroadcast = PortFilter(rawValue: 32)
+    /// The first four.
+    public static let cleanTraffic: PortFilter = PortFilter(rawValue: 15)
+
+    /// The filter that libvirt knows by a name; nil for names that ask for nothing here.
+    public init?(name: String) {
+        switch name {
+        case "no-mac-spoofing": self = PortFilter.noMACSpoofing
+        case "no-ip-spoofing": self = PortFilter.noIPSpoofing
+        case "no-arp-spoofing", "no-arp-mac-spoofing", "no-arp-ip-spoofing": self = PortFilter.noARPSpoofing
+        case "no-other-l2-traffic": self = PortFilter.noOtherL2Traffic
+        case "no-ip-multicast": self = PortFilter.noIPMulticast
+        case "no-mac-broadcast": self = PortFilter.noMACBroadcast
+        case "clean-traffic", "clean-traffic-gateway": self = PortFilter.cleanTraffic
+        default: return nil
+        }
+    }
+}
+
+/// What a port of a switch is to do.
+public struct PortSettings: Sendable, Equatable {
+    /// Its name: `vnet0`. Letters, digits, `-`, `_` and `.`.
+    public var name: String
+    /// The machine's name, which the name server then knows.
+    public var machine: String?
+    /// The machine's hardware address.
+    public var address: HardwareAddress?
+    /// The machine's IPv4 addresses; none: those that DHCP gives it, or the first that it uses.
+    public var ipAddresses: [IPv4Address] = []
+    /// Which frames are kept out.
+    public var filter: PortFilter = []
+    /// Whether it reaches the gateway but no other port that is so.
+    public var isIsolated = false
+    /// The VLAN of a port whose machine knows none.
+    public var vlan: UInt16?
+    /// VLANs whose tags the machine sees; empty: none, or all where there is no `vlan` either.
+    public var trunk: [UInt16] = []
+    /// The limit of what goes to the machine.
+    public var inbound: RateLimit?
+    /// The limit of what comes from the machine.
+    public var outbound: RateLimit?
+    /// Whether a `virtio_net_hdr` goes before each frame: `-netdev stream,…,vnet_hdr=on`.
+    public var hasHeaders = false
+
+    /// A port without limits.
+    public init(name: String) { self.name = name }
+}
+
+extension PortSettings {
+    /// What is wrong with settings that came from somebody else; nil: nothing.
+    var fault: String? {
+        let isName =
+            (1...64).contains(name.utf8.count)
+            && name.utf8.allSatisfy {
+                ($0 | 0x20 >= 0x61 && $0 | 0x20 <= 0x7A) || ($0 >= 0x30 && $0 <= 0x39)
+                    || [0x2D, 0x2E, 0x5F].contains($0)
+            } && name.utf8.first != UInt8(ascii: ".")
+        if !isName { return "'\(name)' is no name of a port" }
+        if let vlan, vlan == 0 || vlan > 4094 { return "VLAN \(vlan) is none of 1 to 4094" }
+        if let vlan = trunk.first(where: { $0 == 0 || $0 > 4094 }) { return "VLAN \(vlan) is none of 1 to 4094" }
+        if address?.isGroup == true { return "a machine's address is of no group" }
+        return nil
+    }
+
+    /// The settings as the control socket has them.
+    public var json: JSONObject {
+        var object: JSONObject = ["name": .string(name)]
+        if let machine { object["machine"] = .string(machine) }
+        if let address { object["mac"] = .string("\(address)") }
+        if !ipAddresses.isEmpty { object["ip"] = .array(ipAddresses.map { .string("\($0)") }) }
+        if !filter.isEmpty { object["filter"] = .integer(Int64(filter.rawValue)) }
+        if isIsolated { object["isolated"] = .bool(true) }
+        if let vlan { object["vlan"] = .integer(Int64(vlan)) }
+        if !trunk.isEmpty { object["trunk"] = .array(trunk.map { .integer(Int64($0)) }) }
+        for (name, limit) in [("inbound", inbound), ("outbound", outbound)] {
+            guard let limit else { continue }
+            var rate: JSONObject = ["average": .number(limit.average)]
+            if let burst = limit.burst { rate["burst"] = .number(burst) }
+            object[name] = .object(rate)
+        }
+        if hasHeaders { object["vnet_hdr"] = .bool(true) }
+        return object
+    }
+
+    /// Reads the form of `json`; nil where a value is of a wrong type.
+    public init?(_ object: JSONObject) {
+        guard let name = object["name"]?.stringValue else { return nil }
+        self.init(name: name)
+        machine = object["machine"]?.stringValue
+        if let text = object["mac"]?.stringValue {
+            guard let mac = HardwareAddress(text) else { return nil }
+            address = mac
+        }
+        for value in object["ip"]?.arrayValue ?? [] {
+            guard let ip = value.stringValue.flatMap({ IPv4Address($0) }) else { return nil }
+            ipAddresses.append(ip)
+        }
+        filter = PortFilter(rawValue: UInt32(truncatingIfNeeded: object["filter"]?.intValue ?? 0))
+        isIsolated = object["isolated"]?.boolValue ?? false
+        if let value = object["vlan"]?.intValue {
+            guard let vlan = UInt16(exactly: value) else { return nil }
+            self.vlan = vlan
+        }
+        for value in object["trunk"]?.arrayValue ?? [] {
+            guard let vlan = value.intValue.flatMap({ UInt16(exactly: $0) }) else { return nil }
+            trunk.append(vlan)
+        }
+        func limit(_ name: String) -> RateLimit? {
+            guard let rate = object[name]?.objectValue, let average = rate["average"]?.uint64Value else { return nil }
+            return RateLimit(average: average, burst: rate["burst"]?.uint64Value)
+        }
+        inbound = limit("inbound")
+        outbound = limit("outbound")
+        hasHeaders = object["vnet_hdr"]?.boolValue ?? false
+    }
+}

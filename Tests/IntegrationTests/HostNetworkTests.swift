@@ -1,0 +1,196 @@
+import Foundation
+import Testing
+
+/// Network namespaces that a test makes and that go with it.
+private final class Namespaces {
+    private let names: [String]
+
+    init(_ count: Int) throws {
+        let mark = UInt32.random(in: 0...0xFFFFFF)
+        names = (0..<count).map { "apus\(String(mark, radix: 16))-\($0)" }
+        for name in names {
+            try ip("netns", "add", name)
+            try ip("-n", name, "link", "set", "lo", "up")
+        }
+    }
+
+    deinit { for name in names { _ = try? runOnHost("ip", "netns", "del", name) } }
+
+    subscript(_ place: Int) -> String { names[place] }
+    func way(_ place: Int) -> [String] { ["ip", "netns", "exec", names[place]] }
+
+    @discardableResult
+    func ip(_ words: String...) throws -> String { try Self.run("ip", words) }
+
+    /// Runs a program inside a namespace.
+    @discardableResult
+    func inside(_ place: Int, _ words: String...) throws -> String {
+        try Self.run("ip", ["netns", "exec", names[place]] + words)
+    }
+
+    private static func run(_ program: String, _ words: [String]) throws -> String {
+        let process = Process()
+        let output = Pipe()
+        process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
+        process.arguments = [program] + words
+        process.standardOutput = output
+        process.standardError = output
+        try process.run()
+        let data = output.fileHandleForReading.readDataToEndOfFile()
+        process.waitUntilExit()
+        let text = String(decoding: data, as: UTF8.self)
+        guard process.terminationStatus == 0 else {
+            throw MonitorClient.Failed(description: "\(program) \(words.joined(separator: " ")): \(text)")
+        }
+        return text
+    }
+
+    /// Why there are none; nil where there are.
+    static let absence: String? = {
+        guard geteuid() == 0 else { return "not root" }
+        for program in ["ip", "nft", "busybox"] where (try? runOnHost("which", program))?.status != 0 {
+            return "no \(program)"
+        }
+        guard FileManager.default.fileExists(atPath: "/dev/net/tun") else { return "no /dev/net/tun" }
+        guard (try? Namespaces(1)) != nil else { return "this host forbids network namespaces" }
+        return nil
+    }()
+}
+
+/// Bridges, taps and rules of the host's kernel, inside namespaces of their own.
+@Suite(.serialized, .enabled(if: Namespaces.absence == nil, "\(Namespaces.absence ?? "")"))
+struct HostNetworkTests {
+    private static let program = Repository.root.appendingPathComponent(".build/release/apus").path
+    private static var isThere: Bool { FileManager.default.fileExists(atPath: program) }
+
+    /// A host with a card towards another host, 203.0.113.1 and .2.
+    private func host() throws -> Namespaces {
+        let spaces = try Namespaces(3)
+        try spaces.ip("-n", spaces[0], "link", "add", "em1", "type", "veth", "peer", "name", "eth0", "netns", spaces[1])
+        for (place, card, address) in [(0, "em1", "203.0.113.1/24"), (1, "eth0", "203.0.113.2/24")] {
+            try spaces.ip("-n", spaces[place], "addr", "add", address, "dev", card)
+            try spaces.ip("-n", spaces[place], "link", "set", card, "up")
+        }
+        return spaces
+    }
+
+    private func network(_ spaces: Namespaces, _ folder: TemporaryFolder, _ words: String...) throws -> String {
+        let places = ["--run", folder.path("run"), "--state", folder.path("state")]
+        let process = Process()
+        let output = Pipe()
+        process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
+        process.arguments = spaces.way(0) + [Self.program, "network"] + words + places
+        process.standardOutput = output
+        process.standardError = output
+        try process.run()
+        let data = output.fileHandleForReading.readDataToEndOfFile()
+        process.waitUntilExit()
+        let text = String(decoding: data, as: UTF8.self)
+        guard process.terminationStatus == 0 else { throw MonitorClient.Failed(description: text) }
+        return text
+    }
+
+    /// A card in the third namespace, on a bridge of the first.
+    private func plug(_ spaces: Namespaces, into bridge: String) throws {
+        try spaces.ip(
+            "-n", spaces[0], "link", "add", "cable", "type", "veth", "peer", "name", "eth0", "netns", spaces[2])
+        try spaces.ip("-n", spaces[0], "link", "set", "cable", "master", bridge, "up")
+        try spaces.ip("-n", spaces[2], "link", "set", "eth0", "up")
+    }
+
+    @Test(.enabled(if: isThere)) func aBridgeWithNATShowsOneAddressAndLeavesNothing() throws {
+        let spaces = try host()
+        let folder = try TemporaryFolder()
+        _ = try network(spaces, folder, "start", "default", "--host")
+        defer { _ = try? network(spaces, folder, "destroy", "default") }
+        let bridge = try spaces.ip("-n", spaces[0], "addr", "show", "virbr0")
+        #expect(bridge.contains("192.168.122.1/24 brd 192.168.122.255") && bridge.contains("52:54:00:"))
+        try plug(spaces, into: "virbr0")
+        // The machine takes its address, and asks for itself by name.
+        let script = folder.path("bound")
+        try Data(
+            "#!/bin/sh\n[ \"$1\" = bound ] || exit 0\nip addr add $ip/24 dev $interface\nip route add default via $router\n"
+                .utf8
+        ).write(to: URL(fileURLWithPath: script))
+        try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: script)
+        try spaces.inside(
+            2, "busybox", "udhcpc", "-i", "eth0", "-n", "-q", "-t", "20", "-x", "hostname:carol", "-s", script)
+        #expect(try spaces.inside(2, "busybox", "nslookup", "carol", "192.168.122.1").contains("192.168.122."))
+        // Outside, one address is seen: the host's.
+        let listener = Process()
+        listener.executableURL = URL(fileURLWithPath: "/usr/bin/env")
+        listener.arguments =
+            spaces.way(1) + [
+                "busybox", "nc", "-l", "-p", "8080", "-e", "sh", "-c", "echo hello; cat /proc/net/tcp /proc/net/tcp6",
+            ]
+        try listener.run()
+        defer { listener.terminate() }
+        var answer = ""
+        let end = Date().addingTimeInterval(60)
+        while !answer.contains("hello"), Date() < end {
+            answer = (try? spaces.inside(2, "busybox", "nc", "-w", "5", "203.0.113.2", "8080")) ?? ""
+        }
+        // 203.0.113.1 as the kernel writes it, and nobody of 192.168.122.0/24.
+        #expect(answer.contains("017100CB:") && !answer.contains("7AA8C0:"))
+        // Killed, it leaves what the next one removes.
+        let info = try JSONSerialization.jsonObject(with: Data(try network(spaces, folder, "info", "default").utf8))
+        let number = Int32(try #require((info as? [String: Any])?["pid"] as? Int))
+        kill(number, SIGKILL)
+        while (try? network(spaces, folder, "info", "default")) != nil { Thread.sleep(forTimeInterval: 0.05) }
+        _ = try network(spaces, folder, "cleanup")
+        #expect(!(try spaces.ip("-n", spaces[0], "link")).contains("virbr0"))
+        #expect(!(try spaces.inside(0, "nft", "list", "ruleset")).contains("apus"))
+        // Leases outlive it; a network that ends in peace leaves nothing either.
+        #expect(try network(spaces, folder, "leases", "default").contains("carol"))
+        _ = try network(spaces, folder, "start", "default", "--host")
+        _ = try network(spaces, folder, "destroy", "default")
+        #expect(!(try spaces.ip("-n", spaces[0], "link")).contains("virbr0"))
+    }
+
+    @Test(.enabled(if: isThere)) func aCardMovesUnderABridgeOnlyIfTheGatewayAnswers() throws {
+        let spaces = try host()
+        let folder = try TemporaryFolder()
+        try spaces.inside(0, "ip", "route", "add", "default", "via", "203.0.113.2")
+        _ = try network(spaces, folder, "bridge", "br0", "--nic", "em1")
+        let bridge = try spaces.ip("-n", spaces[0], "addr", "show", "br0")
+        #expect(bridge.contains("203.0.113.1/24"))
+        #expect(try spaces.ip("-n", spaces[0], "route").contains("default via 203.0.113.2 dev br0"))
+        // A machine on it has an address of its own outside.
+        try plug(spaces, into: "br0")
+        try spaces.ip("-n", spaces[2], "addr", "add", "203.0.113.9/24", "dev", "eth0")
+        try spaces.inside(2, "busybox", "arping", "-f", "-w", "60", "-I", "eth0", "203.0.113.2")
+    }
+
+    @Test(.enabled(if: isThere)) func aCardMovesBackWhereTheGatewayIsSilent() throws {
+        let spaces = try host()
+        let folder = try TemporaryFolder()
+        try spaces.inside(0, "ip", "route", "add", "default", "via", "203.0.113.77")
+        #expect(throws: (any Error).self) {
+            try network(spaces, folder, "bridge", "br0", "--nic", "em1", "--wait", "1")
+        }
+        #expect(!(try spaces.ip("-n", spaces[0], "link")).contains("br0"))
+        #expect(try spaces.ip("-n", spaces[0], "addr", "show", "em1").contains("203.0.113.1/24"))
+        #expect(try spaces.ip("-n", spaces[0], "route").contains("default via 203.0.113.77 dev em1"))
+    }
+
+    /// A machine's tap, by its name, on the host's bridge.
+    @Test(.enabled(if: isThere && Repository.hasGuest)) func aMachineHasATapOnABridge() throws {
+        let spaces = try host()
+        let folder = try TemporaryFolder()
+        _ = try network(spaces, folder, "start", "default", "--host")
+        defer { _ = try? network(spaces, folder, "destroy", "default") }
+        let guest = try GuestMachine(
+            program: "/usr/bin/env",
+            spaces.way(0) + [
+                Repository.program, "-m", "256", "-nographic", "-kernel", Repository.kernel, "-initrd",
+                Repository.initramfs, "-append", "console=ttyS0 quiet", "-netdev", "bridge,id=n,br=virbr0,helper=/none",
+                "-device", "virtio-net-pci,netdev=n",
+            ])
+        try guest.wait(for: "~ #")
+        _ = try guest.shell("until grep -q nameserver /etc/resolv.conf 2>/dev/null; do sleep 1; done")
+        #expect(try guest.shell("ping -c 2 192.168.122.1").contains("2 packets received"))
+        try guest.type("poweroff -f")
+        #expect(try guest.status() == 0)
+        #expect(!(try spaces.ip("-n", spaces[0], "link")).contains("tap0"), "The tap goes with its machine")
+    }
+}

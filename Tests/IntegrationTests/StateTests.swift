@@ -1,0 +1,192 @@
+import Foundation
+import Testing
+
+/// Debian's kernel in the middle of its work, saved and moved.
+@Suite(.serialized, .enabled(if: Repository.hasGuest, "needs 'make guest'"))
+struct StateTests {
+    private static let image = Repository.root.appendingPathComponent(".build/release/apus-img").path
+    /// What every machine of a test has in common.
+    private static func arguments(
+        _ board: String, _ processors: Int, _ folder: TemporaryFolder, _ name: String
+    ) -> [String] {
+        [
+            "-accel", "tcg", "-machine", board, "-smp", "\(processors)", "-m", "192", "-nic", "none", "-qmp",
+            "unix:\(folder.path(name)),server=on,wait=off",
+        ]
+    }
+
+    /// Work whose result shows: sums that are all the same, a counter, a sleep.
+    private static let work =
+        "(while true; do sha256sum /bin/busybox; done >/sums) & (n=0; while true; do n=$((n+1)); echo $n >/count; "
+        + "sleep 0.1; done) & echo started"
+
+    private func status(_ monitor: MonitorClient) throws -> String? {
+        (try monitor.execute("query-status") as? [String: Any])?["status"] as? String
+    }
+
+    /// Waits for the end of a migration; what is known of it.
+    private func migrate(_ monitor: MonitorClient, to address: String) throws -> [String: Any] {
+        try monitor.execute("migrate", ["uri": address])
+        let end = Date().addingTimeInterval(120)
+        while true {
+            let known = try #require(try monitor.execute("query-migrate") as? [String: Any])
+            let status = known["status"] as? String ?? ""
+            if ["completed", "failed", "cancelled"].contains(status) || Date() > end { return known }
+            Thread.sleep(forTimeInterval: 0.02)
+        }
+    }
+
+    private func waitUntilRunning(_ monitor: MonitorClient) throws {
+        let end = Date().addingTimeInterval(60)
+        while try status(monitor) != "running", Date() < end { Thread.sleep(forTimeInterval: 0.02) }
+        #expect(try status(monitor) == "running")
+    }
+
+    /// Looks at the guest's work, clock and log.
+    private func check(_ machine: GuestMachine) throws {
+        let seconds = try machine.output(of: "date +%s")
+        let offset = abs((Double(seconds) ?? 0) - Date().timeIntervalSince1970)
+        #expect(offset < 30, "The guest's clock is \(offset) s off")
+        let sums = try machine.output(of: "sort /sums | uniq | wc -l; sha256sum /bin/busybox | cmp - /sums | head -1")
+        // The file goes on behind the first line, and the last may be half there.
+        #expect(["1", "2"].contains(sums.split(separator: "\n").first.map(String.init) ?? ""), "\(sums)")
+        let log = try machine.output(of: "dmesg | grep -iE 'lockup|stall|unstable|BUG|Oops|error' | head -3")
+        #expect(!log.contains("lockup") && !log.contains("stall") && !log.contains("BUG"), "\(log)")
+    }
+
+    @Test(arguments: [("pc", 2), ("microvm", 1)])
+    func aGuestGoesOnFromAFileInANewProcess(board: String, processors: Int) throws {
+        let folder = try TemporaryFolder()
+        let first = try GuestMachine(booting: Self.arguments(board, processors, folder, "one"))
+        let monitor = try MonitorClient(path: folder.path("one"))
+        try first.wait(for: "Type poweroff to end.")
+        _ = try first.shell(Self.work)
+        try first.type("sleep 2; echo sl''ept")
+        let known = try migrate(monitor, to: "file:\(folder.path("state"))")
+        #expect(known["status"] as? String == "completed", "\(known)")
+        #expect(try status(monitor) == "postmigrate")
+        try monitor.execute("quit")
+        #expect(try first.status() == 0)
+        #expect(!first.console.contains("slept"))
+
+        let second = try GuestMachine(
+            booting: Self.arguments(board, processors, folder, "two") + ["-incoming", "file:\(folder.path("state"))"])
+        try second.wait(for: "slept")
+        try check(second)
+        try second.type("poweroff -f")
+        #expect(try second.status() == 0)
+    }
+
+    @Test(arguments: [("pc", 1), ("microvm", 2)])
+    func aGuestGoesThereAndBackWhileItRuns(board: String, processors: Int) throws {
+        let folder = try TemporaryFolder()
+        // Both machines have the disk: it is one's until the other runs.
+        let disk = folder.path("disk.qcow2")
+        #expect(try runOnHost(Self.image, "create", "-f", "qcow2", disk, "256M").status == 0)
+        let drive = ["-drive", "file=\(disk),format=qcow2,if=virtio"]
+        var machine = try GuestMachine(booting: Self.arguments(board, processors, folder, "m0") + drive)
+        var monitor = try MonitorClient(path: folder.path("m0"))
+        try machine.wait(for: "Type poweroff to end.")
+        _ = try machine.shell(Self.work)
+        _ = try machine.shell(
+            "(n=0; while [ $n -lt 60 ]; do dd if=/bin/busybox of=/dev/vda bs=64k seek=$((n*40)) conv=fsync; "
+                + "n=$((n+1)); done 2>/dev/null; echo $n >/written) & true")
+        var count = 0
+        for round in 1...3 {
+            let address = "unix:\(folder.path("way\(round)"))"
+            let next = try GuestMachine(
+                booting: Self.arguments(board, processors, folder, "m\(round)") + drive + ["-incoming", "defer"])
+            let other = try MonitorClient(path: folder.path("m\(round)"))
+            try other.execute("migrate-incoming", ["uri": address])
+            try monitor.execute(
+                "migrate-set-capabilities", ["capabilities": [["capability": "events", "state": true]]])
+            let known = try migrate(monitor, to: address)
+            #expect(known["status"] as? String == "completed", "\(known)")
+            try waitUntilRunning(other)
+            #expect(try status(monitor) == "postmigrate")
+            try monitor.execute("quit")
+            #expect(try machine.status() == 0)
+            (machine, monitor) = (next, other)
+            let now = Int(try machine.output(of: "cat /count")) ?? 0
+            #expect(now >= count)
+            count = now
+        }
+        try check(machine)
+        let written = try machine.output(
+            of: "while [ ! -s /written ]; do sleep 0.1; done; size=$(wc -c </bin/busybox); n=0; "
+                + "while [ $n -lt 60 ]; do dd if=/dev/vda bs=64k skip=$((n*40)) count=40 2>/dev/null | head -c $size | cmp - /bin/busybox; "
+                + "n=$((n+1)); done; echo compared")
+        #expect(written == "compared", "\(written)")
+        try machine.type("poweroff -f")
+        #expect(try machine.status() == 0)
+        #expect(try runOnHost(Self.image, "check", disk).status == 0)
+    }
+
+    @Test func snapshotsTakeDiskAndMachineBack() throws {
+        let folder = try TemporaryFolder()
+        let disk = folder.path("disk.qcow2")
+        #expect(try runOnHost(Self.image, "create", "-f", "qcow2", disk, "64M").status == 0)
+        let drive = ["-drive", "file=\(disk),format=qcow2,if=virtio"]
+        let machine = try GuestMachine(booting: Self.arguments("pc", 1, folder, "one") + drive)
+        let monitor = try MonitorClient(path: folder.path("one"))
+        try machine.wait(for: "Type poweroff to end.")
+        _ = try machine.shell("word=before; echo before >/dev/vda; sync")
+        #expect(try monitor.human("savevm one").isEmpty)
+        let list = try monitor.human("info snapshots")
+        #expect(list.contains("List of snapshots present on all disks:") && list.contains(" one "), "\(list)")
+        _ = try machine.shell("word=after; echo after. >/dev/vda; sync")
+        #expect(try monitor.human("loadvm one").isEmpty)
+        #expect(try machine.output(of: "echo $word; head -c 6 /dev/vda") == "before\nbefore")
+        #expect(try monitor.human("loadvm two").contains("does not exist"))
+        try monitor.execute("quit")
+        #expect(try machine.status() == 0)
+
+        let listed = try runOnHost(Self.image, "snapshot", "-l", disk).output
+        #expect(listed.contains(" one ") && listed.contains("MiB"), "\(listed)")
+        #expect(try runOnHost(Self.image, "check", disk).status == 0)
+        let again = try GuestMachine(booting: Self.arguments("pc", 1, folder, "two") + drive + ["-loadvm", "one"])
+        let other = try MonitorClient(path: folder.path("two"))
+        #expect(try again.output(of: "echo $word") == "before")
+        #expect(try other.human("delvm one").isEmpty)
+        #expect(try other.human("info snapshots").contains("There is no snapshot available."))
+        try other.execute("quit")
+        #expect(try again.status() == 0)
+        #expect(try runOnHost(Self.image, "check", disk).status == 0)
+    }
+
+    @Test func aStreamThatIsCutEndsTheMachineWithOneLine() throws {
+        let folder = try TemporaryFolder()
+        let path = try folder.file("state", Array("APUSSTAT".utf8) + [1, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3])
+        let machine = try GuestMachine(
+            booting: Self.arguments("microvm", 1, folder, "one") + ["-incoming", "file:\(path)"])
+        #expect(try machine.status() == 1)
+        #expect(try machine.remainder().contains("load of migration failed: The saved state is cut short"))
+        let missing = try GuestMachine(
+            booting: Self.arguments("microvm", 1, folder, "two") + ["-incoming", "file:\(folder.path("nothing"))"])
+        #expect(try missing.status() == 1)
+        #expect(try missing.remainder().contains("-incoming file:"))
+    }
+
+    @Test func memoryGoesToAFileThatDebuggersOpen() throws {
+        let folder = try TemporaryFolder()
+        let machine = try GuestMachine(booting: Self.arguments("microvm", 2, folder, "one"))
+        let monitor = try MonitorClient(path: folder.path("one"))
+        try machine.wait(for: "Type poweroff to end.")
+        let core = folder.path("core")
+        try monitor.execute("dump-guest-memory", ["paging": false, "protocol": "file:\(core)"])
+        #expect(try status(monitor) == "running")
+        let bytes = try FileHandle(forReadingFrom: URL(fileURLWithPath: core)).read(upToCount: 64) ?? Data()
+        #expect(bytes.starts(with: [0x7F, 0x45, 0x4C, 0x46, 2, 1]) && bytes[16] == 4 && bytes[18] == 62)
+        let size = try FileManager.default.attributesOfItem(atPath: core)[.size] as? UInt64 ?? 0
+        #expect(size > 190 << 20)
+        #expect(
+            try monitor.failure("dump-guest-memory", ["paging": false, "protocol": "file:\(core)", "begin": 0])
+                .contains("length"))
+        if FileManager.default.isExecutableFile(atPath: "/usr/bin/gdb") {
+            let seen = try runOnHost("/usr/bin/gdb", "-batch", "-nx", "-c", core, "-ex", "p/x $cs")
+            #expect(seen.output.contains("0x10"), "\(seen.output)")
+        }
+        try monitor.execute("quit")
+        #expect(try machine.status() == 0)
+    }
+}
