@@ -158,7 +158,7 @@ extension BoardBuilder {
         case "nvme": try addNVMe(device)
         case "scsi-hd", "scsi-cd": try addSCSIUnit(device)
         case "pci-testdev": try addPCITestDevice(device)
-        case "pcie-root-port", "VGA", "isa-vga":
+        case "pcie-root-port", "VGA", "isa-vga", "usb-kbd", "usb-mouse", "usb-tablet":
             guard !isThere else { throw MachineBuildError("Device '\(device.driver)' does not support hotplugging") }
         default:
             if isThere, Self.kind(of: device.driver) == nil {
