@@ -45,6 +45,7 @@ struct CommandLineProgramTests {
 
     /// For each option: lines with an unknown value, an unknown parameter, a value of a wrong type, or none.
     static let wrong: [String: [(line: String, names: String)]] = [
+        "loadvm": [("-loadvm nothing -drive file=/nonexistent.qcow2,if=virtio", "'/nonexistent.qcow2'")],
         "incoming": [("-incoming foo:1", "foo:1"), ("-incoming file:/nonexistent", "'/nonexistent'")],
         "machine": [
             ("-machine foo", "valid: pc, q35, microvm"), ("-machine pc,foo=1", "'foo'"),

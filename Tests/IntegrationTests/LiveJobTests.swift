@@ -49,7 +49,7 @@ struct LiveJobTests {
             _ = try machine.output(
                 of: "touch /load; (n=1; while [ -e /load ]; do n=$(( (n * 75 + 74) % 1009 )); "
                     + "dd if=/bin/busybox of=/dev/vda bs=32k count=2 seek=$n conv=notrunc oflag=direct 2>/dev/null; done; "
-                    + "echo >/loadend) &")
+                    + "echo >/loadend) & true")
         }
         func endLoad() throws {
             _ = try machine.output(of: "rm -f /load; while [ ! -e /loadend ]; do sleep 0.1; done; rm /loadend; sync")
@@ -64,7 +64,7 @@ struct LiveJobTests {
             return drives.first { $0["device"] as? String == "disk" }?["inserted"] as? [String: Any] ?? [:]
         }
         func wait(for event: String) throws -> [String: Any] {
-            try monitor.wait(forEvent: event, seconds: 120)["data"] as? [String: Any] ?? [:]
+            try monitor.wait(forEvent: event, seconds: 120)
         }
         func end() throws {
             try machine.type("poweroff -f")

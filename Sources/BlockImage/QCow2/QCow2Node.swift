@@ -8,28 +8,6 @@ internal import SystemPackage
 /// What needs no look at the disk's tables goes straight to the file; the rest works on the node's own threads. Lock
 /// order: a cluster range, then the metadata lock; the file below is waited for with both held.
 public final class QCow2Node: BatchingBackend, BlockNode, Reopenable {
-    /// The driver's own options.
-    public struct Options: Sendable {
-        /// `l2-cache-size`, in bytes.
-        public var l2CacheSize = 32 << 20
-        /// `refcount-cache-size`, in bytes.
-        public var refcountCacheSize = 1 << 20
-        /// `pass-discard-request`: storage of freed clusters goes back to the file.
-        public var passDiscard: Bool?
-        /// The external data file, opened, of an image that has one.
-        public var dataFile: (any BlockNode)?
-        /// The internal snapshot to show instead of the disk, by id or name: for reading alone.
-        public var snapshot: String?
-        /// Only what describes the image is wanted: one that is encrypted opens, and its content is out of reach.
-        public var isDescription = false
-        /// The passphrase of an encrypted image.
-        public var passphrase: [UInt8]?
-        /// A repair is to follow: an image that is marked as dirty or damaged opens for writing.
-        public var isRepair = false
-        /// The defaults.
-        public init() {}
-    }
-
     public let nodeName: String
     public var isReadOnly: Bool { readOnly.load(ordering: .relaxed) }
     public var driverName: String { "qcow2" }

@@ -87,7 +87,7 @@ extension QMPCommandTable {
             return [:]
         },
         QMPCommand("query-dump-guest-memory-capability", returns: SchemaType.any) { (_, _) throws(MonitorError) in
-            ["formats": .array(DumpRequest.Format.allCases.map { .string($0.rawValue) })]
+            ["formats": .array([.string(DumpRequest.Format.elf.rawValue)])]
         },
     ]
 

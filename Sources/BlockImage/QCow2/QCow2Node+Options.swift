@@ -1,0 +1,23 @@
+extension QCow2Node {
+    /// The driver's own options.
+    public struct Options: Sendable {
+        /// `l2-cache-size`, in bytes.
+        public var l2CacheSize = 32 << 20
+        /// `refcount-cache-size`, in bytes.
+        public var refcountCacheSize = 1 << 20
+        /// `pass-discard-request`: storage of freed clusters goes back to the file.
+        public var passDiscard: Bool?
+        /// The external data file, opened, of an image that has one.
+        public var dataFile: (any BlockNode)?
+        /// The internal snapshot to show instead of the disk, by id or name: for reading alone.
+        public var snapshot: String?
+        /// Only what describes the image is wanted: one that is encrypted opens, and its content is out of reach.
+        public var isDescription = false
+        /// The passphrase of an encrypted image.
+        public var passphrase: [UInt8]?
+        /// A repair is to follow: an image that is marked as dirty or damaged opens for writing.
+        public var isRepair = false
+        /// The defaults.
+        public init() {}
+    }
+}
