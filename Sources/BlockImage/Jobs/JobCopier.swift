@@ -63,6 +63,7 @@ struct JobCopier: Sendable {
                 continue
             }
             let part = min(count, UInt64(buffer.count))
+            // SAFETY: the buffer has as many bytes, and lives until the request ends.
             let segment = unsafe [BlockSegment(pointer: buffer.base, count: Int(part))]
             var status = source.readAndWait(at: at, into: segment)
             if status != 0 { return (status, true) }

@@ -91,6 +91,7 @@ extension BlockGraph {
         if isZero {
             return (top.performAndWait(.writeZeroes(mayUnmap: false), offset: offset, length: length), false)
         }
+        // SAFETY: the buffer has as many bytes, and lives until the request ends.
         let segment = unsafe [BlockSegment(pointer: buffer.base, count: Int(length))]
         let status = top.readAndWait(at: offset, into: segment)
         if status != 0 { return (status, true) }

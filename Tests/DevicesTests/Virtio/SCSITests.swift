@@ -43,6 +43,8 @@ import VirtQueue
                 readable: [.init(request, 51)] + (out.isEmpty ? [] : [.init(data, UInt32(out.count))]),
                 writable: [.init(answer, 108)] + (room == 0 ? [] : [.init(data, UInt32(room))]))
             transport.notify(2)
+            // Gives the descriptors back.
+            while queues[2].poll() != nil {}
             let bytes = try memory.bytes(GuestPhysical(answer), count: 108)
             let length = Int(bytes[0])
             return (

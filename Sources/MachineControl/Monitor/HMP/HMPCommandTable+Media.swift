@@ -15,12 +15,6 @@ extension HMPCommandTable {
             "eject", [HMPArgument("force", .flag("f")), HMPArgument("device", .word)],
             "eject a removable medium (use -f to force it)"
         ) { (monitor, arguments, _) throws(MonitorError) in
-            if arguments.words["device"] == "vnc" {
-                guard ["password", "passwd"].contains(arguments.words["filename"]), let word = arguments.words["format"]
-                else { throw .generic("expects: change vnc password PASSWORD") }
-                try monitored { () throws(MachineError) in try monitor.machine.setVNCPassword(word, display: nil) }
-                return ""
-            }
             let drive = MediumTarget.either(arguments.words["device"] ?? "")
             let force = arguments.flags.contains("f")
             try monitored { () throws(MachineError) in try monitor.machine.eject(drive, force: force) }
@@ -33,6 +27,12 @@ extension HMPCommandTable {
                 HMPArgument("format", .word, optional: true), HMPArgument("read-only-mode", .word, optional: true),
             ], "change a removable medium, optional format"
         ) { (monitor, arguments, _) throws(MonitorError) in
+            if arguments.words["device"] == "vnc" {
+                guard ["password", "passwd"].contains(arguments.words["filename"]), let word = arguments.words["format"]
+                else { throw .generic("expects: change vnc password PASSWORD") }
+                try monitored { () throws(MachineError) in try monitor.machine.setVNCPassword(word, display: nil) }
+                return ""
+            }
             let drive = MediumTarget.either(arguments.words["device"] ?? "")
             let format = arguments.words["format"]
             if let format, !BlockNodeOptions.formats.contains(format) {
