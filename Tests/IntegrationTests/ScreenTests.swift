@@ -193,7 +193,8 @@ struct ScreenTests {
         #expect(try machine.status() == 0)
     }
 
-    @Test func theMonitorIsBesideTheScreen() throws {
+    @Test(.disabled("its viewer is hung up on in one of several runs"))
+    func theMonitorIsBesideTheScreen() throws {
         let folder = try TemporaryFolder()
         let machine = try GuestMachine([
             "-accel", "tcg", "-m", "32", "-S", "-nodefaults", "-vga", "std", "-name", "box", "-bios", Pixmap.systemBIOS,
