@@ -59,16 +59,18 @@ let package = Package(
 
         // Device
         library("DeviceModel", ["GuestMemory"]),
+        library("MachineState", ["DeviceModel"]),
         library("VirtQueue", ["GuestMemory", "CEngine"]),
         library("BlockImage", ["HostOS", "CLinux", "CZlib", "CZstd", "CCrypto", "JSON", system]),
         library("Network", ["HostOS", "CSlirp", "CLinux", "Log"]),
         library("CharacterBackend", ["HostOS", "CLinux", "Log", "DeviceModel", system]),
         library("Firmware", ["GuestMemory", "DeviceModel"]),
+        library("Display", ["CEngine", "CZlib"]),
         library(
             "Devices",
             [
                 "CEngine", "DeviceModel", "GuestMemory", "VirtQueue", "BlockImage", "Network", "CharacterBackend",
-                "HostOS", "Log",
+                "HostOS", "Log", "Display",
             ]),
 
         library("ImageTool", ["BlockImage", "HostOS", "CLinux", "JSON", system]),
@@ -78,8 +80,8 @@ let package = Package(
             "Machine",
             [
                 "CEngine", "HostOS", "Log", "JSON", "GuestMemory", "X86", "Execution", "LocalAPIC",
-                "KVMEngine", "TranslatorEngine", "DeviceModel", "BlockImage", "Network", "CharacterBackend", "Firmware",
-                "Devices",
+                "KVMEngine", "TranslatorEngine", "DeviceModel", "MachineState", "BlockImage", "Network",
+                "CharacterBackend", "Firmware", "Devices", "Display",
             ]),
         library(
             "MachineControl",
@@ -118,13 +120,15 @@ let package = Package(
             ["GuestPrograms", "TranslatorEngine", "CEngine", "CLinux", "X86", "Execution", "GuestMemory", "HostOS"]),
         tests("TranslatorEngine", ["GuestPrograms", "CEngine", "X86", "Execution", "GuestMemory", "HostOS"]),
         tests("DeviceModel", ["GuestMemory"]),
+        tests("MachineState", ["DeviceModel"]),
         tests("VirtQueue", ["GuestMemory"]),
         tests("BlockImage", ["HostOS", "CLinux", system]),
         tests("ImageTool", ["BlockImage", "HostOS", "CLinux"]),
         tests("Network", ["HostOS"]),
         tests("CharacterBackend", ["HostOS", "DeviceModel"]),
         tests("Firmware", ["GuestMemory", "DeviceModel"]),
-        tests("Devices", ["DeviceModel", "GuestMemory", "VirtQueue", "BlockImage", "Network", "HostOS"]),
+        tests("Display", ["CZlib"]),
+        tests("Devices", ["Display", "DeviceModel", "GuestMemory", "VirtQueue", "BlockImage", "Network", "HostOS"]),
         tests("Machine", ["KVMEngine", "CEngine", "HostOS", "JSON", "GuestMemory", "Execution", "DeviceModel"]),
         tests("MachineControl", ["JSON"]),
         tests("HostCheck"),

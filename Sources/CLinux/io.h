@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/inotify.h>
 #include <sys/random.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
@@ -87,6 +88,16 @@ static inline int apus_lock_file(int fd) {
 
 // epoll
 
+// Tells when a file is written to.
+static inline int apus_watch_file(const char *path) {
+    int fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+    if (fd < 0) return -1;
+    if (inotify_add_watch(fd, path, IN_MODIFY) >= 0) return fd;
+    int error = errno;
+    close(fd);
+    errno = error;
+    return -1;
+}
 static inline int apus_epoll_create(void) { return epoll_create1(EPOLL_CLOEXEC); }
 static inline int apus_epoll_control(int epoll, int operation, int fd, uint32_t events, uint64_t token) {
     struct epoll_event event;

@@ -24,10 +24,12 @@ static inline int apus_spawn(const char *path, char *const *arguments, char *con
     sigaddset(&all, SIGPIPE);
     posix_spawn_file_actions_init(&actions);
     posix_spawnattr_init(&attributes);
-    // Above the range of the targets first, so that no source is overwritten before it is used.
-    for (int i = 0; i < count; i++) posix_spawn_file_actions_adddup2(&actions, fds[i], 512 + i);
-    for (int i = 0; i < count; i++) posix_spawn_file_actions_adddup2(&actions, 512 + i, i);
-    for (int i = 0; i < count; i++) posix_spawn_file_actions_addclose(&actions, 512 + i);
+    // Above all sources and targets first, so that no source is overwritten before it is used.
+    int above = count;
+    for (int i = 0; i < count; i++) above = fds[i] >= above ? fds[i] + 1 : above;
+    for (int i = 0; i < count; i++) posix_spawn_file_actions_adddup2(&actions, fds[i], above + i);
+    for (int i = 0; i < count; i++) posix_spawn_file_actions_adddup2(&actions, above + i, i);
+    for (int i = 0; i < count; i++) posix_spawn_file_actions_addclose(&actions, above + i);
     posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSID);
     posix_spawnattr_setsigmask(&attributes, &none);
     posix_spawnattr_setsigdefault(&attributes, &all);

@@ -1,3 +1,5 @@
+public import GuestMemory
+
 /// A device's place in the life of its machine, and its state as a versioned value.
 ///
 /// Life: made → `reset` → (`pause` → `exportState`/`importState` → `resume`)* → `halt`. The machine calls all of
@@ -17,10 +19,13 @@ public protocol Device: AnyObject, Sendable {
     func exportState() -> DeviceState
     /// Takes a state of this or an earlier version; on an error the machine is not started.
     func importState(_ state: DeviceState) throws(DeviceStateError)
+    /// Memory of the device's own that is saved page by page, mapped or not; none unless it says otherwise.
+    var ownMemory: [RAMBlock] { get }
 }
 
 extension Device {
     public func pause() {}
     public func resume() {}
     public func halt() {}
+    public var ownMemory: [RAMBlock] { [] }
 }

@@ -138,6 +138,8 @@ extension QEMUArguments {
         if let log = source.log {
             text += ",logfile=\(Self.escaped(log.file))"
             if let append = log.append { text += ",logappend=\(append.rawValue)" }
+        } else if plan.logsConsoles, source.type == .pty, kind == "serial" || kind == "console" {
+            text += ",logfile=\(Self.escaped("\(plan.folder)/\(id).log")),logappend=on"
         }
         add("-chardev", text)
     }

@@ -160,6 +160,15 @@ extension QEMUArguments {
     ) -> JSONObject {
         switch attachment {
         case .user: return user(interface, id)
+        case .userNetwork(let network):
+            var object = user(interface, id)
+            object["net"] = .string(network.network)
+            object["host"] = .string(network.host)
+            object["dns"] = .string(network.nameServer)
+            object.set("dhcpstart", network.dhcpStart)
+            object.set("domainname", network.domainName)
+            if network.isRestricted { object["restrict"] = .bool(true) }
+            return object
         case .tap(let descriptors, let vhost):
             var object: JSONObject = ["type": "tap"]
             if descriptors.count == 1 {

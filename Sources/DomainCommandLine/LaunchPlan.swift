@@ -12,6 +12,8 @@ public struct LaunchPlan: Sendable {
     public enum Attachment: Equatable, Sendable {
         /// User-mode NAT.
         case user
+        /// User-mode NAT with the addresses of a network of the host.
+        case userNetwork(UserNetwork)
         /// Taps that are open, and `/dev/vhost-net` for each where it is used.
         case tap(descriptors: [Int32], vhost: [Int32])
         /// A tap by its name; QEMU opens it.
@@ -20,6 +22,27 @@ public struct LaunchPlan: Sendable {
         case stream(path: String)
         /// A datagram socket that is open.
         case datagram(descriptor: Int32)
+    }
+
+    /// The addresses of user-mode NAT.
+    public struct UserNetwork: Equatable, Sendable {
+        /// With its prefix, `192.168.122.0/24`.
+        public var network: String
+        /// The host's address.
+        public var host: String
+        /// The address that answers questions for names.
+        public var nameServer: String
+        /// The address that the guest is given; `nil`: the program's choice.
+        public var dhcpStart: String?
+        public var domainName: String?
+        /// The guest reaches nothing outside.
+        public var isRestricted = false
+
+        public init(network: String, host: String, nameServer: String) {
+            self.network = network
+            self.host = host
+            self.nameServer = nameServer
+        }
     }
 
     /// The machine's own folder, for sockets that the definition does not name.
@@ -35,6 +58,10 @@ public struct LaunchPlan: Sendable {
     public var isSandboxed: Bool
     /// For QEMU alone: names of threads, the memory's own object, and what else our machine has no use for.
     public var usesQEMUExtras: Bool
+
+    /// What serial ports and consoles with a terminal say is also written to `<folder>/char<alias>.log`, from the
+    /// machine's first byte on.
+    public var logsConsoles = false
 
     /// The device drivers that the program has; others are left out and reported. `nil` takes any.
     public var knownDrivers: Set<String>?

@@ -31,6 +31,17 @@ public final class AddressSpace: Sendable {
     /// The current picture.
     public var view: FlatView { state.withLock { $0.view } }
 
+    /// All blocks, those that are covered too, in the order in which they came.
+    public var blocks: [RAMBlock] {
+        state.withLock { state in
+            var found: [RAMBlock] = []
+            for layer in state.layers where !found.contains(where: { $0 === layer.range.block }) {
+                found.append(layer.range.block)
+            }
+            return found
+        }
+    }
+
     /// Names a range for `remove`.
     public struct RangeID: Sendable, Hashable { let value: Int }
 

@@ -90,6 +90,13 @@ public final class RAMBlock: @unchecked Sendable {
     /// Advises the kernel about the whole block (`MADV_*`).
     public func advise(_ advice: Int32) { mapping.advise(advice) }
 
+    /// Makes all bytes zero: anonymous memory goes back to the host. While no processor runs.
+    public func clear() {
+        if case .anonymous = backing { return mapping.discard(offset: 0, count: size) }
+        // SAFETY: the mapping has `size` bytes.
+        unsafe base.initializeMemory(as: UInt8.self, repeating: 0, count: size)
+    }
+
     /// Gives whole pages of a range back to the host; they read as zero from then on. Blocks that are shared with
     /// other processes keep theirs.
     func discard(offset: UInt64, count: UInt64) {

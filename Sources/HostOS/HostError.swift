@@ -18,5 +18,8 @@ public struct HostError: Error, Sendable, CustomStringConvertible {
         HostError(operation, Errno.badFileDescriptor)
     }
 
+    /// The kernel's words for an error number.
+    public static func text(_ number: Int32) -> String { "\(Errno(rawValue: number))" }
+
     public var description: String { "Cannot \(operation): \(errno)" }
 }

@@ -152,6 +152,31 @@ extension HostFile {
         if reason != EOPNOTSUPP { throw HostError(reason: reason, "take room for a file") }
     }
 
+    /// Gives the space of a file's bytes back; they read as zeroes and the size stays. False: the file system cannot.
+    @discardableResult
+    public static func punch(_ file: Descriptor, at offset: Int64, _ count: Int64) -> Bool {
+        // FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE
+        count > 0 && apus_fallocate(file.rawValue, 3, offset, count) == 0
+    }
+
+    /// A descriptor that is readable after each write to a file; what is read from it only says so.
+    public static func watch(_ path: String) throws(HostError) -> Descriptor {
+        // SAFETY: the C string lives for the call.
+        let raw = unsafe path.withCString { unsafe apus_watch_file($0) }
+        guard raw >= 0 else { throw HostError(reason: apus_errno(), "watch '\(path)'") }
+        return Descriptor(owning: raw)
+    }
+
+    /// The path without links and dots; nil if there is nothing.
+    public static func realPath(_ path: String) -> String? {
+        // SAFETY: the C string lives for the call; the result is a C string of the C library, freed once it is copied.
+        unsafe path.withCString { path in
+            guard let real = unsafe realpath(path, nil) else { return nil }
+            defer { unsafe free(real) }
+            return unsafe String(cString: real)
+        }
+    }
+
     /// Moves to a place of an open file.
     public static func seek(_ file: Descriptor, _ offset: Int64) throws(HostError) {
         guard apus_seek(file.rawValue, offset, SEEK_SET) == offset else {

@@ -161,5 +161,11 @@ public final class HardwareEngine: Engine {
         if let pit = state.pit { try? machine.control.send(APUS_KVM_SET_PIT2, pit, "set the timer") }
     }
 
+    /// The guests' clock as it was when time stopped, and will be when it starts; nil while time goes on.
+    public var standingClock: UInt64? {
+        get { standing.withLock { $0.clock } }
+        set { standing.withLock { $0.clock = newValue } }
+    }
+
     public func setExternalInterrupt(_ level: Bool) { processors.first?.setExternalInterrupt(level) }
 }

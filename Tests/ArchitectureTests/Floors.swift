@@ -48,14 +48,16 @@ enum Floors {
             name: "device",
             targets: [
                 target("DeviceModel", "GuestMemory"),
+                target("MachineState", "DeviceModel"),
                 target("VirtQueue", "GuestMemory CEngine"),
                 target("BlockImage", "HostOS CLinux CZlib CZstd CCrypto JSON SystemPackage"),
                 target("Network", "HostOS CSlirp CLinux Log"),
                 target("CharacterBackend", "HostOS CLinux Log DeviceModel SystemPackage"),
                 target("Firmware", "GuestMemory DeviceModel"),
+                target("Display", "CEngine CZlib"),
                 target(
                     "Devices",
-                    "CEngine DeviceModel GuestMemory VirtQueue BlockImage Network CharacterBackend HostOS Log"),
+                    "CEngine DeviceModel GuestMemory VirtQueue BlockImage Network CharacterBackend HostOS Log Display"),
                 target("ImageTool", "BlockImage HostOS CLinux JSON SystemPackage"),
             ]),
         Floor(
@@ -65,7 +67,7 @@ enum Floors {
                     "Machine",
                     """
                     CEngine HostOS Log JSON GuestMemory X86 Execution LocalAPIC KVMEngine TranslatorEngine \
-                    DeviceModel BlockImage Network CharacterBackend Firmware Devices
+                    DeviceModel MachineState BlockImage Network CharacterBackend Firmware Devices Display
                     """),
                 target("HostCheck", "CLinux HostOS JSON KVMEngine Machine"),
                 target("MachineControl", "JSON Log HostOS CharacterBackend Machine X86 Execution DeviceModel"),

@@ -3,9 +3,7 @@ import HostOS
 import RPCWire
 import Testing
 
-@Suite(
-    "Machines of domains", .serialized, .enabled(if: TestPrograms.hasGuest),
-    .enabled(if: TestPrograms.startsMachines, "\(TestPrograms.whyNotStarted)"))
+@Suite("Machines of domains", .serialized, .enabled(if: TestPrograms.hasGuest))
 struct MachineTests {
     private static let serial = "<serial type='pty'/>"
 
@@ -19,7 +17,7 @@ struct MachineTests {
 
     @Test("A machine starts, stops, goes on, restarts and ends, and tells of it", arguments: emulators())
     func life(emulator: String) throws {
-        let daemon = try TestDaemon(emulator: emulator)
+        let daemon = try DaemonProcess(emulator: emulator)
         let client = try daemon.client()
         _ = try client.call(
             Remote.ConnectDomainEventCallbackRegisterAny.self, .init(eventID: VirDomainEventID.lifecycle, dom: nil))
@@ -50,47 +48,72 @@ struct MachineTests {
             ])
     }
 
-    @Test(
-        "A machine outlives its daemon, and the next one has it in hand",
-        .disabled("the monitor is refused to a second daemon within the process of the first: to be found out"))
-    func outlives() throws {
+    @Test("A machine outlives its daemon, and the next one has it in hand", arguments: emulators())
+    func outlives(emulator: String) throws {
         let folder = try HostFile.makeTemporaryFolder(prefix: "/tmp/apus-daemon-")
-        defer { HostFile.removeTree(folder) }
+        defer { DaemonProcess.clear(folder) }
         let xml = TestXML.domain("m", devices: Self.serial, kernel: TestPrograms.kernel)
-        let before: RemoteDomain
-        do {
-            let daemon = try TestDaemon(folder: folder)
-            before = try daemon.client().call(Remote.DomainCreateXML.self, .init(xmlDesc: xml, flags: 0)).dom
-        }
-        let daemon = try TestDaemon(folder: folder)
+        let first = try DaemonProcess(folder: folder, emulator: emulator)
+        let before = try first.client().call(Remote.DomainCreateXML.self, .init(xmlDesc: xml, flags: 0)).dom
+        let machine = try #require(try DaemonProcess.machine(folder, "m"))
+        let text = try first.client().call(Remote.DomainGetXMLDesc.self, .init(dom: before, flags: 0)).xml
+        _ = try first.client().call(Remote.DomainSuspend.self, .init(dom: before))
+        first.kill()
+        #expect(HostProcess.startTime(of: machine) != nil)
+
+        let daemon = try DaemonProcess(folder: folder, emulator: emulator)
         let client = try daemon.client()
         let after = try client.call(Remote.DomainLookupByName.self, .init(name: "m")).dom
         #expect(after == before)
-        #expect(try Self.states(client, after) == VirDomainState.running)
-        _ = try client.call(Remote.DomainSuspend.self, .init(dom: after))
         #expect(try Self.states(client, after) == VirDomainState.paused)
+        #expect(try client.call(Remote.DomainGetXMLDesc.self, .init(dom: after, flags: 0)).xml == text)
+        #expect(try client.call(Remote.DomainGetVCPUs.self, .init(dom: after, maxinfo: 1, maplen: 1)).info.count == 1)
+        _ = try client.call(Remote.DomainResume.self, .init(dom: after))
+        #expect(try Self.states(client, after) == VirDomainState.running)
+        #expect(try DaemonProcess.machine(folder, "m") == machine)
         _ = try client.call(Remote.DomainDestroy.self, .init(dom: after))
+        #expect(HostProcess.startTime(of: machine) == nil)
         // It was never defined: so it goes with its machine.
         #expect(try client.failure(Remote.DomainLookupByName.self, .init(name: "m"))?.code == VirErrorNumber.noDomain)
+    }
+
+    @Test("A daemon that ends in peace frees the monitors of its machines at once")
+    func successor() throws {
+        let folder = try HostFile.makeTemporaryFolder(prefix: "/tmp/apus-daemon-")
+        defer { DaemonProcess.clear(folder) }
+        let xml = TestXML.domain("m", devices: Self.serial, kernel: TestPrograms.kernel)
+        let paths = DaemonPaths.below(folder)
+        let first = try DaemonInstance(paths: paths, emulators: [TestPrograms.emulator])
+        _ = try TestClient(folder + "/libvirt-sock", opens: true)
+            .call(Remote.DomainCreateXML.self, .init(xmlDesc: xml, flags: 0))
+        first.stop()
+        // The first is still there, in this process, and holds nothing of the machine any more.
+        let second = try withExtendedLifetime(first) {
+            try DaemonInstance(paths: paths, emulators: [TestPrograms.emulator])
+        }
+        defer { second.stop() }
+        let client = try TestClient(folder + "/libvirt-sock", opens: true)
+        let domain = try client.call(Remote.DomainLookupByName.self, .init(name: "m")).dom
+        _ = try client.call(Remote.DomainSuspend.self, .init(dom: domain))
+        #expect(try Self.states(client, domain) == VirDomainState.paused)
+        _ = try client.call(Remote.DomainDestroy.self, .init(dom: domain))
     }
 
     @Test("A machine that dies while no daemon looks is reported as it is")
     func diesAlone() throws {
         let folder = try HostFile.makeTemporaryFolder(prefix: "/tmp/apus-daemon-")
-        defer { HostFile.removeTree(folder) }
+        defer { DaemonProcess.clear(folder) }
         do {
-            let daemon = try TestDaemon(folder: folder)
+            let daemon = try DaemonProcess(folder: folder)
             let client = try daemon.client()
             let xml = TestXML.domain("m", devices: Self.serial, kernel: TestPrograms.kernel)
             let domain = try client.call(Remote.DomainDefineXML.self, .init(xml: xml)).dom
             _ = try client.call(Remote.DomainCreate.self, .init(dom: domain))
         }
-        let status = String(decoding: try HostFile.contents(folder + "/run/qemu/m.xml"), as: UTF8.self)
-        let pid = try #require(status.split(separator: "pid='").dropFirst().first?.prefix { $0.isNumber })
-        let process = try HostProcess(number: try #require(Int32(pid)))
+        let process = try HostProcess(number: try #require(try DaemonProcess.machine(folder, "m")))
         process.kill()
         #expect(process.waitForEnd(milliseconds: 60_000))
-        let daemon = try TestDaemon(folder: folder)
+        let daemon = try DaemonProcess(folder: folder)
         let client = try daemon.client()
         let domain = try client.call(Remote.DomainLookupByName.self, .init(name: "m")).dom
         #expect(try Self.states(client, domain) == VirDomainState.shutoff)
@@ -100,7 +123,7 @@ struct MachineTests {
 
     @Test("A console carries bytes both ways, belongs to one client, and is taken over by force")
     func console() throws {
-        let daemon = try TestDaemon()
+        let daemon = try DaemonProcess()
         let client = try daemon.client()
         let xml = TestXML.domain("m", devices: Self.serial, kernel: TestPrograms.kernel)
         let domain = try client.call(Remote.DomainCreateXML.self, .init(xmlDesc: xml, flags: 0)).dom

@@ -1,5 +1,4 @@
 import Daemon
-import Glibc
 import HostOS
 import RPCWire
 
@@ -33,18 +32,73 @@ enum TestPrograms {
     static let root = #filePath.split(separator: "/").dropLast(3).map { "/" + $0 }.joined()
     /// Our own machine, which the tests' build makes too.
     static let emulator = root + "/.build/release/apus-vmm"
+    /// The daemon, which the tests' build makes too.
+    static let daemon = root + "/.build/release/apus"
     static let kernel = root + "/guest/vmlinuz"
     static let initramfs = root + "/guest/initramfs.cpio.gz"
 
-    /// Machines under a daemon within the tests' process do not end steadily yet: their tests run when asked for.
-    static var startsMachines: Bool { unsafe getenv("APUS_DAEMON_MACHINES") != nil }
-    static let whyNotStarted = "unsteady so far; APUS_DAEMON_MACHINES=1 runs them"
-
     static var hasEmulator: Bool { HostFile.status(emulator).kind == .file }
     static var hasGuest: Bool {
-        hasEmulator && HostFile.status(kernel).kind == .file && HostFile.status(initramfs).kind == .file
+        hasEmulator && HostFile.status(daemon).kind == .file && HostFile.status(kernel).kind == .file && HostFile.status(initramfs).kind == .file
     }
     static var hasVirsh: Bool { HostFile.status("/usr/bin/virsh").kind == .file }
+}
+
+/// `apus daemon` as a process of its own, as users run it. Its folder and whatever machines it leaves go with it.
+final class DaemonProcess: Sendable {
+    let folder: String
+    let process: HostProcess
+    private let keepsFolder: Bool
+
+    init(folder: String? = nil, emulator: String = TestPrograms.emulator) throws {
+        self.folder = try folder ?? HostFile.makeTemporaryFolder(prefix: "/tmp/apus-daemon-")
+        keepsFolder = folder != nil
+        let null = try HostFile.open("/dev/null", .readWrite)
+        let log = try HostFile.open(self.folder + "/daemon.log", .append, permissions: 0o600)
+        process = try HostProcess.spawn(
+            TestPrograms.daemon,
+            arguments: ["apus", "daemon", "--root", self.folder, "--emulator", emulator],
+            environment: ["LC_ALL=C", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=\(self.folder)"],
+            descriptors: [null, log, log])
+        // It opens its sockets when it has taken everything up.
+        while (try? Socket.connect(SocketAddress.unix(self.folder + "/libvirt-sock"))) == nil {
+            if process.waitForEnd(milliseconds: 5) { throw TestClient.Ended() }
+        }
+    }
+
+    /// Ends it without a word.
+    func kill() {
+        process.kill()
+        _ = process.waitForEnd(milliseconds: 60_000)
+        process.reap()
+    }
+
+    deinit {
+        process.send(signal: 15)
+        if !process.waitForEnd(milliseconds: 60_000) { kill() }
+        process.reap()
+        if !keepsFolder { DaemonProcess.clear(folder) }
+    }
+
+    /// The number of a machine's process, as the daemon wrote it down.
+    static func machine(_ folder: String, _ name: String) throws -> Int32? {
+        let status = String(decoding: try HostFile.contents("\(folder)/run/qemu/\(name).xml"), as: UTF8.self)
+        return (status.split(separator: "pid='").dropFirst().first?.prefix { $0.isNumber }).flatMap { Int32($0) }
+    }
+
+    /// Ends the machines that a daemon left in a folder, and takes it away.
+    static func clear(_ folder: String) {
+        for file in (try? HostFolder.names(in: folder + "/run/qemu")) ?? [] where file.hasSuffix(".xml") {
+            if let number = try? machine(folder, String(file.dropLast(4))) { try? HostProcess(number: number).kill() }
+        }
+        HostFile.removeTree(folder)
+    }
+
+    func client() throws -> TestClient {
+        let client = try TestClient(folder + "/libvirt-sock", opens: true)
+        client.daemon = self
+        return client
+    }
 }
 
 /// A client that waits for each answer, and keeps what comes in between.
@@ -57,13 +111,14 @@ final class TestClient {
 
     let socket: Descriptor
     /// Alive as long as its client.
-    var daemon: TestDaemon?
+    var daemon: AnyObject?
     private var decoder = FrameDecoder()
     private var serial: UInt32 = 0
     private(set) var kept: [Frame] = []
 
-    init(_ path: String) throws {
+    init(_ path: String, opens: Bool = false) throws {
         socket = try Socket.connect(SocketAddress.unix(path))
+        if opens { _ = try call(Remote.ConnectOpen.self, .init(name: "qemu:///session", flags: 0)) }
     }
 
     /// The next frame; an error when the daemon closes or says nothing for a minute.

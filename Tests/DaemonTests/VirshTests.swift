@@ -4,9 +4,7 @@ import RPCWire
 import Testing
 
 /// Debian's own client, as it is.
-@Suite(
-    "virsh", .serialized, .enabled(if: TestPrograms.hasVirsh && TestPrograms.hasEmulator),
-    .enabled(if: TestPrograms.startsMachines, "\(TestPrograms.whyNotStarted)"))
+@Suite("virsh", .serialized, .enabled(if: TestPrograms.hasVirsh && TestPrograms.hasEmulator))
 struct VirshTests {
     private struct Output {
         let status: Int32
@@ -34,7 +32,7 @@ struct VirshTests {
         return (process, output.input, errors.input)
     }
 
-    private static func virsh(_ daemon: TestDaemon, _ words: [String]) throws -> Output {
+    private static func virsh(_ daemon: DaemonProcess, _ words: [String]) throws -> Output {
         let uri = "qemu+unix:///session?socket=\(daemon.folder)/libvirt-sock"
         let (process, output, errors) = try start(["-c", uri] + words)
         let text = try read(output)
@@ -45,7 +43,7 @@ struct VirshTests {
 
     @Test("Commands that ask about the host")
     func host() throws {
-        let daemon = try TestDaemon()
+        let daemon = try DaemonProcess()
         for command in ["version", "uri", "hostname", "nodeinfo", "capabilities", "domcapabilities", "freecell"] {
             let output = try Self.virsh(daemon, [command])
             #expect(output.status == 0, "\(command): \(output.errors)")
@@ -56,7 +54,7 @@ struct VirshTests {
 
     @Test("Define, look, change, rename and undefine")
     func definitions() throws {
-        let daemon = try TestDaemon()
+        let daemon = try DaemonProcess()
         let path = daemon.folder + "/domain.xml"
         try HostFile.replace(path, with: Array(TestXML.domain("vm").utf8))
         #expect(try Self.virsh(daemon, ["define", path]).text == "Domain 'vm' defined from \(path)\n\n")
@@ -86,7 +84,7 @@ struct VirshTests {
 
     @Test("Pools and volumes")
     func storage() throws {
-        let daemon = try TestDaemon()
+        let daemon = try DaemonProcess()
         let folder = daemon.folder + "/images"
         for words in [
             ["pool-define-as", "p", "dir", "--target", folder], ["pool-build", "p"], ["pool-start", "p"],
@@ -104,7 +102,7 @@ struct VirshTests {
 
     @Test("A machine from its start to its end", .enabled(if: TestPrograms.hasGuest))
     func machine() throws {
-        let daemon = try TestDaemon()
+        let daemon = try DaemonProcess()
         let path = daemon.folder + "/domain.xml"
         let xml = TestXML.domain("vm", devices: "<serial type='pty'/>", kernel: TestPrograms.kernel)
         try HostFile.replace(path, with: Array(xml.utf8))

@@ -13,7 +13,7 @@ struct CommandLineProgramTests {
     }
 
     static func run(_ arguments: [String]) throws -> Outcome {
-        let folder = try ScratchFolder()
+        let folder = try TemporaryFolder()
         let (output, errors) = (try folder.file("out", []), try folder.file("err", []))
         let process = Process()
         process.executableURL = URL(fileURLWithPath: Repository.program)
@@ -45,8 +45,9 @@ struct CommandLineProgramTests {
 
     /// For each option: lines with an unknown value, an unknown parameter, a value of a wrong type, or none.
     static let wrong: [String: [(line: String, names: String)]] = [
+        "incoming": [("-incoming foo:1", "foo:1"), ("-incoming file:/nonexistent", "'/nonexistent'")],
         "machine": [
-            ("-machine foo", "valid: pc, microvm"), ("-machine pc,foo=1", "'foo'"),
+            ("-machine foo", "valid: pc, q35, microvm"), ("-machine pc,foo=1", "'foo'"),
             ("-machine pc,hpet=2", "'on' or 'off'"),
         ],
         "M": [("-M foo", "'foo'"), ("-M accel=foo", "valid: tcg"), ("-M pc,acpi=maybe", "valid: on, off, auto")],
@@ -88,7 +89,7 @@ struct CommandLineProgramTests {
             ("-set device.x.y=1", "no device 'x'"),
         ],
         "object": [
-            ("-object foo,id=a", "valid: iothread"), ("-object iothread", "'id' is missing"),
+            ("-object foo,id=a", "valid: filter-dump, iothread"), ("-object iothread", "'id' is missing"),
             ("-object memory-backend-ram,id=m,size=x", "size"),
             ("-object memory-backend-file,id=m,size=64M", "'mem-path' is missing"),
             ("-object memory-backend-ram,id=m,size=64M,foo=1", "'foo'"),
@@ -249,7 +250,7 @@ struct CommandLineProgramTests {
     }
 
     @Test(.enabled(if: Repository.hasGuest, "needs 'make guest'")) func whatIsNoKernelOrRAMDiskIsRefused() throws {
-        let folder = try ScratchFolder()
+        let folder = try TemporaryFolder()
         let kernel = try [UInt8](Data(contentsOf: URL(fileURLWithPath: Repository.kernel)))
         let initrd = try [UInt8](Data(contentsOf: URL(fileURLWithPath: Repository.initramfs)))
         func start(_ name: String, _ bytes: [UInt8]) throws -> String { "-kernel \(try folder.file(name, bytes))" }
@@ -303,7 +304,7 @@ struct CommandLineProgramTests {
     }
 
     @Test(.enabled(if: getuid() != 0, "root reads every file")) func whatCannotBeReadIsNamed() throws {
-        let folder = try ScratchFolder()
+        let folder = try TemporaryFolder()
         let path = try folder.file("secret", [1, 2, 3])
         try FileManager.default.setAttributes([.posixPermissions: 0], ofItemAtPath: path)
         try Self.check("-kernel \(path)", "Permission denied")
@@ -311,7 +312,7 @@ struct CommandLineProgramTests {
     }
 
     @Test func imagesThatAreNotWhatIsSaid() throws {
-        let folder = try ScratchFolder()
+        let folder = try TemporaryFolder()
         let noise = try folder.file("noise", (0..<70000).map { UInt8(truncatingIfNeeded: $0 &* 31 >> 3) })
         for format in ["qcow2", "vmdk", "vdi", "vhdx", "vpc"] {
             try Self.check("-drive file=\(noise),format=\(format)", "noise'")

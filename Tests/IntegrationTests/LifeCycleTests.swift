@@ -23,7 +23,7 @@ struct LifeCycleTests {
 
         try machine.type("poweroff -f")
         let event = try monitor.wait(forEvent: "SHUTDOWN", seconds: 120)
-        #expect((event["data"] as? [String: Any])?["reason"] as? String == "guest-shutdown")
+        #expect(event["reason"] as? String == "guest-shutdown")
         try monitor.wait(forEvent: "STOP")
         #expect(try status() == "shutdown")
         // It cannot go on as it is, but starts anew after a reset.

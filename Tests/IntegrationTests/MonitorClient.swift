@@ -1,9 +1,12 @@
 import Foundation
+import Glibc
 
 /// A client of a machine's QMP socket.
 final class MonitorClient {
     private let socket: Int32
     private var pending = Data()
+    /// The greeting.
+    private(set) var greeting: [String: Any] = [:]
     /// Events that came while answers were waited for.
     private(set) var events: [[String: Any]] = []
 
@@ -12,9 +15,10 @@ final class MonitorClient {
     }
 
     /// Connects, waiting until the socket is there, and negotiates.
-    init(path: String, seconds: Double = 30) throws {
+    init(path: String, seconds: Double = 60) throws {
         socket = try Self.connect(path, seconds: seconds)
-        guard let greeting = try message(seconds: 10)["QMP"] as? [String: Any], greeting["version"] != nil else {
+        greeting = try message(seconds: 60)
+        guard let facts = greeting["QMP"] as? [String: Any], facts["version"] != nil else {
             throw Failed(description: "no greeting")
         }
         try execute("qmp_capabilities")
@@ -50,35 +54,57 @@ final class MonitorClient {
     /// Runs a command and returns what it returns; an error of the machine's is thrown.
     @discardableResult
     func execute(_ command: String, _ arguments: [String: Any] = [:]) throws -> Any {
+        let answer = try reply(command, arguments)
+        if let value = answer["return"] { return value }
+        let error = answer["error"] as? [String: Any]
+        throw Failed(description: "\(command): \(error?["desc"] ?? answer)")
+    }
+
+    /// Runs a command that must fail: the error's words.
+    func failure(_ command: String, _ arguments: [String: Any] = [:]) throws -> String {
+        let answer = try reply(command, arguments)
+        return (answer["error"] as? [String: Any])?["desc"] as? String ?? "no error: \(answer)"
+    }
+
+    /// Runs a command; its whole reply.
+    func reply(_ command: String, _ arguments: [String: Any] = [:], seconds: Double = 60) throws -> [String: Any] {
         var request: [String: Any] = ["execute": command]
         if !arguments.isEmpty { request["arguments"] = arguments }
-        let data = try JSONSerialization.data(withJSONObject: request) + Data("\n".utf8)
-        let sent = unsafe data.withUnsafeBytes { unsafe send(socket, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL)) }
-        guard sent == data.count else { throw Failed(description: "'\(command)' could not be sent") }
+        try send(String(decoding: JSONSerialization.data(withJSONObject: request), as: UTF8.self) + "\n")
         while true {
-            let answer = try message(seconds: 30)
-            if answer["event"] != nil {
-                events.append(answer)
-            } else if let error = answer["error"] as? [String: Any] {
-                throw Failed(description: "\(command): \(error["desc"] ?? "")")
-            } else if let value = answer["return"] {
-                return value
+            let answer = try message(seconds: seconds)
+            guard answer["event"] != nil else { return answer }
+            events.append(answer)
+        }
+    }
+
+    /// Sends text as it is.
+    func send(_ text: String) throws {
+        var bytes = Array(text.utf8)[...]
+        while !bytes.isEmpty {
+            // SAFETY: the buffer lives through the call.
+            let count = unsafe bytes.withUnsafeBytes {
+                unsafe Glibc.send(socket, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL))
             }
+            guard count > 0 else { throw Failed(description: "the monitor does not listen") }
+            bytes = bytes.dropFirst(count)
         }
     }
 
     /// The text that a line of the human monitor gives.
     func human(_ line: String) throws -> String {
-        try execute("human-monitor-command", ["command-line": line]) as? String ?? ""
+        (try execute("human-monitor-command", ["command-line": line]) as? String ?? "").replacingOccurrences(
+            of: "\r\n", with: "\n")
     }
 
-    /// Waits for an event of a name, among those that came and those to come.
+    /// Waits for an event of a name, among those that came and those to come, and returns its data; those before it
+    /// stay known.
     @discardableResult
-    func wait(forEvent name: String, seconds: Double = 30) throws -> [String: Any] {
+    func wait(forEvent name: String, seconds: Double = 90) throws -> [String: Any] {
         let end = Date().addingTimeInterval(seconds)
         while true {
             if let place = events.firstIndex(where: { $0["event"] as? String == name }) {
-                return events.remove(at: place)
+                return events.remove(at: place)["data"] as? [String: Any] ?? [:]
             }
             let next = try message(seconds: max(0.1, end.timeIntervalSinceNow))
             if next["event"] != nil { events.append(next) }

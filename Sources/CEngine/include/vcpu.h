@@ -157,7 +157,10 @@ struct apus_vcpu {
     uint64_t (*_Nullable translated_far)(struct apus_vcpu *_Nonnull, const struct apus_op *_Nonnull, uint64_t);
     uint64_t (*_Nullable translated_fault)(struct apus_vcpu *_Nonnull, const struct apus_op *_Nullable, uint64_t);
     uint64_t (*_Nullable translated_window)(struct apus_vcpu *_Nonnull, uint64_t, uint64_t);
+    uint64_t (*_Nullable translated_promote)(struct apus_vcpu *_Nonnull, const struct apus_op *_Nonnull, uint64_t);
     uint64_t code_start, code_count;  // executable addresses of translated code
+    uint64_t *_Nullable cache_log;    // addresses of inline caches that hold something
+    uint32_t cache_count;             // how many, at most APUS_CACHE_LOG
     uint64_t translation_threshold;
     uint64_t enter_stub, fault_stub, fault_address_host;
     uint64_t index_mask;      // of a table's byte offset: address bits 12-47, times 16
@@ -167,6 +170,8 @@ struct apus_vcpu {
     uint64_t (*_Nullable translated_step)(struct apus_vcpu *_Nonnull, const struct apus_op *_Nonnull, uint64_t);
     _Alignas(16) uint8_t scratch[1024];  // memory operands of host-executed instructions
 };
+
+#define APUS_CACHE_LOG 4096
 
 #define APUS_FPU_X87 1    // CR0.EM or CR0.TS: #NM
 #define APUS_FPU_SSE_UD 2 // CR0.EM set or CR4.OSFXSR clear: #UD

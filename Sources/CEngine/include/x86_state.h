@@ -75,6 +75,16 @@ struct apus_x86_state {
     uint64_t kvm_async_pf, kvm_async_pf_vector;
 };
 
+// What a processor outside `run` has yet to take, or has taken and not wholly delivered.
+struct apus_x86_events {
+    uint8_t nmi_pending;
+    uint8_t init_pending, sipi_pending, sipi_vector;
+    uint8_t interrupt_injected, interrupt_vector, interrupt_soft;  // left the controller, not yet in its handler
+    uint8_t exception_pending, exception_injected, exception_vector, exception_has_error, exception_has_payload;
+    uint32_t exception_error;
+    uint64_t exception_payload;  // CR2 or bits of DR6 that are set at delivery
+};
+
 #define APUS_FX_FCW 0
 #define APUS_FX_FSW 2
 #define APUS_FX_FTW 4

@@ -1,4 +1,5 @@
 internal import DomainModel
+internal import HostOS
 internal import RPCWire
 internal import Synchronization
 
@@ -27,6 +28,13 @@ final class Domain: Sendable {
         var messages: [String] = []
         /// Consoles that somebody has open, by their device.
         var consoles: [String: ConsoleStream] = [:]
+
+        /// Who waits for a device to leave, by its alias.
+        var departures: [String: Bell] = [:]
+        /// A job that takes long, for those who ask how far it is.
+        var activity: Activity?
+        var snapshots = SnapshotTree()
+        var blockJobs: [String: BlockJob] = [:]
 
         /// What a client sees: the running form, or what is defined.
         var current: XMLTree { live ?? definition ?? XMLTree("domain") }

@@ -50,6 +50,11 @@ enum DomainDefaults {
                 .init(rawValue: VirErrorNumber.systemError),
                 "Cannot check QEMU binary \(path ?? "qemu-system-x86_64"): No such file or directory")
         }
+        return profile(emulator)
+    }
+
+    /// What this host has for a domain of an emulator.
+    static func profile(_ emulator: Emulator) -> HostProfile {
         var aliases: [String: String] = [:]
         var machines: Set<String> = []
         for machine in emulator.machines {

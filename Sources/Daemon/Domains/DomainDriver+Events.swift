@@ -29,10 +29,13 @@ extension DomainDriver {
         case "WATCHDOG": emit(.watchdog(watchdogAction(data?["action"]?.stringValue)), domain)
         case "BALLOON_CHANGE": balloonChanged(domain, data?["actual"]?.uint64Value ?? 0)
         case "DEVICE_DELETED": if let device = data?["device"]?.stringValue { deviceDeleted(domain, device) }
+        case "DEVICE_UNPLUG_GUEST_ERROR", "MEM_UNPLUG_ERROR":
+            if let device = data?["device"]?.stringValue { emit(.deviceRemovalFailed(device), domain) }
         case "DEVICE_TRAY_MOVED":
             let open = data?["tray-open"]?.boolValue ?? false
             let reason = open ? VirDomainEventTrayChangeReason.open : VirDomainEventTrayChangeReason.close
             emit(.trayChange(data?["id"]?.stringValue ?? data?["device"]?.stringValue ?? "", reason), domain)
+        case "BLOCK_JOB_READY", "BLOCK_JOB_COMPLETED", "BLOCK_JOB_CANCELLED": blockJobChanged(domain, event.name, data)
         case "BLOCK_IO_ERROR": ioError(domain, data)
         case "VSERPORT_CHANGE": portChanged(domain, data)
         case "GUEST_PANICKED":
@@ -124,15 +127,19 @@ extension DomainDriver {
     }
 
     private func deviceDeleted(_ domain: Domain, _ alias: String) {
-        domain.state.withLock { state in
+        let (device, bell) = domain.state.withLock { state -> (XMLTree?, Bell?) in
+            let device = state.live?.child("devices")?.children.first { $0.child("alias")?["name"] == alias }
             state.live?.update("devices") { devices in
                 devices.nodes.removeAll { node in
                     if case .element(let device) = node { device.child("alias")?["name"] == alias } else { false }
                 }
             }
+            return (device, state.departures[alias])
         }
+        if let device { releaseBackends(domain, device) }
         try? writeStatus(domain)
-        emit(.deviceRemoved(alias), domain)
+        bell?.ring()
+        if device != nil { emit(.deviceRemoved(alias), domain) }
     }
 
     private func ioError(_ domain: Domain, _ data: JSONValue?) {
@@ -195,9 +202,10 @@ extension DomainDriver {
     /// The process is gone, for whatever reason.
     func ended(_ domain: Domain, _ machine: RunningMachine) {
         machine.monitor?.close()
-        let (reason, persistent, consoles) = domain.state.withLock {
-            state -> ((Int32, Int32)?, Bool, [ConsoleStream]) in
-            guard state.machine === machine else { return (nil, true, []) }
+        let (reason, persistent, consoles, live) = domain.state.withLock {
+            state -> ((Int32, Int32)?, Bool, [ConsoleStream], XMLTree?) in
+            guard state.machine === machine else { return (nil, true, [], nil) }
+            let live = state.live
             let ending = state.ending ?? (VirDomainShutoffReason.crashed, VirDomainEventStoppedDetailType.failed)
             let consoles = Array(state.consoles.values)
             state.machine = nil
@@ -206,9 +214,10 @@ extension DomainDriver {
             state.consoles = [:]
             state.state = VirDomainState.shutoff
             state.reason = ending.0
-            return (ending, state.definition != nil, consoles)
+            return (ending, state.definition != nil, consoles, live)
         }
         guard let reason else { return }
+        for card in live.map({ DomainFigures.devices($0, "interface") }) ?? [] { networks.release(card) }
         store.removeStatus(domain.name)
         HostFile.removeTree(folder(domain))
         let before = domain.reference

@@ -6,12 +6,21 @@ internal import RPCWire
 internal import Synchronization
 
 extension DomainDriver {
-    /// Starts a defined domain.
+    /// Starts a defined domain: from the state that it was saved in, if it was.
     func start(_ domain: Domain, flags: UInt32) throws(LibvirtError) {
         try domain.job.run { () throws(LibvirtError) in
-            let (definition, active) = domain.state.withLock { ($0.definition, $0.isActive) }
+            let (definition, active, name) = domain.state.withLock { ($0.definition, $0.isActive, $0.name) }
             guard !active else { throw LibvirtError.operationInvalid("domain is already running") }
             guard let definition else { throw LibvirtError.noDomain("no domain with matching uuid '\(domain.uuid)'") }
+            if store.hasSaved(name) {
+                let path = store.savedPath(name)
+                if flags & VirDomainCreateFlags.startForceBoot == 0 {
+                    let image = try SavedMachine(path)
+                    try launch(domain, try image.definition(keeping: definition), flags, from: image)
+                }
+                try? HostFile.remove(path)
+                if flags & VirDomainCreateFlags.startForceBoot == 0 { return }
+            }
             try launch(domain, definition, flags)
         }
     }
@@ -38,7 +47,12 @@ extension DomainDriver {
     }
 
     /// Starts the process and takes it to its first instruction. The job is held.
-    private func launch(_ domain: Domain, _ definition: XMLTree, _ flags: UInt32) throws(LibvirtError) {
+    ///
+    /// - Parameter image: the state to begin with; nil: from power-on.
+    func launch(
+        _ domain: Domain, _ definition: XMLTree, _ flags: UInt32, from image: SavedMachine? = nil,
+        snapshot: String? = nil
+    ) throws(LibvirtError) {
         let name = domain.name
         let path = definition.at("devices", "emulator")?.text ?? emulators.standard?.path ?? ""
         guard let emulator = emulators.emulator(path) else {
@@ -46,8 +60,9 @@ extension DomainDriver {
         }
         let id = list.activate(domain)
         do throws(LibvirtError) {
-            let paused = flags & VirDomainCreateFlags.startPaused != 0
-            let (machine, live, messages) = try startProcess(domain, definition, emulator, id, name)
+            let asked = flags & VirDomainCreateFlags.startPaused != 0
+            let paused = asked || image?.wasRunning == false
+            let (machine, live, messages) = try startProcess(domain, definition, emulator, id, name, image)
             domain.state.withLock { state in
                 state.machine = machine
                 state.live = live
@@ -59,6 +74,8 @@ extension DomainDriver {
             }
             do throws(LibvirtError) {
                 try writeStatus(domain)
+                if image != nil { try waitForArrival(machine) }
+                if let snapshot { try loadSnapshot(snapshot, machine) }
                 if !paused {
                     try machine.qmp().execute("cont")
                     machine.settle()
@@ -70,12 +87,24 @@ extension DomainDriver {
                 throw error
             }
             domain.state.withLock { state in
-                guard state.machine === machine, state.state == VirDomainState.paused else { return }
+                guard state.machine === machine,
+                    state.state == VirDomainState.paused || state.state == VirDomainState.running
+                else { return }
                 state.state = paused ? VirDomainState.paused : VirDomainState.running
-                state.reason = paused ? VirDomainPausedReason.user : VirDomainRunningReason.booted
+                state.reason =
+                    paused
+                    ? VirDomainPausedReason.user
+                    : image != nil
+                        ? VirDomainRunningReason.restored
+                        : snapshot != nil ? VirDomainRunningReason.fromSnapshot : VirDomainRunningReason.booted
             }
             try? writeStatus(domain)
-            emit(.lifecycle(VirDomainEventType.started, VirDomainEventStartedDetailType.booted), domain)
+            let detail =
+                image != nil
+                ? VirDomainEventStartedDetailType.restored
+                : snapshot != nil
+                    ? VirDomainEventStartedDetailType.fromSnapshot : VirDomainEventStartedDetailType.booted
+            emit(.lifecycle(VirDomainEventType.started, detail), domain)
             if paused {
                 emit(.lifecycle(VirDomainEventType.suspended, VirDomainEventSuspendedDetailType.paused), domain)
             }
@@ -83,6 +112,7 @@ extension DomainDriver {
         } catch {
             list.deactivate(domain)
             store.removeStatus(name)
+            for card in DomainFigures.devices(definition, "interface") { networks.release(card) }
             domain.state.withLock { state in
                 state.machine = nil
                 state.live = nil
@@ -93,17 +123,31 @@ extension DomainDriver {
         }
     }
 
+    /// Names of the cards of all machines that run.
+    var usedCards: Set<String> {
+        Set(
+            list.all.flatMap { domain -> [String] in
+                guard let live = domain.state.withLock({ $0.live }) else { return [] }
+                return DomainFigures.devices(live, "interface").compactMap { $0.child("target")?["dev"] }
+            })
+    }
+
     /// The folder of a machine's sockets.
     func folder(_ domain: Domain) -> String { "\(paths.running)/\(domain.uuid)" }
 
     private func startProcess(
-        _ domain: Domain, _ definition: XMLTree, _ emulator: Emulator, _ id: Int32, _ name: String
+        _ domain: Domain, _ definition: XMLTree, _ emulator: Emulator, _ id: Int32, _ name: String,
+        _ image: SavedMachine?
     ) throws(LibvirtError) -> (RunningMachine, XMLTree, [String]) {
         var live = definition
         live.set("id", "\(id)")
         let folder = folder(domain)
         let monitorPath = "\(folder)/monitor.sock"
-        let command = try MachineCommandLine(live, emulator: emulator, folder: folder)
+        let incoming = image.map { _ in "fd:\(emulator.takesListener ? 4 : 3)" }
+        let command = try MachineCommandLine(live, emulator: emulator, folder: folder, incoming: incoming) {
+            (domain: inout DomainModel.Domain) throws(LibvirtError) in
+            try networks.attach(&domain, taken: usedCards)
+        }
         let logPath = "\(paths.machineLogs)/\(name).log"
         let (process, beginning) = try onHost { () throws(HostError) -> (HostProcess, Int64) in
             HostFile.removeTree(folder)
@@ -116,7 +160,8 @@ extension DomainDriver {
             let process = try HostProcess.spawn(
                 emulator.path, arguments: command.arguments,
                 environment: environment(folder) + command.environment,
-                descriptors: [null, output, output] + (listener.map { [$0] } ?? []))
+                descriptors: [null, output, output] + (listener.map { [$0] } ?? [])
+                    + (image.map { [$0.file] } ?? []))
             return (process, beginning)
         }
         do throws(LibvirtError) {
@@ -181,7 +226,7 @@ extension DomainDriver {
     }
 
     /// Writes into the live form what only the machine knows: terminals, ports.
-    private func complete(_ live: inout XMLTree, _ machine: RunningMachine) throws(LibvirtError) {
+    func complete(_ live: inout XMLTree, _ machine: RunningMachine) throws(LibvirtError) {
         var terminals: [String: String] = [:]
         for entry in try machine.qmp().execute("query-chardev").arrayValue ?? [] {
             guard let label = entry["label"]?.stringValue, let file = entry["filename"]?.stringValue,

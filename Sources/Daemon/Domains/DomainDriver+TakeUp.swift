@@ -35,7 +35,10 @@ extension DomainDriver {
         // The number alone may long be another process's.
         guard HostProcess.startTime(of: number) == start, let process = try? HostProcess(number: number),
             HostProcess.startTime(of: number) == start
-        else { return isGone(domain) }
+        else {
+            for card in DomainFigures.devices(live, "interface") { networks.release(card) }
+            return isGone(domain)
+        }
         let machine: RunningMachine
         do throws(LibvirtError) { machine = try connectAgain(domain, process, path) } catch {
             log.warning("The monitor of '\(name)' does not answer: \(error)")
@@ -89,7 +92,7 @@ extension DomainDriver {
 
     /// Lets go of the monitors of machines, which go on.
     func leaveMachines() {
-        for domain in list.all { domain.state.withLock { $0.machine }?.monitor?.close() }
+        for domain in list.all { domain.machine?.leave() }
     }
 
     /// The machine ended while no daemon looked.

@@ -15,15 +15,23 @@ final class DomainDriver: Sendable {
     let paths: DaemonPaths
     let store: DomainStore
     let emulators: EmulatorList
+    let networks: NetworkDriver
+    let snapshots: SnapshotStore
     let list = DomainList()
     let loop: EventLoop
     let workers: WorkerPool
     let outlet: Outlet
     let log = Logger("domains")
+    private let trimTimer = Mutex<EventTimer?>(nil)
 
-    init(paths: DaemonPaths, emulators: EmulatorList, loop: EventLoop, workers: WorkerPool, outlet: Outlet) {
+    init(
+        paths: DaemonPaths, emulators: EmulatorList, networks: NetworkDriver, loop: EventLoop, workers: WorkerPool,
+        outlet: Outlet
+    ) {
+        self.networks = networks
         self.paths = paths
         store = DomainStore(paths: paths)
+        snapshots = SnapshotStore(path: paths.state + "/qemu/snapshot")
         self.emulators = emulators
         self.loop = loop
         self.workers = workers
@@ -91,6 +99,14 @@ final class DomainDriver: Sendable {
         try domain.job.run { () throws(LibvirtError) in
             let (name, persistent, active) = domain.state.withLock { ($0.name, $0.definition != nil, $0.isActive) }
             guard persistent else { throw LibvirtError.operationInvalid("cannot undefine transient domain") }
+            let count = domain.state.withLock { $0.snapshots.entries.count }
+            if count > 0 {
+                guard active || flags & VirDomainUndefineFlagsValues.snapshotsMetadata != 0 else {
+                    throw LibvirtError.operationInvalid("cannot delete inactive domain with \(count) snapshots")
+                }
+                snapshots.removeAll(name)
+                domain.state.withLock { $0.snapshots = SnapshotTree() }
+            }
             if store.hasSaved(name) {
                 guard flags & VirDomainUndefineFlagsValues.managedSave != 0 else {
                     throw LibvirtError.operationInvalid(
@@ -129,6 +145,7 @@ final class DomainDriver: Sendable {
             }
             try? store.remove(old)
             if autostart { try? store.setAutostart(name, true) }
+            snapshots.rename(old, name)
             domain.state.withLock { [definition] in $0.definition = definition }
             outlet.event(
                 .lifecycle(VirDomainEventType.undefined, VirDomainEventUndefinedDetailType.renamed), before)
@@ -158,12 +175,15 @@ final class DomainDriver: Sendable {
                 continue
             }
             let autostart = store.hasAutostart(parsed.name)
+            let known = snapshots.load(parsed.name)
             domain.state.withLock { state in
                 state.definition = parsed.tree
+                state.snapshots = known
                 state.autostart = autostart
             }
         }
         for status in store.statuses() { takeUp(status) }
+        trimLogs()
         for domain in list.all where domain.state.withLock({ $0.autostart && !$0.isActive }) {
             workers.submit { [self] in
                 do { try start(domain, flags: 0) } catch {
@@ -171,5 +191,18 @@ final class DomainDriver: Sendable {
                 }
             }
         }
+    }
+
+    /// Keeps the logs of consoles small, from time to time.
+    private func trimLogs() {
+        let timer = loop.makeTimer { [weak self] in
+            guard let self else { return }
+            workers.submit { [self] in
+                for domain in list.all where domain.isActive { ConsoleLog.trim(folder(domain)) }
+                trimLogs()
+            }
+        }
+        trimTimer.withLock { $0 = timer }
+        timer.arm(after: 5_000_000_000)
     }
 }

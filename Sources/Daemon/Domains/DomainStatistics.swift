@@ -27,6 +27,13 @@ struct DomainStatistics {
         if wants(VirDomainStatsTypes.vcpu) { addProcessors() }
         if wants(VirDomainStatsTypes.interface) { addInterfaces() }
         if wants(VirDomainStatsTypes.block) { addBlocks() }
+        if wants(VirDomainStatsTypes.iothread) { addThreads() }
+        if wants(VirDomainStatsTypes.dirtyrate), machine != nil {
+            add("dirtyrate.calc_status", .int(0))
+            add("dirtyrate.calc_start_time", .long(0))
+            add("dirtyrate.calc_period", .int(0))
+            add("dirtyrate.calc_mode", .string("page-sampling"))
+        }
     }
 
     private mutating func add(_ name: String, _ value: TypedValue) {
@@ -38,12 +45,27 @@ struct DomainStatistics {
         add("cpu.time", .ulong(counters.user &+ counters.system))
         add("cpu.user", .ulong(counters.user))
         add("cpu.system", .ulong(counters.system))
+        add("cpu.cache.monitor.count", .uint(0))
+    }
+
+    private mutating func addThreads() {
+        guard tree.child("iothreads") != nil,
+            let threads = (try? machine?.monitor?.execute("query-iothreads"))?.arrayValue, !threads.isEmpty
+        else { return }
+        add("iothread.count", .uint(UInt32(clamping: threads.count)))
+        for thread in threads {
+            guard let id = thread["id"]?.stringValue?.drop(while: { !$0.isNumber }), !id.isEmpty else { continue }
+            for name in ["poll-max-ns", "poll-grow", "poll-shrink"] {
+                if let value = thread[name]?.uint64Value { add("iothread.\(id).\(name)", .ulong(value)) }
+            }
+        }
     }
 
     private mutating func addBalloon() {
         add("balloon.current", .ulong(DomainFigures.currentMemory(tree)))
         add("balloon.maximum", .ulong(DomainFigures.memory(tree)))
         guard let machine, let counters = ProcessStatistics(process: machine.process.number) else { return }
+        add("balloon.last-update", .ulong(0))
         add("balloon.rss", .ulong(counters.resident))
     }
 
@@ -55,6 +77,11 @@ struct DomainStatistics {
             guard let counters = ProcessStatistics(process: machine.process.number, thread: thread) else { continue }
             add("vcpu.\(index).state", .int(VirVcpuState.running))
             add("vcpu.\(index).time", .ulong(counters.user &+ counters.system))
+            add("vcpu.\(index).wait", .ulong(0))
+            // schedstat: time on a processor, time in wait for one, turns.
+            let delay = HostDescription.text("/proc/\(machine.process.number)/task/\(thread)/schedstat")
+                .split(separator: " ").dropFirst().first.flatMap { UInt64($0) }
+            if let delay { add("vcpu.\(index).delay", .ulong(delay)) }
         }
     }
 
@@ -78,6 +105,9 @@ struct DomainStatistics {
             add(prefix + "name", .string(disk.child("target")?["dev"] ?? ""))
             guard let path = DomainFigures.path(disk) else { continue }
             add(prefix + "path", .string(path))
+            if let number = disk.child("source")?["index"].flatMap({ UInt32($0) }) {
+                add(prefix + "backingIndex", .uint(number))
+            }
             if let counters = BlockCounters(all, disk) {
                 for (field, value) in counters.statistics { add(prefix + field, .ulong(UInt64(clamping: value))) }
             }

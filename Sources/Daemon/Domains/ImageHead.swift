@@ -6,8 +6,9 @@ struct ImageHead: Sendable {
     let format: String
     /// The size that a guest sees; nil where only the whole image tells.
     let virtualSize: UInt64?
-    /// The image below.
+    /// The image below, and its format where the head says it.
     let backing: String?
+    let backingFormat: String?
 
     private static let magics: [(String, Int, [UInt8])] = [
         ("vmdk", 0, Array("KDMV".utf8)), ("vmdk", 0, Array("# Disk DescriptorFile".utf8)),
@@ -23,7 +24,7 @@ struct ImageHead: Sendable {
         else { return nil }
         guard head.starts(with: [0x51, 0x46, 0x49, 0xFB]), head.count >= 72 else {
             let found = ImageHead.magics.first { head.dropFirst($0.1).starts(with: $0.2) }
-            (format, virtualSize, backing) = (found?.0 ?? "raw", nil, nil)
+            (format, virtualSize, backing, backingFormat) = (found?.0 ?? "raw", nil, nil, nil)
             return
         }
         func number(_ at: Int, _ count: Int) -> UInt64 { head[at..<at + count].reduce(0) { $0 << 8 | UInt64($1) } }
@@ -33,9 +34,24 @@ struct ImageHead: Sendable {
         if offset > 0, length > 0, length < 1024, offset + length <= UInt64(head.count) {
             let name = String(decoding: head[Int(offset)..<Int(offset + length)], as: UTF8.self)
             backing = name.hasPrefix("/") ? name : ImageHead.folder(path) + name
+            backingFormat = ImageHead.backingFormat(head, number)
         } else {
-            backing = nil
+            (backing, backingFormat) = (nil, nil)
         }
+    }
+
+    /// The header's extension of type 0xE2792ACA (docs/interop/qcow2.txt of QEMU, "Header extensions").
+    private static func backingFormat(_ head: [UInt8], _ number: (Int, Int) -> UInt64) -> String? {
+        var at = number(4, 4) >= 3 && head.count >= 104 ? Int(min(number(100, 4), 4096)) : 72
+        while at >= 72, at + 8 <= head.count {
+            let (type, length) = (number(at, 4), number(at + 4, 4))
+            guard type != 0, length <= UInt64(head.count - at - 8) else { return nil }
+            if type == 0xE279_2ACA {
+                return String(decoding: head[at + 8..<at + 8 + Int(length)], as: UTF8.self)
+            }
+            at += 8 + Int(length + 7) & ~7
+        }
+        return nil
     }
 
     private static func folder(_ path: String) -> String {

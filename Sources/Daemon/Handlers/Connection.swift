@@ -35,7 +35,7 @@ extension HandlerTable {
             let supported: Set<Int32> = [
                 VirDriverFeature.remote, VirDriverFeature.fdPassing, VirDriverFeature.typedParamString,
                 VirDriverFeature.programKeepalive, VirDriverFeature.remoteEventCallback,
-                VirDriverFeature.remoteCloseCallback,
+                VirDriverFeature.remoteCloseCallback, VirDriverFeature.networkUpdateHasCorrectOrder,
             ]
             return Remote.ConnectSupportsFeature.Result(supported: supported.contains(arguments.feature) ? 1 : 0)
         }

@@ -3,7 +3,7 @@ internal import RPCWire
 internal import Synchronization
 
 extension HandlerTable {
-    /// Devices that come, go and change in a domain's definition. Of a running machine they cannot yet.
+    /// Devices that come, go and change in a domain's definition, and in its machine.
     mutating func addDeviceChanges() {
         add(Remote.DomainAttachDevice.self, .worker) { (call, arguments) throws(LibvirtError) -> Void in
             try call.driver.changeDevice(try call.domain(arguments.dom), arguments.xml, .attach, flags: 0)
@@ -19,6 +19,18 @@ extension HandlerTable {
         }
         add(Remote.DomainUpdateDeviceFlags.self, .worker) { (call, arguments) throws(LibvirtError) -> Void in
             try call.driver.changeDevice(try call.domain(arguments.dom), arguments.xml, .update, flags: arguments.flags)
+        }
+        add(Remote.DomainDetachDeviceAlias.self, .worker) { (call, arguments) throws(LibvirtError) -> Void in
+            let domain = try call.domain(arguments.dom)
+            let tree = domain.state.withLock { $0.current }
+            let found = tree.child("devices")?.children.first { $0.child("alias")?["name"] == arguments.alias }
+            guard let device = found else {
+                throw LibvirtError(
+                    code: VirErrorNumber.deviceMissing,
+                    message: "device not found: no device found with alias \(arguments.alias)",
+                    detail: "no device found with alias \(arguments.alias)")
+            }
+            try call.driver.changeDevice(domain, XMLWriter.write(device), .detach, flags: arguments.flags)
         }
         add(Remote.ConnectDomainXMLToNative.self, .worker) { (call, arguments) throws(LibvirtError) in
             guard arguments.nativeFormat == "qemu-argv" else {
@@ -44,9 +56,6 @@ extension DomainDriver {
         }
         let emulators = emulators
         try change(domain, flags: flags & 3) { (tree) throws(LibvirtError) in
-            if tree["id"] != nil {
-                throw LibvirtError.operationUnsupported("devices of a running machine cannot be changed")
-            }
             let devices = tree.child("devices")?.children ?? []
             let place = devices.firstIndex { DomainDriver.isSame($0, device) }
             switch (kind, place) {
@@ -58,6 +67,18 @@ extension DomainDriver {
                     code: VirErrorNumber.deviceMissing, message: "device not found: no matching device was found",
                     detail: "no matching device was found")
             default: break
+            }
+            if tree["id"] != nil {
+                switch (kind, place) {
+                case (.attach, _): try plug(domain, &tree, device)
+                case (.detach, let place?):
+                    try unplug(domain, devices[place])
+                    // The event has changed it; what was read before is old.
+                    if let live = domain.state.withLock({ $0.live }) { tree = live }
+                case (.update, let place?): try update(domain, &tree, devices[place], device)
+                default: break
+                }
+                return
             }
             tree.update("devices") { element in
                 var left = devices

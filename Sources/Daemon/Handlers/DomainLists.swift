@@ -34,8 +34,8 @@ extension HandlerTable {
     /// The filters of `virConnectListAllDomains`: of each group at least one must hold, if any is asked for.
     static func matches(_ domain: Domain, _ flags: UInt32, _ store: DomainStore) -> Bool {
         typealias Flags = VirConnectListAllDomainsFlags
-        let (name, active, persistent, state, autostart) = domain.state.withLock {
-            ($0.name, $0.isActive, $0.definition != nil, $0.state, $0.autostart)
+        let (name, active, persistent, state, autostart, hasSnapshot) = domain.state.withLock {
+            ($0.name, $0.isActive, $0.definition != nil, $0.state, $0.autostart, !$0.snapshots.isEmpty)
         }
         func group(_ choices: KeyValuePairs<UInt32, Bool>) -> Bool {
             let asked = choices.filter { flags & $0.key != 0 }
@@ -53,7 +53,7 @@ extension HandlerTable {
                 Flags.managedsave: flags & Flags.managedsave != 0 && store.hasSaved(name),
                 Flags.noManagedsave: flags & Flags.noManagedsave != 0 && !store.hasSaved(name),
             ])
-            && group([Flags.hasSnapshot: false, Flags.noSnapshot: true])
+            && group([Flags.hasSnapshot: hasSnapshot, Flags.noSnapshot: !hasSnapshot])
             && group([Flags.hasCheckpoint: false, Flags.noCheckpoint: true])
     }
 }

@@ -87,26 +87,6 @@ extension HandlerTable {
             let name = try call.domain(arguments.dom).name
             return Remote.DomainHasManagedSaveImage.Result(result: call.driver.store.hasSaved(name) ? 1 : 0)
         }
-        add(Remote.DomainSnapshotNum.self, .loop) { (call, arguments) throws(LibvirtError) in
-            _ = try call.domain(arguments.dom)
-            return Remote.DomainSnapshotNum.Result(num: 0)
-        }
-        add(Remote.DomainListAllSnapshots.self, .loop) { (call, arguments) throws(LibvirtError) in
-            _ = try call.domain(arguments.dom)
-            return Remote.DomainListAllSnapshots.Result(snapshots: [], ret: 0)
-        }
-        add(Remote.DomainSnapshotListNames.self, .loop) { (call, arguments) throws(LibvirtError) in
-            _ = try call.domain(arguments.dom)
-            return Remote.DomainSnapshotListNames.Result(names: [])
-        }
-        add(Remote.DomainHasCurrentSnapshot.self, .loop) { (call, arguments) throws(LibvirtError) in
-            _ = try call.domain(arguments.dom)
-            return Remote.DomainHasCurrentSnapshot.Result(result: 0)
-        }
-        add(Remote.DomainSnapshotLookupByName.self, .loop) { (call, arguments) throws(LibvirtError) in
-            _ = try call.domain(arguments.dom)
-            throw LibvirtError.noSnapshot("no domain snapshot with matching name '\(arguments.name)'")
-        }
         add(Remote.DomainGetSecurityLabel.self, .loop) { (call, arguments) throws(LibvirtError) in
             _ = try call.domain(arguments.dom)
             return Remote.DomainGetSecurityLabel.Result(label: HandlerTable.characters(""), enforcing: 0)
@@ -124,16 +104,6 @@ extension HandlerTable {
         add(Remote.DomainGetControlInfo.self, .loop) { (call, arguments) throws(LibvirtError) in
             _ = try call.domain(arguments.dom).running()
             return Remote.DomainGetControlInfo.Result(state: 0, details: 0, stateTime: 0)
-        }
-        add(Remote.DomainGetJobInfo.self, .loop) { (call, arguments) throws(LibvirtError) in
-            _ = try call.domain(arguments.dom).running()
-            return Remote.DomainGetJobInfo.Result(
-                type: 0, timeElapsed: 0, timeRemaining: 0, dataTotal: 0, dataProcessed: 0, dataRemaining: 0,
-                memTotal: 0, memProcessed: 0, memRemaining: 0, fileTotal: 0, fileProcessed: 0, fileRemaining: 0)
-        }
-        add(Remote.DomainGetSchedulerType.self, .loop) { (call, arguments) throws(LibvirtError) in
-            _ = try call.domain(arguments.dom)
-            return Remote.DomainGetSchedulerType.Result(type: "posix", nparams: 0)
         }
     }
 }

@@ -18,6 +18,18 @@ extension HandlerTable {
         table.addPoolChanges()
         table.addVolumes()
         table.addVolumeStreams()
+        table.addNetworks()
+        table.addSecrets()
+        table.addFilters()
+        table.addHostInterfaces()
+        table.addNodeDevices()
+        table.addSnapshots()
+        table.addSaving()
+        table.addBlockJobs()
+        table.addScreens()
+        table.addAgent()
+        table.addParameters()
+        table.addHostTables()
         return table
     }()
 }

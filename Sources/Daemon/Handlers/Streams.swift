@@ -42,7 +42,8 @@ extension HandlerTable {
             }
         }
         let session = call.session
-        let stream = ConsoleStream(session, call.header, terminal) { ended in
+        let log = ConsoleLog(ConsoleLog.path(call.driver.folder(domain), alias))
+        let stream = ConsoleStream(session, call.header, terminal, log: log) { ended in
             domain.state.withLock { if $0.consoles[path] === ended { $0.consoles[path] = nil } }
         }
         let former = domain.state.withLock { state -> ConsoleStream? in

@@ -33,7 +33,7 @@ enum Capabilities {
     private static func processor(_ host: HostDescription) -> XMLTree {
         var cpu = XMLTree("cpu")
         cpu.append(.text("arch", host.architecture))
-        cpu.append(.text("model", "qemu64"))
+        cpu.append(.text("model", host.model))
         cpu.append(.text("vendor", host.vendor))
         cpu.append(
             .of(
@@ -46,10 +46,8 @@ enum Capabilities {
             .of(
                 "topology",
                 ["sockets": "\(host.sockets)", "dies": "1", "cores": "\(host.cores)", "threads": "\(host.threads)"]))
-        for flag in host.flags {
-            cpu.append(.of("feature", ["name": flag.split(separator: "_").joined(separator: "-")]))
-        }
-        cpu.append(.of("pages", ["unit": "KiB", "size": "4"]))
+        for name in host.features { cpu.append(.of("feature", ["name": name])) }
+        for size in host.pageSizes { cpu.append(.of("pages", ["unit": "KiB", "size": "\(size)"])) }
         return cpu
     }
 
@@ -59,6 +57,11 @@ enum Capabilities {
             var element = XMLTree.of("cell", ["id": "\(cell.id)"])
             element.append(.text("memory", "\(cell.memory)", ["unit": "KiB"]))
             element.append(.text("pages", "\(cell.memory / 4)", ["unit": "KiB", "size": "4"]))
+            for size in host.pageSizes.dropFirst() {
+                let path = "hugepages/hugepages-\(size)kB/nr_hugepages"
+                let count = HostDescription.number("/sys/devices/system/node/node\(cell.id)/\(path)") ?? 0
+                element.append(.text("pages", "\(count)", ["unit": "KiB", "size": "\(size)"]))
+            }
             var distances = XMLTree("distances")
             distances.append(.of("sibling", ["id": "\(cell.id)", "value": "10"]))
             element.append(distances)
@@ -124,7 +127,7 @@ enum Capabilities {
         cpu.append(.of("mode", ["name": "maximum", "supported": "yes"]))
         cpu.append(.of("mode", ["name": "host-model", "supported": "no"]))
         var custom = XMLTree.of("mode", ["name": "custom", "supported": "yes"])
-        for model in ["qemu64", "qemu32", "max"] { custom.append(.text("model", model, ["usable": "yes"])) }
+        for model in emulator.processorModels { custom.append(.text("model", model, ["usable": "yes"])) }
         cpu.append(custom)
         root.append(cpu)
         root.append(devices(emulator))

@@ -62,6 +62,14 @@ struct HostDescription: Sendable {
         cells = HostDescription.readCells(memory: memory, processors: processors.map(\.id))
     }
 
+    /// KiB of the pages that the kernel can give, the smallest first.
+    var pageSizes: [Int] {
+        let huge = ((try? HostFolder.names(in: "/sys/kernel/mm/hugepages")) ?? []).compactMap { name in
+            Int(name.drop { !$0.isNumber }.prefix(while: \.isNumber))
+        }
+        return [HostFacts.pageSize / 1024] + huge.sorted()
+    }
+
     /// Threads that share a core.
     var threads: Int { max(1, processors.count / max(1, Set(processors.map { [$0.socket, $0.core] }).count)) }
     /// Packages, as many as a cell has.

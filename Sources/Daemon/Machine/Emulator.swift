@@ -11,6 +11,8 @@ struct Emulator: Sendable {
     let machines: [(name: String, canonical: String?)]
     /// Names that `-device` takes, aliases too.
     let devices: Set<String>
+    /// Names that `-cpu` takes, without those that only say a version.
+    let processorModels: [String]
     /// Whether it is ours: then its consoles, engines and limits are known.
     let isApus: Bool
 
@@ -40,6 +42,7 @@ struct Emulator: Sendable {
         self.version = numbers[0] * 1_000_000 + numbers[1] * 1000 + (numbers.count > 2 ? numbers[2] : 0)
         isApus = version.contains("apus")
         machines = Emulator.machines(Emulator.output(path, ["-machine", "help"]) ?? "")
+        processorModels = Emulator.processors(Emulator.output(path, ["-cpu", "help"]) ?? "")
         devices = Emulator.devices(Emulator.output(path, ["-device", "help"]) ?? "")
     }
 
@@ -52,6 +55,19 @@ struct Emulator: Sendable {
                 canonical = String(line[range.upperBound...].prefix { $0 != ")" })
             }
             return (String(name), canonical)
+        }
+    }
+
+    /// Lines such as `x86 EPYC-v1   AMD EPYC Processor`.
+    static func processors(_ text: String) -> [String] {
+        text.split(separator: "\n").compactMap { line in
+            let words = line.split(separator: " ")
+            guard words.count >= 2, words[0] == "x86" else { return nil }
+            let name = words[1]
+            guard let dash = name.lastIndex(of: "-"), name[dash...].hasPrefix("-v"),
+                name[name.index(dash, offsetBy: 2)...].allSatisfy(\.isNumber)
+            else { return ["base", "host", "max"].contains(name) ? nil : String(name) }
+            return nil
         }
     }
 

@@ -13,15 +13,30 @@ struct MachineCommandLine {
 
     /// `folder`: a place of the machine's own, for its sockets. The monitor is descriptor 3, where the emulator takes
     /// that.
-    init(_ tree: XMLTree, emulator: Emulator, folder: String) throws(LibvirtError) {
+    ///
+    /// - Parameter attach: plugs the domain's cards into their networks.
+    init(
+        _ tree: XMLTree, emulator: Emulator, folder: String, incoming: String? = nil,
+        attach: (inout DomainModel.Domain) throws(LibvirtError) -> [Int: LaunchPlan.Attachment] = {
+            (_: inout DomainModel.Domain) throws(LibvirtError) in [:]
+        }
+    ) throws(LibvirtError) {
+        var domain: DomainModel.Domain
         do throws(DefinitionError) {
-            var domain = try DomainModel.Domain(tree: tree, options: [.lenient])
-            domain.prepareToStart()
+            domain = try DomainModel.Domain(tree: tree, options: [.lenient])
+        } catch {
+            throw LibvirtError(code: error.code.rawValue, domain: VirErrorDomain.qemu, message: error.message)
+        }
+        domain.findImagesBelow()
+        domain.prepareToStart()
+        let attachments = try attach(&domain)
+        do throws(DefinitionError) {
             if emulator.has(device: "VGA") { MachineCommandLine.choosePorts(&domain) }
             let monitor: LaunchPlan.Monitor = emulator.takesListener ? .descriptor(3) : .path(folder + "/monitor.sock")
-            let plan = LaunchPlan(
-                folder: folder, monitor: monitor, isSandboxed: !emulator.isApus, usesQEMUExtras: !emulator.isApus,
-                knownDrivers: emulator.devices)
+            var plan = LaunchPlan(
+                folder: folder, monitor: monitor, incoming: incoming, attachments: attachments,
+                isSandboxed: !emulator.isApus, usesQEMUExtras: !emulator.isApus, knownDrivers: emulator.devices)
+            plan.logsConsoles = true
             live = domain.tree(options: [.secure])
             var messages: [String] = []
             // A screen needs an adapter.
@@ -61,5 +76,40 @@ struct MachineCommandLine {
             return true
         }
         return (try? Socket.listen(address)) != nil
+    }
+}
+
+extension DomainModel.Domain {
+    /// Names the images below those of the disks, as far as the images say themselves what format they have: what a
+    /// guest wrote into one of format raw is never taken for more.
+    fileprivate mutating func findImagesBelow() {
+        for index in devices.disks.indices {
+            let disk = devices.disks[index]
+            guard disk.backingStore.isEmpty, disk.type == .file || disk.type == .block,
+                disk.driver?.type == "qcow2", let path = disk.source?.localPath
+            else { continue }
+            devices.disks[index].backingStore = Self.chain(below: path, depth: 0)
+        }
+    }
+
+    private static func chain(below path: String, depth: Int) -> [Disk.BackingStore] {
+        guard depth < 200, let head = ImageHead(path), head.format == "qcow2" else { return [] }
+        guard let below = head.backing else { return [Disk.BackingStore()] }
+        guard let format = head.backingFormat, HostFile.status(below).kind == .file else { return [] }
+        var image = Disk.BackingStore()
+        image.type = .file
+        image.format = Disk.Format()
+        image.format?.type = format
+        image.source = DiskSource()
+        image.source?.file = below
+        if format == "qcow2" {
+            let rest = chain(below: below, depth: depth + 1)
+            // An image whose base is not known: the machine is to look itself.
+            if rest.isEmpty { return [] }
+            image.backingStore = rest
+        } else {
+            image.backingStore = [Disk.BackingStore()]
+        }
+        return [image]
     }
 }

@@ -60,6 +60,8 @@ final class QMPClient: Sendable {
             return (state.source, Array(state.waiting.values) + [state.greeting])
         }
         source?.remove()
+        // A machine serves one monitor at a time: whoever comes next must not wait until this object goes.
+        Socket.shutDown(socket)
         for waiter in waiting { waiter.bell.ring() }
     }
 
@@ -74,20 +76,22 @@ final class QMPClient: Sendable {
         try execute("qmp_capabilities")
     }
 
-    /// What a command returns. The machine's refusal is an error with its words.
+    /// What a command returns; `passing`: what goes with it, for `getfd`. The machine's refusal is an error with its words.
     @discardableResult
-    func execute(_ command: String, _ arguments: JSONObject? = nil) throws(LibvirtError) -> JSONValue {
+    func execute(
+        _ command: String, _ arguments: JSONObject? = nil, passing descriptor: Descriptor? = nil
+    ) throws(LibvirtError) -> JSONValue {
         var object = JSONObject()
         object["execute"] = .string(command)
         if let arguments { object["arguments"] = .object(arguments) }
-        let answer = try ask(object)
+        let answer = try ask(object, passing: descriptor)
         if let result = answer["return"] { return result }
         let words = answer["error"]?["desc"]?.stringValue ?? "no reason given"
         throw LibvirtError.internalError("unable to execute QEMU command '\(command)': \(words)")
     }
 
     /// Sends an object and returns the whole answer, as `qemu-monitor-command` shows it.
-    func ask(_ object: JSONObject) throws(LibvirtError) -> JSONValue {
+    func ask(_ object: JSONObject, passing descriptor: Descriptor? = nil) throws(LibvirtError) -> JSONValue {
         let waiter = Waiting()
         let id = state.withLock { state -> String? in
             guard !state.closed else { return nil }
@@ -100,7 +104,12 @@ final class QMPClient: Sendable {
         var object = object
         object["id"] = .string(id)
         do throws(HostError) {
-            try socket.writeAll(JSONWriter.write(.object(object)) + [UInt8(ascii: "\r"), UInt8(ascii: "\n")])
+            let bytes = JSONWriter.write(.object(object)) + [UInt8(ascii: "\r"), UInt8(ascii: "\n")]
+            if let descriptor {
+                try Socket.send(socket, bytes, passing: descriptor)
+            } else {
+                try socket.writeAll(bytes)
+            }
         } catch {
             state.withLock { $0.waiting[id] = nil }
             throw QMPClient.gone

@@ -44,6 +44,12 @@ final class RunningMachine: Sendable {
         }
     }
 
+    /// Lets go of a machine that is to go on: nobody looks for its end, and its monitor is free for the next daemon.
+    func leave() {
+        watch.withLock { $0.take() }?.remove()
+        monitor?.close()
+    }
+
     /// Ends the process: politely, and after some time not.
     func end(gracefulOnly: Bool = false) throws(LibvirtError) {
         process.send(signal: 15)

@@ -12,6 +12,9 @@ final class DaemonCore: Sendable {
     let host: HostDescription
     let emulators: EmulatorList
     let domains: DomainDriver
+    let networks: NetworkDriver
+    let secrets: SecretDriver
+    let filters: FilterDriver
     let storage: StorageDriver
     let log = Logger("daemon")
     private let core = Reference()
@@ -36,8 +39,27 @@ final class DaemonCore: Sendable {
         self.emulators = EmulatorList(paths: emulators)
         handlers = HandlerTable.all
         let core = self.core
+        networks = NetworkDriver(paths: paths) { network, event in
+            core.value?.deliver(.network, VirNetworkEventID.lifecycle, of: network.uuid) { number in
+                try? Frame.event(
+                    Remote.NetworkEventLifecycle.self, .init(callbackID: number, net: network, event: event, detail: 0))
+            }
+        }
+        secrets = SecretDriver(paths: paths) { secret, event in
+            let isValue = event == nil
+            let id = isValue ? VirSecretEventID.valueChanged : VirSecretEventID.lifecycle
+            core.value?.deliver(.secret, id, of: secret.uuid) { number in
+                isValue
+                    ? try? Frame.event(
+                        Remote.SecretEventValueChanged.self, .init(callbackID: number, secret: secret))
+                    : try? Frame.event(
+                        Remote.SecretEventLifecycle.self,
+                        .init(callbackID: number, secret: secret, event: event ?? 0, detail: 0))
+            }
+        }
+        filters = FilterDriver(paths: paths)
         domains = DomainDriver(
-            paths: paths, emulators: self.emulators, loop: loop, workers: workers,
+            paths: paths, emulators: self.emulators, networks: networks, loop: loop, workers: workers,
             outlet: DomainDriver.Outlet(
                 event: { event, domain in core.value?.deliver(event, of: domain) },
                 monitor: { name, details, domain in core.value?.deliverMonitor(name, details, of: domain) }))
@@ -48,6 +70,9 @@ final class DaemonCore: Sendable {
     /// Takes up what is on the disk.
     func load() {
         storage.load()
+        secrets.load()
+        filters.load()
+        networks.load()
         domains.load()
     }
 

@@ -2,6 +2,42 @@
 public protocol NetworkCard: AnyObject, Sendable {
     /// Plugs the cable in or out: `set_link`.
     func setLink(up: Bool)
+    /// Which frames it lets through; nil for a card that does not tell.
+    var receiveFilter: CardReceiveFilter? { get }
+}
+
+extension NetworkCard {
+    public var receiveFilter: CardReceiveFilter? { nil }
+}
+
+/// Which frames a card lets through.
+public struct CardReceiveFilter: Sendable {
+    /// A kind of frames: all, those of a table, none.
+    public enum Mode: String, Sendable {
+        case all
+        case normal
+        case none
+    }
+    /// Whether it takes all frames.
+    public var isPromiscuous: Bool
+    /// Group addresses.
+    public var multicast: Mode
+    /// Other addresses than its own.
+    public var unicast: Mode
+    /// Whether broadcasts pass.
+    public var allowsBroadcast: Bool
+    /// Whether a table had more entries than are kept.
+    public var overflowsMulticast: Bool
+    /// Likewise.
+    public var overflowsUnicast: Bool
+    /// Its address of 6 bytes.
+    public var address: [UInt8]
+    /// Addresses of 6 bytes.
+    public var unicastTable: [[UInt8]]
+    /// Likewise.
+    public var multicastTable: [[UInt8]]
+    /// VLANs that pass; nil while they are not filtered.
+    public var vlans: [Int]?
 }
 
 extension VirtioNet: NetworkCard {}

@@ -76,6 +76,9 @@ public struct VirtioDeviceKind: Equatable, Sendable {
     public static let balloon = VirtioDeviceKind(
         id: 5, transitionalID: 0x1002, classCode: 0x00FF00, name: "virtio-balloon")
 
+    /// 5.6.
+    public static let scsi = VirtioDeviceKind(id: 8, transitionalID: 0x1004, classCode: 0x010000, name: "virtio-scsi")
+
     /// A type of device.
     public init(id: UInt16, transitionalID: UInt16?, classCode: UInt32, name: String) {
         self.id = id

@@ -6,6 +6,8 @@ internal import GuestMemory
 struct FwCfg: Sendable {
     private let initial: [UInt16: FwCfgItems.Item]
     private var items: [UInt16: FwCfgItems.Item]
+    private let refreshed: [String: UInt16]
+    private let refresh: (@Sendable () -> [(name: String, bytes: [UInt8])])?
     private var selector: UInt16 = 0
     private var position = 0
     private var dmaHigh: UInt32 = 0
@@ -22,6 +24,11 @@ struct FwCfg: Sendable {
     init(_ items: FwCfgItems) {
         initial = items.table()
         self.items = initial
+        let selectors = items.directory().selectors
+        refreshed = Dictionary(uniqueKeysWithValues: items.refreshed.compactMap { name in
+            selectors[name].map { (name, $0) }
+        })
+        refresh = items.refresh
     }
 
     mutating func reset() {
@@ -35,6 +42,10 @@ struct FwCfg: Sendable {
     mutating func select(_ key: UInt16) {
         selector = key & ~0x4000
         position = 0
+        guard let refresh, refreshed.values.contains(selector) else { return }
+        for (name, bytes) in refresh() {
+            if let key = refreshed[name] { items[key]?.bytes = bytes }
+        }
     }
 
     mutating func readByte() -> UInt8 {

@@ -63,6 +63,11 @@ public struct FwCfgItems: Sendable {
     /// As many files as there may be.
     public static let fileLimit = 512
 
+    /// Files whose bytes are made anew when the firmware selects one of them, and who makes them: of the same names.
+    public var refreshed: [String] = []
+    /// See `refreshed`. Called on a processor's thread, with the device's lock held.
+    public var refresh: (@Sendable () -> [(name: String, bytes: [UInt8])])?
+
     private(set) var numbered: [UInt16: Item] = [:]
     private(set) var files: [String: Item] = [:]
 

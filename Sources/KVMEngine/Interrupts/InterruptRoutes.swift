@@ -110,6 +110,12 @@ public final class InterruptRoutes: Sendable {
         }
     }
 
+    /// Has KVM report the end of a message that a saved machine has in service.
+    public func expectEnd(address: UInt64, data: UInt32) {
+        let message = Message(address: address, data: data)
+        if message.isLevelTriggered, fixed.isEmpty { announce(message) }
+    }
+
     /// Has KVM report the end of a level-triggered message.
     private func announce(_ message: Message) {
         state.withLock { state in

@@ -263,6 +263,13 @@ public final class HardwareProcessor: Processor, @unchecked Sendable {
 
     // MARK: State
 
+    /// A non-maskable interrupt was posted and KVM was not told yet.
+    var waitsForNonMaskable: Bool {
+        attention.load(ordering: .sequentiallyConsistent) & Attention.nonMaskable != 0
+    }
+    /// The vector of the 8259A that KVM was not given yet.
+    var acknowledgedVector: UInt8? { acknowledged }
+
     public var hasOutstandingAccess: Bool { transfer.isActive || kept != nil }
 
     public var state: apus_x86_state {

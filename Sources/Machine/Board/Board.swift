@@ -1,6 +1,7 @@
 internal import CEngine
 internal import DeviceModel
 internal import Devices
+internal import Display
 internal import Execution
 internal import Firmware
 internal import GuestMemory
@@ -36,7 +37,9 @@ struct Board: Sendable {
     let cards: [(name: String, backend: String?, card: any NetworkCard)]
     let ioThreads: [(id: String, thread: WorkerThread)]
     let balloon: VirtioBalloon?
+    let screens: [Screen]
     let disks: [(name: String, device: VirtioBlock)]
+    let ioapic: IOAPIC
 
     /// Builds the board of a configuration; nothing runs yet but threads that wait.
     init(
@@ -70,7 +73,7 @@ struct Board: Sendable {
         }
         var networks: NetworkHub?
         do throws(MachineBuildError) {
-            let hub = try NetworkHub(configuration)
+            let hub = try NetworkHub(configuration, lifecycle: LifecyclePort())
             networks = hub
             var request = EngineRequest(
                 memory: memory, processorCount: topology.processors,
@@ -101,7 +104,8 @@ struct Board: Sendable {
             switch kind {
             case .microvm: try MicroVMBoard.build(builder)
             case .none: break
-            default: try PCBoard.build(builder)
+            case .q35: try Q35Board.build(builder)
+            case .pc: try PCBoard.build(builder)
             }
             builder.threadContexts = contexts
             try builder.addDevices()
@@ -139,8 +143,10 @@ struct Board: Sendable {
             endOfInterrupt: { ioapic.endOfInterrupt(vector: $0) })
         if let pci = builder.pci {
             let (io, high) = (builder.io, PCBoard.highWindow(builder))
-            let window = max(PCBoard.memoryWindow.start, builder.layout.low)
-            if configuration.boot.bios == nil {
+            let isQ35 = configuration.board.kind == .q35
+            let express = Q35Board.configurationWindow
+            let window = isQ35 ? express.start + express.count : max(PCBoard.memoryWindow.start, builder.layout.low)
+            if !configuration.hasFirmware {
                 builder.afterReset.append { PCBoard.initialise(pci, io: io, window: window, high: high) }
             }
         }
@@ -160,7 +166,9 @@ struct Board: Sendable {
         threadContexts = builder.threadContexts
         ioThreads = builder.ioThreads
         balloon = builder.balloon
+        screens = builder.screens
         disks = builder.disks
+        self.ioapic = builder.ioapic
     }
 
     /// Where RAM lies.
@@ -169,7 +177,7 @@ struct Board: Sendable {
         if let limit = configuration.board.maximumMemoryBelow4G, limit >= 1 << 20, limit <= 0xE000_0000 {
             return PCMemory(ram: ram, lowLimit: limit & ~4095)
         }
-        return configuration.board.kind == .microvm ? .q35(ram: ram) : .pc(ram: ram)
+        return configuration.board.kind == .pc ? .pc(ram: ram) : .q35(ram: ram)
     }
 
     private static func makeMemory(
@@ -188,7 +196,7 @@ struct Board: Sendable {
                 try ProcessMemory.lockAll()
             }
         }
-        if configuration.board.kind == .pc {
+        if configuration.board.kind.isPC {
             // Who answers from 640 KiB to 1 MiB the host bridge says.
             let (conventional, extended): (UInt64, UInt64) = (0xA_0000, 0x10_0000)
             ram.map(space, at: 0, offset: 0, count: conventional)
@@ -203,7 +211,9 @@ struct Board: Sendable {
     }
 
     /// Everything to the state after power-on, with the kernel in place. Processors stand at the gate.
-    func reset(_ threads: [any ProcessorThread]) throws(MachineBuildError) {
+    ///
+    /// Without the kernel where a saved state takes its place.
+    func reset(_ threads: [any ProcessorThread], loadsKernel: Bool = true) throws(MachineBuildError) {
         for device in devices { device.reset() }
         for action in afterReset { action() }
         for thread in threads {
@@ -213,6 +223,7 @@ struct Board: Sendable {
             state.waiting_for_sipi = 1
             thread.state = state
         }
+        guard loadsKernel else { return }
         if let entry = try image.load(into: memory), let first = threads.first {
             var state = first.state
             entry.apply(to: &state)

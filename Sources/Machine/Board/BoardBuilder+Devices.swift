@@ -11,7 +11,9 @@ extension BoardBuilder {
         if configuration.parallelPorts.contains(where: { $0 != nil }) {
             log.warning("There are no parallel ports yet: going on without")
         }
-        try addIDE()
+        for device in configuration.devices where device.driver == "pcie-root-port" { try addRootPort(device) }
+        try addGraphics()
+        try addDrives()
         for nic in configuration.nics { try addNIC(nic) }
         for drive in configuration.drives where drive.interface == .virtio && drive.hasMedium {
             var device = DeviceConfiguration(driver: pci == nil ? "virtio-blk-device" : "virtio-blk-pci")
@@ -22,13 +24,17 @@ extension BoardBuilder {
         for device in configuration.devices {
             switch device.driver {
             case "e1000": try addE1000(device)
+            case "nvme": try addNVMe(device)
+            case "scsi-hd", "scsi-cd": try addSCSIUnit(device)
+            case "pcie-root-port": continue
             case "pci-testdev": try addPCITestDevice(device)
+            case "VGA", "isa-vga": break
             default: try addVirtio(device)
             }
         }
         for drive in configuration.drives where drive.hasMedium && drive.interface != .none {
             switch (drive.interface, configuration.board.kind) {
-            case (.virtio, .pc), (.virtio, .microvm), (.ide, .pc): continue
+            case (.virtio, _), (.ide, .pc), (.ide, .q35), (.pflash, .pc), (.pflash, .q35): continue
             default: break
             }
             throw MachineBuildError(
@@ -107,27 +113,86 @@ extension BoardBuilder {
     func attach(
         _ function: PCIFunction, _ device: DeviceConfiguration, _ properties: JSONObject
     ) throws(MachineBuildError) {
-        guard let pci else {
-            throw MachineBuildError("\(device.origin): No 'PCI' bus found for device '\(device.driver)'")
-        }
-        try checkBus(device, "pci.0")
+        let (name, bus) = try pciBus(of: device)
+        let isRoot = bus.bridge == nil
         var place = Self.place(properties) ?? (0, 0)
         do throws(PCIBusError) {
             if Self.place(properties) != nil {
-                try pci.attach(function, slot: place.slot, function: place.function)
+                try bus.attach(function, slot: place.slot, function: place.function)
             } else {
-                // Slot 2 is the graphics adapter's, on boards that have one.
-                place.slot = try pci.attach(function, firstFreeFrom: 3)
+                // Slot 2 is the graphics adapter's, on boards that have one, 1 on a Q35's; a port has one slot.
+                let first = !isRoot ? 0 : configuration.board.kind == .q35 ? 2 : 3
+                place.slot = try bus.attach(function, firstFreeFrom: first)
             }
         } catch {
             throw MachineBuildError("\(device.origin): \(error)")
         }
+        if !isRoot { rootPorts[name]?.setPresence(true, announces: false) }
         note(
-            device.driver, id: device.id, bus: "pci.0", properties: device.properties,
+            device.driver, id: device.id, bus: name, properties: device.properties,
             details: ["addr \(place.slot).\(place.function)"])
         let unit = String(place.slot, radix: 16) + (place.function > 0 ? ",\(place.function)" : "")
-        let isDisk = device.driver.hasPrefix("virtio-blk")
-        try noteBootIndex(device, properties, isDisk ? "scsi@\(unit)/disk@0,0" : "ethernet@\(unit)/ethernet-phy@0")
+        let leaf: String
+        switch device.driver {
+        case let name where name.hasPrefix("virtio-blk"): leaf = "scsi@\(unit)/disk@0,0"
+        case "nvme": leaf = "pci1b36,10@\(unit)/namespace@1,0"
+        case let name where name.hasPrefix("virtio-scsi"):
+            scsiBuses[scsiBuses.count - 1].path = bridgePath(bus) + "scsi@\(unit)/"
+            return
+        default: leaf = "ethernet@\(unit)/ethernet-phy@0"
+        }
+        try noteBootIndex(device, properties, bridgePath(bus) + leaf)
+    }
+
+    /// The bus that a device names, or the root.
+    func pciBus(of device: DeviceConfiguration) throws(MachineBuildError) -> (name: String, bus: PCIBus) {
+        guard let root = pciBuses.first else {
+            throw MachineBuildError("\(device.origin): No 'PCI' bus found for device '\(device.driver)'")
+        }
+        guard let wanted = device.bus else { return root }
+        // The root of either board is found by the name of the other's too.
+        if let found = pciBuses.first(where: { $0.name == wanted }) { return found }
+        if wanted == "pci.0" || wanted == "pcie.0" { return root }
+        throw MachineBuildError("\(device.origin): Bus '\(wanted)' not found")
+    }
+
+    /// The path of the bridges above a bus, in Open Firmware's form.
+    private func bridgePath(_ bus: PCIBus) -> String {
+        guard let bridge = bus.bridge, let root = pci,
+            let place = root.functions.first(where: { $0.function === bridge })?.address
+        else { return "" }
+        let number = String(place.slot, radix: 16) + (place.function > 0 ? ",\(place.function)" : "")
+        return "pci-bridge@\(number)/"
+    }
+
+    /// A root port of PCI Express, with the bus behind it by its id.
+    private func addRootPort(_ device: DeviceConfiguration) throws(MachineBuildError) {
+        guard let pci, configuration.board.kind == .q35 else {
+            throw MachineBuildError("\(device.origin): No 'PCIE' bus found for device '\(device.driver)'")
+        }
+        let properties = withGlobals(device)
+        let name = device.id ?? stateName("rp")
+        let number = properties.number("slot").flatMap { $0 > 0 ? UInt16(clamping: $0) : nil }
+        let port = PCIERootPort(
+            slot: number ?? UInt16(clamping: rootPorts.count + 1),
+            port: UInt8(truncatingIfNeeded: properties.number("port") ?? rootPorts.count), stateName: stateName(name))
+        var place = Self.place(properties) ?? (0, 0)
+        let bus: PCIBus
+        do throws(PCIBusError) {
+            if Self.place(properties) == nil {
+                place.slot = (2..<Q35Board.chipsetSlot).first { slot in
+                    (0..<8).allSatisfy { pci.function(slot: slot, function: $0) == nil }
+                } ?? 32
+            }
+            bus = try pci.attachBridge(port.function, slot: place.slot, function: place.function, name: name)
+        } catch { throw MachineBuildError("\(device.origin): \(error)") }
+        port.setPresence(false, announces: false)
+        pciBuses.append((name, bus))
+        rootPorts[name] = port
+        devices.append(port)
+        note(
+            device.driver, id: device.id, bus: "pcie.0", properties: device.properties,
+            details: ["addr \(place.slot).\(place.function)"])
     }
 
     /// Refuses a device for another bus than the one of its kind.

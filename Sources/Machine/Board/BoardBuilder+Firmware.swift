@@ -1,4 +1,6 @@
+internal import BlockImage
 internal import DeviceModel
+internal import Devices
 internal import Firmware
 internal import GuestMemory
 internal import HostOS
@@ -18,13 +20,30 @@ extension BoardBuilder {
         machine.bootMenuWait = configuration.boot.splashTime.flatMap { UInt16(exactly: $0) }
         machine.rebootTimeout = configuration.boot.rebootTimeout.map { UInt32(truncatingIfNeeded: $0) }
         machine.bootOrder = bootOrder.sorted { $0.key < $1.key }.map(\.value)
+        if configuration.hasFirmware, configuration.boot.kernel != nil {
+            machine.bootOrder.insert("/rom@genroms/linuxboot_dma.bin", at: 0)
+        }
         // Where only those may be tried, the list says so at its end.
         if configuration.boot.strict == true { machine.bootOrder.append("HALT") }
         do throws(FwCfgError) {
             try items.add(machine)
-            if hasACPI { try items.add(ACPITables(acpi)) }
+            if hasACPI {
+                let tables = ACPITables(acpi)
+                try items.add(tables)
+                if let current = currentPCIHost {
+                    // Firmware moves configuration space before it reads the tables that tell of it.
+                    let board = acpi
+                    items.refreshed = tables.firmwareFiles.map(\.name)
+                    items.refresh = {
+                        var board = board
+                        board.pci = current()
+                        return ACPITables(board).firmwareFiles
+                    }
+                }
+            }
             try items.add(smbios)
         } catch { throw MachineBuildError("\(error)") }
+        if configuration.hasFirmware, let kernel = configuration.boot.kernel { try addKernel(kernel, &items) }
         for entry in configuration.firmwareEntries {
             let bytes: [UInt8]
             switch entry.content {
@@ -56,6 +75,7 @@ extension BoardBuilder {
     }
 
     private func addROM() throws(MachineBuildError) {
+        if try addFlash() { return }
         var image: [UInt8]
         if let bios = configuration.boot.bios {
             image = try readFirmware(bios)
@@ -79,29 +99,97 @@ extension BoardBuilder {
             let count = UInt64(image.count)
             memory.add(
                 FlatView.Range(start: GuestPhysical((1 << 32) - count), count: count, block: rom, writable: false))
-            guard configuration.boot.bios != nil else { return }
-            let low = min(count, 0x20000)
-            memory.add(
-                FlatView.Range(
-                    start: GuestPhysical(0x10_0000 - low), count: low, block: rom, offset: count - low,
-                    writable: false))
+            if configuration.boot.bios != nil { mapBelowOneMiB(rom) }
         } catch {
             throw MachineBuildError("cannot set up guest memory 'pc.bios': \(error)")
         }
     }
 
+    /// The last 128 KiB of a firmware, where processors in real mode look for it.
+    private func mapBelowOneMiB(_ rom: RAMBlock) {
+        let count = UInt64(rom.size)
+        let low = min(count, 0x20000)
+        memory.add(
+            FlatView.Range(
+                start: GuestPhysical(0x10_0000 - low), count: low, block: rom, offset: count - low, writable: false))
+    }
+
+    /// The flash chips of `-drive if=pflash` and `-machine pflash0=`: the first ends at 4 GiB, the next lies below it.
+    /// False where there is none.
+    private func addFlash() throws(MachineBuildError) -> Bool {
+        var names = configuration.board.flashNodes
+        for drive in configuration.drives where drive.interface == .pflash && drive.file != nil {
+            guard names.indices.contains(drive.unit) else {
+                throw MachineBuildError("\(drive.origin): there are only \(names.count) flash chips")
+            }
+            names[drive.unit] = drive.id
+        }
+        guard names.contains(where: { $0 != nil }) else { return false }
+        guard names[0] != nil else { throw MachineBuildError("pflash1 requires pflash0") }
+        let limit: UInt64 = 8 << 20
+        var top: UInt64 = 1 << 32
+        for case (let unit, .some(let name)) in names.enumerated() {
+            let label = "system.flash\(unit)"
+            let backend = try storage.attach(name, to: "/machine/\(label)")
+            let size = backend.sizeInBytes
+            guard size > 0, size % 4096 == 0, size <= limit - ((1 << 32) - top) else {
+                throw MachineBuildError(
+                    "pflash\(unit): \(size) bytes are no multiple of 4 KiB, or too many: all chips have \(limit) at most"
+                )
+            }
+            top -= size
+            let scheduler = try worker(label)
+            let chip: CFIFlash
+            do throws(CFIFlashError) {
+                chip = try CFIFlash(
+                    name: label, start: GuestPhysical(top), memory: memory, backend: backend,
+                    scheduler: scheduler)
+            } catch { throw MachineBuildError("pflash\(unit): \(error)") }
+            mmio.add(chip, start: top, count: size, name: label)
+            devices.append(chip)
+            note("cfi.pflash01", bus: "main-system-bus")
+            if unit == 0 { mapBelowOneMiB(chip.block) }
+        }
+        return true
+    }
+
     private func readFirmware(_ name: String) throws(MachineBuildError) -> [UInt8] {
-        for path in [name] + configuration.boot.firmwareDirectories.map({ "\($0)/\(name)" }) {
+        if let bytes = findFirmware(name) { return bytes }
+        let package = name.hasPrefix("bios") ? "seabios" : name.uppercased().contains("OVMF") ? "ovmf" : nil
+        let hint = package.map { "; Debian's package '\($0)' has it" } ?? ""
+        throw MachineBuildError("could not load PC BIOS '\(name)'\(hint)")
+    }
+
+    /// A file by its path, or by its name in the directories of firmware.
+    private func findFirmware(_ name: String) -> [UInt8]? {
+        let directories = configuration.boot.firmwareDirectories + BootConfiguration.systemDirectories
+        for path in [name] + directories.map({ "\($0)/\(name)" }) {
             if let bytes = try? HostFile.contents(path, limit: 16 << 20) { return bytes }
         }
-        throw MachineBuildError("could not load PC BIOS '\(name)'")
+        return nil
+    }
+
+    /// Hands the kernel of `-kernel` to the firmware, which starts it: UEFI by itself, SeaBIOS by an option ROM.
+    private func addKernel(_ path: String, _ items: inout FwCfgItems) throws(MachineBuildError) {
+        let boot = configuration.boot
+        let kernel = ByteImage(name: path, bytes: try BootImage.read(path, "kernel"))
+        let initrd = try boot.initrd.map { path throws(MachineBuildError) in try BootImage.read(path, "initrd") } ?? []
+        do throws(LoadError) {
+            try items.add(
+                linux: kernel, commandLine: boot.append ?? "", initrd: initrd, lowMemory: layout.low - 0x28000)
+        } catch { throw MachineBuildError("\(error)") }
+        let name = "linuxboot_dma.bin"
+        guard let rom = findFirmware(name) else { return }
+        do throws(FwCfgError) { try items.add(userFile: "genroms/\(name)", bytes: rom) } catch {
+            throw MachineBuildError("\(error)")
+        }
     }
 
     /// Refuses devices that no part of the board has taken, rather than to start without them.
     func checkDevices() throws(MachineBuildError) {
         let known = [
             "isa-serial", "isa-debug-exit", "isa-debugcon", "pvpanic", "pc-testdev", "testdev", "pci-testdev", "e1000",
-            "ide-hd", "ide-cd",
+            "ide-hd", "ide-cd", "pcie-root-port", "nvme", "scsi-hd", "scsi-cd", "VGA", "isa-vga",
         ]
         var hasConsole = false
         for device in configuration.devices {

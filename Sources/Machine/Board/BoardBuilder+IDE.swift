@@ -3,7 +3,7 @@ internal import DeviceModel
 internal import Devices
 internal import JSON
 
-/// The PIIX3's IDE function with the drives of `-hda`, `-cdrom`, `-drive if=ide` and `-device ide-hd`.
+/// The board's IDE function or AHCI controller with the drives of `-hda`, `-cdrom`, `-drive if=ide` and `-device ide-hd`.
 extension BoardBuilder {
     /// A drive with its place, before its controller is made.
     private struct Place {
@@ -13,14 +13,21 @@ extension BoardBuilder {
 
     static func isIDEDrive(_ driver: String) -> Bool { driver == "ide-hd" || driver == "ide-cd" }
 
-    func addIDE() throws(MachineBuildError) {
-        guard let pci, configuration.board.kind == .pc else {
+    /// The drives of the board's own controllers: PIIX3's IDE function, or ICH9's AHCI.
+    func addDrives() throws(MachineBuildError) {
+        switch configuration.board.kind {
+        case .pc: try addIDE()
+        case .q35: try addAHCI()
+        default:
             if let device = configuration.devices.first(where: { Self.isIDEDrive($0.driver) }) {
                 throw MachineBuildError("\(device.origin): No 'IDE' bus found for device '\(device.driver)'")
             }
-            return
         }
-        var places: [[Place?]] = [[nil, nil], [nil, nil]]
+    }
+
+    /// The drives by channel and unit: those of options, those of devices, and the CD drive that is there by default.
+    private func collect(_ channels: Int, units: Int, defaultCD: Int) throws(MachineBuildError) -> [[Place?]] {
+        var places = [[Place?]](repeating: [Place?](repeating: nil, count: units), count: channels)
         for drive in configuration.drives where drive.interface == .ide {
             var device = DeviceConfiguration(driver: drive.media == .cdrom ? "ide-cd" : "ide-hd")
             device.properties["drive"] = .string(drive.id)
@@ -30,33 +37,60 @@ extension BoardBuilder {
             try addDrive(device, &places)
         }
         for device in configuration.devices where Self.isIDEDrive(device.driver) { try addDrive(device, &places) }
-        if configuration.defaultDevices.cdrom, places[1][0] == nil {
+        if configuration.defaultDevices.cdrom, places[defaultCD][0] == nil {
             var device = DeviceConfiguration(driver: "ide-cd")
             device.properties["unit"] = .integer(0)
-            device.bus = "ide.1"
+            device.bus = "ide.\(defaultCD)"
             try addDrive(device, &places)
         }
-        let name = stateName("piix3-ide")
-        let controller = IDEController(
-            units: places.map { $0.map { $0?.unit } }, memory: memory,
-            lines: IDEController.interrupts.map { line($0) }, scheduler: try worker(name), stateName: name)
-        controller.attach(to: io)
+        return places
+    }
+
+    private func connect(_ controller: any RemovableMediaHost) -> IDEController.TrayObserver {
         for drive in storage.removableDrives { drive.connect(controller) }
         let (storage, lifecycle) = (storage, lifecycle)
-        controller.observeTrays { channel, unit, isOpen in
+        return { channel, unit, isOpen in
             guard let drive = storage.removableDrives.first(where: { $0.isAt(channel: channel, unit: unit) }) else {
                 return
             }
             lifecycle.send(.trayMoved(device: drive.name, id: drive.id ?? drive.path, isOpen: isOpen))
         }
+    }
+
+    private static func buses(_ places: [[Place?]]) -> [DeviceNode.Bus] {
+        places.enumerated().map { channel, units in
+            DeviceNode.Bus(name: "ide.\(channel)", type: "IDE", devices: units.compactMap { $0?.node })
+        }
+    }
+
+    private func addIDE() throws(MachineBuildError) {
+        guard let pci else { return }
+        let places = try collect(2, units: 2, defaultCD: 1)
+        let name = stateName("piix3-ide")
+        let controller = IDEController(
+            units: places.map { $0.map { $0?.unit } }, memory: memory,
+            lines: IDEController.interrupts.map { line($0) }, scheduler: try worker(name), stateName: name)
+        controller.attach(to: io)
+        controller.observeTrays(connect(controller))
         try MachineBuildError.wrapping { () throws(PCIBusError) in
             try pci.attach(controller.function, slot: 1, function: 1)
         }
         devices.append(controller)
-        let buses = places.enumerated().map { channel, units in
-            DeviceNode.Bus(name: "ide.\(channel)", type: "IDE", devices: units.compactMap { $0?.node })
+        note("piix3-ide", bus: "pci.0", details: ["addr 1.1"], buses: Self.buses(places))
+    }
+
+    private func addAHCI() throws(MachineBuildError) {
+        guard let pci else { return }
+        let places = try collect(Q35Board.ahciPorts, units: 1, defaultCD: 2)
+        let name = stateName("ich9-ahci")
+        let controller = AHCIController(
+            units: places.map { $0[0]?.unit }, memory: memory, scheduler: try worker(name), stateName: name)
+        controller.observeTrays(connect(controller))
+        try MachineBuildError.wrapping { () throws(PCIBusError) in
+            try pci.attach(controller.function, slot: Q35Board.chipsetSlot, function: 2)
         }
-        note("piix3-ide", bus: "pci.0", details: ["addr 1.1"], buses: buses)
+        devices.append(controller)
+        note("ich9-ahci", bus: "pcie.0", details: ["addr 1f.2"], buses: Self.buses(places))
     }
 
     private func addDrive(_ device: DeviceConfiguration, _ places: inout [[Place?]]) throws(MachineBuildError) {
@@ -64,7 +98,7 @@ extension BoardBuilder {
         let (channel, unit) = try place(device, properties, places)
         let kind: IDEDriveProperties.Kind = device.driver == "ide-cd" ? .cdrom : .disk
         // Drives are numbered by their places, so that a disk keeps its serial when another comes.
-        var options = IDEDriveProperties(kind, number: channel * 2 + unit + 1)
+        var options = IDEDriveProperties(kind, number: channel * places[channel].count + unit + 1)
         if let serial = properties.string("serial") { options.serial = serial }
         if let model = properties.string("model") { options.model = model }
         if let version = properties.string("ver") { options.firmware = version }
@@ -101,7 +135,10 @@ extension BoardBuilder {
             let name = drive ?? (device.origin.isEmpty ? "ide\(channel)-cd\(unit)" : "")
             storage.addRemovable(name, id: device.id, path: path, channel: channel, unit: unit)
         }
-        try noteBootIndex(device, properties, "ide@1,1/drive@\(channel)/disk@\(unit)")
+        let isAHCI = configuration.board.kind == .q35
+        try noteBootIndex(
+            device, properties,
+            isAHCI ? "pci8086,2922@1f,2/drive@\(channel)/disk@0" : "ide@1,1/drive@\(channel)/disk@\(unit)")
         let shown = drive.map { [DeviceNode.Property(name: "drive", value: "\"\($0)\"")] } ?? []
         let node = DeviceNode(
             model: device.driver, id: device.id ?? "", path: path, properties: shown, details: ["unit \(unit)"])
@@ -112,19 +149,21 @@ extension BoardBuilder {
     private func place(
         _ device: DeviceConfiguration, _ properties: JSONObject, _ places: [[Place?]]
     ) throws(MachineBuildError) -> (channel: Int, unit: Int) {
-        var channels = [0, 1]
+        var channels = Array(places.indices)
+        let unitCount = places[0].count
         if let bus = device.bus {
-            guard let channel = ["ide.0", "ide.1"].firstIndex(of: bus) else {
+            guard let channel = channels.first(where: { "ide.\($0)" == bus }) else {
                 throw MachineBuildError("\(device.origin): Bus '\(bus)' not found")
             }
             channels = [channel]
         }
         let wanted = properties.number("unit").flatMap { $0 == 0xFFFF_FFFF || $0 < 0 ? nil : $0 }
-        if let wanted, wanted > 1 {
-            throw MachineBuildError("\(device.origin): Can't create IDE unit \(wanted), bus supports only 2 units")
+        if let wanted, wanted >= unitCount {
+            throw MachineBuildError(
+                "\(device.origin): Can't create IDE unit \(wanted), bus supports only \(unitCount) units")
         }
         for channel in channels {
-            for unit in [0, 1] where wanted == nil || wanted == unit {
+            for unit in 0..<unitCount where wanted == nil || wanted == unit {
                 if places[channel][unit] == nil { return (channel, unit) }
             }
         }

@@ -44,15 +44,15 @@ extension BoardBuilder {
         note("isa-serial", bus: "isa.0", details: ["isa irq \(irq)"])
     }
 
-    func addPowerManagement() {
+    func addPowerManagement(_ settings: ACPIPowerManagementConfiguration = ACPIPowerManagementConfiguration()) {
         let lifecycle = lifecycle
-        let power = ACPIPowerManagement(clock: clock, line: line(9)) { state in
+        let power = ACPIPowerManagement(clock: clock, line: line(9), configuration: settings) { state in
             if state == .s5 { lifecycle.send(.shutdown(.guestShutdown)) }
         }
         power.attach(to: io)
         devices.append(power)
         self.power = power
-        acpi.power = .fixed(Self.powerRegisters)
+        acpi.power = .fixed(Self.powerRegisters(settings))
     }
 
     /// The PIT; nil where it is the engine's.
@@ -103,7 +103,7 @@ extension BoardBuilder {
         let lifecycle = lifecycle
         let controller = KeyboardController(
             clock: clock, keyboardLine: line(1), mouseLine: line(12),
-            commandByte: configuration.boot.bios == nil ? 0x43 : 0x03, onReset: { lifecycle.send(.reset(.guestReset)) })
+            commandByte: !configuration.hasFirmware ? 0x43 : 0x03, onReset: { lifecycle.send(.reset(.guestReset)) })
         controller.attach(to: io)
         devices.append(controller)
         acpi.hasI8042 = true
@@ -138,7 +138,10 @@ extension BoardBuilder {
         post.attach(to: io)
         devices.append(post)
         if let id = configuration.debugConsole, let port = characters.port(id) {
-            addDebugConsole(port, at: 0xE9, readback: 0xE9)
+            let set = withGlobals(DeviceConfiguration(driver: "isa-debugcon"))
+            addDebugConsole(
+                port, at: UInt64(set.number("iobase").flatMap { 1...0xFFFF ~= $0 ? $0 : nil } ?? 0xE9),
+                readback: UInt8(truncatingIfNeeded: set.number("readback") ?? 0xE9))
         }
         let lifecycle = lifecycle
         for device in configuration.devices {

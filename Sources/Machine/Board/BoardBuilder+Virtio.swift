@@ -6,6 +6,7 @@ internal import GuestMemory
 internal import HostOS
 internal import JSON
 internal import Log
+internal import Network
 
 /// Virtio devices, behind PCI or MMIO.
 extension BoardBuilder {
@@ -21,6 +22,7 @@ extension BoardBuilder {
         case "rng": made = try entropy(properties, name)
         case "balloon": made = try balloon(properties, name)
         case "serial": made = try console(properties, name, device)
+        case "scsi": made = try scsiHost(properties, name, device)
         default: return
         }
         if device.driver.hasSuffix("-device") {
@@ -34,7 +36,7 @@ extension BoardBuilder {
     static func kind(of driver: String) -> String? {
         guard driver.hasPrefix("virtio-") else { return nil }
         let name = driver.dropFirst("virtio-".count).split(separator: "-").first.map(String.init)
-        return name.flatMap { ["blk", "net", "rng", "balloon", "serial"].contains($0) ? $0 : nil }
+        return name.flatMap { ["blk", "net", "rng", "balloon", "serial", "scsi"].contains($0) ? $0 : nil }
     }
 
     /// A device's own properties over the defaults that `-global` sets for its model.
@@ -81,11 +83,20 @@ extension BoardBuilder {
     ) throws(MachineBuildError) -> any VirtioDevice {
         let (backend, address) = try network(properties, name, device)
         let mtu = properties.number("host_mtu").flatMap { $0 > 0 ? UInt16(exactly: $0) : nil }
-        let options = VirtioNet.Properties(
+        var options = VirtioNet.Properties(
             macAddress: address, mtu: mtu, mergesBuffers: properties.bool("mrg_rxbuf") ?? true,
             hasControlQueue: properties.bool("ctrl_vq") ?? true,
             receiveQueueSize: UInt16(truncatingIfNeeded: properties.number("rx_queue_size") ?? 256),
             transmitQueueSize: UInt16(truncatingIfNeeded: properties.number("tx_queue_size") ?? 256))
+        // What QEMU's properties take away.
+        let ours: [(String, FrameOffloads)] = [
+            ("csum", .all), ("gso", [.tcp4, .tcp6, .ecn]), ("host_tso4", .tcp4), ("host_tso6", .tcp6), ("host_ecn", .ecn),
+        ]
+        for (name, offload) in ours where properties.bool(name) == false { options.deviceOffloads.subtract(offload) }
+        let theirs: [(String, FrameOffloads)] = [
+            ("guest_csum", .all), ("guest_tso4", .tcp4), ("guest_tso6", .tcp6), ("guest_ecn", .ecn),
+        ]
+        for (name, offload) in theirs where properties.bool(name) == false { options.driverOffloads.subtract(offload) }
         let made = VirtioNet(options, backend: backend, scheduler: try worker(name))
         cards.append((name, properties.string("netdev"), made))
         return made

@@ -1,5 +1,6 @@
 internal import DeviceModel
 internal import Devices
+internal import Display
 internal import Firmware
 internal import GuestMemory
 internal import HostOS
@@ -33,7 +34,16 @@ final class BoardBuilder {
     /// Runs after the devices' resets: what a firmware would do where there is none.
     var afterReset: [@Sendable () -> Void] = []
     var power: ACPIPowerManagement?
-    var pci: PCIBus?
+    /// The root bus.
+    private(set) var pci: PCIBus?
+    /// All PCI buses by their names, the root first.
+    var pciBuses: [(name: String, bus: PCIBus)] = []
+    /// The PCI host bridge as it is set up now, where firmware may change it.
+    var currentPCIHost: (@Sendable () -> PCIHost)?
+    /// The root ports by the names of their buses.
+    var rootPorts: [String: PCIERootPort] = [:]
+    /// SCSI hosts in the order of their making.
+    var scsiBuses: [SCSIBus] = []
     var workers: [WorkerThread] = []
     var threadContexts: [ThreadContext] = []
     /// What the ACPI tables say; boards and devices add to it.
@@ -50,6 +60,8 @@ final class BoardBuilder {
     /// The threads of `iothread` objects.
     var ioThreads: [(id: String, thread: WorkerThread)] = []
     var balloon: VirtioBalloon?
+    /// What graphics adapters show, the first adapter's first.
+    var screens: [Screen] = []
     /// virtio disks by their names.
     var disks: [(name: String, device: VirtioBlock)] = []
     /// What `bootindex` says: firmware's paths of devices, by index.
@@ -70,7 +82,7 @@ final class BoardBuilder {
         self.characters = characters
         self.storage = storage
         self.networks = networks
-        lifecycle = LifecyclePort()
+        lifecycle = networks.lifecycle
         ioapic = IOAPIC(sink: engine)
         let controllers = engine.controllers
         pic = hasPIC && controllers == nil ? LegacyPIC { engine.setExternalInterrupt($0) } : nil
@@ -79,7 +91,7 @@ final class BoardBuilder {
             processors: (0..<topology.processors).map {
                 ACPIConfiguration.Processor(uid: UInt32($0), apicID: APICNumbering.id(of: $0, topology))
             },
-            power: .fixed(Self.powerRegisters))
+            power: .fixed(Self.powerRegisters()))
         if let controllers {
             devices.append(controllers)
         } else {
@@ -99,14 +111,23 @@ final class BoardBuilder {
         ]
     }
 
-    /// PIIX4's power management at 0x600, entered and left by the SMI command port.
-    static var powerRegisters: ACPIConfiguration.FixedPower {
-        var power = ACPIConfiguration.FixedPower.piix4(base: 0x600)
-        let defaults = ACPIPowerManagementConfiguration()
-        power.smiCommand = UInt16(truncatingIfNeeded: defaults.commandPort)
-        power.acpiEnable = defaults.enableCommand
-        power.acpiDisable = defaults.disableCommand
+    /// Power management at 0x600, entered and left by the SMI command port.
+    static func powerRegisters(
+        _ settings: ACPIPowerManagementConfiguration = ACPIPowerManagementConfiguration()
+    ) -> ACPIConfiguration.FixedPower {
+        var power = ACPIConfiguration.FixedPower.piix4(
+            base: UInt16(truncatingIfNeeded: settings.base), gpeBlock: UInt16(truncatingIfNeeded: settings.eventBase))
+        power.gpeCount = UInt8(truncatingIfNeeded: settings.eventBytes)
+        power.smiCommand = UInt16(truncatingIfNeeded: settings.commandPort)
+        power.acpiEnable = settings.enableCommand
+        power.acpiDisable = settings.disableCommand
         return power
+    }
+
+    /// Sets the root bus, once.
+    func setRootBus(_ bus: PCIBus) {
+        pci = bus
+        pciBuses = [(bus.name, bus)]
     }
 
     func line(_ number: Int) -> InterruptLine { InterruptLine(sink: interrupts, number: number) }

@@ -31,7 +31,7 @@ enum PCBoard {
             routing: PCIInterruptRouting(
                 line: { slot, pin in ((slot &+ pin &+ 3) & 3) >> 1 },
                 output: { line, level in interrupts.setLine(10 + line, level: level) }))
-        builder.pci = bus
+        builder.setRootBus(bus)
         let ports = PCIConfigPorts(bus)
         builder.io.add(ports, start: 0xCF8, count: 8, name: "pci-conf")
         builder.devices.append(ports)
@@ -47,11 +47,14 @@ enum PCBoard {
         ) {
             // There is no system management mode: this bit tells firmware that somebody else has set it up.
             $0.defineRegister(0x5B, value: UInt8(0x02))
+            // Where the power management registers are, and that they answer: nobody moves them.
+            $0.defineRegister(0x40, value: UInt32(0x601))
+            $0.defineRegister(0x80, value: UInt8(1))
         }
 
         var host = PCIHost(
             isExpress: false,
-            memoryWindows: [UInt32(max(memoryWindow.start, builder.layout.low))...UInt32(memoryWindow.end - 1)],
+            memoryWindows: [UInt32(memoryStart(builder))...UInt32(memoryWindow.end - 1)],
             routing: .fixed, routes: routes, isaBridge: 1 << 16)
         host.highWindow = highWindow(builder)
         builder.acpi.pci = host
@@ -69,7 +72,7 @@ enum PCBoard {
         try MachineBuildError.wrapping { () throws(PCIBusError) in try bus.attach(bridge.function, slot: 0) }
         builder.devices.append(bridge)
         builder.note("i440FX", bus: "pci.0", details: ["addr 0.0"])
-        if builder.configuration.boot.bios == nil { builder.afterReset.append { bridge.shadowAll() } }
+        if !builder.configuration.hasFirmware { builder.afterReset.append { bridge.shadowAll() } }
     }
 
     /// A bridge that is nothing but its configuration space.
@@ -100,11 +103,17 @@ enum PCBoard {
         }
     }
 
-    /// Memory above all RAM, on a boundary of 1 GiB.
+    /// Where memory of PCI functions begins below 4 GiB: firmware takes more room than this board's own assignment.
+    private static func memoryStart(_ builder: BoardBuilder) -> UInt64 {
+        max(builder.configuration.hasFirmware ? 0x8000_0000 : memoryWindow.start, builder.layout.low)
+    }
+
+    /// Memory above all RAM, on a boundary of 1 GiB; with firmware all that processors of 39 bits reach.
     static func highWindow(_ builder: BoardBuilder) -> ClosedRange<UInt64> {
         let gibibyte: UInt64 = 1 << 30
         let start = (PCMemory.highStart + builder.layout.high + gibibyte - 1) & ~(gibibyte - 1)
-        return start...(start + 32 * gibibyte - 1)
+        let end = builder.configuration.hasFirmware ? max(1 << 39, start + gibibyte) : start + 32 * gibibyte
+        return start...(end - 1)
     }
 
     /// What a firmware does: resources of PCI functions, and level-triggered PCI interrupts at the PIC.

@@ -26,7 +26,7 @@ struct BootImage: Sendable {
         self.smbios = smbios
         tables = acpi.map { ACPITables($0) }
         commandLine = ([boot.append].compactMap { $0 } + kernelWords).joined(separator: " ")
-        guard let path = boot.kernel else {
+        guard let path = boot.kernel, !configuration.hasFirmware else {
             kernel = nil
             modules = []
             return
@@ -55,7 +55,8 @@ struct BootImage: Sendable {
         self.modules = modules
     }
 
-    private static func read(_ path: String, _ what: String) throws(MachineBuildError) -> [UInt8] {
+    /// A file as a whole.
+    static func read(_ path: String, _ what: String) throws(MachineBuildError) -> [UInt8] {
         do throws(HostError) { return try HostFile.contents(path, limit: 1 << 32) } catch {
             throw MachineBuildError("could not load \(what) '\(path)': \(error.errno)")
         }

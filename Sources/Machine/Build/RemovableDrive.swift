@@ -24,7 +24,7 @@ final class RemovableDrive: Sendable {
     private let channel: Int
     private let unit: Int
     // Weak: the controller's images are this drive's.
-    private struct Device: Sendable { weak var controller: IDEController? }
+    private struct Device: Sendable { weak var controller: (any RemovableMediaHost)? }
     private let device = Mutex(Device())
     private let medium: Mutex<Medium?>
 
@@ -37,8 +37,11 @@ final class RemovableDrive: Sendable {
         self.medium = Mutex(medium)
     }
 
-    func connect(_ controller: IDEController) { device.withLock { $0.controller = controller } }
-    private var controller: IDEController? { device.withLock { $0.controller } }
+    func connect(_ controller: any RemovableMediaHost) { device.withLock { $0.controller = controller } }
+    private var controller: (any RemovableMediaHost)? { device.withLock { $0.controller } }
+
+    /// Whether it hangs on that controller.
+    func isConnected(to host: (any RemovableMediaHost)?) -> Bool { host != nil && controller === host }
 
     /// Whether it is the drive at a place, by which the device tells of its tray.
     func isAt(channel: Int, unit: Int) -> Bool { channel == self.channel && unit == self.unit }

@@ -38,7 +38,9 @@ public enum BoardKind: String, CaseIterable, Sendable {
         }
     }
     /// Whether this release builds it.
-    public var isSupported: Bool { self != .q35 }
+    public var isSupported: Bool { true }
+    /// Whether it is a whole PC.
+    public var isPC: Bool { self == .pc || self == .q35 }
 }
 
 /// On, off, or as the board thinks best.
@@ -104,6 +106,8 @@ public struct BoardConfiguration: Equatable, Sendable {
     public var graphics = true
     /// Where memory below 4 GiB ends, in bytes.
     public var maximumMemoryBelow4G: UInt64?
+    /// The block nodes of the two flash chips, `pflash0` and `pflash1`.
+    public var flashNodes: [String?] = [nil, nil]
     /// Accepted properties that change nothing in this release, for `qom-get`.
     public var other = JSONObject()
 

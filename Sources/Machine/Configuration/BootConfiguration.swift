@@ -27,6 +27,14 @@ public struct BootConfiguration: Equatable, Sendable {
     /// Whether only devices with a boot index are tried.
     public var strict: Bool?
 
+    /// What a PC starts where nothing is named, and where Debian has firmware.
+    public static let defaultFirmware = "bios-256k.bin"
+    /// Directories of Debian's packages that hold firmware, looked at after those of `-L`.
+    public static let systemDirectories = [
+        "/usr/share/seabios", "/usr/share/qemu", "/usr/share/OVMF", "/usr/share/ovmf", "/usr/lib/ipxe/qemu",
+        "/usr/share/vgabios",
+    ]
+
     /// Nothing to start.
     public init() {}
 }

@@ -44,6 +44,21 @@ extension DeviceCatalogue {
                 ]
             ]),
         DeviceDescription("pci-testdev", bus: "PCI", .misc, "PCI Test Device", [pci]),
+        DeviceDescription(
+            "pcie-root-port", bus: "PCI", .bridge, "PCI Express root port, with hot plug",
+            [
+                pci,
+                [
+                    Property("port", Kind.unsigned(bits: 8), .integer(0)),
+                    Property("chassis", Kind.unsigned(bits: 8), .integer(0)),
+                    Property("slot", Kind.unsigned(bits: 16), .integer(0)),
+                    Property("hotplug", Kind.bool, .bool(true)),
+                    Property("io-reserve", Kind.size, .integer(-1)),
+                    Property("mem-reserve", Kind.size, .integer(-1)),
+                    Property("pref64-reserve", Kind.size, .integer(-1)),
+                    Property("bus-reserve", Kind.unsigned(bits: 32), .integer(0xffff_ffff)),
+                ],
+            ]),
         DeviceDescription("pc-testdev", bus: "ISA", .misc, "Ports and memory for test kernels", []),
         DeviceDescription(
             "testdev", bus: "ISA", .misc, "The same with a log and an exit port",
@@ -72,6 +87,34 @@ extension DeviceCatalogue {
                 ],
             ]),
         DeviceDescription("ide-cd", bus: "IDE", .storage, "IDE CD-ROM drive", [bootIndex, image, ideDrive]),
+    ]
+
+    /// SCSI units and NVMe.
+    static let storage: [DeviceDescription] = [
+        DeviceDescription(
+            "scsi-hd", bus: "SCSI", .storage, "virtual SCSI disk", [bootIndex, image, scsiUnit]),
+        DeviceDescription(
+            "scsi-cd", bus: "SCSI", .storage, "virtual SCSI CD-ROM", [bootIndex, image, scsiUnit]),
+        DeviceDescription(
+            "nvme", bus: "PCI", .storage, "Non-Volatile Memory Express",
+            [
+                pci, bootIndex, image,
+                [
+                    Property("max_ioqpairs", Kind.unsigned(bits: 32), .integer(64)),
+                    Property("msix_qsize", Kind.unsigned(bits: 16), .integer(65)),
+                    Property("mdts", Kind.unsigned(bits: 8), .integer(7)),
+                    Property("iothread", Kind.object("iothread")),
+                ],
+            ]),
+    ]
+    private static let scsiUnit: [DeviceProperty] = [
+        Property("channel", Kind.unsigned(bits: 32), .integer(0)),
+        Property("scsi-id", Kind.unsigned(bits: 32), .integer(0xffff_ffff)),
+        Property("lun", Kind.unsigned(bits: 32), .integer(0xffff_ffff)),
+        Property("ver", Kind.string), Property("vendor", Kind.string), Property("product", Kind.string),
+        Property("device_id", Kind.string), Property("wwn", Kind.unsigned(bits: 64), .integer(0)),
+        Property("rotation_rate", Kind.unsigned(bits: 16), .integer(0)),
+        Property("removable", Kind.bool, .bool(false)), Property("dpofua", Kind.bool, .bool(false)),
     ]
 
     private static let ideDrive: [DeviceProperty] = [

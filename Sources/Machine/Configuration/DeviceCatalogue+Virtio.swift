@@ -10,6 +10,7 @@ extension DeviceCatalogue {
         + family("net", .network, "virtio network card", net, pci: bootIndex + netPCI)
         + family("rng", .misc, "virtio entropy device", rng)
         + family("serial", .input, "virtio console and port bus", serial)
+        + family("scsi", .storage, "virtio SCSI host", scsi)
         + family("balloon", .misc, "virtio memory balloon", balloon) + ports
 
     private static func family(
@@ -82,6 +83,17 @@ extension DeviceCatalogue {
         ]
     private static let netPCI: [DeviceProperty] = [
         Property("failover", Kind.bool, .bool(false)), Property("failover_pair_id", Kind.string),
+    ]
+
+    private static let scsi: [DeviceProperty] = [
+        Property("num_queues", Kind.unsigned(bits: 32), .integer(0xffff_ffff)),
+        Property("virtqueue_size", Kind.unsigned(bits: 32), .integer(256)),
+        Property("seg_max_adjust", Kind.bool, .bool(true)),
+        Property("max_sectors", Kind.unsigned(bits: 32), .integer(0xffff)),
+        Property("cmd_per_lun", Kind.unsigned(bits: 32), .integer(128)),
+        Property("hotplug", Kind.bool, .bool(true)),
+        Property("param_change", Kind.bool, .bool(true)),
+        Property("iothread", Kind.object("iothread")),
     ]
 
     private static let rng: [DeviceProperty] = [

@@ -5,12 +5,16 @@ public import JSON
 public struct DeviceDescription: Sendable {
     /// What a device is for; the sections of `-device help`.
     public enum Category: String, CaseIterable, Sendable {
+        /// Bridges and ports to further buses.
+        case bridge = "Controller/Bridge/Hub devices"
         /// Disks and their controllers.
         case storage = "Storage devices"
         /// Network cards.
         case network = "Network devices"
         /// Consoles and keyboards.
         case input = "Input devices"
+        /// Graphics adapters.
+        case display = "Display devices"
         /// The rest.
         case misc = "Misc devices"
     }

@@ -4,7 +4,7 @@ public import JSON
 public enum GraphicsAdapter: String, CaseIterable, Sendable {
     /// None.
     case none
-    /// Bochs's VGA. This release has none: the builder notes it and goes on without.
+    /// A VGA with Bochs's extensions.
     case std
 }
 

@@ -74,8 +74,17 @@ public struct MachineConfiguration: Equatable, Sendable {
     public var lifecycle = LifecycleConfiguration()
     /// The machine's UUID as 16 bytes in the order of its text form, or nil.
     public var uuid: [UInt8]?
+    /// Where the machine comes from instead of being started (`-incoming`): an address, or `defer`.
+    public var incoming: String?
+    /// The snapshot that it starts from (`-loadvm`).
+    public var snapshot: String?
     /// The process: its name, files, confinement.
     public var process = ProcessConfiguration()
+
+    /// Whether the machine starts a firmware, which then sets up what the board would else set up itself.
+    public var hasFirmware: Bool { boot.bios != nil || drives.contains { $0.interface == .pflash } || hasFlashNodes }
+    /// Whether `-machine` names block nodes as flash chips.
+    public var hasFlashNodes: Bool { board.flashNodes.contains { $0 != nil } }
 
     /// A `pc` with no devices but the board's.
     public init() {}

@@ -1,5 +1,3 @@
-public import JSON
-
 /// A kind of network back-end.
 public enum NetworkKind: String, CaseIterable, Sendable {
     /// NAT in the process, by libslirp.
@@ -24,9 +22,16 @@ public enum NetworkKind: String, CaseIterable, Sendable {
     case vhostUser = "vhost-user"
     /// vDPA.
     case vhostVDPA = "vhost-vdpa"
+    /// A packet socket on an interface of the host; of this program alone.
+    case packet = "af-packet"
 
     /// Whether this release has it.
-    public var isSupported: Bool { self == .user }
+    public var isSupported: Bool {
+        switch self {
+        case .user, .tap, .bridge, .socket, .stream, .dgram, .hubport, .packet: true
+        case .l2tpv3, .vde, .vhostUser, .vhostVDPA: false
+        }
+    }
 }
 
 /// A network back-end.
@@ -37,8 +42,8 @@ public struct NetworkConfiguration: Equatable, Sendable {
     public var kind: NetworkKind
     /// The options of `user`.
     public var user = UserNetworkConfiguration()
-    /// The options of all other kinds, typed.
-    public var options = JSONObject()
+    /// The options of all other kinds.
+    public var peer = NetworkPeer.none
 
     /// A back-end of a kind.
     public init(id: String, kind: NetworkKind) {

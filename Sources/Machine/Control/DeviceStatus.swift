@@ -186,6 +186,31 @@ public struct NetworkStatus: Equatable, Sendable {
     }
 }
 
+/// Which frames a network card lets through, for `query-rx-filter`.
+public struct ReceiveFilterStatus: Equatable, Sendable {
+    /// The card's name.
+    public var name: String
+    /// Whether it takes all frames.
+    public var isPromiscuous: Bool
+    /// `normal`, `none` or `all`.
+    public var multicast: String
+    /// `normal`, `none` or `all`.
+    public var unicast: String
+    /// `all` where VLANs are not filtered, `normal` where they are.
+    public var vlan: String
+    /// Whether broadcasts pass.
+    public var allowsBroadcast: Bool
+    /// Whether a table had more entries than are kept.
+    public var overflowsMulticast: Bool
+    public var overflowsUnicast: Bool
+    /// The card's address.
+    public var address: String
+    /// Tables of addresses and VLANs.
+    public var unicastTable: [String]
+    public var multicastTable: [String]
+    public var vlanTable: [Int]
+}
+
 /// A character back-end, for `info chardev`.
 public struct CharacterDeviceStatus: Equatable, Sendable {
     /// Its name.

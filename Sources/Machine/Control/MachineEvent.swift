@@ -39,6 +39,14 @@ public struct MachineEvent: Equatable, Sendable {
         case blockJob(event: String, data: JSONObject)
         /// A tray moved.
         case trayMoved(device: String, id: String, isOpen: Bool)
+        /// A migration has come further.
+        case migration(MigrationStatus)
+        /// A round over memory begins.
+        case migrationPass(UInt64)
+        /// A stream network has a peer, at the address.
+        case networkConnected(id: String, address: String)
+        /// A stream network has a peer no more.
+        case networkDisconnected(id: String)
     }
     /// What happened.
     public var kind: Kind

@@ -5,7 +5,7 @@ public import JSON
 /// Every function may be called on any thread but a processor's, by several monitors at the same time, and returns
 /// when it is done: after `stop` no processor runs. Values are snapshots. Later features have defaults below that say
 /// that they are not there.
-public protocol MachineOperations: AnyObject, Sendable {
+public protocol MachineOperations: MigrationOperations, ScreenOperations {
     /// What the machine was made from.
     var configuration: MachineConfiguration { get }
     /// What the machine is doing.
@@ -118,6 +118,14 @@ public protocol MachineOperations: AnyObject, Sendable {
     func addNetwork(_ network: NetworkConfiguration) throws(MachineError)
     /// Ends a network back-end that no card has.
     func removeNetwork(_ id: String) throws(MachineError)
+    /// Forwards a port of the host into the guest, by the `user` network of a name or the first.
+    func addHostForward(network: String?, _ rule: String) throws(MachineError)
+    /// Ends a forward.
+    func removeHostForward(network: String?, _ rule: String) throws(MachineError)
+    /// The connections of the `user` networks.
+    var userNetworkConnections: String { get }
+    /// Which frames a card lets through, or all cards.
+    func receiveFilters(_ name: String?) throws(MachineError) -> [ReceiveFilterStatus]
     /// Plugs a device in.
     func addDevice(_ device: DeviceConfiguration) throws(MachineError)
     /// Asks the guest to let go of a device.
@@ -202,6 +210,14 @@ extension MachineOperations {
         throw .notSupported("Network back-ends cannot be added to this machine")
     }
     public func removeNetwork(_ id: String) throws(MachineError) { throw .deviceNotFound(id) }
+    public func addHostForward(network: String?, _ rule: String) throws(MachineError) {
+        throw .notSupported("This machine has no network of type user")
+    }
+    public func removeHostForward(network: String?, _ rule: String) throws(MachineError) {
+        throw .notSupported("This machine has no network of type user")
+    }
+    public var userNetworkConnections: String { "" }
+    public func receiveFilters(_ name: String?) throws(MachineError) -> [ReceiveFilterStatus] { [] }
     public func addDevice(_ device: DeviceConfiguration) throws(MachineError) {
         throw .notSupported("Bus '\(device.bus ?? "pci.0")' does not support hotplugging")
     }

@@ -49,16 +49,15 @@ public struct EngineChoice: Sendable {
             do throws(MachineBuildError) {
                 let engine = try accelerator.kind == .automatic ? fastest(attempt) : named(attempt)
                 if index > 0 {
-                    log.warning("Falling back to \(engine.name)")
-                    engine.reason = "fallback: " + failures.joined(separator: "; ")
+                    let words = failures.joined(separator: "; ")
+                    log.warning("\(words). Falling back to \(engine.name)")
+                    engine.reason = "fallback: " + words
                 } else if engine.reason.isEmpty {
                     engine.reason = "as asked for"
                 }
                 return engine
             } catch {
-                let text = "-accel \(Self.name(accelerator.kind)): \(error)"
-                if index + 1 < wanted.count { log.warning("\(text)") }
-                failures.append(text)
+                failures.append("-accel \(Self.name(accelerator.kind)): \(error)")
             }
         }
         throw MachineBuildError(failures.joined(separator: "; "))

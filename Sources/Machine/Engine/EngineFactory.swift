@@ -100,8 +100,13 @@ public struct EngineExtras: Sendable {
     public init() {}
 }
 
+/// A box whose engine may know how machines are moved.
+protocol MovableEngineOwner {
+    var movable: (any MovableEngine)? { get }
+}
+
 /// Puts the type of an x86 engine away.
-public final class EngineBox<E: Engine>: MachineEngine where E.CPU.State == apus_x86_state {
+public final class EngineBox<E: Engine>: MachineEngine, MovableEngineOwner where E.CPU.State == apus_x86_state {
     private let engine: E
     private let extras: EngineExtras
     private let words = Mutex("")
@@ -111,6 +116,7 @@ public final class EngineBox<E: Engine>: MachineEngine where E.CPU.State == apus
         self.engine = engine
         self.extras = extras
     }
+    var movable: (any MovableEngine)? { engine as? any MovableEngine }
     public var doorbells: (any DoorbellHost)? { extras.doorbells }
     public var controllers: (any EngineControllers)? { extras.controllers }
 

@@ -60,6 +60,12 @@ public final class MachineClock: VirtualClock {
         frozen.store(now, ordering: .releasing)
     }
 
+    /// Sets the time of a clock that stands: a saved machine's. Devices set their timers after it.
+    public func set(_ time: UInt64) {
+        guard frozen.load(ordering: .relaxed) != Self.running, time != Self.running else { return }
+        frozen.store(time, ordering: .releasing)
+    }
+
     /// The host's time of a virtual time; nil while the clock stands.
     private func hostTime(_ deadline: UInt64) -> UInt64? {
         guard frozen.load(ordering: .acquiring) == Self.running else { return nil }

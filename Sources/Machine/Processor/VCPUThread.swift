@@ -50,6 +50,8 @@ public protocol ProcessorThread: AnyObject, Sendable {
     func injectNMI()
     /// The architectural state, while it is at the gate.
     var state: apus_x86_state { get set }
+    /// An instruction is half done: the processor can neither be saved nor restored.
+    var hasOutstandingAccess: Bool { get }
     /// Back to the state after power-on, while it is at the gate.
     func reset()
     /// What the processor can do for a debugger; nil: nothing.
@@ -58,8 +60,14 @@ public protocol ProcessorThread: AnyObject, Sendable {
     func setDebug(_ request: DebugRequest) -> Bool
 }
 
+/// A thread whose processor may be saved.
+protocol SavableThread {
+    var savable: (any SavableProcessor)? { get }
+    func tellEndedInterrupts()
+}
+
 /// The thread that runs one processor and answers its exits.
-final class VCPUThread<CPU: Processor>: ProcessorThread where CPU.State == apus_x86_state {
+final class VCPUThread<CPU: Processor>: ProcessorThread, SavableThread where CPU.State == apus_x86_state {
     private let processor: CPU
     // The group and its threads hold each other: both live until the process ends, or the machine is closed.
     private let group: ProcessorGroup
@@ -111,9 +119,17 @@ final class VCPUThread<CPU: Processor>: ProcessorThread where CPU.State == apus_
         processor.injectNMI()
         bell.ring()
     }
+    var hasOutstandingAccess: Bool { processor.hasOutstandingAccess }
     func reset() { processor.reset() }
     var debugAbilities: DebugAbilities? { processor.debugAbilities }
     func setDebug(_ request: DebugRequest) -> Bool { processor.setDebug(request) }
+
+    /// The processor as one that can be saved; nil where it cannot. While it is at the gate.
+    var savable: (any SavableProcessor)? { processor as? any SavableProcessor }
+    /// Tells the IOAPIC what it has yet to hear. While the processor is at the gate.
+    func tellEndedInterrupts() {
+        for vector in savable?.takeEndedInterrupts() ?? [] { buses.endOfInterrupt(vector) }
+    }
 
     private func loop() {
         guard group.pass(self) else { return }

@@ -18,6 +18,12 @@ enum LifecycleRequest: Sendable, Equatable {
     case balloonChanged(actual: UInt64)
     /// A CD drive's tray moved.
     case trayMoved(device: String, id: String, isOpen: Bool)
+    /// A watchdog fired.
+    case watchdog
+    /// A network back-end has a peer.
+    case networkConnected(id: String, address: String)
+    /// It has one no more.
+    case networkDisconnected(id: String)
     /// An image failed; what is done about it.
     case blockFailed(BlockFailure)
     /// Something about a job on disks.

@@ -13,12 +13,16 @@ internal import X86
 extension VirtualMachine: MachineOperations {
     public var runState: RunState { state.withLock { $0.runState } }
 
-    public func stop() { halt(as: .paused) }
+    public func stop() {
+        if runState == .inMigrate { desk.state.withLock { $0.startsWhenThere = false } } else { halt(as: .paused) }
+    }
 
     public func resume() throws(MachineError) {
         switch runState {
         case .guestPanicked, .internalError, .shutdown:
             throw .failed("Resetting the Virtual Machine is required")
+        case .inMigrate: desk.state.withLock { $0.startsWhenThere = true }
+        case .finishMigrate: throw .failed("Migration is not finalized yet")
         default: _ = run()
         }
     }
@@ -148,13 +152,21 @@ extension VirtualMachine: MachineOperations {
         func devices(_ bus: String) -> [DeviceNode] { board.tree.filter { $0.bus == bus }.map(\.node) }
         var root = DeviceNode.Bus(name: "main-system-bus", type: "System", devices: devices("main-system-bus"))
         let isa = DeviceNode.Bus(name: "isa.0", type: "ISA", devices: devices("isa.0"))
-        if board.pci != nil {
-            var functions = devices("pci.0")
-            if let bridge = functions.firstIndex(where: { $0.model == "PIIX3" }) { functions[bridge].buses = [isa] }
+        if let pci = board.pci {
+            var functions = devices(pci.name)
+            let isQ35 = pci.name == "pcie.0"
+            for index in functions.indices {
+                if functions[index].model == "PIIX3" || functions[index].model == "ICH9-LPC" {
+                    functions[index].buses = [isa]
+                }
+                let id = functions[index].id
+                guard functions[index].model == "pcie-root-port", !id.isEmpty else { continue }
+                functions[index].buses = [DeviceNode.Bus(name: id, type: "PCIE", devices: devices(id))]
+            }
             root.devices.append(
                 DeviceNode(
-                    model: "i440FX-pcihost", path: "/machine/i440fx",
-                    buses: [DeviceNode.Bus(name: "pci.0", type: "PCI", devices: functions)]))
+                    model: isQ35 ? "q35-pcihost" : "i440FX-pcihost", path: isQ35 ? "/machine/q35" : "/machine/i440fx",
+                    buses: [DeviceNode.Bus(name: pci.name, type: isQ35 ? "PCIE" : "PCI", devices: functions)]))
         } else {
             root.devices.append(DeviceNode(model: "isabus-bridge", path: "/machine/unattached/isa", buses: [isa]))
         }
@@ -195,7 +207,8 @@ extension VirtualMachine: MachineOperations {
 
     public func setLink(_ name: String, isUp: Bool) throws(MachineError) {
         guard let found = board.cards.first(where: { $0.name == name || $0.backend == name }) else {
-            throw .deviceNotFound(name)
+            guard board.networks.setLink(name, isUp: isUp) else { throw .deviceNotFound(name) }
+            return
         }
         found.card.setLink(up: isUp)
     }
@@ -252,6 +265,11 @@ extension VirtualMachine: MachineOperations {
         guard !objects.contains(where: { $0.id == object.id }) else {
             throw .failed("attempt to add duplicate property '\(object.id)' to object (type 'container')")
         }
+        if object.type == "filter-dump" {
+            do throws(MachineBuildError) { try board.networks.addCapture(object) } catch {
+                throw .failed(error.description)
+            }
+        }
         state.withLock { $0.objects.append(object) }
     }
     public func removeObject(_ id: String) throws(MachineError) {
@@ -262,6 +280,7 @@ extension VirtualMachine: MachineOperations {
                 ["rng", "iothread"].contains { device.properties.string($0) == id }
             }
         guard !isUsed else { throw .failed("object '\(id)' is in use, can not be deleted") }
+        board.networks.removeCapture(id)
         state.withLock { state in
             if let place = state.objects.firstIndex(where: { $0.id == id }) {
                 state.objects.remove(at: place)
@@ -297,6 +316,28 @@ extension VirtualMachine: MachineOperations {
         do throws(MachineBuildError) { try board.networks.add(network) } catch { throw .failed(error.description) }
     }
     public func removeNetwork(_ id: String) throws(MachineError) { try board.networks.remove(id) }
+    public func addHostForward(network: String?, _ rule: String) throws(MachineError) {
+        try board.networks.addForward(network, rule)
+    }
+    public func removeHostForward(network: String?, _ rule: String) throws(MachineError) {
+        try board.networks.removeForward(network, rule)
+    }
+    public var userNetworkConnections: String { board.networks.connections }
+    public func receiveFilters(_ name: String?) throws(MachineError) -> [ReceiveFilterStatus] {
+        if let name {
+            guard let card = board.cards.first(where: { $0.name == name }) else {
+                guard !board.networks.text(of: name).isEmpty else { throw .failed("invalid net client name: \(name)") }
+                throw .failed("net client(\(name)) isn't a NIC")
+            }
+            guard let filter = card.card.receiveFilter else {
+                throw .failed("net client(\(name)) doesn't support rx-filter querying")
+            }
+            return [ReceiveFilterStatus(name: name, filter)]
+        }
+        return board.cards.compactMap { card in
+            card.card.receiveFilter.map { ReceiveFilterStatus(name: card.name, $0) }
+        }
+    }
     public func removeDevice(_ id: String) throws(MachineError) {
         guard configuration.devices.contains(where: { $0.id == id }) else { throw .deviceNotFound(id) }
         throw .failed("Bus of device '\(id)' does not support hotplugging")

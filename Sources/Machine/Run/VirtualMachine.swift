@@ -1,5 +1,6 @@
 internal import BlockImage
 internal import DeviceModel
+internal import Devices
 internal import Execution
 public import HostOS
 internal import Log
@@ -41,6 +42,8 @@ public final class VirtualMachine: Sendable {
     /// Opens and closes the door for debuggers, which belongs to the program.
     typealias DebugServerHandler = @Sendable (String?) throws(MachineError) -> Void
     let debugServer = Mutex<DebugServerHandler?>(nil)
+    /// Migrations, out and in.
+    let desk = MigrationDesk()
 
     /// Makes the machine of a configuration, loads its kernel, and makes its processors' threads, which wait. On an
     /// error nothing is left.
@@ -63,7 +66,7 @@ public final class VirtualMachine: Sendable {
             // An empty machine has no processor.
             let threads =
                 configuration.board.kind == .none ? [] : board.engine.makeThreads(group: group, buses: board.buses)
-            do throws(MachineBuildError) { try board.reset(threads) } catch {
+            do throws(MachineBuildError) { try board.reset(threads, loadsKernel: configuration.incoming == nil) } catch {
                 board.close()
                 throw error
             }
@@ -82,6 +85,10 @@ public final class VirtualMachine: Sendable {
         board.lifecycle.connect { [weak self] request in
             guard let self else { return }
             if case .balloonChanged(let actual) = request { return emit(.balloonChange(actual: actual)) }
+            if case .networkConnected(let id, let address) = request {
+                return emit(.networkConnected(id: id, address: address))
+            }
+            if case .networkDisconnected(let id) = request { return emit(.networkDisconnected(id: id)) }
             if case .trayMoved(let device, let id, let isOpen) = request {
                 return emit(.trayMoved(device: device, id: id, isOpen: isOpen))
             }
@@ -111,7 +118,21 @@ public final class VirtualMachine: Sendable {
         } catch { throw MachineBuildError("\(error)") }
         // Every thread is at the gate now, and its number is known.
         group.park()
+        if let address = configuration.incoming { return try waitForMachine(address) }
         if !configuration.lifecycle.startsPaused { _ = run() }
+    }
+
+    /// Waits for a machine that comes (`-incoming`).
+    private func waitForMachine(_ address: String) throws(MachineBuildError) {
+        state.withLock { $0.runState = .inMigrate }
+        desk.state.withLock { state in
+            state.startsWhenThere = !configuration.lifecycle.startsPaused
+            state.isDeferred = address == "defer"
+        }
+        guard address != "defer" else { return }
+        do throws(MachineError) { try startReceiving(address, nil) } catch {
+            throw MachineBuildError("-incoming \(address): \(error)")
+        }
     }
 
     /// Names who opens doors for debuggers when a monitor asks for one.
@@ -207,7 +228,8 @@ public final class VirtualMachine: Sendable {
         case .shutdown(let cause): shutDown(cause)
         case .internalError: halt(as: .internalError)
         case .crashLoaded: emit(.guestCrashLoaded)
-        case .trayMoved, .balloonChanged, .blockJob: break
+        case .trayMoved, .balloonChanged, .blockJob, .networkConnected, .networkDisconnected: break
+        case .watchdog: watchdogFired(life.watchdog)
         case .blockFailed:
             // Who has stopped the machine meanwhile keeps it stopped under that name.
             if runState.isRunning { halt(as: .ioError) }
@@ -219,6 +241,26 @@ public final class VirtualMachine: Sendable {
             case .shutdown: shutDown(.guestPanic)
             case .exitFailure: end(status: 1, cause: .guestPanic)
             }
+        }
+    }
+
+    /// Does what the configuration says of watchdogs. The guest, which is held where it was, goes on after some.
+    private func watchdogFired(_ action: LifecycleConfiguration.Watchdog) {
+        emit(.watchdog(action: action))
+        switch action {
+        case .reset: performReset(.guestReset)
+        case .shutdown:
+            board.power?.pressPowerButton()
+            resumeAfterRequest()
+        case .poweroff: end(status: 0, cause: .guestShutdown)
+        case .pause: halt(as: .watchdog)
+        case .debug:
+            log.warning("watchdog: timer fired")
+            resumeAfterRequest()
+        case .none: resumeAfterRequest()
+        case .injectNMI:
+            for thread in group.threads { thread.injectNMI() }
+            resumeAfterRequest()
         }
     }
 
@@ -257,6 +299,7 @@ public final class VirtualMachine: Sendable {
 
     /// Ends processors, devices and back-ends. After the loop has returned, once.
     public func close() {
+        desk.close()
         // A processor may wait for the reader of its output, who is gone: without the back-end it waits no more.
         if !group.park(milliseconds: 1000) { characters.closeAll() }
         group.end()

@@ -17,6 +17,10 @@ extension ConfigurationBuilder {
         let boot = configuration.boot
         if boot.kernel == nil, boot.append != nil { throw .invalid("-append only allowed with -kernel option") }
         if boot.kernel == nil, boot.initrd != nil { throw .invalid("-initrd only allowed with -kernel option") }
+        let kind = configuration.board.kind
+        if boot.kernel == nil, !configuration.hasFirmware, kind.isPC {
+            configuration.boot.bios = BootConfiguration.defaultFirmware
+        }
     }
 
     private mutating func finishBoard() throws(OptionError) {
@@ -52,9 +56,13 @@ extension ConfigurationBuilder {
         configuration.numa = try NUMAOptions.finish(&self, topology)
         let hasCDROM = driveRequests.contains { $0.values.string("media") == "cdrom" || $0.values.int("index") == 2 }
         configuration.defaultDevices.cdrom =
-            !noDefaults && kind == .pc && !hasCDROM && !configuration.devices.contains { $0.driver == "ide-cd" }
+            !noDefaults && kind.isPC && !hasCDROM && !configuration.devices.contains { $0.driver == "ide-cd" }
+        let hasAdapter = configuration.devices.contains { DeviceCatalogue.find($0.driver)?.category == .display }
+        if !hasGraphics, !hasAdapter, !noDefaults, !noGraphic, kind.isPC, configuration.board.graphics {
+            configuration.graphics = .std
+        }
         configuration.defaultDevices.floppy =
-            !noDefaults && kind == .pc && !driveRequests.contains { $0.values.string("if") == "floppy" }
+            !noDefaults && kind.isPC && !driveRequests.contains { $0.values.string("if") == "floppy" }
     }
 
     /// The object that is guest memory says how much there is, where nothing else does.
@@ -89,7 +97,7 @@ extension ConfigurationBuilder {
             nic.network = nic.network ?? legacyNetworks.first
             configuration.nics.append(nic)
         }
-        if !hasNetwork, !noDefaults, configuration.board.kind == .pc {
+        if !hasNetwork, !noDefaults, configuration.board.kind.isPC {
             var nic = NICConfiguration()
             nic.model = "e1000"
             nic.network = "#nic0"
@@ -112,7 +120,7 @@ extension ConfigurationBuilder {
         if noGraphic { configuration.display = .none }
         let wantsSerial =
             !noDefaults && !hasSerial && !configuration.devices.contains { $0.driver == "isa-serial" }
-            && (kind == .pc || (kind == .microvm && configuration.board.isaSerial))
+            && (kind.isPC || (kind == .microvm && configuration.board.isaSerial))
         let wantsMonitor = !noDefaults && !hasMonitor
         if noGraphic {
             if wantsSerial {
@@ -170,6 +178,10 @@ extension ConfigurationBuilder {
     private mutating func checkDevices() throws(OptionError) {
         let nodes = BlockNodeOptions.allNodes(configuration.blockNodes)
         origin = "-blockdev"
+        for case .some(let node) in configuration.board.flashNodes where !nodes.contains(node) {
+            origin = boardOrigin
+            throw .invalid("Cannot find device='' nor node-name='\(printable(node))'")
+        }
         for reference in BlockNodeOptions.references(configuration.blockNodes) where !nodes.contains(reference.target) {
             throw .invalid(
                 "Cannot find device='' nor node-name='\(printable(reference.target))',"
@@ -197,7 +209,7 @@ extension ConfigurationBuilder {
                 throw .invalid(
                     "Property '\(device.driver).\(member.name)' can't find value '\(printable(name))'")
             }
-            let needsImage = ["virtio-blk", "ide-hd"].contains { device.driver.hasPrefix($0) }
+            let needsImage = ["virtio-blk", "ide-hd", "scsi-hd", "nvme"].contains { device.driver.hasPrefix($0) }
             if needsImage, device.properties["drive"] == nil {
                 throw .invalid("drive property not set: '\(device.driver)' needs drive=id")
             }

@@ -27,6 +27,7 @@ struct ConfigurationBuilder {
     var hasMonitor = false
     var hasNetwork = false
     var hasDisplay = false
+    var hasGraphics = false
     var snapshotsAll = false
 
     var driveRequests: [DriveRequest] = []

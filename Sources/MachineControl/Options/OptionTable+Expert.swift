@@ -5,6 +5,13 @@ extension OptionTable {
         OptionDescription("S", OptionDescription.Argument.none, "", "Waits for 'cont' before the first instruction") {
             (builder, _) throws(OptionError) in builder.configuration.lifecycle.startsPaused = true
         },
+        OptionDescription(
+            "incoming", OptionDescription.Argument.text, "file:path|exec:command|unix:path|tcp:host:port|fd:n|defer",
+            "Takes a machine that comes from there"
+        ) { (builder, value) throws(OptionError) in builder.configuration.incoming = value.text },
+        OptionDescription("loadvm", OptionDescription.Argument.text, "name", "Starts from a snapshot") {
+            (builder, value) throws(OptionError) in builder.configuration.snapshot = value.text
+        },
         OptionDescription("no-reboot", OptionDescription.Argument.none, "", "Ends instead of rebooting") {
             (builder, _) throws(OptionError) in builder.configuration.lifecycle.reboot = .shutdown
         },
@@ -85,7 +92,6 @@ extension OptionTable {
     static let unsupported: [OptionDescription] =
         [
             ("icount", "counting instructions is not supported yet"),
-            ("incoming", "migration is not supported yet"), ("loadvm", "snapshots are not supported yet"),
             ("readconfig", "configuration files are not supported"),
             ("writeconfig", "configuration files are not supported"),
             ("runas", "start the program as that user instead"), ("chroot", "start the program there instead"),

@@ -47,6 +47,8 @@ public final class UserNetwork: NetworkBackend {
     }
 
     public func transmit(_ frame: UnsafeRawBufferPointer) -> Bool { unsafe core.transmit(frame) }
+    /// libslirp takes TCP segments of any size.
+    public var offloads: FrameOffloads { FrameOffloads.wholeSegments }
     public func setReceiver(_ receiver: (any FrameReceiver)?) { core.setReceiver(receiver) }
 
     public func receiverReady() {
@@ -206,7 +208,10 @@ private final class Core: Sendable {
             }
             let length = unsafe instance.copyFirstFrame(into: buffer)
             instance.removeFirstFrame()
-            if length > 0 { unsafe receiver.receive(UnsafeRawBufferPointer(rebasing: buffer[..<length])) }
+            // The library has made the checksums itself.
+            if length > 0 {
+                unsafe receiver.receive(UnsafeRawBufferPointer(rebasing: buffer[..<length]), FrameOffload.verified)
+            }
         }
         framesWait.store(false, ordering: .sequentiallyConsistent)
     }

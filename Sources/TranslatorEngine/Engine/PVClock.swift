@@ -1,5 +1,6 @@
 internal import CEngine
 internal import GuestMemory
+internal import Synchronization
 
 /// The rate of the time-stamp counter as kvm-clock tells it: nanoseconds = (ticks << shift) * multiplier >> 32 (Linux,
 /// Documentation/virt/kvm/x86/msr.rst).
@@ -41,7 +42,7 @@ extension SoftwareProcessor {
             let version = (try memory.load(address, as: UInt32.self) | 1) &+ 2
             try memory.store(address, version)
             try memory.store(address + 8, counter)
-            try memory.store(address + 16, time)
+            try memory.store(address + 16, time &+ pvClockOffset.load(ordering: .relaxed))
             try memory.store(address + 24, rate.multiplier)
             try memory.store(address + 28, UInt8(bitPattern: rate.shift))
             try memory.store(address + 29, 1 as UInt8)  // the counters of all processors agree
@@ -61,7 +62,7 @@ extension SoftwareProcessor {
 
     /// Wall-clock time at virtual time 0.
     func writeWallClock(at address: UInt64) {
-        let boot = wallClock() &- now()
+        let boot = wallClock() &- now() &- pvClockOffset.load(ordering: .relaxed)
         let page = GuestPhysical(address & ~3)
         do throws(GuestMemoryError) {
             let version = (try memory.load(page, as: UInt32.self) | 1) &+ 2

@@ -35,8 +35,9 @@ internal import SystemPackage
     deinit { unsafe ranges.deallocate() }
 
     /// Makes what translates code for this processor; nil where the host lacks something.
-    func makeTranslator(_ threshold: UInt64, capacity: Int) -> Translator? {
-        unsafe try? Translator(cpu, file.file, jumps: codeJumps, threshold: threshold, capacity: capacity)
+    func makeTranslator(_ threshold: UInt64, promotion: Int32, capacity: Int) -> Translator? {
+        unsafe try? Translator(
+            cpu, file.file, jumps: codeJumps, threshold: threshold, promotion: promotion, capacity: capacity)
     }
 
     var cpu: CPU { unsafe CPU(vcpu: vcpu) }

@@ -22,6 +22,8 @@ public struct SoftwareEngineRequest: Sendable {
     public var tscOffset: UInt64
     /// A block is translated when it has executed so many times, where the host allows it; nil: all is interpreted.
     public var translationThreshold: UInt64?
+    /// Translated code of user mode is translated anew for speed after so many executions.
+    public var translationPromotion: Int32 = 2048
     /// Bytes of translated code, of all processors together. The code is dropped when they are full.
     public var translationCapacity: Int
     /// Each translated block is compared with the interpreter. For one processor.
@@ -43,7 +45,7 @@ public struct SoftwareEngineRequest: Sendable {
         self.wallClock = wallClock
         self.tscOffset = tscOffset
         self.translationThreshold = translationThreshold
-        translationCapacity = (32 << 20) * max(1, apicIDs.count)
+        translationCapacity = (16 << 20) * (1 + max(1, apicIDs.count))
     }
 }
 
@@ -56,6 +58,8 @@ public final class SoftwareEngine: Engine {
     public let processors: [SoftwareProcessor]
     private let timer: TimerThread
     private let arbitration = Mutex(-1)
+    /// The host's time-stamp counter when the machine's time stopped; 0 while it goes on.
+    let stoppedCounter = Atomic<UInt64>(0)
 
     /// An engine with processors in the state after power-on. Throws where memory or threads are short.
     public init(_ request: SoftwareEngineRequest) throws(HostError) {

@@ -50,6 +50,8 @@ internal import X86
     var endedInterrupts: [UInt8] = []
     /// What the time page of kvm-clock was last written with.
     var pvClockBase: (counter: UInt64, time: UInt64) = (0, 0)
+    /// What kvm-clock tells minus virtual time: other than 0 where the guest came from another engine.
+    let pvClockOffset = Atomic<UInt64>(0)
 
     private enum Outstanding { case none, read, write }
 
@@ -74,7 +76,8 @@ internal import X86
         unsafe cpu.p.pointee.engine = Unmanaged.passUnretained(self).toOpaque()
         if let threshold = request.translationThreshold {
             fetcher.translator = storage.makeTranslator(
-                threshold, capacity: request.translationCapacity / request.apicIDs.count)
+                threshold, promotion: request.translationPromotion,
+                capacity: request.translationCapacity / request.apicIDs.count)
             fetcher.translator?.perfMap = request.perfMap
             if request.verifiesTranslation && fetcher.translator != nil { fetcher.verifier = Verifier() }
         }

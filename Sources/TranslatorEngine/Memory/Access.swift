@@ -108,7 +108,8 @@ extension CPU {
         let place = try translate(linear, .write, privilege)
         noteAccess(linear, size: size, .write)
         guard let host = unsafe place.host else { return try deviceWrite(place.physical, value, size: size) }
-        guard place.writable else { return }  // ROM
+        // A write to ROM is the bus's: there may be a flash chip that takes commands, else nobody.
+        guard place.writable else { return try deviceWrite(place.physical, value, size: size) }
         switch size {
         case 1: unsafe apus_store8(host, UInt8(truncatingIfNeeded: value))
         case 2: unsafe apus_store16(host, UInt16(truncatingIfNeeded: value))

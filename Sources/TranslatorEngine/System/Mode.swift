@@ -44,6 +44,7 @@ enum EFER {
 enum ModeBits {
     /// Vector instructions are checked one by one.
     static let vectorsChecked: UInt64 = 0x400
+    static let user: UInt16 = 0x100
 }
 
 /// MXCSR (SDM volume 1, 10.2.3).

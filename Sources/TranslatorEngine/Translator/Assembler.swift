@@ -10,8 +10,6 @@ enum Host {
     static let rbp: UInt8 = 5
     static let rsi: UInt8 = 6
     static let rdi: UInt8 = 7
-    /// The mask of a table's byte offset.
-    static let mask: UInt8 = 12
     /// The addend of an access; free otherwise.
     static let addend: UInt8 = 13
     /// The address of an access; free otherwise.
@@ -35,6 +33,9 @@ enum RM {
     case table(UInt8, Int32)
     /// [rip + disp]: a place in the same view as the cursor. The instruction ends with its displacement.
     case relative(UnsafeMutablePointer<UInt8>)
+
+    /// The mask of a table's byte offset.
+    static var indexMask: RM { .state(MemoryLayout<apus_vcpu>.offset(of: \.index_mask).unsafelyUnwrapped) }
 }
 
 /// Writes host instructions into the code cache.
@@ -43,10 +44,13 @@ struct Assembler {
     var cursor: UnsafeMutablePointer<UInt8>
     /// The structure's first byte relative to the GS base; negative.
     let stateBase: Int
+    /// The host has RORX (BMI2).
+    let hasRotation: Bool
 
-    init(_ cursor: UnsafeMutablePointer<UInt8>, stateBase: Int) {
+    init(_ cursor: UnsafeMutablePointer<UInt8>, stateBase: Int, hasRotation: Bool) {
         unsafe self.cursor = cursor
         self.stateBase = stateBase
+        self.hasRotation = hasRotation
     }
 
     // MARK: Bytes
@@ -169,6 +173,21 @@ struct Assembler {
             bytes(register & 8 != 0 ? 0x49 : 0x48, 0xb8 | register & 7)
             word64(value)
         }
+    }
+
+    /// A register rotated right, or shifted where the host cannot rotate into another register: the low bits of the
+    /// result are the same. Flags are lost.
+    mutating func rotateRight(_ to: UInt8, _ from: UInt8, by count: UInt8) {
+        if hasRotation {
+            // RORX: VEX.LZ.F2.0F3A.W1 F0 /r ib
+            let extended = UInt8(to & 8 == 0 ? 0x80 : 0) | 0x40 | UInt8(from & 8 == 0 ? 0x20 : 0)
+            bytes(0xc4, extended | 3, 0xfb)
+            bytes(0xf0, 0xc0 | (to & 7) << 3 | from & 7)
+        } else {
+            move(to, from)
+            bytes(to & 8 == 0 ? 0x48 : 0x49, 0xc1, 0xe8 | to & 7)  // shr
+        }
+        byte(count)
     }
 
     // MARK: Jumps

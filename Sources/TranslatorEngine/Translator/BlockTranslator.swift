@@ -3,13 +3,22 @@ internal import X86
 
 /// Translates one decoded block of 64-bit code.
 ///
-/// Guest registers stay in host registers (R12 to R15 in the structure, RSP in R15) and guest flags in host flags as
+/// Guest registers stay in host registers (R13 to R15 in the structure, RSP in R15) and guest flags in host flags as
 /// far as someone looks at them. Everything that has no translation of its own, and every access that misses in the
 /// tables, is executed by the interpreter's handler in between.
 struct BlockTranslator {
     var a: Assembler
     let stubs: TranslatedStubs
     let ops: UnsafePointer<apus_op>
+    let tier: Tier
+    /// The instructions whose accesses have inline caches in the upper tiers: a bit each.
+    let cached: UInt64
+    /// Executions in this tier before the next.
+    let executions: Int32
+    /// Where a counting block has its record, the jump for its promotion, and how many inline caches it has.
+    var blockRecord: UnsafeMutablePointer<UInt8>?
+    var promotion: UnsafeMutablePointer<UInt8>?
+    var cacheCount: UInt32 = 0
     /// Whether the guest's flags are the host's, and not in `arith`.
     var flagsInHost = false
     var slowPaths: [SlowPath] = unsafe []
@@ -33,19 +42,25 @@ struct BlockTranslator {
     var current = 0
     var windowPaths:
         [(
-            op: UnsafePointer<apus_op>, crosses: UnsafeMutablePointer<UInt8>, miss: UnsafeMutablePointer<UInt8>,
-            write: Bool, dirty: UInt16
+            op: UnsafePointer<apus_op>, address: UInt8, crosses: UnsafeMutablePointer<UInt8>,
+            miss: UnsafeMutablePointer<UInt8>?, cache: UnsafeMutablePointer<UInt8>?,
+            resume: UnsafeMutablePointer<UInt8>, span: Int32, write: Bool, dirty: UInt16
         )] = unsafe []
 
     /// An access that goes to the interpreter.
     struct SlowPath {
         let op: UnsafePointer<apus_op>
+        /// The register of the linear address.
+        let address: UInt8
         /// The jumps that lead here: of a miss, and of a misaligned access, which may still be within its page.
         let miss: UnsafeMutablePointer<UInt8>
         let misaligned: UnsafeMutablePointer<UInt8>?
         let size: Int
-        /// Where an access goes on that is misaligned only.
+        let write: Bool
+        /// Where an access goes on that is misaligned only, or whose cache has been filled.
         let aligned: UnsafeMutablePointer<UInt8>
+        /// The inline cache.
+        var cache: UnsafeMutablePointer<UInt8>?
         /// Where the instruction ends.
         var end: UnsafeMutablePointer<UInt8>
         var reloadsFlags: Bool
@@ -61,9 +76,12 @@ struct BlockTranslator {
 
     init(
         _ assembler: Assembler, stubs: TranslatedStubs, ops: UnsafePointer<apus_op>,
-        records: UnsafeMutablePointer<UInt8>
+        records: UnsafeMutablePointer<UInt8>, tier: Tier, cached: UInt64, promotion: Int32
     ) {
         a = assembler
+        self.tier = tier
+        self.cached = cached
+        executions = promotion
         unsafe self.records = records
         unsafe self.stubs = stubs
         unsafe self.ops = ops
@@ -74,7 +92,7 @@ struct BlockTranslator {
     // MARK: Registers
 
     /// The host register of a guest register, nil for one in the structure.
-    static func pinned(_ guest: UInt8) -> UInt8? { guest == 4 ? Host.guestStack : guest < 12 ? guest : nil }
+    static func pinned(_ guest: UInt8) -> UInt8? { guest == 4 ? Host.guestStack : guest < 13 ? guest : nil }
     func place(_ guest: UInt8) -> RM { Self.pinned(guest).map { RM.register($0) } ?? .state(Int(guest) * 8) }
     mutating func loadGuest(_ guest: UInt8, into host: UInt8) { a.load(host, place(guest)) }
 
@@ -117,47 +135,56 @@ struct BlockTranslator {
         return base.map { .indexed($0, index ?? 0, shift, disp) } ?? .scaled(index ?? 0, shift, disp)
     }
 
-    /// Computes the linear address into the address register.
-    mutating func emitAddress(_ i: Instruction, _ op: UnsafePointer<apus_op>) {
+    /// The register of the linear address: the base's own where that is all of it, else the address register, into which
+    /// it is computed.
+    mutating func emitAddress(_ i: Instruction, _ op: UnsafePointer<apus_op>) -> UInt8 {
         let address = unsafe effectiveAddress(i, op)
-        if case .base(let base, 0) = address { a.move(Host.address, base) } else { a.lea(Host.address, address) }
-        if i.memory.segment == 4 || i.memory.segment == 5 {
+        let isBased = i.memory.segment == 4 || i.memory.segment == 5
+        if case .base(let base, 0) = address, !isBased { return base }
+        a.lea(Host.address, address)
+        if isBased {
             a.modrm(
                 0, wide: true, opcode: 0x03, length: 1, reg: Host.address,
                 rm: .state(Int(Slot.base(i.memory.segment)) * 8))
         }
+        return Host.address
     }
 
-    /// Checks an access at the address register: afterwards [address + addend - 1] are its bytes. The slow path is
-    /// finished by `finishAccess`.
-    mutating func emitCheck(_ op: UnsafePointer<apus_op>, size: Int, write: Bool) {
+    /// Checks an access at the linear address in a register, and returns where its bytes are. The slow path is finished
+    /// by `finishAccess`.
+    mutating func emitCheck(_ op: UnsafePointer<apus_op>, at address: UInt8, size: Int, write: Bool) -> RM {
+        if usesCache {
+            let (miss, cache) = unsafe emitCacheLookup(address, size: Int32(size))
+            unsafe slowPaths.append(
+                SlowPath(
+                    op: op, address: address, miss: miss, misaligned: nil, size: size, write: write, aligned: a.cursor,
+                    cache: cache, end: a.cursor, reloadsFlags: false, dirty: dirtyVectors))
+            return .indexed(address, Host.addend, 0, -1)
+        }
         var misaligned: UnsafeMutablePointer<UInt8>? = unsafe nil
         if size > 1 {
-            a.bytes(0x41, 0xf6, 0xc6)  // test r14b, size - 1
+            a.modrm(0, wide: false, opcode: 0xf6, length: 1, reg: 0, rm: .register(address), byteRegister: true)
             a.byte(UInt8(size - 1))
             unsafe misaligned = a.jump(if: 5)
         }
         let aligned = unsafe a.cursor
-        emitTableLoad(write: write)
+        emitTableLoad(address, write: write)
         let miss = unsafe a.jump(if: 4)
         unsafe slowPaths.append(
             SlowPath(
-                op: op, miss: miss, misaligned: misaligned, size: size, aligned: aligned, end: a.cursor,
-                reloadsFlags: false, dirty: dirtyVectors))
+                op: op, address: address, miss: miss, misaligned: misaligned, size: size, write: write,
+                aligned: aligned, cache: nil, end: a.cursor, reloadsFlags: false, dirty: dirtyVectors))
+        return .indexed(address, Host.addend, 0, -1)
     }
-    /// Loads the table's entry for the page in the address register, and tests whether there is one.
-    mutating func emitTableLoad(write: Bool) {
+    /// Loads the table's entry for the page of a linear address, and tests whether there is one.
+    mutating func emitTableLoad(_ address: UInt8, write: Bool) {
         window = nil
-        a.move(Host.addend, Host.address)
-        a.bytes(0x49, 0xc1, 0xed)  // shr r13, 8
-        a.byte(8)
-        a.bytes(0x4d, 0x21, 0xe5)  // and r13, r12
+        a.rotateRight(Host.addend, address, by: 8)
+        a.modrm(0, wide: true, opcode: 0x23, length: 1, reg: Host.addend, rm: .indexMask)
         a.load(Host.addend, .table(Host.addend, write ? 8 : 0))
         a.bytes(0x41, 0xf6, 0xc5)  // test r13b, 1
         a.byte(1)
     }
-    /// The bytes of a checked access.
-    var accessed: RM { .indexed(Host.address, Host.addend, 0, -1) }
 
     /// Notes that the bytes before the cursor may fault.
     mutating func noteSite(_ op: UnsafePointer<apus_op>) { unsafe sites.append((a.cursor, op, UInt32(dirtyVectors))) }
@@ -169,11 +196,10 @@ struct BlockTranslator {
         unsafe slowPaths[slowPaths.count - 1].loaded = loadedVectors
     }
 
-    /// Writes what lies out of line.
-    mutating func emitOutOfLine() {
+    /// Where accesses end up that the fast way has not decided, and jumps that are not linked.
+    mutating func emitSlowPaths() {
         for path in unsafe slowPaths {
-            unsafe landMisaligned(path)
-            unsafe a.land(path.miss)
+            unsafe landMiss(path)
             unsafe moveVectors(path.dirty, store: true)
             unsafe emitCall(path.op, stubs.slow)
             unsafe moveVectors(path.loaded, store: false)
@@ -188,11 +214,19 @@ struct BlockTranslator {
         }
     }
 
-    /// Lands a misaligned access, and sends it back where it stays within its page.
-    mutating func landMisaligned(_ path: SlowPath) {
+    /// Lands an access that the fast way has not decided, with its linear address in the address register: one that is
+    /// only misaligned, or whose page the table has, goes back.
+    mutating func landMiss(_ path: SlowPath) {
+        unsafe landMisaligned(path)
+        unsafe a.land(path.miss)
+        unsafe a.move(Host.address, path.address)
+        if let cache = unsafe path.cache { unsafe emitCacheMiss(cache, write: path.write, resume: path.aligned) }
+    }
+
+    private mutating func landMisaligned(_ path: SlowPath) {
         guard let misaligned = unsafe path.misaligned else { return }
         unsafe a.land(misaligned)
-        a.move(Host.addend, Host.address)
+        unsafe a.move(Host.addend, path.address)
         a.bytes(0x41, 0x81, 0xe5)  // and r13d, 0xfff
         a.word32(0xfff)
         a.bytes(0x41, 0x81, 0xfd)  // cmp r13d, 4096 - size
@@ -240,8 +274,7 @@ struct BlockTranslator {
     /// Goes to the target of a direct branch, `disp` from its page's start.
     mutating func emitJump(_ op: UnsafePointer<apus_op>, disp: Int32, from offset: Int32) {
         guard disp >= 0 && disp < 4096 else {
-            let record = unsafe records
-            unsafe records += MemoryLayout<FarRecord>.stride
+            let record = unsafe takeRecord(FarRecord.empty)
             let misses = unsafe a.farJump(record)
             unsafe farJumps.append((record, misses, op))
             return

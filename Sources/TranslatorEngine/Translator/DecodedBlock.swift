@@ -14,11 +14,24 @@ struct DecodedBlock {
     let endsItself: Bool
     /// Vector instructions may be executed as they are.
     let hasPlainVectors: Bool
-    /// Whether flags may be looked at after the block, on the way that its branch takes and on the other.
-    let liveTaken: Bool
-    let liveFall: Bool
+    /// The flags that may be looked at after the block, on the way that its branch takes and on the other.
+    let liveTaken: FlagSet
+    let liveFall: FlagSet
     /// Whether accesses are checked together: not where they were found to cross pages often.
     let mergesChecks: Bool
+
+    /// The most instructions that its code may have, and then some.
+    var mostLaidOut: Int { max(instructions.count, min(instructions.count, 12) * BlockTranslator.mostTurns) + 6 }
+
+    /// Whether some instruction may have an inline cache.
+    var accessesMemory: Bool {
+        instructions.contains { i in
+            switch i.mnemonic {
+            case .push, .pop, .call, .ret, .leave: true
+            default: i.operands.0.kind == .memory || i.operands.1.kind == .memory
+            }
+        }
+    }
 }
 
 extension CodeFetcher {
@@ -28,7 +41,7 @@ extension CodeFetcher {
             op.setHeader(unsafe noOperation, state: HeaderState.interpreted)
             return op.next
         }
-        let code = translator.translate(cpu, decoded)
+        let code = translator.translate(cpu, decoded, tier: block.mode & ModeBits.user == 0 ? .plain : .baseline)
         // Without room everything is dropped, which this op does not survive: at the next look-up.
         if code == 0 { return cpu.lookup(cpu.ripOf(op)) }
         op.setImmediate(code)
@@ -71,7 +84,7 @@ extension CodeFetcher {
         return unsafe DecodedBlock(
             header: header, instructions: instructions, offered: offered, endsItself: endsItself,
             hasPlainVectors: UInt64(block.mode) & ModeBits.vectorsChecked == 0,
-            liveTaken: taken || verifier != nil, liveFall: fall || verifier != nil, mergesChecks: op.disp < Self.crossingLimit)
+            liveTaken: verifier == nil ? taken : .all, liveFall: verifier == nil ? fall : .all, mergesChecks: op.disp < Self.crossingLimit)
     }
 
     /// Windows of a block that may lie in two pages before each access is checked by itself.
@@ -84,15 +97,40 @@ extension CodeFetcher {
         guard let old = header.translatedCode, header.disp < Self.crossingLimit else { return }
         header.countCrossing()
         guard header.disp == Self.crossingLimit, let decoded = decodedBlock(header, block) else { return }
-        let code = translator.translate(cpu, decoded)
+        let code = translator.translate(cpu, decoded, tier: block.mode & ModeBits.user == 0 ? .plain : .baseline)
         guard code != 0 else { return }
         translator.redirect(old, to: code)
         header.setImmediate(code)
     }
 
-    /// Whether arithmetic flags may be looked at by what follows a block in its page: where its branch leads, and
-    /// behind it.
-    private func flagsLive(after last: Instruction, page: UInt, end: Int, endsItself: Bool) -> (Bool, Bool) {
+    /// Translates a block for the tier above that of its record, and returns the address of the code to go on with.
+    func promote(_ cpu: CPU, _ header: MicroOp, _ address: UInt64) -> UInt64 {
+        // SAFETY: translated code hands over the record of the block that runs, with its inline caches behind it.
+        let record = unsafe UnsafeMutablePointer<BlockRecord>(bitPattern: UInt(address)).unsafelyUnwrapped
+        let caches = unsafe UnsafeBufferPointer(
+            start: UnsafeRawPointer(record + 1).assumingMemoryBound(to: InlineCache.self),
+            count: Int(record.pointee.cacheCount))
+        unsafe record.pointee.countdown = .max
+        let old = header.imm
+        guard let translator, let block = cache.block(of: header), let decoded = decodedBlock(header, block) else { return old }
+        var cached = UInt64.max
+        var tier = Tier.profiled
+        if unsafe record.pointee.tier == Tier.profiled.rawValue || !decoded.accessesMemory {
+            tier = .hot
+            let most = UInt32(translator.promotion) / Tier.hitsForMiss
+            for cache in unsafe caches where unsafe cache.misses > most { unsafe cached &= ~(1 << UInt64(cache.index)) }
+        }
+        let code = translator.translate(cpu, decoded, tier: tier, cached: cached)
+        guard code != 0 else { return old }
+        translator.redirect(old, to: code)
+        header.setImmediate(code)
+        cpu.replaceJump(to: old, with: code, at: cpu.ripOf(header))
+        return code
+    }
+
+    /// The arithmetic flags that may be looked at by what follows a block in its page: where its branch leads, and behind
+    /// it.
+    private func flagsLive(after last: Instruction, page: UInt, end: Int, endsItself: Bool) -> (FlagSet, FlagSet) {
         if !endsItself {
             let live = flagsLive(page: page, offset: end)
             return (live, live)
@@ -103,31 +141,49 @@ extension CodeFetcher {
         case .jmp where last.operands.0.kind == .relative, .call where last.operands.0.kind == .relative:
             let live = flagsLive(page: page, offset: end + Int(last.immediate))
             return (live, live)
-        default: return (true, true)
+        default: return (.all, .all)
         }
     }
 
-    private func flagsLive(page: UInt, offset: Int) -> Bool {
+    private func flagsLive(page: UInt, offset: Int) -> FlagSet {
+        var budget = 24
+        return flagsLive(page: page, offset: offset, among: .all, &budget)
+    }
+
+    /// Those of `wanted` that are read before they are written, on some way that begins at an offset in a page. Looks at
+    /// `budget` instructions.
+    private func flagsLive(page: UInt, offset: Int, among wanted: FlagSet, _ budget: inout Int) -> FlagSet {
         var offset = offset
-        for _ in 0..<10 {
+        var unknown = wanted
+        var live: FlagSet = []
+        while budget > 0 {
+            budget -= 1
             guard offset >= 0, offset < 4096, let source = unsafe UnsafeRawPointer(bitPattern: page + UInt(offset)) else {
-                return true
+                break
             }
             let count = min(4096 - offset, Decoder.maximumLength)
             let place = unsafe bytes + Self.window
             unsafe place.copyMemory(from: source, byteCount: count)
             guard
                 let next = unsafe try? Decoder.decode(UnsafeRawBufferPointer(start: place, count: count), code: .bits64)
-            else { return true }
+            else { break }
             offset += Int(next.length)
-            if next.mnemonic == .jmp && next.operands.0.kind == .relative {
-                offset += Int(next.immediate)
-                continue
-            }
             let use = FlagUse.of(next)
-            if use.needs { return true }
-            if use.writes && !use.keeps { return false }
+            live.formUnion(use.reads.intersection(unknown))
+            unknown.subtract(use.reads.union(use.writes))
+            if unknown.isEmpty { return live }
+            switch next.mnemonic {
+            case .jmp where next.operands.0.kind == .relative, .call where next.operands.0.kind == .relative:
+                offset += Int(next.immediate)
+            case .jmp, .call, .ret: return live.union(unknown)
+            case .jcc:
+                let taken = flagsLive(page: page, offset: offset + Int(next.immediate), among: unknown, &budget)
+                live.formUnion(taken)
+                unknown.subtract(taken)
+                if unknown.isEmpty { return live }
+            default: break
+            }
         }
-        return true
+        return live.union(unknown)
     }
 }

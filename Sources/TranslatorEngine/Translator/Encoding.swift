@@ -14,7 +14,7 @@ extension BlockTranslator {
     /// Emits a general instruction with a ModRM byte; false, with nothing emitted, where the form is not handled.
     /// `use` and the liveness of flags decide what happens to them.
     mutating func emitGeneral(
-        _ i: Instruction, _ op: UnsafePointer<apus_op>, use: FlagUse, liveBefore: Bool, liveAfter: Bool
+        _ i: Instruction, _ op: UnsafePointer<apus_op>, use: FlagUse, liveBefore: Bool, liveAfter: FlagSet
     ) -> Bool {
         guard i.encoding.hasModRM, let form = form(i) else { return false }
         let (field, rm) = form
@@ -26,8 +26,8 @@ extension BlockTranslator {
         let divides = i.mnemonic == .div || i.mnemonic == .idiv
         if divides { releaseAll() }
         // Flags that the instruction reads or keeps must be in the host's at its execution.
-        let needsFlags = use.needs || use.keeps && liveAfter
-        var target = accessed
+        let needsFlags = use.needsFlags(liveAfter)
+        var target = RM.register(0)
         var isWindowed = false
         if isMemory, let place = windowed(i.memory.displacement) {
             target = place
@@ -35,8 +35,8 @@ extension BlockTranslator {
         } else if isMemory {
             // The check destroys the host's flags.
             protectFlags(liveBefore)
-            unsafe emitAddress(i, op)
-            unsafe emitCheck(op, size: size, write: rm.access != .read)
+            let address = unsafe emitAddress(i, op)
+            target = unsafe emitCheck(op, at: address, size: size, write: rm.access != .read)
         }
         if (!isMemory || isWindowed) && needsFlags && !flagsInHost {
             reloadFlags()
@@ -46,7 +46,7 @@ extension BlockTranslator {
         var unpinned: Operand?
         if case .register(let operand) = field, Self.pinned(operand.register) == nil { unpinned = operand }
         if isChecked && (unpinned != nil || needsFlags) {
-            a.lea(Host.address, accessed)
+            a.lea(Host.address, target)
             target = .base(Host.address, 0)
             if needsFlags { reloadFlags() }
         }
@@ -86,7 +86,7 @@ extension BlockTranslator {
         emitOpcode(i, digit, target, isMemory: isMemory)
         if isMemory || divides { unsafe noteSite(op) }
         if let (host, guest) = storesBack { a.store(host, .state(Int(guest) * 8)) }
-        if use.writes || needsFlags { flagsInHost = true }
+        if !use.touches.isEmpty || needsFlags { flagsInHost = true }
         if isChecked { finishAccess(reloadsFlags: flagsInHost) }
         return true
     }
@@ -121,7 +121,7 @@ extension BlockTranslator {
     }
 
     /// AH to DH: without REX, so with the first eight registers only.
-    private mutating func emitHighByte(_ i: Instruction, use: FlagUse, liveBefore: Bool, liveAfter: Bool) -> Bool {
+    private mutating func emitHighByte(_ i: Instruction, use: FlagUse, liveBefore: Bool, liveAfter: FlagSet) -> Bool {
         func number(_ operand: Operand) -> UInt8? {
             switch operand.kind {
             case .highByte: operand.register + 4
@@ -141,7 +141,7 @@ extension BlockTranslator {
             guard let value = number(operand) else { return false }
             digit = value
         }
-        let needsFlags = use.needs || use.keeps && liveAfter
+        let needsFlags = use.needsFlags(liveAfter)
         if needsFlags && !flagsInHost {
             reloadFlags()
             flagsInHost = true
@@ -154,7 +154,7 @@ extension BlockTranslator {
             e.mandatoryPrefix, wide: false, opcode: opcode, length: length, reg: digit, rm: .register(target),
             operand16: i.prefixes.contains(.operandSize))
         if e.immediateLength == 1 { a.byte(UInt8(truncatingIfNeeded: i.immediate)) }
-        if use.writes { flagsInHost = true }
+        if !use.touches.isEmpty { flagsInHost = true }
         return true
     }
 
@@ -174,7 +174,7 @@ extension BlockTranslator {
         case (.secondary, 0xba):
             return (.digit(digit), x)
         case (.secondary, 0xa3), (.secondary, 0xab), (.secondary, 0xb3), (.secondary, 0xbb):
-            // A bit offset in a register reaches beyond an operand in memory, and R12 to R15 are in memory.
+            // A bit offset in a register reaches beyond an operand in memory, and R13 to R15 are in memory.
             if x.kind == .memory || Self.pinned(x.register) == nil { return nil }
         case (.secondary, 0xc0...0xc1) where x == y && Self.pinned(x.register) == nil:
             // XADD of a register with itself: the sum is written last.

@@ -31,9 +31,12 @@ internal import SystemPackage
     private let locals: UnsafeMutablePointer<UInt64>
     private var localCount = 0
     private static let localCapacity = 64
+    private let caches: InlineCaches
 
-    /// Tables above views of the structure in `file`. Throws where so much address space cannot be had.
-    init(_ file: FileDescriptor) throws(HostError) {
+    /// Tables above views of the structure in `file`; what they drop, inline caches drop too. Throws where so much
+    /// address space cannot be had.
+    init(_ file: FileDescriptor, _ caches: InlineCaches) throws(HostError) {
+        self.caches = caches
         first = try .sparse(count: Self.tableBytes, header: Self.headerBytes, of: file)
         second = try .sparse(count: Self.tableBytes, header: Self.headerBytes, of: file)
         third = try .sparse(count: Self.tableBytes, header: Self.headerBytes, of: file)
@@ -89,6 +92,7 @@ internal import SystemPackage
 
     /// Drops everything, and the memory with it.
     private func release() {
+        caches.drop()
         unsafe counts.update(repeating: 0, count: 6)
         localCount = 0
         unsafe touched.update(repeating: 0, count: Self.touchedSlots)
@@ -105,7 +109,9 @@ internal import SystemPackage
         if unsafe counts[half] == Self.logCapacity { flush(half) }
         let offset = Self.offset(linear)
         let entry = unsafe entry(mode, offset)
-        if unsafe entry[0] == 0 {
+        let old = unsafe (entry[0], entry[1])
+        if old.0 != 0 && (old.0 != addend &+ 1 || old.1 != 0 && !writable) { caches.drop(linear & ~0xfff, pages: 1) }
+        if old.0 == 0 {
             unsafe logs[half * Self.logCapacity + counts[half]] = offset
             unsafe counts[half] += 1
         }
@@ -115,6 +121,7 @@ internal import SystemPackage
 
     /// Empties half a table.
     private func flush(_ half: Int) {
+        caches.drop()
         let log = unsafe logs + half * Self.logCapacity
         for position in 0..<(unsafe counts[half]) {
             let entry = unsafe entry(half >> 1, log[position])
@@ -145,6 +152,7 @@ internal import SystemPackage
 
     /// Drops the pages of a range within an aligned 2 MiB.
     func drop(_ linear: UInt64, pages: Int) {
+        caches.drop(linear, pages: pages)
         for mode in 0..<3 {
             // What was never touched is empty, and stays without memory. There is a look for each 1 MiB.
             for first in stride(from: 0, to: pages, by: 256) {
@@ -158,6 +166,7 @@ internal import SystemPackage
 
     /// Makes writes of the page at a host address take the slow path.
     func protect(host: UInt64) {
+        caches.drop(host: host)
         for half in 0..<6 {
             let log = unsafe logs + half * Self.logCapacity
             for position in 0..<(unsafe counts[half]) {

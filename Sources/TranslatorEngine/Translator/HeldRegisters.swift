@@ -1,6 +1,6 @@
 internal import CEngine
 
-// The guest's R12 to R15 live in the processor's structure. Between accesses to memory, the two registers that compute
+// The guest's R13 to R15 live in the processor's structure. Between accesses to memory, the two registers that compute
 // addresses hold what of them is in use.
 
 /// A guest register whose value a free host register has.

@@ -73,10 +73,15 @@ let translatedFar: @convention(c) (UnsafeMutablePointer<apus_vcpu>, UnsafePointe
     let page = cpu.pageBase
     let target = unsafe cpu.jump(page &+ UInt64(bitPattern: Int64(op.pointee.disp)))
     guard let code = target.translatedCode else { return target.pointer }
-    // SAFETY: translated code hands over the address of a record of its own.
-    unsafe UnsafeMutablePointer<FarRecord>(bitPattern: UInt(record)).unsafelyUnwrapped.pointee =
-        FarRecord(key: cpu.p.pointee.jump_key, page: page, target: cpu.pageBase, code: code)
+    unsafe cpu.owner.fetcher.translator?.remember(
+        record, FarRecord(key: cpu.p.pointee.jump_key, page: page, target: cpu.pageBase, code: code))
     return code | 1
+}
+
+let translatedPromote: @convention(c) (UnsafeMutablePointer<apus_vcpu>, UnsafePointer<apus_op>, UInt64) -> UInt64 = {
+    vcpu, op, record in
+    let cpu = unsafe CPU(vcpu: vcpu)
+    return unsafe cpu.owner.fetcher.promote(cpu, MicroOp(op: op), record) | 1
 }
 
 let translatedWindow: @convention(c) (UnsafeMutablePointer<apus_vcpu>, UInt64, UInt64) -> UInt64 = {
@@ -115,6 +120,15 @@ let translatedFault: @convention(c) (UnsafeMutablePointer<apus_vcpu>, UnsafePoin
     cpu.takeVectors(site.dirty)
     // The interpreter finds the guest's reason and raises its exception.
     return cpu.interpret(site.op).pointer
+}
+
+extension CPU {
+    /// Makes indirect jumps to an address find the code that replaces another.
+    func replaceJump(to old: UInt64, with code: UInt64, at rip: UInt64) {
+        guard let entries = unsafe p.pointee.code_jumps else { return }
+        let entry = unsafe entries + Int((rip ^ (rip >> 12)) & UInt64(APUS_JUMP_SIZE - 1))
+        if unsafe entry.pointee.code == old { unsafe entry.pointee.code = code }
+    }
 }
 
 extension MicroOp {

@@ -6,7 +6,7 @@ internal import X86
 extension BlockTranslator {
     /// Emits one instruction that does not end the block.
     mutating func emit(
-        _ i: Instruction, _ op: UnsafePointer<apus_op>, isOffered: Bool, liveBefore: Bool, liveAfter: Bool
+        _ i: Instruction, _ op: UnsafePointer<apus_op>, isOffered: Bool, liveBefore: Bool, liveAfter: FlagSet
     ) {
         let use = FlagUse.of(i)
         if isOffered {
@@ -25,7 +25,7 @@ extension BlockTranslator {
 
     /// Instructions with a form of their own.
     private mutating func emitSpecial(
-        _ i: Instruction, _ op: UnsafePointer<apus_op>, use: FlagUse, liveBefore: Bool, liveAfter: Bool
+        _ i: Instruction, _ op: UnsafePointer<apus_op>, use: FlagUse, liveBefore: Bool, liveAfter: FlagSet
     ) -> Bool {
         let x = i.operands.0
         let y = i.operands.1
@@ -59,7 +59,7 @@ extension BlockTranslator {
         case .xchg where x.kind == .general && y.kind == .general && !i.encoding.hasModRM:
             return emitExchange(x, y)
         case .clc, .stc:
-            if use.keeps && liveAfter && !flagsInHost { reloadFlags() }
+            if use.needsFlags(liveAfter) && !flagsInHost { reloadFlags() }
             a.byte(i.mnemonic == .clc ? 0xf8 : 0xf9)
             flagsInHost = true
             return true
@@ -73,9 +73,9 @@ extension BlockTranslator {
     }
 
     /// AL, AX, EAX or RAX with an immediate: the guest's own bytes.
-    private mutating func emitAccumulator(_ i: Instruction, use: FlagUse, liveAfter: Bool) -> Bool {
+    private mutating func emitAccumulator(_ i: Instruction, use: FlagUse, liveAfter: FlagSet) -> Bool {
         guard i.encoding.map == .primary else { return false }
-        if use.needs && !flagsInHost { reloadFlags() }
+        if use.needsFlags(liveAfter) && !flagsInHost { reloadFlags() }
         if i.prefixes.contains(.operandSize) { a.byte(0x66) }
         if i.prefixes.contains(.wide) { a.byte(0x48) }
         a.byte(i.encoding.opcode)
@@ -135,7 +135,7 @@ extension BlockTranslator {
         }
         protectFlags(liveBefore)
         a.lea(Host.address, .base(Host.guestStack, -8))
-        unsafe emitCheck(op, size: 8, write: true)
+        let accessed = unsafe emitCheck(op, at: Host.address, size: 8, write: true)
         if x.kind == .immediate {
             a.modrm(0, wide: true, opcode: 0xc7, length: 1, reg: 0, rm: accessed)
             a.word32(Int32(truncatingIfNeeded: i.immediate))
@@ -163,8 +163,7 @@ extension BlockTranslator {
             return true
         }
         protectFlags(liveBefore)
-        a.move(Host.address, Host.guestStack)
-        unsafe emitCheck(op, size: 8, write: false)
+        let accessed = unsafe emitCheck(op, at: Host.guestStack, size: 8, write: false)
         let host = Self.pinned(x.register) ?? Host.address
         a.load(host, accessed)
         unsafe noteSite(op)
@@ -178,7 +177,7 @@ extension BlockTranslator {
         guard i.operandSize == 8 else { return false }
         protectFlags(liveBefore)
         a.move(Host.address, Host.rbp)
-        unsafe emitCheck(op, size: 8, write: false)
+        let accessed = unsafe emitCheck(op, at: Host.address, size: 8, write: false)
         // The frame's address is still in the address register after the load.
         a.load(Host.rbp, accessed)
         unsafe noteSite(op)
@@ -207,6 +206,10 @@ extension BlockTranslator {
             let condition = i.encoding.opcode & 15
             if disp >= 0 && disp < 4096 && disp > offset && (!spillsTaken || spillsFall) {
                 unsafe exits.append(Exit(place: a.jump(if: condition), op: op))
+            } else if !spillsTaken && !spillsFall && fallDisp > offset && fallDisp < 4096 {
+                unsafe exits.append(Exit(place: a.jump(if: condition ^ 1), op: fall))
+                unsafe emitJump(op, disp: disp, from: offset)
+                return
             } else {
                 let skip = unsafe a.jump(if: condition ^ 1)
                 if spillsTaken && !spillsFall { spillFlags() }
@@ -226,9 +229,9 @@ extension BlockTranslator {
             guard x.kind == .general || x.kind == .memory && canAddress(i) else { return unsafe emitInterpretedEnd(op) }
             if flagsInHost && liveTaken { spillFlags() }
             if x.kind == .memory {
-                unsafe emitAddress(i, op)
+                let address = unsafe emitAddress(i, op)
                 // A miss must not continue in the middle: the whole instruction is the interpreter's then.
-                unsafe emitCheck(op, size: 8, write: false)
+                let accessed = unsafe emitCheck(op, at: address, size: 8, write: false)
                 unsafe endPaths.append(slowPaths.removeLast())
                 a.load(Host.address, accessed)
                 unsafe noteSite(op)
@@ -246,8 +249,7 @@ extension BlockTranslator {
             if let target = windowed(0) {
                 a.load(Host.address, target)
             } else {
-                a.move(Host.address, Host.guestStack)
-                unsafe emitCheck(op, size: 8, write: false)
+                let accessed = unsafe emitCheck(op, at: Host.guestStack, size: 8, write: false)
                 unsafe endPaths.append(slowPaths.removeLast())
                 a.load(Host.address, accessed)
             }
@@ -269,7 +271,7 @@ extension BlockTranslator {
             return
         }
         a.lea(Host.address, .base(Host.guestStack, -8))
-        unsafe emitCheck(op, size: 8, write: true)
+        let accessed = unsafe emitCheck(op, at: Host.address, size: 8, write: true)
         unsafe endPaths.append(slowPaths.removeLast())
         a.lea(Host.addend, accessed)
         a.load(Host.address, .state(Int(Slot.pageBase) * 8))
@@ -282,8 +284,7 @@ extension BlockTranslator {
     /// Out-of-line ends for block-ending instructions whose access missed.
     mutating func emitEndPaths() {
         for path in unsafe endPaths {
-            unsafe landMisaligned(path)
-            unsafe a.land(path.miss)
+            unsafe landMiss(path)
             unsafe a.immediate(Host.addend, UInt64(UInt(bitPattern: path.op)))
             unsafe a.jump(to: stubs.end)
         }

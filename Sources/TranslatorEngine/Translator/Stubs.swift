@@ -22,6 +22,11 @@ struct TranslatedStubs {
     /// Jumped to with an op and `WindowMiss`, and a window's first address in the address register: goes on in the
     /// interpreter.
     var window: UnsafeMutablePointer<UInt8>
+    /// Called to fill an inline cache.
+    var cacheRead: UnsafeMutablePointer<UInt8>
+    var cacheWrite: UnsafeMutablePointer<UInt8>
+    /// Jumped to with a block's first op and its record: goes on in the next tier.
+    var promote: UnsafeMutablePointer<UInt8>
     /// Jumped to with an op: leaves, to go on there.
     var leave: UnsafeMutablePointer<UInt8>
 }
@@ -31,6 +36,7 @@ private func field(_ offset: Int?) -> Int { offset.unsafelyUnwrapped }
 /// Guest registers that live in host registers, with their number there.
 let pinnedRegisters: [(guest: UInt8, host: UInt8)] = [
     (0, 0), (1, 1), (2, 2), (3, 3), (4, Host.guestStack), (5, 5), (6, 6), (7, 7), (8, 8), (9, 9), (10, 10), (11, 11),
+    (12, 12),
 ]
 
 extension Assembler {
@@ -73,7 +79,7 @@ extension Assembler {
         byte(0xc3)
     }
 
-    private mutating func begin() -> UnsafeMutablePointer<UInt8> {
+    mutating func begin() -> UnsafeMutablePointer<UInt8> {
         while unsafe UInt(bitPattern: cursor) & 15 != 0 { byte(0x90) }
         return unsafe cursor
     }
@@ -119,7 +125,6 @@ extension Assembler {
         bytes(0xf3, 0x48, 0x0f)  // wrgsbase rax
         bytes(0xae, 0xd8)
         move(Host.addend, Host.rsi)
-        load(Host.mask, .state(field(MemoryLayout<apus_vcpu>.offset(of: \.index_mask))))
         loadMXCSR()
         reloadAll()
         bytes(0x41, 0xff, 0xe5)  // jmp r13
@@ -172,6 +177,14 @@ extension Assembler {
         callHelper(MemoryLayout<apus_vcpu>.offset(of: \.translated_far))
         unsafe jump(to: common)
 
+        let promote = unsafe begin()
+        spillAll()
+        callHelper(MemoryLayout<apus_vcpu>.offset(of: \.translated_promote))
+        unsafe jump(to: common)
+
+        let cacheRead = unsafe makeCacheStub(write: false)
+        let cacheWrite = unsafe makeCacheStub(write: true)
+
         let fault = unsafe begin()
         for register in UInt8(0)..<16 {
             modrm(
@@ -183,7 +196,7 @@ extension Assembler {
         restoreAndReturn()
         return unsafe TranslatedStubs(
             enter: enter, slow: slow, step: step, end: end, link: link, indirect: indirect, far: far, fault: fault, window: window,
-            leave: leave)
+            cacheRead: cacheRead, cacheWrite: cacheWrite, promote: promote, leave: leave)
     }
 
     /// Looks the target in the address register up in the jump table and goes there; to the stub without a hit.
@@ -193,9 +206,7 @@ extension Assembler {
             rm: .state(field(MemoryLayout<apus_vcpu>.offset(of: \.pending))))
         byte(0)
         unsafe patch(jump(if: 5), to: stub)
-        move(Host.addend, Host.address)
-        bytes(0x49, 0xc1, 0xed)  // shr r13, 12
-        byte(12)
+        rotateRight(Host.addend, Host.address, by: 12)
         bytes(0x4d, 0x31, 0xf5)  // xor r13, r14
         bytes(0x41, 0x81, 0xe5)  // and r13d, size - 1
         word32(Int32(APUS_JUMP_SIZE - 1))

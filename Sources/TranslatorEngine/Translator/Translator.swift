@@ -6,11 +6,14 @@ internal import X86
 
 /// One processor's translated code: the cache, its stubs, and what finds the guest instruction of a fault.
 ///
-/// The code lies in a memory file that is mapped twice, writable here and executable there. It only grows until it is
-/// full; then all decoded and translated code is dropped together.
+/// The code lies in a memory file that is mapped twice, writable here and executable there. What is executed often and what
+/// lies out of line grow apart, so that the processor's caches hold more of the first; once either is full, all decoded and
+/// translated code is dropped together.
 @safe final class Translator {
     /// Bytes of code: at least what one block may take.
     let capacity: Int
+    /// Executions of a block in each of the counting tiers.
+    let promotion: Int32
     /// Where names of blocks go.
     var perfMap: PerfMap?
     private static let siteCapacity = 1 << 20
@@ -20,10 +23,15 @@ internal import X86
     private static let recordCapacity = 4 << 20
 
     let tables: FlatTables
+    private let caches: InlineCaches
+    private var links = IncomingLinks()
     private let writable: Mapping
     private let executable: Mapping
     private let siteMapping: Mapping
+    /// Where the next block goes, and what of it lies out of line.
     private var cursor: UnsafeMutablePointer<UInt8>
+    private var coldCursor: UnsafeMutablePointer<UInt8>
+    private let coldStart: UnsafeMutablePointer<UInt8>
     private let start: UnsafeMutablePointer<UInt8>
     private let stubs: TranslatedStubs
     private var records: UnsafeMutablePointer<UInt8>
@@ -32,7 +40,7 @@ internal import X86
     private var lastTrim = 0
     private(set) var translated: UInt64 = 0
     private(set) var translatedSinceReset = 0
-    var usedCode: Int { unsafe cursor - writable.base.assumingMemoryBound(to: UInt8.self) }
+    var usedCode: Int { unsafe cursor - writable.base.assumingMemoryBound(to: UInt8.self) + (coldCursor - coldStart) }
     /// The code did not fit: all is to be dropped at the next look-up.
     var isFull = false
 
@@ -45,13 +53,21 @@ internal import X86
         var op: UInt
     }
 
+    /// The host has RORX: BMI2, in leaf 7.
+    private static let hasRotation =
+        apus_host_cpuid(0, 0).eax >= 7 && apus_host_cpuid(7, 0).ebx & 1 << 8 != 0
     private static let handler: Void = apus_install_fault_handler()
 
     /// A translator for the processor whose structure is the content of `file`. Throws where the host lacks something.
-    init(_ cpu: CPU, _ file: FileDescriptor, jumps: UnsafeMutablePointer<apus_code_entry>, threshold: UInt64, capacity wanted: Int) throws(HostError) {
+    init(
+        _ cpu: CPU, _ file: FileDescriptor, jumps: UnsafeMutablePointer<apus_code_entry>, threshold: UInt64,
+        promotion: Int32, capacity wanted: Int
+    ) throws(HostError) {
+        self.promotion = promotion
         guard apus_has_fsgsbase() else { throw HostError("use the GS base", Errno.notSupported) }
         capacity = min(max(wanted, 128 << 10), 1 << 30) & ~4095
-        tables = try FlatTables(file)
+        caches = InlineCaches(cpu)
+        tables = try FlatTables(file, caches)
         let code = try HostOS.Descriptor.memoryFile(name: "apus-translated-code", count: capacity + Self.recordCapacity)
         writable = try .shared(code.file, count: capacity + Self.recordCapacity)
         executable = try .shared(
@@ -59,10 +75,12 @@ internal import X86
         try executable.protect(capacity..<capacity + Self.recordCapacity, [.read, .write])
         siteMapping = try .anonymous(count: Self.siteCapacity * MemoryLayout<Site>.stride)
         let base = unsafe writable.base.assumingMemoryBound(to: UInt8.self)
-        var assembler = unsafe Assembler(base, stateBase: -FlatTables.headerBytes)
+        var assembler = unsafe Assembler(base, stateBase: -FlatTables.headerBytes, hasRotation: Self.hasRotation)
         unsafe stubs = assembler.makeStubs()
         unsafe start = assembler.cursor
         unsafe cursor = assembler.cursor
+        unsafe coldStart = base + capacity / 5 * 2 & ~4095
+        unsafe coldCursor = coldStart
         unsafe records = base + capacity
         _ = Self.handler
         guard unsafe apus_add_code_region(UInt64(UInt(bitPattern: executable.base)), UInt64(capacity)) else {
@@ -85,6 +103,7 @@ internal import X86
         unsafe p.pointee.translated_far = translatedFar
         unsafe p.pointee.translated_fault = translatedFault
         unsafe p.pointee.translated_window = translatedWindow
+        unsafe p.pointee.translated_promote = translatedPromote
         unsafe p.pointee.enter_stub = executableAddress(stubs.enter)
         unsafe cpu.setFlatBases((UInt64(tables.base(0)), UInt64(tables.base(1)), UInt64(tables.base(2))))
         cpu.updateMemoryMode()
@@ -103,7 +122,10 @@ internal import X86
 
     /// Forgets all code. No processor may be in it.
     func reset() {
+        caches.drop()
+        links.forget()
         unsafe cursor = start
+        unsafe coldCursor = coldStart
         unsafe records = writable.base.assumingMemoryBound(to: UInt8.self) + capacity
         siteCount = 0
         lastTrim = 0
@@ -111,38 +133,42 @@ internal import X86
         isFull = false
     }
 
-    /// Translates a block; returns the address of its code, 0 where that is not possible.
-    func translate(_ cpu: CPU, _ block: DecodedBlock) -> UInt64 {
-        // The most that an instruction and its slow path take, and then some.
-        let needed = (block.instructions.count + 6) * 320
-        let used = unsafe cursor - writable.base.assumingMemoryBound(to: UInt8.self)
-        guard used + needed < capacity, siteCount + block.instructions.count * 2 < Self.siteCapacity,
-            unsafe UnsafeMutableRawPointer(records) + 2 * MemoryLayout<FarRecord>.stride <= writable.base + writable.count
+    /// Translates a block; returns the address of its code, 0 where that is not possible. `cached` has a bit for each
+    /// instruction that may have an inline cache.
+    func translate(_ cpu: CPU, _ block: DecodedBlock, tier: Tier, cached: UInt64 = .max) -> UInt64 {
+        // The most that an instruction takes, and its slow path, and then some.
+        let needed = block.mostLaidOut * 320
+        let base = unsafe writable.base.assumingMemoryBound(to: UInt8.self)
+        guard unsafe cursor + needed < coldStart && coldCursor + needed < base + capacity,
+            siteCount + block.mostLaidOut * 2 < Self.siteCapacity,
+            unsafe UnsafeMutableRawPointer(records) + Self.recordBytes(block) <= writable.base + writable.count
         else {
             isFull = true
             return 0
         }
-        if used - lastTrim > Self.viewStep {
+        if usedCode - lastTrim > Self.viewStep {
             // The host counts a page for each view of it, and what is written is seldom written again.
             writable.discard(offset: 0, count: capacity)
-            lastTrim = used
+            lastTrim = usedCode
         }
-        while unsafe UInt(bitPattern: cursor) & 15 != 0 { unsafe cursor += 1 }
-        var assembler = unsafe Assembler(cursor, stateBase: -FlatTables.headerBytes)
-        // Sixteen bytes before the code: where its first bytes jump to when the block is dropped.
-        assembler.bytes(0x49, 0xbd)
-        assembler.word64(unsafe UInt64(UInt(bitPattern: block.header)))
+        let coldFirst = unsafe coldCursor
+        var assembler = unsafe Assembler(coldFirst, stateBase: -FlatTables.headerBytes, hasRotation: Self.hasRotation)
+        // Where the code's first bytes jump to when the block is dropped.
+        unsafe assembler.immediate(Host.addend, UInt64(UInt(bitPattern: block.header)))
         unsafe assembler.jump(to: stubs.leave)
-        assembler.byte(0x90)
-        let entry = unsafe assembler.cursor
-        var translator = unsafe BlockTranslator(assembler, stubs: stubs, ops: block.header, records: records)
+        unsafe coldCursor = assembler.cursor
+        let entry = unsafe base + ((cursor - base + BlockHead.bytes + 15) & ~15)
+        unsafe BlockHead.of(entry).initialize(to: BlockHead(leave: Int32(coldFirst - entry)))
+        unsafe assembler.cursor = entry
+        var translator = unsafe BlockTranslator(
+            assembler, stubs: stubs, ops: block.header, records: records, tier: tier, cached: cached,
+            promotion: promotion)
         translator.emit(block)
         unsafe cursor = translator.a.cursor
-        while unsafe records < translator.records {
-            unsafe UnsafeMutableRawPointer(records).storeBytes(of: FarRecord.empty, as: FarRecord.self)
-            unsafe records += MemoryLayout<FarRecord>.stride
-        }
-        let base = unsafe writable.base.assumingMemoryBound(to: UInt8.self)
+        unsafe translator.a.cursor = coldCursor
+        translator.emitOutOfLine()
+        unsafe coldCursor = translator.a.cursor
+        unsafe records = translator.records
         let table = unsafe siteMapping.base.assumingMemoryBound(to: Site.self)
         for site in unsafe translator.sites {
             unsafe table[siteCount] = Site(
@@ -152,10 +178,12 @@ internal import X86
         translated &+= 1
         translatedSinceReset += 1
         if perfMap != nil || cpu.isDebugging(APUS_DEBUG_TRACE) {
-            let count = unsafe cursor - entry
+            let (count, cold) = unsafe (cursor - entry, coldCursor - coldFirst)
             let guest = unsafe cpu.pageBase &+ UInt64(block.header.pointee.offset)
             unsafe perfMap?.note(executableAddress(entry), size: count, guest: guest, processor: cpu.owner.index)
             unsafe cpu.traceTranslated(UnsafeRawBufferPointer(start: entry, count: count), at: executableAddress(entry))
+            unsafe cpu.traceTranslated(
+                UnsafeRawBufferPointer(start: coldFirst, count: cold), at: executableAddress(coldFirst))
         }
         return unsafe executableAddress(entry)
     }
@@ -164,22 +192,65 @@ internal import X86
     func retire(_ code: UInt64) {
         let entry = unsafe writableAddress(code)
         unsafe entry[0] = 0xe9
-        unsafe UnsafeMutableRawPointer(entry + 1).storeBytes(of: Int32(-21), as: Int32.self)
+        unsafe UnsafeMutableRawPointer(entry + 1).storeBytes(of: BlockHead.of(entry).pointee.leave - 5, as: Int32.self)
     }
 
-    /// Makes code that another translation replaces go on there.
+    /// Makes code that another translation replaces go on there, and what jumps to it go there at once.
     func redirect(_ code: UInt64, to other: UInt64) {
         let entry = unsafe writableAddress(code)
         unsafe entry[0] = 0xe9
         unsafe UnsafeMutableRawPointer(entry + 1).storeBytes(
             of: Int32(truncatingIfNeeded: other &- code &- 5), as: Int32.self)
+        let head = unsafe BlockHead.of(entry)
+        var index = unsafe head.pointee.links
+        while let link = links[index] {
+            switch link.kind {
+            case .jump where unsafe target(of: writable.base + Int(link.offset)) == code:
+                unsafe point(writable.base + Int(link.offset), to: other)
+            case .record:
+                let record = unsafe (writable.base + Int(link.offset)).assumingMemoryBound(to: FarRecord.self)
+                if unsafe record.pointee.code == code { unsafe record.pointee.code = other }
+            default: break
+            }
+            index = link.next
+        }
+        unsafe BlockHead.of(writableAddress(other)).pointee.links = head.pointee.links
     }
 
     /// Points the displacement at `place` to a block's code.
     func link(_ place: UInt64, to code: UInt64) {
         guard let target = unsafe UnsafeMutableRawPointer(bitPattern: UInt(place)) else { return }
-        let from = unsafe executableAddress(target.assumingMemoryBound(to: UInt8.self)) + 4
-        unsafe target.storeBytes(of: Int32(truncatingIfNeeded: code &- from), as: Int32.self)
+        unsafe point(target, to: code)
+        unsafe note(.jump, UInt32(target - writable.base), code)
+    }
+
+    /// Has a jump to another page remember its target.
+    func remember(_ record: UInt64, _ target: FarRecord) {
+        // SAFETY: translated code hands over the address of a record of its own.
+        let place = unsafe UnsafeMutablePointer<FarRecord>(bitPattern: UInt(record)).unsafelyUnwrapped
+        let isNew = unsafe place.pointee.code != target.code
+        unsafe place.pointee = target
+        if isNew { unsafe note(.record, UInt32(record - UInt64(UInt(bitPattern: executable.base))), target.code) }
+    }
+
+    private func note(_ kind: IncomingLinks.Kind, _ offset: UInt32, _ code: UInt64) {
+        let head = unsafe BlockHead.of(writableAddress(code))
+        unsafe head.pointee.links = links.add(kind, offset, next: head.pointee.links)
+    }
+
+    private func target(of place: UnsafeMutableRawPointer) -> UInt64 {
+        let next = unsafe executableAddress(place.assumingMemoryBound(to: UInt8.self)) + 4
+        return unsafe next &+ UInt64(bitPattern: Int64(place.loadUnaligned(as: Int32.self)))
+    }
+    private func point(_ place: UnsafeMutableRawPointer, to code: UInt64) {
+        let next = unsafe executableAddress(place.assumingMemoryBound(to: UInt8.self)) + 4
+        unsafe place.storeBytes(of: Int32(truncatingIfNeeded: code &- next), as: Int32.self)
+    }
+
+    /// The most that a block's records take.
+    private static func recordBytes(_ block: DecodedBlock) -> Int {
+        MemoryLayout<BlockRecord>.stride + block.mostLaidOut * MemoryLayout<InlineCache>.stride
+            + 2 * MemoryLayout<FarRecord>.stride
     }
 
     /// The op whose code faulted at a host address.
@@ -194,54 +265,5 @@ internal import X86
         }
         guard low < siteCount else { return nil }
         return unsafe (MicroOp(op: UnsafePointer(bitPattern: table[low].op)), table[low].dirty)
-    }
-}
-
-extension BlockTranslator {
-    /// Emits a whole block.
-    mutating func emit(_ block: DecodedBlock) {
-        let count = block.instructions.count
-        // liveness[k]: flags are looked at after instruction k - 1.
-        var liveness = [Bool](repeating: block.liveTaken || block.liveFall, count: count + 1)
-        for index in stride(from: count - 1, through: 0, by: -1) {
-            liveness[index] = FlagUse.of(block.instructions[index]).liveBefore(liveness[index + 1])
-        }
-        let last = block.endsItself ? count - 1 : count
-        hasPlainVectors = block.hasPlainVectors
-        let windows = planWindows(block)
-        for index in 0..<last {
-            current = index
-            if let window = windows[index] { unsafe open(window, op(index + 1), liveBefore: liveness[index]) }
-            unsafe emit(
-                block.instructions[index], op(index + 1), isOffered: block.offered[index], liveBefore: liveness[index],
-                liveAfter: liveness[index + 1])
-            if let window, window.last == index { self.window = nil }
-        }
-        current = last
-        if last < count, let window = windows[last] { unsafe open(window, op(last + 1), liveBefore: liveness[last]) }
-        spillVectors()
-        if !block.endsItself && block.instructions[count - 1].loadsVectorControl && !setsPlainControl {
-            releaseAll()
-            unsafe emitInterpretedEnd(op(count + 1))
-        } else if block.endsItself {
-            let offered = block.offered[last]
-            if offered {
-                unsafe emitEnd(
-                    block.instructions[last], op(last + 1), fall: op(last + 2), liveTaken: block.liveTaken,
-                    liveFall: block.liveFall)
-            } else {
-                releaseAll()
-                unsafe emitInterpretedEnd(op(last + 1))
-            }
-        } else {
-            releaseAll()
-            if flagsInHost && block.liveTaken { spillFlags() }
-            let cut = unsafe op(count + 1)
-            unsafe emitJump(cut, disp: cut.pointee.disp, from: Int32(cut.pointee.disp) - 1)
-        }
-        emitOutOfLine()
-        emitWindowPaths()
-        emitEndPaths()
-        emitPolls()
     }
 }

@@ -30,7 +30,7 @@ extension BlockTranslator {
     ) -> Bool {
         let x = i.operands.0
         let y = i.operands.1
-        guard i.encoding.hasModRM, !use.needs, !use.keeps, isPlain(i) else { return false }
+        guard i.encoding.hasModRM, use.reads.isEmpty, use.writes == use.touches, isPlain(i) else { return false }
         let isMemory = i.encoding.modrm < 0xc0
         if isMemory && !canAddress(i) { return false }
         // Which operand is ModRM.reg, and which r/m.
@@ -66,15 +66,15 @@ extension BlockTranslator {
             if operand.access != .write || operand.size < 16 { need(operand.register) }
         }
         if readsXMM0(i) { need(0) }
-        var target = accessed
+        var target = RM.register(0)
         let place = isMemory ? windowed(i.memory.displacement) : nil
         if let place {
             storeHeld()
             target = place
         } else if isMemory {
             protectFlags(liveBefore)
-            unsafe emitAddress(i, op)
-            unsafe emitCheck(op, size: Int(rm.size), write: rm.access != .read)
+            let address = unsafe emitAddress(i, op)
+            target = unsafe emitCheck(op, at: address, size: Int(rm.size), write: rm.access != .read)
         }
         var digit = i.encoding.modrm >> 3 & 7
         var storesBack: (host: UInt8, guest: UInt8)?
@@ -83,7 +83,7 @@ extension BlockTranslator {
             if let host = Self.pinned(field.register) { digit = host } else {
                 window = nil
                 if isMemory {
-                    a.lea(Host.address, accessed)
+                    a.lea(Host.address, target)
                     target = .base(Host.address, 0)
                 }
                 if field.access != .write { loadGuest(field.register, into: Host.addend) }
@@ -117,8 +117,8 @@ extension BlockTranslator {
             loadedVectors |= bit
             dirtyVectors |= bit
         }
-        if use.writes { flagsInHost = true }
-        if isMemory && place == nil { finishAccess(reloadsFlags: use.writes) }
+        if !use.touches.isEmpty { flagsInHost = true }
+        if isMemory && place == nil { finishAccess(reloadsFlags: !use.touches.isEmpty) }
         return true
     }
 
@@ -160,8 +160,8 @@ extension BlockTranslator {
         let stores = i.mnemonic == .stmxcsr
         if !stores { spillVectors() }
         protectFlags(liveBefore)
-        unsafe emitAddress(i, op)
-        unsafe emitCheck(op, size: 4, write: stores)
+        let address = unsafe emitAddress(i, op)
+        let accessed = unsafe emitCheck(op, at: address, size: 4, write: stores)
         if stores {
             a.modrm(0, wide: false, opcode: 0x0fae, length: 2, reg: 3, rm: accessed)
             unsafe noteSite(op)
@@ -179,7 +179,8 @@ extension BlockTranslator {
         let other = unsafe a.jump(if: 5)
         unsafe endPaths.append(
             SlowPath(
-                op: op, miss: other, misaligned: nil, size: 4, aligned: a.cursor, end: a.cursor, reloadsFlags: false,
+                op: op, address: Host.address, miss: other, misaligned: nil, size: 4, write: false, aligned: a.cursor,
+                cache: nil, end: a.cursor, reloadsFlags: false,
                 dirty: 0))
         let control = MemoryLayout<apus_vcpu>.offset(of: \.translated_mxcsr).unsafelyUnwrapped
         a.modrm(0, wide: false, opcode: 0x89, length: 1, reg: Host.addend, rm: .state(VectorLayout.mxcsr))

@@ -176,17 +176,32 @@ extension BlockTranslator {
     mutating func open(_ w: Window, _ op: UnsafePointer<apus_op>, liveBefore: Bool) {
         protectFlags(liveBefore)
         let host = Self.pinned(w.base) ?? Host.guestStack
-        if w.low == 0 { a.move(Host.address, host) } else { a.lea(Host.address, .base(host, w.low)) }
-        a.bytes(0x45, 0x89, 0xf5)  // mov r13d, r14d
+        var address = host
+        if w.low != 0 {
+            address = Host.address
+            a.lea(address, .base(host, w.low))
+        }
+        if usesCache {
+            let (miss, cache) = unsafe emitCacheLookup(address, size: w.span)
+            unsafe windowPaths.append((op, address, miss, nil, cache, a.cursor, w.span, w.write, dirtyVectors))
+            window = w
+            return
+        }
+        compareOffset(address, span: w.span)
+        let crosses = unsafe a.jump(if: 7)
+        emitTableLoad(address, write: w.write)
+        let miss = unsafe a.jump(if: 4)
+        unsafe windowPaths.append((op, address, crosses, miss, nil, a.cursor, w.span, w.write, dirtyVectors))
+        window = w
+    }
+
+    /// Compares an address's offset in its page with the highest for a window.
+    private mutating func compareOffset(_ address: UInt8, span: Int32) {
+        a.modrm(0, wide: false, opcode: 0x8b, length: 1, reg: Host.addend, rm: .register(address))
         a.bytes(0x41, 0x81, 0xe5)  // and r13d, 0xfff
         a.word32(0xfff)
         a.bytes(0x41, 0x81, 0xfd)  // cmp r13d, 4096 - span
-        a.word32(4096 - w.span)
-        let crosses = unsafe a.jump(if: 7)
-        emitTableLoad(write: w.write)
-        let miss = unsafe a.jump(if: 4)
-        unsafe windowPaths.append((op, crosses, miss, w.write, dirtyVectors))
-        window = w
+        a.word32(4096 - span)
     }
 
     /// Where the current instruction's access by a window goes; nil where it has a check of its own.
@@ -200,8 +215,19 @@ extension BlockTranslator {
         for path in unsafe windowPaths {
             let op = unsafe UInt64(UInt(bitPattern: path.op))
             let write: UInt64 = unsafe path.write ? WindowMiss.write : 0
-            for (place, kind) in unsafe [(path.crosses, WindowMiss.crosses), (path.miss, 0)] {
+            var (crosses, miss) = unsafe (path.crosses, path.miss)
+            if let cache = unsafe path.cache {
+                unsafe a.land(crosses)
+                unsafe a.move(Host.address, path.address)
+                unsafe emitCacheMiss(cache, write: path.write, resume: path.resume)
+                unsafe compareOffset(path.address, span: path.span)
+                unsafe crosses = a.jump(if: 7)
+                unsafe miss = a.jump()
+            }
+            for (place, kind) in unsafe [(crosses, WindowMiss.crosses), (miss, 0)] {
+                guard let place = unsafe place else { continue }
                 unsafe a.land(place)
+                unsafe a.move(Host.address, path.address)
                 unsafe moveVectors(path.dirty, store: true)
                 a.immediate(Host.addend, op | kind | write)
                 unsafe a.jump(to: stubs.window)

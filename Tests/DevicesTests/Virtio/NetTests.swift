@@ -8,6 +8,19 @@ import VirtQueue
 
 /// A network that keeps the frames it is given.
 final class FakeNetwork: NetworkBackend {
+    let offloads: FrameOffloads
+    init(offloads: FrameOffloads = []) { self.offloads = offloads }
+    /// What the last frame left to do.
+    private let last = Mutex(FrameOffload.none)
+    var lastOffload: FrameOffload { last.withLock { $0 } }
+    func transmit(_ frame: UnsafeRawBufferPointer, _ offload: FrameOffload) -> Bool {
+        last.withLock { $0 = offload }
+        return unsafe transmit(frame)
+    }
+    func bring(_ frame: [UInt8], _ offload: FrameOffload) {
+        guard let receiver = state.withLock({ $0.receiver }) else { return }
+        unsafe frame.withUnsafeBytes { unsafe receiver.receive($0, offload) }
+    }
     private struct State {
         var frames: [[UInt8]] = []
         var receiver: (any FrameReceiver)?
@@ -46,12 +59,15 @@ final class FakeNetwork: NetworkBackend {
     private static let mac: [UInt8] = [0x52, 0x54, 0, 1, 2, 3]
     private struct Bench {
         let memory: AddressSpace
-        let network = FakeNetwork()
+        let network: FakeNetwork
         let device: VirtioNet
         let transport: any TestTransport
         let queues: [DriverQueue]
 
-        init(_ road: Road = .mmio, features: UInt64 = UInt64.max, mtu: UInt16? = nil) throws {
+        init(
+            _ road: Road = .mmio, features: UInt64 = UInt64.max, mtu: UInt16? = nil, offloads: FrameOffloads = []
+        ) throws {
+            network = FakeNetwork(offloads: offloads)
             memory = try makeMemory()
             device = VirtioNet(
                 .init(macAddress: NetTests.mac, mtu: mtu), backend: network, scheduler: InlineScheduler())
@@ -108,6 +124,49 @@ final class FakeNetwork: NetworkBackend {
         #expect(bench.queues[0].poll()?.length == 312)
         #expect(try bench.memory.bytes(GuestPhysical(0x90_0000), count: 12) == [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0])
         #expect(try bench.memory.bytes(GuestPhysical(0x90_000C), count: 300) == came)
+    }
+
+    /// A frame whose bytes from 14 on want a checksum at 16, behind its header.
+    private func unfinished() -> [UInt8] {
+        [1, 0, 0, 0, 0, 0, 14, 0, 2, 0, 0, 0] + frame(14) + [0x12, 0x34, 0, 0, 0x01, 0x02]
+    }
+
+    @Test func checksumsAreFinishedForBackendsWithoutHeaders() throws {
+        let bench = try Bench()
+        try bench.memory.write(GuestPhysical(0x80_0000), bytes: unfinished())
+        _ = bench.queues[1].add(readable: [.init(0x80_0000, 32)], writable: [])
+        bench.transport.notify(1)
+        #expect(bench.network.frames == [frame(14) + [0x12, 0x34, 0xEC, 0xC9, 0x01, 0x02]])
+    }
+
+    @Test func headersGoOnToBackendsThatHaveThem() throws {
+        let bench = try Bench(offloads: .all)
+        #expect(bench.device.features & (1 << 7 | 1 << 8 | 1 << 9) == 1 << 7 | 1 << 8 | 1 << 9)
+        try bench.memory.write(GuestPhysical(0x80_0000), bytes: unfinished())
+        _ = bench.queues[1].add(readable: [.init(0x80_0000, 32)], writable: [])
+        bench.transport.notify(1)
+        #expect(bench.network.frames == [Array(unfinished()[12...])])
+        #expect(bench.network.lastOffload.leavesChecksum && bench.network.lastOffload.checksumStart == 14)
+        bench.give(1500)
+        bench.network.bring(frame(60), bench.network.lastOffload)
+        #expect(bench.queues[0].poll()?.length == 72)
+        #expect(try bench.memory.bytes(GuestPhysical(0x90_0000), count: 12) == [1, 0, 0, 0, 0, 0, 14, 0, 2, 0, 1, 0])
+        // The driver wants it no more.
+        #expect(try bench.command([5, 0, 0, 0, 0, 0, 0, 0, 0, 0]) == 0)
+        #expect(try bench.command([5, 0, 0, 0, 0x10, 0, 0, 0, 0, 0]) == 0, "Unknown bits are none")
+        #expect(try bench.command([5, 0, 2, 0]) == 1)
+    }
+
+    @Test func driversWithoutTheFeatureSeeNoFlags() throws {
+        let bench = try Bench(features: 0)
+        bench.give(1500)
+        bench.network.bring(frame(60), FrameOffload.verified)
+        #expect(bench.queues[0].poll()?.length == 72)
+        #expect(try bench.memory.bytes(GuestPhysical(0x90_0000), count: 2) == [0, 0])
+        try bench.memory.write(GuestPhysical(0x80_0000), bytes: unfinished())
+        _ = bench.queues[1].add(readable: [.init(0x80_0000, 32)], writable: [])
+        bench.transport.notify(1)
+        #expect(bench.network.frames == [Array(unfinished()[12...])], "Nothing was negotiated")
     }
 
     @Test func largeFramesTakeSeveralBuffers() throws {

@@ -35,8 +35,7 @@ private let failures: [(String, String)] = [
     ("-m abc", "-m abc: Parameter 'size' expects a size, such as 512M or 4G, not 'abc'"),
     ("-m 99999999999E", "-m 99999999999E: Parameter 'size' expects a size, such as 512M or 4G, not '99999999999E'"),
     ("-m 1G,slots=2", "-m 1G,slots=2: slots specified but no maxmem"),
-    ("-machine foo", "-machine foo: unsupported machine type 'foo'; valid: pc, microvm, none"),
-    ("-M q35", "-M q35: machine type 'q35' is not supported yet; valid: pc, microvm, none"),
+    ("-machine foo", "-machine foo: unsupported machine type 'foo'; valid: pc, q35, microvm, none"),
     ("-M pc,hpet=maybe", "-M pc,hpet=maybe: Parameter 'hpet' expects 'on' or 'off', not 'maybe'"),
     ("-M pc,hpt=on", "-M pc,hpt=on: Invalid parameter 'hpt'; did you mean 'hpet'?"),
     (
@@ -82,8 +81,17 @@ private let failures: [(String, String)] = [
     ("-hda a -drive file=b,index=0", "-drive file=b,index=0: drive with bus=0, unit=0 (index=0) exists"),
     ("-hda a b.img", "b.img: drive with bus=0, unit=0 (index=0) exists"),
     ("a b", "b: there is already an image without an option; name further ones with -drive"),
-    ("-netdev foo,id=x", "-netdev foo,id=x: Parameter 'type' does not accept value 'foo'; valid: user"),
-    ("-netdev tap,id=x", "-netdev tap,id=x: network back-end 'tap' is not supported yet; valid: user"),
+    ("-netdev foo,id=x", "-netdev foo,id=x: Parameter 'type' does not accept value 'foo'; valid: user, tap, bridge, socket, stream, dgram, hubport, af-packet"),
+    ("-netdev vde,id=x", "-netdev vde,id=x: network back-end 'vde' is not supported yet; valid: user, tap, bridge, socket, stream, dgram, hubport, af-packet"),
+    ("-netdev stream,id=x", "-netdev stream,id=x: Parameter 'addr' is missing"),
+    ("-netdev stream,id=x,addr.type=unix", "-netdev stream,id=x,addr.type=unix: Parameter 'addr.path' is missing"),
+    (
+        "-netdev socket,id=x,listen=:1,connect=:2",
+        "-netdev socket,id=x,listen=:1,connect=:2: exactly one of listen=, connect=, mcast=, udp=, and fd= is required"
+    ),
+    ("-netdev socket,id=x,udp=h:1", "-netdev socket,id=x,udp=h:1: localaddr= is mandatory with udp="),
+    ("-netdev tap,id=x,fd=3,ifname=t", "-netdev tap,id=x,fd=3,ifname=t: ifname= is invalid with fd= or fds="),
+    ("-netdev user,id=x,smb=/tmp", "-netdev user,id=x,smb=/tmp: 'smb' is not supported: sharing a directory needs a server of SMB"),
     ("-netdev user", "-netdev user: Parameter 'id' is missing"),
     (
         "-netdev user,id=x,hostfwd=tcp:22",
@@ -117,7 +125,7 @@ private let failures: [(String, String)] = [
     ("-name a,b=c", "-name a,b=c: Invalid parameter 'b'; valid: guest, process, debug-threads"),
     (
         "-object foo,id=a",
-        "-object foo,id=a: Parameter 'qom-type' does not accept value 'foo'; valid: iothread, memory-backend-file, memory-backend-memfd, memory-backend-ram, rng-builtin, rng-random, secret, thread-context"
+        "-object foo,id=a: Parameter 'qom-type' does not accept value 'foo'; valid: filter-dump, iothread, memory-backend-file, memory-backend-memfd, memory-backend-ram, rng-builtin, rng-random, secret, thread-context"
     ),
     (
         "-object memory-backend-ram,id=m,size=foo",
@@ -205,7 +213,6 @@ func helpIsATextAndNoMachine(line: String) {
     }
     #expect(
         warnings == [
-            "qemu-system-x86_64: warning: -vga std: the machine has no graphics adapter yet; going on without",
             "qemu-system-x86_64: warning: -fw_cfg x,string=y: externally provided fw_cfg item names should be prefixed with \"opt/\"",
             "qemu-system-x86_64: warning: -global foo.bar=1: there is no device model 'foo'",
         ])

@@ -154,6 +154,32 @@ func memorySizes(text: String, bytes: UInt64) throws {
     #expect(named.blockNodes[1].file == .reference("f"))
 }
 
+@Test func networkPeersAreTyped() throws {
+    let machine = try machine(
+        "-netdev stream,id=a,addr.type=unix,addr.path=/tmp/s,server=on"
+            + " -netdev stream,id=b,addr.type=inet,addr.host=h,addr.port=9,reconnect=2"
+            + " -netdev socket,id=c,listen=:1234 -netdev socket,id=d,mcast=230.0.0.1:99,localaddr=127.0.0.1"
+            + " -netdev dgram,id=e,local.type=unix,local.path=/a,remote.type=unix,remote.path=/b"
+            + " -netdev hubport,id=f,hubid=3,netdev=a -netdev tap,id=g,ifname=t0,script=no,queues=2"
+            + " -netdev bridge,id=h,br=br1"
+            + #" -netdev '{"type":"stream","addr":{"type":"fd","str":"7"},"id":"i"}'"#
+            + " -object filter-dump,id=j,netdev=a,file=/tmp/x.pcap,queue=rx")
+    var tap = TapConfiguration()
+    tap.interface = "t0"
+    tap.queues = 2
+    #expect(
+        machine.networks.map(\.peer) == [
+            .stream(address: .unix(path: "/tmp/s"), isServer: true, reconnect: 0, hasHeaders: false),
+            .stream(address: .internet(host: "h", port: "9"), isServer: false, reconnect: 2000, hasHeaders: false),
+            .stream(address: .internet(host: "", port: "1234"), isServer: true, reconnect: 0, hasHeaders: false),
+            .datagram(local: .internet(host: "127.0.0.1", port: ""), remote: .internet(host: "230.0.0.1", port: "99")),
+            .datagram(local: .unix(path: "/a"), remote: .unix(path: "/b")), .hub(3, joins: "a"), .tap(tap),
+            .bridge(name: "br1", helper: "/usr/lib/qemu/qemu-bridge-helper"),
+            .stream(address: .descriptor("7"), isServer: false, reconnect: 0, hasHeaders: false),
+        ])
+    #expect(machine.objects.first?.properties == ["netdev": "a", "file": "/tmp/x.pcap", "queue": "rx"])
+}
+
 @Test func devicesAreTyped() throws {
     let machine = try machine(
         "-netdev user,id=n,hostfwd=tcp::2222-:22,hostfwd=udp:127.0.0.1:53-10.0.2.15:53,net=10.1.0.0/16,restrict=on"

@@ -30,6 +30,12 @@ import X86
         try compare(seed: seed, rounds: 60, UserGuest(threshold: 1), faultFlags: false)
     }
 
+    /// With inline caches, empty and filled, and loops that are laid out several times.
+    @Test(arguments: [12, 13, 14] as [UInt64])
+    func hotSequencesDoWhatTheHostDoes(seed: UInt64) throws {
+        try compare(seed: seed, rounds: 30, UserGuest(threshold: 1, promotion: 0), faultFlags: false)
+    }
+
     @Test(arguments: [9, 10, 11] as [UInt64])
     func sequencesOf32BitsDoWhatTheHostDoes(seed: UInt64) throws {
         try compare(seed: seed, rounds: 50, UserGuest(), faultFlags: true, isNarrow: true)

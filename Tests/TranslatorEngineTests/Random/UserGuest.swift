@@ -23,8 +23,15 @@ final class UserGuest {
     private var nextTable: UInt64 = 0x2000
     private let initial: apus_x86_state
 
-    init(threshold: UInt64? = nil) throws {
-        machine = try GuestMachine(threshold: threshold)
+    /// Whether cases run three times each: their accesses then find pages that they met before.
+    private let repeats: Bool
+
+    /// A guest whose code is translated after `threshold` executions, and for the hottest tier after `promotion` more.
+    init(threshold: UInt64? = nil, promotion: Int32? = nil) throws {
+        repeats = promotion != nil
+        machine = try GuestMachine(threshold: threshold) { request in
+            if let promotion { request.translationPromotion = promotion }
+        }
         var state = machine.cpu.state
         state.cr0 = 0x8001_0033
         state.cr4 = 0x6a0 | 0x600
@@ -86,10 +93,19 @@ final class UserGuest {
 
     /// Runs a case from its data to its exception.
     func run(_ item: UserCase, data: [UInt8]) -> UserOutcome {
-        machine.write(Self.data, data)
         var page = [UInt8](repeating: 0xcc, count: UserCase.codeCount)
         page.replaceSubrange(item.start..<item.start + item.code.count, with: item.code)
         machine.write(Self.code, page)
+        if repeats {
+            for _ in 0..<2 { _ = runOnce(item, data: data) }
+            // A case may have written to its code.
+            if (try? machine.memory.bytes(GuestPhysical(Self.code), count: page.count)) != page { machine.write(Self.code, page) }
+        }
+        return runOnce(item, data: data)
+    }
+
+    private func runOnce(_ item: UserCase, data: [UInt8]) -> UserOutcome {
+        machine.write(Self.data, data)
         var state = initial
         unsafe withUnsafeMutableBytes(of: &state.gpr) { registers in
             for number in 0..<16 { unsafe registers.storeBytes(of: item.gpr[number], toByteOffset: number * 8, as: UInt64.self) }

@@ -1,4 +1,4 @@
-/// The i440FX's registers that say who answers in the first MiB: seven of programmable attributes (PAM) for
+/// A host bridge's registers that say who answers in the first MiB: seven of programmable attributes (PAM) for
 /// 0xC0000 to 0xFFFFF, and one for the memory of system management at 0xA0000. A pure value. Intel 290549
 /// (82441FX), 3.2.18 and 3.2.26.
 struct ShadowRegisters: Equatable {
@@ -9,10 +9,7 @@ struct ShadowRegisters: Equatable {
         /// Whether writes reach it; else they are lost.
         var writable: Bool
     }
-    /// Configuration offsets.
-    static let firstPAM = 0x59
     static let pamCount = 7
-    static let smram = 0x72
 
     enum SMRAM {
         static let open: UInt8 = 1 << 6

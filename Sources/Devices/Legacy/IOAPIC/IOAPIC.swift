@@ -41,6 +41,17 @@ public final class IOAPIC: BusDevice, Device, InterruptSink {
     /// True where an input with this vector is level-triggered: an engine that can choose reports only these ends.
     public func awaitsEnd(of vector: UInt8) -> Bool { state.withLock { $0.awaitsEnd(of: vector) } }
 
+    /// The messages in service whose end is awaited.
+    public var awaitedMessages: [(address: UInt64, data: UInt32)] {
+        state.withLock { ioapic in
+            (0..<IOAPIC82093.inputs).map { ioapic.entries[$0] }.filter { $0 & IOAPIC82093.Entry.remoteIRR != 0 }
+                .map { entry in
+                    let message = IOAPIC82093.message(entry)
+                    return (message.address, message.data)
+                }
+        }
+    }
+
     /// Input `number`'s redirection entry, for `info pic`.
     public func entry(_ number: Int) -> UInt64? {
         guard 0..<IOAPIC82093.inputs ~= number else { return nil }

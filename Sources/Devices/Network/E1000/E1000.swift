@@ -171,6 +171,7 @@ public final class E1000: Device, NetworkCard, PCIFunctionDelegate {
                         start = end
                     }
                 }
+                backend.flush()
             }
         }
     }

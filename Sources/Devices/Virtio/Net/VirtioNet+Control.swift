@@ -1,4 +1,5 @@
 public import DeviceModel
+internal import Network
 import Synchronization
 internal import VirtQueue
 
@@ -8,6 +9,7 @@ extension VirtioNet {
         static let receive: UInt8 = 0
         static let address: UInt8 = 1
         static let vlan: UInt8 = 2
+        static let offloads: UInt8 = 5
     }
     private static let acknowledged: UInt8 = 0
     private static let refused: UInt8 = 1
@@ -32,6 +34,14 @@ extension VirtioNet {
     private func perform(_ kind: UInt8, _ command: UInt8, _ data: ArraySlice<UInt8>) -> Bool {
         receiving.withLock { state in
             switch kind {
+            case Class.offloads:
+                guard command == 0, data.count >= 8 else { return false }
+                let bits = data.prefix(8).reversed().reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
+                let wanted = Feature.offloads(bits)
+                // Nothing that was not negotiated (5.1.6.5.6.1).
+                guard wanted.isSubset(of: Feature.offloads(link.withLock { $0.features })) else { return false }
+                state.offloads = wanted
+                return true
             case Class.receive:
                 guard let value = data.first else { return false }
                 return Self.setMode(command, value != 0, &state.filter)
@@ -102,7 +112,8 @@ extension VirtioNet {
             result.set("multicast-overflow", filter.overflowsMulticast)
             result.set(
                 "vlans", (filter.vlans ?? []).flatMap { word in (0..<8).map { UInt8(word >> UInt64($0 * 8) & 0xFF) } })
-            result.set("held", state.held ?? [])
+            // A frame with work left would need its header; TCP sends it again.
+            result.set("held", state.heldOffload.isComplete ? state.held ?? [] : [])
             return result
         }
     }
@@ -138,6 +149,7 @@ extension VirtioNet {
             state.address = address & 0xFFFF_FFFF_FFFF
             state.filter = restored
             state.held = held.isEmpty ? nil : held
+            state.heldOffload = FrameOffload.none
         }
     }
 }

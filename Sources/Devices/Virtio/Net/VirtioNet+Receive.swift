@@ -8,7 +8,8 @@ extension VirtioNet {
     func refill() {
         let isReady = receiving.withLock { state in
             if let held = state.held {
-                guard unsafe held.withUnsafeBytes({ unsafe deliver($0, &state) }) else { return false }
+                guard unsafe held.withUnsafeBytes({ unsafe deliver($0, state.heldOffload, &state) })
+                else { return false }
                 state.held = nil
             }
             return state.queue?.hasBuffers == true && !state.isPaused
@@ -24,18 +25,23 @@ extension VirtioNet {
         }
     }
 
-    func receive(_ frame: UnsafeRawBufferPointer) {
+    func receive(_ frame: UnsafeRawBufferPointer, _ offload: FrameOffload) {
         guard link.withLock({ $0.isUp }), frame.count <= Self.mostBytes else { return }
         receiving.withLock { state in
             guard state.queue != nil, state.held == nil, unsafe state.filter.passes(frame, own: state.address) else {
                 return
             }
-            if state.isPaused || !(unsafe deliver(frame, &state)) { state.held = unsafe [UInt8](frame) }
+            if state.isPaused || !(unsafe deliver(frame, offload, &state)) {
+                state.held = unsafe [UInt8](frame)
+                state.heldOffload = offload
+            }
         }
     }
 
     /// Puts a frame in as many buffers as it needs. Returns false where the driver has too few: nothing is taken then.
-    private func deliver(_ frame: UnsafeRawBufferPointer, _ state: inout ReceiveState) -> Bool {
+    private func deliver(
+        _ frame: UnsafeRawBufferPointer, _ offload: FrameOffload, _ state: inout ReceiveState
+    ) -> Bool {
         guard let queue = state.queue, let interrupt = state.interrupt, !state.isPaused else { return false }
         let total = state.headerSize + frame.count
         var taken = 0
@@ -64,6 +70,10 @@ extension VirtioNet {
             return true
         }
         var header = [UInt8](repeating: 0, count: state.headerSize)
+        // A driver without the feature takes no flags, not even that checksums were looked at.
+        if state.offloads.contains(FrameOffloads.checksum) {
+            unsafe header.withUnsafeMutableBytes { unsafe offload.write(to: $0) }
+        }
         if header.count > 10 {
             header[10] = UInt8(truncatingIfNeeded: taken)
             header[11] = UInt8(truncatingIfNeeded: taken >> 8)

@@ -5,8 +5,9 @@ internal import VirtQueue
 
 /// The network device with one pair of queues and a control queue. virtio 1.2, 5.1.
 ///
-/// Sending and receiving have locks of their own, so that a back-end may bring a frame while it takes one. No
-/// checksum or segmentation is left to the other side: frames are complete.
+/// Sending and receiving have locks of their own, so that a back-end may bring a frame while it takes one. Checksums
+/// and TCP segments that the driver leaves to the device go on as they are where the back-end takes that, and are
+/// finished here where not: a driver is always spared them.
 public final class VirtioNet: VirtioDevice {
     /// What `-device virtio-net-…` may set.
     public struct Properties: Equatable, Sendable {
@@ -18,6 +19,10 @@ public final class VirtioNet: VirtioDevice {
         public var mergesBuffers: Bool
         /// `ctrl_vq`: receive modes, address tables, VLANs.
         public var hasControlQueue: Bool
+        /// `csum`, `gso`, `host_tso4`, …: what the driver may leave to the device.
+        public var deviceOffloads = FrameOffloads.all
+        /// `guest_csum`, `guest_tso4`, …: what the device may leave to the driver.
+        public var driverOffloads = FrameOffloads.all
         /// `rx_queue_size`: a power of two, 256 to 1024.
         public var receiveQueueSize: UInt16
         /// `tx_queue_size`, likewise.
@@ -42,6 +47,15 @@ public final class VirtioNet: VirtioDevice {
 
     /// Feature bits. virtio 1.2, 5.1.3.
     enum Feature {
+        static let checksum: UInt64 = 1 << 0
+        static let driverChecksum: UInt64 = 1 << 1
+        static let driverOffloads: UInt64 = 1 << 2
+        static let driverTCP4: UInt64 = 1 << 7
+        static let driverTCP6: UInt64 = 1 << 8
+        static let driverECN: UInt64 = 1 << 9
+        static let tcp4: UInt64 = 1 << 11
+        static let tcp6: UInt64 = 1 << 12
+        static let ecn: UInt64 = 1 << 13
         static let mtu: UInt64 = 1 << 3
         static let macAddress: UInt64 = 1 << 5
         static let mergesBuffers: UInt64 = 1 << 15
@@ -51,15 +65,25 @@ public final class VirtioNet: VirtioDevice {
         static let controlVLAN: UInt64 = 1 << 19
         static let controlReceiveExtra: UInt64 = 1 << 20
         static let controlAddress: UInt64 = 1 << 23
-        static let needControl = controlReceive | controlVLAN | controlReceiveExtra | controlAddress
+        static let needControl = controlReceive | controlVLAN | controlReceiveExtra | controlAddress | driverOffloads
+
+        /// What bits 1, 7, 8 and 9 allow the device to leave to the driver.
+        static func offloads(_ features: UInt64) -> FrameOffloads {
+            guard features & driverChecksum != 0 else { return [] }
+            var result = FrameOffloads.checksum
+            if features & driverTCP4 != 0 { result.insert(FrameOffloads.tcp4) }
+            if features & driverTCP6 != 0 { result.insert(FrameOffloads.tcp6) }
+            if features & driverECN != 0 { result.insert(FrameOffloads.ecn) }
+            return result
+        }
     }
     enum Queue {
         static let receive = 0
         static let transmit = 1
         static let control = 2
     }
-    /// The longest frame: 64 KiB and a header.
-    static let mostBytes = 65550
+    /// The longest frame: 64 KiB and headers.
+    static let mostBytes = FrameFinisher.mostBytes
     /// Frames that one turn sends before others get theirs.
     private static let batch = 256
 
@@ -71,8 +95,11 @@ public final class VirtioNet: VirtioDevice {
         var headerSize = 12
         var merges = false
         var isPaused = false
-        /// A frame that came when the driver had too few buffers for it.
+        /// A frame that came when the driver had too few buffers for it, and what it leaves to be done.
         var held: [UInt8]?
+        var heldOffload = FrameOffload.none
+        /// What may be left to the driver.
+        var offloads: FrameOffloads = []
         var filter = ReceiveFilter()
         var address: ReceiveFilter.Address
     }
@@ -83,6 +110,8 @@ public final class VirtioNet: VirtioDevice {
         var chain: DescriptorChain?
         var headerSize = 12
         var isPaused = false
+        var takesOffloads = false
+        var scratch: [UInt8] = []
         var frame = [UInt8](repeating: 0, count: VirtioNet.mostBytes)
     }
     let receiving: Mutex<ReceiveState>
@@ -109,9 +138,25 @@ public final class VirtioNet: VirtioDevice {
     public var kind: VirtioDeviceKind { .net }
     public var features: UInt64 {
         var result = Feature.macAddress | Feature.status
+        let (device, driver) = (properties.deviceOffloads, properties.driverOffloads)
+        if device.contains(FrameOffloads.checksum) {
+            result |= Feature.checksum
+            if device.contains(FrameOffloads.tcp4) { result |= Feature.tcp4 }
+            if device.contains(FrameOffloads.tcp6) { result |= Feature.tcp6 }
+            if device.contains(FrameOffloads.ecn) { result |= Feature.ecn }
+        }
+        if driver.contains(FrameOffloads.checksum) {
+            result |= Feature.driverChecksum
+            // Only a back-end with headers brings segments.
+            let brings = backend.offloads.intersection(driver)
+            if brings.contains(FrameOffloads.tcp4) { result |= Feature.driverTCP4 }
+            if brings.contains(FrameOffloads.tcp6) { result |= Feature.driverTCP6 }
+            if brings.contains(FrameOffloads.ecn) { result |= Feature.driverECN }
+            if properties.hasControlQueue { result |= Feature.driverOffloads }
+        }
         if properties.mtu != nil { result |= Feature.mtu }
         if properties.mergesBuffers { result |= Feature.mergesBuffers }
-        if properties.hasControlQueue { result |= Feature.control | Feature.needControl }
+        if properties.hasControlQueue { result |= Feature.control | Feature.needControl & ~Feature.driverOffloads }
         return result
     }
     public var queueSizes: [UInt16] {
@@ -119,7 +164,8 @@ public final class VirtioNet: VirtioDevice {
     }
     public var configurationCount: Int { 12 }
 
-    /// 5.1.3.1: what the control queue carries needs the control queue.
+    /// 5.1.3.1: what the control queue carries needs the control queue. Segments without checksums are no segments:
+    /// such bits are left out of account.
     public func accepts(features: UInt64) -> Bool {
         features & Feature.control != 0 || features & Feature.needControl == 0
     }
@@ -173,6 +219,7 @@ public final class VirtioNet: VirtioDevice {
             state.memory = [DescriptorChain(memory: memory)]
             state.headerSize = headerSize
             state.merges = merges
+            state.offloads = Feature.offloads(features)
             if features & Feature.controlVLAN != 0 && state.filter.vlans == nil {
                 state.filter.vlans = [UInt64](repeating: 0, count: 64)
             }
@@ -183,7 +230,9 @@ public final class VirtioNet: VirtioDevice {
             state.interrupt = interrupt
             state.chain = DescriptorChain(memory: memory)
             state.headerSize = headerSize
+            state.takesOffloads = features & Feature.checksum != 0
         }
+        backend.setReceiverOffloads(Feature.offloads(features))
         link.withLock { link in
             link.interrupt = interrupt
             link.features = features
@@ -204,30 +253,50 @@ public final class VirtioNet: VirtioDevice {
             guard let queue = state.queue, let interrupt = state.interrupt, let chain = state.chain, !state.isPaused
             else { return false }
             let headerSize = state.headerSize
-            var frame = [UInt8]()
+            let takesOffloads = state.takesOffloads
+            if takesOffloads, state.scratch.isEmpty {
+                state.scratch = [UInt8](repeating: 0, count: FrameFinisher.mostBytes)
+            }
+            var (frame, scratch) = ([UInt8](), [UInt8]())
             swap(&frame, &state.frame)
+            swap(&scratch, &state.scratch)
             let more = queue.process(Queue.transmit, interrupt, chain, limit: Self.batch) { chain in
                 let count = chain.readableCount - headerSize
                 guard isUp, count >= 14, count <= frame.count else { return 0 }
+                let offload = takesOffloads ? Self.offload(chain) : FrameOffload.none
                 // A copy: what the driver changes afterwards must not matter to whoever looked at the frame first.
                 unsafe frame.withUnsafeMutableBytes { buffer in
-                    let taken = unsafe chain.read(
-                        at: headerSize, into: UnsafeMutableRawBufferPointer(rebasing: buffer[0..<count]))
-                    if taken == count {
-                        _ = unsafe backend.transmit(UnsafeRawBufferPointer(rebasing: buffer[0..<count]))
+                    let bytes = unsafe UnsafeMutableRawBufferPointer(rebasing: buffer[0..<count])
+                    guard unsafe chain.read(at: headerSize, into: bytes) == count else { return }
+                    unsafe scratch.withUnsafeMutableBytes { scratch in
+                        _ = unsafe backend.transmit(finishing: bytes, offload, scratch: scratch)
                     }
                 }
                 return 0
             }
             swap(&frame, &state.frame)
+            swap(&scratch, &state.scratch)
             return more
         }
+        backend.flush()
         if more { schedule(Queue.transmit) }
+    }
+
+    /// What the header of a chain leaves to be done.
+    private static func offload(_ chain: DescriptorChain) -> FrameOffload {
+        var header: (UInt64, UInt16) = (0, 0)
+        // SAFETY: ten bytes on this stack.
+        return unsafe withUnsafeMutableBytes(of: &header) { bytes in
+            let bytes = unsafe UnsafeMutableRawBufferPointer(rebasing: bytes[..<10])
+            guard unsafe chain.read(at: 0, into: bytes) == 10 else { return FrameOffload.none }
+            return unsafe FrameOffload(UnsafeRawBufferPointer(bytes)) ?? FrameOffload.none
+        }
     }
 
     // MARK: Life
 
     public func reset() {
+        backend.setReceiverOffloads([])
         receiving.withLock { state in
             state = ReceiveState(
                 isPaused: state.isPaused, address: ReceiveFilter.address(properties.macAddress))
@@ -255,6 +324,10 @@ public final class VirtioNet: VirtioDevice {
         private let owner: Owner
         init(_ device: VirtioNet) { owner = Owner(device: device) }
         func canReceive() -> Bool { owner.device?.canReceive() ?? false }
-        func receive(_ frame: UnsafeRawBufferPointer) { unsafe owner.device?.receive(frame) }
+        func receive(_ frame: UnsafeRawBufferPointer) { unsafe owner.device?.receive(frame, FrameOffload.none) }
+        func receive(_ frame: UnsafeRawBufferPointer, _ offload: FrameOffload) {
+            unsafe owner.device?.receive(frame, offload)
+        }
+        var offloads: FrameOffloads { owner.device?.receiving.withLock { $0.offloads } ?? [] }
     }
 }

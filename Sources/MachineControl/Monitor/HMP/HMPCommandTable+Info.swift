@@ -2,7 +2,7 @@ internal import Machine
 
 extension HMPCommandTable {
     /// What `info` shows.
-    static let info: [HMPCommand] = (infoMachine + infoProcessor + infoDevices).sorted { $0.name < $1.name }
+    static let info: [HMPCommand] = (infoMachine + infoProcessor + infoDevices + infoState).sorted { $0.name < $1.name }
 
     private static let infoMachine: [HMPCommand] = [
         HMPCommand("status", "show the current VM status (running|paused)") {
@@ -124,6 +124,9 @@ extension HMPCommandTable {
         },
         HMPCommand("block-jobs", "show progress of ongoing block device operations") {
             (monitor, _, _) throws(MonitorError) in try blockJobs(monitor)
+        },
+        HMPCommand("usernet", "show user network stack connection states") {
+            (monitor, _, _) throws(MonitorError) in monitor.machine.userNetworkConnections
         },
         HMPCommand("network", "show the network state") { (monitor, _, _) throws(MonitorError) in
             monitor.machine.networks.map { network in

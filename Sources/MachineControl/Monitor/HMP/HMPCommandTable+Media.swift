@@ -2,6 +2,13 @@ internal import JSON
 internal import Machine
 
 extension HMPCommandTable {
+    /// A forward's back-end, where the first of two words names one, and its rule.
+    private static func forward(_ arguments: HMPArguments) -> (network: String?, rule: String) {
+        let first = arguments.words["netdev_id"] ?? ""
+        guard let second = arguments.words["rule"] else { return (nil, first) }
+        return (first, second)
+    }
+
     /// Media of drives, the balloon, and back-ends that come and go.
     static let media: [HMPCommand] = [
         HMPCommand(
@@ -80,6 +87,37 @@ extension HMPCommandTable {
                 try monitor.machine.removeNetwork(arguments.words["id"] ?? "")
             }
             return ""
+        },
+        HMPCommand("netdev_add", [HMPArgument("type,id=str[,prop=value][,...]", .word)], "add a network back-end") {
+            (monitor, arguments, _) throws(MonitorError) in
+            var builder = ConfigurationBuilder(program: "")
+            let text = arguments.words["type,id=str[,prop=value][,...]"] ?? ""
+            do throws(OptionError) {
+                try NetworkOptions.netdev(&builder, OptionArgument(option: "netdev", text: text, values: [:]))
+            } catch {
+                if case .information(let help) = error { return help }
+                throw MonitorError(error)
+            }
+            for network in builder.configuration.networks {
+                try monitored { () throws(MachineError) in try monitor.machine.addNetwork(network) }
+            }
+            return ""
+        },
+        HMPCommand(
+            "hostfwd_add", [HMPArgument("netdev_id", .word), HMPArgument("rule", .word, optional: true)],
+            "redirect TCP or UDP connections from host to guest ([netdev_id] [tcp|udp]:[host]:port-[guest]:port)"
+        ) { (monitor, arguments, _) throws(MonitorError) in
+            let (network, rule) = forward(arguments)
+            try monitored { () throws(MachineError) in try monitor.machine.addHostForward(network: network, rule) }
+            return ""
+        },
+        HMPCommand(
+            "hostfwd_remove", [HMPArgument("netdev_id", .word), HMPArgument("rule", .word, optional: true)],
+            "remove host-to-guest TCP or UDP redirection ([netdev_id] [tcp|udp]:[host]:port)"
+        ) { (monitor, arguments, _) throws(MonitorError) in
+            let (network, rule) = forward(arguments)
+            try monitored { () throws(MachineError) in try monitor.machine.removeHostForward(network: network, rule) }
+            return "host forwarding rule for \(rule) removed\n"
         },
         HMPCommand("object_del", [HMPArgument("id", .word)], "destroy an object") {
             (monitor, arguments, _) throws(MonitorError) in

@@ -3,7 +3,7 @@ internal import Machine
 /// The commands of the monitor for people.
 enum HMPCommandTable {
     static let all: [HMPCommand] =
-        (life + memory + media + disks + others + [
+        (life + memory + media + disks + state + screen + others + [
             HMPCommand(
                 "info", [HMPArgument("subcommand", .word, optional: true)],
                 "show various information about the system state"

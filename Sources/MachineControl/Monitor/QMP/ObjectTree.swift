@@ -36,7 +36,7 @@ struct ObjectTree {
         set("/machine", "mem-merge", "bool", .bool(configuration.board.mergesMemory))
         set("/machine", "dump-guest-core", "bool", .bool(configuration.board.dumpsGuestMemory))
         set("/machine", "memory-backend", "string", .string(configuration.board.memoryBackend ?? ""))
-        if configuration.board.kind == .pc {
+        if configuration.board.kind.isPC {
             set("/machine", "hpet", "bool", .bool(configuration.board.hpet))
             set("/machine", "vmport", "OnOffAuto", .string(configuration.board.vmport.rawValue))
         }

@@ -93,6 +93,8 @@ final class NamedDescriptors: Sendable {
             return true
         }
     }
+    /// The descriptor of a name, which is no longer kept here.
+    func take(_ name: String) -> Descriptor? { entries.withLock { $0.removeValue(forKey: name) } }
     func remove(_ name: String) -> Bool { entries.withLock { $0.removeValue(forKey: name) } != nil }
     func removeAll() { entries.withLock { $0 = [:] } }
 }
@@ -100,8 +102,8 @@ final class NamedDescriptors: Sendable {
 /// All commands.
 enum QMPCommandTable {
     static let all: [QMPCommand] =
-        lifecycle + processors + machineQueries + devices + media + disks + backends + descriptors + objects + absent
-        + monitorCommands
+        lifecycle + migration + snapshots + processors + machineQueries + devices + media + disks + backends
+        + descriptors + objects + absent + monitorCommands + screen
     static let byName: [String: QMPCommand] = Dictionary(
         all.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
 }

@@ -2,38 +2,15 @@ internal import JSON
 internal import Machine
 
 extension QMPCommandTable {
-    private static let capability = SchemaObject(
-        "MigrationCapabilityStatus",
-        [
-            SchemaMember("capability", .enumeration("MigrationCapability", migrationCapabilities)),
-            SchemaMember("state", .boolean),
-        ])
-    private static let migrationCapabilities = ["xbzrle", "auto-converge", "events", "postcopy-ram", "return-path"]
-
     /// Queries about parts that this machine has none of, which management asks nevertheless.
     static let absent: [QMPCommand] =
         [
             "query-tpm-models", "query-tpm-types", "query-tpm",
             "query-gic-capabilities", "query-mice", "query-acpi-ospm-status", "query-pr-managers",
-            "query-stats-schemas", "query-yank", "query-rx-filter",
+            "query-stats-schemas", "query-yank",
         ].map { name in
             QMPCommand(name, returns: SchemaType.array(.any)) { (_, _) throws(MonitorError) in [] }
         } + [
-            QMPCommand("query-migrate", returns: SchemaType.any) { (_, _) throws(MonitorError) in [:] },
-            QMPCommand("query-migrate-capabilities", returns: SchemaType.array(.object(capability))) {
-                (_, _) throws(MonitorError) in
-                .array(migrationCapabilities.map { ["state": false, "capability": .string($0)] })
-            },
-            QMPCommand("migrate-set-capabilities", [SchemaMember("capabilities", .array(.object(capability)))]) {
-                (_, arguments) throws(MonitorError) in
-                for entry in arguments["capabilities"]?.arrayValue ?? [] where entry["state"] == true {
-                    // Events of a migration are all told, of which there is none.
-                    guard entry["capability"]?.stringValue == "events" else {
-                        throw .generic("Migration is not supported yet")
-                    }
-                }
-                return [:]
-            },
             QMPCommand("query-sev-capabilities", returns: SchemaType.any) { (_, _) throws(MonitorError) in
                 throw .generic("SEV: The machine has no encrypted memory")
             },

@@ -1,3 +1,4 @@
+internal import HostOS
 internal import JSON
 internal import Machine
 
@@ -70,18 +71,39 @@ extension QMPCommandTable {
             [
                 SchemaMember("type", .enumeration("NetClientDriver", networkKinds)), SchemaMember("id", .string),
             ], tag: "type",
-            variants: [
-                (
-                    "user",
-                    SchemaObject(
-                        "NetdevUserOptions",
-                        NetworkOptions.userParameters.map { SchemaMember($0, of: "NetdevUser", optional: true) })
-                )
-            ]
-        ) { (context, arguments) throws(MonitorError) in
+            variants: NetworkKind.allCases.filter(\.isSupported).map { kind in
+                let name = "Netdev-\(kind.rawValue)"
+                let members = NetworkOptions.parameters(kind).map { SchemaMember($0, of: name, optional: true) }
+                return (kind.rawValue, SchemaObject("\(name)-options", members))
+            }
+        ) { (context, given) throws(MonitorError) in
+            var arguments = given
+            // A name that `getfd` gave becomes the descriptor's number, which is the back-end's from now on.
+            if let name = given["fd"]?.stringValue, let passed = context.named.take(name),
+                case .success(let number) = passed.rawCopy()
+            {
+                arguments["fd"] = .string("\(number)")
+            }
+            if let names = given["fds"]?.stringValue {
+                let numbers = names.split(separator: ":").map { name -> String in
+                    guard let passed = context.named.take(String(name)), case .success(let number) = passed.rawCopy()
+                    else { return String(name) }
+                    return "\(number)"
+                }
+                arguments["fds"] = .string(numbers.joined(separator: ":"))
+            }
             let network = try read { () throws(OptionError) in try NetworkOptions.network(arguments) }
             try monitored { () throws(MachineError) in try context.machine.addNetwork(network) }
             return [:]
+        },
+        QMPCommand(
+            "query-rx-filter", [SchemaMember("name", .string, optional: true)],
+            returns: SchemaType.array(.object(receiveFilter))
+        ) { (context, arguments) throws(MonitorError) in
+            let filters = try monitored { () throws(MachineError) in
+                try context.machine.receiveFilters(arguments["name"]?.stringValue)
+            }
+            return .array(filters.map { .object(value(of: $0)) })
         },
         QMPCommand("netdev_del", [SchemaMember("id", .string)]) { (context, arguments) throws(MonitorError) in
             let id = arguments["id"]?.stringValue ?? ""
@@ -124,6 +146,34 @@ extension QMPCommandTable {
             return [:]
         },
     ]
+
+    private static let receiveFilter = SchemaObject(
+        "RxFilterInfo",
+        [
+            SchemaMember("name", .string), SchemaMember("promiscuous", .boolean),
+            SchemaMember("multicast", .enumeration("RxState", ["normal", "none", "all"])),
+            SchemaMember("unicast", .enumeration("RxState", ["normal", "none", "all"])),
+            SchemaMember("vlan", .enumeration("RxState", ["normal", "none", "all"])),
+            SchemaMember("broadcast-allowed", .boolean), SchemaMember("multicast-overflow", .boolean),
+            SchemaMember("unicast-overflow", .boolean), SchemaMember("main-mac", .string),
+            SchemaMember("vlan-table", .array(.integer)), SchemaMember("unicast-table", .array(.string)),
+            SchemaMember("multicast-table", .array(.string)),
+        ])
+
+    private static func value(of filter: ReceiveFilterStatus) -> JSONObject {
+        var object: JSONObject = [
+            "name": .string(filter.name), "promiscuous": .bool(filter.isPromiscuous),
+            "multicast": .string(filter.multicast), "unicast": .string(filter.unicast), "vlan": .string(filter.vlan),
+        ]
+        object["broadcast-allowed"] = .bool(filter.allowsBroadcast)
+        object["multicast-overflow"] = .bool(filter.overflowsMulticast)
+        object["unicast-overflow"] = .bool(filter.overflowsUnicast)
+        object["main-mac"] = .string(filter.address)
+        object["vlan-table"] = .array(filter.vlanTable.map { .integer(Int64($0)) })
+        object["unicast-table"] = .array(filter.unicastTable.map { .string($0) })
+        object["multicast-table"] = .array(filter.multicastTable.map { .string($0) })
+        return object
+    }
 
     private static let ringFormat = SchemaMember(
         "format", .enumeration("DataFormat", ["utf8", "base64"]), optional: true)

@@ -46,6 +46,8 @@ enum QMPEvents {
             ]
         ),
         ("VSERPORT_CHANGE", [SchemaMember("id", .string), SchemaMember("open", .boolean)]),
+        ("MIGRATION", [SchemaMember("status", QMPCommandTable.migrationStatus)]),
+        ("MIGRATION_PASS", [SchemaMember("pass", .integer)]),
         ("BALLOON_CHANGE", [SchemaMember("actual", .integer)]),
         ("BLOCK_JOB_COMPLETED", blockJob + [SchemaMember("error", .string, optional: true)]),
         ("BLOCK_JOB_CANCELLED", blockJob), ("BLOCK_JOB_READY", blockJob),
@@ -63,6 +65,8 @@ enum QMPEvents {
             "DEVICE_TRAY_MOVED",
             [SchemaMember("device", .string), SchemaMember("id", .string), SchemaMember("tray-open", .boolean)]
         ),
+        ("NETDEV_STREAM_CONNECTED", [SchemaMember("netdev-id", .string), SchemaMember("addr", .any)]),
+        ("NETDEV_STREAM_DISCONNECTED", [SchemaMember("netdev-id", .string)]),
     ]
 
     static func value(_ event: MachineEvent) -> JSONValue {
@@ -101,9 +105,25 @@ enum QMPEvents {
         case .serialPortChange(let id, let isOpen):
             ("VSERPORT_CHANGE", ["id": .string(id), "open": .bool(isOpen)])
         case .balloonChange(let actual): ("BALLOON_CHANGE", ["actual": .number(actual)])
+        case .migration(let status): ("MIGRATION", ["status": .string(status.rawValue)])
+        case .migrationPass(let pass): ("MIGRATION_PASS", ["pass": .number(pass)])
         case .trayMoved(let device, let id, let isOpen):
             ("DEVICE_TRAY_MOVED", ["device": .string(device), "id": .string(id), "tray-open": .bool(isOpen)])
+        case .networkConnected(let id, let address):
+            ("NETDEV_STREAM_CONNECTED", ["netdev-id": .string(id), "addr": .object(peer(address))])
+        case .networkDisconnected(let id): ("NETDEV_STREAM_DISCONNECTED", ["netdev-id": .string(id)])
         }
+    }
+
+    /// A peer's address as QAPI's SocketAddress.
+    private static func peer(_ address: String) -> JSONObject {
+        guard !address.hasPrefix("/"), let colon = address.lastIndex(of: ":") else {
+            return ["path": .string(address), "type": "unix"]
+        }
+        return [
+            "port": .string(String(address[address.index(after: colon)...])), "host": .string(String(address[..<colon])),
+            "type": "inet",
+        ]
     }
 
     private static func blockError(

@@ -32,6 +32,8 @@ enum BoardOptions {
             Parameter("initrd", Parameter.Kind.string, "The initial RAM disk"),
             Parameter("append", Parameter.Kind.string, "The kernel's command line"),
             Parameter("firmware", Parameter.Kind.string, "The firmware's image"),
+            Parameter("pflash0", Parameter.Kind.string, "The block node of the first flash chip"),
+            Parameter("pflash1", Parameter.Kind.string, "The block node of the second flash chip"),
             Parameter("smm", Parameter.onOffAuto, "System management mode; accepted"),
             Parameter("sata", Parameter.Kind.boolean, "Accepted"),
             Parameter("smbus", Parameter.Kind.boolean, "Accepted"),
@@ -46,7 +48,9 @@ enum BoardOptions {
             Parameter("x-oem-table-id", Parameter.Kind.string, "OEM table ID of ACPI tables"),
         ])
     /// Properties that only one board has.
-    static let pcOnly: Set<String> = ["hpet", "i8042", "vmport", "sata", "smbus", "max-ram-below-4g"]
+    static let pcOnly: Set<String> = [
+        "hpet", "i8042", "vmport", "sata", "smbus", "max-ram-below-4g", "pflash0", "pflash1",
+    ]
     static let microvmOnly: Set<String> = [
         "rtc", "isa-serial", "pcie", "ioapic2", "auto-kernel-cmdline", "option-roms",
     ]
@@ -141,6 +145,9 @@ enum BoardOptions {
         if let value = values.size("max-ram-below-4g") { board.maximumMemoryBelow4G = value }
         for name in ["smm", "sata", "smbus", "nvdimm", "smbios-entry-point-type", "x-oem-id", "x-oem-table-id"] {
             if let value = values[name] { board.other[name] = value }
+        }
+        for (unit, name) in ["pflash0", "pflash1"].enumerated() {
+            if let node = values.string(name) { board.flashNodes[unit] = node }
         }
         configuration.board = board
         if let value = values.flag("usb") { configuration.usb = value }

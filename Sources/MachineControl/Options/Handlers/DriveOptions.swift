@@ -128,7 +128,8 @@ extension ConfigurationBuilder {
         let interface: DriveConfiguration.Interface =
             values.choice("if") ?? (configuration.board.kind == .microvm ? .virtio : .ide)
         let media: DriveConfiguration.Media = values.choice("media") ?? .disk
-        let perBus = interface == .ide ? 2 : interface == .scsi ? 7 : 0
+        let isQ35 = configuration.board.kind == .q35
+        let perBus = interface == .ide ? (isQ35 ? 1 : 2) : interface == .scsi ? 7 : 0
         let (bus, unit) = try place(values, interface, perBus: perBus)
         if let id = values.string("id"), !DeviceOptions.isIdentifier(id) {
             throw .value("id", id, expects: DeviceOptions.identifierWords)
@@ -204,8 +205,10 @@ extension ConfigurationBuilder {
         return (bus, unit)
     }
     private func checkBus(_ bus: Int, _ interface: DriveConfiguration.Interface) throws(OptionError) {
-        guard interface != .ide || bus < 2 else {
-            throw .invalid("the machine takes four IDE drives; use if=virtio or if=none with -device")
+        let isQ35 = configuration.board.kind == .q35
+        guard interface != .ide || bus < (isQ35 ? 6 : 2) else {
+            throw .invalid(
+                "the machine takes \(isQ35 ? "six" : "four") IDE drives; use if=virtio or if=none with -device")
         }
     }
 }

@@ -176,8 +176,8 @@ enum GuestOptions {
         guard let adapter = GraphicsAdapter(rawValue: argument.text) else {
             throw .unknown("unknown vga type", argument.text, among: GraphicsAdapter.words)
         }
-        if adapter == .std { builder.warn("the machine has no graphics adapter yet; going on without") }
         builder.configuration.graphics = adapter
+        builder.hasGraphics = true
     }
 
     /// libvirt always gives an audio back-end, `none` for machines without sound.

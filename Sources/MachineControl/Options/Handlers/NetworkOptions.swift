@@ -37,12 +37,32 @@ enum NetworkOptions {
         let pairs = json == nil ? try OptionPairs(argument.text, implied: "type") : OptionPairs()
         if pairs.asksForHelp { throw .information(help) }
         let kind = try kind(json?.string("type") ?? pairs["type"])
-        let table = ParameterTable(implied: "type", common + user)
         let values: JSONObject
-        if let json { values = try table.values(json) } else { values = try table.values(pairs) }
+        if let json {
+            values = try ParameterTable(implied: "type", common + parameters(kind)).values(json)
+        } else {
+            values = try Self.values(kind, pairs, common)
+        }
         guard let id = values.string("id") else { throw .missing("id") }
         guard DeviceOptions.isIdentifier(id) else { throw .value("id", id, expects: DeviceOptions.identifierWords) }
         try add(kind, id, values, to: &builder)
+    }
+
+    /// What a kind takes beside `type` and `id`.
+    static func parameters(_ kind: NetworkKind) -> [Parameter] {
+        kind == .user ? user : NetworkPeerOptions.parameters(kind)
+    }
+
+    /// The typed values of parts, whose keys may be dotted.
+    private static func values(
+        _ kind: NetworkKind, _ pairs: OptionPairs, _ more: [Parameter]
+    ) throws(OptionError) -> JSONObject {
+        // A kind's own names come first: `addr` is a slot only where it is no socket.
+        let table = ParameterTable(implied: "type", parameters(kind) + more)
+        guard pairs.pairs.contains(where: { $0.key.utf8.contains(UInt8(ascii: ".")) }) else {
+            return try table.values(pairs)
+        }
+        return try table.values(try pairs.nested())
     }
 
     private static func kind(_ type: String?) throws(OptionError) -> NetworkKind {
@@ -61,16 +81,13 @@ enum NetworkOptions {
     static func network(_ object: JSONObject) throws(OptionError) -> NetworkConfiguration {
         var builder = ConfigurationBuilder(program: "")
         let kind = try kind(object.string("type"))
-        let values = try ParameterTable(common + user).values(object)
+        let values = try ParameterTable(common + parameters(kind)).values(object)
         guard let id = values.string("id") else { throw .missing("id") }
         guard DeviceOptions.isIdentifier(id) else { throw .value("id", id, expects: DeviceOptions.identifierWords) }
         try add(kind, id, values, to: &builder)
         guard let network = builder.configuration.networks.first else { throw .missing("type") }
         return network
     }
-    /// The parameters of `user`.
-    static var userParameters: [Parameter] { user }
-
     private static func add(
         _ kind: NetworkKind, _ id: String, _ values: JSONObject, to builder: inout ConfigurationBuilder
     ) throws(OptionError) {
@@ -78,7 +95,11 @@ enum NetworkOptions {
             throw .invalid("Duplicate ID '\(id)' for netdev")
         }
         var network = NetworkConfiguration(id: id, kind: kind)
-        network.user = try userNetwork(values)
+        if kind == .user {
+            network.user = try userNetwork(values)
+        } else {
+            network.peer = try NetworkPeerOptions.peer(kind, values)
+        }
         builder.configuration.networks.append(network)
     }
 
@@ -165,7 +186,7 @@ enum NetworkOptions {
             return
         }
         let kind = try kind(pairs["type"])
-        let values = try ParameterTable(implied: "type", common + card + user).values(pairs)
+        let values = try Self.values(kind, pairs, common + card)
         var nic = try card(values)
         let id = values.string("id") ?? "#nic\(builder.configuration.networks.count)"
         try add(kind, id, values, to: &builder)
@@ -212,8 +233,7 @@ enum NetworkOptions {
         case let type:
             if pairs.asksForHelp { throw .information(help) }
             let kind = try kind(type)
-            let values = try ParameterTable(implied: "type", common + user + [Parameter("name", Parameter.Kind.string)])
-                .values(pairs)
+            let values = try Self.values(kind, pairs, common + [Parameter("name", Parameter.Kind.string)])
             let id = values.string("id") ?? "#net\(builder.configuration.networks.count)"
             try add(kind, id, values, to: &builder)
             builder.legacyNetworks.append(id)

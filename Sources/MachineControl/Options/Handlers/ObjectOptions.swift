@@ -34,6 +34,13 @@ enum ObjectOptions {
         Parameter("format", Parameter.Kind.choice(["raw", "base64"])), Parameter("keyid", Parameter.Kind.string),
         Parameter("iv", Parameter.Kind.string), Parameter("loaded", Parameter.Kind.boolean),
     ]
+    private static let dump: [Parameter] = [
+        Parameter("netdev", Parameter.Kind.string), Parameter("file", Parameter.Kind.string),
+        Parameter("maxlen", Parameter.Kind.number(14...262144)),
+        Parameter("queue", Parameter.Kind.choice(["all", "rx", "tx"])),
+        Parameter("status", Parameter.Kind.choice(["on", "off"])), Parameter("position", Parameter.Kind.string),
+        Parameter("insert", Parameter.Kind.choice(["before", "behind"])),
+    ]
     private static let iothread: [Parameter] = [
         Parameter("poll-max-ns", Parameter.Kind.unsigned), Parameter("poll-grow", Parameter.Kind.unsigned),
         Parameter("poll-shrink", Parameter.Kind.unsigned), Parameter("aio-max-batch", Parameter.Kind.unsigned),
@@ -41,6 +48,7 @@ enum ObjectOptions {
     ]
 
     static let types: [ObjectType] = [
+        ObjectType(name: "filter-dump", table: ParameterTable(dump), required: ["netdev", "file"]),
         ObjectType(name: "iothread", table: ParameterTable(iothread)),
         ObjectType(
             name: "memory-backend-file", table: ParameterTable(memory + file), required: ["mem-path", "size"]),

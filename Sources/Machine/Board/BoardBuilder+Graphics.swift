@@ -1,0 +1,79 @@
+internal import DeviceModel
+internal import Devices
+internal import Display
+internal import Firmware
+internal import GuestMemory
+internal import HostOS
+internal import JSON
+internal import Log
+
+/// Graphics adapters: those of `-vga` and of `-device`.
+extension BoardBuilder {
+    /// Where Debian's packages put option ROMs, beside the directories of `-L`.
+    private static let romDirectories = ["/usr/share/seabios", "/usr/share/qemu", "/usr/share/vgabios"]
+
+    static func isGraphics(_ driver: String) -> Bool { driver == "VGA" || driver == "isa-vga" }
+
+    /// The adapters, before other devices take their slots.
+    func addGraphics() throws(MachineBuildError) {
+        if configuration.graphics == .std {
+            guard pci != nil else {
+                throw MachineBuildError("-vga std: the board '\(configuration.board.name)' has no PCI bus")
+            }
+            var device = DeviceConfiguration(driver: "VGA")
+            device.origin = "-vga std"
+            device.properties["addr"] = "02.0"
+            try addVGA(device)
+        }
+        for device in configuration.devices where Self.isGraphics(device.driver) { try addVGA(device) }
+    }
+
+    private func addVGA(_ device: DeviceConfiguration) throws(MachineBuildError) {
+        guard screens.isEmpty else {
+            throw MachineBuildError("\(device.origin): there is a VGA already, and only one can have its ports")
+        }
+        let properties = withGlobals(device)
+        let isPCI = device.driver == "VGA"
+        let mebibytes = properties.number("vgamem_mb") ?? (isPCI ? 16 : 8)
+        guard 1...256 ~= mebibytes, mebibytes & (mebibytes - 1) == 0 else {
+            throw MachineBuildError("\(device.origin): vgamem_mb \(mebibytes) is no power of two from 1 to 256")
+        }
+        var rom: [UInt8] = []
+        if isPCI, properties.number("rombar") != 0 {
+            rom = try optionROM(properties.string("romfile"), usual: "vgabios-stdvga.bin", device)
+        }
+        let adapter = try MachineBuildError.wrapping("\(device.origin): ") { () throws(HostError) in
+            try VGA(
+                memory: mebibytes << 20, rom: rom, isPCI: isPCI, space: memory, clock: clock,
+                stateName: stateName(device.id ?? "vga"))
+        }
+        adapter.attach(io: io, memory: mmio)
+        if let function = adapter.function {
+            try attach(function, device, properties)
+        } else {
+            try checkBus(device, "isa.0")
+            note(device.driver, id: device.id, bus: "isa.0", properties: device.properties)
+        }
+        devices.append(adapter)
+        screens.append(Screen(name: device.id ?? adapter.stateName, source: adapter))
+        acpi.hasVGA = true
+    }
+
+    /// The image that `romfile` names, or the usual one where it is found; empty where there is none.
+    func optionROM(
+        _ file: String?, usual: String, _ device: DeviceConfiguration
+    ) throws(MachineBuildError) -> [UInt8] {
+        if file == "" { return [] }
+        let name = file ?? usual
+        let places = [name] + (configuration.boot.firmwareDirectories + Self.romDirectories).map { "\($0)/\(name)" }
+        for place in places {
+            guard let bytes = try? HostFile.contents(place, limit: 16 << 20), bytes.count >= 512 else { continue }
+            return bytes
+        }
+        guard file == nil else { throw MachineBuildError("\(device.origin): failed to find romfile \"\(name)\"") }
+        if configuration.boot.bios != nil {
+            log.warning("There is no option ROM '\(name)' (package seabios): the screen stays dark in firmware")
+        }
+        return []
+    }
+}

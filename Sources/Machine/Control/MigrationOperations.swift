@@ -1,0 +1,185 @@
+public import HostOS
+public import JSON
+
+/// How far a migration is, in QMP's words.
+public enum MigrationStatus: String, CaseIterable, Sendable {
+    /// There was none.
+    case none
+    /// It begins.
+    case setup
+    /// It is being cancelled.
+    case cancelling
+    /// It was cancelled.
+    case cancelled
+    /// Memory is on its way.
+    case active
+    /// The machine stands, and its devices are on their way.
+    case device
+    /// The machine is at the other end.
+    case completed
+    /// It failed; the machine goes on.
+    case failed
+
+    /// Whether something is on its way.
+    public var isUnderWay: Bool { self == .setup || self == .active || self == .device || self == .cancelling }
+}
+
+/// What is known of a migration, for `query-migrate`. Times are in milliseconds.
+public struct MigrationInformation: Equatable, Sendable {
+    /// How far it is.
+    public var status = MigrationStatus.none
+    /// Whether this machine is the one that comes.
+    public var isIncoming = false
+    /// Why it failed.
+    public var error: String?
+    /// Since it began.
+    public var totalTime: UInt64 = 0
+    /// How long the machine stood; nil before it did.
+    public var downtime: UInt64?
+    /// How long it would stand now.
+    public var expectedDowntime: UInt64 = 0
+    /// Until the first page went.
+    public var setupTime: UInt64 = 0
+    /// Bytes that went.
+    public var transferred: UInt64 = 0
+    /// Bytes of memory that have yet to go.
+    public var remaining: UInt64 = 0
+    /// Bytes of memory.
+    public var total: UInt64 = 0
+    /// Pages that were zero.
+    public var zeroPages: UInt64 = 0
+    /// Pages that went with their contents.
+    public var fullPages: UInt64 = 0
+    /// Pages that the guest writes in a second.
+    public var dirtyRate: UInt64 = 0
+    /// Millions of bits a second.
+    public var megabitsPerSecond: Double = 0
+    /// Rounds over memory.
+    public var rounds: UInt64 = 0
+    /// What the processors are held back by, in percent.
+    public var throttle: Int = 0
+
+    /// Nothing is known.
+    public init() {}
+}
+
+/// A snapshot within an image.
+public struct SnapshotInformation: Equatable, Sendable {
+    /// The number that the image gave it.
+    public var id: String
+    /// Its name, the tag.
+    public var name: String
+    /// Bytes of the machine's state; 0 where it holds the disk alone.
+    public var stateSize: UInt64
+    /// When it was made, in seconds and nanoseconds since 1970.
+    public var seconds: UInt32
+    public var nanoseconds: UInt32
+    /// The guest's time, in nanoseconds.
+    public var guestClock: UInt64
+
+    /// A snapshot of all parts.
+    public init(
+        id: String, name: String, stateSize: UInt64, seconds: UInt32, nanoseconds: UInt32, guestClock: UInt64
+    ) {
+        self.id = id
+        self.name = name
+        self.stateSize = stateSize
+        self.seconds = seconds
+        self.nanoseconds = nanoseconds
+        self.guestClock = guestClock
+    }
+}
+
+/// What monitors ask of a machine that is saved, moved or looked at as a whole. Any thread, as `MachineOperations`.
+public protocol MigrationOperations: AnyObject, Sendable {
+    /// Starts to send the machine to an address in QEMU's form. Returns while it is on its way.
+    /// `descriptor` is what `fd:` names.
+    func migrate(to address: String, descriptor: Descriptor?) throws(MachineError)
+    /// Ends a migration on its way; the machine goes on.
+    func cancelMigration()
+    /// Waits for the end of the one on its way. The loop's thread only.
+    func waitForMigration()
+    /// What is known of the last one.
+    var migration: MigrationInformation { get }
+    /// Parameters by QEMU's names.
+    var migrationParameters: JSONObject { get }
+    /// Sets some of them; none where one is out of range.
+    func setMigrationParameters(_ parameters: JSONObject) throws(MachineError)
+    /// Capabilities by QEMU's names.
+    var migrationCapabilities: [(name: String, isOn: Bool)] { get }
+    /// Turns some of them on or off; none where one is not there.
+    func setMigrationCapabilities(_ capabilities: [(name: String, isOn: Bool)]) throws(MachineError)
+    /// Takes a machine from an address: only one that was started to wait for it (`-incoming defer`).
+    func receiveMigration(from address: String, descriptor: Descriptor?) throws(MachineError)
+
+    /// Snapshots of the machine: in its images, with its state.
+    var snapshots: [SnapshotInformation] { get throws(MachineError) }
+    /// Makes one, in place of another of the name where that is `replaces`.
+    func saveSnapshot(_ name: String, vmstate: String?, devices: [String]?, replaces: Bool) throws(MachineError)
+    /// Goes back to one. A machine that ran goes on.
+    func loadSnapshot(_ name: String, vmstate: String?, devices: [String]?) throws(MachineError)
+    /// Removes one.
+    func deleteSnapshot(_ name: String, devices: [String]?) throws(MachineError)
+
+    /// Writes guest memory for `gdb` and `crash`.
+    func dumpMemory(_ request: DumpRequest) throws(MachineError)
+}
+
+/// What `dump-guest-memory` asks for.
+public struct DumpRequest: Sendable {
+    /// The form of the file.
+    public enum Format: String, CaseIterable, Sendable {
+        /// An ELF core file.
+        case elf
+        /// makedumpfile's flattened form, pages compressed by zlib.
+        case kdumpZlib = "kdump-zlib"
+    }
+    /// Where to: `file:PATH` or `fd:NAME`.
+    public var address: String
+    /// What `fd:` names.
+    public var descriptor: Descriptor?
+    /// Program headers by linear address too.
+    public var paging = false
+    /// The first physical address, with `length`; nil: all.
+    public var begin: UInt64?
+    /// Bytes from there.
+    public var length: UInt64?
+    /// The form.
+    public var format = Format.elf
+
+    /// All memory as an ELF file.
+    public init(address: String) { self.address = address }
+}
+
+extension MigrationOperations {
+    public func migrate(to address: String, descriptor: Descriptor?) throws(MachineError) {
+        throw .notSupported("This machine cannot be migrated")
+    }
+    public func cancelMigration() {}
+    public func waitForMigration() {}
+    public var migration: MigrationInformation { MigrationInformation() }
+    public var migrationParameters: JSONObject { JSONObject() }
+    public func setMigrationParameters(_ parameters: JSONObject) throws(MachineError) {
+        throw .notSupported("This machine cannot be migrated")
+    }
+    public var migrationCapabilities: [(name: String, isOn: Bool)] { [] }
+    public func setMigrationCapabilities(_ capabilities: [(name: String, isOn: Bool)]) throws(MachineError) {
+        throw .notSupported("This machine cannot be migrated")
+    }
+    public func receiveMigration(from address: String, descriptor: Descriptor?) throws(MachineError) {
+        throw .failed("'-incoming' was not specified on the command line")
+    }
+    public var snapshots: [SnapshotInformation] { get throws(MachineError) { [] } }
+    public func saveSnapshot(
+        _ name: String, vmstate: String?, devices: [String]?, replaces: Bool
+    ) throws(MachineError) { throw .notSupported("This machine has no snapshots") }
+    public func loadSnapshot(_ name: String, vmstate: String?, devices: [String]?) throws(MachineError) {
+        throw .notSupported("This machine has no snapshots")
+    }
+    public func deleteSnapshot(_ name: String, devices: [String]?) throws(MachineError) {
+        throw .notSupported("This machine has no snapshots")
+    }
+    public func dumpMemory(_ request: DumpRequest) throws(MachineError) {
+        throw .notSupported("Memory of this machine cannot be dumped")
+    }
+}

@@ -1,0 +1,148 @@
+internal import CEngine
+internal import GuestMemory
+internal import MachineState
+
+/// The memory of a guest, block by block, as it is saved. Confined to one thread at a time.
+@safe final class GuestPages: PageReceiver {
+    struct Block {
+        let name: String
+        let block: RAMBlock
+        var pages: Int { block.size >> 12 }
+    }
+    let blocks: [Block]
+    private let buffer: UnsafeMutableRawBufferPointer
+    /// What was sent so far.
+    private(set) var counters = Counters()
+
+    struct Counters: Sendable {
+        var zeroPages: UInt64 = 0
+        var fullPages: UInt64 = 0
+    }
+
+    init(_ blocks: [RAMBlock]) {
+        var named: [Block] = []
+        for block in blocks {
+            var name = block.name
+            var number = 1
+            while named.contains(where: { $0.name == name }) {
+                name = "\(block.name).\(number)"
+                number += 1
+            }
+            named.append(Block(name: name, block: block))
+        }
+        self.blocks = named
+        unsafe buffer = .allocate(byteCount: PageRun.pageLimit << 12, alignment: 4096)
+    }
+    deinit { unsafe buffer.deallocate() }
+
+    /// Pages of all blocks.
+    var pageCount: UInt64 { blocks.reduce(0) { $0 + UInt64($1.pages) } }
+
+    // MARK: Sending
+
+    /// Writes the pages that `pages` names: one bit a page for each block. Zero pages are left out where the receiver
+    /// has zeroes already.
+    func send(
+        _ pages: [PageSet], to writer: inout StateWriter, skipsZeroes: Bool,
+        progress: (Counters) throws(StateError) -> Void
+    ) throws(StateError) {
+        for (place, block) in blocks.enumerated() {
+            var runs: [PageRun] = []
+            var filled = 0
+            var failure: StateError?
+            func flush() throws(StateError) {
+                if !runs.isEmpty {
+                    let contents = unsafe UnsafeRawBufferPointer(rebasing: buffer[0..<filled << 12])
+                    try unsafe writer.write(runs, of: block.name, pages: contents)
+                }
+                runs = []
+                filled = 0
+                try progress(counters)
+            }
+            func add(_ page: Int) throws(StateError) {
+                // SAFETY: the page lies in the block, and the buffer has room for `pageLimit` pages.
+                let target = unsafe UnsafeMutableRawBufferPointer(rebasing: buffer[filled << 12..<(filled + 1) << 12])
+                // A page that the guest changes meanwhile is sent again; what is sent must fit its checksum.
+                unsafe target.copyMemory(
+                    from: UnsafeRawBufferPointer(start: block.block.base + page << 12, count: 4096))
+                let isZero = unsafe PageContents.isZero(UnsafeRawBufferPointer(target))
+                if isZero {
+                    counters.zeroPages += 1
+                    if skipsZeroes { return }
+                } else {
+                    counters.fullPages += 1
+                    filled += 1
+                }
+                if let last = runs.last, last.isZero == isZero, last.first + UInt64(last.count) == UInt64(page) {
+                    runs[runs.count - 1].count += 1
+                } else {
+                    runs.append(PageRun(first: UInt64(page), count: 1, isZero: isZero))
+                }
+                if filled == PageRun.pageLimit || runs.count == PageRun.runLimit { try flush() }
+            }
+            pages[place].forEach { page in
+                guard failure == nil else { return }
+                do throws(StateError) { try add(page) } catch { failure = error }
+            }
+            if let failure { throw failure }
+            try flush()
+        }
+    }
+
+    /// All pages.
+    var all: [PageSet] { blocks.map { PageSet(count: $0.pages, isFull: true) } }
+
+    /// Takes the pages that were written since the last time out of the blocks' flags. While no processor runs.
+    func takeDirty() -> [PageSet] {
+        blocks.map { block in
+            var set = PageSet(count: block.pages, isFull: false)
+            let flags = unsafe block.block.pageFlags
+            for page in 0..<block.pages {
+                // SAFETY: there is one flag byte for each page.
+                guard unsafe apus_atomic_load8(flags + page) & RAMBlock.PageFlag.dirtyMigration != 0 else { continue }
+                _ = unsafe apus_atomic_and8(flags + page, ~RAMBlock.PageFlag.dirtyMigration)
+                set.insert(page)
+            }
+            return set
+        }
+    }
+
+    // MARK: Receiving
+
+    /// All memory becomes zero, as a stream that leaves zero pages out expects it.
+    func clear() { for block in blocks { block.block.clear() } }
+
+    func memory(block: String, run: PageRun) -> UnsafeMutableRawBufferPointer? {
+        guard let found = blocks.first(where: { $0.name == block }), run.first < UInt64(found.pages),
+            UInt64(run.count) <= UInt64(found.pages) - run.first
+        else { return nil }
+        // SAFETY: the run lies in the block, which this object keeps.
+        return unsafe UnsafeMutableRawBufferPointer(
+            start: found.block.base + Int(run.first) << 12, count: Int(run.count) << 12)
+    }
+}
+
+/// A set of pages of one block.
+struct PageSet: Sendable {
+    private var words: [UInt64]
+    let count: Int
+
+    init(count: Int, isFull: Bool) {
+        self.count = count
+        words = [UInt64](repeating: isFull ? .max : 0, count: (count + 63) / 64)
+        if isFull, count & 63 != 0 { words[words.count - 1] = (1 << UInt64(count & 63)) - 1 }
+    }
+    mutating func insert(_ page: Int) { words[page >> 6] |= 1 << UInt64(page & 63) }
+    mutating func formUnion(_ other: PageSet) { for index in words.indices { words[index] |= other.words[index] } }
+    var size: Int { words.reduce(0) { $0 + $1.nonzeroBitCount } }
+
+    func forEach(_ body: (Int) -> Void) {
+        for (index, word) in words.enumerated() where word != 0 {
+            var left = word
+            while left != 0 {
+                body(index << 6 + left.trailingZeroBitCount)
+                left &= left &- 1
+            }
+        }
+    }
+}

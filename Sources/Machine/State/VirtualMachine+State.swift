@@ -1,0 +1,231 @@
+internal import CEngine
+internal import DeviceModel
+internal import Devices
+internal import GuestMemory
+internal import MachineState
+
+// The whole machine as a stream: what it is, its memory, then each device and processor. A machine that stands writes
+// and reads it; the caller holds `control`, or is the only one who may change the run state.
+extension VirtualMachine {
+    /// Names of sections that are no device's.
+    private enum Section {
+        static let machine = "machine"
+        static let clock = "clock"
+        static func processor(_ index: Int) -> String { "cpu\(index)" }
+    }
+
+    /// Memory as it is saved.
+    var guestPages: GuestPages {
+        var blocks = board.memory.blocks
+        for device in board.devices {
+            for block in device.ownMemory where !blocks.contains(where: { $0 === block }) { blocks.append(block) }
+        }
+        return GuestPages(blocks)
+    }
+
+    // MARK: Saving
+
+    /// What a receiver compares itself with before it takes anything. Always the first section.
+    func writeHead(to writer: inout StateWriter, _ pages: GuestPages, answers: Bool) throws(StateError) {
+        var state = DeviceState(version: 1)
+        state.fields["board"] = .string(configuration.board.kind.rawValue)
+        state.fields["engine"] = .string(board.engine.name)
+        state.fields["cpu"] = .string(configuration.processorModel ?? "")
+        state.set("processors", group.threads.count)
+        state.set("answers", answers)
+        state.set(
+            "memory",
+            pages.blocks.map { block in
+                var part = DeviceState(version: 1)
+                part.fields["name"] = .string(block.name)
+                part.set("pages", block.pages)
+                return part
+            })
+        state.set(
+            "devices",
+            board.devices.map { device in
+                var part = DeviceState(version: 1)
+                part.fields["name"] = .string(device.stateName)
+                return part
+            })
+        try writer.write(state, section: Section.machine)
+    }
+
+    /// All but memory, and the end. The machine stands and is paused, its processors at the gate.
+    func writeDevices(to writer: inout StateWriter) throws(StateError) {
+        // Ends of interrupts change the IOAPIC, which may send new ones: before anything is written.
+        for thread in group.threads { (thread as? any SavableThread)?.tellEndedInterrupts() }
+        var clock = DeviceState(version: 1)
+        clock.set("time", board.clock.now)
+        clock.set("wall-clock", board.clock.wallClock)
+        clock.set("host-tsc", board.engine.movable?.standingCounter ?? apus_rdtsc())
+        clock.set("kvm-clock", board.engine.movable?.guestClock ?? board.clock.now)
+        try writer.write(clock, section: Section.clock)
+        for device in board.devices { try writer.write(device.exportState(), section: device.stateName) }
+        for thread in group.threads {
+            guard let savable = (thread as? any SavableThread)?.savable else {
+                throw .host("The processors of engine '\(board.engine.name)' cannot be saved")
+            }
+            guard !thread.hasOutstandingAccess else {
+                throw .host("Processor \(thread.index) is in the middle of an instruction")
+            }
+            let saved: SavedProcessor
+            do throws(MachineError) { saved = try savable.save(now: board.clock.now) } catch {
+                throw .host(error.description)
+            }
+            try writer.write(saved.exported, section: Section.processor(thread.index))
+        }
+        try writer.finish()
+    }
+
+    // MARK: Loading
+
+    /// What a stream said, up to its end: memory is in place, the rest waits.
+    struct LoadedState {
+        var sections: [String: DeviceState] = [:]
+        /// Whether the sender waits for word that all has come.
+        var answers = false
+        /// Pages that came.
+        var pages: UInt64 = 0
+    }
+
+    /// Reads a stream to its end. Memory changes from the second section on; devices and processors do not.
+    func readState(
+        _ source: any StateSource, progress: (UInt64) throws(StateError) -> Void = { _ in }
+    ) throws(StateError) -> LoadedState {
+        var reader = try StateReader(source)
+        let pages = guestPages
+        var loaded = LoadedState()
+        guard case .values(Section.machine, let head) = try reader.next(pages) else {
+            throw .missing(section: Section.machine)
+        }
+        do throws(DeviceStateError) { try check(head, pages, &loaded) } catch {
+            throw .field(section: Section.machine, error)
+        }
+        if let mismatch = mismatch(head, pages) { throw .mismatch(mismatch) }
+        pages.clear()
+        while true {
+            switch try reader.next(pages) {
+            case .values(let section, let state):
+                guard loaded.sections.updateValue(state, forKey: section) == nil else {
+                    throw .malformed(section: section, field: "name", problem: "It comes twice")
+                }
+            case .memory(_, let count): loaded.pages += count
+            case .end:
+                try progress(reader.count)
+                return loaded
+            }
+            try progress(reader.count)
+        }
+    }
+
+    private func check(
+        _ head: DeviceState, _ pages: GuestPages, _ loaded: inout LoadedState
+    ) throws(DeviceStateError) {
+        try head.requireVersion(1...1)
+        loaded.answers = try head.bool("answers")
+        _ = try head.list("memory")
+        _ = try head.integer("processors", as: UInt32.self)
+    }
+
+    /// Why a saved machine does not fit this one; nil where it does.
+    private func mismatch(_ head: DeviceState, _ pages: GuestPages) -> String? {
+        func text(_ state: DeviceState, _ name: String) -> String {
+            if case .string(let text)? = state.fields[name] { text } else { "" }
+        }
+        let board = text(head, "board")
+        if board != configuration.board.kind.rawValue {
+            return "The saved machine is a '\(board)', this one a '\(configuration.board.kind.rawValue)'"
+        }
+        let count = (try? head.integer("processors", as: UInt32.self)) ?? 0
+        if count != group.threads.count {
+            return "The saved machine has \(count) processors, this one \(group.threads.count)"
+        }
+        let model = text(head, "cpu")
+        if model != configuration.processorModel ?? "" {
+            let names = [model, configuration.processorModel ?? ""].map { $0.isEmpty ? "the default" : "'\($0)'" }
+            return "The saved machine's CPU model is \(names[0]), this one's \(names[1])"
+        }
+        let memory = (try? head.list("memory")) ?? []
+        for part in memory {
+            let (name, size) = (text(part, "name"), (try? part.integer("pages", as: UInt64.self)) ?? 0)
+            guard let block = pages.blocks.first(where: { $0.name == name }) else {
+                return "The saved machine has memory '\(name)', which this one has not"
+            }
+            if UInt64(block.pages) != size {
+                return "Memory '\(name)' of the saved machine has \(size << 12) bytes, this one's \(block.block.size)"
+            }
+        }
+        for block in pages.blocks where !memory.contains(where: { text($0, "name") == block.name }) {
+            return "This machine has memory '\(block.name)', which the saved one has not"
+        }
+        let devices = Set(((try? head.list("devices")) ?? []).map { text($0, "name") })
+        let own = Set(self.board.devices.map(\.stateName))
+        if let name = devices.subtracting(own).sorted().first {
+            return "The saved machine has device '\(name)', which this one has not"
+        }
+        if let name = own.subtracting(devices).sorted().first {
+            return "This machine has device '\(name)', which the saved one has not"
+        }
+        return nil
+    }
+
+    /// Puts devices and processors into what was read. The machine stands; on an error it is in pieces and must not
+    /// run before a reset.
+    func apply(_ loaded: LoadedState) throws(StateError) {
+        var left = loaded.sections
+        func take(_ name: String) throws(StateError) -> DeviceState {
+            guard let state = left.removeValue(forKey: name) else { throw .missing(section: name) }
+            return state
+        }
+        func step(_ name: String, _ body: () throws(DeviceStateError) -> Void) throws(StateError) {
+            do throws(DeviceStateError) { try body() } catch { throw .field(section: name, error) }
+        }
+        do throws(MachineBuildError) { try board.reset(group.threads, loadsKernel: false) } catch {
+            throw .host("\(error)")
+        }
+        let clock = try take(Section.clock)
+        var savedCounter: UInt64 = 0
+        var guestClock: UInt64 = 0
+        try step(Section.clock) { () throws(DeviceStateError) in
+            try clock.requireVersion(1...1)
+            let time: UInt64 = try clock.integer("time")
+            guard time < 1 << 62 else { throw .outOfRange(field: "time", value: time) }
+            board.clock.set(time)
+            savedCounter = try clock.integer("host-tsc")
+            guestClock = try clock.integer("kvm-clock")
+        }
+        for device in board.devices {
+            device.pause()
+            let state = try take(device.stateName)
+            try step(device.stateName) { () throws(DeviceStateError) in try device.importState(state) }
+        }
+        // Lines moved while the devices came: the controllers' own memory of them is what counts.
+        for device in board.devices where device is any InterruptSink {
+            guard let state = loaded.sections[device.stateName] else { continue }
+            try step(device.stateName) { () throws(DeviceStateError) in try device.importState(state) }
+        }
+        let counter = apus_rdtsc()
+        for thread in group.threads {
+            let name = Section.processor(thread.index)
+            let state = try take(name)
+            var saved = SavedProcessor()
+            try step(name) { () throws(DeviceStateError) in saved = try SavedProcessor(state) }
+            saved.registers.tsc_offset = saved.registers.tsc_offset &+ savedCounter &- counter
+            guard let savable = (thread as? any SavableThread)?.savable else {
+                throw .host("The processors of engine '\(board.engine.name)' cannot be restored")
+            }
+            do throws(MachineError) { try savable.restore(saved, now: board.clock.now) } catch {
+                throw .host(error.description)
+            }
+        }
+        if let section = left.keys.sorted().first { throw .unexpected(section: section) }
+        if let engine = board.engine.movable {
+            engine.restoredCounters(at: counter)
+            engine.setGuestClock(guestClock)
+            for message in board.ioapic.awaitedMessages {
+                engine.expectEnd(address: message.address, data: message.data)
+            }
+        }
+    }
+}

@@ -1,0 +1,124 @@
+internal import HostOS
+internal import JSON
+internal import Machine
+
+extension QMPCommandTable {
+    static let migrationStatus = SchemaType.enumeration("MigrationStatus", MigrationStatus.allCases.map(\.rawValue))
+    private static let capability = SchemaObject(
+        "MigrationCapabilityStatus", [SchemaMember("capability", .string), SchemaMember("state", .boolean)])
+
+    /// A machine that goes to another place, or comes from there.
+    static let migration: [QMPCommand] = [
+        QMPCommand(
+            "migrate",
+            [
+                SchemaMember("uri", .string), SchemaMember("blk", .boolean, optional: true),
+                SchemaMember("inc", .boolean, optional: true), SchemaMember("detach", .boolean, optional: true),
+                SchemaMember("resume", .boolean, optional: true),
+            ]
+        ) { (context, arguments) throws(MonitorError) in
+            for name in ["blk", "inc", "resume"] where arguments[name] == true {
+                throw .generic("Parameter '\(name)' is not supported")
+            }
+            let address = arguments["uri"]?.stringValue ?? ""
+            let descriptor = named(address, context)
+            try monitored { () throws(MachineError) in
+                try context.machine.migrate(to: address, descriptor: descriptor)
+            }
+            return [:]
+        },
+        QMPCommand("migrate_cancel") { (context, _) throws(MonitorError) in
+            context.machine.cancelMigration()
+            return [:]
+        },
+        QMPCommand("migrate-incoming", [SchemaMember("uri", .string)]) { (context, arguments) throws(MonitorError) in
+            let address = arguments["uri"]?.stringValue ?? ""
+            let descriptor = named(address, context)
+            try monitored { () throws(MachineError) in
+                try context.machine.receiveMigration(from: address, descriptor: descriptor)
+            }
+            return [:]
+        },
+        QMPCommand("query-migrate", returns: SchemaType.any) { (context, _) throws(MonitorError) in
+            .object(value(context.machine.migration))
+        },
+        QMPCommand("query-migrate-parameters", returns: SchemaType.any) { (context, _) throws(MonitorError) in
+            .object(context.machine.migrationParameters)
+        },
+        QMPCommand("migrate-set-parameters", isOpen: true) { (context, arguments) throws(MonitorError) in
+            try monitored { () throws(MachineError) in try context.machine.setMigrationParameters(arguments) }
+            return [:]
+        },
+        QMPCommand("query-migrate-capabilities", returns: SchemaType.array(.object(capability))) {
+            (context, _) throws(MonitorError) in
+            .array(
+                context.machine.migrationCapabilities.map { ["state": .bool($0.isOn), "capability": .string($0.name)] })
+        },
+        QMPCommand("migrate-set-capabilities", [SchemaMember("capabilities", .array(.object(capability)))]) {
+            (context, arguments) throws(MonitorError) in
+            let changes = (arguments["capabilities"]?.arrayValue ?? []).map { entry in
+                (name: entry["capability"]?.stringValue ?? "", isOn: entry["state"] == true)
+            }
+            try monitored { () throws(MachineError) in try context.machine.setMigrationCapabilities(changes) }
+            return [:]
+        },
+        QMPCommand(
+            "dump-guest-memory",
+            [
+                SchemaMember("paging", .boolean), SchemaMember("protocol", .string),
+                SchemaMember("detach", .boolean, optional: true), SchemaMember("begin", .integer, optional: true),
+                SchemaMember("length", .integer, optional: true), SchemaMember("format", .string, optional: true),
+            ]
+        ) { (context, arguments) throws(MonitorError) in
+            let address = arguments["protocol"]?.stringValue ?? ""
+            var request = DumpRequest(address: address)
+            request.descriptor = named(address, context)
+            request.paging = arguments["paging"] == true
+            request.begin = arguments["begin"]?.uint64Value
+            request.length = arguments["length"]?.uint64Value
+            if let word = arguments["format"]?.stringValue {
+                guard let format = DumpRequest.Format(rawValue: word) else {
+                    throw .generic("Parameter 'format' does not accept value '\(printable(word))'")
+                }
+                request.format = format
+            }
+            let wanted = request
+            try monitored { () throws(MachineError) in try context.machine.dumpMemory(wanted) }
+            return [:]
+        },
+        QMPCommand("query-dump-guest-memory-capability", returns: SchemaType.any) { (_, _) throws(MonitorError) in
+            ["formats": .array(DumpRequest.Format.allCases.map { .string($0.rawValue) })]
+        },
+    ]
+
+    /// The descriptor that `fd:NAME` means, which is the operation's from now on.
+    private static func named(_ address: String, _ context: QMPContext) -> Descriptor? {
+        address.hasPrefix("fd:") ? context.named.take(String(address.dropFirst(3))) : nil
+    }
+
+    /// What QMP shows of a migration: nothing before the first.
+    static func value(_ information: MigrationInformation) -> JSONObject {
+        guard information.status != .none else { return [:] }
+        var object: JSONObject = ["status": .string(information.status.rawValue)]
+        if let error = information.error { object["error-desc"] = .string(error) }
+        guard !information.isIncoming else { return object }
+        object["total-time"] = .number(information.totalTime)
+        object["setup-time"] = .number(information.setupTime)
+        if let downtime = information.downtime {
+            object["downtime"] = .number(downtime)
+        } else {
+            object["expected-downtime"] = .number(information.expectedDowntime)
+        }
+        if information.throttle > 0 { object["cpu-throttle-percentage"] = .number(information.throttle) }
+        object["ram"] = [
+            "transferred": .number(information.transferred), "remaining": .number(information.remaining),
+            "total": .number(information.total), "duplicate": .number(information.zeroPages), "skipped": 0,
+            "normal": .number(information.fullPages), "normal-bytes": .number(information.fullPages << 12),
+            "dirty-pages-rate": .number(information.dirtyRate), "mbps": .double(information.megabitsPerSecond),
+            "dirty-sync-count": .number(information.rounds), "postcopy-requests": 0, "page-size": 4096,
+            "multifd-bytes": 0, "pages-per-second": .number(information.megabitsPerSecond == 0 ? 0 : UInt64(
+                information.megabitsPerSecond * 1e6 / 8 / 4096)),
+        ]
+        return object
+    }
+}
