@@ -48,8 +48,7 @@ struct DriveErrorTests {
             rules: "[inject-error]\nevent = \"write_aio\"\nerrno = \"28\"\nonce = \"on\"\n", drive: interface)
         let name = interface == "if=virtio" ? "vda" : "sda"
         try bench.machine.type("dd if=/dev/zero bs=64k count=4 | tr '\\0' 'A' >/dev/\(name) && sync && echo do''ne")
-        let event = try bench.monitor.wait(forEvent: "BLOCK_IO_ERROR", seconds: 120)
-        let data = try #require(event["data"] as? [String: Any])
+        let data = try bench.monitor.wait(forEvent: "BLOCK_IO_ERROR", seconds: 120)
         #expect(data["action"] as? String == "stop" && data["operation"] as? String == "write")
         #expect(data["nospace"] as? Bool == true && data["reason"] as? String == "No space left on device")
         try bench.monitor.wait(forEvent: "STOP", seconds: 60)
@@ -70,8 +69,8 @@ struct DriveErrorTests {
         _ = try bench.machine.output(of: "dd if=/dev/zero bs=64k count=1 | tr '\\0' 'B' >/dev/vda; sync")
         let text = try bench.machine.output(
             of: "echo 3 >/proc/sys/vm/drop_caches; dd if=/dev/vda of=/dev/null bs=4k count=1 iflag=direct; dmesg | tail -3")
-        let data = try bench.monitor.wait(forEvent: "BLOCK_IO_ERROR", seconds: 60)["data"] as? [String: Any]
-        #expect(data?["action"] as? String == "report" && data?["operation"] as? String == "read", "\(text)")
+        let data = try bench.monitor.wait(forEvent: "BLOCK_IO_ERROR", seconds: 60)
+        #expect(data["action"] as? String == "report" && data["operation"] as? String == "read", "\(text)")
         #expect(try bench.status() == "running")
         try bench.end()
     }

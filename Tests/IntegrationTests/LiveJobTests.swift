@@ -64,7 +64,7 @@ struct LiveJobTests {
             return drives.first { $0["device"] as? String == "disk" }?["inserted"] as? [String: Any] ?? [:]
         }
         func wait(for event: String) throws -> [String: Any] {
-            try monitor.wait(forEvent: event, seconds: 120)["data"] as? [String: Any] ?? [:]
+            try monitor.wait(forEvent: event, seconds: 120)
         }
         func end() throws {
             try machine.type("poweroff -f")

@@ -95,6 +95,8 @@ public final class BlockDevice: BatchingBackend {
 
     /// Sleeps until nothing is in flight, here or below. New requests may come in meanwhile. Not from a completion.
     public func drain() {
+        // Limits do not hold up who waits for the end.
+        throttle?.letGo()
         while true {
             let bell = state.withLock { state -> Bell? in
                 guard state.inFlight > 0 else { return nil }

@@ -107,6 +107,16 @@ public final class ThrottleGroup: Sendable {
         }
     }
 
+    /// Lets everything begin that waits.
+    func letGo() {
+        let all = state.withLock { state in
+            defer { state.waiting = [] }
+            for entry in state.waiting { Self.book(&state, entry.length, entry.isWrite) }
+            return state.waiting.map(\.go)
+        }
+        for go in all { go() }
+    }
+
     private func takeAll() -> [@Sendable () -> Void] {
         state.withLock { state in
             defer { (state.waiting, state.isRunning) = ([], false) }
