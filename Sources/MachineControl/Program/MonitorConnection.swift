@@ -84,7 +84,7 @@ final class MonitorConnection: CharacterEventReceiver {
     func receive(event: CharacterEvent) {
         switch event {
         case .opened:
-            state.withLock { $0.isOpen = false }
+            // A quick client has been greeted already, and may have said something: `closed` is what ends its session.
             if !state.withLock({ $0.inBackground }) { open() }
         case .closed:
             state.withLock { $0.isOpen = false }
