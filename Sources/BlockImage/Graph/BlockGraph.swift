@@ -27,14 +27,18 @@ public final class BlockGraph: Sendable {
     public let secrets: BlockSecrets
     /// Nodes open without locks, for `activate` to take: another machine has the images until it hands them over.
     public let isInactive: Bool
+    /// Which names in images are followed.
+    public let references: ReferencePolicy
     private let drivers: [String: BlockDriver]
     private let state = Mutex(State())
 
     /// An empty graph.
     public init(
         opener: @escaping FileOpener = FileNode.openDirectly, drivers: [BlockDriver] = BlockDriver.all,
-        defaultAIO: FileAIO = .auto, secrets: BlockSecrets = BlockSecrets(), isInactive: Bool = false
+        defaultAIO: FileAIO = .auto, secrets: BlockSecrets = BlockSecrets(),
+        references: ReferencePolicy = ReferencePolicy(), isInactive: Bool = false
     ) {
+        self.references = references
         self.isInactive = isInactive
         self.secrets = secrets
         self.opener = opener
@@ -107,6 +111,11 @@ public final class BlockGraph: Sendable {
     /// Opens a node that goes with its last user.
     func openImplicitly(_ options: [String: String]) throws(BlockError) -> any BlockNode {
         try open(BlockOptions(options), isImplicit: true)
+    }
+
+    /// Throws unless what an image names may be opened, though not as a part of it: for a walk over a chain.
+    public func checkReference(_ name: String, of image: any BlockNode) throws(BlockError) {
+        try references.check(name, "backing file", in: image)
     }
 
     // MARK: For jobs

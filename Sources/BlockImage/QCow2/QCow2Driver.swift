@@ -68,6 +68,7 @@ extension BlockDriver {
         if header.hasDataFile, options.value("data-file") == nil, options.value("data-file.filename") == nil,
             let name = header.dataFile
         {
+            try graph.references.check(name, "data file", in: file)
             let path = try resolve(name, of: file.filename)
             let (isDevice, _) = try BlockGraph.examine(path, graph.opener)
             options.setDefault("data-file.filename", path)
@@ -93,6 +94,9 @@ extension BlockDriver {
             throw .unsupported(path: file.filename, feature: "a chain of over \(maximumChain) backing images")
         }
         var child = given ?? BlockOptions([:])
+        if let named, child.value("file") == nil, child.value("file.filename") == nil {
+            try graph.references.check(named.name, "backing file", in: file)
+        }
         if let named, child.value("file") == nil, ImageName.isJSON(named.name) {
             for (name, value) in try ImageName.options(json: named.name) { child.setDefault(name, value) }
             child.setDefault("driver", named.format ?? "raw")

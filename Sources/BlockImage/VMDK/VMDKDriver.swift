@@ -59,6 +59,7 @@ extension BlockDriver {
                 start += length
                 continue
             }
+            try graph.references.check(line.file, "extent", in: file)
             let name = try resolve(line.file, of: path)
             let options = BlockOptions([
                 "driver": try BlockGraph.isDevice(name, opener: graph.opener) ? "host_device" : "file",

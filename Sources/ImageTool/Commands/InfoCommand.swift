@@ -65,6 +65,9 @@ enum InfoCommand {
             let info = try ImageInfo(image)
             result.append(info)
             guard isChain, info.backing != nil else { return result }
+            do throws(BlockError) { try image.graph.checkReference(info.backing ?? "", of: image.node) } catch {
+                throw ToolFailure(Wording.reason(error))
+            }
             guard let next = info.fullBacking else { throw ToolFailure("Could not determine the backing file name") }
             (name, format, isOptionList) = (next, info.backingFormat, false)
         }

@@ -56,7 +56,7 @@ final class OpenImage {
         }
         let reference = try ImageReference(text, isOptionList: isOptionList)
         name = text
-        graph = BlockGraph(defaultAIO: mode.isParallel ? .auto : .threads, secrets: session.secrets)
+        graph = BlockGraph(defaultAIO: mode.isParallel ? .auto : .threads, secrets: session.secrets, references: session.references)
         do throws(BlockError) {
             if let format, !graph.driverNames.contains(format) { throw BlockError.unknownDriver(format) }
             var options = try OpenImage.options(reference, format, mode, graph, session)

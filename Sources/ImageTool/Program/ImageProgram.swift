@@ -19,7 +19,7 @@ public enum ImageProgram {
         let path = arguments.first ?? "apus-img"
         let name = path.split(separator: "/").last.map(String.init) ?? path
         let session = Session(program: name, console: console)
-        let words = Array(arguments.dropFirst())
+        let words = session.takeTrust(Array(arguments.dropFirst()))
         do throws(ToolFailure) {
             // By their own names, or as commands.
             switch name {
@@ -82,10 +82,25 @@ final class Session {
     var isQuiet = false
     /// The secrets of `--object`.
     let secrets = BlockSecrets()
+    /// Which names in images are followed.
+    var references = ReferencePolicy()
 
     init(program: String, console: Console) {
         self.program = program
         self.console = console
+    }
+
+    /// Takes `--untrusted` and `--trusted` off a command line, wherever they stand in it. What else is on it, and what
+    /// options there name, the user has asked for.
+    func takeTrust(_ words: [String]) -> [String] {
+        if words.contains("--untrusted") { references.trust = .none } else if words.contains("--trusted") { references.trust = .all }
+        for word in words {
+            references.named.insert(word)
+            for part in word.split(separator: ",") {
+                if let sign = part.firstIndex(of: "=") { references.named.insert(String(part[part.index(after: sign)...])) }
+            }
+        }
+        return words.filter { $0 != "--untrusted" && $0 != "--trusted" }
     }
 
     /// Makes the objects of a command line before anything is opened, wherever they stand in it.

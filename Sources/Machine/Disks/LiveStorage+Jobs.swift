@@ -26,7 +26,7 @@ extension LiveStorage {
         let storage = try storage()
         let name = arguments.string("device") ?? ""
         let top = try node(name)
-        let device = try user(of: top)
+        let device = try reader(of: top)
         guard let image = top as? QCow2Node else {
             throw .failed("Images of the format '\(top.driverName)' cannot be streamed to")
         }
@@ -45,9 +45,7 @@ extension LiveStorage {
         }
         let nodes = chain.prefix { $0 !== base }
         try checkFree(device, Array(nodes))
-        let owner: BlockDevice
-        if let device { owner = device } else { owner = try self.device(name) }
-        let settings = try settings(arguments, owner)
+        let settings = try settings(arguments, device?.root === top ? device : nil)
         let backing = base.map { (arguments.string("backing-file") ?? BlockGraph.absoluteName($0), $0.driverName) }
         let teller = teller
         let job = try images { () throws(BlockError) in

@@ -67,6 +67,12 @@ final class LiveStorage: Sendable {
     func user(of node: any BlockNode) throws(MachineError) -> BlockDevice? {
         try storage().fixedDevices.first { $0.device.root === node }?.device
     }
+    /// The device that reads a node, as its disk or below that, if any.
+    func reader(of node: any BlockNode) throws(MachineError) -> BlockDevice? {
+        try storage().fixedDevices.first { entry in
+            BlockGraph.chain(entry.device.root).contains { $0 === node }
+        }?.device
+    }
     /// The image of a chain that a file name, as a user writes it, means.
     func find(file name: String, below top: any BlockNode) -> (any BlockNode)? {
         BlockGraph.chain(top).first { node in
