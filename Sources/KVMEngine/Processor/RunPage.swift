@@ -22,6 +22,15 @@ internal import SystemPackage
     var reason: UInt32 { unsafe apus_kvm_reason(base) }
     /// The processor can take an interrupt of the 8259A now.
     var takesInterrupt: Bool { unsafe apus_kvm_takes_interrupt(base) != 0 }
+    /// RFLAGS.IF at the last exit.
+    var interruptFlag: Bool { unsafe apus_kvm_interrupt_flag(base) != 0 }
+    /// CR8, in and out, where the local APIC is not KVM's.
+    var taskPriority: UInt64 {
+        get { unsafe apus_kvm_cr8(base) }
+        set { unsafe apus_kvm_set_cr8(base, newValue) }
+    }
+    /// IA32_APIC_BASE at the last exit.
+    var apicBase: UInt64 { unsafe apus_kvm_apic_base(base) }
     /// Asks for an exit as soon as the processor can take one.
     func requestWindow(_ on: Bool) { unsafe apus_kvm_request_window(base, on ? 1 : 0) }
     /// Makes KVM_RUN return at its start. Any thread.
@@ -42,6 +51,13 @@ internal import SystemPackage
     var modelSpecificValue: UInt64 { unsafe apus_kvm_msr_value(base) }
     func answerModelSpecificRegister(_ value: UInt64) { unsafe apus_kvm_msr_answer(base, value) }
     func refuseModelSpecificRegister() { unsafe apus_kvm_msr_refuse(base) }
+
+    /// Whether a write is kept back. Any thread.
+    var keepsWrites: Bool {
+        let size = HostFacts.pageSize
+        // SAFETY: the ring's page lies in the mapping.
+        return mapping.count >= 3 * size && (unsafe apus_kvm_coalesced_any(base + 2 * size) != 0)
+    }
 
     /// The oldest write of the ring of writes that are kept back: its page is the third. One thread at a time.
     func takeCoalesced() -> CoalescedWrite? {

@@ -17,6 +17,7 @@ final class BoardBuilder {
     let engine: any MachineEngine
     let memory: AddressSpace
     let layout: PCMemory
+    let modules: MemoryModules
     let lifecycle: LifecyclePort
     let characters: CharacterHub
     let storage: Storage
@@ -58,6 +59,9 @@ final class BoardBuilder {
     let ejectObserver = SharedObserver<Int>()
     /// The same for processors.
     let processorEjectObserver = SharedObserver<Int>()
+    /// And for memory modules, and what the guest says of its work on them.
+    let moduleEjectObserver = SharedObserver<Int>()
+    let moduleReportObserver = SharedObserver<MemoryHotplugControl.Report>()
     /// SCSI hosts in the order of their making.
     var scsiBuses: [SCSIBus] = []
     var workers: [WorkerThread] = []
@@ -87,8 +91,8 @@ final class BoardBuilder {
 
     init(
         _ configuration: MachineConfiguration, topology: ProcessorTopology, loop: EventLoop, clock: MachineClock,
-        engine: any MachineEngine, memory: AddressSpace, layout: PCMemory, characters: CharacterHub, storage: Storage,
-        networks: NetworkHub, hasPIC: Bool
+        engine: any MachineEngine, memory: AddressSpace, layout: PCMemory, modules: MemoryModules,
+        characters: CharacterHub, storage: Storage, networks: NetworkHub, hasPIC: Bool
     ) {
         self.configuration = configuration
         self.topology = topology
@@ -97,6 +101,7 @@ final class BoardBuilder {
         self.engine = engine
         self.memory = memory
         self.layout = layout
+        self.modules = modules
         self.characters = characters
         self.storage = storage
         self.networks = networks
