@@ -12,7 +12,7 @@ extension HardwareProcessor {
     func attend(_ local: UserLocalAPIC) -> Exit? {
         while true {
             let bits = attention.load(ordering: .sequentiallyConsistent)
-            if bits & Attention.failure != 0, let words = failureWords { return .error(words) }
+            if bits & Attention.failure != 0, let exit = failed() { return exit }
             if bits & (Attention.kick | Attention.local) != 0, needsCompletion {
                 page.requestExit(true)
                 enterWith(local, wants: false)

@@ -102,9 +102,7 @@ public final class HardwareProcessor: Processor, @unchecked Sendable {
     // MARK: Running
 
     public func run() -> Exit {
-        if attention.load(ordering: .relaxed) & Attention.failure != 0, let words = failure.withLock({ $0 }) {
-            return .error(words)
-        }
+        if attention.load(ordering: .relaxed) & Attention.failure != 0, let exit = failed() { return exit }
         if let exit = kept {
             kept = nil
             return exit
@@ -138,7 +136,7 @@ public final class HardwareProcessor: Processor, @unchecked Sendable {
             page.requestWindow(false)
             return nil
         }
-        if bits & Attention.failure != 0, let words = failure.withLock({ $0 }) { return .error(words) }
+        if bits & Attention.failure != 0, let exit = failed() { return exit }
         if bits & Attention.kick != 0 {
             if needsCompletion {
                 page.requestExit(true)
@@ -282,8 +280,8 @@ public final class HardwareProcessor: Processor, @unchecked Sendable {
     }
     /// Something came for the local APIC that this process has.
     func lookAtLocalAPIC() { post(Attention.local) }
-    /// Why the machine cannot go on; nil where it can.
-    var failureWords: String? { failure.withLock { $0 } }
+    /// The exit that says why the machine cannot go on; nil where it can.
+    func failed() -> Exit? { failure.withLock { $0 }.map { .error(describe($0)) } }
 
     /// The thread is inside KVM_RUN, or about to be.
     var isInside: Bool { inside.load(ordering: .sequentiallyConsistent) }

@@ -8,9 +8,14 @@ internal import SystemPackage
 @safe final class RunPage: @unchecked Sendable {
     // The kernel writes the page during KVM_RUN, on the processor's thread; other threads only set one byte of it.
     private let mapping: Mapping
+    /// Where the ring of writes that are kept back begins, in the third page; nil where the mapping is smaller. Asked
+    /// for once: it is looked at after each exit.
+    private let ringOffset: Int?
 
     init(_ descriptor: Descriptor, size: Int) throws(HostError) {
         mapping = try Mapping.shared(descriptor.file, count: size)
+        let page = HostFacts.pageSize
+        ringOffset = size >= 3 * page ? 2 * page : nil
     }
 
     private var base: UnsafeMutableRawPointer { mapping.base }
@@ -54,17 +59,16 @@ internal import SystemPackage
 
     /// Whether a write is kept back. Any thread.
     var keepsWrites: Bool {
-        let size = HostFacts.pageSize
+        guard let ringOffset else { return false }
         // SAFETY: the ring's page lies in the mapping.
-        return mapping.count >= 3 * size && (unsafe apus_kvm_coalesced_any(base + 2 * size) != 0)
+        return unsafe apus_kvm_coalesced_any(base + ringOffset) != 0
     }
 
     /// The oldest write of the ring of writes that are kept back: its page is the third. One thread at a time.
     func takeCoalesced() -> CoalescedWrite? {
-        let size = HostFacts.pageSize
-        guard mapping.count >= 3 * size else { return nil }
+        guard let ringOffset else { return nil }
         // SAFETY: the page lies in the mapping.
-        let ring = unsafe base + 2 * size
+        let ring = unsafe base + ringOffset
         var entry = apus_kvm_coalesced()
         guard unsafe apus_kvm_coalesced_any(ring) != 0, unsafe apus_kvm_coalesced_take(ring, &entry) != 0 else {
             return nil

@@ -196,7 +196,7 @@ extension BoardBuilder {
         let known = [
             "isa-serial", "isa-debug-exit", "isa-debugcon", "pvpanic", "pc-testdev", "testdev", "pci-testdev", "e1000",
             "ide-hd", "ide-cd", "pcie-root-port", "nvme", "scsi-hd", "scsi-cd", "VGA", "isa-vga", "usb-kbd", "usb-mouse",
-            "usb-tablet",
+            "usb-tablet", "pc-dimm",
         ]
         var hasConsole = false
         for device in configuration.devices {

@@ -65,6 +65,8 @@ final class BoardBuilder {
     /// SCSI hosts in the order of their making.
     var scsiBuses: [SCSIBus] = []
     var workers: [WorkerThread] = []
+    /// The thread that was given to a device last.
+    var lastWorker: WorkerThread?
     var threadContexts: [ThreadContext] = []
     /// What the ACPI tables say; boards and devices add to it.
     var acpi: ACPIConfiguration
@@ -191,6 +193,7 @@ final class BoardBuilder {
         guard let found = ioThreads.first(where: { $0.id == id }) else {
             throw MachineBuildError("object '\(id)' is not an iothread")
         }
+        lastWorker = found.thread
         return found.thread
     }
 
@@ -204,6 +207,7 @@ final class BoardBuilder {
     func worker(_ name: String) throws(MachineBuildError) -> WorkerThread {
         let worker = try MachineBuildError.wrapping { () throws(HostError) in try WorkerThread(name: name) }
         workers.append(worker)
+        lastWorker = worker
         return worker
     }
 }

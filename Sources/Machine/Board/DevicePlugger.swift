@@ -184,7 +184,10 @@ extension BoardBuilder {
         case "nvme": try addNVMe(device)
         case "scsi-hd", "scsi-cd": try addSCSIUnit(device)
         case "pci-testdev": try addPCITestDevice(device)
-        case "pc-dimm": lastPlace = .module(try modules.add(device, isHotplugged: isThere))
+        case "pc-dimm":
+            do throws(MachineBuildError) {
+                lastPlace = .module(try modules.add(device, isHotplugged: isThere))
+            } catch { throw MachineBuildError("\(device.origin): \(error)") }
         case "pcie-root-port", "VGA", "isa-vga", "usb-kbd", "usb-mouse", "usb-tablet":
             guard !isThere else { throw MachineBuildError("Device '\(device.driver)' does not support hotplugging") }
         default:
