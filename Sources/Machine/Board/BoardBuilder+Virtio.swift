@@ -90,7 +90,8 @@ extension BoardBuilder {
             transmitQueueSize: UInt16(truncatingIfNeeded: properties.number("tx_queue_size") ?? 256))
         // What QEMU's properties take away.
         let ours: [(String, FrameOffloads)] = [
-            ("csum", .all), ("gso", [.tcp4, .tcp6, .ecn]), ("host_tso4", .tcp4), ("host_tso6", .tcp6), ("host_ecn", .ecn),
+            ("csum", .all), ("gso", [.tcp4, .tcp6, .ecn]), ("host_tso4", .tcp4), ("host_tso6", .tcp6),
+            ("host_ecn", .ecn),
         ]
         for (name, offload) in ours where properties.bool(name) == false { options.deviceOffloads.subtract(offload) }
         let theirs: [(String, FrameOffloads)] = [
