@@ -53,9 +53,11 @@ extension Mapping {
 
 /// Memory of the whole process.
 public enum ProcessMemory {
-    /// Keeps all pages, present and future, in host memory (mlockall(2)).
+    /// Keeps all pages in host memory once they are there (mlockall(2)). Address space that is reserved and never touched
+    /// stays free of pages: without that, reservations of engines would take all memory.
     public static func lockAll() throws(HostError) {
-        guard mlockall(MCL_CURRENT | MCL_FUTURE) == 0 else {
+        let onFault: Int32 = 4  // MCL_ONFAULT
+        guard mlockall(MCL_CURRENT | MCL_FUTURE | onFault) == 0 else {
             throw HostError(reason: apus_errno(), "lock memory")
         }
     }

@@ -18,13 +18,14 @@ extension HardwareProcessor {
                 enterWith(local, wants: false)
                 return nil
             }
-            if bits & Attention.kick != 0 {
-                attention.bitwiseAnd(~Attention.kick, ordering: .sequentiallyConsistent)
-                return .interrupted
-            }
+            // Messages first: who stops a processor to save it must find them in its state.
             if bits & Attention.local != 0 {
                 attention.bitwiseAnd(~Attention.local, ordering: .sequentiallyConsistent)
                 takeMessages(local)
+            }
+            if bits & Attention.kick != 0 {
+                attention.bitwiseAnd(~Attention.kick, ordering: .sequentiallyConsistent)
+                return .interrupted
             }
             if bits & Attention.nonMaskable != 0, !local.waitsForStart {
                 attention.bitwiseAnd(~Attention.nonMaskable, ordering: .sequentiallyConsistent)
