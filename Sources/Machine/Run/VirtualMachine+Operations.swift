@@ -272,11 +272,7 @@ extension VirtualMachine: MachineOperations {
         guard !objects.contains(where: { $0.id == object.id }) else {
             throw .failed("attempt to add duplicate property '\(object.id)' to object (type 'container')")
         }
-        if MemoryModules.isBackend(object) {
-            do throws(MachineBuildError) { try board.modules.addBackend(object) } catch {
-                throw .failed(error.description)
-            }
-        }
+        if MemoryModules.isBackend(object) { try addMemory(object) }
         if object.type == "filter-dump" {
             do throws(MachineBuildError) { try board.networks.addCapture(object) } catch {
                 throw .failed(error.description)
