@@ -184,6 +184,7 @@ extension QEMUArguments {
             }
             object["id"] = .string(id)
             return object
+        case .openTap(let descriptor): return ["type": "tap", "fd": .string(descriptor), "id": .string(id)]
         case .tapName(let name):
             return [
                 "type": "tap", "ifname": .string(name), "script": "no", "downscript": "no", "id": .string(id),

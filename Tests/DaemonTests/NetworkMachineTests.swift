@@ -48,8 +48,13 @@ struct NetworkMachineTests {
         }
     }
 
-    private func define(_ name: String, _ mac: String) throws {
-        let card = "<interface type='network'><mac address='\(mac)'/><source network='default'/><model type='virtio'/></interface>"
+    private func define(
+        _ name: String, _ mac: String, type: String = "network", source: String = "network='default'",
+        more: String = ""
+    ) throws {
+        let card = """
+            <interface type='\(type)'><mac address='\(mac)'/><source \(source)/><model type='virtio'/>\(more)</interface>
+            """
         let xml = TestXML.domain(name, devices: card + "<serial type='pty'/>", kernel: TestPrograms.kernel)
         try HostFile.replace("\(folder)/\(name).xml", with: Array(xml.utf8))
         try done("define \(folder)/\(name).xml")
@@ -79,7 +84,17 @@ struct NetworkMachineTests {
         let entry = folder + "/host.xml"
         try HostFile.replace(entry, with: Array("<host mac='52:54:00:00:00:0a' ip='192.168.122.77'/>".utf8))
         try done("net-update default add ip-dhcp-host \(entry) --live --config")
-        try define("alice", "52:54:00:00:00:0a")
+        let rules = """
+            <filter name='quiet'><rule action='accept' direction='out'><udp dstportstart='67'/></rule>\
+            <rule action='drop' direction='out'><tcp srcipaddr='$IP' dstportstart='$PORTS'/></rule></filter>
+            """
+        try HostFile.replace(folder + "/filter.xml", with: Array(rules.utf8))
+        try done("nwfilter-define \(folder)/filter.xml")
+        let filter = """
+            <filterref filter='quiet'><parameter name='IP' value='192.168.122.77'/>\
+            <parameter name='PORTS' value='25'/><parameter name='PORTS' value='26'/></filterref>
+            """
+        try define("alice", "52:54:00:00:00:0a", more: filter)
         try done("start alice")
         let list = try done("domiflist alice")
         #expect(list.contains("vnet0") && list.contains("default"))
@@ -102,7 +117,7 @@ struct NetworkMachineTests {
         while !ports().contains("\"connected\": true"), HostClock.monotonic < deadline {
             pause.wait(nanoseconds: 200_000_000)
         }
-        #expect(ports().contains("\"machine\": \"alice\""))
+        #expect(ports().contains("\"machine\": \"alice\"") && ports().contains("dstportstart='26'"))
         #expect(try network().number != old.number)
         #expect(try done("net-list").contains("active"))
         // Both are killed: the next daemon has the network, the machine and the lease.
@@ -150,6 +165,44 @@ struct NetworkMachineTests {
         #expect(try !inside("ip", "link").contains("virbr0"))
         #expect(try !inside("nft", "list", "ruleset").contains("apus"))
         #expect(test.left.isEmpty, "\(test.left)")
+        withExtendedLifetime(second) {}
+    }
+
+    @Test(
+        "On a card of the host: a macvtap that goes with its machine",
+        .enabled(if: Self.absence == nil, "\(Self.absence ?? "")"))
+    func onACard() throws {
+        let name = "apus\(String(UInt32.random(in: 0...0xFFFFFF), radix: 16))"
+        func inside(_ words: String...) throws -> String {
+            try Program(["/usr/sbin/ip", "netns", "exec", name] + words).text
+        }
+        #expect(try Program(["/usr/sbin/ip", "netns", "add", name]).status == 0)
+        defer { _ = try? Program(["/usr/sbin/ip", "netns", "del", name]) }
+        _ = try inside("ip", "link", "add", "em1", "type", "veth", "peer", "name", "peer")
+        for card in ["em1", "peer"] { _ = try inside("ip", "link", "set", card, "up") }
+        let test = try NetworkMachineTests(namespace: name)
+        defer { DaemonProcess.clear(test.folder) }
+        let first = try test.daemon()
+        try test.define("carol", "52:54:00:00:00:0c", type: "direct", source: "dev='em1' mode='bridge'")
+        let started = try test.virsh("start carol")
+        guard !started.errors.contains("Unknown device type") else { return }
+        #expect(started.status == 0, "\(started.errors)")
+        let link = try inside("ip", "-d", "link", "show", "macvtap0")
+        #expect(link.contains("macvtap mode bridge") && link.contains("52:54:00:00:00:0c"), "\(link)")
+        // The guest asks for an address: its frames leave by the card.
+        let deadline = HostClock.monotonic + 120_000_000_000
+        let pause = Bell()
+        func came() throws -> Bool {
+            try Int(inside("cat", "/sys/class/net/macvtap0/statistics/tx_packets").filter(\.isNumber)) ?? 0 > 0
+        }
+        while try !came(), HostClock.monotonic < deadline { pause.wait(nanoseconds: 300_000_000) }
+        #expect(try came())
+        // Nobody looks while both end: the next daemon tidies up.
+        let machine = try #require(try DaemonProcess.machine(test.folder, "carol"))
+        first.kill()
+        test.end(try HostProcess(number: machine))
+        let second = try test.daemon()
+        #expect(try !inside("ip", "link").contains("macvtap"))
         withExtendedLifetime(second) {}
     }
 

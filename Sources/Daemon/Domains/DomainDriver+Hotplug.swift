@@ -13,6 +13,7 @@ extension DomainDriver {
         let emulator = try emulator(of: live)
         let known = Set(DomainDriver.aliases(live))
         var cards: Set<String> = usedCards
+        var passed = NetworkDriver.Passed(first: nil)
         let (new, commands) = try { () throws(LibvirtError) -> (DomainModel.Domain, HotplugArguments) in
             do throws(DefinitionError) {
                 let old = try DomainModel.Domain(tree: live, options: [.lenient])
@@ -33,7 +34,7 @@ extension DomainDriver {
                 do throws(LibvirtError) {
                     for index in new.devices.interfaces.indices.dropFirst(names.count) {
                         plan.attachments[index] = try networks.attach(
-                            &new.devices.interfaces[index], of: new.name, emulator: emulator, taken: &cards)
+                            &new.devices.interfaces[index], of: new.name, emulator: emulator, taken: &cards, passed: &passed)
                     }
                 } catch { throw DefinitionError(.init(rawValue: error.code), error.message) }
                 return (new, try HotplugArguments(from: old, to: new, plan: plan))
@@ -46,6 +47,9 @@ extension DomainDriver {
         }
         let cardCount = DomainFigures.devices(live, "interface").count
         do throws(LibvirtError) {
+            for one in passed.all {
+                try machine.qmp().execute("getfd", ["fdname": .string(one.name)], passing: one.descriptor)
+            }
             try run(commands.commands, machine) { () throws(LibvirtError) in
                 try networks.join(Array(new.devices.interfaces.dropFirst(cardCount)), of: new.name)
             }

@@ -159,11 +159,14 @@ extension DomainDriver {
         let folder = folder(domain)
         let monitorPath = "\(folder)/monitor.sock"
         let incoming = image.map { _ in "fd:\(emulator.takesListener ? 4 : 3)" }
+        // Behind the monitor and the state that it begins with.
+        var passed = NetworkDriver.Passed(first: 3 + (emulator.takesListener ? 1 : 0) + (image == nil ? 0 : 1))
         let command = try MachineCommandLine(live, emulator: emulator, folder: folder, incoming: incoming) {
             (domain: inout DomainModel.Domain) throws(LibvirtError) in
-            try networks.attach(&domain, emulator: emulator, taken: usedCards)
+            try networks.attach(&domain, emulator: emulator, taken: usedCards, passed: &passed)
         }
         let logPath = "\(paths.machineLogs)/\(name).log"
+        let cards = passed.all.map(\.descriptor)
         let (process, beginning) = try onHost { () throws(HostError) -> (HostProcess, Int64) in
             HostFile.removeTree(folder)
             try HostFolder.make(folder, permissions: 0o700)
@@ -176,7 +179,7 @@ extension DomainDriver {
                 emulator.path, arguments: command.arguments,
                 environment: environment(folder) + command.environment,
                 descriptors: [null, output, output] + (listener.map { [$0] } ?? [])
-                    + (image.map { [$0.file] } ?? []))
+                    + (image.map { [$0.file] } ?? []) + cards)
             return (process, beginning)
         }
         do throws(LibvirtError) {

@@ -1,17 +1,16 @@
 internal import DomainModel
 internal import Log
-internal import NetworkSwitch
 internal import RPCWire
 internal import Synchronization
 
-/// Filters of packets, as definitions.
+/// Filters of packets: their definitions, and what ports are told of them.
 final class FilterDriver: Sendable {
     private let entries = Mutex<[UUIDBytes: NetworkFilter]>([:])
     private let folder: DocumentFolder
 
     init(paths: DaemonPaths) { folder = DocumentFolder(path: paths.configuration + "/nwfilter") }
 
-    private static func fail(_ error: LibvirtError) -> LibvirtError { error.from(VirErrorDomain.nwfilter) }
+    static func fail(_ error: LibvirtError) -> LibvirtError { error.from(VirErrorDomain.nwfilter) }
 
     private static func none(_ detail: String) -> LibvirtError {
         LibvirtError(
@@ -85,16 +84,6 @@ final class FilterDriver: Sendable {
         }
         try folder.remove(filter.name)
         entries.withLock { $0[uuid] = nil }
-    }
-
-    /// Has a port keep out what a filter forbids.
-    func apply(_ reference: FilterReference, to port: inout PortSettings) throws(LibvirtError) {
-        if let known = PortFilter(name: reference.filter) {
-            port.filter.formUnion(known)
-            for parameter in reference.parameters where parameter.name == "IP" { port.add(address: parameter.value) }
-            return
-        }
-        _ = try find(name: reference.filter)
     }
 
     func load() {

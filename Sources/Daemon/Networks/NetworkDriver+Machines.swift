@@ -18,28 +18,48 @@ struct LiveCard: Sendable {
 
 /// Machines' cards on networks.
 extension NetworkDriver {
+    /// Descriptors that a machine is given with its cards.
+    struct Passed {
+        /// The number of the first, for a process that inherits them; nil: they have names, for `getfd`.
+        let first: Int32?
+        private(set) var all: [(name: String, descriptor: Descriptor)] = []
+
+        init(first: Int32?) { self.first = first }
+
+        /// Adds one; what the machine knows it by.
+        mutating func add(_ descriptor: Descriptor, _ name: String) -> String {
+            let known = first.map { "\($0 + Int32(all.count))" } ?? "fd-\(name)"
+            all.append((known, descriptor))
+            return known
+        }
+    }
+
     /// Plugs the cards of a machine that starts into their networks: what the machine is to be told of each, by the
     /// card's place. The domain gets the names that clients look for.
     ///
     /// - Parameter taken: names of cards that run already.
     func attach(
-        _ domain: inout DomainModel.Domain, emulator: Emulator, taken: Set<String>
+        _ domain: inout DomainModel.Domain, emulator: Emulator, taken: Set<String>, passed: inout Passed
     ) throws(LibvirtError) -> [Int: LaunchPlan.Attachment] {
         var attachments: [Int: LaunchPlan.Attachment] = [:]
         var taken = taken
         for index in domain.devices.interfaces.indices {
             attachments[index] = try attach(
-                &domain.devices.interfaces[index], of: domain.name, emulator: emulator, taken: &taken)
+                &domain.devices.interfaces[index], of: domain.name, emulator: emulator, taken: &taken, passed: &passed)
         }
         return attachments
     }
 
     /// Plugs one card in; nil where its definition says all.
     func attach(
-        _ interface: inout NetworkInterface, of machine: String, emulator: Emulator, taken: inout Set<String>
+        _ interface: inout NetworkInterface, of machine: String, emulator: Emulator, taken: inout Set<String>,
+        passed: inout Passed
     ) throws(LibvirtError) -> LaunchPlan.Attachment? {
         switch interface.type {
-        case .network: return try attachToNetwork(&interface, machine, emulator, &taken)
+        case .network: return try attachToNetwork(&interface, machine, emulator, &taken, &passed)
+        case .direct:
+            guard makesTaps, let link = interface.source?.dev else { return nil }
+            return try macvtap(&interface, on: link, interface.source?.mode ?? "vepa", &taken, &passed)
         case .bridge where makesTaps:
             return .tapName(name(&interface, &taken))
         default: return nil
@@ -50,7 +70,8 @@ extension NetworkDriver {
     private var makesTaps: Bool { HostIdentity.userID == 0 && HostLink.mayChange }
 
     private func attachToNetwork(
-        _ interface: inout NetworkInterface, _ machine: String, _ emulator: Emulator, _ taken: inout Set<String>
+        _ interface: inout NetworkInterface, _ machine: String, _ emulator: Emulator, _ taken: inout Set<String>,
+        _ passed: inout Passed
     ) throws(LibvirtError) -> LaunchPlan.Attachment {
         let name = interface.source?.network ?? "default"
         let net = try find(name: name)
@@ -60,6 +81,9 @@ extension NetworkDriver {
         interface.source?.bridge = live.bridge?.name
         if interface.source?.portID == nil { interface.source?.portID = UUIDBytes.random().description }
         guard NetworkProcesses.hasProcess(live) else {
+            if live.bridge?.name == nil, let link = macvtapLink(live), let mode = live.forward?.mode, makesTaps {
+                return try macvtap(&interface, on: link, mode, &taken, &passed)
+            }
             guard live.forward?.mode == "bridge", let bridge = live.bridge?.name else {
                 throw NetworkDriver.fail(
                     .configUnsupported(
@@ -67,7 +91,14 @@ extension NetworkDriver {
             }
             return makesTaps ? .tapName(self.name(&interface, &taken)) : .bridge(bridge)
         }
-        if processes.usesBridges { return .tapName(self.name(&interface, &taken)) }
+        if processes.usesBridges {
+            // What is not kept out must not seem to be.
+            if let filter = interface.filter {
+                throw NetworkDriver.fail(
+                    .configUnsupported("filter '\(filter.filter)' needs networks of our own switch (--networks switch)"))
+            }
+            return .tapName(self.name(&interface, &taken))
+        }
         guard emulator.isApus || emulator.version >= 7_002_000 else {
             return .userNetwork(try userNetwork(live, &interface, &taken))
         }
@@ -106,10 +137,43 @@ extension NetworkDriver {
         return user
     }
 
+    /// The card of the host that a network of a macvtap mode is on: the one with the fewest machines.
+    private func macvtapLink(_ live: VirtualNetwork) -> String? {
+        let links = (live.forward?.interfaces.map(\.dev) ?? []) + [live.forward?.dev].compactMap { $0 }
+        let used = liveCards.compactMap { $0.interface.source?.dev }
+        return links.filter { !$0.isEmpty }.min { one, other in
+            used.count { $0 == one } < used.count { $0 == other }
+        }
+    }
+
+    /// Who made a macvtap: this daemon's, as others are told from it by their folders.
+    private var macvtapOwner: String { "apus \(processes.client.paths.run)" }
+
+    private func macvtap(
+        _ interface: inout NetworkInterface, on link: String, _ mode: String, _ taken: inout Set<String>,
+        _ passed: inout Passed
+    ) throws(LibvirtError) -> LaunchPlan.Attachment {
+        guard let mac = interface.mac else { throw NetworkDriver.fail(.internalError("a card has no address")) }
+        // Others' may be there.
+        let present = Set((try? HostFolder.names(in: "/sys/class/net")) ?? [])
+        let device = name(&interface, prefix: "macvtap", &taken, besides: present)
+        interface.source?.dev = link
+        if interface.type == .direct { interface.source?.mode = mode }
+        let (name, mtu) = (device, interface.mtu.map { Int(clamping: $0) })
+        let descriptor = try processes.call { () throws(NetworkError) in
+            try MacVTap.open(
+                name, on: link, mode: mode, address: HardwareAddress(mac.bytes), mtu: mtu, owner: macvtapOwner)
+        }
+        return .openTap(passed.add(descriptor, device))
+    }
+
     /// Names a card as clients expect, unless its definition does: `vnet0`.
-    private func name(_ interface: inout NetworkInterface, _ taken: inout Set<String>) -> String {
-        var device = self.name(interface.mac, besides: taken)
-        if let given = interface.target?.dev, !given.hasPrefix("vnet") {
+    private func name(
+        _ interface: inout NetworkInterface, prefix: String = "vnet", _ taken: inout Set<String>,
+        besides present: Set<String> = []
+    ) -> String {
+        var device = self.name(interface.mac, prefix: prefix, besides: taken.union(present))
+        if let given = interface.target?.dev, !given.hasPrefix(prefix), !given.hasPrefix("vnet") {
             device = given
             if let mac = interface.mac { note(mac, given) }
         } else {
@@ -162,7 +226,12 @@ extension NetworkDriver {
     }
 
     /// The daemon has come back: ports of machines that have gone go, and those of machines that run are there.
-    func plugAgain() { for net in all where net.isActive { plugAgain(net) } }
+    func plugAgain() {
+        for net in all where net.isActive { plugAgain(net) }
+        guard makesTaps else { return }
+        let used = Set(liveCards.compactMap { $0.interface.target?.dev }).union(names)
+        for device in MacVTap.all(of: macvtapOwner) where !used.contains(device) { MacVTap.remove(device) }
+    }
 
     /// Plugs cards of machines that run into a network that has just started, or that was found again.
     func plugAgain(_ net: VirtualNet) {
@@ -230,6 +299,10 @@ extension NetworkDriver {
         guard let mac = interface.child("mac")?["address"].flatMap({ MACAddress(xml: $0) }) else { return }
         let device = interface.child("target")?["dev"] ?? name(of: mac)
         forget(mac)
+        // What other programs have made keeps its name to itself: this takes macvtaps alone.
+        if let device, device.hasPrefix("macvtap"), MacVTap.all(of: macvtapOwner).contains(device) {
+            return MacVTap.remove(device)
+        }
         guard interface["type"] == "network", let device, let name = interface.child("source")?["network"],
             let net = try? find(name: name), let live = net.state.withLock({ $0.live }),
             NetworkProcesses.hasProcess(live)

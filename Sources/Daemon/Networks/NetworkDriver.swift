@@ -168,10 +168,10 @@ final class NetworkDriver: Sendable {
     }
 
     /// A name for a card that no other has.
-    func name(_ mac: MACAddress?, besides taken: Set<String>) -> String {
+    func name(_ mac: MACAddress?, prefix: String, besides taken: Set<String>) -> String {
         state.withLock { state in
             let used = taken.union(state.cards.filter { $0.key != mac }.values)
-            let name = (0...).lazy.map { "vnet\($0)" }.first { !used.contains($0) } ?? "vnet0"
+            let name = (0...).lazy.map { "\(prefix)\($0)" }.first { !used.contains($0) } ?? "\(prefix)0"
             if let mac { state.cards[mac] = name }
             return name
         }

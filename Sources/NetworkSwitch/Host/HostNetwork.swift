@@ -10,6 +10,7 @@ final class HostNetwork: Sendable {
     private let paths: NetworkPaths
     let services: NetworkServices
     private let sources: [EventSource]
+    private let listener: DNSListener?
     private let log = Logger("network")
 
     /// The bridge's hardware address: as the definition says, or one that follows from its name.
@@ -48,6 +49,15 @@ final class HostNetwork: Sendable {
             )
             self.services = services
             var sources = [try loop.add(socket, [.read]) { _ in Self.receive(socket, services) }]
+            if plan.hasAddress, plan.dns.isEnabled {
+                let listener = DNSListener(loop) { [weak services] query, done in
+                    services?.resolve(query, overTCP: true, done: done)
+                }
+                sources.append(try listener.listen(SocketAddress.ipv4(plan.dhcp.server.rawValue, port: 53)))
+                self.listener = listener
+            } else {
+                listener = nil
+            }
             // The kernel would answer that nobody listens.
             for port in [UInt16(53), 67] where plan.hasAddress {
                 let deaf = try Socket.datagram(
@@ -81,6 +91,7 @@ final class HostNetwork: Sendable {
     /// Removes all that was made.
     func close() {
         for source in sources { source.remove() }
+        listener?.close()
         HostTraces(paths: paths).remove(plan.name)
     }
 }

@@ -48,6 +48,7 @@ package final class NetworkInstance: Sendable {
             leased: { port, address in
                 vswitch.state.withLock { $0.ports[port]?.guarding.setLease(address) }
             })
+        if plan.hasAddress { services.takeStreams() }
         vswitch.setService(services)
         if let gateway {
             vswitch.setGateway(gateway)

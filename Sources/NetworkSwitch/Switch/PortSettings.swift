@@ -62,6 +62,9 @@ public struct PortSettings: Sendable, Equatable {
     public var ipAddresses: [IPv4Address] = []
     /// Which frames are kept out.
     public var filter: PortFilter = []
+    /// Rules of libvirt's nwfilter: `<filter>` documents whose variables have their values, but for `$IP`, which is
+    /// what the machine was given or shows.
+    public var rules: [String] = []
     /// Whether it reaches the gateway but no other port that is so.
     public var isIsolated = false
     /// The VLAN of a port whose machine knows none.
@@ -82,14 +85,14 @@ public struct PortSettings: Sendable, Equatable {
 extension PortSettings {
     /// Adds one of the machine's addresses; false for a text that is none.
     @discardableResult
-    public mutating func add(address text: String) -> Bool {
+    public mutating func addOnce(address text: String) -> Bool {
         guard let address = IPv4Address(text) else { return false }
-        ipAddresses.append(address)
+        if !ipAddresses.contains(address) { ipAddresses.append(address) }
         return true
     }
 
     /// What is wrong with settings that came from somebody else; nil: nothing.
-    var fault: String? {
+    package var fault: String? {
         let isName =
             (1...64).contains(name.utf8.count)
             && name.utf8.allSatisfy {
@@ -100,6 +103,8 @@ extension PortSettings {
         if let vlan, vlan == 0 || vlan > 4094 { return "VLAN \(vlan) is none of 1 to 4094" }
         if let vlan = trunk.first(where: { $0 == 0 || $0 > 4094 }) { return "VLAN \(vlan) is none of 1 to 4094" }
         if address?.isGroup == true { return "a machine's address is of no group" }
+        if rules.reduce(0, { $0 + $1.utf8.count }) > 1 << 19 { return "the rules are too long" }
+        do throws(NetworkError) { _ = try PortRules(rules) } catch { return error.description }
         return nil
     }
 
@@ -111,6 +116,7 @@ extension PortSettings {
         if let address { object["mac"] = .string("\(address)") }
         if !ipAddresses.isEmpty { object["ip"] = .array(ipAddresses.map { .string("\($0)") }) }
         if !filter.isEmpty { object["filter"] = .integer(Int64(filter.rawValue)) }
+        if !rules.isEmpty { object["rules"] = .array(rules.map { .string($0) }) }
         if isIsolated { object["isolated"] = .bool(true) }
         if let vlan { object["vlan"] = .integer(Int64(vlan)) }
         if !trunk.isEmpty { object["trunk"] = .array(trunk.map { .integer(Int64($0)) }) }
@@ -139,6 +145,7 @@ extension PortSettings {
             ipAddresses.append(ip)
         }
         filter = PortFilter(rawValue: UInt32(truncatingIfNeeded: object["filter"]?.intValue ?? 0))
+        rules = (object["rules"]?.arrayValue ?? []).compactMap(\.stringValue)
         isIsolated = object["isolated"]?.boolValue ?? false
         if let value = object["vlan"]?.intValue {
             guard let vlan = UInt16(exactly: value) else { return nil }
