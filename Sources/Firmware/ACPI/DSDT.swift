@@ -15,6 +15,7 @@ enum DSDT {
         if case .reduced(let power) = board.power { system += powerButton(power) }
         let off = AML.integer(UInt64(board.sleepTypeOff))
         if let hotplug = board.processorHotplug { system += HotplugAML.processors(hotplug, board.processors) }
+        if let hotplug = board.memoryHotplug { system += MemoryHotplugAML.objects(hotplug) }
         return AML.concatenate([
             AML.scope("\\_SB", system),
             AML.define("\\_S5", AML.package([off, off, AML.integer(0), AML.integer(0)])),

@@ -14,6 +14,7 @@ enum ObjectOptions {
     private static let memory: [Parameter] = [
         Parameter("size", Parameter.size), Parameter("share", Parameter.Kind.boolean),
         Parameter("prealloc", Parameter.Kind.boolean), Parameter("prealloc-threads", Parameter.natural),
+        Parameter("prealloc-context", Parameter.Kind.string),
         Parameter("merge", Parameter.Kind.boolean), Parameter("dump", Parameter.Kind.boolean),
         Parameter("reserve", Parameter.Kind.boolean),
         Parameter("policy", Parameter.Kind.choice(["default", "preferred", "bind", "interleave"])),
