@@ -44,6 +44,8 @@ enum EFER {
 enum ModeBits {
     /// Vector instructions are checked one by one.
     static let vectorsChecked: UInt64 = 0x400
+    /// Those of AVX are: it is not enabled.
+    static let wideChecked: UInt64 = 0x800
     static let user: UInt16 = 0x100
 }
 
@@ -124,6 +126,7 @@ extension CPU {
         if cpl == 3 { mode |= 0x100 }
         if paragraphs { mode |= 0x200 }
         if !vectorsArePlain { mode |= ModeBits.vectorsChecked }
+        if unsafe p.pointee.fpu_blocked & UInt8(APUS_FPU_AVX_UD) != 0 { mode |= ModeBits.wideChecked }
         let generation = unsafe cpl == 3 ? p.pointee.user_generation : p.pointee.code_generation
         // The jump cache knows code by RIP: outside of 64-bit mode that names a place only together with CS's base.
         let base = code64 ? 0 : segment(APUS_SEG_CS).base

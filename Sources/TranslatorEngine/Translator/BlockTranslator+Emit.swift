@@ -12,6 +12,7 @@ extension BlockTranslator {
         }
         let last = block.endsItself ? count - 1 : count
         hasPlainVectors = block.hasPlainVectors
+        hasWideVectors = block.hasWideVectors
         let windows = planWindows(block)
         emitCount()
         for _ in 1..<turns(block) {
@@ -38,7 +39,7 @@ extension BlockTranslator {
         if last < block.instructions.count, let window = windows[last] {
             unsafe open(window, op(last + 1), liveBefore: !liveness[last].isEmpty)
         }
-        spillVectors()
+        endVectors()
     }
 
     /// Emits the end of the block, `last` being the instruction that it ends with, or their number.

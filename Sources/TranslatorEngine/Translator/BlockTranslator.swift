@@ -31,6 +31,8 @@ internal import X86
     var loadedVectors: UInt16 = 0
     var dirtyVectors: UInt16 = 0
     var hasPlainVectors = false
+    /// The block has AVX instructions, and all of its registers are moved whole.
+    var hasWideVectors = false
     /// The block's last instruction was an LDMXCSR that went by without a change.
     var setsPlainControl = false
 
@@ -67,6 +69,11 @@ internal import X86
         /// Vector registers to store before, and to load after.
         var dirty: UInt16
         var loaded: UInt16 = 0
+    }
+    /// What a place that may fault says of vector registers: a bit for each whose value only the host has.
+    enum FaultSite {
+        /// Their upper halves too.
+        static let wide: UInt32 = 1 << 31
     }
     /// A direct jump that is not linked yet.
     @safe struct Exit {
@@ -187,7 +194,9 @@ internal import X86
     }
 
     /// Notes that the bytes before the cursor may fault.
-    mutating func noteSite(_ op: UnsafePointer<apus_op>) { unsafe sites.append((a.cursor, op, UInt32(dirtyVectors))) }
+    mutating func noteSite(_ op: UnsafePointer<apus_op>) {
+        unsafe sites.append((a.cursor, op, UInt32(dirtyVectors) | (hasWideVectors ? FaultSite.wide : 0)))
+    }
 
     /// The instruction of the last check ends here.
     mutating func finishAccess(reloadsFlags: Bool) {

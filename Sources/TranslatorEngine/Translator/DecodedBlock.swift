@@ -14,6 +14,8 @@ internal import X86
     let endsItself: Bool
     /// Vector instructions may be executed as they are.
     let hasPlainVectors: Bool
+    /// It has AVX instructions that may be executed as they are.
+    let hasWideVectors: Bool
     /// The flags that may be looked at after the block, on the way that its branch takes and on the other.
     let liveTaken: FlagSet
     let liveFall: FlagSet
@@ -22,6 +24,10 @@ internal import X86
 
     /// The most instructions that its code may have, and then some.
     var mostLaidOut: Int { max(instructions.count, min(instructions.count, 12) * BlockTranslator.mostTurns) + 6 }
+
+    /// The most bytes of its code, of either kind: what an instruction takes, with its slow path, which stores and loads
+    /// vector registers, and then some.
+    var mostCode: Int { mostLaidOut * (instructions.contains { $0.category == .sse || $0.category == .avx } ? 640 : 320) }
 
     /// Whether some instruction may have an inline cache.
     var accessesMemory: Bool {
@@ -84,6 +90,8 @@ extension CodeFetcher {
         return unsafe DecodedBlock(
             header: header, instructions: instructions, offered: offered, endsItself: endsItself,
             hasPlainVectors: UInt64(block.mode) & ModeBits.vectorsChecked == 0,
+            hasWideVectors: UInt64(block.mode) & (ModeBits.vectorsChecked | ModeBits.wideChecked) == 0
+                && zip(instructions, offered).contains { $0.category == .avx && $1 },
             liveTaken: verifier == nil ? taken : .all, liveFall: verifier == nil ? fall : .all, mergesChecks: op.disp < Self.crossingLimit)
     }
 

@@ -17,6 +17,10 @@ extension BlockTranslator {
             case .sse where hasPlainVectors:
                 if unsafe emitVectorControl(i, op, liveBefore: liveBefore) { return }
                 if unsafe emitVector(i, op, use: use, liveBefore: liveBefore) { return }
+            case .avx where hasWideVectors:
+                if unsafe emitWideVector(i, op, use: use, liveBefore: liveBefore) { return }
+            case .bmi:
+                if unsafe emitBitManipulation(i, op, use: use, liveBefore: liveBefore) { return }
             default: break
             }
         }

@@ -123,7 +123,7 @@ extension BlockTranslator {
             if i.mnemonic == .mov && !i.encoding.hasModRM && y.kind != .immediate { return nil }
             if i.mnemonic == .lea { return useOfLEA(i, base) }
         default:
-            guard i.category == .sse, vectors else { return nil }
+            guard i.category == .sse && vectors || i.category == .avx && hasWideVectors else { return nil }
             for operand in [x, y, i.operands.2] where operand.kind == .general && Self.pinned(operand.register) == nil {
                 return nil
             }
@@ -132,7 +132,7 @@ extension BlockTranslator {
         if x.kind == .memory || y.kind == .memory {
             guard isMember(i, base) else { return nil }
             let operand = x.kind == .memory ? x : y
-            guard [1, 2, 4, 8, 16].contains(operand.size) else { return nil }
+            guard [1, 2, 4, 8, 16, 32].contains(operand.size) else { return nil }
             use.access = (i.memory.displacement, Int64(operand.size), operand.access != .read)
         }
         for operand in [x, y] where operand.kind == .general && operand.register == base && operand.access != .read {
