@@ -1,3 +1,4 @@
+internal import BlockImage
 internal import CEngine
 internal import CharacterBackend
 internal import DeviceModel
@@ -282,6 +283,7 @@ extension VirtualMachine: MachineOperations {
                 throw .failed(error.description)
             }
         }
+        do throws(BlockError) { try board.storage.addSecret(object) } catch { throw .failed("\(error)") }
         state.withLock { $0.objects.append(object) }
     }
     public func removeObject(_ id: String) throws(MachineError) {
@@ -295,6 +297,7 @@ extension VirtualMachine: MachineOperations {
             throw .failed("object '\(id)' is in use, can not be deleted")
         }
         board.networks.removeCapture(id)
+        board.storage.graph.secrets.remove(id)
         state.withLock { state in
             if let place = state.objects.firstIndex(where: { $0.id == id }) {
                 state.objects.remove(at: place)
