@@ -220,6 +220,8 @@ public struct ACPIConfiguration: Sendable {
     public var hasPIC = true
     /// Processors that come and go.
     public var processorHotplug: ProcessorHotplug?
+    /// The identifier of the machine's generation.
+    public var generation: MachineGeneration?
     /// The SCI's interrupt. Its override belongs to `overrides`.
     public var sci: UInt16 = 9
     /// Power management.

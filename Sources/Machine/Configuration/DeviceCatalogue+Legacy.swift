@@ -43,6 +43,9 @@ extension DeviceCatalogue {
                     Property("events", Kind.unsigned(bits: 8), .integer(3)),
                 ]
             ]),
+        DeviceDescription(
+            "vmgenid", bus: "System", .misc, "Virtual Machine Generation ID",
+            [[Property("guid", Kind.string, .string("auto"), "UUID, or auto for one of its own choice")]]),
         DeviceDescription("pci-testdev", bus: "PCI", .misc, "PCI Test Device", [pci]),
         DeviceDescription(
             "pcie-root-port", bus: "PCI", .bridge, "PCI Express root port, with hot plug",
