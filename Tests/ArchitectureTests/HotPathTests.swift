@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 /// The interpreter's handlers are compiled to plain loads, stores and jumps. One call into the Swift runtime in them
@@ -26,7 +27,7 @@ struct HotPathTests {
 
     static let built = handlerFiles.filter { FileManager.default.fileExists(atPath: object($0)) }
 
-    static let hasObjdump = (try? Finished(["objdump", "--version"]).status == 0) ?? false
+    static let hasObjdump = (try? HostProgram.run("objdump", ["--version"]).status == 0) ?? false
 
     /// Whether a mangled symbol is a closure (or the C function made of one): those end in `U_`, `U0_`, … and what
     /// the optimiser adds to that. The functions that the closures call are inlined, or slow paths on purpose.

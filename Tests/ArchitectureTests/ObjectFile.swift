@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 
 /// The functions of an object file and what they call, as `objdump` tells it.
 struct ObjectFile {
@@ -19,12 +20,12 @@ struct ObjectFile {
     /// Reads the object at `path`.
     init(path: String) throws {
         // -t: `offset flags section<TAB>size name`; -r: `offset type symbol±addend` under a heading for each section.
-        let listing = try Finished(["LC_ALL=C", "objdump", "-t", "-r", path])
+        let listing = try HostProgram.run("env", ["LC_ALL=C", "objdump", "-t", "-r", path])
         guard listing.status == 0 else { throw ObjectError(path: path) }
         var places: [Place] = []
         var calls: [(section: Substring, offset: UInt64, symbol: String)] = []
         var section: Substring = ""
-        for line in String(decoding: listing.output, as: UTF8.self).split(separator: "\n") {
+        for line in listing.output.split(separator: "\n") {
             if line.hasPrefix("RELOCATION RECORDS FOR [") {
                 section = line.dropFirst(24).prefix { $0 != "]" }
                 continue

@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 
 /// What SwiftPM says of the package: `swift package describe --type json`.
 struct PackageDescription: Decodable {
@@ -26,13 +27,14 @@ struct PackageDescription: Decodable {
         let scratch = FileManager.default.temporaryDirectory.appendingPathComponent(
             "apus-describe-\(UUID().uuidString)")
         defer { try? FileManager.default.removeItem(at: scratch) }
-        let described = try Finished([
-            "swift", "package", "--disable-sandbox", "--scratch-path", scratch.path, "describe", "--type", "json",
-        ])
+        let described = try HostProgram.run(
+            "swift",
+            ["package", "--disable-sandbox", "--scratch-path", scratch.path, "describe", "--type", "json"],
+            in: Repository.root, seconds: 600)
         guard described.status == 0 else {
-            throw DescriptionError(message: String(decoding: described.error, as: UTF8.self))
+            throw DescriptionError(message: described.errors)
         }
-        return try JSONDecoder().decode(PackageDescription.self, from: described.output)
+        return try JSONDecoder().decode(PackageDescription.self, from: Data(described.output.utf8))
     }
 }
 

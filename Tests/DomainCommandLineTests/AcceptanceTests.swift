@@ -1,6 +1,7 @@
 import DomainCommandLine
 import DomainModel
 import Foundation
+import TestSupport
 import Testing
 
 /// Real programs take the lines: each is started with its processors stopped, asked for its state and told to end.
@@ -74,22 +75,9 @@ import Testing
 
     /// Starts the program on a line; what it answered on its monitor, and its complaints.
     private func answer(_ program: String, _ arguments: [String]) throws -> (monitor: String, complaints: String) {
-        let process = Process()
-        process.executableURL = URL(fileURLWithPath: program)
-        process.arguments = arguments + ["-qmp", "stdio"]
-        let input = Pipe()
-        let output = Pipe()
-        let complaints = Pipe()
-        process.standardInput = input
-        process.standardOutput = output
-        process.standardError = complaints
-        try process.run()
         let commands = "{\"execute\":\"qmp_capabilities\"}\n{\"execute\":\"query-status\"}\n{\"execute\":\"quit\"}\n"
-        try? input.fileHandleForWriting.write(contentsOf: Data(commands.utf8))
-        let text = try output.fileHandleForReading.readToEnd() ?? Data()
-        let errors = try complaints.fileHandleForReading.readToEnd() ?? Data()
-        process.waitUntilExit()
-        return (String(decoding: text, as: UTF8.self), String(decoding: errors, as: UTF8.self))
+        let ended = try HostProgram.run(program, arguments + ["-qmp", "stdio"], input: commands)
+        return (ended.output, ended.errors)
     }
 
     private func check(_ program: String, _ guest: (String, String), isOwn: Bool) throws {

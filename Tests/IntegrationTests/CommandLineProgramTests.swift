@@ -1,37 +1,12 @@
 import Foundation
+import TestSupport
 import Testing
 
 /// The program as a user runs it: wrong command lines, and files that are not what they should be.
 @Suite(.enabled(if: FileManager.default.fileExists(atPath: Repository.program), "needs the program"))
 struct CommandLineProgramTests {
-    /// What a run shows.
-    struct Outcome: CustomStringConvertible {
-        let status: Int32?
-        let output: String
-        let errors: String
-        var description: String { "status \(status.map { "\($0)" } ?? "none"): \(output)\(errors)" }
-    }
-
-    static func run(_ arguments: [String]) throws -> Outcome {
-        let folder = try TemporaryFolder()
-        let (output, errors) = (try folder.file("out", []), try folder.file("err", []))
-        let process = Process()
-        process.executableURL = URL(fileURLWithPath: Repository.program)
-        process.arguments = arguments
-        process.standardInput = FileHandle.nullDevice
-        process.standardOutput = FileHandle(forWritingAtPath: output)
-        process.standardError = FileHandle(forWritingAtPath: errors)
-        try process.run()
-        let end = Date().addingTimeInterval(60)
-        while process.isRunning, Date() < end { Thread.sleep(forTimeInterval: 0.002) }
-        let isLate = process.isRunning
-        if isLate {
-            process.terminate()
-            process.waitUntilExit()
-        }
-        func text(_ path: String) throws -> String { try String(contentsOfFile: path, encoding: .utf8) }
-        return Outcome(
-            status: isLate ? nil : process.terminationStatus, output: try text(output), errors: try text(errors))
+    static func run(_ arguments: [String]) throws -> HostProgram {
+        try HostProgram.run(Repository.program, arguments, seconds: 60)
     }
 
     /// A line of words, single quotes keeping blanks together.

@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 
 /// A small kernel in the form in which test kernels come: a 32-bit ELF file with a multiboot header, that writes to the
 /// first serial port and ends the machine by isa-debug-exit at F4H.
@@ -43,13 +44,6 @@ struct FlatKernel: Sendable, CustomStringConvertible {
     }
 }
 
-/// What a run of a program left.
-struct Outcome: Equatable, Sendable {
-    var status: Int32
-    var output: String
-    var errors: String
-}
-
 /// Programs that are run to their end.
 enum Runner {
     static let peer = "/usr/bin/qemu-system-x86_64"
@@ -63,29 +57,9 @@ enum Runner {
         return !text.contains(" vmx") && !text.contains(" svm")
     }()
 
-    struct Late: Error {}
-
     /// Runs a program to its end, at most `seconds` long.
-    static func run(_ program: String, _ arguments: [String], seconds: Double = 90) throws -> Outcome {
-        let process = Process()
-        let (output, errors) = (Pipe(), Pipe())
-        process.executableURL = URL(fileURLWithPath: program)
-        process.arguments = arguments
-        process.standardInput = FileHandle.nullDevice
-        process.standardOutput = output
-        process.standardError = errors
-        try process.run()
-        let watchdog = DispatchWorkItem { kill(process.processIdentifier, SIGKILL) }
-        DispatchQueue.global().asyncAfter(deadline: .now() + seconds, execute: watchdog)
-        // What a test prints is less than a pipe holds.
-        let text = output.fileHandleForReading.readDataToEndOfFile()
-        let complaints = errors.fileHandleForReading.readDataToEndOfFile()
-        process.waitUntilExit()
-        watchdog.cancel()
-        if process.terminationReason == .uncaughtSignal, process.terminationStatus == SIGKILL { throw Late() }
-        return Outcome(
-            status: process.terminationStatus, output: String(decoding: text, as: UTF8.self),
-            errors: String(decoding: complaints, as: UTF8.self))
+    static func run(_ program: String, _ arguments: [String], seconds: Double = 90) throws -> HostProgram {
+        try HostProgram.run(program, arguments, seconds: seconds)
     }
 
     /// A folder for a test's files, which goes with the test.

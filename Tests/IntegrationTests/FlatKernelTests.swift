@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 /// Test kernels in both engines, with the output and the exit statuses of QEMU.
@@ -16,7 +17,7 @@ struct FlatKernelTests {
 
     private func run(
         _ kernel: FlatKernel, _ engine: String, _ options: [String] = debugExit, program: String = Repository.program
-    ) throws -> Outcome {
+    ) throws -> HostProgram {
         try Runner.withFolder { folder in
             let path = "\(folder)/kernel.flat"
             try Data(kernel.file).write(to: URL(fileURLWithPath: path))
@@ -28,7 +29,7 @@ struct FlatKernelTests {
     }
 
     /// The same on QEMU's software engine, where there is one: what Apus is to say.
-    private func expectLikePeer(_ kernel: FlatKernel, _ outcome: Outcome, _ options: [String] = debugExit) throws {
+    private func expectLikePeer(_ kernel: FlatKernel, _ outcome: HostProgram, _ options: [String] = debugExit) throws {
         guard Runner.hasPeer else { return }
         let peer = try run(kernel, "tcg", options, program: Runner.peer)
         #expect(outcome.status == peer.status)

@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 /// Network namespaces that a test makes and that go with it.
@@ -20,29 +21,12 @@ private final class Namespaces {
     func way(_ place: Int) -> [String] { ["ip", "netns", "exec", names[place]] }
 
     @discardableResult
-    func ip(_ words: String...) throws -> String { try Self.run("ip", words) }
+    func ip(_ words: String...) throws -> String { try HostProgram.output("ip", words) }
 
     /// Runs a program inside a namespace.
     @discardableResult
     func inside(_ place: Int, _ words: String...) throws -> String {
-        try Self.run("ip", ["netns", "exec", names[place]] + words)
-    }
-
-    private static func run(_ program: String, _ words: [String]) throws -> String {
-        let process = Process()
-        let output = Pipe()
-        process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-        process.arguments = [program] + words
-        process.standardOutput = output
-        process.standardError = output
-        try process.run()
-        let data = output.fileHandleForReading.readDataToEndOfFile()
-        process.waitUntilExit()
-        let text = String(decoding: data, as: UTF8.self)
-        guard process.terminationStatus == 0 else {
-            throw MonitorClient.Failed(description: "\(program) \(words.joined(separator: " ")): \(text)")
-        }
-        return text
+        try HostProgram.output("ip", ["netns", "exec", names[place]] + words)
     }
 
     /// Why there are none; nil where there are.
@@ -76,18 +60,7 @@ struct HostNetworkTests {
 
     private func network(_ spaces: Namespaces, _ folder: TemporaryFolder, _ words: String...) throws -> String {
         let places = ["--run", folder.path("run"), "--state", folder.path("state")]
-        let process = Process()
-        let output = Pipe()
-        process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-        process.arguments = spaces.way(0) + [Self.program, "network"] + words + places
-        process.standardOutput = output
-        process.standardError = output
-        try process.run()
-        let data = output.fileHandleForReading.readDataToEndOfFile()
-        process.waitUntilExit()
-        let text = String(decoding: data, as: UTF8.self)
-        guard process.terminationStatus == 0 else { throw MonitorClient.Failed(description: text) }
-        return text
+        return try HostProgram.output("env", spaces.way(0) + [Self.program, "network"] + words + places)
     }
 
     /// A card in the third namespace, on a bridge of the first.

@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 /// KVM as users meet it: by the program's options, its messages, its monitor and its exit status.
@@ -9,7 +10,7 @@ struct KVMProcessTests {
     private static let needsKVM = "this user cannot open /dev/kvm"
 
     /// Runs a kernel to its end.
-    private func run(_ kernel: FlatKernel, _ options: [String]) throws -> Outcome {
+    private func run(_ kernel: FlatKernel, _ options: [String]) throws -> HostProgram {
         try Runner.withFolder { folder in
             let path = "\(folder)/kernel.flat"
             try Data(kernel.file).write(to: URL(fileURLWithPath: path))

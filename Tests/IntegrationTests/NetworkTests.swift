@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 /// `apus network` in a folder of its own.
@@ -17,19 +18,8 @@ private final class NetworkTool: Sendable {
     /// Runs a command and returns what it writes.
     @discardableResult
     func run(_ words: String...) throws -> String {
-        let process = Process()
-        let output = Pipe()
-        process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-        process.arguments =
-            way + [Self.program, "network"] + words + ["--run", folder.path("run"), "--state", folder.path("state")]
-        process.standardOutput = output
-        process.standardError = output
-        try process.run()
-        let data = output.fileHandleForReading.readDataToEndOfFile()
-        process.waitUntilExit()
-        let text = String(decoding: data, as: UTF8.self)
-        guard process.terminationStatus == 0 else { throw MonitorClient.Failed(description: text) }
-        return text.trimmingCharacters(in: .newlines)
+        let words = [Self.program, "network"] + words + ["--run", folder.path("run"), "--state", folder.path("state")]
+        return try HostProgram.output("env", way + words).trimmingCharacters(in: .newlines)
     }
 
     /// The number of a network's process.

@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 
 /// A folder that goes away with its owner.
 final class TemporaryFolder: Sendable {
@@ -27,14 +28,6 @@ final class TemporaryFolder: Sendable {
 /// Runs a program of the host and returns its exit status and what it wrote.
 @discardableResult
 func runOnHost(_ program: String, _ arguments: String...) throws -> (status: Int32, output: String) {
-    let process = Process()
-    let output = Pipe()
-    process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-    process.arguments = [program] + arguments
-    process.standardOutput = output
-    process.standardError = output
-    try process.run()
-    let data = output.fileHandleForReading.readDataToEndOfFile()
-    process.waitUntilExit()
-    return (process.terminationStatus, String(decoding: data, as: UTF8.self))
+    let ended = try HostProgram.run(program, arguments, joined: true)
+    return (ended.status, ended.output)
 }

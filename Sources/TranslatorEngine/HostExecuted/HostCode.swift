@@ -81,7 +81,7 @@ package final class HostCode: Sendable {
         })
     }
     /// Leaf D's EBX is the size of the state enabled in XCR0, which with AVX is at least 832 (SDM volume 1, 13.2).
-    private static var hostEnablesAVX: Bool {
+    static var hostEnablesAVX: Bool {
         apus_host_cpuid(1, 0).ecx >> 27 & 1 != 0 && apus_host_cpuid(13, 0).ebx >= 832
     }
 

@@ -44,13 +44,12 @@ enum Host {
     var cursor: UnsafeMutablePointer<UInt8>
     /// The structure's first byte relative to the GS base; negative.
     let stateBase: Int
-    /// The host has RORX (BMI2).
-    let hasRotation: Bool
+    let host: HostFeatures
 
-    init(_ cursor: UnsafeMutablePointer<UInt8>, stateBase: Int, hasRotation: Bool) {
+    init(_ cursor: UnsafeMutablePointer<UInt8>, stateBase: Int, host: HostFeatures = .this) {
         unsafe self.cursor = cursor
         self.stateBase = stateBase
-        self.hasRotation = hasRotation
+        self.host = host
     }
 
     // MARK: Bytes
@@ -115,6 +114,43 @@ enum Host {
         for position in stride(from: length - 1, through: 0, by: -1) {
             byte(UInt8(truncatingIfNeeded: opcode >> UInt32(position * 8)))
         }
+        operands(reg, rm)
+    }
+
+    /// An instruction with a VEX prefix (SDM volume 2, 2.3). `map` is 1 for 0F, 2 for 0F 38, 3 for 0F 3A; `mandatory` the
+    /// prefix that pp stands for, or 0; `vvvv` 0 where there is none.
+    mutating func vex(
+        _ mandatory: UInt8, map: UInt8, wide: Bool, is256: Bool, vvvv: UInt8, opcode: UInt8, reg: UInt8, rm: RM
+    ) {
+        var extended: UInt8 = reg & 8 != 0 ? 0 : 0x80
+        var index: UInt8 = 0
+        var base: UInt8 = 0
+        switch rm {
+        case .state: byte(0x65)
+        case .table(let register, _):
+            byte(0x65)
+            base = register
+        case .register(let register), .base(let register, _): base = register
+        case .indexed(let first, let second, _, _): (base, index) = (first, second)
+        case .scaled(let register, _, _): index = register
+        case .relative: break
+        }
+        if index & 8 == 0 { extended |= 0x40 }
+        if base & 8 == 0 { extended |= 0x20 }
+        let pp: UInt8 =
+            switch mandatory {
+            case 0x66: 1
+            case 0xf3: 2
+            case 0xf2: 3
+            default: 0
+            }
+        bytes(0xc4, extended | map, (wide ? 0x80 : 0) | (~vvvv & 15) << 3 | (is256 ? 4 : 0) | pp)
+        byte(opcode)
+        operands(reg, rm)
+    }
+
+    /// The ModRM byte and what belongs to it.
+    private mutating func operands(_ reg: UInt8, _ rm: RM) {
         let field = (reg & 7) << 3
         switch rm {
         case .register(let number): byte(0xc0 | field | number & 7)
@@ -151,17 +187,17 @@ enum Host {
 
     // MARK: Moves
 
-    /// 64-bit MOV to a register.
-    mutating func load(_ register: UInt8, _ from: RM) {
-        modrm(0, wide: true, opcode: 0x8b, length: 1, reg: register, rm: from)
+    /// MOV to a register: of 64 bits, or of 32 that clear the upper half.
+    mutating func load(_ register: UInt8, _ from: RM, wide: Bool = true) {
+        modrm(0, wide: wide, opcode: 0x8b, length: 1, reg: register, rm: from)
     }
-    /// 64-bit MOV from a register.
-    mutating func store(_ register: UInt8, _ to: RM) {
-        modrm(0, wide: true, opcode: 0x89, length: 1, reg: register, rm: to)
+    /// MOV of 64 or 32 bits from a register.
+    mutating func store(_ register: UInt8, _ to: RM, wide: Bool = true) {
+        modrm(0, wide: wide, opcode: 0x89, length: 1, reg: register, rm: to)
     }
     mutating func move(_ to: UInt8, _ from: UInt8) { if to != from { load(to, .register(from)) } }
-    mutating func lea(_ register: UInt8, _ address: RM) {
-        modrm(0, wide: true, opcode: 0x8d, length: 1, reg: register, rm: address)
+    mutating func lea(_ register: UInt8, _ address: RM, wide: Bool = true) {
+        modrm(0, wide: wide, opcode: 0x8d, length: 1, reg: register, rm: address)
     }
     /// The shortest MOV of a constant.
     mutating func immediate(_ register: UInt8, _ value: UInt64) {
@@ -178,7 +214,7 @@ enum Host {
     /// A register rotated right, or shifted where the host cannot rotate into another register: the low bits of the
     /// result are the same. Flags are lost.
     mutating func rotateRight(_ to: UInt8, _ from: UInt8, by count: UInt8) {
-        if hasRotation {
+        if host.hasRotation {
             // RORX: VEX.LZ.F2.0F3A.W1 F0 /r ib
             let extended = UInt8(to & 8 == 0 ? 0x80 : 0) | 0x40 | UInt8(from & 8 == 0 ? 0x20 : 0)
             bytes(0xc4, extended | 3, 0xfb)

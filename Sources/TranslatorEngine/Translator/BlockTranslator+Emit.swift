@@ -12,6 +12,7 @@ extension BlockTranslator {
         }
         let last = block.endsItself ? count - 1 : count
         hasPlainVectors = block.hasPlainVectors
+        hasWideVectors = block.hasWideVectors
         let windows = planWindows(block)
         emitCount()
         for _ in 1..<turns(block) {
@@ -38,13 +39,13 @@ extension BlockTranslator {
         if last < block.instructions.count, let window = windows[last] {
             unsafe open(window, op(last + 1), liveBefore: !liveness[last].isEmpty)
         }
-        spillVectors()
+        endVectors()
     }
 
     /// Emits the end of the block, `last` being the instruction that it ends with, or their number.
     private mutating func emitEnd(_ block: DecodedBlock, _ last: Int) {
         let count = block.instructions.count
-        if !block.endsItself && block.instructions[count - 1].loadsVectorControl && !setsPlainControl {
+        if !block.endsItself && isChangingMode(block.instructions[count - 1]) {
             releaseAll()
             unsafe emitInterpretedEnd(op(count + 1))
         } else if block.endsItself {
@@ -61,6 +62,11 @@ extension BlockTranslator {
             let cut = unsafe op(count + 1)
             unsafe emitJump(cut, disp: cut.pointee.disp, from: Int32(cut.pointee.disp) - 1)
         }
+    }
+
+    /// Whether what an instruction loads may change the mode of what follows.
+    private func isChangingMode(_ i: Instruction) -> Bool {
+        i.loadsVectorControl ? !setsPlainControl : !is64 && i.loadsDataSegment
     }
 
     // MARK: Loops

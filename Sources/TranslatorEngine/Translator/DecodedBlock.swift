@@ -8,12 +8,16 @@ internal import X86
     /// Its first op, which counts executions; the instructions' ops follow.
     let header: UnsafePointer<apus_op>
     let instructions: [Instruction]
+    /// What kind of code it is: 64-bit, or flat 32-bit.
+    let code: CodeSize
     /// Whether each exists for the guest: 1 bit an instruction.
     let offered: [Bool]
     /// The block ends with its last instruction, not by being cut after it.
     let endsItself: Bool
     /// Vector instructions may be executed as they are.
     let hasPlainVectors: Bool
+    /// It has AVX instructions that may be executed as they are.
+    let hasWideVectors: Bool
     /// The flags that may be looked at after the block, on the way that its branch takes and on the other.
     let liveTaken: FlagSet
     let liveFall: FlagSet
@@ -22,6 +26,10 @@ internal import X86
 
     /// The most instructions that its code may have, and then some.
     var mostLaidOut: Int { max(instructions.count, min(instructions.count, 12) * BlockTranslator.mostTurns) + 6 }
+
+    /// The most bytes of its code, of either kind: what an instruction takes, with its slow path, which stores and loads
+    /// vector registers, and then some.
+    var mostCode: Int { mostLaidOut * (instructions.contains { $0.category == .sse || $0.category == .avx } ? 640 : 320) }
 
     /// Whether some instruction may have an inline cache.
     var accessesMemory: Bool {
@@ -57,6 +65,7 @@ extension CodeFetcher {
     private func decodedBlock(_ op: MicroOp, _ block: BlockCache.Block) -> DecodedBlock? {
         guard let header = unsafe op.op, let source = unsafe UnsafeRawPointer(bitPattern: block.start) else { return nil }
         let count = Int(block.count)
+        let code = block.code
         unsafe bytes.copyMemory(from: source, byteCount: count)
         var instructions: [Instruction] = []
         var offered: [Bool] = []
@@ -64,7 +73,7 @@ extension CodeFetcher {
         while position < count {
             do throws(DecodeError) {
                 let instruction = unsafe try Decoder.decode(
-                    UnsafeRawBufferPointer(start: bytes + position, count: count - position), code: .bits64)
+                    UnsafeRawBufferPointer(start: bytes + position, count: count - position), code: code)
                 let op = unsafe header + 1 + instructions.count
                 guard instructions.count + 1 < Int(block.opCount), unsafe op.pointee.length == instruction.length else {
                     return nil
@@ -80,10 +89,12 @@ extension CodeFetcher {
         let endsItself = unsafe extra == 0 || (header + 1 + instructions.count).pointee.dst == 0
         let page = block.start & ~4095
         let end = Int(block.start & 4095) + count
-        let (taken, fall) = flagsLive(after: last, page: page, end: end, endsItself: endsItself)
+        let (taken, fall) = flagsLive(after: last, code, page: page, end: end, endsItself: endsItself)
         return unsafe DecodedBlock(
-            header: header, instructions: instructions, offered: offered, endsItself: endsItself,
+            header: header, instructions: instructions, code: code, offered: offered, endsItself: endsItself,
             hasPlainVectors: UInt64(block.mode) & ModeBits.vectorsChecked == 0,
+            hasWideVectors: UInt64(block.mode) & (ModeBits.vectorsChecked | ModeBits.wideChecked) == 0
+                && zip(instructions, offered).contains { $0.category == .avx && $1 },
             liveTaken: verifier == nil ? taken : .all, liveFall: verifier == nil ? fall : .all, mergesChecks: op.disp < Self.crossingLimit)
     }
 
@@ -130,29 +141,32 @@ extension CodeFetcher {
 
     /// The arithmetic flags that may be looked at by what follows a block in its page: where its branch leads, and behind
     /// it.
-    private func flagsLive(after last: Instruction, page: UInt, end: Int, endsItself: Bool) -> (FlagSet, FlagSet) {
+    private func flagsLive(
+        after last: Instruction, _ code: CodeSize, page: UInt, end: Int, endsItself: Bool
+    ) -> (FlagSet, FlagSet) {
+        func flagsLive(at offset: Int) -> FlagSet {
+            var budget = 24
+            return self.flagsLive(code, page: page, offset: offset, among: .all, &budget)
+        }
         if !endsItself {
-            let live = flagsLive(page: page, offset: end)
+            let live = flagsLive(at: end)
             return (live, live)
         }
         switch last.mnemonic {
         case .jcc:
-            return (flagsLive(page: page, offset: end + Int(last.immediate)), flagsLive(page: page, offset: end))
+            return (flagsLive(at: end + Int(last.immediate)), flagsLive(at: end))
         case .jmp where last.operands.0.kind == .relative, .call where last.operands.0.kind == .relative:
-            let live = flagsLive(page: page, offset: end + Int(last.immediate))
+            let live = flagsLive(at: end + Int(last.immediate))
             return (live, live)
         default: return (.all, .all)
         }
     }
 
-    private func flagsLive(page: UInt, offset: Int) -> FlagSet {
-        var budget = 24
-        return flagsLive(page: page, offset: offset, among: .all, &budget)
-    }
-
     /// Those of `wanted` that are read before they are written, on some way that begins at an offset in a page. Looks at
     /// `budget` instructions.
-    private func flagsLive(page: UInt, offset: Int, among wanted: FlagSet, _ budget: inout Int) -> FlagSet {
+    private func flagsLive(
+        _ code: CodeSize, page: UInt, offset: Int, among wanted: FlagSet, _ budget: inout Int
+    ) -> FlagSet {
         var offset = offset
         var unknown = wanted
         var live: FlagSet = []
@@ -165,7 +179,7 @@ extension CodeFetcher {
             let place = unsafe bytes + Self.window
             unsafe place.copyMemory(from: source, byteCount: count)
             guard
-                let next = unsafe try? Decoder.decode(UnsafeRawBufferPointer(start: place, count: count), code: .bits64)
+                let next = unsafe try? Decoder.decode(UnsafeRawBufferPointer(start: place, count: count), code: code)
             else { break }
             offset += Int(next.length)
             let use = FlagUse.of(next)
@@ -177,7 +191,7 @@ extension CodeFetcher {
                 offset += Int(next.immediate)
             case .jmp, .call, .ret: return live.union(unknown)
             case .jcc:
-                let taken = flagsLive(page: page, offset: offset + Int(next.immediate), among: unknown, &budget)
+                let taken = flagsLive(code, page: page, offset: offset + Int(next.immediate), among: unknown, &budget)
                 live.formUnion(taken)
                 unknown.subtract(taken)
                 if unknown.isEmpty { return live }

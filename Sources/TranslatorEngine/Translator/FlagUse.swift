@@ -58,15 +58,20 @@ struct FlagUse {
         case .bt, .bts, .btr, .btc, .clc, .stc: return .writing(.carry)
         case .cmc: return FlagUse(reads: .carry, writes: .carry, touches: .carry)
         case .rcl, .rcr: return FlagUse(reads: .carry, touches: .all)
+        case .andn, .bextr, .blsi, .blsmsk, .blsr, .bzhi: return .writing(.all)
+        case .mulx, .pdep, .pext, .rorx, .sarx, .shlx, .shrx: return .none
         default:
             switch i.category {
             case .sse, .mmx, .x87, .avx:
                 switch i.mnemonic {
-                case .ucomiss, .ucomisd, .comiss, .comisd, .ptest: return .writing(.all)
+                case .ucomiss, .ucomisd, .comiss, .comisd, .ptest, .vucomiss, .vucomisd, .vcomiss, .vcomisd, .vptest,
+                    .vtestps, .vtestpd:
+                    return .writing(.all)
                 case .fcomi, .fucomi, .fcomip, .fucomip, .fcmovb, .fcmove, .fcmovbe, .fcmovu, .fcmovnb, .fcmovne,
-                    .fcmovnbe, .fcmovnu, .pcmpestri, .pcmpistri, .pcmpestrm, .pcmpistrm:
+                    .fcmovnbe, .fcmovnu, .pcmpestri, .pcmpistri, .pcmpestrm, .pcmpistrm, .vpcmpestri, .vpcmpistri,
+                    .vpcmpestrm, .vpcmpistrm:
                     return .unknown
-                default: return i.category == .avx ? .unknown : .none
+                default: return .none
                 }
             default: return .unknown
             }

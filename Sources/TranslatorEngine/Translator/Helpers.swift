@@ -71,7 +71,7 @@ let translatedFar: @convention(c) (UnsafeMutablePointer<apus_vcpu>, UnsafePointe
     let cpu = unsafe CPU(vcpu: vcpu)
     unsafe apus_count_way(vcpu, APUS_WAY_FAR)
     let page = cpu.pageBase
-    let target = unsafe cpu.jump(page &+ UInt64(bitPattern: Int64(op.pointee.disp)))
+    let target = unsafe cpu.jump((page &+ UInt64(bitPattern: Int64(op.pointee.disp))) & cpu.ripMask)
     guard let code = target.translatedCode else { return target.pointer }
     unsafe cpu.owner.fetcher.translator?.remember(
         record, FarRecord(key: cpu.p.pointee.jump_key, page: page, target: cpu.pageBase, code: code))
@@ -169,8 +169,10 @@ extension CPU {
     }
     /// Takes vector registers over that the fault stub has left in `scratch`.
     fileprivate func takeVectors(_ dirty: UInt32) {
-        for register in 0..<16 where dirty >> UInt32(register) & 1 != 0 {
-            setVector(VectorLayout.register(UInt8(register)), vector(VectorLayout.scratch + 16 * register))
+        for register in UInt8(0)..<16 where dirty >> UInt32(register) & 1 != 0 {
+            let (place, saved) = (VectorLayout.register(register), VectorLayout.scratch + 32 * Int(register))
+            setVector(place, vector(saved))
+            if dirty & BlockTranslator.FaultSite.wide != 0 { setVector(place + 16, vector(saved + 16)) }
         }
     }
 

@@ -187,9 +187,12 @@ extension Assembler {
 
         let fault = unsafe begin()
         for register in UInt8(0)..<16 {
-            modrm(
-                0, wide: false, opcode: 0x0f11, length: 2, reg: register,
-                rm: .state(apus_offset_scratch() + 16 * Int(register)))
+            let place = RM.state(VectorLayout.scratch + 32 * Int(register))
+            if host.hasWideVectors {
+                vex(0, map: 1, wide: false, is256: true, vvvv: 0, opcode: 0x11, reg: register, rm: place)
+            } else {
+                modrm(0, wide: false, opcode: 0x0f11, length: 2, reg: register, rm: place)
+            }
         }
         spillAll()
         unsafe callHelper(MemoryLayout<apus_vcpu>.offset(of: \.translated_fault))

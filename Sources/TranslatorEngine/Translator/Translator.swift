@@ -53,9 +53,6 @@ internal import X86
         var op: UInt
     }
 
-    /// The host has RORX: BMI2, in leaf 7.
-    private static let hasRotation =
-        apus_host_cpuid(0, 0).eax >= 7 && apus_host_cpuid(7, 0).ebx & 1 << 8 != 0
     private static let handler: Void = apus_install_fault_handler()
 
     /// A translator for the processor whose structure is the content of `file`. Throws where the host lacks something.
@@ -75,7 +72,7 @@ internal import X86
         try executable.protect(capacity..<capacity + Self.recordCapacity, [.read, .write])
         siteMapping = try .anonymous(count: Self.siteCapacity * MemoryLayout<Site>.stride)
         let base = unsafe writable.base.assumingMemoryBound(to: UInt8.self)
-        var assembler = unsafe Assembler(base, stateBase: -FlatTables.headerBytes, hasRotation: Self.hasRotation)
+        var assembler = unsafe Assembler(base, stateBase: -FlatTables.headerBytes)
         stubs = assembler.makeStubs()
         unsafe start = assembler.cursor
         unsafe cursor = assembler.cursor
@@ -136,8 +133,7 @@ internal import X86
     /// Translates a block; returns the address of its code, 0 where that is not possible. `cached` has a bit for each
     /// instruction that may have an inline cache.
     func translate(_ cpu: CPU, _ block: DecodedBlock, tier: Tier, cached: UInt64 = .max) -> UInt64 {
-        // The most that an instruction takes, and its slow path, and then some.
-        let needed = block.mostLaidOut * 320
+        let needed = block.mostCode
         let base = unsafe writable.base.assumingMemoryBound(to: UInt8.self)
         guard unsafe cursor + needed < coldStart && coldCursor + needed < base + capacity,
             siteCount + block.mostLaidOut * 2 < Self.siteCapacity,
@@ -152,7 +148,7 @@ internal import X86
             lastTrim = usedCode
         }
         let coldFirst = unsafe coldCursor
-        var assembler = unsafe Assembler(coldFirst, stateBase: -FlatTables.headerBytes, hasRotation: Self.hasRotation)
+        var assembler = unsafe Assembler(coldFirst, stateBase: -FlatTables.headerBytes)
         // Where the code's first bytes jump to when the block is dropped.
         unsafe assembler.immediate(Host.addend, UInt64(UInt(bitPattern: block.header)))
         unsafe assembler.jump(to: stubs.leave)
@@ -161,7 +157,7 @@ internal import X86
         unsafe BlockHead.of(entry).initialize(to: BlockHead(leave: Int32(coldFirst - entry)))
         unsafe assembler.cursor = entry
         var translator = unsafe BlockTranslator(
-            assembler, stubs: stubs, ops: block.header, records: records, tier: tier, cached: cached,
+            assembler, stubs: stubs, ops: block.header, records: records, code: block.code, tier: tier, cached: cached,
             promotion: promotion)
         translator.emit(block)
         unsafe cursor = translator.a.cursor

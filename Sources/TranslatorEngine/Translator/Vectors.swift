@@ -5,9 +5,16 @@ internal import X86
 // needed and stored at the end, or before the interpreter executes something.
 
 extension BlockTranslator {
-    /// Loads or stores the registers of a mask from or to the structure.
+    /// Loads or stores the registers of a mask from or to the structure: all of them where the block has AVX
+    /// instructions, else what SSE knows of them.
     mutating func moveVectors(_ mask: UInt16, store: Bool) {
         for register in UInt8(0)..<16 where mask >> UInt16(register) & 1 != 0 {
+            if hasWideVectors {
+                a.vex(
+                    0, map: 1, wide: false, is256: true, vvvv: 0, opcode: store ? 0x11 : 0x10, reg: register,
+                    rm: .state(VectorLayout.register(register)))
+                continue
+            }
             a.modrm(
                 0, wide: false, opcode: store ? 0x0f11 : 0x0f10, length: 2, reg: register,
                 rm: .state(VectorLayout.register(register)))
@@ -18,7 +25,13 @@ extension BlockTranslator {
         moveVectors(dirtyVectors, store: true)
         dirtyVectors = 0
     }
-    private mutating func need(_ register: UInt8) {
+    /// What leaves the block's vectors to others: the structure has them, and the host's upper halves are free of what
+    /// would make its SSE instructions wait.
+    mutating func endVectors() {
+        spillVectors()
+        if hasWideVectors && loadedVectors != 0 { a.bytes(0xc5, 0xf8, 0x77) }  // vzeroupper
+    }
+    mutating func need(_ register: UInt8) {
         let bit: UInt16 = 1 << UInt16(register & 15)
         if loadedVectors & bit == 0 { moveVectors(bit, store: false) }
         loadedVectors |= bit
@@ -63,7 +76,8 @@ extension BlockTranslator {
         // From here on code is emitted.
         if [field, rm].contains(where: { $0.kind == .general && Self.pinned($0.register) == nil }) { releaseAll() }
         for operand in [field, rm, i.operands.2] where operand.kind == .vector {
-            if operand.access != .write || operand.size < 16 { need(operand.register) }
+            // What SSE writes leaves the upper half as it is.
+            if operand.access != .write || operand.size < 16 || hasWideVectors { need(operand.register) }
         }
         if readsXMM0(i) { need(0) }
         var target = RM.register(0)

@@ -60,7 +60,7 @@ extension BlockTranslator {
     private func isSimpleMemory(_ i: Instruction) -> Bool {
         guard i.operands.0.kind == .memory || i.operands.1.kind == .memory else { return false }
         let m = i.memory
-        return i.addressSize == 8 && m.index == MemoryReference.noRegister && m.base != MemoryReference.noRegister
+        return i.addressSize == unit && (is64 || m.segment == 2 || m.segment == 3) && m.index == MemoryReference.noRegister && m.base != MemoryReference.noRegister
             && m.base != MemoryReference.instructionPointer && m.segment != 4 && m.segment != 5
             && Self.pinned(m.base & 15) != nil && Int64(Int16(truncatingIfNeeded: m.displacement)) == m.displacement
     }
@@ -95,18 +95,20 @@ extension BlockTranslator {
     private func use(_ i: Instruction, _ base: UInt8, _ vectors: Bool) -> BaseUse? {
         let x = i.operands.0
         let y = i.operands.1
+        let size = Int64(unit)
         switch i.mnemonic {
         case .nop, .endbr64, .endbr32: return BaseUse()
         case .push:
-            guard base == 4, i.operandSize == 8, x.kind == .immediate || x.kind == .general && x.register != 4 else {
+            guard base == 4, i.operandSize == unit, x.kind == .immediate || x.kind == .general && x.register != 4 else {
                 return nil
             }
-            return BaseUse(access: (-8, 8, true), change: -8)
+            return BaseUse(access: (-size, size, true), change: -size)
         case .pop:
-            guard base == 4, i.operandSize == 8, x.kind == .general, x.register != 4 else { return nil }
-            return BaseUse(access: (0, 8, false), change: 8)
-        case .call where x.kind == .relative && base == 4: return BaseUse(access: (-8, 8, true), change: nil)
-        case .ret where base == 4 && i.operandSize == 8: return BaseUse(access: (0, 8, false), change: nil)
+            guard base == 4, i.operandSize == unit, x.kind == .general, x.register != 4 else { return nil }
+            return BaseUse(access: (0, size, false), change: size)
+        case .call where x.kind == .relative && base == 4 && (is64 || i.operandSize == 4):
+            return BaseUse(access: (-size, size, true), change: nil)
+        case .ret where base == 4 && i.operandSize == unit: return BaseUse(access: (0, size, false), change: nil)
         case .mov, .movzx, .movsx, .movsxd, .add, .sub, .and, .or, .xor, .cmp, .test, .inc, .dec, .neg, .not, .shl, .shr,
             .sar, .set, .cmov, .bswap, .imul, .lea, .adc, .sbb:
             guard !i.prefixes.contains(.lock), x.kind != .highByte, y.kind != .highByte else { return nil }
@@ -123,7 +125,7 @@ extension BlockTranslator {
             if i.mnemonic == .mov && !i.encoding.hasModRM && y.kind != .immediate { return nil }
             if i.mnemonic == .lea { return useOfLEA(i, base) }
         default:
-            guard i.category == .sse, vectors else { return nil }
+            guard i.category == .sse && vectors || i.category == .avx && hasWideVectors else { return nil }
             for operand in [x, y, i.operands.2] where operand.kind == .general && Self.pinned(operand.register) == nil {
                 return nil
             }
@@ -132,7 +134,7 @@ extension BlockTranslator {
         if x.kind == .memory || y.kind == .memory {
             guard isMember(i, base) else { return nil }
             let operand = x.kind == .memory ? x : y
-            guard [1, 2, 4, 8, 16].contains(operand.size) else { return nil }
+            guard [1, 2, 4, 8, 16, 32].contains(operand.size) else { return nil }
             use.access = (i.memory.displacement, Int64(operand.size), operand.access != .read)
         }
         for operand in [x, y] where operand.kind == .general && operand.register == base && operand.access != .read {
@@ -153,13 +155,13 @@ extension BlockTranslator {
         guard isPlain(m.base), isPlain(m.index) else { return nil }
         guard i.operands.0.register == base else { return BaseUse() }
         let moves = m.base & 15 == base && m.base != MemoryReference.instructionPointer
-            && m.base != MemoryReference.noRegister && m.index == MemoryReference.noRegister && i.operands.0.size == 8
+            && m.base != MemoryReference.noRegister && m.index == MemoryReference.noRegister && i.operands.0.size == unit
         return BaseUse(change: moves && abs(m.displacement) < 4096 ? m.displacement : nil)
     }
 
     /// How an instruction that writes its first operand, the base, moves it.
     private func change(_ i: Instruction) -> Int64? {
-        guard i.operands.0.size == 8 else { return nil }
+        guard i.operands.0.size == unit else { return nil }
         let isConstant = i.operands.1.kind == .immediate && abs(i.immediate) < 4096
         switch i.mnemonic {
         case .add: return isConstant ? i.immediate : nil

@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import X86
 
 /// Runs binutils' objdump.
@@ -44,16 +45,9 @@ enum Objdump {
     }
 
     private static func run(_ arguments: [String]) throws -> [Line] {
-        let process = Process()
-        process.executableURL = URL(fileURLWithPath: path)
-        process.arguments = arguments
-        let pipe = Pipe()
-        process.standardOutput = pipe
-        try process.run()
-        let output = [UInt8](try pipe.fileHandleForReading.readToEnd() ?? Data())
-        process.waitUntilExit()
-        guard process.terminationStatus == 0 else { throw Failure(status: process.terminationStatus) }
-        return output.split(separator: UInt8(ascii: "\n")).compactMap(parse)
+        let program = try HostProgram.run(path, arguments)
+        guard program.status == 0 else { throw Failure(status: program.status) }
+        return [UInt8](program.output.utf8).split(separator: UInt8(ascii: "\n")).compactMap(parse)
     }
 
     /// Parses `  1139:\t55                   \tpush   %rbp`.
