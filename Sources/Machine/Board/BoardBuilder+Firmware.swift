@@ -194,7 +194,7 @@ extension BoardBuilder {
     /// Refuses devices that no part of the board has taken, rather than to start without them.
     func checkDevices() throws(MachineBuildError) {
         let known = [
-            "isa-serial", "isa-debug-exit", "isa-debugcon", "pvpanic", "pc-testdev", "testdev", "pci-testdev", "e1000",
+            "isa-serial", "isa-debug-exit", "isa-debugcon", "pvpanic", "vmgenid", "pc-testdev", "testdev", "pci-testdev", "e1000",
             "ide-hd", "ide-cd", "pcie-root-port", "nvme", "scsi-hd", "scsi-cd", "VGA", "isa-vga", "usb-kbd", "usb-mouse",
             "usb-tablet", "pc-dimm",
         ]

@@ -53,6 +53,8 @@ final class BoardBuilder {
     var isThere = false
     /// The controller of slots that are hot-plugged by ACPI.
     var slotHotplug: SlotHotplug?
+    /// The identifier of the machine's generation.
+    var generation: GenerationID?
     /// That of processors.
     var processorHotplug: ProcessorHotplugControl?
     /// Who hears of slots whose device the guest has let go.
