@@ -188,11 +188,14 @@ extension QEMUArguments {
             return [
                 "type": "tap", "ifname": .string(name), "script": "no", "downscript": "no", "id": .string(id),
             ]
-        case .stream(let path):
-            return [
+        case .bridge(let name): return ["type": "bridge", "br": .string(name), "id": .string(id)]
+        case .stream(let path, let options):
+            var object: JSONObject = [
                 "type": "stream", "id": .string(id), "server": false,
                 "addr": .object(["type": "unix", "path": .string(path)]),
             ]
+            for option in options.members { object[option.name] = option.value }
+            return object
         case .datagram(let descriptor):
             return [
                 "type": "dgram", "id": .string(id),

@@ -132,6 +132,21 @@ extension DomainDriver {
             })
     }
 
+    /// Cards of all machines that run.
+    var liveCards: [LiveCard] {
+        list.all.flatMap { domain -> [LiveCard] in
+            let (name, live) = domain.state.withLock { ($0.name, $0.live) }
+            guard let live, !DomainFigures.devices(live, "interface").isEmpty else { return [] }
+            let isApus = (live.at("devices", "emulator")?.text).flatMap { emulators.emulator($0) }?.isApus ?? true
+            return DomainDriver.cards(live).map { LiveCard(machine: name, hasHeaders: isApus, interface: $0) }
+        }
+    }
+
+    /// The cards of a live form.
+    static func cards(_ live: XMLTree) -> [NetworkInterface] {
+        (try? DomainModel.Domain(tree: live, options: [.lenient]))?.devices.interfaces ?? []
+    }
+
     /// The folder of a machine's sockets.
     func folder(_ domain: Domain) -> String { "\(paths.running)/\(domain.uuid)" }
 
@@ -146,7 +161,7 @@ extension DomainDriver {
         let incoming = image.map { _ in "fd:\(emulator.takesListener ? 4 : 3)" }
         let command = try MachineCommandLine(live, emulator: emulator, folder: folder, incoming: incoming) {
             (domain: inout DomainModel.Domain) throws(LibvirtError) in
-            try networks.attach(&domain, taken: usedCards)
+            try networks.attach(&domain, emulator: emulator, taken: usedCards)
         }
         let logPath = "\(paths.machineLogs)/\(name).log"
         let (process, beginning) = try onHost { () throws(HostError) -> (HostProcess, Int64) in
@@ -167,6 +182,7 @@ extension DomainDriver {
         do throws(LibvirtError) {
             let machine = try connect(domain, process, monitorPath)
             var running = command.live
+            try networks.join(DomainDriver.cards(running), of: name)
             try complete(&running, machine)
             try onHost { () throws(HostError) in try machine.bind(running) }
             return (machine, running, command.messages)

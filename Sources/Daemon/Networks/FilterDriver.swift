@@ -1,5 +1,6 @@
 internal import DomainModel
 internal import Log
+internal import NetworkSwitch
 internal import RPCWire
 internal import Synchronization
 
@@ -84,6 +85,16 @@ final class FilterDriver: Sendable {
         }
         try folder.remove(filter.name)
         entries.withLock { $0[uuid] = nil }
+    }
+
+    /// Has a port keep out what a filter forbids.
+    func apply(_ reference: FilterReference, to port: inout PortSettings) throws(LibvirtError) {
+        if let known = PortFilter(name: reference.filter) {
+            port.filter.formUnion(known)
+            for parameter in reference.parameters where parameter.name == "IP" { port.add(address: parameter.value) }
+            return
+        }
+        _ = try find(name: reference.filter)
     }
 
     func load() {

@@ -54,6 +54,8 @@ public struct PortSettings: Sendable, Equatable {
     public var name: String
     /// The machine's name, which the name server then knows.
     public var machine: String?
+    /// Who made the port, in a word of his own.
+    public var owner: String?
     /// The machine's hardware address.
     public var address: HardwareAddress?
     /// The machine's IPv4 addresses; none: those that DHCP gives it, or the first that it uses.
@@ -78,6 +80,14 @@ public struct PortSettings: Sendable, Equatable {
 }
 
 extension PortSettings {
+    /// Adds one of the machine's addresses; false for a text that is none.
+    @discardableResult
+    public mutating func add(address text: String) -> Bool {
+        guard let address = IPv4Address(text) else { return false }
+        ipAddresses.append(address)
+        return true
+    }
+
     /// What is wrong with settings that came from somebody else; nil: nothing.
     var fault: String? {
         let isName =
@@ -97,6 +107,7 @@ extension PortSettings {
     public var json: JSONObject {
         var object: JSONObject = ["name": .string(name)]
         if let machine { object["machine"] = .string(machine) }
+        if let owner { object["owner"] = .string(owner) }
         if let address { object["mac"] = .string("\(address)") }
         if !ipAddresses.isEmpty { object["ip"] = .array(ipAddresses.map { .string("\($0)") }) }
         if !filter.isEmpty { object["filter"] = .integer(Int64(filter.rawValue)) }
@@ -118,6 +129,7 @@ extension PortSettings {
         guard let name = object["name"]?.stringValue else { return nil }
         self.init(name: name)
         machine = object["machine"]?.stringValue
+        owner = object["owner"]?.stringValue
         if let text = object["mac"]?.stringValue {
             guard let mac = HardwareAddress(text) else { return nil }
             address = mac
