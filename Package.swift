@@ -54,7 +54,8 @@ let package = Package(
         library("X86"),
         library("Execution"),
         library("LocalAPIC", ["CEngine"]),
-        library("KVMEngine", ["CEngine", "CLinux", "HostOS", "GuestMemory", "X86", "Execution", system]),
+        library(
+            "KVMEngine", ["CEngine", "CLinux", "HostOS", "GuestMemory", "X86", "Execution", "LocalAPIC", system]),
         library(
             "TranslatorEngine", ["CEngine", "HostOS", "GuestMemory", "X86", "Execution", "LocalAPIC", system]),
 

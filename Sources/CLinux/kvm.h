@@ -103,6 +103,10 @@ static inline int apus_kvm_takes_interrupt(const void *page) {
     const struct kvm_run *run = (const struct kvm_run *)page;
     return run->ready_for_interrupt_injection && run->if_flag;
 }
+static inline int apus_kvm_interrupt_flag(const void *page) { return ((const struct kvm_run *)page)->if_flag; }
+static inline uint64_t apus_kvm_cr8(const void *page) { return ((const struct kvm_run *)page)->cr8; }
+static inline void apus_kvm_set_cr8(void *page, uint64_t value) { ((struct kvm_run *)page)->cr8 = value; }
+static inline uint64_t apus_kvm_apic_base(const void *page) { return ((const struct kvm_run *)page)->apic_base; }
 struct apus_kvm_io {
     uint8_t is_write, size;
     uint16_t port;

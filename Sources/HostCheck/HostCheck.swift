@@ -50,6 +50,9 @@ public struct HostCheck: Equatable, Sendable {
                     "The processor shows neither vmx nor svm: switch VT-x or AMD-V on in the firmware, or let the "
                         + "outer machine nest; guests run on the software engine meanwhile")),
             HostCheck(
+                "for a 64-bit processor", host.processorFlags.contains("lm"),
+                .fail("The processor shows no lm: this host runs no 64-bit guests")),
+            HostCheck(
                 "for the no-execute flag", host.processorFlags.contains("nx"),
                 .warn("The processor shows no nx: switch 'Execute Disable' on in the firmware")),
         ]

@@ -33,8 +33,9 @@ public enum HostCheckProgram {
                 return 1
             }
         }
-        let checks = HostCheck.all(HostSnapshot.read())
-        write(isJSON ? json(checks) : text(checks, isQuiet: isQuiet), to: 1)
+        let host = HostSnapshot.read()
+        let checks = HostCheck.all(host)
+        write(isJSON ? json(checks, of: host) : text(checks, isQuiet: isQuiet), to: 1)
         return checks.contains { $0.result.word == "FAIL" } ? 1 : 0
     }
 
@@ -48,11 +49,13 @@ public enum HostCheckProgram {
     }
 
     /// The same for programs.
-    public static func json(_ checks: [HostCheck]) -> String {
+    public static func json(_ checks: [HostCheck], of host: HostSnapshot = HostSnapshot()) -> String {
         let items = checks.map { check -> JSONValue in
             ["name": .string(check.name), "result": .string(check.result.word), "advice": .string(check.result.advice)]
         }
-        let value: JSONValue = ["checks": .array(items)]
+        let value: JSONValue = [
+            "processor": .string(host.processorName), "kernel": .string(host.kernelRelease), "checks": .array(items),
+        ]
         return String(decoding: JSONWriter.write(value, pretty: true), as: UTF8.self) + "\n"
     }
 

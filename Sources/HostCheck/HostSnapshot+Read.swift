@@ -7,7 +7,9 @@ extension HostSnapshot {
     /// This host as it is now, with the trial of both engines (some milliseconds).
     public static func read() -> HostSnapshot {
         var host = HostSnapshot()
-        host.processorFlags = flags(text("/proc/cpuinfo"))
+        let processors = text("/proc/cpuinfo")
+        host.processorFlags = flags(processors)
+        host.processorName = value(of: "model name", in: processors)
         do throws(KVMError) {
             _ = try KVMDevice()
             host.kvm = .usable
@@ -40,6 +42,13 @@ extension HostSnapshot {
         host.hugePages = chosen(text("/sys/kernel/mm/transparent_hugepage/enabled"))
         host.reservedHugePages = Int(firstWord(text("/proc/sys/vm/nr_hugepages"))) ?? 0
         return host
+    }
+
+    /// What follows the colon of the first line of a name.
+    static func value(of name: String, in text: String) -> String {
+        let line = text.split(separator: "\n").first { $0.hasPrefix(name) } ?? ""
+        let value = line.split(separator: ":", maxSplits: 1).dropFirst().first ?? ""
+        return String(value.drop { $0 == " " })
     }
 
     /// The flags of the first processor.

@@ -10,6 +10,8 @@ public struct HostSnapshot: Equatable, Sendable {
         case unusable(String)
     }
 
+    /// The first processor's name, as its maker has it.
+    public var processorName = ""
     /// The flags of the first processor in /proc/cpuinfo.
     public var processorFlags: Set<String> = []
     /// /dev/kvm.

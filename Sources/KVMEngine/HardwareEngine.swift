@@ -2,6 +2,7 @@ internal import CLinux
 public import Execution
 public import GuestMemory
 internal import HostOS
+internal import LocalAPIC
 internal import Synchronization
 internal import SystemPackage
 public import X86
@@ -22,6 +23,9 @@ public final class HardwareEngine: Engine {
     let controllers: KernelControllerState?
     /// Interrupts as messages and as lines of descriptors.
     public let routes: InterruptRoutes
+    /// Delivers messages where the local APICs are this process's.
+    let router: LocalAPICRouter?
+    private let timers: LocalTimers?
     private let memory: AddressSpace
     private let gate: RunGate
     /// What goes on in the kernel by itself, as it was when the machine's time stopped.
@@ -30,6 +34,8 @@ public final class HardwareEngine: Engine {
         var clock: UInt64?
         /// KVM's PIT.
         var pit: kvm_pit_state2?
+        /// When it stopped, by the host's monotonic clock, for the timers of this process's local APICs.
+        var stopped: UInt64?
     }
     let standing = Mutex(Standing())
 
@@ -45,6 +51,8 @@ public final class HardwareEngine: Engine {
         public var tscOffset: UInt64
         /// PIC, IOAPIC and PIT are KVM's.
         public var hasKernelControllers = false
+        /// The local APICs are this process's too, and KVM has no interrupt controller at all.
+        public var hasUserLocalAPICs = false
         /// Entries of each processor's ring of written pages, a power of two from 1024 to 65536; 0 for a map.
         public var dirtyRingEntries = 0
         /// Guests idle the host's processor by themselves: HLT, MWAIT and PAUSE do not leave the guest.
@@ -66,7 +74,8 @@ public final class HardwareEngine: Engine {
         self.machine = machine
         memory = request.memory
         let device = machine.device
-        guard request.hasKernelControllers || device.hasSplitInterruptController else {
+        let keepsAPICs = request.hasUserLocalAPICs && !request.hasKernelControllers
+        guard request.hasKernelControllers || keepsAPICs || device.hasSplitInterruptController else {
             throw .missing("split interrupt controllers", since: "4.4")
         }
         guard device.capability(KVM_CAP_IMMEDIATE_EXIT) != 0 else { throw .missing("immediate exits", since: "4.13") }
@@ -78,11 +87,11 @@ public final class HardwareEngine: Engine {
             var state: KernelControllerState?
             if request.hasKernelControllers {
                 state = try KernelControllerState(making: machine.control)
-            } else {
+            } else if !keepsAPICs {
                 try machine.enable(
                     KVM_CAP_SPLIT_IRQCHIP, UInt64(InterruptRoutes.controllerPins), "split the interrupt controller")
             }
-            if request.apicIDs.contains(where: { $0 > 254 }) {
+            if !keepsAPICs, request.apicIDs.contains(where: { $0 > 254 }) {
                 // 32-bit IDs, and 0xFF as a destination like any other.
                 try machine.enable(KVM_CAP_X2APIC_API, 3, "widen APIC IDs")
             }
@@ -99,12 +108,22 @@ public final class HardwareEngine: Engine {
         let gate = RunGate()
         self.gate = gate
         Kick.prepare()
+        let timers = keepsAPICs ? LocalTimers() : nil
+        self.timers = timers
         var made: [HardwareProcessor] = []
         for (index, id) in request.apicIDs.enumerated() {
-            let shared = HardwareProcessor.Shared(gate: gate, slots: slots, coalesced: coalesced, extras: extras)
+            let shared = HardwareProcessor.Shared(gate: gate, slots: slots, coalesced: coalesced, extras: extras, timers: timers)
             made.append(try HardwareProcessor(index: index, apicID: id, machine, request, shared))
         }
         processors = made
+        if let timers {
+            let router = LocalAPICRouter(made.compactMap(\.local))
+            self.router = router
+            for processor in made { processor.connect(router) }
+            try KVMError.wrapping { () throws(HostError) in try timers.start(router.apics) }
+        } else {
+            router = nil
+        }
         if let first = made.first { coalesced.use(first.page) }
         if usesDirtyRings {
             let rings = try KVMError.wrapping { () throws(HostError) in
@@ -119,6 +138,8 @@ public final class HardwareEngine: Engine {
         try slots.follow(request.memory.view)
         request.memory.observeLayout { [weak self] view in self?.follow(view) }
     }
+
+    deinit { timers?.stop() }
 
     /// A change of the physical map. Any thread, a processor's own outside `run` too.
     private func follow(_ view: FlatView) {
@@ -135,12 +156,17 @@ public final class HardwareEngine: Engine {
     /// Runs `body` while no processor is inside KVM_RUN. Any thread, a processor's own outside `run` too.
     func whileOutside(_ body: () -> Void) { gate.whileOutside(processors, body) }
 
-    public func deliverMSI(address: UInt64, data: UInt32) { routes.signal(address: address, data: data) }
+    public func deliverMSI(address: UInt64, data: UInt32) {
+        guard let router else { return routes.signal(address: address, data: data) }
+        if let message = InterruptMessage(messageAddress: address, data: data) { router.deliver(message, from: nil) }
+    }
 
     /// Guests that keep time by KVM's clock do not see the pause.
     public func timeStopped() {
         coalesced.drain()
         var state = Standing()
+        state.stopped = HostClock.monotonic
+        for apic in router?.apics ?? [] { apic.disarm() }
         state.clock = try? guestClock
         if controllers != nil {
             var pit = kvm_pit_state2()
@@ -155,6 +181,10 @@ public final class HardwareEngine: Engine {
         let state = standing.withLock { standing -> Standing in
             defer { standing = Standing() }
             return standing
+        }
+        if let router, let stopped = state.stopped {
+            let pause = HostClock.monotonic &- stopped
+            for apic in router.apics { apic.shift(by: pause) }
         }
         if let clock = state.clock { try? setGuestClock(clock) }
         // Its counters begin anew: a channel that waits for a long time must not find that time gone by.

@@ -42,7 +42,7 @@ enum Floors {
                 target("X86"),
                 target("Execution"),
                 target("LocalAPIC", "CEngine"),
-                target("KVMEngine", "CEngine CLinux HostOS GuestMemory X86 Execution SystemPackage"),
+                target("KVMEngine", "CEngine CLinux HostOS GuestMemory X86 Execution LocalAPIC SystemPackage"),
                 target("TranslatorEngine", "CEngine HostOS GuestMemory X86 Execution LocalAPIC SystemPackage"),
             ]),
         Floor(

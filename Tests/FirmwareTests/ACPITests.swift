@@ -23,6 +23,7 @@ enum SampleBoards {
         pci.hotplug = PCIHotplug(port: 0xAE00, event: 1, slots: 3...31)
         board.pci = pci
         board.processorHotplug = ProcessorHotplug(port: 0xA00, event: 2)
+        board.memoryHotplug = MemoryHotplug(port: 0xA80, event: 3, slots: 4)
         board.serialPorts = [.com1, .com2]
         board.hasRTC = true
         board.hasI8042 = true
@@ -59,6 +60,7 @@ enum SampleBoards {
         board.pci = pci
         board.nodeMemory = [
             .init(node: 0, start: 0, count: 1 << 30), .init(node: 1, start: 1 << 32, count: 1 << 30),
+            .init(node: 1, start: 2 << 32, count: 4 << 30, isHotpluggable: true),
         ]
         board.nodeDistances = [[10, 20], [20, 10]]
         return board

@@ -6,7 +6,7 @@ struct HostCheckTests {
     /// A host on which everything is as it should be.
     private func goodHost() -> HostSnapshot {
         var host = HostSnapshot()
-        host.processorFlags = ["vmx", "nx"]
+        host.processorFlags = ["lm", "vmx", "nx"]
         host.kvm = .usable
         host.kvmTrial = 3_000
         host.softwareTrial = 30_000
@@ -112,12 +112,16 @@ struct HostCheckTests {
         #expect(lines.allSatisfy { Array($0)[77] == ":" && Array($0)[78] == " " })
         #expect(lines.contains { $0.contains("/dev/net/tun") && $0.contains(": WARN (") })
         #expect(HostCheckProgram.json(checks).contains("\"result\": \"WARN\""))
+        host.processorName = "A \"quick\" processor"
+        let told = HostCheckProgram.json(checks, of: host)
+        #expect(told.contains(#""processor": "A \"quick\" processor""#) && told.contains("6.1.0-18-amd64"))
     }
 
     @Test("This host can be looked at")
     func thisHost() {
         let host = HostSnapshot.read()
         #expect(!host.kernelRelease.isEmpty)
+        #expect(!host.processorName.isEmpty)
         #expect(host.availableMemory > 0)
         #expect(host.processorFlags.contains("lm"))
     }

@@ -85,6 +85,16 @@ struct FlatKernelTests {
         #expect(try run(kernel, engine).status == 3)
     }
 
+    @Test("A virtio device answers its doorbells, with an exit or as events of the engine", arguments: engines, ["on", "off"])
+    func virtio(engine: String, events: String) throws {
+        let kernel = FlatKernel("virtio", FlatKernel.virtio)
+        let options = Self.debugExit + ["-device", "virtio-rng-pci,ioeventfd=\(events)"]
+        let outcome = try run(kernel, engine, options)
+        #expect(outcome.status == 1, "\(outcome)")
+        #expect(outcome.output == "000000400000000000000001\n", "\(outcome)")
+        if engine == Self.engines[0] { try expectLikePeer(kernel, outcome, options) }
+    }
+
     @Test("pc-testdev has a latch, memory, interrupt lines and a flush", arguments: engines)
     func pcTestDevice(engine: String) throws {
         let kernel = FlatKernel("pc-testdev", FlatKernel.pcTest)
@@ -122,7 +132,9 @@ struct FlatKernelTests {
     @Test(
         "KVM's own controllers, rings of dirty pages and guests that idle change nothing",
         .enabled(if: Runner.hasKVM, "this user cannot open /dev/kvm"),
-        arguments: ["kvm,kernel-irqchip=on", "kvm,kernel-irqchip=split", "kvm,dirty-ring-size=4096"])
+        arguments: [
+            "kvm,kernel-irqchip=on", "kvm,kernel-irqchip=split", "kvm,kernel-irqchip=off", "kvm,dirty-ring-size=4096",
+        ])
     func variants(engine: String) throws {
         let options = Self.debugExit + ["-smp", "2", "-device", "pc-testdev", "-overcommit", "cpu-pm=on"]
         let outcome = try run(FlatKernel("processors", FlatKernel.processors), engine, options)

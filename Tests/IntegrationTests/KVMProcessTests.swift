@@ -54,8 +54,6 @@ struct KVMProcessTests {
     func refusals() throws {
         let ring = try run(.exiting(0), ["-accel", "kvm,dirty-ring-size=1000"])
         #expect(ring.status == 1 && ring.errors.contains("a power of two from 1024"), "\(ring)")
-        let slow = try run(.exiting(0), ["-accel", "kvm,kernel-irqchip=off"])
-        #expect(slow.status == 1 && slow.errors.contains("kernel-irqchip=off"), "\(slow)")
         let fallback = try run(.exiting(0), ["-machine", "pc,accel=kvm:tcg", "-cpu", "qemu64"])
         #expect(fallback.status == 1)
     }
@@ -75,6 +73,59 @@ struct KVMProcessTests {
         #expect(enforced.status == 1 && enforced.errors.contains("svm"), "\(enforced)")
         let host = try run(.exiting(1), ["-accel", "kvm", "-cpu", "host"])
         #expect(host.status == 3 && !host.errors.contains("lacks"), "\(host)")
+    }
+
+    // MARK: What cannot be opened
+
+    /// Runs with a view of /dev and as a user of the given kind.
+    private func run(_ prefix: [String], _ options: [String]) throws -> HostProgram {
+        try Runner.withFolder { folder in
+            // A place that every user may read.
+            for (name, bytes) in [("kernel.flat", Data(FlatKernel.exiting(1).file))] {
+                try bytes.write(to: URL(fileURLWithPath: "\(folder)/\(name)"))
+            }
+            let arguments = Self.plain + Self.debugExit + ["-serial", "none", "-kernel", "\(folder)/kernel.flat"]
+            return try Runner.run("/usr/bin/env", prefix + [Repository.program] + arguments + options)
+        }
+    }
+
+    private static let canUnshare =
+        getuid() == 0 && (try? Runner.run("/usr/bin/unshare", ["-m", "true"]))?.status == 0
+
+    @Test(
+        "Each way in which /dev/kvm cannot be opened is told with the way out, the list falls back, and the trial says so",
+        .enabled(if: canUnshare, "needs root with mount namespaces"),
+        arguments: [
+            ("mount -t tmpfs none /dev", ["There is no /dev/kvm", "-accel tcg"]),
+            ("mount --bind /dev/null /dev/kvm", ["ask KVM for its version"]),
+        ])
+    func cannotOpen(command: String, words: [String]) throws {
+        if command.contains("bind"), !FileManager.default.fileExists(atPath: "/dev/kvm") { return }
+        let prefix = ["unshare", "-m", "sh", "-c", "\(command); exec \"$0\" \"$@\""]
+        for options in [["-accel", "kvm"], ["-enable-kvm"]] {
+            let refused = try run(prefix, options)
+            #expect(refused.status == 1, "\(refused)")
+            for word in words { #expect(refused.errors.contains(word), "\(refused)") }
+        }
+        let fallen = try run(prefix, ["-machine", "pc,accel=kvm:tcg"])
+        #expect(fallen.status == 3 && fallen.errors.contains("Falling back to tcg"), "\(fallen)")
+        let tried = try run(prefix, ["-accel", "auto"])
+        #expect(tried.status == 3 && tried.errors.contains("Using tcg"), "\(tried)")
+        #expect(tried.errors.contains("kvm cannot be used"), "\(tried)")
+    }
+
+    @Test(
+        "A user without rights is told of the group to join", .enabled(if: canUnshare && Runner.hasKVM, "needs root"))
+    func noPermission() throws {
+        let command = "mount -t tmpfs none /mnt && cp -a /dev/kvm /mnt/kvm && chmod 660 /mnt/kvm && chgrp kvm /mnt/kvm "
+            + "&& mount --bind /mnt/kvm /dev/kvm && exec setpriv --reuid 65534 --regid 65534 --clear-groups \"$0\" \"$@\""
+        guard (try? String(contentsOfFile: "/etc/group", encoding: .utf8))?.contains("\nkvm:") == true else {
+            print("Skipped: this host has no group 'kvm'")
+            return
+        }
+        let refused = try run(["unshare", "-m", "sh", "-c", command], ["-accel", "kvm"])
+        #expect(refused.status == 1, "\(refused)")
+        #expect(refused.errors.contains("usermod -aG kvm"), "\(refused)")
     }
 
     // MARK: The monitor
@@ -108,6 +159,28 @@ struct KVMProcessTests {
             // It does not go on without a reset.
             try machine.type(#"{"execute":"cont"}"#)
             try machine.wait(for: "Resetting the Virtual Machine is required")
+        }
+    }
+
+    @Test(
+        "A memory module is plugged into a machine of KVM, and its guest uses it in long mode",
+        .enabled(if: Runner.hasKVM, "\(needsKVM)"),
+        arguments: ["kvm", "kvm,kernel-irqchip=on", "kvm,kernel-irqchip=off", "kvm,dirty-ring-size=1024"])
+    func module(engine: String) throws {
+        try Runner.withFolder { folder in
+            let path = "\(folder)/kernel.flat"
+            try Data(FlatKernel("module", FlatKernel.module).file).write(to: URL(fileURLWithPath: path))
+            let machine = try GuestMachine(
+                Self.plain + Self.debugExit + [
+                    "-accel", engine, "-m", "64,slots=2,maxmem=1G", "-serial", "file:\(folder)/out", "-qmp", "stdio",
+                    "-object", "memory-backend-ram,id=m,size=128M", "-kernel", path,
+                ])
+            try machine.wait(for: "\"QMP\"")
+            try machine.type(#"{"execute":"qmp_capabilities"}"#)
+            try machine.type(
+                #"{"execute":"device_add","arguments":{"driver":"pc-dimm","id":"d","memdev":"m"},"id":"add"}"#)
+            #expect(try machine.status(seconds: 60) == 85, "\(machine.console)")
+            #expect(try String(contentsOfFile: "\(folder)/out", encoding: .utf8) == "000000010000000008000000\n")
         }
     }
 
@@ -177,6 +250,8 @@ struct KVMProcessTests {
             print("Skipped: this kernel has no transparent huge pages")
         }
         #expect(try memoryFlags(["-mem-prealloc"]).contains("rss=65536"))
+        // As much as root may lock.
+        if getuid() == 0 { #expect(try memoryFlags(["-overcommit", "mem-lock=on"]).contains("lo")) }
     }
 
     @Test(

@@ -76,5 +76,8 @@ struct MemoryTests {
             return
         }
         #expect(words.contains("refuses guest memory of 4096 bytes"))
+        // With the registers and the code at the instruction pointer.
+        #expect(words.contains("CR0=") && words.contains("RIP="), "\(words)")
+        #expect(words.contains("code ") && !words.contains("code not"), "\(words)")
     }
 }

@@ -1,3 +1,4 @@
+import GuestMemory
 import HostOS
 import KVMEngine
 import Machine
@@ -52,6 +53,46 @@ struct RealEngineTests {
             #expect(status == 0x2A << 1 | 1)
             #expect(events == [.resume, .reset(.guestReset), .shutdown(.guestShutdown)])
             #expect(try HostFile.contents("\(folder)/out") == Array("OKOK".utf8))
+        }
+    }
+
+    @Test("Memory that KVM refuses in the middle of a run stops the machine, and monitors hear of it")
+    func refusedMemory() throws {
+        do throws(KVMError) { _ = try KVMDevice() } catch {
+            print("Skipped: \(error)")
+            return
+        }
+        // A multiboot header, and a jump to itself.
+        let spin = Array(Self.kernel.prefix(32)) + [0xEB, 0xFE] + [UInt8](repeating: 0, count: 4096 - 34)
+        try Samples.withFolder(["kernel": spin]) { folder in
+            var configuration = Samples.configuration(.pc)
+            configuration.accelerators = [AcceleratorConfiguration(kind: .kvm)]
+            configuration.boot.kernel = "\(folder)/kernel"
+            let memory = Mutex<AddressSpace?>(nil)
+            let loop = try EventLoop()
+            let machine = try VirtualMachine(configuration, loop: loop) { request throws(MachineBuildError) in
+                memory.withLock { $0 = request.memory }
+                return try EngineChoice().make(request)
+            }
+            let log = Log()
+            _ = machine.subscribe { event in
+                log.events.withLock { $0.append(event.kind) }
+                if event.kind == .stop { loop.stop() }
+            }
+            let limit = loop.makeTimer { loop.stop() }
+            limit.arm(after: 120_000_000_000)
+            let block = try RAMBlock(name: "far", size: 0x1000)
+            let adder = loop.makeTimer {
+                // Beyond what any processor addresses.
+                _ = memory.withLock { $0 }?.add(
+                    FlatView.Range(start: GuestPhysical(1 << 58), count: 0x1000, block: block))
+            }
+            adder.arm(after: 50_000_000)
+            try machine.start()
+            loop.run()
+            #expect(log.events.withLock { $0 } == [.resume, .stop])
+            #expect(machine.runState == .internalError)
+            machine.close()
         }
     }
 

@@ -43,6 +43,8 @@ public final class BlockJob: Sendable {
         public var sourceErrors = ErrorRule.report
         /// About errors of the target.
         public var targetErrors = ErrorRule.report
+        /// Those that it ends with.
+        public var group: BlockJobGroup?
         /// The defaults.
         public init(id: String) { self.id = id }
     }
@@ -109,6 +111,7 @@ public final class BlockJob: Sendable {
         state = Mutex(
             State(
                 speed: settings.speed, wantsFinalize: settings.finalizesItself, wantsDismiss: settings.dismissesItself))
+        settings.group?.add(self)
     }
 
     /// The job as it is now.
@@ -171,15 +174,16 @@ public final class BlockJob: Sendable {
         bell.ring()
         return isReady
     }
-    /// Lets a job that is pending take its last step.
+    /// Lets a job that is pending take its last step, and those of its group theirs.
     public func finalize() -> Bool {
-        let isPending = state.withLock { state in
-            guard state.status == .pending else { return false }
-            state.wantsFinalize = true
-            return true
-        }
+        guard state.withLock({ $0.status == .pending }) else { return false }
+        allowEnd()
+        settings.group?.finalize()
+        return true
+    }
+    func allowEnd() {
+        state.withLock { $0.wantsFinalize = true }
         bell.ring()
-        return isPending
     }
     /// Lets a job go that has concluded.
     public func dismiss() -> Bool {
@@ -205,6 +209,7 @@ public final class BlockJob: Sendable {
                 live()
             }
         } catch {
+            settings.group?.fail(self)
             work.clean(false)
             throw .message("The job's thread cannot be started: \(error)")
         }
@@ -217,6 +222,7 @@ public final class BlockJob: Sendable {
             try work.run(self)
             // What waits for `job-finalize` can still be cancelled.
             move(to: .waiting)
+            try meet(.worked)
             move(to: .pending)
             if !settings.finalizesItself { tell(self, .pending) }
             while !state.withLock({ $0.wantsFinalize || ($0.wantsCancel && !settings.finalizesItself) }) {
@@ -224,8 +230,10 @@ public final class BlockJob: Sendable {
             }
             if !state.withLock({ $0.wantsFinalize }) { throw Stop.cancelled }
             do throws(BlockError) { try work.finish(self) } catch { throw Stop.failed(error) }
+            try meet(.finished)
         } catch {
             failure = error
+            settings.group?.fail(self)
         }
         switch failure {
         case nil:
@@ -245,6 +253,16 @@ public final class BlockJob: Sendable {
         move(to: .concluded)
         while !state.withLock({ $0.wantsDismiss }) { bell.wait(nanoseconds: nil) }
         move(to: .null)
+    }
+
+    /// Waits for the others of the group.
+    private func meet(_ stage: BlockJobGroup.Stage) throws(Stop) {
+        guard let group = settings.group else { return }
+        group.arrive(stage)
+        while !group.isOpen(stage) {
+            if group.hasFailed || state.withLock({ $0.wantsCancel }) { throw .cancelled }
+            bell.wait(nanoseconds: nil)
+        }
     }
 
     private func move(to status: Status) {

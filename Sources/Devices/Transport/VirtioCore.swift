@@ -35,6 +35,8 @@ final class VirtioCore: Sendable {
     let queueSizes: [UInt16]
     /// Whether a driver may do without VERSION_1 and FEATURES_OK.
     let allowsLegacy: Bool
+    /// Hears, with no lock held, when queues come to life and when they are gone.
+    let activity = Mutex<(@Sendable (_ live: Set<Int>) -> Void)?>(nil)
 
     init(
         device: any VirtioDevice, memory: AddressSpace, interrupt: VirtioInterrupt, rings: VirtioRingOptions,
@@ -76,7 +78,14 @@ final class VirtioCore: Sendable {
             state.status |= VirtioStatus.driverOK
             return activate(&state, progress: nil)
         }
-        if activated { for queue in queueSizes.indices { device.notify(queue: queue) } }
+        guard activated else { return }
+        tellActivity()
+        for queue in queueSizes.indices { device.notify(queue: queue) }
+    }
+
+    private func tellActivity() {
+        guard let tell = activity.withLock({ $0 }) else { return }
+        tell(Set(state.withLock { state in state.live.indices.filter { state.live[$0] != nil } }))
     }
 
     private func acceptsFeatures(_ features: UInt64) -> Bool {
@@ -120,6 +129,7 @@ final class VirtioCore: Sendable {
             state = State(queues: queueSizes.map { QueueSetup(size: $0) })
             interrupt.reset()
         }
+        tellActivity()
     }
 
     /// Holds the device still; the queues' progress is then exact.
@@ -259,5 +269,6 @@ final class VirtioCore: Sendable {
             state = restored
             if isActive { _ = activate(&state, progress: positions) }
         }
+        tellActivity()
     }
 }

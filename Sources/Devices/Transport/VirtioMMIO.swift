@@ -44,11 +44,26 @@ public final class VirtioMMIO: BusDevice, Device {
     /// The device behind it.
     public let device: any VirtioDevice
     private let core: VirtioCore
+    private let doorbells: VirtioDoorbells?
+
+    /// Where an engine may turn writes into events: itself, where the registers lie, and the device's own thread.
+    public struct Doorbells: Sendable {
+        let host: any DoorbellHost
+        let address: UInt64
+        let thread: WorkerThread
+
+        /// Doorbells of registers at an address.
+        public init(host: any DoorbellHost, address: UInt64, thread: WorkerThread) {
+            self.host = host
+            self.address = address
+            self.thread = thread
+        }
+    }
 
     /// A transport whose interrupt is `line`.
     public init(
         _ device: any VirtioDevice, memory: AddressSpace, line: InterruptLine, stateName: String,
-        rings: VirtioRingOptions = VirtioRingOptions()
+        rings: VirtioRingOptions = VirtioRingOptions(), doorbells: Doorbells? = nil
     ) {
         self.device = device
         self.stateName = stateName
@@ -56,6 +71,21 @@ public final class VirtioMMIO: BusDevice, Device {
             device: device, memory: memory,
             interrupt: VirtioInterrupt(.line(line), queueCount: device.queueSizes.count), rings: rings,
             allowsLegacy: false, allowsModern: true)
+        var bells: VirtioDoorbells?
+        if let doorbells {
+            let hanging = Mutex<[Doorbell]>([])
+            let place = doorbells.address + Self.doorbellOffset
+            bells = VirtioDoorbells(core: core, thread: doorbells.thread) { [host = doorbells.host] events in
+                hanging.withLock { hanging in
+                    for bell in hanging { host.detach(bell) }
+                    hanging = events.map { queue, descriptor in
+                        Doorbell(space: .memory, address: place, size: 4, value: UInt64(queue), descriptor: descriptor)
+                    }.filter(host.attach)
+                }
+            }
+        }
+        self.doorbells = bells
+        bells?.connect()
     }
 
     public func read(offset: UInt64, size: Int) -> UInt64 {
@@ -135,7 +165,10 @@ public final class VirtioMMIO: BusDevice, Device {
     public func reset() { core.reset() }
     public func pause() { core.pause() }
     public func resume() { core.resume() }
-    public func halt() { core.halt() }
+    public func halt() {
+        doorbells?.close()
+        core.halt()
+    }
     public func exportState() -> DeviceState { core.exportState() }
     public func importState(_ state: DeviceState) throws(DeviceStateError) { try core.importState(state) }
 }

@@ -17,6 +17,9 @@ extension VirtioPCI {
         static let queueVector: UInt64 = 22
     }
 
+    /// Where legacy drivers ring, for all queues.
+    static let legacyNotifyOffset: UInt64 = 16
+
     /// The two vector registers are there only while MSI-X is on; the configuration moves behind them.
     static func legacyConfigurationOffset(hasMSIX: Bool) -> UInt64 { hasMSIX ? 24 : 20 }
 

@@ -59,12 +59,15 @@ public final class VirtioPCI: Device, PCIFunctionDelegate {
     let core: VirtioCore
     let vectorCount: Int
     private let pciAccessOffset: Int?
+    private let doorbells: VirtioDoorbells?
 
     /// A transport for a device. At least one of legacy and modern stays: with both disabled it is modern; a device
     /// without a transitional form is modern, too.
+    ///
+    /// Where the engine turns writes into events, `doorbells` is the thread that answers them: the device's own.
     public init(
         _ device: any VirtioDevice, memory: AddressSpace, stateName: String,
-        options: VirtioPCIOptions = VirtioPCIOptions()
+        options: VirtioPCIOptions = VirtioPCIOptions(), doorbells: WorkerThread? = nil
     ) {
         self.device = device
         self.stateName = stateName
@@ -94,6 +97,14 @@ public final class VirtioPCI: Device, PCIFunctionDelegate {
         }
         pciAccessOffset = hasModern ? Self.addModern(function, device) : nil
 
+        var bells: VirtioDoorbells?
+        if let doorbells {
+            bells = VirtioDoorbells(core: core, thread: doorbells) { [weak function] events in
+                function?.setDoorbells(Self.doorbells(events, hasLegacy: hasLegacy, hasModern: hasModern))
+            }
+        }
+        self.doorbells = bells
+        bells?.connect()
         // All is made: now windows may lead here.
         if hasLegacy {
             let size = Self.legacyConfigurationOffset(hasMSIX: true) + UInt64(device.configurationCount)
@@ -119,6 +130,20 @@ public final class VirtioPCI: Device, PCIFunctionDelegate {
                 })
         }
         function.setDelegate(self)
+    }
+
+    /// Where each queue's driver rings: at a place of its own in the modern window, for any write, and at the legacy
+    /// port with its number.
+    private static func doorbells(
+        _ events: [(queue: Int, descriptor: Int32)], hasLegacy: Bool, hasModern: Bool
+    ) -> [PCIDoorbell] {
+        events.flatMap { queue, descriptor -> [PCIDoorbell] in
+            let offset = Structure.notify.rawValue + UInt64(queue) * notifyMultiplier
+            let modern = PCIDoorbell(bar: modernBAR, offset: offset, size: 0, descriptor: descriptor)
+            let legacy = PCIDoorbell(
+                bar: 0, offset: legacyNotifyOffset, size: 2, value: UInt64(queue), descriptor: descriptor)
+            return (hasModern ? [modern] : []) + (hasLegacy ? [legacy] : [])
+        }
     }
 
     /// Adds the vendor capabilities and returns the offset of the one for access by configuration space (4.1.4.9).
@@ -194,7 +219,10 @@ public final class VirtioPCI: Device, PCIFunctionDelegate {
     }
     public func pause() { core.pause() }
     public func resume() { core.resume() }
-    public func halt() { core.halt() }
+    public func halt() {
+        doorbells?.close()
+        core.halt()
+    }
 
     public func exportState() -> DeviceState {
         var state = DeviceState(version: 1)

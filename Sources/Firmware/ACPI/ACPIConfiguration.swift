@@ -199,12 +199,15 @@ public struct ACPIConfiguration: Sendable {
         public var start: UInt64
         /// Bytes.
         public var count: UInt64
+        /// Modules that come and go have their place there.
+        public var isHotpluggable: Bool
 
         /// Memory of a node.
-        public init(node: UInt32, start: UInt64, count: UInt64) {
+        public init(node: UInt32, start: UInt64, count: UInt64, isHotpluggable: Bool = false) {
             self.node = node
             self.start = start
             self.count = count
+            self.isHotpluggable = isHotpluggable
         }
     }
 
@@ -220,6 +223,10 @@ public struct ACPIConfiguration: Sendable {
     public var hasPIC = true
     /// Processors that come and go.
     public var processorHotplug: ProcessorHotplug?
+    /// Memory modules that come and go.
+    public var memoryHotplug: MemoryHotplug?
+    /// The identifier of the machine's generation.
+    public var generation: MachineGeneration?
     /// The SCI's interrupt. Its override belongs to `overrides`.
     public var sci: UInt16 = 9
     /// Power management.

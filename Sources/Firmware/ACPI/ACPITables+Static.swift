@@ -90,7 +90,8 @@ extension ACPITables {
             body += [0, 0]
             body.append(little: memory.start)
             body.append(little: memory.count)
-            body += [0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]
+            // Enabled, and where that is so hot-pluggable.
+            body += [0, 0, 0, 0, memory.isHotpluggable ? 3 : 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]
         }
         return ACPITable("SRAT", revision: 3, body: body)
     }

@@ -160,7 +160,17 @@ public struct AML: Equatable, Sendable {
         AML([0x8A] + buffer.bytes + integer(offset).bytes + encode(name: name))
     }
 
+    /// `CreateQWordField (buffer, byte offset, name)`.
+    public static func createQWordField(_ buffer: AML, offset: UInt64, _ name: String) -> AML {
+        AML([0x8F] + buffer.bytes + integer(offset).bytes + encode(name: name))
+    }
+
     // MARK: Statements and operators
+
+    /// `method (arguments, …)`: as many as the method has.
+    public static func call(_ method: String, _ arguments: [AML]) -> AML {
+        AML(encode(name: method) + concatenate(arguments))
+    }
 
     /// `If (condition) { … }`.
     public static func ifTrue(_ condition: AML, _ terms: [AML]) -> AML {
@@ -182,6 +192,10 @@ public struct AML: Equatable, Sendable {
     public static func and(_ a: AML, _ b: AML, _ target: AML = discard) -> AML { opcode([0x7B], a, b, target) }
     /// `Or (a, b, target)`.
     public static func or(_ a: AML, _ b: AML, _ target: AML = discard) -> AML { opcode([0x7D], a, b, target) }
+    /// `Subtract (a, b, target)`.
+    public static func subtract(_ a: AML, _ b: AML, _ target: AML = discard) -> AML { opcode([0x74], a, b, target) }
+    /// `ShiftLeft (a, b, target)`.
+    public static func shiftLeft(_ a: AML, _ b: AML, _ target: AML = discard) -> AML { opcode([0x79], a, b, target) }
     /// `ShiftRight (a, b, target)`.
     public static func shiftRight(_ a: AML, _ b: AML, _ target: AML = discard) -> AML { opcode([0x7A], a, b, target) }
     /// `LEqual (a, b)`.

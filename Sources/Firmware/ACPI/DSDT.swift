@@ -10,11 +10,13 @@ enum DSDT {
         } else {
             system += ISADevicesAML.devices(board)
         }
+        if let generation = board.generation { system.append(GenerationAML.device(generation)) }
         if let hpet = board.hpet { system.append(Self.hpet(hpet)) }
         system += board.virtioMMIO.enumerated().map { virtio($0.offset, $0.element) }
         if case .reduced(let power) = board.power { system += powerButton(power) }
         let off = AML.integer(UInt64(board.sleepTypeOff))
         if let hotplug = board.processorHotplug { system += HotplugAML.processors(hotplug, board.processors) }
+        if let hotplug = board.memoryHotplug { system += MemoryHotplugAML.objects(hotplug) }
         return AML.concatenate([
             AML.scope("\\_SB", system),
             AML.define("\\_S5", AML.package([off, off, AML.integer(0), AML.integer(0)])),

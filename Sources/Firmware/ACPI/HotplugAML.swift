@@ -62,6 +62,12 @@ enum HotplugAML {
         if let hotplug = board.processorHotplug {
             terms.append(event(hotplug.event, [AML.name("\\_SB.CSCN")]))
         }
+        if let hotplug = board.memoryHotplug {
+            terms.append(event(hotplug.event, [AML.call("\\_SB.MSCN", [])]))
+        }
+        if let generation = board.generation {
+            terms.append(event(generation.event, GenerationAML.event(generation)))
+        }
         return terms.isEmpty ? [] : [AML.scope("\\_GPE", terms)]
     }
 

@@ -14,6 +14,11 @@ final class CoalescedWrites: Sendable {
     }
     private let state = Mutex(State())
     private let isUsed = Atomic<Bool>(false)
+    /// The same ring, in the page of the processor that looks.
+    @inline(__always)
+    func drain(seenFrom page: RunPage) {
+        if isUsed.load(ordering: .acquiring), page.keepsWrites { drain() }
+    }
 
     /// Takes the ring of a machine, which every processor's run page has.
     func use(_ page: RunPage) { state.withLock { $0.page = page } }

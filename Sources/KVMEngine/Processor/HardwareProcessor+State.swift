@@ -65,6 +65,8 @@ extension HardwareProcessor {
         events.flags = UInt32(KVM_VCPUEVENT_VALID_SHADOW | KVM_VCPUEVENT_VALID_NMI_PENDING)
         try control.exchange(APUS_KVM_SET_VCPU_EVENTS, &events, "set pending events")
         try control.send(APUS_KVM_SET_DEBUGREGS, kvm_debugregs(state), "set debug registers")
+        // Without a local APIC there is nothing in KVM that waits.
+        guard local == nil else { return }
         var mode = kvm_mp_state()
         mode.mp_state = UInt32(
             state.waiting_for_sipi != 0

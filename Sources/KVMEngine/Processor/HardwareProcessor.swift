@@ -3,6 +3,7 @@ internal import CLinux
 public import Execution
 internal import GuestMemory
 internal import HostOS
+internal import LocalAPIC
 internal import Synchronization
 internal import SystemPackage
 internal import X86
@@ -22,6 +23,10 @@ public final class HardwareProcessor: Processor, @unchecked Sendable {
     let memory: AddressSpace
     let machine: KVMVirtualMachine
     private let shared: Shared
+    /// Its local APIC where that is not KVM's.
+    let local: UserLocalAPIC?
+    /// Delivers such APICs' messages.
+    private(set) weak var router: LocalAPICRouter?
 
     /// What the processors of a machine have in common.
     struct Shared: Sendable {
@@ -29,13 +34,15 @@ public final class HardwareProcessor: Processor, @unchecked Sendable {
         let slots: MemorySlots
         let coalesced: CoalescedWrites
         let extras: Extras
+        /// The timers of local APICs that are not KVM's; nil where they are.
+        let timers: LocalTimers?
     }
 
     /// What KVM made of the processor at power-on: what is not in the neutral state is reset to it.
     let initial: PowerOnState
     let tscOffset: UInt64
 
-    private let attention = Atomic<UInt32>(0)
+    let attention = Atomic<UInt32>(0)
     private let inside = Atomic<Bool>(false)
     private let thread = Atomic<Int32>(0)
     private var threadToken: UInt = 0
@@ -44,21 +51,22 @@ public final class HardwareProcessor: Processor, @unchecked Sendable {
     /// The accesses of the last exit that were not handed out or answered yet.
     private var transfer = Transfer()
     /// KVM has to be entered once more to end the last exit's instruction.
-    private var needsCompletion = false
+    private(set) var needsCompletion = false
     /// An exit that came while an instruction was ended for a look at the state.
     private var kept: Exit?
     /// How often the ring of written pages was full and had nothing in it, one after another.
     private var futileHarvests = 0
     private static let futileLimit = 1000
     /// A vector of the 8259A that KVM was not given yet.
-    private var acknowledged: UInt8?
+    var acknowledged: UInt8?
 
     /// Bits of `attention`.
-    private enum Attention {
+    enum Attention {
         static let kick: UInt32 = 1
         static let nonMaskable: UInt32 = 2
         static let external: UInt32 = 4
         static let failure: UInt32 = 8
+        static let local: UInt32 = 16
     }
 
     init(
@@ -70,6 +78,7 @@ public final class HardwareProcessor: Processor, @unchecked Sendable {
         self.shared = shared
         memory = request.memory
         tscOffset = request.tscOffset
+        local = shared.timers.map { UserLocalAPIC($0) }
         do throws(HostError) {
             let number = try machine.control.request(APUS_KVM_CREATE_VCPU, UInt(apicID), "make processor \(index)")
             let control = Control(descriptor: Descriptor(owning: number))
@@ -81,17 +90,19 @@ public final class HardwareProcessor: Processor, @unchecked Sendable {
             }
             var table = CPUIDEntry.encode(request.model.cpuidTable(apicID: apicID))
             try control.exchange(APUS_KVM_SET_CPUID2, bytes: &table, "tell processor \(index) its CPUID")
-            initial = try PowerOnState(control, machine.device, signature: request.model.signature)
+            initial = try PowerOnState(
+                control, machine.device, signature: request.model.signature, hasLocalAPIC: shared.timers == nil)
         } catch { throw .failed(error) }
+        local?.connect(self)
         reset()
     }
+
+    func connect(_ router: LocalAPICRouter) { self.router = router }
 
     // MARK: Running
 
     public func run() -> Exit {
-        if attention.load(ordering: .relaxed) & Attention.failure != 0, let words = failure.withLock({ $0 }) {
-            return .error(words)
-        }
+        if attention.load(ordering: .relaxed) & Attention.failure != 0, let exit = failed() { return exit }
         if let exit = kept {
             kept = nil
             return exit
@@ -102,14 +113,18 @@ public final class HardwareProcessor: Processor, @unchecked Sendable {
             thread.store(Kick.adopt(), ordering: .relaxed)
         }
         while true {
-            if let exit = attend() { return exit }
+            if let local {
+                if let exit = attend(local) { return exit }
+            } else if let exit = attend() {
+                return exit
+            }
             let status = enter()
             if status != 0 {
                 if status == EINTR || status == EAGAIN { continue }
                 return .error(describe("KVM_RUN: \(Errno(rawValue: status))"))
             }
             // Writes that were kept back came before this exit.
-            shared.coalesced.drain()
+            shared.coalesced.drain(seenFrom: page)
             if let exit = decode() { return exit }
         }
     }
@@ -121,7 +136,7 @@ public final class HardwareProcessor: Processor, @unchecked Sendable {
             page.requestWindow(false)
             return nil
         }
-        if bits & Attention.failure != 0, let words = failure.withLock({ $0 }) { return .error(words) }
+        if bits & Attention.failure != 0, let exit = failed() { return exit }
         if bits & Attention.kick != 0 {
             if needsCompletion {
                 page.requestExit(true)
@@ -165,6 +180,7 @@ public final class HardwareProcessor: Processor, @unchecked Sendable {
         }
         let status = apus_kvm_enter(control.descriptor.rawValue)
         page.clearExitRequest()
+        if let local { left(local) }
         // Whoever still sees true sends a signal in vain, or looks again.
         inside.store(false, ordering: .releasing)
         needsCompletion = false
@@ -180,11 +196,15 @@ public final class HardwareProcessor: Processor, @unchecked Sendable {
             return transfer.next(page)
         case KVM_EXIT_MMIO:
             needsCompletion = true
+            if let local, local.owns(page.mmio.address) { return access(page.mmio, local) }
             transfer.start(page.mmio)
             return transfer.next(page)
         case KVM_EXIT_IOAPIC_EOI: return .endOfInterrupt(vector: page.eoiVector)
         case KVM_EXIT_IRQ_WINDOW_OPEN, KVM_EXIT_INTR, KVM_EXIT_SET_TPR, KVM_EXIT_TPR_ACCESS: return nil
-        case KVM_EXIT_HLT: return .halt
+        case KVM_EXIT_HLT:
+            guard let local else { return .halt }
+            local.isHalted = true
+            return nil
         case KVM_EXIT_DEBUG: return debugStop()
         case KVM_EXIT_SHUTDOWN: return .shutdown
         case KVM_EXIT_SYSTEM_EVENT:
@@ -249,14 +269,19 @@ public final class HardwareProcessor: Processor, @unchecked Sendable {
 
     private func post(_ bit: UInt32) {
         let old = attention.bitwiseOr(bit, ordering: .sequentiallyConsistent).oldValue
-        if old & bit == 0 || bit == Attention.kick { interrupt() }
+        if old & bit == 0 || bit == Attention.kick || bit == Attention.local { interrupt() }
     }
 
     /// Fetches the thread out of KVM_RUN, or keeps it from staying there.
     func interrupt() {
         page.requestExit(true)
         if isInside { Kick.send(thread.load(ordering: .relaxed)) }
+        local?.bell.ring()
     }
+    /// Something came for the local APIC that this process has.
+    func lookAtLocalAPIC() { post(Attention.local) }
+    /// The exit that says why the machine cannot go on; nil where it can.
+    func failed() -> Exit? { failure.withLock { $0 }.map { .error(describe($0)) } }
 
     /// The thread is inside KVM_RUN, or about to be.
     var isInside: Bool { inside.load(ordering: .sequentiallyConsistent) }
@@ -275,7 +300,14 @@ public final class HardwareProcessor: Processor, @unchecked Sendable {
     public var state: apus_x86_state {
         get {
             settle()
-            do throws(HostError) { return try readState() } catch {
+            do throws(HostError) {
+                var state = try readState()
+                if let local {
+                    state.halted = local.isHalted ? 1 : 0
+                    state.waiting_for_sipi = local.waitsForStart ? 1 : 0
+                }
+                return state
+            } catch {
                 fail("The state of processor \(index) cannot be read: \(error)")
                 return apus_x86_state()
             }
@@ -292,11 +324,17 @@ public final class HardwareProcessor: Processor, @unchecked Sendable {
         guard needsCompletion, !transfer.isActive else { return }
         page.requestExit(true)
         guard enter() == 0 else { return }
-        shared.coalesced.drain()
+        shared.coalesced.drain(seenFrom: page)
         kept = decode()
     }
 
     private func write(_ state: apus_x86_state) {
+        if let local {
+            local.isHalted = state.halted != 0
+            local.waitsForStart = state.waiting_for_sipi != 0
+            local.interruptFlag = state.rflags & 0x200 != 0
+            local.isWindowStale = true
+        }
         do throws(HostError) { try writeState(state) } catch {
             fail("KVM refuses the state of processor \(index): \(error)")
         }
@@ -311,7 +349,8 @@ public final class HardwareProcessor: Processor, @unchecked Sendable {
         acknowledged = nil
         attention.bitwiseAnd(~(Attention.nonMaskable | Attention.failure), ordering: .sequentiallyConsistent)
         failure.withLock { $0 = nil }
-        do throws(HostError) { try initial.restore(control) } catch { fail("\(error)") }
+        local?.reset(id: apicID, bootProcessor: index == 0)
+        do throws(HostError) { try initial.restore(control, apicBase: local?.apic.base) } catch { fail("\(error)") }
         var state = initial.state
         state.tsc_offset = tscOffset
         state.waiting_for_sipi = index == 0 ? 0 : 1

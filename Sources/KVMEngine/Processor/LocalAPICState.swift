@@ -1,6 +1,7 @@
 public import CEngine
 internal import CLinux
 internal import HostOS
+internal import LocalAPIC
 
 // KVM's local APIC and the neutral one, each into the other. KVM keeps a page of registers at their offsets in memory
 // (SDM volume 3, table 11-1), IA32_APIC_BASE with the special registers, and the deadline with the model-specific ones.
@@ -8,6 +9,7 @@ extension HardwareProcessor {
     /// The local APIC. `now` is virtual time in nanoseconds, to which its timer's deadline is told. For the
     /// processor's thread, or others while it is outside `run`.
     public func localAPIC(now: UInt64) throws(KVMError) -> apus_local_apic {
+        if let local { return local.state(now: now) }
         do throws(HostError) {
             var registers = kvm_lapic_state()
             try control.exchange(APUS_KVM_GET_LAPIC, &registers, "read the local APIC")
@@ -29,8 +31,10 @@ extension HardwareProcessor {
         do throws(HostError) {
             var special = kvm_sregs()
             try control.exchange(APUS_KVM_GET_SREGS, &special, "read special registers")
-            special.apic_base = state.base
+            local?.set(state, now: now)
+            special.apic_base = local?.apic.base ?? state.base
             try control.exchange(APUS_KVM_SET_SREGS, &special, "set the local APIC's base")
+            guard local == nil else { return }
             var registers = kvm_lapic_state()
             try control.exchange(APUS_KVM_GET_LAPIC, &registers, "read the local APIC")
             registers.set(state, now: now)

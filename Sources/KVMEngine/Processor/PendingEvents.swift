@@ -32,6 +32,10 @@ extension HardwareProcessor {
                 events.sipi_pending = 1
                 events.sipi_vector = UInt8(truncatingIfNeeded: from.sipi_vector)
             }
+            if let vector = local?.pendingStart {
+                events.sipi_pending = 1
+                events.sipi_vector = vector
+            }
             return events
         } catch { throw .failed(error) }
     }
@@ -52,12 +56,14 @@ extension HardwareProcessor {
             to.exception.has_error_code = events.exception_has_error
             to.exception.error_code = events.exception_error
             to.flags = UInt32(KVM_VCPUEVENT_VALID_NMI_PENDING)
-            if events.sipi_pending != 0 {
+            if let local, events.sipi_pending != 0 {
+                local.start(at: events.sipi_vector)
+            } else if events.sipi_pending != 0 {
                 to.sipi_vector = UInt32(events.sipi_vector)
                 to.flags |= UInt32(KVM_VCPUEVENT_VALID_SIPI_VECTOR)
             }
             try control.exchange(APUS_KVM_SET_VCPU_EVENTS, &to, "set pending events")
-            if events.sipi_pending != 0 {
+            if local == nil, events.sipi_pending != 0 {
                 var mode = kvm_mp_state()
                 mode.mp_state = UInt32(KVM_MP_STATE_SIPI_RECEIVED)
                 try control.exchange(APUS_KVM_SET_MP_STATE, &mode, "set the running state")

@@ -7,8 +7,8 @@ internal import X86
 struct PowerOnState: Sendable {
     /// The neutral state.
     let state: apus_x86_state
-    /// KVM's local APIC as it was made.
-    private let localAPIC: kvm_lapic_state
+    /// KVM's local APIC as it was made; nil where it has none.
+    private let localAPIC: kvm_lapic_state?
     private let apicBase: UInt64
     /// Bytes of the XSAVE image.
     let xsaveSize: Int
@@ -25,10 +25,16 @@ struct PowerOnState: Sendable {
         [0x10, 0x3B, 0x6E0].contains(number) || (0x4000_0000...0x4000_01FF).contains(number)
     }
 
-    init(_ control: Control, _ device: KVMDevice, signature: UInt32) throws(HostError) {
-        var apic = kvm_lapic_state()
-        try control.exchange(APUS_KVM_GET_LAPIC, &apic, "read the local APIC")
-        localAPIC = apic
+    init(
+        _ control: Control, _ device: KVMDevice, signature: UInt32, hasLocalAPIC: Bool
+    ) throws(HostError) {
+        if hasLocalAPIC {
+            var apic = kvm_lapic_state()
+            try control.exchange(APUS_KVM_GET_LAPIC, &apic, "read the local APIC")
+            localAPIC = apic
+        } else {
+            localAPIC = nil
+        }
         var special = kvm_sregs()
         try control.exchange(APUS_KVM_GET_SREGS, &special, "read special registers")
         apicBase = special.apic_base
@@ -48,7 +54,7 @@ struct PowerOnState: Sendable {
     }
 
     /// Resets what is not in the neutral state.
-    func restore(_ control: Control) throws(HostError) {
+    func restore(_ control: Control, apicBase base: UInt64?) throws(HostError) {
         if var nested {
             // Refused where the guest was never offered it.
             _ = try? control.exchange(APUS_KVM_SET_NESTED_STATE, bytes: &nested, "leave the nested guest")
@@ -56,10 +62,10 @@ struct PowerOnState: Sendable {
         RegisterExchange.write(registers, control)
         var special = kvm_sregs()
         try control.exchange(APUS_KVM_GET_SREGS, &special, "read special registers")
-        special.apic_base = apicBase
+        special.apic_base = base ?? apicBase
         special.cr8 = 0
         try control.exchange(APUS_KVM_SET_SREGS, &special, "reset special registers")
-        try control.send(APUS_KVM_SET_LAPIC, localAPIC, "reset the local APIC")
+        if let localAPIC { try control.send(APUS_KVM_SET_LAPIC, localAPIC, "reset the local APIC") }
     }
 
     private static func readNested(_ control: Control, size: Int) -> [UInt8]? {

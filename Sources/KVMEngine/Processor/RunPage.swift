@@ -8,9 +8,14 @@ internal import SystemPackage
 @safe final class RunPage: @unchecked Sendable {
     // The kernel writes the page during KVM_RUN, on the processor's thread; other threads only set one byte of it.
     private let mapping: Mapping
+    /// Where the ring of writes that are kept back begins, in the third page; nil where the mapping is smaller. Asked
+    /// for once: it is looked at after each exit.
+    private let ringOffset: Int?
 
     init(_ descriptor: Descriptor, size: Int) throws(HostError) {
         mapping = try Mapping.shared(descriptor.file, count: size)
+        let page = HostFacts.pageSize
+        ringOffset = size >= 3 * page ? 2 * page : nil
     }
 
     private var base: UnsafeMutableRawPointer { mapping.base }
@@ -22,6 +27,15 @@ internal import SystemPackage
     var reason: UInt32 { unsafe apus_kvm_reason(base) }
     /// The processor can take an interrupt of the 8259A now.
     var takesInterrupt: Bool { unsafe apus_kvm_takes_interrupt(base) != 0 }
+    /// RFLAGS.IF at the last exit.
+    var interruptFlag: Bool { unsafe apus_kvm_interrupt_flag(base) != 0 }
+    /// CR8, in and out, where the local APIC is not KVM's.
+    var taskPriority: UInt64 {
+        get { unsafe apus_kvm_cr8(base) }
+        set { unsafe apus_kvm_set_cr8(base, newValue) }
+    }
+    /// IA32_APIC_BASE at the last exit.
+    var apicBase: UInt64 { unsafe apus_kvm_apic_base(base) }
     /// Asks for an exit as soon as the processor can take one.
     func requestWindow(_ on: Bool) { unsafe apus_kvm_request_window(base, on ? 1 : 0) }
     /// Makes KVM_RUN return at its start. Any thread.
@@ -43,12 +57,18 @@ internal import SystemPackage
     func answerModelSpecificRegister(_ value: UInt64) { unsafe apus_kvm_msr_answer(base, value) }
     func refuseModelSpecificRegister() { unsafe apus_kvm_msr_refuse(base) }
 
+    /// Whether a write is kept back. Any thread.
+    var keepsWrites: Bool {
+        guard let ringOffset else { return false }
+        // SAFETY: the ring's page lies in the mapping.
+        return unsafe apus_kvm_coalesced_any(base + ringOffset) != 0
+    }
+
     /// The oldest write of the ring of writes that are kept back: its page is the third. One thread at a time.
     func takeCoalesced() -> CoalescedWrite? {
-        let size = HostFacts.pageSize
-        guard mapping.count >= 3 * size else { return nil }
+        guard let ringOffset else { return nil }
         // SAFETY: the page lies in the mapping.
-        let ring = unsafe base + 2 * size
+        let ring = unsafe base + ringOffset
         var entry = apus_kvm_coalesced()
         guard unsafe apus_kvm_coalesced_any(ring) != 0, unsafe apus_kvm_coalesced_take(ring, &entry) != 0 else {
             return nil

@@ -19,6 +19,7 @@ struct Board: Sendable {
     let trace: ExecutionTrace
     let memory: AddressSpace
     let layout: PCMemory
+    let modules: MemoryModules
     let io: Bus
     let mmio: Bus
     let buses: ProcessorBuses
@@ -27,6 +28,7 @@ struct Board: Sendable {
     let plugger: DevicePlugger
     let processorHotplug: ProcessorHotplugControl?
     let processorEjectObserver: SharedObserver<Int>
+    let moduleReportObserver: SharedObserver<MemoryHotplugControl.Report>
     var devices: [any Device] { contents.parts.devices }
     let afterReset: [@Sendable () -> Void]
     let power: ACPIPowerManagement?
@@ -49,8 +51,12 @@ struct Board: Sendable {
     let input: InputHub
     let keys: KeySequencer
     let ioapic: IOAPIC
-    /// Memory as it is saved: what is there from the start, as windows of devices come and go.
-    let blocks: [RAMBlock]
+    let generation: GenerationID?
+    /// Memory as it is saved: what is there from the start, as windows of devices come and go, and modules.
+    var blocks: [RAMBlock] {
+        firstBlocks + modules.blocks.filter { module in !firstBlocks.contains { $0 === module } }
+    }
+    private let firstBlocks: [RAMBlock]
 
     /// Builds the board of a configuration; nothing runs yet but threads that wait.
     init(
@@ -74,9 +80,11 @@ struct Board: Sendable {
             throw error
         }
         let memory: AddressSpace
+        let modules: MemoryModules
         let storage: Storage
         do throws(MachineBuildError) {
-            memory = try Self.makeMemory(layout, configuration)
+            memory = try Self.makeMemory(layout, configuration, contexts)
+            modules = try MemoryModules(configuration, layout, memory, contexts)
             storage = try Storage(configuration, descriptors: descriptors)
         } catch {
             for context in contexts { context.close() }
@@ -111,7 +119,7 @@ struct Board: Sendable {
             let trace = request.trace
             let builder = BoardBuilder(
                 configuration, topology: topology, loop: loop, clock: clock, engine: engine, memory: memory,
-                layout: layout, characters: characters, storage: storage, networks: hub,
+                layout: layout, modules: modules, characters: characters, storage: storage, networks: hub,
                 hasPIC: configuration.board.pic.resolved(default: true))
             try builder.addIOThreads()
             switch kind {
@@ -121,9 +129,10 @@ struct Board: Sendable {
             case .pc: try PCBoard.build(builder)
             }
             builder.threadContexts = contexts
+            try builder.addGenerationID()
             try builder.addDevices()
             try builder.checkDevices()
-            builder.acpi.set(configuration.numa, layout)
+            builder.acpi.set(configuration.numa, layout, modules: modules.region)
             try self.init(builder, trace)
         } catch {
             networks?.close()
@@ -141,6 +150,7 @@ struct Board: Sendable {
         engine = builder.engine
         memory = builder.memory
         layout = builder.layout
+        modules = builder.modules
         io = builder.io
         mmio = builder.mmio
         let hasACPI = builder.power != nil
@@ -167,6 +177,7 @@ struct Board: Sendable {
         plugger = DevicePlugger(builder, contents)
         processorHotplug = builder.processorHotplug
         processorEjectObserver = builder.processorEjectObserver
+        moduleReportObserver = builder.moduleReportObserver
         afterReset = builder.afterReset
         power = builder.power
         pci = builder.pci
@@ -187,11 +198,13 @@ struct Board: Sendable {
         input = builder.input
         keys = KeySequencer(builder.input, loop: builder.loop)
         self.ioapic = builder.ioapic
+        generation = builder.generation
         var blocks = builder.memory.blocks
         for device in builder.devices {
             for block in device.ownMemory where !blocks.contains(where: { $0 === block }) { blocks.append(block) }
         }
-        self.blocks = blocks
+        let modules = modules.blocks
+        firstBlocks = blocks.filter { block in !modules.contains { $0 === block } }
     }
 
     /// Where RAM lies.
@@ -204,7 +217,7 @@ struct Board: Sendable {
     }
 
     private static func makeMemory(
-        _ layout: PCMemory, _ configuration: MachineConfiguration
+        _ layout: PCMemory, _ configuration: MachineConfiguration, _ contexts: [ThreadContext]
     ) throws(MachineBuildError) -> AddressSpace {
         guard layout.low >= 1 << 20 else {
             throw MachineBuildError("Guest memory of \(configuration.memory.size) bytes is too small: 1 MiB at least")
@@ -213,7 +226,7 @@ struct Board: Sendable {
             throw MachineBuildError("Guest memory of \(configuration.memory.size) bytes is more than 1 TiB")
         }
         let space = AddressSpace()
-        let ram = try GuestRAM(configuration, total: layout.low + layout.high)
+        let ram = try GuestRAM(configuration, total: layout.low + layout.high, contexts: contexts)
         if configuration.memory.locked {
             try MachineBuildError.wrapping("-overcommit mem-lock=on: ") { () throws(HostError) in
                 try ProcessMemory.lockAll()

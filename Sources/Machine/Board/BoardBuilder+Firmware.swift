@@ -42,6 +42,12 @@ extension BoardBuilder {
                 }
             }
             try items.add(smbios)
+            // Where firmware may begin to place windows of devices above 4 GiB.
+            if let end = modules.region?.end {
+                try items.add(
+                    file: "etc/reserved-memory-end",
+                    bytes: (0..<8).map { UInt8(truncatingIfNeeded: end >> ($0 * 8)) })
+            }
         } catch { throw MachineBuildError("\(error)") }
         if configuration.hasFirmware, let kernel = configuration.boot.kernel { try addKernel(kernel, &items) }
         for entry in configuration.firmwareEntries {
@@ -188,9 +194,9 @@ extension BoardBuilder {
     /// Refuses devices that no part of the board has taken, rather than to start without them.
     func checkDevices() throws(MachineBuildError) {
         let known = [
-            "isa-serial", "isa-debug-exit", "isa-debugcon", "pvpanic", "pc-testdev", "testdev", "pci-testdev", "e1000",
+            "isa-serial", "isa-debug-exit", "isa-debugcon", "pvpanic", "vmgenid", "pc-testdev", "testdev", "pci-testdev", "e1000",
             "ide-hd", "ide-cd", "pcie-root-port", "nvme", "scsi-hd", "scsi-cd", "VGA", "isa-vga", "usb-kbd", "usb-mouse",
-            "usb-tablet",
+            "usb-tablet", "pc-dimm",
         ]
         var hasConsole = false
         for device in configuration.devices {

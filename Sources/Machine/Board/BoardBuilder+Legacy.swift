@@ -54,6 +54,7 @@ extension BoardBuilder {
         devices.append(power)
         self.power = power
         acpi.power = .fixed(Self.powerRegisters(settings))
+        if modules.region != nil { addMemoryHotplug() }
         guard topology.maximum > topology.processors, configuration.board.kind.isPC else { return }
         let observer = processorEjectObserver
         let control = ProcessorHotplugControl(present: topology.processors) { observer.tell($0) }
@@ -66,6 +67,19 @@ extension BoardBuilder {
         afterReset.append { [weak rtc] in rtc?.setProcessorCount(control.present.count) }
         acpi.processorHotplug = ProcessorHotplug(
             port: UInt16(ProcessorHotplugControl.port), event: UInt8(ProcessorHotplugControl.event))
+    }
+
+    private func addMemoryHotplug() {
+        let (ejected, reported) = (moduleEjectObserver, moduleReportObserver)
+        let control = MemoryHotplugControl(
+            slots: configuration.memory.slots, onEject: { ejected.tell($0) }, onReport: { reported.tell($0) })
+        io.add(
+            control, start: MemoryHotplugControl.port, count: MemoryHotplugControl.count, name: "acpi-mem-hotplug")
+        devices.append(control)
+        modules.connect(control)
+        acpi.memoryHotplug = MemoryHotplug(
+            port: UInt16(MemoryHotplugControl.port), event: UInt8(MemoryHotplugControl.event),
+            slots: configuration.memory.slots)
     }
 
     /// The PIT; nil where it is the engine's.

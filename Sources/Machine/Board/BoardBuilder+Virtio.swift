@@ -208,8 +208,12 @@ extension BoardBuilder {
         try checkBus(device, "virtio-mmio-bus.\(slot)")
         let address = MicroVMBoard.firstSlot + UInt64(slot) * VirtioMMIO.size
         let interrupt = 16 + slot
+        var bells: VirtioMMIO.Doorbells?
+        if let host = engine.doorbells, let thread = lastWorker, properties.bool("ioeventfd") ?? true {
+            bells = VirtioMMIO.Doorbells(host: host, address: address, thread: thread)
+        }
         let transport = VirtioMMIO(
-            made, memory: memory, line: line(interrupt), stateName: name, rings: rings(properties))
+            made, memory: memory, line: line(interrupt), stateName: name, rings: rings(properties), doorbells: bells)
         mmio.add(transport, start: address, count: VirtioMMIO.size, name: "virtio-mmio")
         devices.append(transport)
         acpi.virtioMMIO.append(
@@ -226,7 +230,10 @@ extension BoardBuilder {
         if properties.string("disable-legacy") == "on" { options.disableLegacy = true }
         if properties.bool("disable-modern") == true { options.disableModern = true }
         if let vectors = properties.number("vectors"), vectors >= 0, vectors <= 2048 { options.vectors = vectors }
-        let transport = VirtioPCI(made, memory: memory, stateName: name, options: options)
+        // The device's thread answers its doorbells, where the engine hangs them up.
+        let rings = engine.doorbells != nil && properties.bool("ioeventfd") ?? true
+        let transport = VirtioPCI(
+            made, memory: memory, stateName: name, options: options, doorbells: rings ? lastWorker : nil)
         try attach(transport.function, device, properties)
         devices.append(transport)
     }

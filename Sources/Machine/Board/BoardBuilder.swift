@@ -17,6 +17,7 @@ final class BoardBuilder {
     let engine: any MachineEngine
     let memory: AddressSpace
     let layout: PCMemory
+    let modules: MemoryModules
     let lifecycle: LifecyclePort
     let characters: CharacterHub
     let storage: Storage
@@ -52,15 +53,22 @@ final class BoardBuilder {
     var isThere = false
     /// The controller of slots that are hot-plugged by ACPI.
     var slotHotplug: SlotHotplug?
+    /// The identifier of the machine's generation.
+    var generation: GenerationID?
     /// That of processors.
     var processorHotplug: ProcessorHotplugControl?
     /// Who hears of slots whose device the guest has let go.
     let ejectObserver = SharedObserver<Int>()
     /// The same for processors.
     let processorEjectObserver = SharedObserver<Int>()
+    /// And for memory modules, and what the guest says of its work on them.
+    let moduleEjectObserver = SharedObserver<Int>()
+    let moduleReportObserver = SharedObserver<MemoryHotplugControl.Report>()
     /// SCSI hosts in the order of their making.
     var scsiBuses: [SCSIBus] = []
     var workers: [WorkerThread] = []
+    /// The thread that was given to a device last.
+    var lastWorker: WorkerThread?
     var threadContexts: [ThreadContext] = []
     /// What the ACPI tables say; boards and devices add to it.
     var acpi: ACPIConfiguration
@@ -87,8 +95,8 @@ final class BoardBuilder {
 
     init(
         _ configuration: MachineConfiguration, topology: ProcessorTopology, loop: EventLoop, clock: MachineClock,
-        engine: any MachineEngine, memory: AddressSpace, layout: PCMemory, characters: CharacterHub, storage: Storage,
-        networks: NetworkHub, hasPIC: Bool
+        engine: any MachineEngine, memory: AddressSpace, layout: PCMemory, modules: MemoryModules,
+        characters: CharacterHub, storage: Storage, networks: NetworkHub, hasPIC: Bool
     ) {
         self.configuration = configuration
         self.topology = topology
@@ -97,6 +105,7 @@ final class BoardBuilder {
         self.engine = engine
         self.memory = memory
         self.layout = layout
+        self.modules = modules
         self.characters = characters
         self.storage = storage
         self.networks = networks
@@ -186,6 +195,7 @@ final class BoardBuilder {
         guard let found = ioThreads.first(where: { $0.id == id }) else {
             throw MachineBuildError("object '\(id)' is not an iothread")
         }
+        lastWorker = found.thread
         return found.thread
     }
 
@@ -199,6 +209,7 @@ final class BoardBuilder {
     func worker(_ name: String) throws(MachineBuildError) -> WorkerThread {
         let worker = try MachineBuildError.wrapping { () throws(HostError) in try WorkerThread(name: name) }
         workers.append(worker)
+        lastWorker = worker
         return worker
     }
 }

@@ -12,6 +12,8 @@ struct PluggedDevice {
         case slot(PCIBus, bus: String, slot: Int, function: Int)
         /// A unit of a SCSI host.
         case unit(VirtioSCSI, target: UInt8, lun: UInt16)
+        /// A slot of memory modules.
+        case module(Int)
         /// For ever where it is.
         case fixed
     }
@@ -45,6 +47,26 @@ final class DevicePlugger: Sendable {
             guard let self else { return }
             loop.post { self.finishRemoval(bus: "pci.0", slot: slot) }
         }
+        builder.moduleEjectObserver.set { [weak self] slot in
+            guard let self else { return }
+            loop.post {
+                self.finishRemoval { device in
+                    if case .module(slot) = device.place { return true }
+                    return false
+                }
+            }
+        }
+    }
+
+    /// The id and path of the device in a slot of memory modules; nil where it is empty.
+    func module(in slot: Int) -> (id: String?, path: String)? {
+        box.withLock { box in
+            let found = box.builder.plugged.first { device in
+                if case .module(slot) = device.place { return true }
+                return false
+            }
+            return found.map { ($0.configuration.id, $0.path) }
+        }
     }
 
     /// Who hears that a device is gone.
@@ -76,6 +98,10 @@ final class DevicePlugger: Sendable {
             switch found.place {
             case .fixed: throw .failed("Bus of device '\(id)' does not support hotplugging")
             case .unit: return true
+            case .module(let slot):
+                builder.modules.requestEject(slot)
+                builder.power?.raiseEvent(MemoryHotplugControl.event)
+                return false
             case .slot(_, let bus, let slot, _):
                 if let port = builder.rootPorts[bus] {
                     port.pressButton()
@@ -128,7 +154,7 @@ extension BoardBuilder {
         }
         if isThere {
             let kind = DeviceCatalogue.find(device.driver)?.bus
-            guard kind == "PCI" || kind == "SCSI" else {
+            guard kind == "PCI" || kind == "SCSI" || kind == "memory" else {
                 throw MachineBuildError("Device '\(device.driver)' does not support hotplugging")
             }
         }
@@ -158,6 +184,10 @@ extension BoardBuilder {
         case "nvme": try addNVMe(device)
         case "scsi-hd", "scsi-cd": try addSCSIUnit(device)
         case "pci-testdev": try addPCITestDevice(device)
+        case "pc-dimm":
+            do throws(MachineBuildError) {
+                lastPlace = .module(try modules.add(device, isHotplugged: isThere))
+            } catch { throw MachineBuildError("\(device.origin): \(error)") }
         case "pcie-root-port", "VGA", "isa-vga", "usb-kbd", "usb-mouse", "usb-tablet":
             guard !isThere else { throw MachineBuildError("Device '\(device.driver)' does not support hotplugging") }
         default:
@@ -170,6 +200,7 @@ extension BoardBuilder {
 
     /// Lets the guest know of a device that came.
     func announce(_ device: PluggedDevice) {
+        if case .module = device.place { power?.raiseEvent(MemoryHotplugControl.event) }
         guard case .slot(_, let bus, let slot, _) = device.place else { return }
         if let port = rootPorts[bus] {
             port.setPresence(true, announces: true)
@@ -186,6 +217,7 @@ extension BoardBuilder {
             bus.detach(slot: slot, function: function)
             rootPorts[name]?.setPresence(false, announces: true)
         case .unit(let host, let target, let lun): host.remove(target: target, lun: lun)
+        case .module(let slot): modules.remove(slot)
         case .fixed: break
         }
         let names = Set(device.devices.map(\.stateName))

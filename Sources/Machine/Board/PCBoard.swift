@@ -124,10 +124,11 @@ enum PCBoard {
         max(builder.configuration.hasFirmware ? 0x8000_0000 : memoryWindow.start, builder.layout.low)
     }
 
-    /// Memory above all RAM, on a boundary of 1 GiB; with firmware all that processors of 39 bits reach.
+    /// Memory above all RAM and modules, on a boundary of 1 GiB; with firmware all that processors of 39 bits reach.
     static func highWindow(_ builder: BoardBuilder) -> ClosedRange<UInt64> {
         let gibibyte: UInt64 = 1 << 30
-        let start = (PCMemory.highStart + builder.layout.high + gibibyte - 1) & ~(gibibyte - 1)
+        let memoryEnd = builder.modules.region?.end ?? PCMemory.highStart + builder.layout.high
+        let start = (memoryEnd + gibibyte - 1) & ~(gibibyte - 1)
         let end = builder.configuration.hasFirmware ? max(1 << 39, start + gibibyte) : start + 32 * gibibyte
         return start...(end - 1)
     }

@@ -2,6 +2,7 @@ internal import Firmware
 internal import GuestMemory
 internal import HostOS
 internal import JSON
+internal import Synchronization
 
 /// The host memory that is a guest's RAM, as one run from the first byte to the last: a block of its own, or those of
 /// the objects that `-machine memory-backend=` and `-numa node,memdev=` name, one after another.
@@ -15,7 +16,9 @@ struct GuestRAM {
     private var pieces: [Piece] = []
 
     /// Makes `total` bytes, a multiple of 4096.
-    init(_ configuration: MachineConfiguration, total: UInt64) throws(MachineBuildError) {
+    init(
+        _ configuration: MachineConfiguration, total: UInt64, contexts: [ThreadContext] = []
+    ) throws(MachineBuildError) {
         var names = configuration.numa.nodes.compactMap(\.backend)
         if names.isEmpty, let name = configuration.board.memoryBackend { names = [name] }
         if names.isEmpty {
@@ -28,7 +31,7 @@ struct GuestRAM {
                 throw MachineBuildError("Memory backend '\(name)' not found")
             }
             let count = min(object.properties["size"]?.uint64Value ?? 0, left) & ~4095
-            if count > 0 { add(try Self.block(object, count, configuration), count) }
+            if count > 0 { add(try Self.block(object, count, configuration, contexts), count) }
             left -= count
         }
         // The host bridge has the first MiB in one block.
@@ -85,11 +88,20 @@ struct GuestRAM {
     }
 
     /// The block of a `memory-backend-*` object.
-    private static func block(
-        _ object: ObjectConfiguration, _ count: UInt64, _ configuration: MachineConfiguration
+    static func block(
+        _ object: ObjectConfiguration, _ count: UInt64, _ configuration: MachineConfiguration,
+        _ contexts: [ThreadContext]
     ) throws(MachineBuildError) -> RAMBlock {
         let properties = object.properties
         let size = Int(count)
+        var context: ThreadContext?
+        if let name = properties.string("prealloc-context") {
+            context = contexts.first { $0.id == name }
+            guard context != nil else {
+                throw MachineBuildError("Object '\(object.id)': prealloc-context '\(name)' is no thread-context")
+            }
+        }
+        let worker = context
         return try step(object.id) { () throws(HostError) in
             let block: RAMBlock
             switch object.type {
@@ -117,7 +129,7 @@ struct GuestRAM {
             try advise(
                 block, merges: properties.bool("merge") ?? configuration.board.mergesMemory,
                 dumps: properties.bool("dump") ?? configuration.board.dumpsGuestMemory,
-                preallocates: properties.bool("prealloc") ?? configuration.memory.preallocates)
+                preallocates: properties.bool("prealloc") ?? configuration.memory.preallocates, on: worker)
             return block
         }
     }
@@ -140,19 +152,42 @@ struct GuestRAM {
 
     /// Tells the host's kernel how RAM is used (madvise(2)).
     private static func advise(
-        _ block: RAMBlock, merges: Bool, dumps: Bool, preallocates: Bool
+        _ block: RAMBlock, merges: Bool, dumps: Bool, preallocates: Bool, on context: ThreadContext? = nil
     ) throws(HostError) {
         block.advise(Advice.hugePages)
         if merges { block.advise(Advice.mergeable) }
         if !dumps { block.advise(Advice.dontDump) }
-        if preallocates { try block.populate() }
+        guard preallocates else { return }
+        guard let context else { return try block.populate() }
+        // Pages come from beside the processor that touches them first.
+        let failure = Mutex<HostError?>(nil)
+        context.run {
+            do throws(HostError) { try block.populate() } catch {
+                let error = error
+                failure.withLock { $0 = error }
+            }
+        }
+        if let error = failure.withLock({ $0 }) { throw error }
     }
 }
 
 extension ACPIConfiguration {
-    /// Tells of the nodes of a machine whose RAM lies as the layout says.
-    mutating func set(_ numa: NUMAConfiguration, _ layout: PCMemory) {
+    /// Tells of the nodes of a machine whose RAM lies as the layout says, and of the place of modules, which belong to
+    /// the last node until they come: guests prepare for memory there.
+    mutating func set(_ numa: NUMAConfiguration, _ layout: PCMemory, modules: MemoryModules.Region?) {
+        var numa = numa
+        if numa.nodes.isEmpty, modules != nil {
+            numa.nodes = [NUMAConfiguration.Node(memory: layout.low + layout.high)]
+        }
         guard !numa.nodes.isEmpty else { return }
+        defer {
+            if let modules {
+                nodeMemory.append(
+                    NodeMemory(
+                        node: UInt32(numa.nodes.count - 1), start: modules.start, count: modules.count,
+                        isHotpluggable: true))
+            }
+        }
         for index in processors.indices {
             let uid = Int(processors[index].uid)
             processors[index].node = UInt32(numa.processors.indices.contains(uid) ? numa.processors[uid] : 0)

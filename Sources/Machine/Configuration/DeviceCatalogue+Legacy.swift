@@ -43,6 +43,18 @@ extension DeviceCatalogue {
                     Property("events", Kind.unsigned(bits: 8), .integer(3)),
                 ]
             ]),
+        DeviceDescription(
+            "pc-dimm", bus: "memory", .misc, "DIMM memory module",
+            [
+                [
+                    Property("addr", Kind.unsigned(bits: 64), .integer(0), "First address; 0 for any"),
+                    Property("memdev", Kind.object("memory-backend"), nil, "The object that is its memory"),
+                    Property("node", Kind.unsigned(bits: 32), .integer(0), "Node of memory"),
+                    Property("slot", Kind.int32, .integer(-1), "Slot; -1 for any"),
+                ]
+            ]),
+            "vmgenid", bus: "System", .misc, "Virtual Machine Generation ID",
+            [[Property("guid", Kind.string, .string("auto"), "UUID, or auto for one of its own choice")]]),
         DeviceDescription("pci-testdev", bus: "PCI", .misc, "PCI Test Device", [pci]),
         DeviceDescription(
             "pcie-root-port", bus: "PCI", .bridge, "PCI Express root port, with hot plug",

@@ -27,6 +27,10 @@ public struct MachineEvent: Equatable, Sendable {
         case watchdog(action: LifecycleConfiguration.Watchdog)
         /// A device is gone.
         case deviceDeleted(id: String?, path: String)
+        /// The guest has told of its work on something that was plugged in or is to leave (`_OST`).
+        case hotplugReport(id: String?, MemoryReport)
+        /// The guest does not let go of a device.
+        case unplugFailed(id: String?, path: String)
         /// The guest set its clock; seconds off the base.
         case rtcChange(offset: Int64, path: String)
         /// An image failed; what the machine does about it.

@@ -69,6 +69,10 @@ public protocol MachineOperations: MigrationOperations, ScreenOperations {
     func expandProcessorModel(_ name: String) -> JSONObject?
     /// Bytes of memory that was plugged in.
     var pluggedMemory: UInt64 { get }
+    /// The memory modules by slot.
+    var memoryModules: [MemoryModuleStatus] { get }
+    /// What the guest said last of its work on each slot of modules.
+    var memoryReports: [MemoryReport] { get }
     /// Pulls or plugs the cable of a card or back-end.
     func setLink(_ name: String, isUp: Bool) throws(MachineError)
     /// Adds an object, as `-object` does.
@@ -232,6 +236,8 @@ extension MachineOperations {
     public var processorModels: [ProcessorModelStatus] { [] }
     public func expandProcessorModel(_ name: String) -> JSONObject? { nil }
     public var pluggedMemory: UInt64 { 0 }
+    public var memoryModules: [MemoryModuleStatus] { [] }
+    public var memoryReports: [MemoryReport] { [] }
     public var translationStatistics: [String]? { nil }
     public func setLink(_ name: String, isUp: Bool) throws(MachineError) { throw .deviceNotFound(name) }
     public func addObject(_ object: ObjectConfiguration) throws(MachineError) {

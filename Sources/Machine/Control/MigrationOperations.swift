@@ -121,6 +121,12 @@ public protocol MigrationOperations: AnyObject, Sendable {
     /// Removes one.
     func deleteSnapshot(_ name: String, devices: [String]?) throws(MachineError)
 
+    /// Starts to make copies of the machine: children that wait for it. The machine goes on. `migration` tells how far
+    /// it is.
+    func fork(_ request: ForkRequest) throws(MachineError)
+    /// The identifier of the machine's generation, 16 bytes in the order of their text; nil without the device.
+    var generation: [UInt8]? { get }
+
     /// Writes guest memory for `gdb` and `crash`.
     func dumpMemory(_ request: DumpRequest) throws(MachineError)
 }
@@ -179,6 +185,10 @@ extension MigrationOperations {
     public func deleteSnapshot(_ name: String, devices: [String]?) throws(MachineError) {
         throw .notSupported("This machine has no snapshots")
     }
+    public func fork(_ request: ForkRequest) throws(MachineError) {
+        throw .notSupported("This machine cannot be forked")
+    }
+    public var generation: [UInt8]? { nil }
     public func dumpMemory(_ request: DumpRequest) throws(MachineError) {
         throw .notSupported("Memory of this machine cannot be dumped")
     }

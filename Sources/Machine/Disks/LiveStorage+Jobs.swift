@@ -173,12 +173,15 @@ extension LiveStorage {
     }
 
     /// Starts a backup; the job, which a transaction may have to take back.
-    func backup(_ arguments: JSONObject, makesTarget: Bool) throws(MachineError) -> BlockJob {
+    func backup(
+        _ arguments: JSONObject, makesTarget: Bool, group: BlockJobGroup? = nil
+    ) throws(MachineError) -> BlockJob {
         let storage = try storage()
         let device = try device(arguments.string("device") ?? "")
         let source = device.root
         try checkFree(device, [source])
-        let settings = try settings(arguments, device)
+        var settings = try settings(arguments, device)
+        settings.group = group
         let sync = arguments.string("sync") ?? ""
         let bitmap = arguments.string("bitmap")
         let below = source.children.first { $0.role == "backing" }?.node
@@ -210,11 +213,12 @@ extension LiveStorage {
                 }
             }
             let teller = teller
-            let (kind, done) = (scope, ended)
+            let (kind, done, how) = (scope, ended, settings)
+            let packs = arguments["compress"] == true
             do throws(MachineError) {
                 let job = try images { () throws(BlockError) in
                     try storage.graph.backupJob(
-                        settings, device: device, target: target, scope: kind, ended: done, tell: teller)
+                        how, device: device, target: target, scope: kind, packs: packs, ended: done, tell: teller)
                 }
                 try begin(job, device, [source, target])
                 return job

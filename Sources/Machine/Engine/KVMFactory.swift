@@ -8,9 +8,6 @@ internal import X86
 /// The engine over /dev/kvm: the one place that names it. The error says why KVM cannot be used, and the way out.
 public func makeKVMEngine(_ request: EngineRequest) throws(MachineBuildError) -> any MachineEngine {
     let log = Logger("kvm")
-    if request.accelerator.kernelIRQChip == .off {
-        throw MachineBuildError("kernel-irqchip=off: not supported, local APICs are the kernel's under KVM")
-    }
     let machine = try MachineBuildError.wrapping { () throws(KVMError) in try KVMVirtualMachine(KVMDevice()) }
     let model = try resolveModel(request, machine)
     for warning in model.warnings { Logger("cpu").warning("\(warning)") }
@@ -22,6 +19,7 @@ public func makeKVMEngine(_ request: EngineRequest) throws(MachineBuildError) ->
     var wanted = HardwareEngine.Request(
         memory: request.memory, apicIDs: request.apicIDs, model: model, tscOffset: request.tscOffset)
     wanted.hasKernelControllers = request.accelerator.kernelIRQChip == .on
+    wanted.hasUserLocalAPICs = request.accelerator.kernelIRQChip == .off
     wanted.dirtyRingEntries = request.accelerator.dirtyRingSize
     wanted.keepsIdleInGuest = request.keepsIdleInGuest
     let topology = request.topology
@@ -76,15 +74,24 @@ private func resolveModel(
         let answer = apus_host_cpuid(leaf, subleaf)
         return CPUIDRegisters(eax: answer.eax, ebx: answer.ebx, ecx: answer.ecx, edx: answer.edx)
     }
+    var offered = device.offeredFeatures
+    // What hangs on a local APIC in the kernel.
+    if request.accelerator.kernelIRQChip == .off { offered.subtract(ofKernelAPICs) }
     do throws(CPUSpecificationError) {
         return try CPUSpecification(parsing: name).resolve(
             CPUEnvironment(
-                engine: "host's KVM", offered: device.offeredFeatures, topology: Topology(request.topology),
+                engine: "host's KVM", offered: offered, topology: Topology(request.topology),
                 physicalBits: min(40, device.physicalBits), tscKHz: machine.tscKHz, host: host))
     } catch {
         throw MachineBuildError("-cpu \(name): \(error)")
     }
 }
+
+private let ofKernelAPICs = FeatureSet(
+    names: """
+        x2apic tsc-deadline kvm-pv-eoi kvm-pv-unhalt kvm-asyncpf kvm-asyncpf-int kvm-pv-ipi kvm-poll-control \
+        kvm-pv-sched-yield kvm-msi-ext-dest-id
+        """)
 
 extension Topology {
     /// The grouping of a machine's processors, as CPUID tells it.

@@ -1,4 +1,5 @@
 internal import BlockImage
+internal import Devices
 internal import HostOS
 internal import MachineState
 internal import Synchronization
@@ -154,7 +155,7 @@ extension VirtualMachine {
             let channel = ImageStateChannel(keeper.disk.node, count: keeper.snapshot.stateSize)
             do throws(StateError) {
                 let loaded = try readState(channel)
-                try control.withLock { (_) throws(StateError) in try apply(loaded) }
+                try control.withLock { (_) throws(StateError) in try apply(loaded, isCopy: true) }
             } catch {
                 // Half a machine must not run.
                 halt(as: .internalError)
@@ -163,6 +164,8 @@ extension VirtualMachine {
             try step { () throws(BlockError) in try keeper.disk.node.discardState() }
         }
     }
+
+    public var generation: [UInt8]? { board.generation?.identifier }
 
     public func deleteSnapshot(_ name: String, devices: [String]?) throws(MachineError) {
         let disks = try snapshotDisks(devices)

@@ -13,9 +13,37 @@ extension VirtualMachine {
             guard let self else { return }
             loop.post { self.processorEjected(index) }
         }
+        board.moduleReportObserver.set { [weak self] report in
+            guard let self else { return }
+            loop.post { self.moduleReported(report) }
+        }
+    }
+
+    // MARK: Memory
+
+    public var memoryModules: [MemoryModuleStatus] { board.modules.modules }
+    public var pluggedMemory: UInt64 { board.modules.total }
+    public var memoryReports: [MemoryReport] {
+        board.modules.reports.map { MemoryReport(slot: $0.slot, event: $0.event, status: $0.status) }
+    }
+
+    /// The guest has told of its work on a module.
+    private func moduleReported(_ report: MemoryHotplugControl.Report) {
+        let device = board.plugger.module(in: report.slot)
+        emit(
+            .hotplugReport(
+                id: device?.id, MemoryReport(slot: report.slot, event: report.event, status: report.status)))
+        // Requests to eject, by Notify and by the system, that failed; 84H is one that goes on (ACPI 6.5, 6.3.5).
+        if let device, ![0, 0x84].contains(report.status), [3, 0x103].contains(report.event) {
+            emit(.unplugFailed(id: device.id, path: device.path))
+        }
     }
 
     public func addDevice(_ device: DeviceConfiguration) throws(MachineError) {
+        // What is sent to another host is what there was when that began.
+        if device.driver == "pc-dimm", desk.state.withLock({ $0.information.status.isUnderWay }) {
+            throw .failed("Memory cannot be plugged while the machine is on its way")
+        }
         if device.driver.hasSuffix(DeviceCatalogue.processorSuffix) { return try plugProcessor(device) }
         do throws(MachineBuildError) { try board.plugger.add(device, isRunning: runState.isRunning) } catch {
             let text = error.description

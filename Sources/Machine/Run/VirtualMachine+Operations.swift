@@ -1,3 +1,4 @@
+internal import BlockImage
 internal import CEngine
 internal import CharacterBackend
 internal import DeviceModel
@@ -266,17 +267,23 @@ extension VirtualMachine: MachineOperations {
         }
     }
     public func addObject(_ object: ObjectConfiguration) throws(MachineError) {
-        guard !object.type.hasPrefix("memory-backend-"), object.type != "iothread" else {
+        guard object.type != "iothread" else {
             throw .notSupported("Objects of type '\(object.type)' cannot be added to a machine that is there")
         }
         guard !objects.contains(where: { $0.id == object.id }) else {
             throw .failed("attempt to add duplicate property '\(object.id)' to object (type 'container')")
+        }
+        if MemoryModules.isBackend(object) {
+            do throws(MachineBuildError) { try board.modules.addBackend(object) } catch {
+                throw .failed(error.description)
+            }
         }
         if object.type == "filter-dump" {
             do throws(MachineBuildError) { try board.networks.addCapture(object) } catch {
                 throw .failed(error.description)
             }
         }
+        do throws(BlockError) { try board.storage.addSecret(object) } catch { throw .failed("\(error)") }
         state.withLock { $0.objects.append(object) }
     }
     public func removeObject(_ id: String) throws(MachineError) {
@@ -286,8 +293,11 @@ extension VirtualMachine: MachineOperations {
             || configuration.devices.contains { device in
                 ["rng", "iothread"].contains { device.properties.string($0) == id }
             }
-        guard !isUsed else { throw .failed("object '\(id)' is in use, can not be deleted") }
+        guard !isUsed, board.modules.removeBackend(id) else {
+            throw .failed("object '\(id)' is in use, can not be deleted")
+        }
         board.networks.removeCapture(id)
+        board.storage.graph.secrets.remove(id)
         state.withLock { state in
             if let place = state.objects.firstIndex(where: { $0.id == id }) {
                 state.objects.remove(at: place)

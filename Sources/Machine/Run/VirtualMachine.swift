@@ -332,5 +332,6 @@ public final class VirtualMachine: Sendable {
         group.end()
         for server in servers { server.close() }
         board.close()
+        desk.closeLateMemory()
     }
 }

@@ -112,6 +112,14 @@ internal import MachineState
     /// All memory becomes zero, as a stream that leaves zero pages out expects it.
     func clear() { for block in blocks { block.block.clear() } }
 
+    /// Where contents that stay in their file are noted; nil where all are read at once.
+    var late: LateMemory.Plan?
+    var takesDirectly: Bool { true }
+    func postpone(_ pages: PostponedPages) -> Bool {
+        guard let place = blocks.firstIndex(where: { $0.name == pages.block }) else { return false }
+        return late?.note(pages, place) ?? false
+    }
+
     func memory(block: String, run: PageRun) -> UnsafeMutableRawBufferPointer? {
         guard let found = blocks.first(where: { $0.name == block }), run.first < UInt64(found.pages),
             UInt64(run.count) <= UInt64(found.pages) - run.first

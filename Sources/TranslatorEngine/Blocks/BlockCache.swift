@@ -1,4 +1,5 @@
 internal import CEngine
+internal import X86
 internal import HostOS
 
 /// One processor's decoded blocks: an arena of MicroOps that only grows, until it is full and all is dropped at once.
@@ -14,6 +15,8 @@ internal import HostOS
         var count: UInt16
         /// The low bits of the jump key.
         var mode: UInt16
+        /// What kind of code it is.
+        var code: CodeSize { CodeSize(rawValue: UInt8(UInt64(mode) & ModeBits.codeSize)) ?? .bits64 }
         var firstOp: Int32
         var opCount: Int32
         /// Next block of the same hash, -1 at the end; -2 for a block that was dropped.

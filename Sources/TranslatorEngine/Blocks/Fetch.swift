@@ -52,7 +52,7 @@ internal import X86
         unsafe bytes = .allocate(byteCount: Self.window + 16, alignment: 16)
         unsafe pages = .allocate(capacity: Self.pageCount)
         unsafe pages.initialize(repeating: (UInt64.max, 0, 0), count: Self.pageCount)
-        let blank = lowering(codeSize: 8).blank(offset: 0, length: 0)
+        let blank = Lowering(codeSize: 8, features: features, code: hostCode, isFlat: false).blank(offset: 0, length: 0)
         unsafe scratch.initialize(repeating: blank, count: Self.maximumBlock + 4)
         unsafe single.initialize(repeating: blank, count: 4 * (Self.crossingCount + 1))
     }
@@ -65,7 +65,10 @@ internal import X86
         unsafe pages.deallocate()
     }
 
-    private func lowering(codeSize: Int) -> Lowering { Lowering(codeSize: codeSize, features: features, code: hostCode) }
+    private func lowering(_ cpu: CPU, codeSize: Int) -> Lowering {
+        let isFlat = unsafe cpu.p.pointee.jump_key & ModeBits.flat != 0
+        return Lowering(codeSize: codeSize, features: features, code: hostCode, isFlat: isFlat)
+    }
 
     /// Drops all blocks and everything that points to them.
     func reset(_ cpu: CPU) {
@@ -151,13 +154,14 @@ internal import X86
     /// Fills `scratch` from the copied bytes. Returns the number of ops and of bytes.
     private func build(_ cpu: CPU, offset: Int, available: Int) -> (ops: Int, bytes: Int) {
         let codeSize = unsafe Int(cpu.p.pointee.code_size)
-        let lowering = lowering(codeSize: codeSize)
+        let lowering = lowering(cpu, codeSize: codeSize)
+        let isTranslatable = lowering.is64 || lowering.isFlat
         let code = CodeSize(rawValue: UInt8(codeSize)) ?? .bits64
         var position = 0
         // The block's first op counts its executions.
         unsafe scratch[0] = lowering.blank(offset: offset, length: 0)
         unsafe scratch[0].handler =
-            tracesBlocks ? traceBlock : translator != nil && codeSize == 8 ? countBlock : noOperation
+            tracesBlocks ? traceBlock : translator != nil && isTranslatable ? countBlock : noOperation
         var ops = 1
         var instructions = 0
         while true {
@@ -167,7 +171,7 @@ internal import X86
             var continuation = Continuation.ends
             do throws(DecodeError) {
                 let instruction = unsafe try Decoder.decode(rest, code: code)
-                if verifier != nil && codeSize == 8 && instruction.isNotRepeatable {
+                if verifier != nil && isTranslatable && instruction.isNotRepeatable {
                     guard instructions > 0 else { return (0, 0) }
                     unsafe lowering.makeCut(offset: at, count: instructions, into: &scratch[ops])
                     return (ops + 1, position)
@@ -227,7 +231,7 @@ internal import X86
             }
         }
         if hostCode.isFull { reset(cpu) }
-        let lowering = lowering(codeSize: codeSize)
+        let lowering = lowering(cpu, codeSize: codeSize)
         var op = unsafe single
         var count = first
         while true {

@@ -148,6 +148,21 @@ let callRelative: apus_handler = { cpu, op in
         return cpu.jump(target)
     }
 }
+/// CALL rel32 of flat 32-bit code, within the page and to another.
+let callLinkedFlat: apus_handler = { cpu, op in
+    attempt(cpu, op) { () throws(Leave) in
+        try cpu.push(cpu.ripAfter(op), size: 4)
+        cpu.count(op)
+        return cpu.follow(op)
+    }
+}
+let callFarPageFlat: apus_handler = { cpu, op in
+    attempt(cpu, op) { () throws(Leave) in
+        try cpu.push(cpu.ripAfter(op), size: 4)
+        cpu.count(op)
+        return cpu.jump((cpu.pageBase &+ UInt64(bitPattern: Int64(op.disp))) & cpu.ripMask)
+    }
+}
 /// Jcc with a 16-bit operand size; the condition in `src`. What follows is the fall-through.
 let jccRelative: apus_handler = { cpu, op in
     attempt(cpu, op) { () throws(Leave) in

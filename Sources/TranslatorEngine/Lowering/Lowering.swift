@@ -7,7 +7,7 @@ enum Continuation {
     case next
     /// The instruction may change the mode or what decoded code depends on: the block ends after it.
     case cut
-    /// The same where only MXCSR may have changed it.
+    /// The same where only MXCSR or a data segment may have changed it.
     case control
     /// Nothing follows.
     case ends
@@ -24,6 +24,9 @@ struct Lowering {
     /// Where generated host code goes.
     let code: HostCode
 
+    /// 32-bit code with flat segments, which may be translated.
+    let isFlat: Bool
+
     var is64: Bool { codeSize == 8 }
 
     /// Fills `op`, whose place in the page is `offset`, with the decoded instruction.
@@ -34,6 +37,9 @@ struct Lowering {
         }
         setAddress(i, &op)
         switch i.category {
+        case _ where isFlat && i.loadsDataSegment:
+            guard let continuation = lowerInteger(i, &op) ?? lowerSystem(i, &op) else { return undefined(&op) }
+            return continuation == .ends ? continuation : .control
         case .integer:
             if let continuation = lowerInteger(i, &op) { return continuation }
             if let continuation = lowerTransfer(i, &op) { return continuation }
@@ -117,6 +123,14 @@ struct Lowering {
 }
 
 extension Instruction {
+    /// True for what loads a segment register without a transfer.
+    var loadsDataSegment: Bool {
+        switch mnemonic {
+        case .lds, .les, .lss, .lfs, .lgs: true
+        case .mov, .pop: operands.0.kind == .segment
+        default: false
+        }
+    }
     /// True for what may load MXCSR.
     var loadsVectorControl: Bool {
         switch mnemonic {

@@ -88,6 +88,9 @@ extension Lowering {
             op.imm = UInt64(a.size)
             op.handler = loadFarPointer
         case .invlpg: op.handler = invlpg
+        case .invpcid:
+            op.dst = register(a)
+            op.handler = TranslatorEngine.invpcid
         case .invd, .wbinvd, .wbnoinvd: op.handler = cacheControl
         case .swapgs:
             op.handler = swapgs

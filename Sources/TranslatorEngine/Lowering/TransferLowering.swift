@@ -1,8 +1,8 @@
 internal import CEngine
 internal import X86
 
-// Transfers of control. 64-bit code, and 32-bit code whose segments are flat enough for a link, go block to block;
-// the rest takes the general way.
+// Transfers of control. 64-bit code, and 32-bit code whose segments are flat, go block to block; the rest takes the
+// general way.
 
 extension Lowering {
     func lowerTransfer(_ i: Instruction, _ op: inout apus_op) -> Continuation? {
@@ -16,6 +16,8 @@ extension Lowering {
             if a.kind == .relative {
                 if is64 {
                     branch(i, near: call ? callLinked : jumpLinked, far: call ? callFarPage : jumpFarPage, &op)
+                } else if isFlat && size == 4 {
+                    branch(i, near: call ? callLinkedFlat : jumpLinked, far: call ? callFarPageFlat : jumpFarPage, &op)
                 } else {
                     op.extra = size
                     op.handler = call ? callRelative : jumpRelative
@@ -104,7 +106,7 @@ extension Lowering {
 
     private func conditional(_ i: Instruction, _ op: inout apus_op) -> Continuation {
         let code = i.encoding.opcode & 15
-        if is64 {
+        if is64 || isFlat && i.operandSize == 4 {
             branch(i, near: jccHandlers[Int(code)], far: jccHandlers[Int(code) + 16], &op)
         } else {
             op.src = UInt16(code)

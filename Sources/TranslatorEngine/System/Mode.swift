@@ -46,6 +46,10 @@ enum ModeBits {
     static let vectorsChecked: UInt64 = 0x400
     /// Those of AVX are: it is not enabled.
     static let wideChecked: UInt64 = 0x800
+    /// 32-bit code whose code, stack and data segments are all of the 4 GiB, with a 32-bit stack.
+    static let flat: UInt64 = 0x1000
+    /// The code size in bytes.
+    static let codeSize: UInt64 = 15
     static let user: UInt16 = 0x100
 }
 
@@ -82,6 +86,9 @@ extension CPU {
         let ss = segment(APUS_SEG_SS)
         let long = longMode && cs.attributes & SegmentBits.long != 0
         unsafe p.pointee.code_size = long ? 8 : cs.attributes & SegmentBits.big != 0 && !virtual8086 ? 4 : 2
+        // The upper halves of registers are not preserved when 64-bit mode is left (SDM volume 1, 3.4.1.1), and translated
+        // 32-bit code takes them for 0.
+        if !long { for register in 0..<8 { setGPR(register, gpr(register) & 0xffff_ffff) } }
         unsafe p.pointee.stack_size = long ? 8 : ss.attributes & SegmentBits.big != 0 ? 4 : 2
         unsafe p.pointee.rip_mask = long ? .max : 0xffff_ffff
         // The privilege level is that of SS (SDM volume 3, 5.5), 3 in virtual-8086 mode, 0 in real mode.
@@ -109,6 +116,25 @@ extension CPU {
         return unsafe p.pointee.fpu_blocked & forbidden == 0 && mxcsr & MXCSR.control == MXCSR.plain
     }
 
+    /// Whether 32-bit code can address memory without a look at its segments (SDM volume 3, 3.2.1).
+    private var segmentsAreFlat: Bool {
+        guard unsafe p.pointee.code_size == 4 && p.pointee.stack_size == 4, !paragraphs else { return false }
+        let needed = SegmentBits.present | SegmentBits.nonSystem
+        let data = needed | SegmentBits.writable
+        func isWhole(_ s: apus_x86_segment) -> Bool { s.base == 0 && s.limit == 0xffff_ffff }
+        func isData(_ s: apus_x86_segment) -> Bool {
+            isWhole(s) && s.attributes & (data | SegmentBits.code | SegmentBits.expandDown) == data
+        }
+        return isWhole(segment(APUS_SEG_CS)) && isData(segment(APUS_SEG_SS)) && isData(segment(APUS_SEG_DS))
+    }
+
+    /// Called where a data segment of code other than 64-bit has changed.
+    func dataSegmentChanged() {
+        let key = unsafe p.pointee.jump_key
+        updateMemoryMode()
+        if unsafe p.pointee.jump_key != key { unsafe p.pointee.mode_changed = 1 }
+    }
+
     /// Called where MXCSR's control bits have changed: decoded code depends on them.
     @inline(never) func vectorControlChanged() {
         updateMemoryMode()
@@ -127,6 +153,7 @@ extension CPU {
         if paragraphs { mode |= 0x200 }
         if !vectorsArePlain { mode |= ModeBits.vectorsChecked }
         if unsafe p.pointee.fpu_blocked & UInt8(APUS_FPU_AVX_UD) != 0 { mode |= ModeBits.wideChecked }
+        if segmentsAreFlat { mode |= ModeBits.flat }
         let generation = unsafe cpl == 3 ? p.pointee.user_generation : p.pointee.code_generation
         // The jump cache knows code by RIP: outside of 64-bit mode that names a place only together with CS's base.
         let base = code64 ? 0 : segment(APUS_SEG_CS).base

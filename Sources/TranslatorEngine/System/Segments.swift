@@ -157,6 +157,7 @@ extension CPU {
             if index == APUS_SEG_SS { updateMode() }
             return
         }
+        defer { if index == APUS_SEG_DS && !code64 { dataSegmentChanged() } }
         let rpl = UInt8(selector & 3)
         let error = UInt32(selector & ~3)
         if selector & ~3 == 0 {

@@ -117,6 +117,28 @@ let invlpg: apus_handler = { cpu, op in
         return cpu.stateChanged(after: op)
     }
 }
+/// INVPCID (SDM volume 2): nothing of address spaces other than the current one is kept.
+let invpcid: apus_handler = { cpu, op in
+    attempt(cpu, op) { () throws(Leave) in
+        try cpu.requirePrivilege()
+        let type: UInt64 = cpu.code64 ? cpu.read(op.dst) : cpu.read(op.dst) & 0xffff_ffff
+        let place = try cpu.operandAddress(op, size: 16, write: false)
+        let identifier = try cpu.readMemory(cpu.wrapped(place), size: 8, .current)
+        let linear = try cpu.readMemory(cpu.wrapped(place &+ 8), size: 8, .current)
+        let current = unsafe cpu.cr4 & CR4.pcide == 0 ? 0 : cpu.p.pointee.s.cr3 & 0xfff
+        let isWrong = identifier >> 12 != 0 || type < 2 && cpu.cr4 & CR4.pcide == 0 && identifier != 0
+        guard type < 4, type > 1 || !isWrong, type != 0 || isCanonical(linear) else {
+            throw cpu.raise(Vector.general, error: 0)
+        }
+        switch type {
+        case 0: if identifier == current { cpu.invalidatePage(linear) }
+        case 1: if identifier == current { cpu.flushLocalTranslations() }
+        case 2: cpu.flushTLB()
+        default: cpu.flushLocalTranslations()
+        }
+        return cpu.stateChanged(after: op)
+    }
+}
 /// INVD, WBINVD, WBNOINVD: there is no cache to write back.
 let cacheControl: apus_handler = { cpu, op in
     attempt(cpu, op) { () throws(Leave) in

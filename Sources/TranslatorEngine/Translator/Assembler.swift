@@ -187,17 +187,17 @@ enum Host {
 
     // MARK: Moves
 
-    /// 64-bit MOV to a register.
-    mutating func load(_ register: UInt8, _ from: RM) {
-        modrm(0, wide: true, opcode: 0x8b, length: 1, reg: register, rm: from)
+    /// MOV to a register: of 64 bits, or of 32 that clear the upper half.
+    mutating func load(_ register: UInt8, _ from: RM, wide: Bool = true) {
+        modrm(0, wide: wide, opcode: 0x8b, length: 1, reg: register, rm: from)
     }
-    /// 64-bit MOV from a register.
-    mutating func store(_ register: UInt8, _ to: RM) {
-        modrm(0, wide: true, opcode: 0x89, length: 1, reg: register, rm: to)
+    /// MOV of 64 or 32 bits from a register.
+    mutating func store(_ register: UInt8, _ to: RM, wide: Bool = true) {
+        modrm(0, wide: wide, opcode: 0x89, length: 1, reg: register, rm: to)
     }
     mutating func move(_ to: UInt8, _ from: UInt8) { if to != from { load(to, .register(from)) } }
-    mutating func lea(_ register: UInt8, _ address: RM) {
-        modrm(0, wide: true, opcode: 0x8d, length: 1, reg: register, rm: address)
+    mutating func lea(_ register: UInt8, _ address: RM, wide: Bool = true) {
+        modrm(0, wide: wide, opcode: 0x8d, length: 1, reg: register, rm: address)
     }
     /// The shortest MOV of a constant.
     mutating func immediate(_ register: UInt8, _ value: UInt64) {

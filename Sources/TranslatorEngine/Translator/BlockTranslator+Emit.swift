@@ -45,7 +45,7 @@ extension BlockTranslator {
     /// Emits the end of the block, `last` being the instruction that it ends with, or their number.
     private mutating func emitEnd(_ block: DecodedBlock, _ last: Int) {
         let count = block.instructions.count
-        if !block.endsItself && block.instructions[count - 1].loadsVectorControl && !setsPlainControl {
+        if !block.endsItself && isChangingMode(block.instructions[count - 1]) {
             releaseAll()
             unsafe emitInterpretedEnd(op(count + 1))
         } else if block.endsItself {
@@ -62,6 +62,11 @@ extension BlockTranslator {
             let cut = unsafe op(count + 1)
             unsafe emitJump(cut, disp: cut.pointee.disp, from: Int32(cut.pointee.disp) - 1)
         }
+    }
+
+    /// Whether what an instruction loads may change the mode of what follows.
+    private func isChangingMode(_ i: Instruction) -> Bool {
+        i.loadsVectorControl ? !setsPlainControl : !is64 && i.loadsDataSegment
     }
 
     // MARK: Loops

@@ -1,7 +1,8 @@
 internal import CEngine
 internal import X86
 
-/// Translates one decoded block of 64-bit code.
+/// Translates one decoded block of 64-bit code, or of 32-bit code with flat segments: there addresses have 32 bits and the
+/// stack moves by four bytes, and the upper halves of registers are 0.
 ///
 /// Guest registers stay in host registers (R13 to R15 in the structure, RSP in R15) and guest flags in host flags as
 /// far as someone looks at them. Everything that has no translation of its own, and every access that misses in the
@@ -11,6 +12,7 @@ internal import X86
     let stubs: TranslatedStubs
     let ops: UnsafePointer<apus_op>
     let tier: Tier
+    let is64: Bool
     /// The instructions whose accesses have inline caches in the upper tiers: a bit each.
     let cached: UInt64
     /// Executions in this tier before the next.
@@ -42,12 +44,7 @@ internal import X86
     /// The window that is open, and the number of the instruction at hand.
     var window: Window?
     var current = 0
-    var windowPaths:
-        [(
-            op: UnsafePointer<apus_op>, address: UInt8, crosses: UnsafeMutablePointer<UInt8>,
-            miss: UnsafeMutablePointer<UInt8>?, cache: UnsafeMutablePointer<UInt8>?,
-            resume: UnsafeMutablePointer<UInt8>, span: Int32, write: Bool, dirty: UInt16
-        )] = unsafe []
+    var windowPaths: [WindowPath] = []
 
     /// An access that goes to the interpreter.
     @safe struct SlowPath {
@@ -83,8 +80,9 @@ internal import X86
 
     init(
         _ assembler: Assembler, stubs: TranslatedStubs, ops: UnsafePointer<apus_op>,
-        records: UnsafeMutablePointer<UInt8>, tier: Tier, cached: UInt64, promotion: Int32
+        records: UnsafeMutablePointer<UInt8>, code: CodeSize, tier: Tier, cached: UInt64, promotion: Int32
     ) {
+        is64 = code == .bits64
         a = assembler
         self.tier = tier
         self.cached = cached
@@ -95,6 +93,9 @@ internal import X86
     }
 
     func op(_ index: Int) -> UnsafePointer<apus_op> { unsafe ops + index }
+
+    /// Bytes that the stack moves by.
+    var unit: Int32 { is64 ? 8 : 4 }
 
     // MARK: Registers
 
@@ -107,7 +108,9 @@ internal import X86
 
     /// Whether `emitAddress` can compute it.
     func canAddress(_ i: Instruction) -> Bool {
-        guard i.addressSize == 8, Int32(exactly: i.memory.displacement) != nil else { return false }
+        guard i.addressSize == unit, Int32(exactly: i.memory.displacement) != nil else { return false }
+        // Segments that are known to be flat: SS and DS.
+        guard is64 || i.memory.segment == 2 || i.memory.segment == 3 || i.mnemonic == .lea else { return false }
         return i.memory.base != MemoryReference.instructionPointer
             || Int32(exactly: i.memory.displacement + 8192) != nil
     }
@@ -146,9 +149,9 @@ internal import X86
     /// it is computed.
     mutating func emitAddress(_ i: Instruction, _ op: UnsafePointer<apus_op>) -> UInt8 {
         let address = unsafe effectiveAddress(i, op)
-        let isBased = i.memory.segment == 4 || i.memory.segment == 5
+        let isBased = is64 && (i.memory.segment == 4 || i.memory.segment == 5)
         if case .base(let base, 0) = address, !isBased { return base }
-        a.lea(Host.address, address)
+        a.lea(Host.address, address, wide: is64)
         if isBased {
             a.modrm(
                 0, wide: true, opcode: 0x03, length: 1, reg: Host.address,

@@ -8,6 +8,8 @@ internal import X86
     /// Its first op, which counts executions; the instructions' ops follow.
     let header: UnsafePointer<apus_op>
     let instructions: [Instruction]
+    /// What kind of code it is: 64-bit, or flat 32-bit.
+    let code: CodeSize
     /// Whether each exists for the guest: 1 bit an instruction.
     let offered: [Bool]
     /// The block ends with its last instruction, not by being cut after it.
@@ -47,7 +49,7 @@ extension CodeFetcher {
             op.setHeader(noOperation, state: HeaderState.interpreted)
             return op.next
         }
-        let code = translator.translate(cpu, decoded, tier: block.mode & ModeBits.user == 0 ? .plain : .baseline)
+        let code = translator.translate(cpu, decoded, tier: firstTier(block))
         // Without room everything is dropped, which this op does not survive: at the next look-up.
         if code == 0 { return cpu.lookup(cpu.ripOf(op)) }
         op.setImmediate(code)
@@ -63,6 +65,7 @@ extension CodeFetcher {
     private func decodedBlock(_ op: MicroOp, _ block: BlockCache.Block) -> DecodedBlock? {
         guard let header = unsafe op.op, let source = unsafe UnsafeRawPointer(bitPattern: block.start) else { return nil }
         let count = Int(block.count)
+        let code = block.code
         unsafe bytes.copyMemory(from: source, byteCount: count)
         var instructions: [Instruction] = []
         var offered: [Bool] = []
@@ -70,7 +73,7 @@ extension CodeFetcher {
         while position < count {
             do throws(DecodeError) {
                 let instruction = unsafe try Decoder.decode(
-                    UnsafeRawBufferPointer(start: bytes + position, count: count - position), code: .bits64)
+                    UnsafeRawBufferPointer(start: bytes + position, count: count - position), code: code)
                 let op = unsafe header + 1 + instructions.count
                 guard instructions.count + 1 < Int(block.opCount), unsafe op.pointee.length == instruction.length else {
                     return nil
@@ -86,9 +89,9 @@ extension CodeFetcher {
         let endsItself = unsafe extra == 0 || (header + 1 + instructions.count).pointee.dst == 0
         let page = block.start & ~4095
         let end = Int(block.start & 4095) + count
-        let (taken, fall) = flagsLive(after: last, page: page, end: end, endsItself: endsItself)
+        let (taken, fall) = flagsLive(after: last, code, page: page, end: end, endsItself: endsItself)
         return unsafe DecodedBlock(
-            header: header, instructions: instructions, offered: offered, endsItself: endsItself,
+            header: header, instructions: instructions, code: code, offered: offered, endsItself: endsItself,
             hasPlainVectors: UInt64(block.mode) & ModeBits.vectorsChecked == 0,
             hasWideVectors: UInt64(block.mode) & (ModeBits.vectorsChecked | ModeBits.wideChecked) == 0
                 && zip(instructions, offered).contains { $0.category == .avx && $1 },
@@ -105,10 +108,19 @@ extension CodeFetcher {
         guard let old = header.translatedCode, header.disp < Self.crossingLimit else { return }
         header.countCrossing()
         guard header.disp == Self.crossingLimit, let decoded = decodedBlock(header, block) else { return }
-        let code = translator.translate(cpu, decoded, tier: block.mode & ModeBits.user == 0 ? .plain : .baseline)
-        guard code != 0 else { return }
-        translator.redirect(old, to: code)
+        _ = replace(cpu, header, old, with: translator.translate(cpu, decoded, tier: firstTier(block)))
+    }
+
+    /// Supervisor code is not translated more than once.
+    private func firstTier(_ block: BlockCache.Block) -> Tier { block.mode & ModeBits.user == 0 ? .plain : .baseline }
+
+    /// Puts new code, or 0 where there was no room for it, in the place of a block's old; returns the code to go on with.
+    private func replace(_ cpu: CPU, _ header: MicroOp, _ old: UInt64, with code: UInt64) -> UInt64 {
+        guard code != 0 else { return old }
+        translator?.redirect(old, to: code)
         header.setImmediate(code)
+        cpu.replaceJump(to: old, with: code, at: cpu.ripOf(header))
+        return code
     }
 
     /// Translates a block for the tier above that of its record, and returns the address of the code to go on with.
@@ -128,39 +140,37 @@ extension CodeFetcher {
             let most = UInt32(translator.promotion) / Tier.hitsForMiss
             for unsafe cache in unsafe caches where cache.misses > most { cached &= ~(1 << UInt64(cache.index)) }
         }
-        let code = translator.translate(cpu, decoded, tier: tier, cached: cached)
-        guard code != 0 else { return old }
-        translator.redirect(old, to: code)
-        header.setImmediate(code)
-        cpu.replaceJump(to: old, with: code, at: cpu.ripOf(header))
-        return code
+        return replace(cpu, header, old, with: translator.translate(cpu, decoded, tier: tier, cached: cached))
     }
 
     /// The arithmetic flags that may be looked at by what follows a block in its page: where its branch leads, and behind
     /// it.
-    private func flagsLive(after last: Instruction, page: UInt, end: Int, endsItself: Bool) -> (FlagSet, FlagSet) {
+    private func flagsLive(
+        after last: Instruction, _ code: CodeSize, page: UInt, end: Int, endsItself: Bool
+    ) -> (FlagSet, FlagSet) {
+        func flagsLive(at offset: Int) -> FlagSet {
+            var budget = 24
+            return self.flagsLive(code, page: page, offset: offset, among: .all, &budget)
+        }
         if !endsItself {
-            let live = flagsLive(page: page, offset: end)
+            let live = flagsLive(at: end)
             return (live, live)
         }
         switch last.mnemonic {
         case .jcc:
-            return (flagsLive(page: page, offset: end + Int(last.immediate)), flagsLive(page: page, offset: end))
+            return (flagsLive(at: end + Int(last.immediate)), flagsLive(at: end))
         case .jmp where last.operands.0.kind == .relative, .call where last.operands.0.kind == .relative:
-            let live = flagsLive(page: page, offset: end + Int(last.immediate))
+            let live = flagsLive(at: end + Int(last.immediate))
             return (live, live)
         default: return (.all, .all)
         }
     }
 
-    private func flagsLive(page: UInt, offset: Int) -> FlagSet {
-        var budget = 24
-        return flagsLive(page: page, offset: offset, among: .all, &budget)
-    }
-
     /// Those of `wanted` that are read before they are written, on some way that begins at an offset in a page. Looks at
     /// `budget` instructions.
-    private func flagsLive(page: UInt, offset: Int, among wanted: FlagSet, _ budget: inout Int) -> FlagSet {
+    private func flagsLive(
+        _ code: CodeSize, page: UInt, offset: Int, among wanted: FlagSet, _ budget: inout Int
+    ) -> FlagSet {
         var offset = offset
         var unknown = wanted
         var live: FlagSet = []
@@ -173,7 +183,7 @@ extension CodeFetcher {
             let place = unsafe bytes + Self.window
             unsafe place.copyMemory(from: source, byteCount: count)
             guard
-                let next = unsafe try? Decoder.decode(UnsafeRawBufferPointer(start: place, count: count), code: .bits64)
+                let next = unsafe try? Decoder.decode(UnsafeRawBufferPointer(start: place, count: count), code: code)
             else { break }
             offset += Int(next.length)
             let use = FlagUse.of(next)
@@ -185,7 +195,7 @@ extension CodeFetcher {
                 offset += Int(next.immediate)
             case .jmp, .call, .ret: return live.union(unknown)
             case .jcc:
-                let taken = flagsLive(page: page, offset: offset + Int(next.immediate), among: unknown, &budget)
+                let taken = flagsLive(code, page: page, offset: offset + Int(next.immediate), among: unknown, &budget)
                 live.formUnion(taken)
                 unknown.subtract(taken)
                 if unknown.isEmpty { return live }

@@ -164,6 +164,8 @@ extension BlockTranslator {
         let y = i.operands.1
         let digit = i.encoding.modrm >> 3 & 7
         switch (i.encoding.map, i.encoding.opcode) {
+        // ARPL, and a second encoding of 80: 32-bit code alone has them.
+        case (.primary, 0x63) where !is64, (.primary, 0x82): return nil
         case (.primary, 0x80...0x83), (.primary, 0xc0...0xc1), (.primary, 0xd0...0xd3), (.primary, 0xf6...0xf7),
             (.primary, 0xfe), (.primary, 0xc6...0xc7):
             return (.digit(digit), x)

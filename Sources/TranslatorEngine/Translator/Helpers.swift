@@ -71,7 +71,7 @@ let translatedFar: @convention(c) (UnsafeMutablePointer<apus_vcpu>, UnsafePointe
     let cpu = unsafe CPU(vcpu: vcpu)
     unsafe apus_count_way(vcpu, APUS_WAY_FAR)
     let page = cpu.pageBase
-    let target = unsafe cpu.jump(page &+ UInt64(bitPattern: Int64(op.pointee.disp)))
+    let target = unsafe cpu.jump((page &+ UInt64(bitPattern: Int64(op.pointee.disp))) & cpu.ripMask)
     guard let code = target.translatedCode else { return target.pointer }
     unsafe cpu.owner.fetcher.translator?.remember(
         record, FarRecord(key: cpu.p.pointee.jump_key, page: page, target: cpu.pageBase, code: code))

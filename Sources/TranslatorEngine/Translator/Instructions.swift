@@ -47,7 +47,8 @@ extension BlockTranslator {
                 a.immediate(host, value)
             }
             return true
-        case .mov where !i.encoding.hasModRM: return false
+        case .mov where !i.encoding.hasModRM: return unsafe emitDirectMove(i, op, liveBefore: liveBefore)
+        case .inc where !i.encoding.hasModRM, .dec where !i.encoding.hasModRM: return emitShortIncrement(i, use: use, liveAfter: liveAfter)
         case .bswap:
             guard x.size >= 4 else { return false }
             let host = hold(x.register, reads: true, writes: true)
@@ -104,10 +105,39 @@ extension BlockTranslator {
         return true
     }
 
+    /// AL, AX, EAX or RAX from or to an address in the instruction.
+    private mutating func emitDirectMove(_ i: Instruction, _ op: UnsafePointer<apus_op>, liveBefore: Bool) -> Bool {
+        let stores = i.operands.0.kind == .memory
+        let size = stores ? i.operands.0.size : i.operands.1.size
+        guard stores || i.operands.1.kind == .memory, canAddress(i) else { return false }
+        protectFlags(liveBefore)
+        let address = unsafe emitAddress(i, op)
+        let accessed = unsafe emitCheck(op, at: address, size: Int(size), write: stores)
+        a.modrm(
+            0, wide: size == 8, opcode: (stores ? 0x88 : 0x8a) | (size == 1 ? 0 : 1), length: 1, reg: Host.rax,
+            rm: accessed, operand16: size == 2)
+        unsafe noteSite(op)
+        finishAccess(reloadsFlags: false)
+        return true
+    }
+
+    /// INC and DEC of 32-bit code in one byte, which are REX prefixes for the host.
+    private mutating func emitShortIncrement(_ i: Instruction, use: FlagUse, liveAfter: FlagSet) -> Bool {
+        guard let host = Self.pinned(i.operands.0.register) else { return false }
+        if use.needsFlags(liveAfter) && !flagsInHost { reloadFlags() }
+        a.modrm(
+            0, wide: false, opcode: 0xff, length: 1, reg: i.mnemonic == .inc ? 0 : 1, rm: .register(host),
+            operand16: i.operands.0.size == 2)
+        flagsInHost = true
+        return true
+    }
+
     private mutating func emitExchange(_ x: Operand, _ y: Operand) -> Bool {
-        guard x.size == 8, let first = Self.pinned(x.register) else { return false }
+        guard x.size == 8 || x.size == 4 && Self.pinned(y.register) != nil, let first = Self.pinned(x.register) else {
+            return false
+        }
         releaseAll()
-        a.modrm(0, wide: true, opcode: 0x87, length: 1, reg: first, rm: place(y.register))
+        a.modrm(0, wide: x.size == 8, opcode: 0x87, length: 1, reg: first, rm: place(y.register))
         return true
     }
 
@@ -122,70 +152,74 @@ extension BlockTranslator {
 
     private mutating func emitPush(_ i: Instruction, _ op: UnsafePointer<apus_op>, liveBefore: Bool) -> Bool {
         let x = i.operands.0
-        guard i.operandSize == 8, x.kind == .general || x.kind == .immediate else { return false }
+        guard i.operandSize == unit, x.kind == .general || x.kind == .immediate else { return false }
         if x.kind == .immediate && Int32(exactly: i.immediate) == nil { return false }
-        if let target = windowed(-8) {
+        if let target = windowed(-Int64(unit)) {
             if x.kind == .immediate {
-                a.modrm(0, wide: true, opcode: 0xc7, length: 1, reg: 0, rm: target)
+                a.modrm(0, wide: is64, opcode: 0xc7, length: 1, reg: 0, rm: target)
                 a.word32(Int32(truncatingIfNeeded: i.immediate))
             } else {
                 let host = hold(x.register, reads: true, writes: false)
                 storeHeld()
-                a.store(host, target)
+                a.store(host, target, wide: is64)
             }
             unsafe noteSite(op)
-            a.lea(Host.guestStack, .base(Host.guestStack, -8))
+            moveStack(by: -unit)
             return true
         }
         protectFlags(liveBefore)
-        a.lea(Host.address, .base(Host.guestStack, -8))
-        let accessed = unsafe emitCheck(op, at: Host.address, size: 8, write: true)
+        a.lea(Host.address, .base(Host.guestStack, -unit), wide: is64)
+        let accessed = unsafe emitCheck(op, at: Host.address, size: Int(unit), write: true)
         if x.kind == .immediate {
-            a.modrm(0, wide: true, opcode: 0xc7, length: 1, reg: 0, rm: accessed)
+            a.modrm(0, wide: is64, opcode: 0xc7, length: 1, reg: 0, rm: accessed)
             a.word32(Int32(truncatingIfNeeded: i.immediate))
         } else if let host = Self.pinned(x.register) {
-            a.store(host, accessed)
+            a.store(host, accessed, wide: is64)
         } else {
             a.lea(Host.address, accessed)
             loadGuest(x.register, into: Host.addend)
             a.store(Host.addend, .base(Host.address, 0))
         }
         unsafe noteSite(op)
-        a.lea(Host.guestStack, .base(Host.guestStack, -8))
+        moveStack(by: -unit)
         finishAccess(reloadsFlags: false)
         return true
     }
 
+    private mutating func moveStack(by distance: Int32) {
+        a.lea(Host.guestStack, .base(Host.guestStack, distance), wide: is64)
+    }
+
     private mutating func emitPop(_ i: Instruction, _ op: UnsafePointer<apus_op>, liveBefore: Bool) -> Bool {
         let x = i.operands.0
-        guard i.operandSize == 8, x.kind == .general else { return false }
+        guard i.operandSize == unit, x.kind == .general else { return false }
         if let target = windowed(0) {
             storeHeld()
-            a.load(hold(x.register, reads: false, writes: true), target)
+            a.load(hold(x.register, reads: false, writes: true), target, wide: is64)
             unsafe noteSite(op)
-            a.lea(Host.guestStack, .base(Host.guestStack, 8))
+            moveStack(by: unit)
             return true
         }
         protectFlags(liveBefore)
-        let accessed = unsafe emitCheck(op, at: Host.guestStack, size: 8, write: false)
+        let accessed = unsafe emitCheck(op, at: Host.guestStack, size: Int(unit), write: false)
         let host = Self.pinned(x.register) ?? Host.address
-        a.load(host, accessed)
+        a.load(host, accessed, wide: is64)
         unsafe noteSite(op)
-        if x.register != 4 { a.lea(Host.guestStack, .base(Host.guestStack, 8)) }
+        if x.register != 4 { moveStack(by: unit) }
         if Self.pinned(x.register) == nil { a.store(host, place(x.register)) }
         finishAccess(reloadsFlags: false)
         return true
     }
 
     private mutating func emitLeave(_ i: Instruction, _ op: UnsafePointer<apus_op>, liveBefore: Bool) -> Bool {
-        guard i.operandSize == 8 else { return false }
+        guard i.operandSize == unit else { return false }
         protectFlags(liveBefore)
         a.move(Host.address, Host.rbp)
-        let accessed = unsafe emitCheck(op, at: Host.address, size: 8, write: false)
+        let accessed = unsafe emitCheck(op, at: Host.address, size: Int(unit), write: false)
         // The frame's address is still in the address register after the load.
-        a.load(Host.rbp, accessed)
+        a.load(Host.rbp, accessed, wide: is64)
         unsafe noteSite(op)
-        a.lea(Host.guestStack, .base(Host.address, 8))
+        a.lea(Host.guestStack, .base(Host.address, unit), wide: is64)
         finishAccess(reloadsFlags: false)
         return true
     }
@@ -200,6 +234,8 @@ extension BlockTranslator {
         let offset = unsafe Int32(op.pointee.offset)
         let x = i.operands.0
         switch i.mnemonic {
+        // What 32-bit code does with a 16-bit instruction pointer.
+        case _ where !is64 && i.operandSize != 4: unsafe emitInterpretedEnd(op)
         case .jcc:
             // Flags are stored on the ways on which someone looks at them.
             let spillsTaken = flagsInHost && liveTaken
@@ -235,9 +271,9 @@ extension BlockTranslator {
             if x.kind == .memory {
                 let address = unsafe emitAddress(i, op)
                 // A miss must not continue in the middle: the whole instruction is the interpreter's then.
-                let accessed = unsafe emitCheck(op, at: address, size: 8, write: false)
+                let accessed = unsafe emitCheck(op, at: address, size: Int(unit), write: false)
                 endPaths.append(slowPaths.removeLast())
-                a.load(Host.address, accessed)
+                a.load(Host.address, accessed, wide: is64)
                 unsafe noteSite(op)
             } else {
                 loadGuest(x.register, into: Host.address)
@@ -251,14 +287,14 @@ extension BlockTranslator {
         case .ret:
             if flagsInHost && liveTaken { spillFlags() }
             if let target = windowed(0) {
-                a.load(Host.address, target)
+                a.load(Host.address, target, wide: is64)
             } else {
-                let accessed = unsafe emitCheck(op, at: Host.guestStack, size: 8, write: false)
+                let accessed = unsafe emitCheck(op, at: Host.guestStack, size: Int(unit), write: false)
                 endPaths.append(slowPaths.removeLast())
-                a.load(Host.address, accessed)
+                a.load(Host.address, accessed, wide: is64)
             }
             unsafe noteSite(op)
-            a.lea(Host.guestStack, .base(Host.guestStack, unsafe 8 + Int32(truncatingIfNeeded: op.pointee.imm & 0xffff)))
+            moveStack(by: unsafe unit + Int32(truncatingIfNeeded: op.pointee.imm & 0xffff))
             unsafe a.indirectJump(stubs.indirect)
         default: unsafe emitInterpretedEnd(op)
         }
@@ -266,23 +302,23 @@ extension BlockTranslator {
 
     /// Pushes the address after a call. A miss gives the whole call to the interpreter.
     private mutating func emitReturnAddress(_ op: UnsafePointer<apus_op>) {
-        if let target = windowed(-8) {
+        if let target = windowed(-Int64(unit)) {
             a.load(Host.address, .state(Int(Slot.pageBase) * 8))
             a.lea(Host.address, .base(Host.address, unsafe Int32(op.pointee.offset) + Int32(op.pointee.length)))
-            a.store(Host.address, target)
+            a.store(Host.address, target, wide: is64)
             unsafe noteSite(op)
-            a.lea(Host.guestStack, .base(Host.guestStack, -8))
+            moveStack(by: -unit)
             return
         }
-        a.lea(Host.address, .base(Host.guestStack, -8))
-        let accessed = unsafe emitCheck(op, at: Host.address, size: 8, write: true)
+        a.lea(Host.address, .base(Host.guestStack, -unit), wide: is64)
+        let accessed = unsafe emitCheck(op, at: Host.address, size: Int(unit), write: true)
         endPaths.append(slowPaths.removeLast())
         a.lea(Host.addend, accessed)
         a.load(Host.address, .state(Int(Slot.pageBase) * 8))
         a.lea(Host.address, .base(Host.address, unsafe Int32(op.pointee.offset) + Int32(op.pointee.length)))
-        a.store(Host.address, .base(Host.addend, 0))
+        a.store(Host.address, .base(Host.addend, 0), wide: is64)
         unsafe noteSite(op)
-        a.lea(Host.guestStack, .base(Host.guestStack, -8))
+        moveStack(by: -unit)
     }
 
     /// Out-of-line ends for block-ending instructions whose access missed.

@@ -157,7 +157,7 @@ internal import X86
         unsafe BlockHead.of(entry).initialize(to: BlockHead(leave: Int32(coldFirst - entry)))
         unsafe assembler.cursor = entry
         var translator = unsafe BlockTranslator(
-            assembler, stubs: stubs, ops: block.header, records: records, tier: tier, cached: cached,
+            assembler, stubs: stubs, ops: block.header, records: records, code: block.code, tier: tier, cached: cached,
             promotion: promotion)
         translator.emit(block)
         unsafe cursor = translator.a.cursor

@@ -14,7 +14,7 @@ enum UndefinedFlags {
         var undefined: UInt16 = 0
         while position < bytes.count {
             let rest = unsafe UnsafeRawBufferPointer(rebasing: bytes[position...])
-            guard let instruction = unsafe try? Decoder.decode(rest, code: .bits64) else { return undefined }
+            guard let instruction = unsafe try? Decoder.decode(rest, code: block.code) else { return undefined }
             let (leaves, sets) = effect(instruction)
             undefined = undefined & ~sets | leaves
             position += Int(instruction.length)

@@ -184,7 +184,7 @@ internal import X86
         var text = "----------------\nverify: the translator differs from the interpreter after \(compared) blocks\n"
         if let source = unsafe UnsafeRawPointer(bitPattern: block.start) {
             let bytes = unsafe UnsafeRawBufferPointer(start: source, count: Int(block.count))
-            text += unsafe CPU.listing(bytes, at: start, .bits64)
+            text += unsafe CPU.listing(bytes, at: start, block.code)
         }
         func line(_ name: String, _ wanted: UInt64, _ found: UInt64) {
             guard wanted != found else { return }

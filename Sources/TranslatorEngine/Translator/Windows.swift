@@ -22,6 +22,23 @@ struct Window {
     static let longest: Int64 = 512
 }
 
+/// Where a window leads that the fast way has not decided.
+@safe struct WindowPath {
+    /// The first instruction.
+    let op: UnsafePointer<apus_op>
+    /// The register of the window's first linear address.
+    let address: UInt8
+    /// The jumps that lead here: of a window in two pages, or of a miss in an inline cache; and of a miss in the table.
+    let crosses: UnsafeMutablePointer<UInt8>
+    let miss: UnsafeMutablePointer<UInt8>?
+    let cache: UnsafeMutablePointer<UInt8>?
+    /// Where it goes on once its cache is filled.
+    let resume: UnsafeMutablePointer<UInt8>
+    let span: Int32
+    let write: Bool
+    let dirty: UInt16
+}
+
 /// What an instruction does with a base register, where it may be part of a window.
 private struct BaseUse {
     /// Bytes from the base; nil where memory is left alone.
@@ -60,7 +77,7 @@ extension BlockTranslator {
     private func isSimpleMemory(_ i: Instruction) -> Bool {
         guard i.operands.0.kind == .memory || i.operands.1.kind == .memory else { return false }
         let m = i.memory
-        return i.addressSize == 8 && m.index == MemoryReference.noRegister && m.base != MemoryReference.noRegister
+        return i.addressSize == unit && (is64 || m.segment == 2 || m.segment == 3) && m.index == MemoryReference.noRegister && m.base != MemoryReference.noRegister
             && m.base != MemoryReference.instructionPointer && m.segment != 4 && m.segment != 5
             && Self.pinned(m.base & 15) != nil && Int64(Int16(truncatingIfNeeded: m.displacement)) == m.displacement
     }
@@ -95,18 +112,20 @@ extension BlockTranslator {
     private func use(_ i: Instruction, _ base: UInt8, _ vectors: Bool) -> BaseUse? {
         let x = i.operands.0
         let y = i.operands.1
+        let size = Int64(unit)
         switch i.mnemonic {
         case .nop, .endbr64, .endbr32: return BaseUse()
         case .push:
-            guard base == 4, i.operandSize == 8, x.kind == .immediate || x.kind == .general && x.register != 4 else {
+            guard base == 4, i.operandSize == unit, x.kind == .immediate || x.kind == .general && x.register != 4 else {
                 return nil
             }
-            return BaseUse(access: (-8, 8, true), change: -8)
+            return BaseUse(access: (-size, size, true), change: -size)
         case .pop:
-            guard base == 4, i.operandSize == 8, x.kind == .general, x.register != 4 else { return nil }
-            return BaseUse(access: (0, 8, false), change: 8)
-        case .call where x.kind == .relative && base == 4: return BaseUse(access: (-8, 8, true), change: nil)
-        case .ret where base == 4 && i.operandSize == 8: return BaseUse(access: (0, 8, false), change: nil)
+            guard base == 4, i.operandSize == unit, x.kind == .general, x.register != 4 else { return nil }
+            return BaseUse(access: (0, size, false), change: size)
+        case .call where x.kind == .relative && base == 4 && (is64 || i.operandSize == 4):
+            return BaseUse(access: (-size, size, true), change: nil)
+        case .ret where base == 4 && i.operandSize == unit: return BaseUse(access: (0, size, false), change: nil)
         case .mov, .movzx, .movsx, .movsxd, .add, .sub, .and, .or, .xor, .cmp, .test, .inc, .dec, .neg, .not, .shl, .shr,
             .sar, .set, .cmov, .bswap, .imul, .lea, .adc, .sbb:
             guard !i.prefixes.contains(.lock), x.kind != .highByte, y.kind != .highByte else { return nil }
@@ -153,13 +172,13 @@ extension BlockTranslator {
         guard isPlain(m.base), isPlain(m.index) else { return nil }
         guard i.operands.0.register == base else { return BaseUse() }
         let moves = m.base & 15 == base && m.base != MemoryReference.instructionPointer
-            && m.base != MemoryReference.noRegister && m.index == MemoryReference.noRegister && i.operands.0.size == 8
+            && m.base != MemoryReference.noRegister && m.index == MemoryReference.noRegister && i.operands.0.size == unit
         return BaseUse(change: moves && abs(m.displacement) < 4096 ? m.displacement : nil)
     }
 
     /// How an instruction that writes its first operand, the base, moves it.
     private func change(_ i: Instruction) -> Int64? {
-        guard i.operands.0.size == 8 else { return nil }
+        guard i.operands.0.size == unit else { return nil }
         let isConstant = i.operands.1.kind == .immediate && abs(i.immediate) < 4096
         switch i.mnemonic {
         case .add: return isConstant ? i.immediate : nil
@@ -183,7 +202,10 @@ extension BlockTranslator {
         }
         if usesCache {
             let (miss, cache) = unsafe emitCacheLookup(address, size: w.span)
-            unsafe windowPaths.append((op, address, miss, nil, cache, a.cursor, w.span, w.write, dirtyVectors))
+            unsafe windowPaths.append(
+                WindowPath(
+                    op: op, address: address, crosses: miss, miss: nil, cache: cache, resume: a.cursor, span: w.span,
+                    write: w.write, dirty: dirtyVectors))
             window = w
             return
         }
@@ -191,7 +213,10 @@ extension BlockTranslator {
         let crosses = unsafe a.jump(if: 7)
         emitTableLoad(address, write: w.write)
         let miss = unsafe a.jump(if: 4)
-        unsafe windowPaths.append((op, address, crosses, miss, nil, a.cursor, w.span, w.write, dirtyVectors))
+        unsafe windowPaths.append(
+            WindowPath(
+                op: op, address: address, crosses: crosses, miss: miss, cache: nil, resume: a.cursor, span: w.span,
+                write: w.write, dirty: dirtyVectors))
         window = w
     }
 
@@ -212,23 +237,23 @@ extension BlockTranslator {
     }
 
     mutating func emitWindowPaths() {
-        for unsafe path in unsafe windowPaths {
+        for path in windowPaths {
             let op = unsafe UInt64(UInt(bitPattern: path.op))
-            let write: UInt64 = unsafe path.write ? WindowMiss.write : 0
+            let write: UInt64 = path.write ? WindowMiss.write : 0
             var (crosses, miss) = unsafe (path.crosses, path.miss)
             if let cache = unsafe path.cache {
                 unsafe a.land(crosses)
-                unsafe a.move(Host.address, path.address)
+                a.move(Host.address, path.address)
                 unsafe emitCacheMiss(cache, write: path.write, resume: path.resume)
-                unsafe compareOffset(path.address, span: path.span)
+                compareOffset(path.address, span: path.span)
                 unsafe crosses = a.jump(if: 7)
                 unsafe miss = a.jump()
             }
             for unsafe (place, kind) in unsafe [(crosses, WindowMiss.crosses), (miss, 0)] {
                 guard let place = unsafe place else { continue }
                 unsafe a.land(place)
-                unsafe a.move(Host.address, path.address)
-                unsafe moveVectors(path.dirty, store: true)
+                a.move(Host.address, path.address)
+                moveVectors(path.dirty, store: true)
                 a.immediate(Host.addend, op | kind | write)
                 unsafe a.jump(to: stubs.window)
             }

@@ -41,11 +41,21 @@ import X86
         try compare(seed: seed, rounds: 50, UserGuest(), faultFlags: true, isNarrow: true)
     }
 
+    /// The same translated, and in the upper tiers.
+    @Test(arguments: [(15, 2048), (16, 2048), (17, 0), (18, 0)] as [(UInt64, Int32)])
+    func translatedSequencesOf32BitsDoWhatTheHostDoes(seed: UInt64, promotion: Int32) throws {
+        let guest = try UserGuest(threshold: 1, promotion: promotion)
+        try compare(seed: seed, rounds: 40, guest, faultFlags: false, isNarrow: true)
+    }
+
     private func compare(
         seed: UInt64, rounds: Int, _ guest: UserGuest, faultFlags: Bool, isNarrow: Bool = false
     ) throws {
         let oracle = try NativeOracle.single.get()
-        var generator = InstructionGenerator(seed: seed, hasTZCNT: guest.machine.model.has("bmi1"), isNarrow: isNarrow)
+        let model = guest.machine.model
+        var generator = InstructionGenerator(
+            seed: seed, hasTZCNT: model.has("bmi1"),
+            hasVectors: ["avx2", "fma", "bmi1", "bmi2"].allSatisfy { model.has($0) }, isNarrow: isNarrow)
         var failures = 0
         var kinds: [String: Int] = [:]
         var vectors: [UInt64: Int] = [:]

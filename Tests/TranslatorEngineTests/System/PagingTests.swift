@@ -2,6 +2,7 @@ import CEngine
 import Execution
 import Testing
 import TranslatorEngine
+import X86
 
 /// Every combination of rights in page-table entries, control registers and privilege, in every paging mode, beside
 /// the manual's rules (SDM volume 3, 4.6 and 4.7) written down once more.
@@ -266,6 +267,37 @@ import TranslatorEngine
         #expect(guest.gpr(1) & 0xffff == 0x2211)
         #expect(guest.gpr(3) & 0xff == 0x11)
         #expect(guest.cpu.state.cr2 == 0x50_0000)
+    }
+
+    /// INVPCID of each type, where the entry has changed before.
+    @Test(arguments: [nil, 1] as [UInt64?], [0, 1, 2, 3] as [UInt8])
+    func invalidationByIdentifier(threshold: UInt64?, type: UInt8) throws {
+        let guest = try SystemGuest(.long, threshold: threshold)
+        try #require(guest.machine.model.has("invpcid"))
+        let tables = Tables(.fourLevel, guest)
+        guest.machine.write(Place.data, [0x11])
+        guest.machine.write(Place.data + 0x1000, [0x22])
+        // The descriptor: no identifier, and the page.
+        guest.machine.write64(Place.data + 0x100, 0)
+        guest.machine.write64(Place.data + 0x108, 0x50_0000)
+        let entry = tables.path[3]
+        guest.machine.write64(entry, Place.data | 3)
+        func words(_ value: UInt64) -> [UInt8] { (0..<4).map { UInt8(truncatingIfNeeded: value >> ($0 * 8)) } }
+        guest.code(
+            [0xbe, 0x00, 0x00, 0x50, 0x00]  // mov esi, 500000H
+                + [0xbf] + words(entry)  // mov edi, entry
+                + [0xbb] + words(Place.data + 0x100)  // mov ebx, descriptor
+                + [0xb8, type, 0, 0, 0]  // mov eax, type
+                + [
+                    0x8a, 0x0e,  // mov cl, [rsi]: 11H
+                    0x81, 0x07, 0x00, 0x10, 0x00, 0x00,  // add dword ptr [rdi], 1000H
+                    0x66, 0x0f, 0x38, 0x82, 0x03,  // invpcid rax, [rbx]
+                    0x8a, 0x2e,  // mov ch, [rsi]: 22H
+                    0xb8, 0x04, 0x00, 0x00, 0x00,  // mov eax, 4
+                    0x66, 0x0f, 0x38, 0x82, 0x03,  // invpcid rax, [rbx]: no such type
+                ])
+        #expect(guest.run() == .exception(13))
+        #expect(guest.gpr(1) & 0xffff == 0x2211)
     }
 }
 

@@ -10,6 +10,8 @@ public final class WorkerThread: WorkScheduler {
     private final class Shared: Sendable {
         let state = Mutex(State())
         let bell = Bell()
+        /// What the thread sleeps in from the first `watch` on, in place of the bell.
+        let loop = Mutex<EventLoop?>(nil)
         let number = Atomic<Int32>(0)
 
         func run() {
@@ -21,8 +23,33 @@ public final class WorkerThread: WorkScheduler {
                 }
                 if mustEnd { return }
                 for item in items { item.perform() }
-                if items.isEmpty { bell.wait(nanoseconds: nil) }
+                if let loop = loop.withLock({ $0 }) {
+                    loop.turn(wait: items.isEmpty)
+                } else if items.isEmpty {
+                    bell.wait(nanoseconds: nil)
+                }
             }
+        }
+
+        /// Wakes the thread, or keeps it from falling asleep.
+        func wake() {
+            if let loop = loop.withLock({ $0 }) { loop.post {} } else { bell.ring() }
+        }
+
+        /// The loop, made where there is none yet.
+        func makeLoop() throws(HostError) -> EventLoop {
+            let (made, isNew) = try loop.withLock { (loop) throws(HostError) -> (EventLoop, Bool) in
+                if let loop { return (loop, false) }
+                let made = try EventLoop()
+                loop = made
+                return (made, true)
+            }
+            // The thread may sleep by the bell still, or have heard one in the loop that was meant for the bell.
+            if isNew {
+                bell.ring()
+                made.post {}
+            }
+            return made
         }
     }
     private let shared = Shared()
@@ -43,8 +70,17 @@ public final class WorkerThread: WorkScheduler {
     /// from another thread.
     public func stop() {
         shared.state.withLock { $0.mustEnd = true }
-        shared.bell.ring()
+        shared.wake()
         thread.join()
+    }
+
+    /// Runs `fire` on the thread whenever the counter was rung, which is taken back to 0 before, until the source is
+    /// removed. Any thread.
+    public func watch(_ counter: EventCounter, _ fire: @escaping @Sendable () -> Void) throws(HostError) -> EventSource {
+        try shared.makeLoop().add(counter.descriptor, .read) { _ in
+            counter.take()
+            fire()
+        }
     }
 
     private final class Item: WorkItem {
@@ -62,7 +98,7 @@ public final class WorkerThread: WorkScheduler {
                 state.wanted.append(self)
                 return state.wanted.count == 1
             }
-            if mustRing { shared.bell.ring() }
+            if mustRing { shared.wake() }
         }
         func perform() {
             // Cleared first: what is asked for from here on runs again.

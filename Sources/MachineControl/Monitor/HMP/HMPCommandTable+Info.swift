@@ -46,6 +46,9 @@ extension HMPCommandTable {
             (monitor, _, _) throws(MonitorError) in
             "base memory: \(monitor.machine.configuration.memory.size)\nplugged memory: \(monitor.machine.pluggedMemory)\n"
         },
+        HMPCommand("memory-devices", "show memory devices") { (monitor, _, _) throws(MonitorError) in
+            monitor.machine.memoryModules.map(QMPCommandTable.text).joined()
+        },
         HMPCommand("balloon", "show balloon information") { (monitor, _, _) throws(MonitorError) in
             guard let actual = monitor.machine.balloonActual else {
                 throw .generic("No balloon device has been activated")

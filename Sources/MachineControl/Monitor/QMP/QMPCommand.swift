@@ -103,7 +103,7 @@ final class NamedDescriptors: Sendable {
 enum QMPCommandTable {
     static let all: [QMPCommand] =
         lifecycle + migration + snapshots + processors + machineQueries + devices + media + disks + backends
-        + descriptors + objects + absent + monitorCommands + screen + input + vnc
+        + descriptors + objects + absent + monitorCommands + screen + input + vnc + memoryModules
     static let byName: [String: QMPCommand] = Dictionary(
         all.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
 }

@@ -114,7 +114,6 @@ extension QMPCommandTable {
                 "plugged-memory": .number(context.machine.pluggedMemory),
             ]
         },
-        QMPCommand("query-memory-devices", returns: SchemaType.array(.any)) { (_, _) throws(MonitorError) in [] },
         QMPCommand("query-iothreads", returns: SchemaType.array(.object(ioThread))) {
             (context, _) throws(MonitorError) in
             .array(

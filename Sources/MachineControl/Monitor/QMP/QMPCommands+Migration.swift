@@ -7,6 +7,9 @@ extension QMPCommandTable {
     private static let capability = SchemaObject(
         "MigrationCapabilityStatus", [SchemaMember("capability", .string), SchemaMember("state", .boolean)])
 
+    private static let forkOverlay = SchemaObject(
+        "ForkOverlay", [SchemaMember("device", .string), SchemaMember("snapshot-file", .string)])
+
     /// A machine that goes to another place, or comes from there.
     static let migration: [QMPCommand] = [
         QMPCommand(
@@ -26,6 +29,30 @@ extension QMPCommandTable {
                 try context.machine.migrate(to: address, descriptor: descriptor)
             }
             return [:]
+        },
+        QMPCommand(
+            "x-fork",
+            [
+                SchemaMember("children", .array(.string)),
+                SchemaMember("overlays", .array(.object(forkOverlay)), optional: true),
+            ]
+        ) { (context, arguments) throws(MonitorError) in
+            let overlays = (arguments["overlays"]?.arrayValue ?? []).map { entry in
+                ForkRequest.Overlay(
+                    device: entry["device"]?.stringValue ?? "", path: entry["snapshot-file"]?.stringValue ?? "")
+            }
+            let request = ForkRequest(
+                children: (arguments["children"]?.arrayValue ?? []).compactMap(\.stringValue), overlays: overlays)
+            try monitored { () throws(MachineError) in try context.machine.fork(request) }
+            return [:]
+        },
+        QMPCommand(
+            "query-vm-generation-id", returns: SchemaType.object(SchemaObject("GuidInfo", [SchemaMember("guid", .string)]))
+        ) { (context, _) throws(MonitorError) in
+            guard let generation = context.machine.generation else {
+                throw .generic("VM Generation ID device not found")
+            }
+            return ["guid": .string(text(ofUUID: generation))]
         },
         QMPCommand("migrate_cancel") { (context, _) throws(MonitorError) in
             context.machine.cancelMigration()

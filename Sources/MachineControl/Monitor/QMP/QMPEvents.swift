@@ -36,6 +36,8 @@ enum QMPEvents {
             [SchemaMember("action", .enumeration("WatchdogAction", LifecycleConfiguration.Watchdog.words))]
         ),
         ("DEVICE_DELETED", [SchemaMember("device", .string, optional: true), SchemaMember("path", .string)]),
+        ("ACPI_DEVICE_OST", [SchemaMember("info", .object(QMPCommandTable.hotplugReport))]),
+        ("DEVICE_UNPLUG_GUEST_ERROR", [SchemaMember("device", .string, optional: true), SchemaMember("path", .string)]),
         ("RTC_CHANGE", [SchemaMember("offset", .integer), SchemaMember("qom-path", .string)]),
         (
             "BLOCK_IO_ERROR",
@@ -99,6 +101,13 @@ enum QMPEvents {
         case .watchdog(let action): ("WATCHDOG", ["action": .string(action.rawValue)])
         case .deviceDeleted(let id, let path):
             ("DEVICE_DELETED", id.map { ["device": .string($0), "path": .string(path)] } ?? ["path": .string(path)])
+        case .hotplugReport(let id, let report):
+            ("ACPI_DEVICE_OST", ["info": .object(QMPCommandTable.value(of: report, device: id))])
+        case .unplugFailed(let id, let path):
+            (
+                "DEVICE_UNPLUG_GUEST_ERROR",
+                id.map { ["device": .string($0), "path": .string(path)] } ?? ["path": .string(path)]
+            )
         case .rtcChange(let offset, let path):
             ("RTC_CHANGE", ["offset": .number(offset), "qom-path": .string(path)])
         case .blockIOError(let device, let node, let isWrite, let action, let noSpace, let reason):
