@@ -186,9 +186,11 @@ extension QEMUArguments {
             return object
         case .openTap(let descriptor): return ["type": "tap", "fd": .string(descriptor), "id": .string(id)]
         case .tapName(let name):
-            return [
+            var object: JSONObject = [
                 "type": "tap", "ifname": .string(name), "script": "no", "downscript": "no", "id": .string(id),
             ]
+            if let queues = interface.driver?.queues, queues > 1 { object["queues"] = .number(queues) }
+            return object
         case .bridge(let name): return ["type": "bridge", "br": .string(name), "id": .string(id)]
         case .stream(let path, let options):
             var object: JSONObject = [

@@ -297,7 +297,8 @@ extension NetworkDriver {
     /// The machine of a live form has ended, or one of its cards is gone.
     func release(_ interface: XMLTree) {
         guard let mac = interface.child("mac")?["address"].flatMap({ MACAddress(xml: $0) }) else { return }
-        let device = interface.child("target")?["dev"] ?? name(of: mac)
+        // A definition's own word counts less than what its card was given.
+        let device = name(of: mac) ?? interface.child("target")?["dev"]
         forget(mac)
         // What other programs have made keeps its name to itself: this takes macvtaps alone.
         if let device, device.hasPrefix("macvtap"), MacVTap.all(of: macvtapOwner).contains(device) {

@@ -24,8 +24,11 @@ extension VirtioNet {
                 return false
             }
             // Of several queues the one that a frame is for may be full: then the frame waits, and others behind it.
-            if state.activePairs > 1, state.queues.prefix(state.activePairs).contains(where: { $0?.hasBuffers == true }) {
-                return true
+            if state.activePairs > 1 {
+                let queues = state.queues.prefix(state.activePairs).compactMap { $0 }
+                if queues.contains(where: { $0.hasBuffers }) { return true }
+                // All of them are to tell.
+                return queues.map { $0.enableNotifications() }.contains(true)
             }
             // `enableNotifications` says whether there are buffers, and has the driver tell if not.
             return queue.hasBuffers || queue.enableNotifications()
