@@ -112,7 +112,8 @@ public final class HardwareEngine: Engine {
         self.timers = timers
         var made: [HardwareProcessor] = []
         for (index, id) in request.apicIDs.enumerated() {
-            let shared = HardwareProcessor.Shared(gate: gate, slots: slots, coalesced: coalesced, extras: extras, timers: timers)
+            let shared = HardwareProcessor.Shared(
+                gate: gate, slots: slots, coalesced: coalesced, extras: extras, timers: timers)
             made.append(try HardwareProcessor(index: index, apicID: id, machine, request, shared))
         }
         processors = made

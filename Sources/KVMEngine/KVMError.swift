@@ -29,9 +29,8 @@ public enum KVMError: Error, Sendable, CustomStringConvertible {
             "There is no \(path): load the kernel module with 'modprobe \(module)'; where that fails, virtualization "
                 + "may be switched off in the firmware"
         case .noDevice(let path, false, _):
-            "There is no \(path), and the processor shows neither vmx nor svm: virtualization is not there, is "
-                + "switched off in the firmware, or this machine is itself virtual and not allowed to nest; the "
-                + "software engine needs none ('-accel tcg')"
+            "There is no \(path), and the processor shows neither vmx nor svm: switch virtualization on in the firmware, "
+                + "let the outer machine nest, or use the software engine ('-accel tcg')"
         case .notSupported(let path):
             "\(path) is there, but the kernel's module does not find virtualization in the processor; it may be "
                 + "switched off in the firmware"

@@ -85,7 +85,9 @@ struct FlatKernelTests {
         #expect(try run(kernel, engine).status == 3)
     }
 
-    @Test("A virtio device answers its doorbells, with an exit or as events of the engine", arguments: engines, ["on", "off"])
+    @Test(
+        "A virtio device answers its doorbells, with an exit or as events of the engine", arguments: engines,
+        ["on", "off"])
     func virtio(engine: String, events: String) throws {
         let kernel = FlatKernel("virtio", FlatKernel.virtio)
         let options = Self.debugExit + ["-device", "virtio-rng-pci,ioeventfd=\(events)"]

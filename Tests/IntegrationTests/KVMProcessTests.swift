@@ -93,7 +93,7 @@ struct KVMProcessTests {
         getuid() == 0 && (try? Runner.run("/usr/bin/unshare", ["-m", "true"]))?.status == 0
 
     @Test(
-        "Each way in which /dev/kvm cannot be opened is told with the way out, the list falls back, and the trial says so",
+        "Ways in which /dev/kvm cannot be opened are told with the way out, the list falls back, and the trial says so",
         .enabled(if: canUnshare, "needs root with mount namespaces"),
         arguments: [
             ("mount -t tmpfs none /dev", ["There is no /dev/kvm", "-accel tcg"]),
@@ -117,8 +117,10 @@ struct KVMProcessTests {
     @Test(
         "A user without rights is told of the group to join", .enabled(if: canUnshare && Runner.hasKVM, "needs root"))
     func noPermission() throws {
-        let command = "mount -t tmpfs none /mnt && cp -a /dev/kvm /mnt/kvm && chmod 660 /mnt/kvm && chgrp kvm /mnt/kvm "
-            + "&& mount --bind /mnt/kvm /dev/kvm && exec setpriv --reuid 65534 --regid 65534 --clear-groups \"$0\" \"$@\""
+        let command =
+            "mount -t tmpfs none /mnt && cp -a /dev/kvm /mnt/kvm && chmod 660 /mnt/kvm && chgrp kvm /mnt/kvm "
+            + "&& mount --bind /mnt/kvm /dev/kvm "
+            + "&& exec setpriv --reuid 65534 --regid 65534 --clear-groups \"$0\" \"$@\""
         guard (try? String(contentsOfFile: "/etc/group", encoding: .utf8))?.contains("\nkvm:") == true else {
             print("Skipped: this host has no group 'kvm'")
             return

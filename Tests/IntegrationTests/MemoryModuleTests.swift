@@ -24,7 +24,8 @@ struct MemoryModuleTests {
             booting: [
                 "-accel", "tcg", "-machine", board, "-m", "256,slots=3,maxmem=2G", "-nic", "none",
                 "-object", "memory-backend-ram,id=m0,size=128M", "-device", "pc-dimm,id=first,memdev=m0,slot=2",
-                "-object", "thread-context,id=near,cpu-affinity=0", "-qmp", "unix:\(folder.path)/qmp,server=on,wait=off",
+                "-object", "thread-context,id=near,cpu-affinity=0", "-qmp",
+                "unix:\(folder.path)/qmp,server=on,wait=off",
             ], append: "memhp_default_state=online_movable")
         let monitor = try MonitorClient(path: folder.path("qmp"))
         try machine.wait(for: "Type poweroff to end.")
@@ -34,7 +35,10 @@ struct MemoryModuleTests {
 
         try monitor.execute(
             "object-add",
-            ["qom-type": "memory-backend-memfd", "id": "m1", "size": 256 << 20, "prealloc": true, "prealloc-context": "near"])
+            [
+                "qom-type": "memory-backend-memfd", "id": "m1", "size": 256 << 20, "prealloc": true,
+                "prealloc-context": "near",
+            ])
         try monitor.execute("device_add", ["driver": "pc-dimm", "id": "second", "memdev": "m1"])
         let report = try monitor.wait(forEvent: "ACPI_DEVICE_OST")["info"] as? [String: Any]
         #expect(report?["device"] as? String == "second" && report?["status"] as? Int == 0)
@@ -50,7 +54,8 @@ struct MemoryModuleTests {
         let states = try #require(try monitor.execute("query-acpi-ospm-status") as? [[String: Any]])
         #expect(states.count == 3 && states[0]["source"] as? Int == 1)
         // It holds what is written there: more than there was without it.
-        let sum = "mount -t tmpfs -o size=480m none /mnt && dd if=/dev/zero of=/mnt/x bs=1M count=440 2>/dev/null; "
+        let sum =
+            "mount -t tmpfs -o size=480m none /mnt && dd if=/dev/zero of=/mnt/x bs=1M count=440 2>/dev/null; "
             + "tr -d '\\000' </mnt/x | wc -c; wc -c </mnt/x; rm /mnt/x; umount /mnt"
         #expect(try machine.output(of: sum).split(separator: "\n") == ["0", "461373440"])
 
@@ -95,7 +100,8 @@ struct MemoryModuleTests {
         try monitor.execute("device_add", ["driver": "pc-dimm", "id": "d", "memdev": "m"])
         _ = try monitor.wait(forEvent: "ACPI_DEVICE_OST")
         // The kernel's own things lie there now: folders of a file system in memory.
-        _ = try machine.shell("mount -t tmpfs none /mnt; i=0; while [ $i -lt 3000 ]; do mkdir /mnt/$i; i=$((i+1)); done")
+        _ = try machine.shell(
+            "mount -t tmpfs none /mnt; i=0; while [ $i -lt 3000 ]; do mkdir /mnt/$i; i=$((i+1)); done")
         try monitor.execute("device_del", ["id": "d"])
         #expect(try monitor.wait(forEvent: "DEVICE_UNPLUG_GUEST_ERROR")["device"] as? String == "d")
         #expect((try monitor.execute("query-memory-devices") as? [Any])?.count == 1)
@@ -125,7 +131,9 @@ struct MemoryModuleTests {
     @Test("Memory is made on the thread that is named; another name is refused")
     func context() throws {
         let object = "memory-backend-ram,id=m,size=64M,prealloc=on,prealloc-context="
-        let base = ["-accel", "tcg", "-m", "64", "-display", "none", "-S", "-serial", "none", "-machine", "pc,memory-backend=m"]
+        let base = [
+            "-accel", "tcg", "-m", "64", "-display", "none", "-S", "-serial", "none", "-machine", "pc,memory-backend=m",
+        ]
         let refused = try Runner.run(
             Repository.program, base + ["-kernel", Repository.kernel, "-object", object + "nobody"])
         #expect(refused.status == 1 && refused.errors.contains("'nobody' is no thread-context"), "\(refused)")

@@ -91,7 +91,8 @@ extension BoardBuilder {
         if properties.bool("mq") == true { options.queuePairs = backend.queuePairs }
         // What QEMU's properties take away.
         let ours: [(String, FrameOffloads)] = [
-            ("csum", .all), ("gso", [.tcp4, .tcp6, .ecn]), ("host_tso4", .tcp4), ("host_tso6", .tcp6), ("host_ecn", .ecn),
+            ("csum", .all), ("gso", [.tcp4, .tcp6, .ecn]), ("host_tso4", .tcp4), ("host_tso6", .tcp6),
+            ("host_ecn", .ecn),
         ]
         for (name, offload) in ours where properties.bool(name) == false { options.deviceOffloads.subtract(offload) }
         let theirs: [(String, FrameOffloads)] = [

@@ -116,7 +116,9 @@ final class MemoryModules: Sendable {
         guard let control = control.withLock({ $0 }) else {
             throw MachineBuildError("memory hotplug is not enabled: missing acpi device or acpi disabled")
         }
-        guard let name = device.properties.string("memdev") else { throw MachineBuildError("'memdev' property is not set") }
+        guard let name = device.properties.string("memdev") else {
+            throw MachineBuildError("'memdev' property is not set")
+        }
         let node = try number(device, "node", 0)
         let nodes = max(configuration.numa.nodes.count, 1)
         guard node < nodes else {

@@ -105,7 +105,8 @@ extension VirtualMachine {
         let name = state.withLock { $0.processorNames.removeValue(forKey: index) } ?? ""
         emit(
             .deviceDeleted(
-                id: name.isEmpty ? nil : name, path: name.isEmpty ? "/machine/peripheral-anon" : "/machine/peripheral/\(name)"))
+                id: name.isEmpty ? nil : name,
+                path: name.isEmpty ? "/machine/peripheral-anon" : "/machine/peripheral/\(name)"))
     }
 
     /// Holds back those processors that are not there, and lets go those that are.

@@ -39,7 +39,8 @@ import Testing
         return (transport, io)
     }
     private func start(_ io: Bus) {
-        for (offset, size, value) in [(18, 1, 3), (4, 4, 1), (14, 2, 1), (8, 4, 0x100), (18, 1, 7)] as [(UInt64, Int, UInt64)]
+        for (offset, size, value) in [(18, 1, 3), (4, 4, 1), (14, 2, 1), (8, 4, 0x100), (18, 1, 7)]
+            as [(UInt64, Int, UInt64)]
         { io.write(Self.ports + offset, size: size, value: value) }
     }
     private func wait(_ condition: () -> Bool) -> Bool {

@@ -82,7 +82,9 @@ public final class MemoryHotplugControl: BusDevice, Device {
     /// The module of a slot is to leave.
     public func requestEject(_ slot: Int) {
         state.withLock { state in
-            if state.slots.indices.contains(slot), state.slots[slot].module != nil { state.slots[slot].isLeaving = true }
+            if state.slots.indices.contains(slot), state.slots[slot].module != nil {
+                state.slots[slot].isLeaving = true
+            }
         }
     }
     /// The slot is empty.
@@ -184,7 +186,9 @@ public final class MemoryHotplugControl: BusDevice, Device {
         new.selected = Int(try saved.integer("selected", as: UInt32.self))
         let present = state.withLock { $0.slots.map(\.module) }
         for (part, module) in zip(try saved.list("slots", count: present.count), present) {
-            let (address, size) = (try part.integer("address", as: UInt64.self), try part.integer("size", as: UInt64.self))
+            let (address, size) = (
+                try part.integer("address", as: UInt64.self), try part.integer("size", as: UInt64.self)
+            )
             let node = try part.integer("node", as: UInt32.self)
             guard size == module?.size ?? 0 else { throw .outOfRange(field: "size", value: size) }
             guard address == module?.address ?? 0 else { throw .outOfRange(field: "address", value: address) }

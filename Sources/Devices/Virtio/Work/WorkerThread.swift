@@ -76,7 +76,8 @@ public final class WorkerThread: WorkScheduler {
 
     /// Runs `fire` on the thread whenever the counter was rung, which is taken back to 0 before, until the source is
     /// removed. Any thread.
-    public func watch(_ counter: EventCounter, _ fire: @escaping @Sendable () -> Void) throws(HostError) -> EventSource {
+    public func watch(_ counter: EventCounter, _ fire: @escaping @Sendable () -> Void) throws(HostError) -> EventSource
+    {
         try shared.makeLoop().add(counter.descriptor, .read) { _ in
             counter.take()
             fire()
