@@ -36,12 +36,8 @@ import Testing
         #expect(record.ejected.withLock { $0 } == [])
         control.write(offset: 0x04, size: 4, value: 3)
         control.write(offset: 0x08, size: 4, value: 0x80)
-<<<<<<< HEAD
-        #expect(record.reports.withLock { $0.map { [UInt32($0.slot), $0.event, $0.status] } } == [[2, 3, 0x80]])
-=======
         let reports = record.reports.withLock { $0 }
         #expect(reports.map(\.slot) == [2] && reports.map(\.event) == [3] && reports.map(\.status) == [0x80])
->>>>>>> kvm3
         #expect(control.reports.map(\.status) == [0, 0, 0x80, 0])
         control.write(offset: 0x14, size: 4, value: 8)
         #expect(record.ejected.withLock { $0 } == [2])
