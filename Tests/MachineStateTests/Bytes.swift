@@ -27,8 +27,8 @@ final class Bytes: StateSink, StateSource {
     deinit { unsafe memory.deallocate() }
 
     func memory(block: String, run: PageRun) -> UnsafeMutableRawBufferPointer? {
-        let pages = UInt64(memory.count / 4096)
-        guard block == "ram", run.first < pages, UInt64(run.count) <= pages - run.first else { return unsafe nil }
+        let pages = unsafe UInt64(memory.count / 4096)
+        guard block == "ram", run.first < pages, UInt64(run.count) <= pages - run.first else { return nil }
         return unsafe UnsafeMutableRawBufferPointer(
             rebasing: memory[Int(run.first) * 4096..<(Int(run.first) + Int(run.count)) * 4096])
     }

@@ -102,7 +102,7 @@ struct StreamTests {
         for run in [PageRun(first: 9, count: 2, isZero: true), PageRun(first: .max, count: 1, isZero: true)] {
             let sink = Bytes()
             var writer = try StateWriter(sink)
-            let empty = UnsafeRawBufferPointer(start: nil, count: 0)
+            let empty = unsafe UnsafeRawBufferPointer(start: nil, count: 0)
             try unsafe writer.write([PageRun(first: 0, count: 1, isZero: true), run], of: "ram", pages: empty)
             let pages = Pages(10, fill: 1)
             #expect(throws: StateError.self) { try Sample.read(sink.bytes, pages) }

@@ -10,6 +10,12 @@ public final class BlockJob: Sendable {
         case commit
         case mirror
         case backup
+        case snapshotSave = "snapshot-save"
+        case snapshotLoad = "snapshot-load"
+        case snapshotDelete = "snapshot-delete"
+
+        /// Whether it is one of a disk's, which the older commands and events of block jobs know.
+        public var isBlock: Bool { self == .stream || self == .commit || self == .mirror || self == .backup }
     }
     /// Where it is in its life, in QMP's words.
     public enum Status: String, Sendable, CaseIterable {
@@ -112,6 +118,17 @@ public final class BlockJob: Sendable {
             State(
                 speed: settings.speed, wantsFinalize: settings.finalizesItself, wantsDismiss: settings.dismissesItself))
         settings.group?.add(self)
+    }
+
+    /// A job that is one step of the machine's, and cannot be held up in the middle. `body` runs on the job's thread.
+    public static func task(
+        _ kind: Kind, _ settings: Settings, tell: @escaping @Sendable (BlockJob, Event) -> Void,
+        body: @escaping @Sendable () throws(BlockError) -> Void
+    ) -> BlockJob {
+        let work = Work(
+            run: { _ throws(Stop) in do throws(BlockError) { try body() } catch { throw .failed(error) } },
+            finish: { _ in }, clean: { _ in })
+        return BlockJob(kind, settings, work, tell: tell)
     }
 
     /// The job as it is now.

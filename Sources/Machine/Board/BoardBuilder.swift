@@ -53,6 +53,7 @@ final class BoardBuilder {
     var isThere = false
     /// The controller of slots that are hot-plugged by ACPI.
     var slotHotplug: SlotHotplug?
+    var fwCfg: FwCfgDevice?
     /// The identifier of the machine's generation.
     var generation: GenerationID?
     /// That of processors.

@@ -121,6 +121,9 @@ public protocol MigrationOperations: AnyObject, Sendable {
     /// Removes one.
     func deleteSnapshot(_ name: String, devices: [String]?) throws(MachineError)
 
+    /// Starts one of these three as a job.
+    func startSnapshotJob(_ job: SnapshotJob) throws(MachineError)
+
     /// Starts to make copies of the machine: children that wait for it. The machine goes on. `migration` tells how far
     /// it is.
     func fork(_ request: ForkRequest) throws(MachineError)
@@ -129,6 +132,35 @@ public protocol MigrationOperations: AnyObject, Sendable {
 
     /// Writes guest memory for `gdb` and `crash`.
     func dumpMemory(_ request: DumpRequest) throws(MachineError)
+}
+
+/// What `snapshot-save`, `-load` and `-delete` ask for.
+public struct SnapshotJob: Sendable {
+    /// Which.
+    public enum Kind: String, CaseIterable, Sendable {
+        case save = "snapshot-save"
+        case load = "snapshot-load"
+        case delete = "snapshot-delete"
+    }
+    /// Which.
+    public var kind: Kind
+    /// The job's name.
+    public var id: String
+    /// The snapshot's.
+    public var tag: String
+    /// The node that has the machine's state.
+    public var vmstate: String?
+    /// The nodes that take part.
+    public var devices: [String]
+
+    /// A job of all parts.
+    public init(kind: Kind, id: String, tag: String, vmstate: String?, devices: [String]) {
+        self.kind = kind
+        self.id = id
+        self.tag = tag
+        self.vmstate = vmstate
+        self.devices = devices
+    }
 }
 
 /// What `dump-guest-memory` asks for.
@@ -183,6 +215,9 @@ extension MigrationOperations {
         throw .notSupported("This machine has no snapshots")
     }
     public func deleteSnapshot(_ name: String, devices: [String]?) throws(MachineError) {
+        throw .notSupported("This machine has no snapshots")
+    }
+    public func startSnapshotJob(_ job: SnapshotJob) throws(MachineError) {
         throw .notSupported("This machine has no snapshots")
     }
     public func fork(_ request: ForkRequest) throws(MachineError) {

@@ -22,6 +22,18 @@ extension LiveStorage {
         { [weak self] job, event in self?.listen(to: job, event) }
     }
 
+    /// Starts a step of the whole machine as a job, which stays until somebody dismisses it.
+    func startTask(
+        _ kind: BlockJob.Kind, id: String, body: @escaping @Sendable () throws(MachineError) -> Void
+    ) throws(MachineError) {
+        var settings = BlockJob.Settings(id: try jobID(["job-id": .string(id)], nil))
+        settings.dismissesItself = false
+        let job = BlockJob.task(kind, settings, tell: teller) { () throws(BlockError) in
+            do throws(MachineError) { try body() } catch { throw .message(error.description) }
+        }
+        try begin(job, nil, [])
+    }
+
     func stream(_ arguments: JSONObject) throws(MachineError) {
         let storage = try storage()
         let name = arguments.string("device") ?? ""

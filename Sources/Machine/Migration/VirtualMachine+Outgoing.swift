@@ -133,7 +133,7 @@ extension VirtualMachine {
         let last = takeDirty(pages)
         for index in left.indices { left[index].formUnion(last[index]) }
         let isFirst = desk.information.rounds == 0
-        try pages.send(left, to: &writer, skipsZeroes: isFirst) { (counters) throws(StateError) in
+        try pages.send(left, to: &writer, skipsZeroes: isFirst, isStanding: true) { (counters) throws(StateError) in
             try note(counters, channel)
         }
         try writeDevices(to: &writer)

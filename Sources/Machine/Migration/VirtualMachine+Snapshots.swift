@@ -99,7 +99,7 @@ extension VirtualMachine {
                 var writer = try StateWriter(channel)
                 let pages = guestPages
                 try writeHead(to: &writer, pages, answers: false)
-                try pages.send(pages.all, to: &writer, skipsZeroes: true) { _ in }
+                try pages.send(pages.all, to: &writer, skipsZeroes: true, isStanding: true) { _ in }
                 try writeDevices(to: &writer)
                 try channel.flush()
             } catch {
@@ -162,6 +162,23 @@ extension VirtualMachine {
                 throw .failed("Error while loading VM state: \(error)")
             }
             try step { () throws(BlockError) in try keeper.disk.node.discardState() }
+        }
+    }
+
+    public func startSnapshotJob(_ job: SnapshotJob) throws(MachineError) {
+        let kind: BlockJob.Kind =
+            switch job.kind {
+            case .save: .snapshotSave
+            case .load: .snapshotLoad
+            case .delete: .snapshotDelete
+            }
+        try board.storage.live.startTask(kind, id: job.id) { [weak self] () throws(MachineError) in
+            guard let self else { return }
+            switch job.kind {
+            case .save: try saveSnapshot(job.tag, vmstate: job.vmstate, devices: job.devices, replaces: false)
+            case .load: try loadSnapshot(job.tag, vmstate: job.vmstate, devices: job.devices)
+            case .delete: try deleteSnapshot(job.tag, devices: job.devices)
+            }
         }
     }
 
