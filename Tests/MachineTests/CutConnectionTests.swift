@@ -161,7 +161,7 @@ struct CutConnectionTests {
                 try parent.machine.fork(
                     ForkRequest(children: (0..<2).map { "unix:\(folder)/child\(generation)\($0)" }))
                 parent.wait("the fork") { !parent.machine.migration.status.isUnderWay }
-                #expect(parent.machine.migration.status == .completed, "\(parent.machine.migration)")
+                try #require(parent.machine.migration.status == .completed, "\(parent.machine.migration)")
                 for machine in children + [parent] {
                     machine.wait("running") { machine.machine.runState == .running }
                     let now = try CountingGuest.count(machine.machine)

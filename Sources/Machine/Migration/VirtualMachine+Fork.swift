@@ -248,9 +248,9 @@ struct FrozenMemory {
         self.blocks = blocks
         offsets = Self.offsets(blocks.map(\.block))
         let end = zip(offsets, blocks).map { $0 + Int64($1.block.size) }.max() ?? 0
-        do throws(HostError) { file = try Descriptor.memoryFile(name: "apus-frozen", count: Int(end)) } catch {
-            throw .host("\(error)")
-        }
+        do throws(HostError) {
+            file = try Descriptor.memoryFile(name: "apus-frozen", count: Int(end), canBeSealed: true)
+        } catch { throw .host("\(error)") }
     }
 
     /// Copies pages. Those that are zero and were never written stay holes.

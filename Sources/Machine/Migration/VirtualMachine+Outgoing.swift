@@ -19,6 +19,8 @@ extension VirtualMachine {
         guard desk.begin(isIncoming: false) else { throw .failed("There's a migration process in progress") }
         report(.setup)
         var opened: MigrationChannel?
+        // What it writes may be the very file that its memory is still in.
+        if case .file = place { desk.awaitLateMemory() }
         do throws(MachineError) {
             // A host may take long to answer: that is waited for by the thread.
             if case .tcp = place {} else { opened = try place.openForWriting(descriptor) }
