@@ -95,7 +95,8 @@ let package = Package(
         library("DomainCommandLine", ["DomainModel", "JSON"]),
         library("RPCWire", ["HostOS", system]),
         library(
-            "Daemon", ["RPCWire", "DomainModel", "DomainCommandLine", "HostOS", "JSON", "Log", system]),
+            "Daemon",
+            ["RPCWire", "DomainModel", "DomainCommandLine", "NetworkSwitch", "HostOS", "JSON", "Log", system]),
 
         library("NetworkSwitch", ["Network", "DomainModel", "HostOS", "JSON", "Log"]),
 

@@ -184,15 +184,21 @@ extension QEMUArguments {
             }
             object["id"] = .string(id)
             return object
+        case .openTap(let descriptor): return ["type": "tap", "fd": .string(descriptor), "id": .string(id)]
         case .tapName(let name):
-            return [
+            var object: JSONObject = [
                 "type": "tap", "ifname": .string(name), "script": "no", "downscript": "no", "id": .string(id),
             ]
-        case .stream(let path):
-            return [
+            if let queues = interface.driver?.queues, queues > 1 { object["queues"] = .number(queues) }
+            return object
+        case .bridge(let name): return ["type": "bridge", "br": .string(name), "id": .string(id)]
+        case .stream(let path, let options):
+            var object: JSONObject = [
                 "type": "stream", "id": .string(id), "server": false,
                 "addr": .object(["type": "unix", "path": .string(path)]),
             ]
+            for option in options.members { object[option.name] = option.value }
+            return object
         case .datagram(let descriptor):
             return [
                 "type": "dgram", "id": .string(id),

@@ -1,3 +1,5 @@
+public import JSON
+
 /// What the process of a machine is given besides its definition.
 public struct LaunchPlan: Sendable {
     /// Where the monitor listens.
@@ -16,10 +18,14 @@ public struct LaunchPlan: Sendable {
         case userNetwork(UserNetwork)
         /// Taps that are open, and `/dev/vhost-net` for each where it is used.
         case tap(descriptors: [Int32], vhost: [Int32])
+        /// A tap that is open, by the number of its descriptor or by the name that `getfd` gave it.
+        case openTap(String)
         /// A tap by its name; QEMU opens it.
         case tapName(String)
-        /// A stream socket to a switch.
-        case stream(path: String)
+        /// A bridge of the host, by QEMU's helper.
+        case bridge(String)
+        /// A stream socket to a switch, with further options of `-netdev stream`.
+        case stream(path: String, options: JSONObject = [:])
         /// A datagram socket that is open.
         case datagram(descriptor: Int32)
     }

@@ -1,5 +1,6 @@
 internal import CEngine
 public import HostOS
+internal import Synchronization
 
 /// A piece of guest RAM or ROM: host memory with a name, found in the guest's physical space by an `AddressSpace`.
 ///
@@ -13,7 +14,10 @@ public final class RAMBlock: @unchecked Sendable {
     /// Size in bytes, a multiple of 4096.
     public let size: Int
     /// What lies under it.
-    public let backing: Backing
+    public var backing: Backing { isFrozen.load(ordering: .relaxed) ? .privateFile : firstBacking }
+    private let firstBacking: Backing
+    /// Its bytes are a frozen file's, and what was changed since.
+    private let isFrozen = Atomic<Bool>(false)
     private let file: Descriptor?
     private let mapping: Mapping
     private let flagMapping: Mapping
@@ -44,7 +48,7 @@ public final class RAMBlock: @unchecked Sendable {
         let rounded = (size + 4095) & ~4095
         self.name = name
         self.size = rounded
-        backing = .anonymous
+        firstBacking = .anonymous
         file = nil
         mapping = try .anonymous(count: rounded)
         flagMapping = try .anonymous(count: max(4096, (rounded >> 12) + 4095 & ~4095))
@@ -57,7 +61,7 @@ public final class RAMBlock: @unchecked Sendable {
         self.name = name
         self.size = rounded
         self.file = file
-        backing = isShared ? .shared(descriptor: file.rawValue) : .privateFile
+        firstBacking = isShared ? .shared(descriptor: file.rawValue) : .privateFile
         mapping = try .file(file, count: rounded, isShared: isShared)
         flagMapping = try .anonymous(count: max(4096, (rounded >> 12) + 4095 & ~4095))
         granuleMapping = try .anonymous(count: max(4096, (rounded >> 9) + 4095 & ~4095))
@@ -90,9 +94,28 @@ public final class RAMBlock: @unchecked Sendable {
     /// Advises the kernel about the whole block (`MADV_*`).
     public func advise(_ advice: Int32) { mapping.advise(advice) }
 
+    /// Makes the bytes of a sealed memory file (from `offset` on, in whole pages) the block's: other blocks and
+    /// processes have the same pages, and what each changes is its own. While nobody writes to the block; private
+    /// blocks only.
+    public func freeze(onto file: Descriptor, offset: Int64) throws(HostError) {
+        if case .shared = firstBacking { throw HostError.noDescriptor("freeze memory that others write") }
+        guard file.isSealed, offset >= 0, offset & 4095 == 0, file.fileSize - offset >= Int64(size) else {
+            throw HostError.noDescriptor("use a file as frozen memory that may change or is too short")
+        }
+        try mapping.replace(offset: 0, count: size, with: file, at: offset)
+        isFrozen.store(true, ordering: .relaxed)
+    }
+
     /// Makes all bytes zero: anonymous memory goes back to the host. While no processor runs.
     public func clear() {
-        if case .anonymous = backing { return mapping.discard(offset: 0, count: size) }
+        if case .anonymous = firstBacking {
+            guard isFrozen.load(ordering: .relaxed) else { return mapping.discard(offset: 0, count: size) }
+            if (try? mapping.replaceWithZeroes(offset: 0, count: size)) != nil {
+                isFrozen.store(false, ordering: .relaxed)
+                // MADV_HUGEPAGE, as it was before.
+                return mapping.advise(14)
+            }
+        }
         // SAFETY: the mapping has `size` bytes.
         unsafe base.initializeMemory(as: UInt8.self, repeating: 0, count: size)
     }
@@ -100,7 +123,14 @@ public final class RAMBlock: @unchecked Sendable {
     /// Gives whole pages of a range back to the host; they read as zero from then on. Blocks that are shared with
     /// other processes keep theirs.
     func discard(offset: UInt64, count: UInt64) {
-        guard case .anonymous = backing, offset <= UInt64(size), count <= UInt64(size) - offset else { return }
-        mapping.discard(offset: Int(offset), count: Int(count))
+        guard offset <= UInt64(size), count <= UInt64(size) - offset else { return }
+        switch backing {
+        case .anonymous: mapping.discard(offset: Int(offset), count: Int(count))
+        case .privateFile where firstBacking == .anonymous:
+            // The file would show through again. Where there are too many pieces already, the pages stay.
+            let (start, end) = (Int(offset) + 4095 & ~4095, (Int(offset) + Int(count)) & ~4095)
+            if start < end { try? mapping.replaceWithZeroes(offset: start, count: end - start) }
+        case .privateFile, .shared: break
+        }
     }
 }

@@ -4,12 +4,13 @@ extension Descriptor {
     /// A new file of `count` zero bytes that lives in memory and ends with its last descriptor and mapping. `name`
     /// shows in `/proc/self/maps`.
     ///
-    /// `hugePages` is the size of the pages it is made of, a power of two, and 0 for the host's usual huge pages; nil
+    /// With `canBeSealed` its bytes may be made unchangeable. `hugePages` is the size of the pages it is made of, a power of two, and 0 for the host's usual huge pages; nil
     /// for plain ones.
     public static func memoryFile(
-        name: String, count: Int, hugePages: UInt64? = nil
+        name: String, count: Int, canBeSealed: Bool = false, hugePages: UInt64? = nil
     ) throws(HostError) -> Descriptor {
         var flags = UInt32(MFD_CLOEXEC)
+        if canBeSealed { flags |= UInt32(MFD_ALLOW_SEALING) }
         if let hugePages {
             // MFD_HUGETLB, and the size's logarithm from bit 26 on (memfd_create(2)).
             flags |= 4 | (hugePages == 0 ? 0 : UInt32(hugePages.trailingZeroBitCount) << 26)

@@ -36,6 +36,19 @@ public final class HostProcess: Sendable {
         return try HostProcess(number: process)
     }
 
+    /// Becomes another program, with this process's environment; it returns only where that fails.
+    public static func become(_ path: String, arguments: [String]) throws(HostError) {
+        for text in [path] + arguments where text.utf8.contains(0) {
+            throw HostError(reason: EINVAL, "start '\(path)' with a zero byte in its arguments")
+        }
+        // SAFETY: the strings live for the call, and the list ends with a null pointer.
+        let status = unsafe withCStrings(arguments) { list in
+            _ = unsafe execv(path, list)
+            return apus_errno()
+        }
+        throw HostError(reason: status, "start '\(path)'")
+    }
+
     private static func withCStrings(
         _ strings: [String], _ body: (UnsafePointer<UnsafeMutablePointer<CChar>?>) -> Int32
     ) -> Int32 {

@@ -14,6 +14,12 @@ extension Mapping {
 
 /// Pages of this process, whoever mapped them.
 public enum HostPages {
+    /// Gives pages of private memory back: they read as zero, or are awaited, from then on. Whole pages.
+    public static func discard(_ start: UnsafeMutableRawPointer, count: Int) {
+        // SAFETY: only contents go, and that is what is asked for.
+        _ = unsafe madvise(start, count, MADV_DONTNEED)
+    }
+
     /// Has every translation of the pages forgotten, those of guests of KVM among them, while the bytes stay and may be
     /// used all along: their protection changes and changes back. Multiples of the page size.
     public static func forgetTranslations(_ start: UnsafeMutableRawPointer, count: Int) {

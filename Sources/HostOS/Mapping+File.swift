@@ -53,11 +53,10 @@ extension Mapping {
 
 /// Memory of the whole process.
 public enum ProcessMemory {
-    /// Keeps all pages in host memory once they are there (mlockall(2)). Address space that is reserved and never touched
-    /// stays free of pages: without that, reservations of engines would take all memory.
+    /// Keeps all pages in host memory (mlockall(2)): those of present mappings are brought in now, those of future ones
+    /// when they are first touched, because address space may be reserved that memory does not suffice for.
     public static func lockAll() throws(HostError) {
-        let onFault: Int32 = 4  // MCL_ONFAULT
-        guard mlockall(MCL_CURRENT | MCL_FUTURE | onFault) == 0 else {
+        guard mlockall(MCL_CURRENT) == 0, mlockall(MCL_FUTURE | MCL_ONFAULT) == 0 else {
             throw HostError(reason: apus_errno(), "lock memory")
         }
     }

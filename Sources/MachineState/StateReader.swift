@@ -4,6 +4,37 @@ public import DeviceModel
 public protocol PageReceiver: AnyObject {
     /// Where the pages of a run are to be written, `count` times 4096 bytes; nil where the block has no such pages.
     func memory(block: String, run: PageRun) -> UnsafeMutableRawBufferPointer?
+    /// Whether contents may be written to their pages before they are checked: nobody uses the pages of a stream that
+    /// turns out to be damaged.
+    var takesDirectly: Bool { get }
+    /// Whether contents may stay in their file for now. If so they are the receiver's to fetch, and to check.
+    func postpone(_ pages: PostponedPages) -> Bool
+}
+
+extension PageReceiver {
+    public var takesDirectly: Bool { false }
+    public func postpone(_ pages: PostponedPages) -> Bool { false }
+}
+
+/// Pages whose contents were left in a file.
+public struct PostponedPages: Sendable {
+    /// The block, which is the section's name.
+    public let block: String
+    /// Which pages: those that are not zero lie in the file one behind the other.
+    public let runs: [PageRun]
+    /// Where the contents begin, counted from the stream's first byte.
+    public let offset: UInt64
+    /// Bytes of contents.
+    public let count: Int
+    let sum: StateChecksum
+    let checksum: UInt64
+
+    /// Whether these are the bytes that were written there.
+    public func isWhole(_ contents: UnsafeRawBufferPointer) -> Bool {
+        var sum = sum
+        unsafe sum.add(contents)
+        return sum.value == checksum
+    }
 }
 
 /// Reads a stream of a machine's state. Nothing in it is believed. Confined to one thread.
@@ -20,6 +51,12 @@ public struct StateReader {
 
     private let source: any StateSource
     private var sections: UInt64 = 0
+    /// The name of the section before.
+    private var last: String?
+    /// Bytes that the last call of the source gave.
+    private var lastRead = 0
+    /// What there was of a section that is cut.
+    private var torso: [UInt8] = []
     /// Bytes read so far.
     public private(set) var count: UInt64 = 0
 
@@ -31,6 +68,11 @@ public struct StateReader {
         guard Array(head[0..<8]) == SectionHead.magic else { throw .notAState }
         let format = Self.integer(head, 8, UInt32.self)
         guard format == SectionHead.format else { throw .format(format) }
+        // Nothing is said there yet; what a later release says changes the meaning of the rest.
+        let reserved = Self.integer(head, 12, UInt32.self)
+        guard reserved == 0 else {
+            throw .malformed(section: "head", field: "flags", problem: "\(reserved) is unknown to this program")
+        }
     }
 
     static func integer<T: FixedWidthInteger>(_ bytes: [UInt8], _ offset: Int, _: T.Type) -> T {
@@ -44,6 +86,7 @@ public struct StateReader {
     ) throws(StateError) {
         let got = try unsafe source.read(buffer)
         count += UInt64(got)
+        lastRead = got
         guard got == buffer.count else { throw .truncated(section: section) }
     }
 
@@ -59,26 +102,22 @@ public struct StateReader {
                     try unsafe fill(UnsafeMutableRawBufferPointer(rebasing: buffer[start...]), section: section)
                 } catch { failure = error }
             }
-            if let failure { throw failure }
+            if let failure {
+                torso = Array(bytes[0..<start + min(lastRead, bytes.count - start)])
+                throw failure
+            }
         }
         return bytes
     }
 
     /// Reads the next section; pages go where `receiver` says.
     public mutating func next(_ receiver: any PageReceiver) throws(StateError) -> Item {
-        let fixed = try take(SectionHead.size, section: nil)
-        let length = Int(Self.integer(fixed, 2, UInt16.self))
-        guard length <= SectionHead.nameLimit else {
-            throw .malformed(section: "?", field: "name", problem: "\(length) bytes are too many")
+        let head = try head()
+        let text = head.name
+        defer {
+            sections += 1
+            last = text
         }
-        let name = try take(length, section: nil)
-        guard SectionHead.check(Array(fixed[0..<24]), name) == Self.integer(fixed, 24, UInt64.self),
-            let text = String(validating: name, as: UTF8.self)
-        else { throw .checksum(section: "?") }
-        let head = SectionHead(
-            kind: fixed[0], name: text, version: Self.integer(fixed, 4, UInt32.self),
-            count: Self.integer(fixed, 8, UInt64.self), checksum: Self.integer(fixed, 16, UInt64.self))
-        defer { sections += 1 }
         switch head.kind {
         case SectionHead.Kind.values: return try values(head)
         case SectionHead.Kind.memory: return try memory(head, receiver)
@@ -90,6 +129,26 @@ public struct StateReader {
             return .end
         default: throw .malformed(section: text, field: "kind", problem: "Sections of kind \(head.kind) are unknown")
         }
+    }
+
+    /// The next section's frame.
+    private mutating func head() throws(StateError) -> SectionHead {
+        let fixed: [UInt8]
+        let name: [UInt8]
+        do throws(StateError) {
+            fixed = try take(SectionHead.size, section: nil)
+            let length = Int(Self.integer(fixed, 2, UInt16.self))
+            guard length <= SectionHead.nameLimit else { throw .head(after: last) }
+            name = try take(length, section: nil)
+        } catch .truncated {
+            throw last.map { .ends(after: $0) } ?? .truncated(section: nil)
+        }
+        guard SectionHead.check(Array(fixed[0..<24]), name) == Self.integer(fixed, 24, UInt64.self),
+            let text = String(validating: name, as: UTF8.self)
+        else { throw .head(after: last) }
+        return SectionHead(
+            kind: fixed[0], name: text, version: Self.integer(fixed, 4, UInt32.self),
+            count: Self.integer(fixed, 8, UInt64.self), checksum: Self.integer(fixed, 16, UInt64.self))
     }
 
     private mutating func checked(_ head: SectionHead, limit: UInt64) throws(StateError) -> [UInt8] {
@@ -104,7 +163,12 @@ public struct StateReader {
     }
 
     private mutating func values(_ head: SectionHead) throws(StateError) -> Item {
-        let payload = try checked(head, limit: SectionHead.valuesLimit)
+        let payload: [UInt8]
+        do throws(StateError) { payload = try checked(head, limit: SectionHead.valuesLimit) } catch .truncated {
+            // What is there tells in which field it is cut.
+            _ = try StateCoding.decode(torso, section: head.name)
+            throw .truncated(section: head.name)
+        }
         let state = try StateCoding.decode(payload, section: head.name)
         guard UInt32(clamping: state.version) == head.version else {
             throw .malformed(section: head.name, field: "version", problem: "Two versions are told")
@@ -121,13 +185,13 @@ public struct StateReader {
             .malformed(section: head.name, field: field, problem: problem)
         }
         let start = try take(8, section: head.name)
-        let count = Int(Self.integer(start, 0, UInt32.self))
-        guard count > 0, count <= PageRun.runLimit else { throw malformed("runs", "\(count) is impossible") }
-        let rest = try take(count * PageRun.encodedSize, section: head.name)
+        let runCount = Int(Self.integer(start, 0, UInt32.self))
+        guard runCount > 0, runCount <= PageRun.runLimit else { throw malformed("runs", "\(runCount) is impossible") }
+        let rest = try take(runCount * PageRun.encodedSize, section: head.name)
         var runs: [PageRun] = []
         var pages: UInt64 = 0
         var told: UInt64 = 0
-        for index in 0..<count {
+        for index in 0..<runCount {
             let at = index * PageRun.encodedSize
             let kind = Self.integer(rest, at + 12, UInt32.self)
             let run = PageRun(
@@ -149,7 +213,23 @@ public struct StateReader {
         }
         var sum = StateChecksum()
         sum.add(table)
-        var contents = unsafe UnsafeMutableRawBufferPointer.allocate(
+        let postponed = PostponedPages(
+            block: head.name, runs: runs, offset: self.count, count: Int(pages) * PageRun.pageSize, sum: sum,
+            checksum: head.checksum)
+        if source.canSkip, receiver.postpone(postponed) {
+            guard try source.skip(postponed.count) else { throw .truncated(section: head.name) }
+            count += UInt64(postponed.count)
+            return .memory(block: head.name, pages: told)
+        }
+        // A run that is a section by itself goes where it belongs, and is looked at there: memory of a machine that is
+        // refused never runs.
+        if runs.count == 1, pages > 0, receiver.takesDirectly, let memory = unsafe place(runs[0], head, receiver) {
+            try unsafe fill(memory, section: head.name)
+            unsafe sum.add(UnsafeRawBufferPointer(memory))
+            guard sum.value == head.checksum else { throw .checksum(section: head.name) }
+            return .memory(block: head.name, pages: told)
+        }
+        var contents = UnsafeMutableRawBufferPointer.allocate(
             byteCount: max(1, Int(pages)) * PageRun.pageSize, alignment: 4096)
         defer { unsafe contents.deallocate() }
         unsafe contents = UnsafeMutableRawBufferPointer(
@@ -176,7 +256,7 @@ public struct StateReader {
     ) -> UnsafeMutableRawBufferPointer? {
         guard let memory = unsafe receiver.memory(block: head.name, run: run),
             memory.count == Int(run.count) * PageRun.pageSize
-        else { return unsafe nil }
+        else { return nil }
         return unsafe memory
     }
 

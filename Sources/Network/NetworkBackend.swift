@@ -10,6 +10,8 @@ public protocol NetworkBackend: AnyObject, Sendable {
     func flush()
     /// What may be left to do in frames that this takes.
     var offloads: FrameOffloads { get }
+    /// How many pairs of queues a card may have of it.
+    var queuePairs: Int { get }
     /// What may be left to do in frames for the guest.
     func setReceiverOffloads(_ offloads: FrameOffloads)
     /// Names who takes incoming frames, or nobody: they are then dropped. The back-end keeps the receiver alive.
@@ -25,6 +27,7 @@ extension NetworkBackend {
     public func transmit(_ frame: UnsafeRawBufferPointer, _ offload: FrameOffload) -> Bool { unsafe transmit(frame) }
     public func flush() {}
     public var offloads: FrameOffloads { [] }
+    public var queuePairs: Int { 1 }
     public func setReceiverOffloads(_ offloads: FrameOffloads) {}
     public func stop() {}
 

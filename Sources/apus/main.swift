@@ -10,10 +10,14 @@ case "daemon":
     exitProcess(DaemonProgram.run(Array(arguments.dropFirst())))
 case "network":
     exitProcess(NetworkProgram.run(Array(arguments.dropFirst())))
+case "ssh":
+    exitProcess(SSHProgram.run(Array(arguments.dropFirst())))
 case "version", "--version":
     print("apus 0.1")
     exitProcess(0)
 default:
-    print("usage: apus daemon [options]\n\n'apus daemon --help' tells more.")
+    print(
+        "usage: apus daemon [options]\n       apus network COMMAND [options]\n       apus ssh [USER@]MACHINE\n\n"
+            + "'apus COMMAND --help' tells more.")
     exitProcess(arguments.isEmpty || arguments.first == "--help" ? 0 : 2)
 }

@@ -81,7 +81,7 @@ enum Floors {
                 target("DomainCommandLine", "DomainModel JSON"),
                 target("RPCWire", "HostOS SystemPackage"),
                 target("NetworkSwitch", "Network DomainModel HostOS JSON Log"),
-                target("Daemon", "RPCWire DomainModel DomainCommandLine HostOS JSON Log SystemPackage"),
+                target("Daemon", "RPCWire DomainModel DomainCommandLine NetworkSwitch HostOS JSON Log SystemPackage"),
             ]),
         Floor(
             name: "top",

@@ -52,14 +52,18 @@ final class DaemonProcess: Sendable {
     let process: HostProcess
     private let keepsFolder: Bool
 
-    init(folder: String? = nil, emulator: String = TestPrograms.emulator) throws {
+    /// - Parameter way: what goes before the program: the way into a network namespace.
+    init(
+        folder: String? = nil, emulator: String = TestPrograms.emulator, way: [String] = [], options: [String] = []
+    ) throws {
         self.folder = try folder ?? HostFile.makeTemporaryFolder(prefix: "/tmp/apus-daemon-")
         keepsFolder = folder != nil
         let null = try HostFile.open("/dev/null", .readWrite)
         let log = try HostFile.open(self.folder + "/daemon.log", .append, permissions: 0o600)
         process = try HostProcess.spawn(
-            TestPrograms.daemon,
-            arguments: ["apus", "daemon", "--root", self.folder, "--emulator", emulator],
+            way.first ?? TestPrograms.daemon,
+            arguments: (way.isEmpty ? ["apus"] : way + [TestPrograms.daemon])
+                + ["daemon", "--root", self.folder, "--emulator", emulator] + options,
             environment: ["LC_ALL=C", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=\(self.folder)"],
             descriptors: [null, log, log])
         // It opens its sockets when it has taken everything up.

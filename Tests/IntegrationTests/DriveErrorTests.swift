@@ -10,7 +10,7 @@ struct DriveErrorTests {
         let machine: GuestMachine
         let monitor: MonitorClient
 
-        init(rules: String, drive: String, format: String = "qcow2") throws {
+        init(rules: String, drive: String, more: [String] = [], format: String = "qcow2") throws {
             folder = try TemporaryFolder()
             let image = folder.path("disk.\(format)")
             let tool = Repository.root.appendingPathComponent(".build/release/apus-img").path
@@ -20,7 +20,7 @@ struct DriveErrorTests {
             machine = try GuestMachine(booting: [
                 "-nic", "none", "-qmp", "unix:\(socket),server=on,wait=off", "-drive",
                 "file=blkdebug:\(folder.path("rules")):\(image),format=\(format),\(drive)",
-            ])
+            ] + more)
             monitor = try MonitorClient(path: socket)
             try machine.wait(for: "Type poweroff to end.")
         }
@@ -42,11 +42,33 @@ struct DriveErrorTests {
         }
     }
 
-    @Test(arguments: ["if=virtio", "if=ide"])
-    func fullHostStopsTheMachineAndContinuing(_ interface: String) throws {
+    /// A way to have a disk.
+    struct Way: Sendable, CustomStringConvertible {
+        let description: String
+        let drive: String
+        var more: [String] = []
+        let name: String
+        /// Requests that wait go with a saved machine.
+        var savesRequests = false
+    }
+    // Debian's cloud kernel has no driver for AHCI: DevicesTests have that.
+    private static let ways = [
+        Way(description: "virtio-blk", drive: "if=virtio", name: "vda"),
+        Way(description: "IDE", drive: "if=ide", name: "sda"),
+        Way(
+            description: "NVMe", drive: "if=none,id=d", more: ["-device", "nvme,drive=d,serial=1"], name: "nvme0n1",
+            savesRequests: true),
+        Way(
+            description: "SCSI", drive: "if=none,id=d",
+            more: ["-device", "virtio-scsi-pci", "-device", "scsi-hd,drive=d"], name: "sda"),
+    ]
+
+    @Test(arguments: ways)
+    func fullHostStopsTheMachineAndContinuing(_ way: Way) throws {
         let bench = try Bench(
-            rules: "[inject-error]\nevent = \"write_aio\"\nerrno = \"28\"\nonce = \"on\"\n", drive: interface)
-        let name = interface == "if=virtio" ? "vda" : "sda"
+            rules: "[inject-error]\nevent = \"write_aio\"\nerrno = \"28\"\nonce = \"on\"\n", drive: way.drive,
+            more: way.more)
+        let name = way.name
         try bench.machine.type("dd if=/dev/zero bs=64k count=4 | tr '\\0' 'A' >/dev/\(name) && sync && echo do''ne")
         let data = try bench.monitor.wait(forEvent: "BLOCK_IO_ERROR", seconds: 120)
         #expect(data["action"] as? String == "stop" && data["operation"] as? String == "write")
@@ -54,6 +76,10 @@ struct DriveErrorTests {
         try bench.monitor.wait(forEvent: "STOP", seconds: 60)
         #expect(try bench.status() == "io-error")
         #expect(try bench.health() == ["nospace"])
+        if way.savesRequests {
+            #expect(try bench.monitor.human("savevm stopped") == "")
+            #expect(try bench.monitor.human("loadvm stopped") == "")
+        }
         try bench.monitor.execute("cont")
         #expect(try bench.health() == ["ok"])
         try bench.machine.wait(for: "done")

@@ -22,6 +22,28 @@ private final class NetworkTool: Sendable {
         return try HostProgram.output("env", way + words).trimmingCharacters(in: .newlines)
     }
 
+    /// How `apus ssh root@NAME uptime` calls ssh.
+    func shell(_ name: String, port: Int) throws -> String {
+        let bin = folder.path("bin")
+        try FileManager.default.createDirectory(atPath: bin, withIntermediateDirectories: true)
+        try Data("#!/bin/sh\necho \"$*\"\n".utf8).write(to: URL(fileURLWithPath: bin + "/ssh"))
+        try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: bin + "/ssh")
+        let process = Process()
+        let output = Pipe()
+        process.executableURL = URL(fileURLWithPath: Self.program)
+        process.arguments = [
+            "ssh", "--run", folder.path("run"), "--state", folder.path("state"), "--port", "\(port)", "root@" + name,
+            "uptime",
+        ]
+        process.environment = ["PATH": bin + ":/usr/bin:/bin"]
+        process.standardOutput = output
+        process.standardError = output
+        try process.run()
+        let data = output.fileHandleForReading.readDataToEndOfFile()
+        process.waitUntilExit()
+        return String(decoding: data, as: UTF8.self).trimmingCharacters(in: .newlines)
+    }
+
     /// The number of a network's process.
     func number(of name: String) throws -> Int32 {
         let text = try run("info", name)
@@ -78,6 +100,14 @@ private final class NetworkTool: Sendable {
         #expect(connection.write(Data("through the forward\n".utf8)))
         let echo = HostBytes.text(until: "forward") { connection.read(seconds: $0) }
         #expect(echo.contains("through the forward"))
+        // `apus ssh` knows a way in by the machine's name: the one that is there, or one of its own.
+        #expect(try tool.shell("alice", port: 7) == "-o HostKeyAlias=alice -p \(port) root@127.0.0.1 uptime")
+        _ = try guests[1].shell("(nc -l -p 9 -e cat &); sleep 1")
+        let words = try tool.shell("bob", port: 9).split(separator: " ")
+        let way = try #require(words.firstIndex(of: "-p").flatMap { Int(words[$0 + 1]) })
+        let second = try LoopbackSocket.connected(to: way)
+        #expect(second.write(Data("to bob\n".utf8)))
+        #expect(HostBytes.text(until: "bob") { second.read(seconds: $0) }.contains("to bob"))
         let ports = try tool.run("ports", "default")
         #expect(ports.contains("\"machine\": \"alice\""))
         for guest in guests { try guest.type("poweroff -f") }

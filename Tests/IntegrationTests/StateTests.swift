@@ -154,6 +154,128 @@ struct StateTests {
         #expect(try runOnHost(Self.image, "check", disk).status == 0)
     }
 
+    @Test func snapshotJobsTakeDiskAndMachineBack() throws {
+        let folder = try TemporaryFolder()
+        let disk = folder.path("disk.qcow2")
+        #expect(try runOnHost(Self.image, "create", "-f", "qcow2", disk, "64M").status == 0)
+        let drive = ["-blockdev", "qcow2,node-name=disk,file.driver=file,file.filename=\(disk)", "-device",
+            "virtio-blk-pci,drive=disk"]
+        let machine = try GuestMachine(booting: Self.arguments("pc", 1, folder, "one") + drive)
+        let monitor = try MonitorClient(path: folder.path("one"))
+        try machine.wait(for: "Type poweroff to end.")
+        _ = try machine.shell("word=before; echo before >/dev/vda; sync")
+        func run(_ command: String, _ more: [String: Any]) throws -> String? {
+            try monitor.execute(command, ["job-id": "j", "tag": "one", "devices": ["disk"]].merging(more) { $1 })
+            let end = Date().addingTimeInterval(90)
+            while Date() < end {
+                let jobs = try #require(try monitor.execute("query-jobs") as? [[String: Any]])
+                let job = try #require(jobs.first { $0["id"] as? String == "j" })
+                #expect(job["type"] as? String == command)
+                if job["status"] as? String == "concluded" {
+                    try monitor.execute("job-dismiss", ["id": "j"])
+                    return job["error"] as? String
+                }
+                Thread.sleep(forTimeInterval: 0.02)
+            }
+            return "It does not end"
+        }
+        #expect(try run("snapshot-save", ["vmstate": "disk"]) == nil)
+        #expect(try run("snapshot-save", ["vmstate": "disk"])?.contains("already exists") == true)
+        _ = try machine.shell("word=after; echo after. >/dev/vda; sync")
+        #expect(try run("snapshot-load", ["vmstate": "disk"]) == nil)
+        #expect(try machine.output(of: "echo $word; head -c 6 /dev/vda") == "before\nbefore")
+        #expect(try run("snapshot-delete", [:]) == nil)
+        #expect(try run("snapshot-delete", [:])?.contains("does not exist") == true)
+        try monitor.execute("quit")
+        #expect(try machine.status() == 0)
+        #expect(try runOnHost(Self.image, "check", disk).status == 0)
+    }
+
+    @Test func aRunningGuestIsForkedAndEachCopyGoesItsWay() throws {
+        let folder = try TemporaryFolder()
+        let disk = folder.path("disk.qcow2")
+        #expect(try runOnHost(Self.image, "create", "-f", "qcow2", disk, "64M").status == 0)
+        func drive(_ file: String) -> [String] {
+            ["-drive", "file=\(file),format=qcow2,if=virtio,id=disk", "-device", "vmgenid"]
+        }
+        let parent = try GuestMachine(booting: Self.arguments("pc", 1, folder, "parent") + drive(disk))
+        let monitor = try MonitorClient(path: folder.path("parent"))
+        try parent.wait(for: "Type poweroff to end.")
+        _ = try parent.shell("word=common; echo common >/dev/vda; sync; cat /dev/vda | head -c 7")
+        var children: [GuestMachine] = []
+        for number in 0..<2 {
+            // The parent's disk as it will be, and what the child writes.
+            let overlay = folder.path("child\(number).qcow2")
+            #expect(
+                try runOnHost(Self.image, "create", "-u", "-f", "qcow2", "-F", "qcow2", "-b", disk, overlay, "64M")
+                    .status == 0)
+            children.append(
+                try GuestMachine(
+                    booting: Self.arguments("pc", 1, folder, "child\(number)") + drive(overlay)
+                        + ["-incoming", "unix:\(folder.path("way\(number)"))"]))
+            _ = try MonitorClient(path: folder.path("child\(number)"))
+        }
+        try monitor.execute(
+            "x-fork",
+            [
+                "children": (0..<2).map { "unix:\(folder.path("way\($0)"))" },
+                "overlays": [["device": "disk", "snapshot-file": folder.path("parent.qcow2")]],
+            ])
+        let end = Date().addingTimeInterval(90)
+        var known: [String: Any] = [:]
+        while Date() < end {
+            known = try #require(try monitor.execute("query-migrate") as? [String: Any])
+            if ["completed", "failed"].contains(known["status"] as? String ?? "") { break }
+            Thread.sleep(forTimeInterval: 0.02)
+        }
+        #expect(known["status"] as? String == "completed", "\(known)")
+        #expect(try status(monitor) == "running")
+        let machines = [parent] + children
+        for (number, machine) in machines.enumerated() {
+            #expect(try machine.output(of: "echo $word") == "common")
+            // Each writes its own.
+            _ = try machine.shell("word=own\(number); echo own\(number)... >/dev/vda; sync; echo 3 >/proc/sys/vm/drop_caches")
+        }
+        for (number, machine) in machines.enumerated() {
+            #expect(try machine.output(of: "echo $word; head -c 4 /dev/vda") == "own\(number)\nown\(number)")
+            let log = try machine.output(of: "dmesg | grep -iE 'lockup|stall|BUG|Oops|I/O error'")
+            #expect(!log.contains("BUG") && !log.contains("error") && !log.contains("stall"), "\(number): \(log)")
+        }
+        let seeds = try machines.map { try $0.output(of: "head -c 16 /dev/urandom | od -An -tx1") }
+        #expect(Set(seeds).count == 3)
+        for machine in machines {
+            try machine.type("poweroff -f")
+            #expect(try machine.status() == 0)
+        }
+        for name in ["disk", "parent", "child0", "child1"] {
+            #expect(try runOnHost(Self.image, "check", folder.path("\(name).qcow2")).status == 0)
+        }
+    }
+
+    @Test func compressedDumpsAreReadByMakedumpfile() throws {
+        let folder = try TemporaryFolder()
+        let machine = try GuestMachine(booting: Self.arguments("pc", 1, folder, "one") + ["-device", "vmcoreinfo"])
+        let monitor = try MonitorClient(path: folder.path("one"))
+        try machine.wait(for: "Type poweroff to end.")
+        let (flat, plain) = (folder.path("flat"), folder.path("plain"))
+        try monitor.execute(
+            "dump-guest-memory", ["paging": false, "protocol": "file:\(flat)", "format": "kdump-zlib"])
+        #expect(
+            try monitor.failure(
+                "dump-guest-memory", ["paging": true, "protocol": "file:\(flat)x", "format": "kdump-zlib"]
+            ).contains("paging"))
+        let size = try FileManager.default.attributesOfItem(atPath: flat)[.size] as? UInt64 ?? 0
+        #expect(size > 1 << 20 && size < 150 << 20)
+        try monitor.execute("quit")
+        #expect(try machine.status() == 0)
+        guard FileManager.default.isExecutableFile(atPath: "/usr/bin/makedumpfile") else { return }
+        // -R makes the plain file of the flattened one that it reads.
+        let made = try runOnHost("/bin/sh", "-c", "makedumpfile -R \(plain) <\(flat)")
+        #expect(made.status == 0, "\(made.output)")
+        let head = try FileHandle(forReadingFrom: URL(fileURLWithPath: plain)).read(upToCount: 8) ?? Data()
+        #expect(head == Data("KDUMP   ".utf8))
+    }
+
     @Test func aStreamThatIsCutEndsTheMachineWithOneLine() throws {
         let folder = try TemporaryFolder()
         let path = try folder.file("state", Array("APUSSTAT".utf8) + [1, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3])

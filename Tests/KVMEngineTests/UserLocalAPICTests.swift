@@ -141,8 +141,11 @@ struct UserLocalAPICTests {
         bench.engine.deliverMSI(address: 0xFEE0_0000, data: 0x500)
         bench.engine.deliverMSI(address: 0xFEE0_0000, data: 0x620)
         #expect(processor.state.cr0 & 1 == 1, "nothing happens before the processor runs")
-        processor.kick()
-        _ = processor.run()
+        // A kick may end a run before it has looked at its events.
+        for _ in 0..<100 where processor.state.cr0 & 1 == 1 {
+            processor.kick()
+            _ = processor.run()
+        }
         #expect(processor.state.cr0 & 1 == 0)
     }
 

@@ -11,7 +11,7 @@ final class Bytes: StateSink, StateSource {
     func write(_ bytes: UnsafeRawBufferPointer) throws(StateError) { unsafe self.bytes.append(contentsOf: bytes) }
     func read(_ buffer: UnsafeMutableRawBufferPointer) throws(StateError) -> Int {
         let count = min(buffer.count, bytes.count - position)
-        for index in 0..<count { unsafe buffer[index] = bytes[position + index] }
+        unsafe buffer.copyBytes(from: bytes[position..<position + count])
         position += count
         return count
     }
@@ -27,8 +27,8 @@ final class Bytes: StateSink, StateSource {
     deinit { unsafe memory.deallocate() }
 
     func memory(block: String, run: PageRun) -> UnsafeMutableRawBufferPointer? {
-        let pages = UInt64(memory.count / 4096)
-        guard block == "ram", run.first < pages, UInt64(run.count) <= pages - run.first else { return unsafe nil }
+        let pages = unsafe UInt64(memory.count / 4096)
+        guard block == "ram", run.first < pages, UInt64(run.count) <= pages - run.first else { return nil }
         return unsafe UnsafeMutableRawBufferPointer(
             rebasing: memory[Int(run.first) * 4096..<(Int(run.first) + Int(run.count)) * 4096])
     }
@@ -67,6 +67,13 @@ enum Sample {
             ], of: "ram", pages: UnsafeRawBufferPointer(pages.memory))
         try writer.write(DeviceState(version: 1), section: "empty")
         try writer.finish()
+    }
+
+    /// Where the section of memory lies, behind its frame.
+    static func memory(of bytes: [UInt8]) -> Range<Int> {
+        let name = Array("ram".utf8)
+        let start = bytes.indices.first { bytes[$0...].starts(with: name) } ?? 0
+        return start + 3..<start + 3 + 8 + 3 * 16 + 3 * 4096
     }
 
     /// All items; throws what is wrong.

@@ -7,47 +7,7 @@ import Testing
 /// Machines whose state is written, read and written again.
 @Suite(.serialized)
 struct MovedMachineTests {
-    /// A machine with its loop on a thread.
-    private final class Running {
-        let machine: VirtualMachine
-        private let loop: EventLoop
-        private let thread: HostThread
-
-        init(_ configuration: MachineConfiguration) throws {
-            let loop = try EventLoop()
-            self.loop = loop
-            machine = try VirtualMachine(configuration, loop: loop)
-            try machine.start()
-            thread = try HostThread(name: "loop") { loop.run() }
-        }
-        func wait(_ what: String, _ isSo: () -> Bool) {
-            let end = HostClock.monotonic + 90_000_000_000
-            while !isSo() {
-                guard HostClock.monotonic < end else {
-                    Issue.record("\(what): \(machine.migration)")
-                    return
-                }
-                Bell().wait(nanoseconds: 2_000_000)
-            }
-        }
-        func save(to path: String) throws {
-            try machine.migrate(to: "file:\(path)", descriptor: nil)
-            wait("save") { !machine.migration.status.isUnderWay }
-            #expect(machine.migration.status == .completed && machine.runState == .postMigrate)
-        }
-        func end() -> Int32 {
-            machine.quit(cause: .hostQuit)
-            return finish()
-        }
-        /// Waits for the end.
-        func finish() -> Int32 {
-            thread.join()
-            machine.close()
-            return machine.exitStatus
-        }
-    }
-
-    private static func configuration(_ kind: BoardKind, _ processors: Int, _ folder: String) -> MachineConfiguration {
+    static func configuration(_ kind: BoardKind, _ processors: Int, _ folder: String) -> MachineConfiguration {
         var configuration = Samples.configuration(kind, processors: processors)
         configuration.accelerators = [AcceleratorConfiguration(kind: .translator)]
         configuration.boot.kernel = "\(folder)/kernel"
@@ -61,27 +21,8 @@ struct MovedMachineTests {
         return configuration
     }
 
-    private final class Nowhere: PageReceiver {
-        private let memory = UnsafeMutableRawBufferPointer.allocate(byteCount: 64 << 20, alignment: 4096)
-        deinit { unsafe memory.deallocate() }
-        func memory(block: String, run: PageRun) -> UnsafeMutableRawBufferPointer? {
-            unsafe UnsafeMutableRawBufferPointer(rebasing: memory[0..<Int(run.count) * 4096])
-        }
-    }
-    private final class Contents: StateSource {
-        let bytes: [UInt8]
-        var position = 0
-        init(_ path: String) throws { bytes = try HostFile.contents(path) }
-        func read(_ buffer: UnsafeMutableRawBufferPointer) throws(StateError) -> Int {
-            let count = min(buffer.count, bytes.count - position)
-            for index in 0..<count { unsafe buffer[index] = bytes[position + index] }
-            position += count
-            return count
-        }
-    }
-
     private func sections(_ path: String) throws -> (values: [String: DeviceState], pages: UInt64) {
-        var reader = try StateReader(try Contents(path))
+        var reader = try StateReader(try SavedBytes(path))
         let nowhere = Nowhere()
         var values: [String: DeviceState] = [:]
         var pages: UInt64 = 0
@@ -97,12 +38,12 @@ struct MovedMachineTests {
     @Test("Every device that was restored saves what it was restored from", arguments: [BoardKind.pc, .microvm], [1, 2])
     func everySection(kind: BoardKind, processors: Int) throws {
         try Samples.withFolder(["kernel": Samples.kernel + [UInt8](repeating: 0, count: 4096)]) { folder in
-            let first = try Running(Self.configuration(kind, processors, folder))
+            let first = try RunningMachine(Self.configuration(kind, processors, folder))
             try first.save(to: "\(folder)/one")
             #expect(first.end() == 0)
             var configuration = Self.configuration(kind, processors, folder)
             configuration.incoming = "file:\(folder)/one"
-            let second = try Running(configuration)
+            let second = try RunningMachine(configuration)
             second.wait("load") { second.machine.runState == .paused }
             try second.save(to: "\(folder)/two")
             #expect(second.end() == 0)
@@ -134,12 +75,12 @@ struct MovedMachineTests {
             configuration.boot.kernel = "\(folder)/kernel"
             configuration.devices = [DeviceConfiguration(driver: "isa-debug-exit")]
             configuration.lifecycle.startsPaused = true
-            let first = try Running(configuration)
+            let first = try RunningMachine(configuration)
             try first.save(to: "\(folder)/state")
             _ = first.end()
             configuration.incoming = "file:\(folder)/state"
             configuration.lifecycle.startsPaused = false
-            let second = try Running(configuration)
+            let second = try RunningMachine(configuration)
             #expect(second.finish() == 0x2A << 1 | 1)
         }
     }
@@ -147,14 +88,28 @@ struct MovedMachineTests {
     @Test("A machine that does not fit is told so, and ends with status 1")
     func mismatch() throws {
         try Samples.withFolder(["kernel": Samples.kernel + [UInt8](repeating: 0, count: 4096)]) { folder in
-            let first = try Running(Self.configuration(.pc, 1, folder))
+            let first = try RunningMachine(Self.configuration(.pc, 1, folder))
             try first.save(to: "\(folder)/one")
             _ = first.end()
             var configuration = Self.configuration(.pc, 2, folder)
             configuration.incoming = "file:\(folder)/one"
-            let second = try Running(configuration)
+            let second = try RunningMachine(configuration)
             #expect(second.finish() == 1)
             #expect(second.machine.migration.error == "The saved machine has 1 processors, this one 2")
+
+            // A section that is damaged is named.
+            let saved = try SavedBytes("\(folder)/one")
+            let place = try #require(saved.sections.last { $0.name == "ioapic" }).contents.lowerBound + 20
+            var bytes = saved.bytes
+            bytes[place] ^= 1
+            try HostFile.open("\(folder)/damaged", .replace).writeAll(bytes)
+            configuration = Self.configuration(.pc, 1, folder)
+            configuration.incoming = "file:\(folder)/damaged"
+            let third = try RunningMachine(configuration)
+            #expect(third.finish() == 1)
+            #expect(third.machine.migration.error == "Section 'ioapic' is damaged: its checksum is wrong")
+            // The file is as it was.
+            #expect(try HostFile.contents("\(folder)/damaged") == bytes)
         }
     }
 
@@ -163,7 +118,7 @@ struct MovedMachineTests {
         try Samples.withFolder(["kernel": Samples.kernel + [UInt8](repeating: 0, count: 4096)]) { folder in
             var configuration = Self.configuration(.microvm, 1, folder)
             configuration.lifecycle.startsPaused = false
-            let machine = try Running(configuration)
+            let machine = try RunningMachine(configuration)
             #expect(throws: MachineError.self) {
                 try machine.machine.migrate(to: "unix:\(folder)/nobody", descriptor: nil)
             }

@@ -2,6 +2,7 @@ import DomainModel
 import HostOS
 import Network
 import NetworkSwitch
+import TestSupport
 import Testing
 
 @Suite struct ServiceTests {
@@ -56,6 +57,81 @@ import Testing
         #expect(try ask(a, first, "bob").suffix(4) == second[...])
         #expect(try ask(b, second, "alice").suffix(4) == first[...])
         #expect(try ask(b, second, "nobody")[3] & 15 == 3)
+    }
+
+    // MARK: - Questions over TCP
+
+    private static let gate: [UInt8] = [0x52, 0x55, 192, 168, 122, 1]
+
+    private func segment(
+        _ cable: Cable, _ own: [UInt8], _ sequence: UInt32, _ acknowledged: UInt32, _ flags: UInt8,
+        _ payload: [UInt8] = [], port: Int = 4000
+    ) -> [UInt8] {
+        func big(_ value: Int) -> [UInt8] { [UInt8(value >> 8 & 255), UInt8(value & 255)] }
+        func long(_ value: UInt32) -> [UInt8] { big(Int(value >> 16)) + big(Int(value & 0xFFFF)) }
+        var header: [UInt8] = [0x45, 0] + big(40 + payload.count) + [0, 0, 0, 0, 64, 6, 0, 0] + own + [192, 168, 122, 1]
+        header.replaceSubrange(10..<12, with: big(~sum(header) & 0xFFFF))
+        let tcp = big(port) + big(53) + long(sequence) + long(acknowledged) + [0x50, flags] + big(8000) + [0, 0, 0, 0]
+        return Self.gate + cable.mac + [8, 0] + header + tcp + payload
+    }
+
+    /// The next segment of the gateway's: sequence, flags and payload. Its checksum is right.
+    private func answer(_ cable: Cable) throws -> (sequence: UInt32, flags: UInt8, payload: [UInt8]) {
+        let frame = try #require(cable.take { $0.count >= 54 && $0[23] == 6 && $0[35] == 53 })
+        let total = Int(frame[16]) << 8 | Int(frame[17])
+        let tcp = Array(frame[34..<14 + total])
+        #expect(sum(Array(frame[26..<34]) + [0, 6, UInt8(tcp.count >> 8), UInt8(tcp.count & 255)] + tcp) == 0xFFFF)
+        let sequence = tcp[4..<8].reduce(UInt32(0)) { $0 << 8 | UInt32($1) }
+        return (sequence, tcp[13], Array(tcp.dropFirst(Int(tcp[12] >> 4) * 4)))
+    }
+
+    @Test func namesAreToldOverTCPToo() throws {
+        let network = try TestNetwork()
+        let (a, b) = (try network.cable(1), try network.cable(2) { $0.machine = "bob" })
+        let own = try lease(a, name: "alice")
+        let address = try lease(b, name: "x")
+        try a.send(segment(a, own, 1000, 0, 2))
+        let greeting = try answer(a)
+        #expect(greeting.flags == 0x12)
+        let query: [UInt8] = [0, 7, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 3] + Array("bob".utf8) + [0, 0, 1, 0, 1]
+        let message = [0, UInt8(query.count)] + query
+        // In two pieces, the second twice.
+        try a.send(segment(a, own, 1001, greeting.sequence &+ 1, 0x10, Array(message[..<5])))
+        #expect(try answer(a).flags == 0x10)
+        try a.send(segment(a, own, 1006, greeting.sequence &+ 1, 0x18, Array(message[5...])))
+        let reply = try answer(a)
+        #expect(reply.payload.suffix(4) == address[...])
+        #expect(Int(reply.payload[0]) << 8 | Int(reply.payload[1]) == reply.payload.count - 2)
+        // What is not acknowledged comes again.
+        let again = try answer(a)
+        #expect(again.sequence == reply.sequence && again.payload == reply.payload)
+        let end = 1001 + UInt32(message.count)
+        try a.send(segment(a, own, end, reply.sequence &+ UInt32(reply.payload.count), 0x11))
+        #expect(try answer(a).flags & 1 == 1, "It ends as well")
+        // Nobody is at a connection that was never opened.
+        try a.send(segment(a, own, 5, 6, 0x10, [1], port: 4001))
+        #expect(try answer(a).flags & 4 == 4)
+    }
+
+    @Test func hostileSegmentsStallNobody() throws {
+        let network = try TestNetwork()
+        let (a, b) = (try network.cable(1), try network.cable(2) { $0.machine = "bob" })
+        let own = try lease(a, name: "alice")
+        _ = try lease(b, name: "x")
+        var state: UInt64 = 77
+        func next(_ most: UInt64) -> UInt64 {
+            state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+            return (state >> 33) % (most + 1)
+        }
+        for _ in 0..<FuzzRounds.times(3000) {
+            var frame = segment(
+                a, own, UInt32(next(20)), UInt32(next(0xFFFF_FFFF)), UInt8(next(63)),
+                (0..<next(40)).map { _ in UInt8(next(255)) }, port: Int(next(200)))
+            // Headers of any length, too.
+            if next(3) == 0 { frame[46] = UInt8(next(255)) }
+            try a.send(frame)
+        }
+        #expect(try ask(b, [192, 168, 122, 99], "bob").count > 12)
     }
 
     @Test func leasesOutliveTheProcess() throws {
@@ -126,7 +202,8 @@ import Testing
         func fails(_ xml: String) -> Bool {
             (try? NetworkPlan(VirtualNetwork(xml: "<network><name>x</name>\(xml)</network>"))) == nil
         }
-        #expect(fails("") && fails("<ip address='10.0.0.1' prefix='30'/>") && fails("<ip address='x' prefix='24'/>"))
+        #expect(!fails(""), "Machines alone")
+        #expect(fails("<forward mode='nat'/>") && fails("<ip address='10.0.0.1' prefix='30'/>") && fails("<ip address='x' prefix='24'/>"))
         #expect(fails("<forward mode='bridge'/><bridge name='br0'/>"))
         #expect(
             fails("<ip address='10.0.0.1' prefix='24'><dhcp><range start='10.0.1.1' end='10.0.1.2'/></dhcp></ip>"))

@@ -5,6 +5,7 @@ internal import Synchronization
 /// The secrets that options name (`-object secret`): passphrases by id. Any thread.
 public final class BlockSecrets: Sendable {
     private let values = Mutex<[String: [UInt8]]>([:])
+    private let peers = Mutex<[String: TLSCredentials]>([:])
 
     /// No secrets.
     public init() {}
@@ -13,7 +14,27 @@ public final class BlockSecrets: Sendable {
     public func set(_ id: String, _ value: [UInt8]) { values.withLock { $0[id] = value } }
 
     /// Forgets a secret.
-    public func remove(_ id: String) { _ = values.withLock { $0.removeValue(forKey: id) } }
+    public func remove(_ id: String) {
+        _ = values.withLock { $0.removeValue(forKey: id) }
+        _ = peers.withLock { $0.removeValue(forKey: id) }
+    }
+
+    /// The TLS credentials of an id.
+    public func credentials(_ id: String) throws(BlockError) -> TLSCredentials {
+        guard let found = peers.withLock({ $0[id] }) else { throw .secret("No TLS credentials with id '\(id)'") }
+        return found
+    }
+
+    /// Whether `add` takes objects of a type.
+    public static func takes(_ type: String) -> Bool { ["secret", "tls-creds-psk", "tls-creds-x509"].contains(type) }
+
+    /// Adds the object of a type (`secret`, `tls-creds-psk`, `tls-creds-x509`). Reads files; blocks.
+    public func add(type: String, _ options: [String: String]) throws(BlockError) {
+        guard type != "secret" else { return try add(options) }
+        guard let id = options["id"], !id.isEmpty else { throw .secret("Parameter 'id' is missing") }
+        let made = try TLSCredentials(type: type, options)
+        peers.withLock { $0[id] = made }
+    }
 
     /// The secret of an id.
     public func value(_ id: String) throws(BlockError) -> [UInt8] {

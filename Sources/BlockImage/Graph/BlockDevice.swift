@@ -143,11 +143,16 @@ public final class BlockDevice: BatchingBackend {
         state.withLock { $0.taps.append(tap) }
         endDrained()
     }
-    /// Ends that.
-    func remove(_ tap: any ChangeTap) {
+    /// Ends that. Whether it was so.
+    @discardableResult
+    func remove(_ tap: any ChangeTap) -> Bool {
         beginDrained()
-        state.withLock { $0.taps.removeAll { $0 === tap } }
-        endDrained()
+        defer { endDrained() }
+        return state.withLock { state in
+            let before = state.taps.count
+            state.taps.removeAll { $0 === tap }
+            return state.taps.count < before
+        }
     }
 
     /// Tells those who have to know before a change begins, one after the other; each may hold it back.

@@ -28,6 +28,10 @@ extension BlockGraph {
             for node in nodes where !node.isReadOnly {
                 if let image = node as? QCow2Node { try image.takeHandover() }
             }
+            // What is below an overlay may have been written until now too.
+            for node in nodes where node.isReadOnly {
+                if let image = node as? QCow2Node { try image.refreshTables() }
+            }
         } catch {
             for file in files { file.giveUp() }
             throw error
@@ -56,6 +60,19 @@ extension QCow2Node {
             try bitmaps?.save(metadata)
             try metadata.settle()
             if !metadata.mayLeak { try metadata.mark(dirty: false) }
+        }
+    }
+
+    /// Reads the tables of an image that is only read, as they are now.
+    func refreshTables() throws(BlockError) {
+        try alone { () throws(BlockError) in
+            let fresh = try QCow2Node.readHeader(file)
+            try metadataLock.withLock { _ throws(BlockError) in
+                try metadata.reload(fresh)
+                try metadata.reloadMapping()
+            }
+            currentSize.store(fresh.size / 512 * 512, ordering: .relaxed)
+            inflated.withLock { $0 = nil }
         }
     }
 

@@ -70,16 +70,23 @@ public enum BackupScope: Sendable {
 
 extension BlockGraph {
     /// A job that saves a guest's disk as it is at this moment to another node. The caller has drained the device
-    /// and holds it so until this returns. `ended` is told whether all was saved.
+    /// and holds it so until this returns. With `packs` clusters are compressed. `ended` is told whether all was saved.
     public func backupJob(
         _ settings: BlockJob.Settings, device: BlockDevice, target: any BlockNode, scope: BackupScope,
-        ended: @escaping @Sendable (Bool) -> Void, tell: @escaping @Sendable (BlockJob, BlockJob.Event) -> Void
+        packs: Bool = false, ended: @escaping @Sendable (Bool) -> Void, tell: @escaping @Sendable (BlockJob, BlockJob.Event) -> Void
     ) throws(BlockError) -> BlockJob {
         let source = device.root
         let size = source.sizeInBytes
         guard !target.isReadOnly else { throw .readOnly(path: target.filename) }
         guard target.sizeInBytes >= size else {
             throw .message("Source and target image have different sizes: \(size) and \(target.sizeInBytes) bytes")
+        }
+        var packing: (clusterSize: Int, kind: Packing)?
+        if packs {
+            packing = (target as? any PackedWritable)?.packing
+            guard let packing, packing.clusterSize > 0, packing.clusterSize <= JobCopier.step else {
+                throw .message("Compression is not supported for this drive \(target.nodeName)")
+            }
         }
         let cluster = (target as? QCow2Node)?.clusterSize ?? 65536
         let left = DirtyBits(size: size, granularity: min(max(cluster, 65536), JobCopier.step))
@@ -98,7 +105,7 @@ extension BlockGraph {
         var savesAll = true
         if case .none = scope { savesAll = false }
         let copiesAll = savesAll
-        let tap = BackupTap(left, JobCopier(source: source, target: target))
+        let tap = BackupTap(left, JobCopier(source: source, target: target, packing: packing))
         device.add(tap)
         pin(target)
         pin(source)

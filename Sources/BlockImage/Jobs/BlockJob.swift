@@ -10,6 +10,12 @@ public final class BlockJob: Sendable {
         case commit
         case mirror
         case backup
+        case snapshotSave = "snapshot-save"
+        case snapshotLoad = "snapshot-load"
+        case snapshotDelete = "snapshot-delete"
+
+        /// Whether it is one of a disk's, which the older commands and events of block jobs know.
+        public var isBlock: Bool { self == .stream || self == .commit || self == .mirror || self == .backup }
     }
     /// Where it is in its life, in QMP's words.
     public enum Status: String, Sendable, CaseIterable {
@@ -43,6 +49,8 @@ public final class BlockJob: Sendable {
         public var sourceErrors = ErrorRule.report
         /// About errors of the target.
         public var targetErrors = ErrorRule.report
+        /// Those that it ends with.
+        public var group: BlockJobGroup?
         /// The defaults.
         public init(id: String) { self.id = id }
     }
@@ -109,6 +117,18 @@ public final class BlockJob: Sendable {
         state = Mutex(
             State(
                 speed: settings.speed, wantsFinalize: settings.finalizesItself, wantsDismiss: settings.dismissesItself))
+        settings.group?.add(self)
+    }
+
+    /// A job that is one step of the machine's, and cannot be held up in the middle. `body` runs on the job's thread.
+    public static func task(
+        _ kind: Kind, _ settings: Settings, tell: @escaping @Sendable (BlockJob, Event) -> Void,
+        body: @escaping @Sendable () throws(BlockError) -> Void
+    ) -> BlockJob {
+        let work = Work(
+            run: { _ throws(Stop) in do throws(BlockError) { try body() } catch { throw .failed(error) } },
+            finish: { _ in }, clean: { _ in })
+        return BlockJob(kind, settings, work, tell: tell)
     }
 
     /// The job as it is now.
@@ -171,15 +191,16 @@ public final class BlockJob: Sendable {
         bell.ring()
         return isReady
     }
-    /// Lets a job that is pending take its last step.
+    /// Lets a job that is pending take its last step, and those of its group theirs.
     public func finalize() -> Bool {
-        let isPending = state.withLock { state in
-            guard state.status == .pending else { return false }
-            state.wantsFinalize = true
-            return true
-        }
+        guard state.withLock({ $0.status == .pending }) else { return false }
+        allowEnd()
+        settings.group?.finalize()
+        return true
+    }
+    func allowEnd() {
+        state.withLock { $0.wantsFinalize = true }
         bell.ring()
-        return isPending
     }
     /// Lets a job go that has concluded.
     public func dismiss() -> Bool {
@@ -205,6 +226,7 @@ public final class BlockJob: Sendable {
                 live()
             }
         } catch {
+            settings.group?.fail(self)
             work.clean(false)
             throw .message("The job's thread cannot be started: \(error)")
         }
@@ -217,6 +239,7 @@ public final class BlockJob: Sendable {
             try work.run(self)
             // What waits for `job-finalize` can still be cancelled.
             move(to: .waiting)
+            try meet(.worked)
             move(to: .pending)
             if !settings.finalizesItself { tell(self, .pending) }
             while !state.withLock({ $0.wantsFinalize || ($0.wantsCancel && !settings.finalizesItself) }) {
@@ -224,8 +247,10 @@ public final class BlockJob: Sendable {
             }
             if !state.withLock({ $0.wantsFinalize }) { throw Stop.cancelled }
             do throws(BlockError) { try work.finish(self) } catch { throw Stop.failed(error) }
+            try meet(.finished)
         } catch {
             failure = error
+            settings.group?.fail(self)
         }
         switch failure {
         case nil:
@@ -245,6 +270,16 @@ public final class BlockJob: Sendable {
         move(to: .concluded)
         while !state.withLock({ $0.wantsDismiss }) { bell.wait(nanoseconds: nil) }
         move(to: .null)
+    }
+
+    /// Waits for the others of the group.
+    private func meet(_ stage: BlockJobGroup.Stage) throws(Stop) {
+        guard let group = settings.group else { return }
+        group.arrive(stage)
+        while !group.isOpen(stage) {
+            if group.hasFailed || state.withLock({ $0.wantsCancel }) { throw .cancelled }
+            bell.wait(nanoseconds: nil)
+        }
     }
 
     private func move(to status: Status) {

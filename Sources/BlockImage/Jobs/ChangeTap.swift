@@ -165,6 +165,7 @@ public final class DirtyBitmap: ChangeTap {
 extension BlockDevice {
     /// A bitmap hears of what changes from now on.
     public func attach(_ bitmap: DirtyBitmap) { add(bitmap) }
-    /// No more.
-    public func detach(_ bitmap: DirtyBitmap) { remove(bitmap) }
+    /// No more. False where it did not before.
+    @discardableResult
+    public func detach(_ bitmap: DirtyBitmap) -> Bool { remove(bitmap) }
 }

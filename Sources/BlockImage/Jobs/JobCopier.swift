@@ -1,9 +1,18 @@
-internal import Synchronization
+internal import CLinux
+internal import SystemPackage
 
 /// Copies ranges of one disk to another for a job, zeroes as zeroes, and tries again as the job's rules say.
 struct JobCopier: Sendable {
     let source: any BlockNode
     let target: any BlockNode
+    /// How whole clusters are packed; nil: not.
+    var packing: (clusterSize: Int, kind: Packing)?
+
+    init(source: any BlockNode, target: any BlockNode, packing: (clusterSize: Int, kind: Packing)? = nil) {
+        self.source = source
+        self.target = target
+        self.packing = packing
+    }
 
     /// Bytes of one step.
     static let step: UInt64 = 1 << 20
@@ -62,18 +71,66 @@ struct JobCopier: Sendable {
                 at += count
                 continue
             }
-            let part = min(count, UInt64(buffer.count))
+            var part = min(count, UInt64(buffer.count))
+            // A packed cluster is all there is of it: what lies beside the data in the same cluster goes with it.
+            if let packing { part = wholeClusters(at, part, end, packing.clusterSize, buffer) }
             // SAFETY: the buffer has as many bytes, and lives until the request ends.
             let segment = unsafe [BlockSegment(pointer: buffer.base, count: Int(part))]
             var status = source.readAndWait(at: at, into: segment)
             if status != 0 { return (status, true) }
-            status =
-                segment[0].isZero
-                ? target.performAndWait(.writeZeroes(mayUnmap: true), offset: at, length: part)
-                : target.writeAndWait(at: at, from: segment)
+            if segment[0].isZero {
+                status = target.performAndWait(.writeZeroes(mayUnmap: true), offset: at, length: part)
+            } else if let packing {
+                status = pack(at, segment[0], packing)
+            } else {
+                status = target.writeAndWait(at: at, from: segment)
+            }
             if status != 0 { return (status, false) }
             at += part
         }
         return (0, false)
+    }
+
+    private func wholeClusters(
+        _ at: UInt64, _ part: UInt64, _ end: UInt64, _ clusterSize: Int, _ buffer: AlignedBuffer
+    ) -> UInt64 {
+        let size = UInt64(clusterSize)
+        guard at % size == 0 else { return min(size - at % size, end - at) }
+        return min((part + size - 1) / size * size, UInt64(buffer.count) / size * size, end - at)
+    }
+
+    /// Stores clusters packed, each that is whole and does get smaller.
+    private func pack(_ offset: UInt64, _ segment: BlockSegment, _ packing: (clusterSize: Int, kind: Packing)) -> Int32 {
+        guard let target = target as? any PackedWritable, let packer = ClusterPacker(packing.kind) else {
+            return target.writeAndWait(at: offset, from: [segment])
+        }
+        var done = 0
+        while done < segment.count {
+            let count = min(packing.clusterSize - Int(offset + UInt64(done)) % packing.clusterSize, segment.count - done)
+            // SAFETY: the part lies inside the segment.
+            let part = unsafe BlockSegment(pointer: segment.pointer + done, count: count)
+            let at = offset + UInt64(done)
+            done += count
+            // The last cluster of the disk may be a part of one: packed with zeroes behind it.
+            let isWhole = count == packing.clusterSize || at + UInt64(count) == target.sizeInBytes
+            if isWhole, at % UInt64(packing.clusterSize) == 0, let packed = packed(part, packing.clusterSize, packer) {
+                do throws(BlockError) { try target.writePacked(at: at, packed) } catch {
+                    if case .system(_, _, let reason) = error { return reason.rawValue }
+                    return EIO
+                }
+                continue
+            }
+            let status = target.writeAndWait(at: at, from: [part])
+            if status != 0 { return status }
+        }
+        return 0
+    }
+
+    private func packed(_ part: BlockSegment, _ clusterSize: Int, _ packer: ClusterPacker) -> [UInt8]? {
+        // SAFETY: the segment's own bytes.
+        let bytes = unsafe UnsafeRawBufferPointer(start: part.pointer, count: part.count)
+        guard part.count < clusterSize else { return unsafe packer.pack(bytes) }
+        let whole = unsafe [UInt8](bytes) + [UInt8](repeating: 0, count: clusterSize - part.count)
+        return packer.pack(whole)
     }
 }

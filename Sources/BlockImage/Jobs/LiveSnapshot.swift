@@ -77,9 +77,11 @@ extension BlockGraph {
         if wasWritable { try? (old as? any Reopenable)?.reopen(readOnly: true) }
         return { [self] in
             if wasWritable { try? (old as? any Reopenable)?.reopen(readOnly: false) }
-            exchange(device, to: old)
+            // Between the overlay that lets it go and the device that takes it again, nobody uses the old node.
+            pin(old)
             setBacking(of: overlay, to: nil)
-            try? remove(overlay.nodeName)
+            exchange(device, to: old)
+            unpin(old)
         }
     }
 }

@@ -38,7 +38,7 @@ final class NBDChannel: Sendable {
         var failure: Int32 = 0
     }
 
-    private let transport: any NBDTransport
+    let transport: any NBDTransport
     private let outgoing = Mutex(Outgoing())
     private let wake: EventCounter
     private let isAsleep = Atomic(false)

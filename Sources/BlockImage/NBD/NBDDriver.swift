@@ -5,7 +5,7 @@ internal import SystemPackage
 extension BlockDriver {
     /// The driver `nbd`.
     static var nbd: BlockDriver {
-        BlockDriver(name: "nbd") { _, options, node, nodeName throws(BlockError) in
+        BlockDriver(name: "nbd") { graph, options, node, nodeName throws(BlockError) in
             let location = try NBDLocation.taken(from: &options)
             var plan = NBDClientPlan(location: location)
             if let bitmap = options.take("x-dirty-bitmap") { plan.context = bitmap }
@@ -18,7 +18,13 @@ extension BlockDriver {
                 }
                 plan.connections = Int(count)
             }
-            plan.credentials = options.take("tls-creds")
+            if let id = options.take("tls-creds") {
+                let credentials = try graph.secrets.credentials(id)
+                guard !credentials.isServer else {
+                    throw .message("Expecting TLS credentials with a client endpoint")
+                }
+                plan.credentials = credentials
+            }
             plan.hostName = options.take("tls-hostname")
             try options.finish(driver: "nbd")
             return try NBDNode(try plan.connect(), location: location, nodeName: nodeName, node: node)
@@ -77,8 +83,8 @@ public struct NBDClientPlan: Sendable {
     public var patience: UInt64 = 0
     /// How many connections are made where the server allows several.
     public var connections = 1
-    /// The object with the TLS credentials.
-    public var credentials: String?
+    /// What TLS is done with.
+    public var credentials: TLSCredentials?
     /// The name that the server's certificate must bear, where it is not the address's.
     public var hostName: String?
 
@@ -106,7 +112,6 @@ public struct NBDClientPlan: Sendable {
 
     private func connectOnce() throws(BlockError) -> NBDConnection {
         var negotiation = try begin()
-        let channel = negotiation.channel
         do throws(NBDFailure) {
             var result = NBDNegotiation.Result()
             if let old = try enter(&negotiation) {
@@ -122,7 +127,7 @@ public struct NBDClientPlan: Sendable {
             }
             return try open(negotiation, result)
         } catch {
-            channel.shutDown()
+            negotiation.channel.shutDown()
             throw .message(error.description)
         }
     }
@@ -140,11 +145,13 @@ public struct NBDClientPlan: Sendable {
     /// The greeting, and TLS where it is asked for.
     private func enter(_ negotiation: inout NBDNegotiation) throws(NBDFailure) -> NBDExportInfo? {
         let old = try negotiation.greet()
-        if location.isSecure || credentials != nil {
-            guard old == nil else { throw NBDFailure("Server does not support STARTTLS") }
-            throw NBDFailure("TLS is not supported")
-        }
-        return old
+        guard location.isSecure || credentials != nil else { return old }
+        guard let credentials else { throw NBDFailure("TLS needs credentials (tls-creds)") }
+        guard old == nil else { throw NBDFailure("Server does not support STARTTLS") }
+        var host = hostName
+        if host == nil, case .tcp(let name, _) = location.address { host = name }
+        try negotiation.startTLS(credentials, host: host)
+        return nil
     }
 
     /// Connects and waits out a server that does not listen yet.
@@ -178,8 +185,7 @@ public struct NBDClientPlan: Sendable {
     /// What a server exports (`qemu-nbd --list`). Blocks.
     public func list() throws(BlockError) -> [NBDExportInfo] {
         var negotiation = try begin()
-        let channel = negotiation.channel
-        defer { channel.shutDown() }
+        defer { negotiation.channel.shutDown() }
         do throws(NBDFailure) {
             if let old = try enter(&negotiation) { return [old] }
             let isStructured = try negotiation.structure()

@@ -36,8 +36,8 @@ struct NBDNegotiation {
         var contexts: [String: UInt32] = [:]
     }
 
-    let channel: NBDChannel
-    let reader: NBDReader
+    private(set) var channel: NBDChannel
+    private(set) var reader: NBDReader
     private var sendsZeroes = true
     private var isFixed = false
 
@@ -108,11 +108,16 @@ struct NBDNegotiation {
         }
     }
 
-    /// Asks for TLS; the caller then changes the transport.
-    mutating func startTLS() throws(NBDFailure) {
+    /// Asks for TLS, and goes on with that.
+    mutating func startTLS(_ credentials: TLSCredentials, host: String?) throws(NBDFailure) {
+        guard isFixed else { throw NBDFailure("Server does not support STARTTLS") }
         send(NBD.Option.startTLS)
         let (type, data) = try reply(to: NBD.Option.startTLS)
         guard type == NBD.Reply.acknowledge else { throw failure(type, data, "5 (starttls)") }
+        let deadline = reader.deadline
+        channel = try channel.secured(credentials, host: host, after: reader)
+        reader = NBDReader(channel)
+        reader.deadline = deadline
     }
 
     /// Asks for structured replies; false where the server has none.

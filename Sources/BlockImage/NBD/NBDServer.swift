@@ -14,11 +14,14 @@ public final class NBDServer: Sendable {
     /// What is offered to clients that come from now on.
     public var exports: [NBDExport] { state.withLock { $0.exports } }
     private let state = Mutex(State())
+    /// What clients have to prove and are shown; nil: no TLS.
+    let credentials: TLSCredentials?
     /// Readable when a client has gone.
     public let clientEnded: EventCounter
 
-    /// A server of exports whose names differ.
-    public init(_ exports: [NBDExport]) throws(HostError) {
+    /// A server of exports whose names differ; with credentials for TLS alone.
+    public init(_ exports: [NBDExport], credentials: TLSCredentials? = nil) throws(HostError) {
+        self.credentials = credentials
         clientEnded = try EventCounter()
         state.withLock { $0.exports = exports }
     }

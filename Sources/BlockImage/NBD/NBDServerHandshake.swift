@@ -3,8 +3,9 @@ internal import HostOS
 /// The server's side of the handshake with one client, and what it ends in. Used on the client's thread.
 final class NBDServerHandshake {
     private let server: NBDServer
-    private let channel: NBDChannel
-    private let reader: NBDReader
+    private var channel: NBDChannel
+    private var reader: NBDReader
+    private var isSecure = false
     private var isStructured = false
     private var omitsZeroes = false
     /// The metadata contexts that the client chose, and for which export.
@@ -29,6 +30,7 @@ final class NBDServerHandshake {
             reader.deadline = nil
             let chosen = contexts.export == export.name ? contexts.names : []
             NBDService(export, channel, reader, isStructured: isStructured, contexts: chosen).run()
+            if isSecure { channel.shutDown() }
         } catch {
             // The client is not worth a word; it sees the end of the connection.
         }
@@ -61,6 +63,11 @@ final class NBDServerHandshake {
             if option == NBD.Option.abort {
                 reply(option, NBD.Reply.acknowledge)
                 return nil
+            }
+            guard isSecure || server.credentials == nil || option == NBD.Option.startTLS else {
+                guard option != NBD.Option.exportName else { throw NBDFailure("TLS is required") }
+                refuse(option, NBD.Reply.tlsRequired, "Option 0x\(String(option, radix: 16)) not permitted before TLS")
+                continue
             }
             if let export = try handle(option, data) { return export }
         }
@@ -96,7 +103,7 @@ final class NBDServerHandshake {
             return export
         case NBD.Option.list: list(data)
         case NBD.Option.info, NBD.Option.go: return describe(option, data)
-        case NBD.Option.startTLS: refuse(option, NBD.Reply.policy, "TLS not configured")
+        case NBD.Option.startTLS: try startTLS(data)
         case NBD.Option.structuredReply:
             if !data.isEmpty {
                 refuse(option, NBD.Reply.invalid, "option 'structured reply' should have zero length")
@@ -110,6 +117,22 @@ final class NBDServerHandshake {
         default: refuse(option, NBD.Reply.unsupported, "Unsupported option \(option)")
         }
         return nil
+    }
+
+    private func startTLS(_ data: [UInt8]) throws(NBDFailure) {
+        let option = NBD.Option.startTLS
+        guard let credentials = server.credentials else { return refuse(option, NBD.Reply.policy, "TLS not configured") }
+        guard data.isEmpty else {
+            return refuse(option, NBD.Reply.invalid, "option 'starttls' should have zero length")
+        }
+        guard !isSecure else { return refuse(option, NBD.Reply.invalid, "TLS already enabled") }
+        reply(option, NBD.Reply.acknowledge)
+        let deadline = reader.deadline
+        channel = try channel.secured(credentials, host: nil, after: reader)
+        reader = NBDReader(channel)
+        reader.deadline = deadline
+        // What was agreed on before could be anybody's.
+        (isSecure, isStructured, contexts) = (true, false, ("", []))
     }
 
     private func find(_ name: String) -> NBDExport? { server.exports.first { $0.name == name } }

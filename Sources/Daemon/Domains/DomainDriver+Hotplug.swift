@@ -13,6 +13,7 @@ extension DomainDriver {
         let emulator = try emulator(of: live)
         let known = Set(DomainDriver.aliases(live))
         var cards: Set<String> = usedCards
+        var passed = NetworkDriver.Passed(first: nil)
         let (new, commands) = try { () throws(LibvirtError) -> (DomainModel.Domain, HotplugArguments) in
             do throws(DefinitionError) {
                 let old = try DomainModel.Domain(tree: live, options: [.lenient])
@@ -31,10 +32,9 @@ extension DomainDriver {
                     usesQEMUExtras: !emulator.isApus, knownDrivers: emulator.devices)
                 plan.logsConsoles = true
                 do throws(LibvirtError) {
-                    for index in new.devices.interfaces.indices.dropFirst(names.count)
-                    where new.devices.interfaces[index].type == .network {
+                    for index in new.devices.interfaces.indices.dropFirst(names.count) {
                         plan.attachments[index] = try networks.attach(
-                            &new.devices.interfaces[index], taken: &cards)
+                            &new.devices.interfaces[index], of: new.name, emulator: emulator, taken: &cards, passed: &passed)
                     }
                 } catch { throw DefinitionError(.init(rawValue: error.code), error.message) }
                 return (new, try HotplugArguments(from: old, to: new, plan: plan))
@@ -45,7 +45,18 @@ extension DomainDriver {
         guard !commands.commands.isEmpty else {
             throw LibvirtError.operationUnsupported("live attach of device '\(device.name)' is not supported")
         }
-        try run(commands.commands, machine)
+        let cardCount = DomainFigures.devices(live, "interface").count
+        do throws(LibvirtError) {
+            for one in passed.all {
+                try machine.qmp().execute("getfd", ["fdname": .string(one.name)], passing: one.descriptor)
+            }
+            try run(commands.commands, machine) { () throws(LibvirtError) in
+                try networks.join(Array(new.devices.interfaces.dropFirst(cardCount)), of: new.name)
+            }
+        } catch {
+            if device.name == "interface" { networks.release(device) }
+            throw error
+        }
         let added = (new.tree(options: [.secure]).child("devices")?.children ?? []).filter { element in
             element.child("alias")?["name"].map { !known.contains($0) } ?? false
         }
@@ -60,16 +71,24 @@ extension DomainDriver {
         }
     }
 
-    /// Gives commands one after the other; if one fails, what was done is undone.
-    private func run(_ commands: [HotplugArguments.Command], _ machine: RunningMachine) throws(LibvirtError) {
+    /// Gives commands one after the other; if one fails, or what is to be done at the end, what was done is undone.
+    private func run(
+        _ commands: [HotplugArguments.Command], _ machine: RunningMachine,
+        then: () throws(LibvirtError) -> Void = { () throws(LibvirtError) in }
+    ) throws(LibvirtError) {
         let monitor = try machine.qmp()
-        for (index, command) in commands.enumerated() {
-            do throws(LibvirtError) { try monitor.execute(command.name, command.arguments) } catch {
-                for done in commands[..<index].reversed() {
-                    if let undo = done.undo { _ = try? monitor.execute(undo.name, undo.arguments) }
-                }
-                throw error
+        var done: [HotplugArguments.Command] = []
+        do throws(LibvirtError) {
+            for command in commands {
+                try monitor.execute(command.name, command.arguments)
+                done.append(command)
             }
+            try then()
+        } catch {
+            for command in done.reversed() {
+                if let undo = command.undo { _ = try? monitor.execute(undo.name, undo.arguments) }
+            }
+            throw error
         }
     }
 

@@ -132,6 +132,21 @@ extension DomainDriver {
             })
     }
 
+    /// Cards of all machines that run.
+    var liveCards: [LiveCard] {
+        list.all.flatMap { domain -> [LiveCard] in
+            let (name, live) = domain.state.withLock { ($0.name, $0.live) }
+            guard let live, !DomainFigures.devices(live, "interface").isEmpty else { return [] }
+            let isApus = (live.at("devices", "emulator")?.text).flatMap { emulators.emulator($0) }?.isApus ?? true
+            return DomainDriver.cards(live).map { LiveCard(machine: name, hasHeaders: isApus, interface: $0) }
+        }
+    }
+
+    /// The cards of a live form.
+    static func cards(_ live: XMLTree) -> [NetworkInterface] {
+        (try? DomainModel.Domain(tree: live, options: [.lenient]))?.devices.interfaces ?? []
+    }
+
     /// The folder of a machine's sockets.
     func folder(_ domain: Domain) -> String { "\(paths.running)/\(domain.uuid)" }
 
@@ -144,11 +159,14 @@ extension DomainDriver {
         let folder = folder(domain)
         let monitorPath = "\(folder)/monitor.sock"
         let incoming = image.map { _ in "fd:\(emulator.takesListener ? 4 : 3)" }
+        // Behind the monitor and the state that it begins with.
+        var passed = NetworkDriver.Passed(first: 3 + (emulator.takesListener ? 1 : 0) + (image == nil ? 0 : 1))
         let command = try MachineCommandLine(live, emulator: emulator, folder: folder, incoming: incoming) {
             (domain: inout DomainModel.Domain) throws(LibvirtError) in
-            try networks.attach(&domain, taken: usedCards)
+            try networks.attach(&domain, emulator: emulator, taken: usedCards, passed: &passed)
         }
         let logPath = "\(paths.machineLogs)/\(name).log"
+        let cards = passed.all.map(\.descriptor)
         let (process, beginning) = try onHost { () throws(HostError) -> (HostProcess, Int64) in
             HostFile.removeTree(folder)
             try HostFolder.make(folder, permissions: 0o700)
@@ -161,12 +179,13 @@ extension DomainDriver {
                 emulator.path, arguments: command.arguments,
                 environment: environment(folder) + command.environment,
                 descriptors: [null, output, output] + (listener.map { [$0] } ?? [])
-                    + (image.map { [$0.file] } ?? []))
+                    + (image.map { [$0.file] } ?? []) + cards)
             return (process, beginning)
         }
         do throws(LibvirtError) {
             let machine = try connect(domain, process, monitorPath)
             var running = command.live
+            try networks.join(DomainDriver.cards(running), of: name)
             try complete(&running, machine)
             try onHost { () throws(HostError) in try machine.bind(running) }
             return (machine, running, command.messages)

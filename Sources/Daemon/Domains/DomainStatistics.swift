@@ -8,12 +8,14 @@ internal import Synchronization
 struct DomainStatistics {
     private(set) var parameters: [RemoteTypedParam] = []
     private let domain: Domain
+    private let networks: NetworkDriver
     private let tree: XMLTree
     private let machine: RunningMachine?
 
     /// `mask`: `virDomainStatsTypes`; 0 asks for all.
-    init(_ domain: Domain, mask: UInt32) {
+    init(_ domain: Domain, networks: NetworkDriver, mask: UInt32) {
         self.domain = domain
+        self.networks = networks
         let (tree, machine, state, reason) = domain.state.withLock { ($0.current, $0.machine, $0.state, $0.reason) }
         self.tree = tree
         self.machine = machine
@@ -90,7 +92,9 @@ struct DomainStatistics {
         let interfaces = DomainFigures.devices(tree, "interface")
         add("net.count", .uint(UInt32(clamping: interfaces.count)))
         for (index, interface) in interfaces.enumerated() {
-            guard let name = interface.child("target")?["dev"], let counters = InterfaceCounters(name) else { continue }
+            guard let name = interface.child("target")?["dev"],
+                let counters = networks.counters(interface) ?? InterfaceCounters(name)
+            else { continue }
             add("net.\(index).name", .string(name))
             for (field, value) in counters.guestNamed { add("net.\(index).\(field)", .ulong(UInt64(clamping: value))) }
         }
@@ -177,6 +181,12 @@ struct BlockCounters {
 /// What Linux counts for a tap device, seen from the guest: what it sends, the host receives.
 struct InterfaceCounters {
     let received, sent: [Int64]
+
+    /// Bytes, packets, errors and packets dropped.
+    init(received: [Int64], sent: [Int64]) {
+        self.received = received
+        self.sent = sent
+    }
 
     init?(_ name: String) {
         let table = HostDescription.text("/proc/net/dev")

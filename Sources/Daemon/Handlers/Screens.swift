@@ -69,11 +69,18 @@ extension HandlerTable {
                 guard let text = card.child("mac")?["address"], let mac = MACAddress(xml: text),
                     let name = card.child("source")?["network"], let net = try? call.networks.find(name: name)
                 else { return nil }
-                let leases = call.networks.leases(net, mac: mac)
-                guard !leases.isEmpty else { return nil }
+                let isARP = arguments.source == UInt32(VirDomainInterfaceAddressesSource.arp)
+                let addresses: [RemoteDomainIPAddr] =
+                    isARP
+                    ? call.networks.neighbours(net, mac: mac).map {
+                        .init(type: VirIPAddrType.ipv4, addr: $0, prefix: 0)
+                    }
+                    : call.networks.leases(net, mac: mac).map {
+                        .init(type: $0.type, addr: $0.ipaddr, prefix: $0.prefix)
+                    }
+                guard !addresses.isEmpty else { return nil }
                 return RemoteDomainInterface(
-                    name: card.child("target")?["dev"] ?? "", hwaddr: text,
-                    addrs: leases.map { .init(type: $0.type, addr: $0.ipaddr, prefix: $0.prefix) })
+                    name: card.child("target")?["dev"] ?? "", hwaddr: text, addrs: addresses)
             }
             return .init(ifaces: found)
         }
@@ -87,7 +94,8 @@ extension HandlerTable {
                     $0.child("target")?["dev"] == wanted || $0.child("mac")?["address"] == wanted
                 })
             else { throw LibvirtError.invalidArgument("invalid path, '\(wanted)' is not a known interface") }
-            guard let name = card.child("target")?["dev"], let counters = InterfaceCounters(name) else {
+            let name = card.child("target")?["dev"] ?? ""
+            guard let counters = call.networks.counters(card) ?? InterfaceCounters(name) else {
                 throw LibvirtError.operationUnsupported("interface '\(wanted)' has no counters on this host")
             }
             let (rx, tx) = (counters.received, counters.sent)

@@ -22,7 +22,7 @@ extension HandlerTable {
             return Remote.ConnectGetAllDomainStats.Result(
                 retStats: domains.map { domain in
                     RemoteDomainStatsRecord(
-                        dom: domain.reference, params: DomainStatistics(domain, mask: arguments.stats).parameters)
+                        dom: domain.reference, params: DomainStatistics(domain, networks: call.networks, mask: arguments.stats).parameters)
                 })
         }
         add(Remote.DomainMemoryStats.self, .worker) { (call, arguments) throws(LibvirtError) in

@@ -3,14 +3,14 @@ internal import Log
 internal import RPCWire
 internal import Synchronization
 
-/// Filters of packets, as definitions.
+/// Filters of packets: their definitions, and what ports are told of them.
 final class FilterDriver: Sendable {
     private let entries = Mutex<[UUIDBytes: NetworkFilter]>([:])
     private let folder: DocumentFolder
 
     init(paths: DaemonPaths) { folder = DocumentFolder(path: paths.configuration + "/nwfilter") }
 
-    private static func fail(_ error: LibvirtError) -> LibvirtError { error.from(VirErrorDomain.nwfilter) }
+    static func fail(_ error: LibvirtError) -> LibvirtError { error.from(VirErrorDomain.nwfilter) }
 
     private static func none(_ detail: String) -> LibvirtError {
         LibvirtError(

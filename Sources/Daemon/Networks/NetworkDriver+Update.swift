@@ -1,4 +1,5 @@
 internal import DomainModel
+internal import NetworkSwitch
 internal import RPCWire
 internal import Synchronization
 
@@ -25,6 +26,9 @@ extension NetworkDriver {
             let newLive = wantsLive ? try live.map { (old) throws(LibvirtError) in try change.applied(old) } : nil
             let newDefinition =
                 wantsConfig ? try definition.map { (old) throws(LibvirtError) in try change.applied(old) } : nil
+            if let newLive, NetworkProcesses.hasProcess(newLive) {
+                try processes.call { () throws(NetworkError) in try processes.client.update(newLive) }
+            }
             if let newDefinition { try keep(net, newDefinition) }
             if let newLive { try keepLive(net, newLive) }
         }

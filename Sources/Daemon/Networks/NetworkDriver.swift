@@ -6,8 +6,8 @@ internal import Synchronization
 
 /// Virtual networks: their definitions, their lives, and who is on them.
 ///
-/// A machine on a network that runs here reaches the world by user-mode NAT of its own, with the addresses that the
-/// network's definition gives it: that needs no privilege.
+/// A network is a process of its own (`NetworkProcesses`), which the daemon starts, watches, and finds again after a
+/// restart of its own.
 final class NetworkDriver: Sendable {
     private struct State {
         var networks: [UUIDBytes: VirtualNet] = [:]
@@ -18,17 +18,33 @@ final class NetworkDriver: Sendable {
     private let state = Mutex(State())
     private let definitions: DocumentFolder
     private let running: DocumentFolder
+    let processes: NetworkProcesses
+    let filters: FilterDriver
+    let loop: EventLoop
+    let workers: WorkerPool
+    private let cards = Mutex<@Sendable () -> [LiveCard]>({ [] })
     /// Tells subscribers of a lifecycle event (`virNetworkEventLifecycleType`).
     private let tell: @Sendable (RemoteNetwork, Int32) -> Void
-    let leaseFolder: String
     let log = Logger("networks")
 
-    init(paths: DaemonPaths, tell: @escaping @Sendable (RemoteNetwork, Int32) -> Void) {
+    init(
+        paths: DaemonPaths, processes: NetworkProcesses, filters: FilterDriver, loop: EventLoop, workers: WorkerPool,
+        tell: @escaping @Sendable (RemoteNetwork, Int32) -> Void
+    ) {
         definitions = DocumentFolder(path: paths.domains + "/networks")
         running = DocumentFolder(path: paths.run + "/network")
-        leaseFolder = paths.run + "/network"
+        self.processes = processes
+        self.filters = filters
+        self.loop = loop
+        self.workers = workers
         self.tell = tell
     }
+
+    /// Says who knows the cards of machines that run.
+    func setCards(_ source: @escaping @Sendable () -> [LiveCard]) { cards.withLock { $0 = source } }
+
+    /// Cards of machines that run.
+    var liveCards: [LiveCard] { cards.withLock { $0 }() }
 
     static func fail(_ error: LibvirtError) -> LibvirtError { error.from(VirErrorDomain.network) }
 
@@ -152,14 +168,23 @@ final class NetworkDriver: Sendable {
     }
 
     /// A name for a card that no other has.
-    func name(_ mac: MACAddress?, besides taken: Set<String>) -> String {
+    func name(_ mac: MACAddress?, prefix: String, besides taken: Set<String>) -> String {
         state.withLock { state in
             let used = taken.union(state.cards.filter { $0.key != mac }.values)
-            let name = (0...).lazy.map { "vnet\($0)" }.first { !used.contains($0) } ?? "vnet0"
+            let name = (0...).lazy.map { "\(prefix)\($0)" }.first { !used.contains($0) } ?? "\(prefix)0"
             if let mac { state.cards[mac] = name }
             return name
         }
     }
+
+    /// A card has a name of its definition's choice.
+    func note(_ mac: MACAddress, _ name: String) { state.withLock { $0.cards[mac] = name } }
+
+    /// The name that a card was given.
+    func name(of mac: MACAddress) -> String? { state.withLock { $0.cards[mac] } }
+
+    /// Names that cards have, of machines that start at this moment too.
+    var names: Set<String> { state.withLock { Set($0.cards.values) } }
 
     /// The card has gone.
     func forget(_ mac: MACAddress) { state.withLock { $0.cards[mac] = nil } }
@@ -245,25 +270,36 @@ final class NetworkDriver: Sendable {
     private func begin(_ net: VirtualNet, _ network: VirtualNetwork) throws(LibvirtError) {
         var live = network
         live.fillInStarted()
-        try keepLive(net, live)
+        try processes.start(live)
+        do throws(LibvirtError) { try keepLive(net, live) } catch {
+            try? processes.stop(live)
+            throw error
+        }
+        watch(net)
+        plugAgain(net)
         tell(net.reference, VirNetworkEventLifecycleType.started)
     }
 
     func stop(_ net: VirtualNet) throws(LibvirtError) {
         try net.job.run { () throws(LibvirtError) in
-            guard net.isActive else {
+            guard let live = net.state.withLock({ $0.live }) else {
                 throw NetworkDriver.fail(.operationInvalid("network '\(net.name)' is not active"))
             }
-            try running.remove(net.name)
-            try? HostFile.remove("\(leaseFolder)/\(net.name).leases")
-            let persistent = net.state.withLock { state in
-                state.live = nil
-                state.leases = LeaseTable()
-                return state.definition != nil
-            }
-            tell(net.reference, VirNetworkEventLifecycleType.stopped)
-            if !persistent { drop(net) }
+            net.unwatch()
+            try processes.stop(live)
+            try hasStopped(net)
         }
+    }
+
+    /// Notes that a network runs no more.
+    func hasStopped(_ net: VirtualNet) throws(LibvirtError) {
+        try running.remove(net.name)
+        let persistent = net.state.withLock { state in
+            state.live = nil
+            return state.definition != nil
+        }
+        tell(net.reference, VirNetworkEventLifecycleType.stopped)
+        if !persistent { drop(net) }
     }
 
     // MARK: - The daemon's start
@@ -289,7 +325,7 @@ final class NetworkDriver: Sendable {
                 continue
             }
             net.state.withLock { $0.live = network }
-            readLeases(net)
+            takeUp(net, network)
         }
         for net in all where !net.isActive && net.state.withLock({ $0.autostart }) {
             do { try start(net) } catch { log.error("Cannot start network '\(net.name)': \(error)") }

@@ -1,4 +1,5 @@
 internal import DomainModel
+internal import HostOS
 internal import RPCWire
 internal import Synchronization
 
@@ -11,7 +12,10 @@ final class VirtualNet: Sendable {
         /// What runs.
         var live: VirtualNetwork?
         var autostart = false
-        var leases = LeaseTable()
+        /// Tells of its process's end.
+        var watch: EventSource?
+        /// When its process was last started again, in nanoseconds.
+        var restarted: UInt64 = 0
 
         var current: VirtualNetwork { live ?? definition ?? VirtualNetwork() }
     }
@@ -29,50 +33,6 @@ final class VirtualNet: Sendable {
     var isActive: Bool { state.withLock { $0.live != nil } }
     var isPersistent: Bool { state.withLock { $0.definition != nil } }
     var reference: RemoteNetwork { RemoteNetwork(name: name, uuid: uuid) }
-}
-
-/// Which machine's card has which address of a network. Addresses are given as DHCP would: a host's entry first, then
-/// the ranges; a card keeps its address while the network runs.
-struct LeaseTable: Sendable {
-    struct Lease: Sendable, Equatable {
-        let mac: MACAddress
-        let address: UInt32
-        let hostName: String?
-    }
-
-    private(set) var leases: [MACAddress: Lease] = [:]
-
-    /// The address of a card. Nil: the network gives none, or has none left.
-    mutating func address(for mac: MACAddress, in network: VirtualNetwork) -> Lease? {
-        if let lease = leases[mac] { return lease }
-        guard let subnet = IPv4Subnet(network), let dhcp = subnet.dhcp else { return nil }
-        let own = dhcp.hosts.first { $0.mac.flatMap { MACAddress(xml: $0) } == mac }
-        let taken = Set(
-            leases.values.map(\.address) + dhcp.hosts.compactMap { $0.ip.flatMap { IPv4Subnet.number($0) } })
-        var found = own?.ip.flatMap { IPv4Subnet.number($0) }
-        if found == nil {
-            for range in dhcp.ranges {
-                guard let first = IPv4Subnet.number(range.start), let last = IPv4Subnet.number(range.end), first <= last
-                else { continue }
-                // A range of the whole address space must not be walked for long.
-                for candidate in first...min(last, first &+ 65_535) where !taken.contains(candidate) {
-                    guard candidate != subnet.address else { continue }
-                    found = candidate
-                    break
-                }
-                if found != nil { break }
-            }
-        }
-        guard let found else { return nil }
-        let lease = Lease(mac: mac, address: found, hostName: own?.name)
-        leases[mac] = lease
-        return lease
-    }
-
-    /// Takes a lease up that was given before.
-    mutating func enter(_ lease: Lease) { leases[lease.mac] = lease }
-
-    mutating func release(_ mac: MACAddress) { leases[mac] = nil }
 }
 
 /// The IPv4 part of a network.

@@ -10,6 +10,8 @@ public enum DaemonProgram {
 
         --root DIR        Keeps everything below DIR, sockets too
         --emulator PATH   A machine's program, for domains that name none; may be given several times
+        --networks KIND   'bridge' makes networks of the host's kernel, as root; 'switch' needs no privilege.
+                          The system's daemon takes bridges where it may, any other takes switches
         --pid-file FILE   Writes the process's number there
         --daemon, -d      Goes into the background once it can be reached
         --verbose, -v     Tells more
@@ -22,6 +24,7 @@ public enum DaemonProgram {
         var root: String?
         var emulators: [String] = []
         var pidFile: String?
+        var usesBridges: Bool?
         var inBackground = false
         var verbose = false
         var help = false
@@ -43,6 +46,12 @@ public enum DaemonProgram {
             switch name {
             case "--root": options.root = try value()
             case "--emulator": options.emulators.append(try value())
+            case "--networks":
+                let kind = try value()
+                guard kind == "bridge" || kind == "switch" else {
+                    throw UsageError(words: "--networks takes 'bridge' or 'switch', not '\(kind)'")
+                }
+                options.usesBridges = kind == "bridge"
             case "--pid-file", "-p": options.pidFile = try value()
             case "--daemon", "-d": options.inBackground = true
             case "--verbose", "-v": options.verbose = true
@@ -99,7 +108,8 @@ public enum DaemonProgram {
     ) throws(HostError) {
         // One daemon a folder: two would each think that the machines were theirs.
         let lock = try PIDFile(options.pidFile ?? "\(paths.run)/apus.pid")
-        let daemon = try DaemonInstance(paths: paths, emulators: options.emulators + standardEmulators())
+        let daemon = try DaemonInstance(
+            paths: paths, emulators: options.emulators + standardEmulators(), usesBridges: options.usesBridges)
         if let background { try background.ready() }
         Logger("daemon").info("Serving at '\(daemon.sockets)'")
         while true {

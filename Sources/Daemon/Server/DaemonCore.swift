@@ -32,14 +32,17 @@ final class DaemonCore: Sendable {
     /// Connections at one time; more are closed at once.
     static let maximumSessions = 5000
 
-    init(paths: DaemonPaths, loop: EventLoop, emulators: [String]) throws(HostError) {
+    init(paths: DaemonPaths, loop: EventLoop, emulators: [String], usesBridges: Bool? = nil) throws(HostError) {
         self.loop = loop
         self.paths = paths
         host = HostDescription()
         self.emulators = EmulatorList(paths: emulators)
         handlers = HandlerTable.all
         let core = self.core
-        networks = NetworkDriver(paths: paths) { network, event in
+        let processes = NetworkProcesses(paths: paths, emulators: emulators, usesBridges: usesBridges)
+        filters = FilterDriver(paths: paths)
+        networks = NetworkDriver(paths: paths, processes: processes, filters: filters, loop: loop, workers: workers) {
+            network, event in
             core.value?.deliver(.network, VirNetworkEventID.lifecycle, of: network.uuid) { number in
                 try? Frame.event(
                     Remote.NetworkEventLifecycle.self, .init(callbackID: number, net: network, event: event, detail: 0))
@@ -57,7 +60,6 @@ final class DaemonCore: Sendable {
                         .init(callbackID: number, secret: secret, event: event ?? 0, detail: 0))
             }
         }
-        filters = FilterDriver(paths: paths)
         domains = DomainDriver(
             paths: paths, emulators: self.emulators, networks: networks, loop: loop, workers: workers,
             outlet: DomainDriver.Outlet(
@@ -65,6 +67,7 @@ final class DaemonCore: Sendable {
                 monitor: { name, details, domain in core.value?.deliverMonitor(name, details, of: domain) }))
         storage = StorageDriver(paths: paths)
         core.value = self
+        networks.setCards { [domains] in domains.liveCards }
     }
 
     /// Takes up what is on the disk.
@@ -74,6 +77,7 @@ final class DaemonCore: Sendable {
         filters.load()
         networks.load()
         domains.load()
+        networks.plugAgain()
     }
 
     // MARK: - Sessions

@@ -11,13 +11,14 @@ public final class DaemonInstance: Sendable {
     public let sockets: String
 
     /// Reads what is on the disk, takes up machines that run, then opens the sockets: no client sees half of the
-    /// domains. `emulators`: programs for domains that name none, best first.
-    public init(paths: DaemonPaths, emulators: [String]) throws(HostError) {
+    /// domains. `emulators`: programs for domains that name none, best first. `usesBridges`: whether networks are bridges
+    /// of the kernel; nil leaves it to the host.
+    public init(paths: DaemonPaths, emulators: [String], usesBridges: Bool? = nil) throws(HostError) {
         // A client or a machine that has gone is an error of one write, not the end of the process.
         Signals.ignoreBrokenPipes()
         try paths.prepare()
         let loop = try EventLoop()
-        core = try DaemonCore(paths: paths, loop: loop, emulators: emulators)
+        core = try DaemonCore(paths: paths, loop: loop, emulators: emulators, usesBridges: usesBridges)
         sockets = paths.sockets
         // Monitors of machines that run answer on the loop.
         thread = try HostThread(name: "connections") { loop.run() }

@@ -1,4 +1,5 @@
 internal import HostOS
+internal import NetworkSwitch
 
 /// Where the daemon keeps what it knows, and where clients find it.
 public struct DaemonPaths: Sendable, Equatable {
@@ -41,6 +42,11 @@ public struct DaemonPaths: Sendable, Equatable {
     var running: String { run + "/qemu" }
     var saved: String { state + "/qemu/save" }
     var machineLogs: String { logs + "/qemu" }
+    /// Where the processes of networks are: the daemon of a user or of the system shares them with `apus network`.
+    var networks: NetworkPaths {
+        self == Self.system || self == Self.session
+            ? NetworkPaths.standard : NetworkPaths(run: run + "/switch", state: state + "/network")
+    }
 
     /// Makes the folders that are not there.
     func prepare() throws(HostError) {

@@ -225,6 +225,8 @@ public struct ACPIConfiguration: Sendable {
     public var processorHotplug: ProcessorHotplug?
     /// Memory modules that come and go.
     public var memoryHotplug: MemoryHotplug?
+    /// The identifier of the machine's generation.
+    public var generation: MachineGeneration?
     /// The SCI's interrupt. Its override belongs to `overrides`.
     public var sci: UInt16 = 9
     /// Power management.

@@ -10,6 +10,7 @@ enum DSDT {
         } else {
             system += ISADevicesAML.devices(board)
         }
+        if let generation = board.generation { system.append(GenerationAML.device(generation)) }
         if let hpet = board.hpet { system.append(Self.hpet(hpet)) }
         system += board.virtioMMIO.enumerated().map { virtio($0.offset, $0.element) }
         if case .reduced(let power) = board.power { system += powerButton(power) }

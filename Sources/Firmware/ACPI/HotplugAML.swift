@@ -65,6 +65,9 @@ enum HotplugAML {
         if let hotplug = board.memoryHotplug {
             terms.append(event(hotplug.event, [AML.call("\\_SB.MSCN", [])]))
         }
+        if let generation = board.generation {
+            terms.append(event(generation.event, GenerationAML.event(generation)))
+        }
         return terms.isEmpty ? [] : [AML.scope("\\_GPE", terms)]
     }
 

@@ -8,6 +8,7 @@ struct FwCfg: Sendable {
     private var items: [UInt16: FwCfgItems.Item]
     private let refreshed: [String: UInt16]
     private let refresh: (@Sendable () -> [(name: String, bytes: [UInt8])])?
+    private let names: [String: UInt16]
     private var selector: UInt16 = 0
     private var position = 0
     private var dmaHigh: UInt32 = 0
@@ -25,6 +26,7 @@ struct FwCfg: Sendable {
         initial = items.table()
         self.items = initial
         let selectors = items.directory().selectors
+        names = selectors
         refreshed = Dictionary(uniqueKeysWithValues: items.refreshed.compactMap { name in
             selectors[name].map { (name, $0) }
         })
@@ -121,6 +123,8 @@ struct FwCfg: Sendable {
         return true
     }
 
+    /// The bytes of a file.
+    func bytes(_ name: String) -> [UInt8]? { names[name].flatMap { items[$0]?.bytes } }
     /// The bytes of a numbered item or, through the directory's selector, of a file.
     func bytes(_ key: UInt16) -> [UInt8]? { items[key]?.bytes }
 

@@ -72,6 +72,9 @@ public final class FwCfgDevice: BusDevice, Device {
     /// The present bytes of a numbered item, for the device that reads what firmware wrote.
     public func bytes(of key: UInt16) -> [UInt8]? { model.withLock { $0.bytes(key) } }
 
+    /// The present bytes of a file.
+    public func bytes(ofFile name: String) -> [UInt8]? { model.withLock { $0.bytes(name) } }
+
     public func reset() { model.withLock { $0.reset() } }
     public func exportState() -> DeviceState { model.withLock { $0.export() } }
     public func importState(_ state: DeviceState) throws(DeviceStateError) {

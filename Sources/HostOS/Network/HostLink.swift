@@ -9,6 +9,16 @@ public enum HostLink {
         unsafe name.withCString { unsafe apus_link_index($0) } > 0
     }
 
+    /// Whether this process may change interfaces: CAP_NET_ADMIN is among its effective capabilities.
+    public static var mayChange: Bool {
+        guard let bytes = try? HostFile.contents("/proc/self/status", limit: 1 << 16) else { return false }
+        for line in String(decoding: bytes, as: UTF8.self).split(separator: "\n") where line.hasPrefix("CapEff:") {
+            let digits = line.split(whereSeparator: { $0 == "\t" || $0 == " " }).last ?? ""
+            return (UInt64(digits, radix: 16) ?? 0) >> 12 & 1 != 0
+        }
+        return false
+    }
+
     /// Makes a bridge.
     public static func addBridge(_ name: String) throws(HostError) {
         try unsafe change("make bridge '\(name)'", name) { unsafe apus_bridge_add($0, $1) }

@@ -21,6 +21,7 @@ public enum ImageProgram {
         let session = Session(program: name, console: console)
         let words = session.takeTrust(Array(arguments.dropFirst()))
         do throws(ToolFailure) {
+            try session.takeSecrets(words)
             // By their own names, or as commands.
             switch name {
             case "qemu-io": return try IOProgram.run(words, session)
@@ -51,7 +52,6 @@ public enum ImageProgram {
         guard let command = commands.first(where: { $0.name == first }) else {
             throw .usage("Command not found: \(first)")
         }
-        try session.takeSecrets(words)
         return try command.run(Array(words.dropFirst()), session)
     }
 
@@ -116,11 +116,13 @@ final class Session {
             }
             var options: [String: String] = [:]
             // Other objects tune what is not tuned here.
-            guard text.hasPrefix("secret,") || text.hasPrefix("qom-type=secret,") else { continue }
+            if text.hasPrefix("qom-type=") { text = text.dropFirst(9) }
+            let type = String(text.prefix { $0 != "," })
+            guard BlockSecrets.takes(type) else { continue }
             text = text.drop { $0 != "," }.dropFirst()
             for (name, value) in OptionText.pairs(String(text)) { options[name] = value ?? "on" }
             do throws(BlockError) {
-                try secrets.add(options)
+                try secrets.add(type: type, options)
             } catch {
                 throw ToolFailure("\(error)")
             }

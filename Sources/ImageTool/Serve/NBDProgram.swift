@@ -29,7 +29,13 @@ enum NBDProgram {
             ?? .tcp(host: options.bind ?? "localhost", port: options.port ?? "10809")
         let exports: [NBDExportInfo]
         do throws(BlockError) {
-            exports = try NBDClientPlan(location: NBDLocation(address: address)).list()
+            var plan = NBDClientPlan(location: NBDLocation(address: address))
+            plan.credentials = try options.credentials.map { id throws(BlockError) in try session.secrets.credentials(id) }
+            plan.hostName = options.hostName
+            if let credentials = plan.credentials, credentials.isForServers {
+                throw BlockError.message("Expecting TLS credentials with a client endpoint")
+            }
+            exports = try plan.list()
         } catch {
             throw ToolFailure(Wording.reason(error))
         }
@@ -95,7 +101,8 @@ enum NBDProgram {
         let listener = try listen(options)
         var pid: PIDFile?
         let exported = export
-        let server = try host { () throws(HostError) in try NBDServer([exported]) }
+        let credentials = try credentials(options, session)
+        let server = try host { () throws(HostError) in try NBDServer([exported], credentials: credentials) }
         if let file = options.pidFile { pid = try host { () throws(HostError) in try PIDFile(file) } }
         defer { pid?.remove() }
         session.console.flush()
@@ -106,6 +113,17 @@ enum NBDProgram {
         server.close()
         if let socket = options.socket, !isActivated { try? HostFile.remove(socket) }
         return 0
+    }
+
+    private static func credentials(
+        _ options: NBDProgramOptions, _ session: Session
+    ) throws(ToolFailure) -> TLSCredentials? {
+        guard let id = options.credentials else { return nil }
+        do throws(BlockError) {
+            let found = try session.secrets.credentials(id)
+            guard found.isForServers else { throw BlockError.message("Expecting TLS credentials with a server endpoint") }
+            return found
+        } catch { throw ToolFailure(Wording.reason(error)) }
     }
 
     private static func open(
@@ -216,6 +234,9 @@ enum NBDProgram {
           --image-opts              FILE is a list of options
           --fork                    go into the background when ready
           --pid-file=PATH           write the process's number there
+          --object=tls-creds-psk,id=ID,dir=FOLDER,endpoint=server, --tls-creds=ID
+                                    serve by TLS alone (or tls-creds-x509)
+          --tls-hostname=NAME       with -L: whose certificate the server must have
 
         """
 }

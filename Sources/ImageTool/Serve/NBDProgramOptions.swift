@@ -20,6 +20,8 @@ struct NBDProgramOptions {
     var bitmaps: [String] = []
     var forks = false
     var pidFile: String?
+    var credentials: String?
+    var hostName: String?
     var format: String?
     var isReadOnly = false
     var isSnapshot = false
@@ -83,8 +85,9 @@ struct NBDProgramOptions {
             case "image-opts": isOptionList = true
             case "fork": forks = true
             case "pid-file": pidFile = value
-            case "tls-creds", "tls-hostname", "tls-authz":
-                throw ToolFailure("TLS is not supported here")
+            case "tls-creds": credentials = value
+            case "tls-hostname": hostName = value
+            case "tls-authz": throw ToolFailure("Authorization of TLS clients by name is not supported here")
             default: try setMode(key, value)
             }
         }

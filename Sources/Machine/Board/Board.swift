@@ -51,6 +51,9 @@ struct Board: Sendable {
     let input: InputHub
     let keys: KeySequencer
     let ioapic: IOAPIC
+    let generation: GenerationID?
+    /// What a guest's kernel has told where its note for debuggers is; nil without the device.
+    let guestNoteBytes: @Sendable () -> [UInt8]?
     /// Memory as it is saved: what is there from the start, as windows of devices come and go, and modules.
     var blocks: [RAMBlock] {
         firstBlocks + modules.blocks.filter { module in !firstBlocks.contains { $0 === module } }
@@ -128,6 +131,7 @@ struct Board: Sendable {
             case .pc: try PCBoard.build(builder)
             }
             builder.threadContexts = contexts
+            try builder.addGenerationID()
             try builder.addDevices()
             try builder.checkDevices()
             builder.acpi.set(configuration.numa, layout, modules: modules.region)
@@ -196,6 +200,9 @@ struct Board: Sendable {
         input = builder.input
         keys = KeySequencer(builder.input, loop: builder.loop)
         self.ioapic = builder.ioapic
+        generation = builder.generation
+        let fwCfg = builder.fwCfg
+        guestNoteBytes = { fwCfg?.bytes(ofFile: BoardBuilder.guestNoteFile) }
         var blocks = builder.memory.blocks
         for device in builder.devices {
             for block in device.ownMemory where !blocks.contains(where: { $0 === block }) { blocks.append(block) }

@@ -8,6 +8,9 @@ internal import Log
 
 /// Firmware images, the firmware's configuration device, and the check of what is left over.
 extension BoardBuilder {
+    /// Where a guest's kernel says where its own note for debuggers is (QEMU, docs/specs/vmcoreinfo).
+    static let guestNoteFile = "etc/vmcoreinfo"
+
     /// The fw_cfg device and the ROM at the processors' reset vector.
     func addFirmware(smbios: SMBIOSTables, hasACPI: Bool) throws(MachineBuildError) {
         var items = FwCfgItems()
@@ -48,6 +51,12 @@ extension BoardBuilder {
                     file: "etc/reserved-memory-end",
                     bytes: (0..<8).map { UInt8(truncatingIfNeeded: end >> ($0 * 8)) })
             }
+            if configuration.devices.contains(where: { $0.driver == "vmcoreinfo" }) {
+                // Two formats of 16 bits, the host's (ELF) first, a size and an address, which the guest writes.
+                try items.add(
+                    file: Self.guestNoteFile, bytes: [1, 0] + [UInt8](repeating: 0, count: 14), isWritable: true)
+                note("vmcoreinfo", bus: "main-system-bus")
+            }
         } catch { throw MachineBuildError("\(error)") }
         if configuration.hasFirmware, let kernel = configuration.boot.kernel { try addKernel(kernel, &items) }
         for entry in configuration.firmwareEntries {
@@ -76,6 +85,7 @@ extension BoardBuilder {
         let device = FwCfgDevice(items, memory: memory)
         io.add(device, start: FwCfgDevice.port, count: FwCfgDevice.Layout.ports.count, name: "fwcfg")
         devices.append(device)
+        fwCfg = device
         note("fw_cfg_io", bus: "main-system-bus")
         try addROM()
     }
@@ -194,9 +204,9 @@ extension BoardBuilder {
     /// Refuses devices that no part of the board has taken, rather than to start without them.
     func checkDevices() throws(MachineBuildError) {
         let known = [
-            "isa-serial", "isa-debug-exit", "isa-debugcon", "pvpanic", "pc-testdev", "testdev", "pci-testdev", "e1000",
-            "ide-hd", "ide-cd", "pcie-root-port", "nvme", "scsi-hd", "scsi-cd", "VGA", "isa-vga", "usb-kbd", "usb-mouse",
-            "usb-tablet", "pc-dimm",
+            "isa-serial", "isa-debug-exit", "isa-debugcon", "pvpanic", "vmgenid", "vmcoreinfo", "pc-testdev", "testdev",
+            "pci-testdev", "e1000", "ide-hd", "ide-cd", "pcie-root-port", "nvme", "scsi-hd", "scsi-cd", "VGA", "isa-vga",
+            "usb-kbd", "usb-mouse", "usb-tablet", "pc-dimm",
         ]
         var hasConsole = false
         for device in configuration.devices {

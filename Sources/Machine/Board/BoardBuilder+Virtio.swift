@@ -88,6 +88,7 @@ extension BoardBuilder {
             hasControlQueue: properties.bool("ctrl_vq") ?? true,
             receiveQueueSize: UInt16(truncatingIfNeeded: properties.number("rx_queue_size") ?? 256),
             transmitQueueSize: UInt16(truncatingIfNeeded: properties.number("tx_queue_size") ?? 256))
+        if properties.bool("mq") == true { options.queuePairs = backend.queuePairs }
         // What QEMU's properties take away.
         let ours: [(String, FrameOffloads)] = [
             ("csum", .all), ("gso", [.tcp4, .tcp6, .ecn]), ("host_tso4", .tcp4), ("host_tso6", .tcp6),

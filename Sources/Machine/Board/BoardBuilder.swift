@@ -53,6 +53,9 @@ final class BoardBuilder {
     var isThere = false
     /// The controller of slots that are hot-plugged by ACPI.
     var slotHotplug: SlotHotplug?
+    var fwCfg: FwCfgDevice?
+    /// The identifier of the machine's generation.
+    var generation: GenerationID?
     /// That of processors.
     var processorHotplug: ProcessorHotplugControl?
     /// Who hears of slots whose device the guest has let go.

@@ -198,6 +198,7 @@ private final class EndedNetwork: NetworkBackend {
     }
     func flush() { inner.flush() }
     var offloads: FrameOffloads { inner.offloads }
+    var queuePairs: Int { inner.queuePairs }
     func setReceiverOffloads(_ offloads: FrameOffloads) { inner.setReceiverOffloads(offloads) }
     func setReceiver(_ receiver: (any FrameReceiver)?) { inner.setReceiver(receiver) }
     func receiverReady() { inner.receiverReady() }

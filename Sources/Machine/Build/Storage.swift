@@ -44,6 +44,11 @@ final class Storage: Sendable {
             case nil: FileNode.openDirectly(path, flags, mode)
             }
         }, isInactive: configuration.incoming != nil)
+        for object in configuration.objects {
+            do throws(BlockError) { try addSecret(object) } catch {
+                throw MachineBuildError("-object \(object.type),id=\(object.id): \(error)")
+            }
+        }
         do throws(MachineBuildError) {
             for node in configuration.blockNodes {
                 let options = Self.options(node)
@@ -57,6 +62,18 @@ final class Storage: Sendable {
             graph.closeAll()
             throw error
         }
+    }
+
+    /// Takes a secret or TLS credentials that options of images may name; other objects are none of its business. A
+    /// secret that is encrypted itself is not known here: who needs it hears that.
+    func addSecret(_ object: ObjectConfiguration) throws(BlockError) {
+        guard BlockSecrets.takes(object.type), object.properties["keyid"] == nil else { return }
+        var options = ["id": object.id]
+        for member in object.properties.members where member.name != "loaded" {
+            options[member.name] =
+                member.value.stringValue ?? member.value.boolValue.map { $0 ? "on" : "off" } ?? ""
+        }
+        try graph.secrets.add(type: object.type, options)
     }
 
     private func open(_ drive: DriveConfiguration) throws(MachineBuildError) {

@@ -53,6 +53,10 @@ extension DeviceCatalogue {
                     Property("slot", Kind.int32, .integer(-1), "Slot; -1 for any"),
                 ]
             ]),
+        DeviceDescription(
+            "vmgenid", bus: "System", .misc, "Virtual Machine Generation ID",
+            [[Property("guid", Kind.string, .string("auto"), "UUID, or auto for one of its own choice")]]),
+        DeviceDescription("vmcoreinfo", bus: "System", .misc, "Takes what the guest's kernel tells debuggers", []),
         DeviceDescription("pci-testdev", bus: "PCI", .misc, "PCI Test Device", [pci]),
         DeviceDescription(
             "pcie-root-port", bus: "PCI", .bridge, "PCI Express root port, with hot plug",

@@ -54,6 +54,9 @@ public struct LifecycleConfiguration: Equatable, Sendable {
     public var watchdog = Watchdog.reset
     /// Whether processors wait for `cont` (`-S`).
     public var startsPaused = false
+    /// Whether a machine that comes from a file may run before all of its memory is there. Where memory turns out to be
+    /// damaged then, the process ends.
+    public var restoresOnDemand = false
 
     /// What a machine does when nothing is said.
     public init() {}

@@ -19,6 +19,10 @@ public protocol MachineOperations: MigrationOperations, ScreenOperations {
     func quit(cause: ShutdownCause)
     /// Resets the machine.
     func reset(cause: ShutdownCause)
+    /// What it does at the turns of its life.
+    var actions: LifecycleConfiguration { get }
+    /// Changes what it does there.
+    func changeActions(_ change: (inout LifecycleConfiguration) -> Void)
     /// Asks the guest to power off, by the ACPI power button.
     func powerDown()
     /// Raises a non-maskable interrupt on all processors.

@@ -121,8 +121,46 @@ public protocol MigrationOperations: AnyObject, Sendable {
     /// Removes one.
     func deleteSnapshot(_ name: String, devices: [String]?) throws(MachineError)
 
+    /// Starts one of these three as a job.
+    func startSnapshotJob(_ job: SnapshotJob) throws(MachineError)
+
+    /// Starts to make copies of the machine: children that wait for it. The machine goes on. `migration` tells how far
+    /// it is.
+    func fork(_ request: ForkRequest) throws(MachineError)
+    /// The identifier of the machine's generation, 16 bytes in the order of their text; nil without the device.
+    var generation: [UInt8]? { get }
+
     /// Writes guest memory for `gdb` and `crash`.
     func dumpMemory(_ request: DumpRequest) throws(MachineError)
+}
+
+/// What `snapshot-save`, `-load` and `-delete` ask for.
+public struct SnapshotJob: Sendable {
+    /// Which.
+    public enum Kind: String, CaseIterable, Sendable {
+        case save = "snapshot-save"
+        case load = "snapshot-load"
+        case delete = "snapshot-delete"
+    }
+    /// Which.
+    public var kind: Kind
+    /// The job's name.
+    public var id: String
+    /// The snapshot's.
+    public var tag: String
+    /// The node that has the machine's state.
+    public var vmstate: String?
+    /// The nodes that take part.
+    public var devices: [String]
+
+    /// A job of all parts.
+    public init(kind: Kind, id: String, tag: String, vmstate: String?, devices: [String]) {
+        self.kind = kind
+        self.id = id
+        self.tag = tag
+        self.vmstate = vmstate
+        self.devices = devices
+    }
 }
 
 /// What `dump-guest-memory` asks for.
@@ -179,6 +217,13 @@ extension MigrationOperations {
     public func deleteSnapshot(_ name: String, devices: [String]?) throws(MachineError) {
         throw .notSupported("This machine has no snapshots")
     }
+    public func startSnapshotJob(_ job: SnapshotJob) throws(MachineError) {
+        throw .notSupported("This machine has no snapshots")
+    }
+    public func fork(_ request: ForkRequest) throws(MachineError) {
+        throw .notSupported("This machine cannot be forked")
+    }
+    public var generation: [UInt8]? { nil }
     public func dumpMemory(_ request: DumpRequest) throws(MachineError) {
         throw .notSupported("Memory of this machine cannot be dumped")
     }

@@ -85,12 +85,13 @@ extension LiveStorage {
         return Marked(node: node, name: name, ranges: ranges, granularity: granularity, isPersistent: true)
     }
 
-    /// Bitmaps whose node is no device's disk any more record no longer.
-    func retireBitmaps() {
+    /// Bitmaps whose node is no device's disk any more record no longer. Those that did until now.
+    @discardableResult
+    func retireBitmaps() -> [Bitmap] {
         let stale = state.withLock { state in
             state.bitmaps.filter { $0.device.root.nodeName != $0.node }
         }
-        for entry in stale { entry.device.detach(entry.bitmap) }
+        return stale.filter { $0.device.detach($0.bitmap) }
     }
 
     // MARK: Commands

@@ -22,6 +22,18 @@ extension LiveStorage {
         { [weak self] job, event in self?.listen(to: job, event) }
     }
 
+    /// Starts a step of the whole machine as a job, which stays until somebody dismisses it.
+    func startTask(
+        _ kind: BlockJob.Kind, id: String, body: @escaping @Sendable () throws(MachineError) -> Void
+    ) throws(MachineError) {
+        var settings = BlockJob.Settings(id: try jobID(["job-id": .string(id)], nil))
+        settings.dismissesItself = false
+        let job = BlockJob.task(kind, settings, tell: teller) { () throws(BlockError) in
+            do throws(MachineError) { try body() } catch { throw .message(error.description) }
+        }
+        try begin(job, nil, [])
+    }
+
     func stream(_ arguments: JSONObject) throws(MachineError) {
         let storage = try storage()
         let name = arguments.string("device") ?? ""
@@ -173,12 +185,15 @@ extension LiveStorage {
     }
 
     /// Starts a backup; the job, which a transaction may have to take back.
-    func backup(_ arguments: JSONObject, makesTarget: Bool) throws(MachineError) -> BlockJob {
+    func backup(
+        _ arguments: JSONObject, makesTarget: Bool, group: BlockJobGroup? = nil
+    ) throws(MachineError) -> BlockJob {
         let storage = try storage()
         let device = try device(arguments.string("device") ?? "")
         let source = device.root
         try checkFree(device, [source])
-        let settings = try settings(arguments, device)
+        var settings = try settings(arguments, device)
+        settings.group = group
         let sync = arguments.string("sync") ?? ""
         let bitmap = arguments.string("bitmap")
         let below = source.children.first { $0.role == "backing" }?.node
@@ -210,11 +225,12 @@ extension LiveStorage {
                 }
             }
             let teller = teller
-            let (kind, done) = (scope, ended)
+            let (kind, done, how) = (scope, ended, settings)
+            let packs = arguments["compress"] == true
             do throws(MachineError) {
                 let job = try images { () throws(BlockError) in
                     try storage.graph.backupJob(
-                        settings, device: device, target: target, scope: kind, ended: done, tell: teller)
+                        how, device: device, target: target, scope: kind, packs: packs, ended: done, tell: teller)
                 }
                 try begin(job, device, [source, target])
                 return job

@@ -78,7 +78,14 @@ extension LiveStorage {
         guard state.withLock({ $0.nbd == nil }) else { throw .failed("NBD server already running") }
         guard let address = arguments["addr"]?.objectValue else { throw .failed("Parameter 'addr' is missing") }
         let data = address["data"]?.objectValue ?? address
-        if arguments["tls-creds"] != nil { throw .failed("TLS is not there yet") }
+        var credentials: TLSCredentials?
+        if let id = arguments.string("tls-creds") {
+            let secrets = try storage().graph.secrets
+            let found = try images { () throws(BlockError) in try secrets.credentials(id) }
+            guard found.isForServers else { throw .failed("Expecting TLS credentials with a server endpoint") }
+            credentials = found
+        }
+        guard arguments["tls-authz"] == nil else { throw .failed("Authorization of TLS clients by name is not there") }
         let most = arguments["max-connections"]?.uint64Value ?? 100
         let place: NBDAddress
         switch address.string("type") {
@@ -87,9 +94,9 @@ extension LiveStorage {
         default: throw .failed("Parameter 'addr.type' expects 'inet' or 'unix'")
         }
         let server: NBDListener
-        do throws(HostError) { server = try NBDListener(place, most: Int(min(most, 100_000))) } catch {
-            throw .failed("\(error)")
-        }
+        do throws(HostError) {
+            server = try NBDListener(place, most: Int(min(most, 100_000)), credentials: credentials)
+        } catch { throw .failed("\(error)") }
         state.withLock { $0.nbd = server }
     }
 

@@ -8,7 +8,9 @@ extension LiveStorage {
     typealias Undo = @Sendable () -> Void
 
     /// One step that a transaction may take. The device is drained meanwhile.
-    func act(_ operation: BlockOperation, _ arguments: JSONObject) throws(MachineError) -> Undo {
+    func act(
+        _ operation: BlockOperation, _ arguments: JSONObject, group: BlockJobGroup? = nil
+    ) throws(MachineError) -> Undo {
         switch operation {
         case .snapshot: return try snapshot(arguments)
         case .snapshotSync: return try snapshotSync(arguments)
@@ -20,7 +22,7 @@ extension LiveStorage {
         case .disableBitmap: return try setRecording(arguments, false)
         case .mergeBitmap: return try mergeBitmaps(arguments)
         case .driveBackup, .backup:
-            let job = try backup(arguments, makesTarget: operation == .driveBackup)
+            let job = try backup(arguments, makesTarget: operation == .driveBackup, group: group)
             return { job.cancel(force: true) }
         default: throw .failed("'\(operation.rawValue)' is no step of a transaction")
         }
@@ -28,6 +30,13 @@ extension LiveStorage {
 
     func transaction(_ arguments: JSONObject) throws(MachineError) {
         let actions = arguments["actions"]?.arrayValue ?? []
+        let mode = arguments["properties"]?.objectValue?.string("completion-mode") ?? "individual"
+        guard ["individual", "grouped"].contains(mode) else {
+            throw .failed("Parameter 'properties.completion-mode' does not accept value '\(mode)'")
+        }
+        // Jobs of a group end together, or none does.
+        let group = mode == "grouped" ? BlockJobGroup() : nil
+        defer { group?.complete() }
         var held: [BlockDevice] = []
         defer { for device in held { device.endDrained() } }
         var steps: [(operation: BlockOperation, data: JSONObject)] = []
@@ -49,7 +58,7 @@ extension LiveStorage {
         // All of them see the disks at the same moment: nothing moves until the last step.
         var undos: [Undo] = []
         do throws(MachineError) {
-            for (operation, data) in steps { undos.append(try act(operation, data)) }
+            for (operation, data) in steps { undos.append(try act(operation, data, group: group)) }
         } catch {
             for undo in undos.reversed() { undo() }
             throw error
@@ -74,8 +83,11 @@ extension LiveStorage {
         device.beginDrained()
         defer { device.endDrained() }
         let undo = try images { () throws(BlockError) in try graph.takeSnapshot(device, overlay: overlay) }
-        retireBitmaps()
-        return undo
+        let retired = retireBitmaps()
+        return {
+            undo()
+            for entry in retired { entry.device.attach(entry.bitmap) }
+        }
     }
 
     private func snapshotSync(_ arguments: JSONObject) throws(MachineError) -> Undo {

@@ -140,10 +140,13 @@ final class LiveStorage: Sendable {
         }
         switch event {
         case .completed, .cancelled:
-            retireBitmaps()
+            if job.kind.isBlock { retireBitmaps() }
             // Who hears of the end may start another of the name.
             if job.settings.dismissesItself { forget(job) }
         default: break
+        }
+        if !job.kind.isBlock {
+            guard case .status = event else { return }
         }
         switch event {
         case .status(let status):
@@ -203,7 +206,8 @@ final class LiveStorage: Sendable {
         case .setJobSpeed, .pauseBlockJob, .resumeBlockJob, .cancelBlockJob, .completeBlockJob, .finalizeBlockJob,
             .dismissBlockJob, .pauseJob, .resumeJob, .cancelJob, .completeJob, .finalizeJob, .dismissJob:
             try control(operation, arguments)
-        case .queryBlockJobs: return .array(state.withLock { $0.jobs }.map { blockJobValue($0.job) })
+        case .queryBlockJobs:
+            return .array(state.withLock { $0.jobs }.filter { $0.job.kind.isBlock }.map { blockJobValue($0.job) })
         case .queryJobs: return .array(state.withLock { $0.jobs }.map { jobValue($0.job) })
         case .setThrottle: try setThrottle(arguments)
         case .startServer: try startServer(arguments)

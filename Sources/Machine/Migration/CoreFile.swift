@@ -12,6 +12,8 @@ struct CoreFile {
     }
     let segments: [Segment]
     let processors: [apus_x86_state]
+    /// What the guest's kernel has told of itself, whole words.
+    var guestNote: [UInt8] = []
 
     private static let headerSize = 64
     private static let programHeaderSize = 56
@@ -61,13 +63,14 @@ struct CoreFile {
         return bytes + notes
     }
 
-    private var notes: [UInt8] {
+    /// The processors, and what the guest told.
+    var notes: [UInt8] {
         var bytes: [UInt8] = []
         for (index, state) in processors.enumerated() {
             bytes.note("CORE", 1, Self.status(state, index))
         }
         for state in processors { bytes.note("QEMU", 0, Self.whole(state)) }
-        return bytes
+        return bytes + guestNote
     }
 
     /// elf_prstatus of x86-64 Linux: the processor's registers as those of a thread.

@@ -9,6 +9,8 @@ final class MigrationChannel: StateSink, StateSource, Sendable {
     let process: HostProcess?
     private let isCancelled = Atomic<Bool>(false)
     private let buffered = Mutex<(bytes: [UInt8], start: Int)>(([], 0))
+    /// Descriptors that came with bytes.
+    private let passed = Mutex<[Descriptor]>([])
     /// Bytes written, and what is left of the time's share.
     private let counters = Mutex(Counters())
     private static let bufferSize = 64 << 10
@@ -135,7 +137,16 @@ final class MigrationChannel: StateSink, StateSource, Sendable {
         let descriptor = try descriptor()
         while true {
             if wasCancelled { throw .cancelled }
-            switch unsafe descriptor.read(into: target) {
+            var transfer: Descriptor.Transfer
+            if isSocket {
+                // Memory of a parent comes beside the bytes.
+                let (moved, more) = unsafe Socket.receive(descriptor, into: target)
+                transfer = moved
+                if !more.isEmpty { passed.withLock { $0 = Array(($0 + more).prefix(4)) } }
+            } else {
+                transfer = unsafe descriptor.read(into: target)
+            }
+            switch transfer {
             case .moved(let count): return count
             case .wouldBlock: _ = descriptor.wait(for: [.read], milliseconds: Self.patience)
             case .end: return 0
@@ -143,6 +154,17 @@ final class MigrationChannel: StateSink, StateSource, Sendable {
                 throw wasCancelled ? .cancelled : .host("Cannot read the machine's state: \(HostError.text(number))")
             }
         }
+    }
+
+    /// The first descriptor that came with the bytes.
+    func takeDescriptor() -> Descriptor? { passed.withLock { $0.isEmpty ? nil : $0.removeFirst() } }
+    /// Sends a byte with a descriptor.
+    func send(_ byte: UInt8, passing: Descriptor) throws(StateError) {
+        let descriptor = try descriptor()
+        while descriptor.wait(for: [.write], milliseconds: Self.patience).isEmpty {
+            if wasCancelled { throw .cancelled }
+        }
+        do throws(HostError) { try Socket.send(descriptor, [byte], passing: passing) } catch { throw .host("\(error)") }
     }
 
     // MARK: The end
@@ -239,6 +261,7 @@ extension MigrationAddress {
     /// Starts a command of the shell with a pipe to or from it.
     private static func start(_ command: String, reads: Bool) throws(HostError) -> (Descriptor, HostProcess?) {
         let (reader, writer) = try DescriptorPair.pipe()
+        reader.widenPipe(1 << 20)
         let nowhere = try HostFile.open("/dev/null", .readWrite)
         let variables = ["PATH", "HOME", "USER", "TMPDIR", "LANG", "XDG_RUNTIME_DIR"].compactMap { name in
             HostIdentity.environment(name).map { "\(name)=\($0)" }

@@ -19,6 +19,8 @@ final class MigrationDesk: Sendable {
         var hasGivenImages = false
         /// A machine that waits for `migrate-incoming`.
         var isDeferred = false
+        /// Memory that is still in the file that the machine came from.
+        var late: LateMemory?
     }
     let state = Mutex(State())
 
@@ -89,6 +91,23 @@ final class MigrationDesk: Sendable {
             return state.channel
         }
         channel?.cancel()
+    }
+
+    /// Waits until all of the machine's memory is there.
+    func awaitLateMemory() {
+        let late = state.withLock { state -> LateMemory? in
+            defer { state.late = nil }
+            return state.late
+        }
+        late?.wait()
+    }
+    /// Fetches no more of it. When nobody uses the memory any more.
+    func closeLateMemory() {
+        let late = state.withLock { state -> LateMemory? in
+            defer { state.late = nil }
+            return state.late
+        }
+        late?.close()
     }
 
     /// Ends what is on its way, and waits. Before the machine goes.

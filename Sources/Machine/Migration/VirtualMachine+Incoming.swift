@@ -39,10 +39,7 @@ extension VirtualMachine {
             let channel = try connect(source)
             desk.use(channel)
             if let status = desk.update({ $0.status = .active }) { report(status) }
-            let loaded = try readState(channel) { (count) throws(StateError) in
-                if self.desk.isCancelled { throw .cancelled }
-                _ = self.desk.update { $0.transferred = count }
-            }
+            let loaded = try take(source, channel)
             try control.withLock { (_) throws(StateError) in try apply(loaded) }
             if loaded.answers {
                 guard channel.isSocket else { throw .host("The sender waits for an answer that cannot be given") }
@@ -64,6 +61,38 @@ extension VirtualMachine {
             log.error("load of migration failed: \(error)")
             end(status: 1, cause: nil)
         }
+    }
+
+    /// Reads the stream. Memory in a plain file may stay there until it is touched, and that of a parent is shared.
+    private func take(
+        _ source: MigrationAddress.Source, _ channel: MigrationChannel
+    ) throws(StateError) -> LoadedState {
+        let progress = { (count: UInt64) throws(StateError) in
+            if self.desk.isCancelled { throw .cancelled }
+            _ = self.desk.update { $0.transferred = count }
+        }
+        guard case .open(let file, nil) = source, let plain = FileStateSource(file) else {
+            let loaded = try readState(channel, progress: progress)
+            if loaded.isFork { try takeFrozenMemory(channel) }
+            return loaded
+        }
+        // Where the host does not allow it all is read first.
+        let faults = configuration.lifecycle.restoresOnDemand ? try? PageFaults() : nil
+        let loaded = try readState(plain, staysInFile: faults != nil, progress: progress)
+        guard !loaded.isFork else { throw .host("A forked machine comes over a socket") }
+        if let faults, let plan = loaded.late, !plan.isEmpty {
+            do throws(HostError) {
+                let late = try LateMemory(
+                    plan, guestPages, file: plain.file, start: plain.start, faults: faults
+                ) { [log] error in
+                    log.error("load of migration failed: \(error)")
+                    RawTerminal.restoreAny()
+                    exitProcess(1)
+                }
+                desk.state.withLock { $0.late = late }
+            } catch { throw .host("\(error)") }
+        }
+        return loaded
     }
 
     private func connect(_ source: MigrationAddress.Source) throws(StateError) -> MigrationChannel {

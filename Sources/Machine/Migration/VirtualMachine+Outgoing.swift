@@ -19,6 +19,8 @@ extension VirtualMachine {
         guard desk.begin(isIncoming: false) else { throw .failed("There's a migration process in progress") }
         report(.setup)
         var opened: MigrationChannel?
+        // What it writes may be the very file that its memory is still in.
+        if case .file = place { desk.awaitLateMemory() }
         do throws(MachineError) {
             // A host may take long to answer: that is waited for by the thread.
             if case .tcp = place {} else { opened = try place.openForWriting(descriptor) }
@@ -54,10 +56,10 @@ extension VirtualMachine {
     func report(_ status: MigrationStatus) {
         if desk.settings.has("events") { emit(.migration(status)) }
     }
-    private func change(_ body: (inout MigrationInformation) -> Void) {
+    func change(_ body: (inout MigrationInformation) -> Void) {
         if let status = desk.update(body) { report(status) }
     }
-    private func fail(_ words: String) {
+    func fail(_ words: String) {
         let isCancelled = desk.isCancelled
         if !isCancelled { log.warning("Migration failed: \(words)") }
         change { information in
@@ -102,7 +104,7 @@ extension VirtualMachine {
         var ran = false
     }
 
-    private func setDirtyLog(_ isOn: Bool) {
+    func setDirtyLog(_ isOn: Bool) {
         do throws(MachineError) { try board.engine.movable?.setDirtyLog(isOn) } catch {
             log.warning("The log of written pages: \(error)")
         }
@@ -133,7 +135,7 @@ extension VirtualMachine {
         let last = takeDirty(pages)
         for index in left.indices { left[index].formUnion(last[index]) }
         let isFirst = desk.information.rounds == 0
-        try pages.send(left, to: &writer, skipsZeroes: isFirst) { (counters) throws(StateError) in
+        try pages.send(left, to: &writer, skipsZeroes: isFirst, isStanding: true) { (counters) throws(StateError) in
             try note(counters, channel)
         }
         try writeDevices(to: &writer)
@@ -215,7 +217,7 @@ extension VirtualMachine {
     }
 
     /// The pages written since the last time, with the machine standing for the moment.
-    private func takeDirty(_ pages: GuestPages) -> [PageSet] {
+    func takeDirty(_ pages: GuestPages) -> [PageSet] {
         control.withLock { _ in
             group.whileParked { _ in
                 guard let engine = board.engine.movable else { return pages.all }
@@ -228,7 +230,7 @@ extension VirtualMachine {
     }
 
     /// Stops the machine on the loop's thread, behind what guests asked for and timers that fire. Whether it ran.
-    private func standForMigration() throws(StateError) -> Bool {
+    func standForMigration() throws(StateError) -> Bool {
         let shared = StandRequest()
         loop.post { [self] in
             if shared.claim() { shared.finish(halt(as: .finishMigrate)) }
@@ -273,4 +275,6 @@ enum MigrationWord {
     static let ready: UInt8 = 0x52
     /// The sender will not run any more.
     static let go: UInt8 = 0x47
+    /// A fork's memory comes with this.
+    static let memory: UInt8 = 0x4D
 }

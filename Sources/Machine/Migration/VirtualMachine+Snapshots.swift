@@ -1,4 +1,5 @@
 internal import BlockImage
+internal import Devices
 internal import HostOS
 internal import MachineState
 internal import Synchronization
@@ -98,7 +99,7 @@ extension VirtualMachine {
                 var writer = try StateWriter(channel)
                 let pages = guestPages
                 try writeHead(to: &writer, pages, answers: false)
-                try pages.send(pages.all, to: &writer, skipsZeroes: true) { _ in }
+                try pages.send(pages.all, to: &writer, skipsZeroes: true, isStanding: true) { _ in }
                 try writeDevices(to: &writer)
                 try channel.flush()
             } catch {
@@ -154,7 +155,7 @@ extension VirtualMachine {
             let channel = ImageStateChannel(keeper.disk.node, count: keeper.snapshot.stateSize)
             do throws(StateError) {
                 let loaded = try readState(channel)
-                try control.withLock { (_) throws(StateError) in try apply(loaded) }
+                try control.withLock { (_) throws(StateError) in try apply(loaded, isCopy: true) }
             } catch {
                 // Half a machine must not run.
                 halt(as: .internalError)
@@ -163,6 +164,25 @@ extension VirtualMachine {
             try step { () throws(BlockError) in try keeper.disk.node.discardState() }
         }
     }
+
+    public func startSnapshotJob(_ job: SnapshotJob) throws(MachineError) {
+        let kind: BlockJob.Kind =
+            switch job.kind {
+            case .save: .snapshotSave
+            case .load: .snapshotLoad
+            case .delete: .snapshotDelete
+            }
+        try board.storage.live.startTask(kind, id: job.id) { [weak self] () throws(MachineError) in
+            guard let self else { return }
+            switch job.kind {
+            case .save: try saveSnapshot(job.tag, vmstate: job.vmstate, devices: job.devices, replaces: false)
+            case .load: try loadSnapshot(job.tag, vmstate: job.vmstate, devices: job.devices)
+            case .delete: try deleteSnapshot(job.tag, devices: job.devices)
+            }
+        }
+    }
+
+    public var generation: [UInt8]? { board.generation?.identifier }
 
     public func deleteSnapshot(_ name: String, devices: [String]?) throws(MachineError) {
         let disks = try snapshotDisks(devices)

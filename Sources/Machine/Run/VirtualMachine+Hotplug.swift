@@ -27,13 +27,6 @@ extension VirtualMachine {
         board.modules.reports.map { MemoryReport(slot: $0.slot, event: $0.event, status: $0.status) }
     }
 
-    /// Makes the memory of an object.
-    func addMemory(_ object: ObjectConfiguration) throws(MachineError) {
-        do throws(MachineBuildError) { try board.modules.addBackend(object) } catch {
-            throw .failed(error.description)
-        }
-    }
-
     /// The guest has told of its work on a module.
     private func moduleReported(_ report: MemoryHotplugControl.Report) {
         let device = board.plugger.module(in: report.slot)

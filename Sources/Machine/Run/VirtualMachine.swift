@@ -14,6 +14,8 @@ internal import VNC
 public final class VirtualMachine: Sendable {
     struct State: Sendable {
         var runState = RunState.prelaunch
+        /// What is done at the turns of its life; a monitor may change it.
+        var life = LifecycleConfiguration()
         var hasEnded = false
         var exitStatus: Int32 = 0
         var subscribers: [(id: EventSubscription, handler: @Sendable (MachineEvent) -> Void)] = []
@@ -99,6 +101,7 @@ public final class VirtualMachine: Sendable {
 
     /// Starts the processors' threads; the guest runs, unless the configuration says to wait.
     public func start() throws(MachineBuildError) {
+        state.withLock { $0.life = configuration.lifecycle }
         board.lifecycle.connect { [weak self] request in
             guard let self else { return }
             if case .balloonChanged(let actual) = request { return emit(.balloonChange(actual: actual)) }
@@ -247,7 +250,7 @@ public final class VirtualMachine: Sendable {
 
     /// Does what a guest asked for. The loop's thread.
     private func handle(_ request: LifecycleRequest) {
-        let life = configuration.lifecycle
+        let life = actions
         switch request {
         case .exit(let status): end(status: status, cause: .guestShutdown)
         case .reset(let cause):
@@ -293,7 +296,7 @@ public final class VirtualMachine: Sendable {
 
     /// The end, or with `-no-shutdown` a stop that a monitor may look at.
     private func shutDown(_ cause: ShutdownCause) {
-        guard configuration.lifecycle.shutdown == .pause else {
+        guard actions.shutdown == .pause else {
             end(status: 0, cause: cause)
             return
         }
@@ -332,5 +335,6 @@ public final class VirtualMachine: Sendable {
         group.end()
         for server in servers { server.close() }
         board.close()
+        desk.closeLateMemory()
     }
 }

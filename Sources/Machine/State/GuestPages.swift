@@ -35,15 +35,18 @@ internal import MachineState
     }
     deinit { unsafe buffer.deallocate() }
 
+    /// Fewer pages than these go together with others.
+    private static let directPages = 8
+
     /// Pages of all blocks.
     var pageCount: UInt64 { blocks.reduce(0) { $0 + UInt64($1.pages) } }
 
     // MARK: Sending
 
     /// Writes the pages that `pages` names: one bit a page for each block. Zero pages are left out where the receiver
-    /// has zeroes already.
+    /// has zeroes already. While the guest runs, pages are copied first, so that what is sent fits its checksum.
     func send(
-        _ pages: [PageSet], to writer: inout StateWriter, skipsZeroes: Bool,
+        _ pages: [PageSet], to writer: inout StateWriter, skipsZeroes: Bool, isStanding: Bool = false,
         progress: (Counters) throws(StateError) -> Void
     ) throws(StateError) {
         for (place, block) in blocks.enumerated() {
@@ -59,7 +62,37 @@ internal import MachineState
                 filled = 0
                 try progress(counters)
             }
+            // Pages of a guest that stands, one behind the other, which go from where they are.
+            var first = 0
+            var count = 0
+            func flushRun() throws(StateError) {
+                defer { count = 0 }
+                guard count >= Self.directPages else {
+                    for page in first..<first + count { try addCopy(page) }
+                    return
+                }
+                // SAFETY: the pages lie in the block.
+                let contents = unsafe UnsafeRawBufferPointer(
+                    start: block.block.base + first << 12, count: count << 12)
+                let run = PageRun(first: UInt64(first), count: UInt32(count), isZero: false)
+                try unsafe writer.write([run], of: block.name, pages: contents)
+                counters.fullPages += UInt64(count)
+                try progress(counters)
+            }
             func add(_ page: Int) throws(StateError) {
+                guard isStanding else { return try addCopy(page) }
+                // SAFETY: the page lies in the block.
+                let contents = unsafe UnsafeRawBufferPointer(start: block.block.base + page << 12, count: 4096)
+                if unsafe PageContents.isZero(contents) {
+                    guard skipsZeroes else { return try addCopy(page) }
+                    counters.zeroPages += 1
+                    return
+                }
+                if count > 0, first + count != page || count == PageRun.pageLimit { try flushRun() }
+                if count == 0 { first = page }
+                count += 1
+            }
+            func addCopy(_ page: Int) throws(StateError) {
                 // SAFETY: the page lies in the block, and the buffer has room for `pageLimit` pages.
                 let target = unsafe UnsafeMutableRawBufferPointer(rebasing: buffer[filled << 12..<(filled + 1) << 12])
                 // A page that the guest changes meanwhile is sent again; what is sent must fit its checksum.
@@ -85,6 +118,7 @@ internal import MachineState
                 do throws(StateError) { try add(page) } catch { failure = error }
             }
             if let failure { throw failure }
+            try flushRun()
             try flush()
         }
     }
@@ -111,6 +145,14 @@ internal import MachineState
 
     /// All memory becomes zero, as a stream that leaves zero pages out expects it.
     func clear() { for block in blocks { block.block.clear() } }
+
+    /// Where contents that stay in their file are noted; nil where all are read at once.
+    var late: LateMemory.Plan?
+    var takesDirectly: Bool { true }
+    func postpone(_ pages: PostponedPages) -> Bool {
+        guard let place = blocks.firstIndex(where: { $0.name == pages.block }) else { return false }
+        return late?.note(pages, place) ?? false
+    }
 
     func memory(block: String, run: PageRun) -> UnsafeMutableRawBufferPointer? {
         guard let found = blocks.first(where: { $0.name == block }), run.first < UInt64(found.pages),

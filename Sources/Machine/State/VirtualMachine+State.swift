@@ -20,13 +20,16 @@ extension VirtualMachine {
     // MARK: Saving
 
     /// What a receiver compares itself with before it takes anything. Always the first section.
-    func writeHead(to writer: inout StateWriter, _ pages: GuestPages, answers: Bool) throws(StateError) {
+    func writeHead(
+        to writer: inout StateWriter, _ pages: GuestPages, answers: Bool, isFork: Bool = false
+    ) throws(StateError) {
         var state = DeviceState(version: 1)
         state.fields["board"] = .string(configuration.board.kind.rawValue)
         state.fields["engine"] = .string(board.engine.name)
         state.fields["cpu"] = .string(configuration.processorModel ?? "")
         state.set("processors", group.threads.count)
         state.set("answers", answers)
+        if isFork { state.set("fork", true) }
         state.set(
             "memory",
             pages.blocks.map { block in
@@ -81,14 +84,22 @@ extension VirtualMachine {
         var answers = false
         /// Pages that came.
         var pages: UInt64 = 0
+        /// The memory is a frozen one that comes apart from the stream.
+        var isFork = false
+        /// Memory that is still in the file.
+        var late: LateMemory.Plan?
     }
 
     /// Reads a stream to its end. Memory changes from the second section on; devices and processors do not.
+    ///
+    /// With `staysInFile` memory is not touched where its contents are in a file: they are in the plan.
     func readState(
-        _ source: any StateSource, progress: (UInt64) throws(StateError) -> Void = { _ in }
+        _ source: any StateSource, staysInFile: Bool = false, progress: (UInt64) throws(StateError) -> Void = { _ in }
     ) throws(StateError) -> LoadedState {
+        desk.awaitLateMemory()
         var reader = try StateReader(source)
         let pages = guestPages
+        if staysInFile { pages.late = LateMemory.Plan(pages.blocks) }
         var loaded = LoadedState()
         guard case .values(Section.machine, let head) = try reader.next(pages) else {
             throw .missing(section: Section.machine)
@@ -107,6 +118,7 @@ extension VirtualMachine {
             case .memory(_, let count): loaded.pages += count
             case .end:
                 try progress(reader.count)
+                loaded.late = pages.late
                 return loaded
             }
             try progress(reader.count)
@@ -118,6 +130,7 @@ extension VirtualMachine {
     ) throws(DeviceStateError) {
         try head.requireVersion(1...1)
         loaded.answers = try head.bool("answers")
+        if head.fields["fork"] != nil { loaded.isFork = try head.bool("fork") }
         _ = try head.list("memory")
         _ = try head.integer("processors", as: UInt32.self)
     }
@@ -166,7 +179,7 @@ extension VirtualMachine {
 
     /// Puts devices and processors into what was read. The machine stands; on an error it is in pieces and must not
     /// run before a reset.
-    func apply(_ loaded: LoadedState) throws(StateError) {
+    func apply(_ loaded: LoadedState, isCopy: Bool = false) throws(StateError) {
         var left = loaded.sections
         func take(_ name: String) throws(StateError) -> DeviceState {
             guard let state = left.removeValue(forKey: name) else { throw .missing(section: name) }
@@ -217,6 +230,7 @@ extension VirtualMachine {
             }
         }
         if let section = left.keys.sorted().first { throw .unexpected(section: section) }
+        board.generation?.announce(isCopy: isCopy || loaded.isFork)
         if let engine = board.engine.movable {
             engine.restoredCounters(at: counter)
             engine.setGuestClock(guestClock)

@@ -18,6 +18,8 @@ public enum MachineProgram {
             return 1
         case .machine(let configuration, let warnings):
             for warning in warnings { write(warning + "\n", to: 2) }
+            var configuration = configuration
+            configuration.lifecycle.restoresOnDemand = true
             do throws(ProgramError) { return try run(configuration) } catch {
                 RawTerminal.restoreAny()
                 write("\(configuration.program): \(printable(error.text))\n", to: 2)

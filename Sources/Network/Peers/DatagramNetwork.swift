@@ -12,7 +12,7 @@ public final class DatagramNetwork: NetworkBackend {
         case socket(Descriptor)
         /// A socket whose datagrams go to an address. From others than `only` (an IPv4 address) none are taken.
         case address(Descriptor, SocketAddress, only: UInt32?)
-        /// The queues of a tap; frames go out by the first.
+        /// The queues of a tap; frames of one flow go out by one of them.
         case tap([TapDevice])
     }
 
@@ -36,6 +36,7 @@ public final class DatagramNetwork: NetworkBackend {
         unsafe core.transmit(frame, offload)
     }
     public var offloads: FrameOffloads { core.hasHeaders ? FrameOffloads.all : [] }
+    public var queuePairs: Int { core.queuePairs }
     public func setReceiverOffloads(_ offloads: FrameOffloads) { core.setReceiverOffloads(offloads) }
     public func setReceiver(_ receiver: (any FrameReceiver)?) { core.setReceiver(receiver) }
     public func receiverReady() { core.receiverReady() }
@@ -69,6 +70,11 @@ private final class DatagramCore: Sendable {
         case .address(let socket, _, _): (descriptors, hasHeaders) = ([socket], false)
         case .tap(let taps): (descriptors, hasHeaders) = (taps.map(\.descriptor), taps.allSatisfy(\.hasHeaders))
         }
+    }
+
+    var queuePairs: Int {
+        if case .tap(let taps) = peer { return max(1, taps.count) }
+        return 1
     }
 
     func start() throws(HostError) {
@@ -139,7 +145,10 @@ private final class DatagramCore: Sendable {
         case .socket(let socket): return unsafe PacketSocket.send(socket, frame, UnsafeRawBufferPointer(start: nil, count: 0))
         case .address(let socket, let address, _): return unsafe PacketSocket.send(socket, frame, to: address)
         case .tap(let taps):
-            guard let tap = taps.first else { return Descriptor.Transfer.end }
+            guard let first = taps.first else { return Descriptor.Transfer.end }
+            var tap = first
+            // What was kept has its header in front of it and goes by the first, whose room was waited for.
+            if taps.count > 1, unsafe !header.isEmpty { tap = unsafe taps[Int(FlowHash.of(frame)) % taps.count] }
             if unsafe header.isEmpty { return unsafe tap.descriptor.write(frame) }
             return unsafe PacketSocket.write(tap.descriptor, header, frame)
         }

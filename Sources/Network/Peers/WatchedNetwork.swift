@@ -69,6 +69,7 @@ public final class WatchedNetwork: NetworkBackend {
     }
     public func flush() { inner.flush() }
     public var offloads: FrameOffloads { inner.offloads }
+    public var queuePairs: Int { inner.queuePairs }
     public func setReceiverOffloads(_ offloads: FrameOffloads) { inner.setReceiverOffloads(offloads) }
     public func setReceiver(_ receiver: (any FrameReceiver)?) {
         inner.setReceiver(receiver.map { Passage(self, $0) })

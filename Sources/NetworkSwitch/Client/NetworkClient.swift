@@ -77,7 +77,7 @@ public struct NetworkClient: Sendable {
         return String(decoding: bytes.prefix { $0 != 10 }, as: UTF8.self)
     }
 
-    /// Ends a network and removes what it made on the host. Nothing happens if it does not run.
+    /// Ends a network and removes what it made on the host, and its leases. Nothing happens if it does not run.
     public func stop(_ name: String) throws(NetworkError) {
         let number = processID(of: name)
         if number != nil { _ = try? call(name, "stop") }
@@ -87,6 +87,7 @@ public struct NetworkClient: Sendable {
             process.reap()
         }
         cleanUp(name)
+        if NetworkPaths.isName(name), number == nil || !isRunning(name) { try? HostFile.remove(paths.leases(name)) }
     }
 
     /// Removes what a network's process that was killed has left.

@@ -16,7 +16,7 @@ struct FirewallRules {
     /// What `nft -f -` takes: the table anew, whatever was there. Empty for a network without rules.
     var script: String {
         let name = Self.table(plan.name)
-        guard plan.forward != .open else { return "" }
+        guard plan.forward != .open, plan.hasAddress else { return "" }
         var lines = ["table ip \(name)", "delete table ip \(name)", "table ip \(name) {"]
         lines += ["  chain forward {", "    type filter hook forward priority filter; policy accept;"]
         let bridge = "\"\(plan.bridge)\""

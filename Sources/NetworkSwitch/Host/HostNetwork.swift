@@ -10,6 +10,7 @@ final class HostNetwork: Sendable {
     private let paths: NetworkPaths
     let services: NetworkServices
     private let sources: [EventSource]
+    private let listener: DNSListener?
     private let log = Logger("network")
 
     /// The bridge's hardware address: as the definition says, or one that follows from its name.
@@ -31,7 +32,9 @@ final class HostNetwork: Sendable {
             try HostLink.addBridge(plan.bridge)
             try HostLink.setHardwareAddress(plan.bridge, address.bytes)
             if let mtu = plan.mtu { try HostLink.setMTU(plan.bridge, mtu) }
-            try HostLink.setAddress(plan.bridge, plan.dhcp.server.rawValue, mask: plan.dhcp.mask)
+            if plan.hasAddress {
+                try HostLink.setAddress(plan.bridge, plan.dhcp.server.rawValue, mask: plan.dhcp.mask)
+            }
             try HostLink.setUp(plan.bridge, true)
             let script = FirewallRules(plan: plan).script
             if !script.isEmpty { try HostTools.run("nft", ["-f", "-"], input: script) }
@@ -46,8 +49,17 @@ final class HostNetwork: Sendable {
             )
             self.services = services
             var sources = [try loop.add(socket, [.read]) { _ in Self.receive(socket, services) }]
+            if plan.hasAddress, plan.dns.isEnabled {
+                let listener = DNSListener(loop) { [weak services] query, done in
+                    services?.resolve(query, overTCP: true, done: done)
+                }
+                sources.append(try listener.listen(SocketAddress.ipv4(plan.dhcp.server.rawValue, port: 53)))
+                self.listener = listener
+            } else {
+                listener = nil
+            }
             // The kernel would answer that nobody listens.
-            for port in [UInt16(53), 67] {
+            for port in [UInt16(53), 67] where plan.hasAddress {
                 let deaf = try Socket.datagram(
                     local: SocketAddress.ipv4(port == 67 ? 0 : plan.dhcp.server.rawValue, port: port), remote: nil)
                 try PacketSocket.bind(deaf, toInterface: plan.bridge)
@@ -79,6 +91,7 @@ final class HostNetwork: Sendable {
     /// Removes all that was made.
     func close() {
         for source in sources { source.remove() }
+        listener?.close()
         HostTraces(paths: paths).remove(plan.name)
     }
 }
@@ -122,11 +135,23 @@ public enum HostTap {
     ) throws(NetworkError) -> (name: String, descriptor: Int32) {
         do {
             let tap = try TapDevice(name: name ?? "vnet%d", hasHeaders: true)
-            try HostLink.setHardwareAddress(tap.name, [0xFE] + address.bytes[1...])
-            if let mtu { try HostLink.setMTU(tap.name, mtu) }
-            try HostLink.setMember(tap.name, of: bridge, true)
-            try HostLink.setUp(tap.name, true)
+            try join(tap.name, address: address, bridge: bridge, mtu: mtu)
             return (tap.name, try tap.descriptor.rawCopy().get())
+        } catch {
+            throw NetworkError("\(error)")
+        }
+    }
+
+    /// Puts a tap that is there on a bridge, with the machine's address but for its first byte, which is `fe`: so the
+    /// bridge never takes it for its own.
+    public static func join(
+        _ name: String, address: HardwareAddress, bridge: String, mtu: Int? = nil
+    ) throws(NetworkError) {
+        do {
+            try HostLink.setHardwareAddress(name, [0xFE] + address.bytes[1...])
+            if let mtu { try HostLink.setMTU(name, mtu) }
+            try HostLink.setMember(name, of: bridge, true)
+            try HostLink.setUp(name, true)
         } catch {
             throw NetworkError("\(error)")
         }

@@ -101,6 +101,12 @@ final class ControlServer: Sendable {
                 seen.sorted { $0.key.rawValue < $1.key.rawValue }.map {
                     ["mac": .string("\($0.key)"), "ip": .string("\($0.value)")]
                 })
+        case "resolve":
+            let name = try text("name")
+            guard let address = network.services.address(of: name) else {
+                throw NetworkError("there is no machine '\(name)'")
+            }
+            return ["ip": .string("\(address)"), "on-host": .bool(network.isOnHost)]
         case "port-add":
             guard let settings = request["port"]?.objectValue.flatMap({ PortSettings($0) }) else {
                 throw NetworkError("'port-add' needs a port")

@@ -37,7 +37,7 @@ package final class NetworkInstance: Sendable {
         host = nil
         gateway = plan.forward == .isolated ? nil : try Self.makeGateway(plan)
         services = NetworkServices(
-            loop: loop, gatewayAddress: plan.gatewayAddress, isGateway: plan.forward == .isolated, dhcp: plan.dhcp,
+            loop: loop, gatewayAddress: plan.gatewayAddress, isGateway: plan.forward == .isolated && plan.hasAddress, dhcp: plan.dhcp,
             dns: plan.dns, leases: paths.leases(plan.name),
             reply: { frame, port in
                 vswitch.state.withLock { state in
@@ -48,6 +48,7 @@ package final class NetworkInstance: Sendable {
             leased: { port, address in
                 vswitch.state.withLock { $0.ports[port]?.guarding.setLease(address) }
             })
+        if plan.hasAddress { services.takeStreams() }
         vswitch.setService(services)
         if let gateway {
             vswitch.setGateway(gateway)

@@ -28,6 +28,8 @@ public struct NetworkPlan: Sendable, Equatable {
     public var bridge: String
     public var mtu: Int?
     public var ipv6: (address: IPv6Address, prefixLength: Int)?
+    /// Whether the network has an IPv4 address; without one nobody but machines is on it.
+    public var hasAddress = true
     /// Whether ports reach the gateway alone.
     public var isIsolated = false
     public var tftp: String?
@@ -37,6 +39,7 @@ public struct NetworkPlan: Sendable, Equatable {
             && left.bridge == right.bridge && left.mtu == right.mtu && left.isIsolated == right.isIsolated
             && left.bridgeAddress == right.bridgeAddress && left.ipv6?.address == right.ipv6?.address
             && left.ipv6?.prefixLength == right.ipv6?.prefixLength && left.tftp == right.tftp
+            && left.hasAddress == right.hasAddress
     }
 
     /// The address that the gateway answers to in our own switch: libslirp's, which follows from its IPv4 address.
@@ -52,9 +55,22 @@ public struct NetworkPlan: Sendable, Equatable {
         case "open": forward = .open
         case let mode: throw NetworkError("network '\(network.name)' of mode '\(mode)' needs no process of its own")
         }
+        bridgeAddress = network.mac.map { HardwareAddress($0.bytes) }
+        bridge = network.bridge?.name ?? "virbr0"
+        mtu = network.mtu.map { Int(clamping: $0) }
+        isIsolated = network.isolated == .yes
         let four = network.addresses.filter { ($0.family ?? "ipv4") == "ipv4" }
         guard let first = four.first, let text = first.address else {
-            throw NetworkError("network '\(network.name)' has no IPv4 address")
+            // Machines find each other, and nothing of ours is there.
+            guard forward == .isolated || forward == .open else {
+                throw NetworkError("network '\(network.name)' has no IPv4 address")
+            }
+            forward = .isolated
+            hasAddress = false
+            dhcp = DHCPConfiguration(server: IPv4Address(rawValue: 0), prefixLength: 24)
+            dns = DNSConfiguration()
+            dns.isEnabled = false
+            return
         }
         guard let address = IPv4Address(text) else { throw NetworkError("'\(text)' is no IPv4 address") }
         var length = first.prefix.map { Int($0) } ?? 24
@@ -69,16 +85,12 @@ public struct NetworkPlan: Sendable, Equatable {
         }
         dhcp = try Self.dhcp(network, first, address, length)
         dns = try Self.dns(network)
-        bridgeAddress = network.mac.map { HardwareAddress($0.bytes) }
-        bridge = network.bridge?.name ?? "virbr0"
-        mtu = network.mtu.map { Int(clamping: $0) }
         if let six = network.addresses.first(where: { $0.family == "ipv6" }), let text = six.address {
             guard let address = IPv6Address(text), let prefix = six.prefix, prefix <= 126 else {
                 throw NetworkError("'\(text)' is no IPv6 address with a prefix")
             }
             ipv6 = (address, Int(prefix))
         }
-        isIsolated = network.isolated == .yes
         tftp = first.tftpRoot
     }
 

@@ -28,8 +28,9 @@ enum NetworkServer {
             let ending = try loop.add(signals.descriptor, [.read]) { _ in
                 while let signal = signals.next() { if signal.signal != Signals.hangUp { loop.stop() } }
             }
+            let guarding = Self.endWhenUnreachable(network, loop)
             try report.writeAll(Array("ready\n".utf8))
-            withExtendedLifetime((control, ending)) { loop.run() }
+            withExtendedLifetime((control, ending, guarding)) { loop.run() }
             network.close()
             try? HostFile.remove(paths.definition(name))
             lock.remove()
@@ -39,5 +40,23 @@ enum NetworkServer {
             try? report.writeAll(Array("\(error)\n".utf8))
             return 1
         }
+    }
+
+    /// Ends a network whose control socket somebody has taken away with its folder: nobody could ever end it.
+    private static func endWhenUnreachable(_ network: NetworkInstance, _ loop: EventLoop) -> Timer {
+        let pause: UInt64 = 2_000_000_000
+        let path = network.paths.control(network.name)
+        let holder = Timer()
+        let timer = loop.makeTimer { [weak holder] in
+            guard HostFile.status(path).kind != .nothing else { return loop.stop() }
+            holder?.timer.withLock { $0?.arm(after: pause) }
+        }
+        holder.timer.withLock { $0 = timer }
+        timer.arm(after: pause)
+        return holder
+    }
+
+    private final class Timer: Sendable {
+        let timer = Mutex<EventTimer?>(nil)
     }
 }

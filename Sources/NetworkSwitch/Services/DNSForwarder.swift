@@ -11,6 +11,8 @@ final class DNSForwarder: Sendable {
         let id: UInt16
         let question: [UInt8]
         let asked: UInt64
+        /// Where to ask again over TCP, and what, if the answer is too long; nil: it is cut.
+        let again: (server: SocketAddress, query: [UInt8])?
         let done: @Sendable ([UInt8]) -> Void
     }
     private struct State {
@@ -24,8 +26,10 @@ final class DNSForwarder: Sendable {
 
     init(_ loop: EventLoop) { self.loop = loop }
 
-    /// Sends a query to the first of the servers, or of the host's own.
-    func ask(_ query: [UInt8], _ servers: [IPv4Address], done: @escaping @Sendable ([UInt8]) -> Void) {
+    /// Sends a query to the first of the servers, or of the host's own. `overTCP`: an answer of any length is taken.
+    func ask(
+        _ query: [UInt8], _ servers: [IPv4Address], overTCP: Bool = false, done: @escaping @Sendable ([UInt8]) -> Void
+    ) {
         let now = HostClock.monotonic
         let given = servers.map { SocketAddress.ipv4($0.rawValue, port: 53) }
         guard query.count >= 12, let server = given.first ?? hostServers(now).first,
@@ -38,7 +42,7 @@ final class DNSForwarder: Sendable {
             while state.pending[id] != nil { id &+= 1 }
             state.pending[id] = Asked(
                 id: UInt16(query[0]) << 8 | UInt16(query[1]), question: Array(query[12...].prefix(16)), asked: now,
-                done: done)
+                again: overTCP ? (server, query) : nil, done: done)
             return id
         }
         guard let id else { return }
@@ -83,6 +87,14 @@ final class DNSForwarder: Sendable {
             guard let asked else { continue }
             bytes[0] = UInt8(asked.id >> 8)
             bytes[1] = UInt8(asked.id & 255)
+            if let again = asked.again {
+                guard bytes[2] & 2 != 0 else {
+                    asked.done(bytes)
+                    continue
+                }
+                DNSUpstream.ask(again.server, again.query, loop) { asked.done($0 ?? Self.failure(again.query)) }
+                continue
+            }
             // What does not fit a frame is cut, and says so.
             if bytes.count > 1400 {
                 bytes = Array(bytes.prefix(12))

@@ -87,6 +87,13 @@ public struct DNSQuery: Sendable, Equatable {
         }
     }
 
+    /// The same with room for so many bytes.
+    func taking(_ bytes: Int) -> DNSQuery {
+        var query = self
+        query.room = bytes
+        return query
+    }
+
     /// A record of an answer.
     public struct Record: Sendable, Equatable {
         var kind: UInt16

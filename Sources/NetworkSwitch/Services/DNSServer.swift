@@ -58,10 +58,10 @@ public struct DNSServer: Sendable {
 
     public init(_ configuration: DNSConfiguration) { self.configuration = configuration }
 
-    /// What becomes of a packet.
-    public func verdict(_ bytes: [UInt8]) -> Verdict {
+    /// What becomes of a query. `overTCP`: an answer of any length is taken.
+    public func verdict(_ bytes: [UInt8], overTCP: Bool = false) -> Verdict {
         guard configuration.isEnabled else { return .drop }
-        guard let query = DNSQuery(bytes) else {
+        guard let query = DNSQuery(bytes).map({ $0.taking(overTCP ? 65535 : $0.room) }) else {
             // What has an unusual name may still be asked of others; what is no query at all may not.
             guard bytes.count >= 17, bytes.count <= 1400, bytes[2] & 0xF8 == 0 else { return .drop }
             return .forward(forwarders(nil))

@@ -21,6 +21,8 @@ final class NetworkServices: FrameService {
     private let dhcp: Mutex<DHCPServer>
     private let dns: Mutex<DNSServer>
     private let forwarder: DNSForwarder
+    /// Questions over TCP, where no kernel speaks TCP for the gateway.
+    private let streams = Mutex<DNSStreams?>(nil)
     private let file: LeaseFile
     private let names = Mutex<[HardwareAddress: DNSName]>([:])
     private let neighbours = Mutex<[HardwareAddress: IPv4Address]>([:])
@@ -68,6 +70,12 @@ final class NetworkServices: FrameService {
                 unsafe queue(frame, port)
                 return true
             }
+            if unsafe frame[23] == 6, target == gateway, header >= 20, frame.count >= 14 + header + 20,
+                unsafe PacketBytes.word(frame, 14 + header + 2) == 53, streams.withLock({ $0 }) != nil
+            {
+                unsafe queue(frame, port)
+                return true
+            }
             guard unsafe frame[23] == 17, header >= 20, frame.count >= 14 + header + 8 else { return false }
             let (from, to) = unsafe (PacketBytes.word(frame, 14 + header), PacketBytes.word(frame, 14 + header + 2))
             if hasDHCP {
@@ -111,6 +119,8 @@ final class NetworkServices: FrameService {
         if frame[12] == 8, frame[13] == 6 { return answerARP(frame, port) }
         if let udp = UDPFrame(frame) {
             if udp.toPort == 67 { answerDHCP(udp, port) } else if udp.toPort == 53 { answerDNS(udp, port) }
+        } else if let ip = IPv4Frame(frame), ip.proto == 6 {
+            streams.withLock { $0 }?.take(ip, HardwareAddress(frame[6..<12]), port)
         } else if let ip = IPv4Frame(frame), ip.proto == 1, ip.payload.first == 8, ip.payload.count >= 8 {
             var echo = Array(ip.payload)
             echo.replaceSubrange(0..<4, with: [0, 0, 0, 0])
@@ -167,11 +177,25 @@ final class NetworkServices: FrameService {
                     toPort: udp.fromPort, payload: bytes
                 ).bytes, port)
         }
-        switch dns.withLock({ $0.verdict(udp.payload) }) {
+        resolve(udp.payload, overTCP: false) { answer($0) }
+    }
+
+    /// Answers a query, now or when another server has.
+    func resolve(_ query: [UInt8], overTCP: Bool, done: @escaping @Sendable ([UInt8]) -> Void) {
+        switch dns.withLock({ $0.verdict(query, overTCP: overTCP) }) {
         case .drop: break
-        case .answer(let bytes): answer(bytes)
-        case .forward(let servers): forwarder.ask(udp.payload, servers) { answer($0) }
+        case .answer(let bytes): done(bytes)
+        case .forward(let servers): forwarder.ask(query, servers, overTCP: overTCP, done: done)
         }
+    }
+
+    /// Takes questions over TCP too, in packets that machines send to the gateway.
+    func takeStreams() {
+        guard dns.withLock({ $0.configuration.isEnabled }) else { return }
+        let streams = DNSStreams(
+            loop: loop, gateway: gateway, gatewayAddress: gatewayAddress,
+            ask: { [weak self] query, done in self?.resolve(query, overTCP: true, done: done) }, reply: reply)
+        self.streams.withLock { $0 = streams }
     }
 
     // MARK: - Names
@@ -201,6 +225,14 @@ final class NetworkServices: FrameService {
     }
 
     // MARK: - For others
+
+    /// The address of a machine by its name: what DHCP gave it, or what it told its neighbours.
+    func address(of text: String) -> IPv4Address? {
+        guard let name = DNSName(text) else { return nil }
+        if let address = dns.withLock({ $0.machines[name] }) { return address }
+        guard let hardware = names.withLock({ $0.first { $0.value == name }?.key }) else { return nil }
+        return neighbours.withLock { $0[hardware] }
+    }
 
     var leases: [DHCPLease] { dhcp.withLock { $0.leases(now: Self.now) } }
     /// Addresses that machines told by ARP.

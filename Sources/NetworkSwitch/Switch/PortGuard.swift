@@ -1,14 +1,18 @@
 internal import Network
 
 /// Keeps out frames by which a machine would pass for another (libvirt's `clean-traffic`). A pure value.
-struct PortGuard {
+package struct PortGuard {
     let filter: PortFilter
     private let address: HardwareAddress?
     private let given: Set<IPv4Address>
     /// The address that DHCP gave, or the first that was used, where none was given.
     private(set) var learned: IPv4Address?
+    /// Rules of the owner's own; nil: none.
+    private var rules: PortRules?
 
-    init(_ settings: PortSettings) {
+    package init(_ settings: PortSettings) {
+        // Rules that cannot be read were refused with the port.
+        rules = settings.rules.isEmpty ? nil : try? PortRules(settings.rules)
         filter = settings.filter
         address = settings.address
         given = Set(settings.ipAddresses)
@@ -17,8 +21,34 @@ struct PortGuard {
     /// Notes the address that the DHCP server gave.
     mutating func setLease(_ address: IPv4Address) { if given.isEmpty { learned = address } }
 
+    /// Whether a frame for the machine may pass. Of 14 bytes or more.
+    package mutating func admits(_ frame: UnsafeRawBufferPointer, now: UInt64) -> Bool {
+        guard rules != nil else { return true }
+        return unsafe obeys(frame, fromMachine: false, now)
+    }
+
+    private mutating func obeys(_ frame: UnsafeRawBufferPointer, fromMachine: Bool, _ now: UInt64) -> Bool {
+        guard var own = rules.take() else { return true }
+        // What the machine was given counts; where nothing was, the first address that it shows.
+        var shown = learned
+        let known = given
+        let passes = unsafe own.passes(frame, fromMachine: fromMachine, now: now) { bytes in
+            guard bytes.count == 4 else { return false }
+            let address = IPv4Address(rawValue: bytes.reduce(0) { $0 << 8 | UInt32($1) })
+            if !known.isEmpty { return known.contains(address) }
+            if let shown { return shown == address }
+            guard fromMachine, address.rawValue != 0 else { return false }
+            shown = address
+            return true
+        }
+        learned = shown
+        rules = own
+        return passes
+    }
+
     /// Whether a frame of the machine's may pass. Of 14 bytes or more.
-    mutating func passes(_ frame: UnsafeRawBufferPointer) -> Bool {
+    package mutating func passes(_ frame: UnsafeRawBufferPointer, now: UInt64 = 0) -> Bool {
+        if rules != nil, unsafe !obeys(frame, fromMachine: true, now) { return false }
         if filter.isEmpty { return true }
         // SAFETY: the frame has 14 bytes or more, and what lies behind is compared with its count before it is read.
         let source = unsafe HardwareAddress(frame, at: 6)

@@ -54,12 +54,17 @@ public struct PortSettings: Sendable, Equatable {
     public var name: String
     /// The machine's name, which the name server then knows.
     public var machine: String?
+    /// Who made the port, in a word of his own.
+    public var owner: String?
     /// The machine's hardware address.
     public var address: HardwareAddress?
     /// The machine's IPv4 addresses; none: those that DHCP gives it, or the first that it uses.
     public var ipAddresses: [IPv4Address] = []
     /// Which frames are kept out.
     public var filter: PortFilter = []
+    /// Rules of libvirt's nwfilter: `<filter>` documents whose variables have their values, but for `$IP`, which is
+    /// what the machine was given or shows.
+    public var rules: [String] = []
     /// Whether it reaches the gateway but no other port that is so.
     public var isIsolated = false
     /// The VLAN of a port whose machine knows none.
@@ -78,8 +83,16 @@ public struct PortSettings: Sendable, Equatable {
 }
 
 extension PortSettings {
+    /// Adds one of the machine's addresses; false for a text that is none.
+    @discardableResult
+    public mutating func addOnce(address text: String) -> Bool {
+        guard let address = IPv4Address(text) else { return false }
+        if !ipAddresses.contains(address) { ipAddresses.append(address) }
+        return true
+    }
+
     /// What is wrong with settings that came from somebody else; nil: nothing.
-    var fault: String? {
+    package var fault: String? {
         let isName =
             (1...64).contains(name.utf8.count)
             && name.utf8.allSatisfy {
@@ -90,6 +103,8 @@ extension PortSettings {
         if let vlan, vlan == 0 || vlan > 4094 { return "VLAN \(vlan) is none of 1 to 4094" }
         if let vlan = trunk.first(where: { $0 == 0 || $0 > 4094 }) { return "VLAN \(vlan) is none of 1 to 4094" }
         if address?.isGroup == true { return "a machine's address is of no group" }
+        if rules.reduce(0, { $0 + $1.utf8.count }) > 1 << 19 { return "the rules are too long" }
+        do throws(NetworkError) { _ = try PortRules(rules) } catch { return error.description }
         return nil
     }
 
@@ -97,9 +112,11 @@ extension PortSettings {
     public var json: JSONObject {
         var object: JSONObject = ["name": .string(name)]
         if let machine { object["machine"] = .string(machine) }
+        if let owner { object["owner"] = .string(owner) }
         if let address { object["mac"] = .string("\(address)") }
         if !ipAddresses.isEmpty { object["ip"] = .array(ipAddresses.map { .string("\($0)") }) }
         if !filter.isEmpty { object["filter"] = .integer(Int64(filter.rawValue)) }
+        if !rules.isEmpty { object["rules"] = .array(rules.map { .string($0) }) }
         if isIsolated { object["isolated"] = .bool(true) }
         if let vlan { object["vlan"] = .integer(Int64(vlan)) }
         if !trunk.isEmpty { object["trunk"] = .array(trunk.map { .integer(Int64($0)) }) }
@@ -118,6 +135,7 @@ extension PortSettings {
         guard let name = object["name"]?.stringValue else { return nil }
         self.init(name: name)
         machine = object["machine"]?.stringValue
+        owner = object["owner"]?.stringValue
         if let text = object["mac"]?.stringValue {
             guard let mac = HardwareAddress(text) else { return nil }
             address = mac
@@ -127,6 +145,7 @@ extension PortSettings {
             ipAddresses.append(ip)
         }
         filter = PortFilter(rawValue: UInt32(truncatingIfNeeded: object["filter"]?.intValue ?? 0))
+        rules = (object["rules"]?.arrayValue ?? []).compactMap(\.stringValue)
         isIsolated = object["isolated"]?.boolValue ?? false
         if let value = object["vlan"]?.intValue {
             guard let vlan = UInt16(exactly: value) else { return nil }

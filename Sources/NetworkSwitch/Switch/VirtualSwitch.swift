@@ -72,7 +72,7 @@ public final class VirtualSwitch: Sendable {
             tag = unsafe PacketBytes.word(frame, 14) & 0xFFF
         }
         guard !source.isGroup, source.rawValue != 0, let (vlan, removesTag) = port.ingress(tag: tag),
-            port.kind == .gateway || source != gatewayAddress, unsafe port.guarding.passes(frame),
+            port.kind == .gateway || source != gatewayAddress, unsafe port.guarding.passes(frame, now: state.now),
             port.outbound?.take(frame.count, now: state.now) != false,
             !destination.isGroup || port.floods.take(max(1024, frame.count), now: state.now)
         else { return port.counters.refused += 1 }
@@ -162,6 +162,7 @@ public final class VirtualSwitch: Sendable {
         _ frame: UnsafeRawBufferPointer, _ offload: FrameOffload, to port: SwitchPort, _ state: inout State
     ) {
         guard port.inbound?.take(frame.count, now: state.now) != false else { return port.counters.dropped += 1 }
+        guard unsafe port.guarding.admits(frame, now: state.now) else { return port.counters.dropped += 1 }
         for watch in state.captures where watch.port == port.number { unsafe watch.capture.add(frame) }
         let isTaken: Bool
         if port.kind == .gateway {

@@ -44,12 +44,7 @@ internal import X86
     /// The window that is open, and the number of the instruction at hand.
     var window: Window?
     var current = 0
-    var windowPaths:
-        [(
-            op: UnsafePointer<apus_op>, address: UInt8, crosses: UnsafeMutablePointer<UInt8>,
-            miss: UnsafeMutablePointer<UInt8>?, cache: UnsafeMutablePointer<UInt8>?,
-            resume: UnsafeMutablePointer<UInt8>, span: Int32, write: Bool, dirty: UInt16
-        )] = unsafe []
+    var windowPaths: [WindowPath] = []
 
     /// An access that goes to the interpreter.
     @safe struct SlowPath {

@@ -49,7 +49,7 @@ extension CodeFetcher {
             op.setHeader(noOperation, state: HeaderState.interpreted)
             return op.next
         }
-        let code = translator.translate(cpu, decoded, tier: block.mode & ModeBits.user == 0 ? .plain : .baseline)
+        let code = translator.translate(cpu, decoded, tier: firstTier(block))
         // Without room everything is dropped, which this op does not survive: at the next look-up.
         if code == 0 { return cpu.lookup(cpu.ripOf(op)) }
         op.setImmediate(code)
@@ -108,10 +108,19 @@ extension CodeFetcher {
         guard let old = header.translatedCode, header.disp < Self.crossingLimit else { return }
         header.countCrossing()
         guard header.disp == Self.crossingLimit, let decoded = decodedBlock(header, block) else { return }
-        let code = translator.translate(cpu, decoded, tier: block.mode & ModeBits.user == 0 ? .plain : .baseline)
-        guard code != 0 else { return }
-        translator.redirect(old, to: code)
+        _ = replace(cpu, header, old, with: translator.translate(cpu, decoded, tier: firstTier(block)))
+    }
+
+    /// Supervisor code is not translated more than once.
+    private func firstTier(_ block: BlockCache.Block) -> Tier { block.mode & ModeBits.user == 0 ? .plain : .baseline }
+
+    /// Puts new code, or 0 where there was no room for it, in the place of a block's old; returns the code to go on with.
+    private func replace(_ cpu: CPU, _ header: MicroOp, _ old: UInt64, with code: UInt64) -> UInt64 {
+        guard code != 0 else { return old }
+        translator?.redirect(old, to: code)
         header.setImmediate(code)
+        cpu.replaceJump(to: old, with: code, at: cpu.ripOf(header))
+        return code
     }
 
     /// Translates a block for the tier above that of its record, and returns the address of the code to go on with.
@@ -131,12 +140,7 @@ extension CodeFetcher {
             let most = UInt32(translator.promotion) / Tier.hitsForMiss
             for unsafe cache in unsafe caches where cache.misses > most { cached &= ~(1 << UInt64(cache.index)) }
         }
-        let code = translator.translate(cpu, decoded, tier: tier, cached: cached)
-        guard code != 0 else { return old }
-        translator.redirect(old, to: code)
-        header.setImmediate(code)
-        cpu.replaceJump(to: old, with: code, at: cpu.ripOf(header))
-        return code
+        return replace(cpu, header, old, with: translator.translate(cpu, decoded, tier: tier, cached: cached))
     }
 
     /// The arithmetic flags that may be looked at by what follows a block in its page: where its branch leads, and behind

@@ -107,6 +107,25 @@ extension Assembler {
         return unsafe start
     }
 
+    /// What translated code jumps to when it leaves: a function says where the interpreter goes on.
+    private mutating func makeLeave(_ function: Int?) -> UnsafeMutablePointer<UInt8> {
+        let start = unsafe begin()
+        spillAll()
+        callHelper(function)
+        restoreAndReturn()
+        return unsafe start
+    }
+    /// What translated code jumps to for its next code, which a function finds; `common` goes there.
+    private mutating func makeJump(
+        _ function: Int?, _ common: UnsafeMutablePointer<UInt8>
+    ) -> UnsafeMutablePointer<UInt8> {
+        let start = unsafe begin()
+        spillAll()
+        callHelper(function)
+        unsafe jump(to: common)
+        return unsafe start
+    }
+
     private var controlField: RM { unsafe .state(field(MemoryLayout<apus_vcpu>.offset(of: \.translated_mxcsr))) }
     private mutating func loadMXCSR() { modrm(0, wide: false, opcode: 0x0fae, length: 2, reg: 2, rm: controlField) }
     private mutating func storeMXCSR() { modrm(0, wide: false, opcode: 0x0fae, length: 2, reg: 3, rm: controlField) }
@@ -132,17 +151,8 @@ extension Assembler {
         let slow = unsafe makeCall(MemoryLayout<apus_vcpu>.offset(of: \.translated_slow))
         let step = unsafe makeCall(MemoryLayout<apus_vcpu>.offset(of: \.translated_step))
 
-        // end
-        let end = unsafe begin()
-        spillAll()
-        unsafe callHelper(MemoryLayout<apus_vcpu>.offset(of: \.translated_end))
-        restoreAndReturn()
-
-        // window
-        let window = unsafe begin()
-        spillAll()
-        unsafe callHelper(MemoryLayout<apus_vcpu>.offset(of: \.translated_window))
-        restoreAndReturn()
+        let end = unsafe makeLeave(MemoryLayout<apus_vcpu>.offset(of: \.translated_end))
+        let window = unsafe makeLeave(MemoryLayout<apus_vcpu>.offset(of: \.translated_window))
 
         // leave
         let leave = unsafe begin()
@@ -167,20 +177,9 @@ extension Assembler {
         restoreAndReturn()
 
         // What an indirect jump does without a hit: the target in the address register.
-        let indirect = unsafe begin()
-        spillAll()
-        unsafe callHelper(MemoryLayout<apus_vcpu>.offset(of: \.translated_jump))
-        unsafe jump(to: common)
-
-        let far = unsafe begin()
-        spillAll()
-        unsafe callHelper(MemoryLayout<apus_vcpu>.offset(of: \.translated_far))
-        unsafe jump(to: common)
-
-        let promote = unsafe begin()
-        spillAll()
-        unsafe callHelper(MemoryLayout<apus_vcpu>.offset(of: \.translated_promote))
-        unsafe jump(to: common)
+        let indirect = unsafe makeJump(MemoryLayout<apus_vcpu>.offset(of: \.translated_jump), common)
+        let far = unsafe makeJump(MemoryLayout<apus_vcpu>.offset(of: \.translated_far), common)
+        let promote = unsafe makeJump(MemoryLayout<apus_vcpu>.offset(of: \.translated_promote), common)
 
         let cacheRead = unsafe makeCacheStub(write: false)
         let cacheWrite = unsafe makeCacheStub(write: true)
@@ -198,8 +197,8 @@ extension Assembler {
         unsafe callHelper(MemoryLayout<apus_vcpu>.offset(of: \.translated_fault))
         restoreAndReturn()
         return unsafe TranslatedStubs(
-            enter: enter, slow: slow, step: step, end: end, link: link, indirect: indirect, far: far, fault: fault, window: window,
-            cacheRead: cacheRead, cacheWrite: cacheWrite, promote: promote, leave: leave)
+            enter: enter, slow: slow, step: step, end: end, link: link, indirect: indirect, far: far, fault: fault,
+            window: window, cacheRead: cacheRead, cacheWrite: cacheWrite, promote: promote, leave: leave)
     }
 
     /// Looks the target in the address register up in the jump table and goes there; to the stub without a hit.

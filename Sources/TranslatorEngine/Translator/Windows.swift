@@ -22,6 +22,23 @@ struct Window {
     static let longest: Int64 = 512
 }
 
+/// Where a window leads that the fast way has not decided.
+@safe struct WindowPath {
+    /// The first instruction.
+    let op: UnsafePointer<apus_op>
+    /// The register of the window's first linear address.
+    let address: UInt8
+    /// The jumps that lead here: of a window in two pages, or of a miss in an inline cache; and of a miss in the table.
+    let crosses: UnsafeMutablePointer<UInt8>
+    let miss: UnsafeMutablePointer<UInt8>?
+    let cache: UnsafeMutablePointer<UInt8>?
+    /// Where it goes on once its cache is filled.
+    let resume: UnsafeMutablePointer<UInt8>
+    let span: Int32
+    let write: Bool
+    let dirty: UInt16
+}
+
 /// What an instruction does with a base register, where it may be part of a window.
 private struct BaseUse {
     /// Bytes from the base; nil where memory is left alone.
@@ -185,7 +202,10 @@ extension BlockTranslator {
         }
         if usesCache {
             let (miss, cache) = unsafe emitCacheLookup(address, size: w.span)
-            unsafe windowPaths.append((op, address, miss, nil, cache, a.cursor, w.span, w.write, dirtyVectors))
+            unsafe windowPaths.append(
+                WindowPath(
+                    op: op, address: address, crosses: miss, miss: nil, cache: cache, resume: a.cursor, span: w.span,
+                    write: w.write, dirty: dirtyVectors))
             window = w
             return
         }
@@ -193,7 +213,10 @@ extension BlockTranslator {
         let crosses = unsafe a.jump(if: 7)
         emitTableLoad(address, write: w.write)
         let miss = unsafe a.jump(if: 4)
-        unsafe windowPaths.append((op, address, crosses, miss, nil, a.cursor, w.span, w.write, dirtyVectors))
+        unsafe windowPaths.append(
+            WindowPath(
+                op: op, address: address, crosses: crosses, miss: miss, cache: nil, resume: a.cursor, span: w.span,
+                write: w.write, dirty: dirtyVectors))
         window = w
     }
 
@@ -214,23 +237,23 @@ extension BlockTranslator {
     }
 
     mutating func emitWindowPaths() {
-        for unsafe path in unsafe windowPaths {
+        for path in windowPaths {
             let op = unsafe UInt64(UInt(bitPattern: path.op))
-            let write: UInt64 = unsafe path.write ? WindowMiss.write : 0
+            let write: UInt64 = path.write ? WindowMiss.write : 0
             var (crosses, miss) = unsafe (path.crosses, path.miss)
             if let cache = unsafe path.cache {
                 unsafe a.land(crosses)
-                unsafe a.move(Host.address, path.address)
+                a.move(Host.address, path.address)
                 unsafe emitCacheMiss(cache, write: path.write, resume: path.resume)
-                unsafe compareOffset(path.address, span: path.span)
+                compareOffset(path.address, span: path.span)
                 unsafe crosses = a.jump(if: 7)
                 unsafe miss = a.jump()
             }
             for unsafe (place, kind) in unsafe [(crosses, WindowMiss.crosses), (miss, 0)] {
                 guard let place = unsafe place else { continue }
                 unsafe a.land(place)
-                unsafe a.move(Host.address, path.address)
-                unsafe moveVectors(path.dirty, store: true)
+                a.move(Host.address, path.address)
+                moveVectors(path.dirty, store: true)
                 a.immediate(Host.addend, op | kind | write)
                 unsafe a.jump(to: stubs.window)
             }

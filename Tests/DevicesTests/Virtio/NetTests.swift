@@ -65,12 +65,14 @@ final class FakeNetwork: NetworkBackend {
         let queues: [DriverQueue]
 
         init(
-            _ road: Road = .mmio, features: UInt64 = UInt64.max, mtu: UInt16? = nil, offloads: FrameOffloads = []
+            _ road: Road = .mmio, features: UInt64 = UInt64.max, mtu: UInt16? = nil, offloads: FrameOffloads = [],
+            pairs: Int = 1
         ) throws {
             network = FakeNetwork(offloads: offloads)
             memory = try makeMemory()
-            device = VirtioNet(
-                .init(macAddress: NetTests.mac, mtu: mtu), backend: network, scheduler: InlineScheduler())
+            var properties = VirtioNet.Properties(macAddress: NetTests.mac, mtu: mtu)
+            properties.queuePairs = pairs
+            device = VirtioNet(properties, backend: network, scheduler: InlineScheduler())
             transport = try road.make(device, memory)
             queues = try transport.start(memory, features: features)
         }
@@ -78,12 +80,13 @@ final class FakeNetwork: NetworkBackend {
             _ = queues[0].add(readable: [], writable: [.init(address, count)])
             transport.notify(0)
         }
-        func command(_ bytes: [UInt8]) throws -> UInt8 {
+        func command(_ bytes: [UInt8], queue: Int = 2) throws -> UInt8 {
             try memory.write(GuestPhysical(0xA0_0000), bytes: bytes)
             try memory.store(GuestPhysical(0xA1_0000), UInt8(0xEE))
-            _ = queues[2].add(readable: [.init(0xA0_0000, UInt32(bytes.count))], writable: [.init(0xA1_0000, 1)])
-            transport.notify(2)
-            try #require(queues[2].poll() != nil)
+            _ = queues[queue].add(
+                readable: [.init(0xA0_0000, UInt32(bytes.count))], writable: [.init(0xA1_0000, 1)])
+            transport.notify(queue)
+            try #require(queues[queue].poll() != nil)
             return try memory.load(GuestPhysical(0xA1_0000), as: UInt8.self)
         }
         /// Whether a frame to an address arrives.
@@ -113,6 +116,45 @@ final class FakeNetwork: NetworkBackend {
         #expect(bench.network.frames == [sent], "Runts and giants are dropped")
         #expect(bench.queues[1].poll() != nil && bench.queues[1].poll() != nil && bench.queues[1].poll() != nil)
         #expect(bench.transport.takeInterrupt() == 1)
+    }
+
+    @Test(arguments: Road.allCases) func severalPairsShareFlows(_ road: Road) throws {
+        let bench = try Bench(road, pairs: 2)
+        #expect(bench.device.features >> 22 & 1 == 1)
+        #expect(bench.device.readConfiguration(offset: 8, size: 2) == 2)
+        #expect(bench.queues.count == 5)
+        // VQ_PAIRS_SET, on the queue behind all pairs.
+        #expect(try bench.command([4, 0, 3, 0], queue: 4) == 1)
+        #expect(try bench.command([4, 0, 0, 0], queue: 4) == 1)
+        #expect(try bench.command([4, 0, 2], queue: 4) == 1)
+        #expect(try bench.command([4, 0, 2, 0], queue: 4) == 0)
+        for index in 0..<40 {
+            let queue = index % 2 * 2
+            _ = bench.queues[queue].add(readable: [], writable: [.init(0x90_0000 + UInt64(index) * 2048, 2048)])
+            bench.transport.notify(queue)
+        }
+        var counts = [0, 0]
+        for flow in 0..<16 {
+            let packet: [UInt8] = [8, 0, 0x45, 0, 0, 28, 0, 0, 0, 0, 64, 17, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2]
+            bench.network.bring(Self.mac + Self.mac + packet + [UInt8(flow), 1, 0, 9, 0, 8, 0, 0])
+        }
+        for queue in 0..<2 { while bench.queues[queue * 2].poll() != nil { counts[queue] += 1 } }
+        #expect(counts[0] + counts[1] == 16 && counts[0] > 0 && counts[1] > 0, "\(counts)")
+        let sent = frame(100)
+        try bench.memory.write(GuestPhysical(0x80_0000), bytes: [UInt8](repeating: 0, count: 12) + sent)
+        for queue in [1, 3] {
+            _ = bench.queues[queue].add(readable: [.init(0x80_0000, 112)], writable: [])
+            bench.transport.notify(queue)
+            #expect(bench.queues[queue].poll() != nil)
+        }
+        #expect(bench.network.frames == [sent, sent])
+    }
+
+    @Test func aDriverOfOnePairHasItsControlQueueBehindIt() throws {
+        let bench = try Bench(features: UInt64.max & ~(1 << 22), pairs: 4)
+        #expect(try bench.command([1, 1] + Self.mac) == 0)
+        #expect(try bench.command([4, 0, 2, 0]) == 1)
+        #expect(bench.passes(Self.mac))
     }
 
     @Test(arguments: Road.allCases) func framesArrive(_ road: Road) throws {

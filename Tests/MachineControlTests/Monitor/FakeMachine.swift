@@ -52,6 +52,9 @@ final class FakeMachine: MachineOperations {
         note("reset")
         send(.reset(cause))
     }
+    private let life = Mutex(LifecycleConfiguration())
+    var actions: LifecycleConfiguration { life.withLock { $0 } }
+    func changeActions(_ change: (inout LifecycleConfiguration) -> Void) { life.withLock { change(&$0) } }
     func powerDown() {
         note("powerdown")
         send(.powerDown)

@@ -303,7 +303,7 @@ struct WakeCounter { let wakes: @Sendable () -> Void }
 /// Queries that need arguments, or say that what they ask for is not there.
 private let unanswered: Set<String> = [
     "query-cpu-model-expansion", "query-balloon", "query-sev-capabilities", "query-sgx-capabilities",
-    "query-block-jobs", "query-jobs",
+    "query-block-jobs", "query-jobs", "query-vm-generation-id",
 ]
 
 @Test func everyQueryAnswers() throws {
@@ -320,4 +320,20 @@ private let unanswered: Set<String> = [
     let greeting = session.open()
     #expect(String(decoding: greeting, as: UTF8.self).hasPrefix("{\r\n    \"QMP\": {\r\n"))
     #expect(try JSONReader.parse(greeting)["QMP"] != nil)
+}
+
+@Test func actionsAtTheTurnsOfLifeChange() throws {
+    let machine = FakeMachine()
+    let client = Client(machine)
+    let before = machine.actions
+    #expect(
+        try client.value("{'execute':'set-action','arguments':{'reboot':'shutdown','panic':'exit-failure'}}")["return"]
+            != nil)
+    #expect(machine.actions.reboot == .shutdown && machine.actions.panic == .exitFailure)
+    #expect(machine.actions.shutdown == before.shutdown && machine.actions.watchdog == before.watchdog)
+    #expect(try client.value("{'execute':'watchdog-set-action','arguments':{'action':'inject-nmi'}}")["return"] != nil)
+    #expect(machine.actions.watchdog == .injectNMI)
+    let refused = try client.value("{'execute':'set-action','arguments':{'reboot':'dance'}}")["error"]
+    #expect(refused?["desc"]?.stringValue?.contains("dance") == true)
+    #expect(machine.actions.reboot == .shutdown)
 }

@@ -125,7 +125,7 @@ private let failures: [(String, String)] = [
     ("-name a,b=c", "-name a,b=c: Invalid parameter 'b'; valid: guest, process, debug-threads"),
     (
         "-object foo,id=a",
-        "-object foo,id=a: Parameter 'qom-type' does not accept value 'foo'; valid: filter-dump, iothread, memory-backend-file, memory-backend-memfd, memory-backend-ram, rng-builtin, rng-random, secret, thread-context"
+        "-object foo,id=a: Parameter 'qom-type' does not accept value 'foo'; valid: filter-dump, iothread, memory-backend-file, memory-backend-memfd, memory-backend-ram, rng-builtin, rng-random, secret, tls-creds-psk, tls-creds-x509, thread-context"
     ),
     (
         "-object memory-backend-ram,id=m,size=foo",

@@ -12,8 +12,12 @@ struct InstructionGenerator {
     /// Whether TZCNT is one, and not BSF as on processors without BMI1.
     private let hasTZCNT: Bool
 
-    init(seed: UInt64, hasTZCNT: Bool, isNarrow: Bool = false) {
+    /// Whether there are AVX2, FMA, BMI1 and BMI2.
+    private let hasVectors: Bool
+
+    init(seed: UInt64, hasTZCNT: Bool, hasVectors: Bool = false, isNarrow: Bool = false) {
         self.isNarrow = isNarrow
+        self.hasVectors = hasVectors
         random = SeededGenerator(seed: seed)
         self.hasTZCNT = hasTZCNT
     }
@@ -109,6 +113,9 @@ struct InstructionGenerator {
                 let flags = random.next() & (random.chance(10) ? 0x10dd5 : 0x10cd5)
                 code += [0x68] + bytes(flags, 4) + (random.chance(10) ? [0x66, 0x9d] : [0x9d])
                 left -= 1
+            case 8...9 where hasVectors:
+                code += random.chance(70) ? vectorSequence() : bitManipulation()
+                left -= 2
             default:
                 code += instruction()
                 left -= 1

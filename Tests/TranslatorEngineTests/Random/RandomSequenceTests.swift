@@ -52,7 +52,10 @@ import X86
         seed: UInt64, rounds: Int, _ guest: UserGuest, faultFlags: Bool, isNarrow: Bool = false
     ) throws {
         let oracle = try NativeOracle.single.get()
-        var generator = InstructionGenerator(seed: seed, hasTZCNT: guest.machine.model.has("bmi1"), isNarrow: isNarrow)
+        let model = guest.machine.model
+        var generator = InstructionGenerator(
+            seed: seed, hasTZCNT: model.has("bmi1"),
+            hasVectors: ["avx2", "fma", "bmi1", "bmi2"].allSatisfy { model.has($0) }, isNarrow: isNarrow)
         var failures = 0
         var kinds: [String: Int] = [:]
         var vectors: [UInt64: Int] = [:]

@@ -11,7 +11,7 @@ public final class AHCIController: Device {
     struct State {
         var model: AHCIModel
         var drives: [IDEDrive?]
-        var backends: [(any BlockBackend)?]
+        var backends: [PatientBackend?]
         /// Rises when a port's commands are void.
         var lives: [UInt64]
         var inFlight: [Int]
@@ -25,8 +25,8 @@ public final class AHCIController: Device {
     public let function: PCIFunction
     let memory: AddressSpace
     let state: Mutex<State>
-    /// Rung when a command has ended.
-    let idle = Bell()
+    /// Rung when a command has ended, or waits for the machine to go on.
+    let idle: Bell
     // Set once in `init`, where it needs `self`.
     private let work = Mutex<(any WorkItem)?>(nil)
     private let trayObserver = Mutex<IDEController.TrayObserver?>(nil)
@@ -54,9 +54,11 @@ public final class AHCIController: Device {
             if let drive { model.attach(port, isATAPI: !drive.isDisk) }
         }
         let zeros = units.map { _ in 0 }
+        let bell = Bell()
+        idle = bell
         state = Mutex(
             State(
-                model: model, drives: drives, backends: units.map { $0?.backend }, lives: zeros.map { UInt64($0) },
+                model: model, drives: drives, backends: units.map { Self.patient($0?.backend, bell) }, lives: zeros.map { UInt64($0) },
                 inFlight: zeros, isResetting: units.map { _ in false }, openTrays: units.map { _ in false }))
         let item = scheduler.makeItem { [weak self] in self?.takeCommands() }
         work.withLock { $0 = item }
@@ -71,6 +73,10 @@ public final class AHCIController: Device {
         function.addBAR(
             5, .memory32(prefetchable: false), size: 4096,
             regions: [PCIBAR.Region(count: 4096, name: "ahci", device: WeakWindow(self))])
+    }
+
+    private static func patient(_ image: (any BlockBackend)?, _ bell: Bell) -> PatientBackend? {
+        image.map { PatientBackend($0) { bell.ring() } }
     }
 
     /// How long the answer to a driver that polls may wait for the command.
@@ -105,20 +111,27 @@ public final class AHCIController: Device {
         for (port, isOpen) in moved { observer(port, 0, isOpen) }
     }
 
-    /// Waits until no command of a port, or of any, is under way.
+    /// Waits until no command of a port, or of any, is under way, but for those that wait for the machine to go on.
     func drain(_ port: Int? = nil) {
+        func isBusy(_ port: Int, _ state: State) -> Bool {
+            state.inFlight[port] > (state.backends[port]?.heldCount ?? 0)
+        }
         while state.withLock({ state in
-            port.map { state.inFlight[$0] > 0 } ?? state.inFlight.contains { $0 > 0 }
+            port.map { isBusy($0, state) } ?? state.inFlight.indices.contains { isBusy($0, state) }
         }) { idle.wait(nanoseconds: 100_000_000) }
     }
 
     // MARK: Life
 
     public func reset() {
-        let wasPaused = state.withLock { state in
-            defer { state.isPaused = true }
-            return state.isPaused
+        let (wasPaused, images) = state.withLock { state in
+            defer {
+                state.isPaused = true
+                for port in state.lives.indices { state.lives[port] &+= 1 }
+            }
+            return (state.isPaused, state.backends)
         }
+        for image in images { image?.cancel() }
         drain()
         function.reset()
         state.withLock { state in
@@ -139,7 +152,11 @@ public final class AHCIController: Device {
         drain()
     }
     public func resume() {
-        state.withLock { $0.isPaused = false }
+        let images = state.withLock { state in
+            state.isPaused = false
+            return state.backends
+        }
+        for image in images { image?.retry() }
         schedule()
     }
     public func halt() { pause() }
@@ -234,9 +251,11 @@ extension AHCIController: RemovableMediaHost {
             defer { state.isPaused = true }
             return state.isPaused
         }
+        state.withLock { $0.backends[channel] }?.cancel()
         drain(channel)
+        let image = Self.patient(backend, idle)
         state.withLock { state in
-            state.backends[channel] = backend
+            state.backends[channel] = image
             state.drives[channel]?.insert(size: backend?.sizeInBytes)
             state.isPaused = wasPaused
         }

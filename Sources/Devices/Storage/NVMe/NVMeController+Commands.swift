@@ -10,6 +10,8 @@ extension NVMeController {
         let bytes: [UInt8]
         let queue: UInt16
         let life: UInt64
+        /// Among the namespace's commands that are under way; 0: none of them.
+        var number: UInt64 = 0
         func word(_ index: Int) -> UInt32 {
             (0..<4).reduce(0) { $0 | UInt32(bytes[index * 4 + $1]) << UInt32($1 * 8) }
         }
@@ -66,6 +68,7 @@ extension NVMeController {
     }
 
     func end(_ command: Command, _ status: UInt16, result: UInt32 = 0) {
+        if command.number != 0 { state.withLock { _ = $0.active.removeValue(forKey: command.number) } }
         finish(
             NVMeModel.Entry(queue: command.queue, command: command.id, status: status, result: result),
             life: command.life)
@@ -118,7 +121,14 @@ extension NVMeController {
 
     // MARK: The namespace
 
-    private func perform(_ command: Command) {
+    func perform(_ taken: Command) {
+        let command = state.withLock { state in
+            state.nextNumber += 1
+            var command = taken
+            command.number = state.nextNumber
+            state.active[command.number] = command
+            return command
+        }
         if command.opcode == 0x00, command.namespace == 0xFFFF_FFFF { return flush(command) }
         guard command.namespace == 1 else { return end(command, Status.invalidNamespace) }
         switch command.opcode {
@@ -160,7 +170,7 @@ extension NVMeController {
             default: end(command, isWrite ? Status.writeFault : Status.unrecovered)
             }
         }
-        (backend as? any BatchingBackend)?.poll()
+        backend.poll()
     }
 
     private func zero(_ command: Command) {

@@ -106,6 +106,16 @@ extension NVMeController {
                         })
                     return part
                 })
+            // What is under way while the machine stands is what an error has stopped.
+            let held = state.active.sorted { $0.key < $1.key }.map(\.value).filter { $0.life == state.life }
+            saved.set(
+                "held",
+                (held + state.restored).map { command in
+                    var part = DeviceState(version: 1)
+                    part.set("queue", command.queue)
+                    part.set("command", command.bytes)
+                    return part
+                })
             return saved
         }
     }
@@ -153,9 +163,19 @@ extension NVMeController {
         for part in try saved.list("features") { features[try part.integer("number")] = try part.integer("value") }
         let cachesWrites = try saved.bool("write-cache")
         let waiting: UInt8 = try saved.integer("waiting-events")
+        var commands: [(queue: UInt16, bytes: [UInt8])] = []
+        // States of before have none.
+        for part in saved.fields["held"] == nil ? [] : try saved.list("held") {
+            let queue: UInt16 = try part.integer("queue")
+            guard queue > 0, model.submissions[queue] != nil, commands.count < 1 << 16 else {
+                throw .outOfRange(field: "queue", value: UInt64(queue))
+            }
+            commands.append((queue, try part.bytes("command", count: 64)))
+        }
         try function.importState(try saved.list("pci", count: 1)[0])
-        let (restored, values) = (model, features)
+        let (restored, values, held) = (model, features, commands)
         state.withLock { state in
+            state.restored = held.map { Command(bytes: $0.bytes, queue: $0.queue, life: state.life) }
             state.model = restored
             state.features = values
             state.cachesWrites = cachesWrites

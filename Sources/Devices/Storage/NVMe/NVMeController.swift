@@ -32,15 +32,20 @@ public final class NVMeController: Device, BusDevice {
         var features: [UInt8: UInt32] = [:]
         /// Commands that wait for an event, of which there is none.
         var waiting = 0
+        /// What the namespace's commands are that are under way, by a running number.
+        var active: [UInt64: Command] = [:]
+        var nextNumber: UInt64 = 0
+        /// Those of a saved machine whose errors had stopped it.
+        var restored: [Command] = []
     }
     public let stateName: String
     /// What a `PCIBus` attaches.
     public let function: PCIFunction
     let memory: AddressSpace
-    let backend: any BlockBackend
+    let backend: PatientBackend
     let properties: NVMeProperties
     let state: Mutex<State>
-    let idle = Bell()
+    let idle: Bell
     private let work = Mutex<(any WorkItem)?>(nil)
     private static let vectors = Int(NVMeModel.queueLimit) + 1
 
@@ -50,7 +55,9 @@ public final class NVMeController: Device, BusDevice {
         stateName: String
     ) {
         self.properties = properties
-        self.backend = backend
+        let bell = Bell()
+        idle = bell
+        self.backend = PatientBackend(backend) { bell.ring() }
         self.memory = memory
         self.stateName = stateName
         state = Mutex(State(cachesWrites: properties.writeCache))
@@ -129,8 +136,9 @@ public final class NVMeController: Device, BusDevice {
 
     // MARK: Life
 
+    /// Waits until no command is under way, but for those that wait for the machine to go on.
     private func drain() {
-        while state.withLock({ $0.inFlight }) > 0 { idle.wait(nanoseconds: 100_000_000) }
+        while state.withLock({ $0.inFlight > backend.heldCount }) { idle.wait(nanoseconds: 100_000_000) }
     }
     public func reset() {
         let wasPaused = state.withLock { state in
@@ -140,6 +148,7 @@ public final class NVMeController: Device, BusDevice {
             }
             return state.isPaused
         }
+        backend.cancel()
         drain()
         function.reset()
         state.withLock { state in
@@ -152,7 +161,14 @@ public final class NVMeController: Device, BusDevice {
         drain()
     }
     public func resume() {
-        state.withLock { $0.isPaused = false }
+        let restored = state.withLock { state in
+            state.isPaused = false
+            defer { state.restored = [] }
+            state.inFlight += state.restored.count
+            return state.restored
+        }
+        backend.retry()
+        for command in restored { perform(command) }
         schedule()
     }
     public func halt() { pause() }

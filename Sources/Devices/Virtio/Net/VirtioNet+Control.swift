@@ -9,6 +9,7 @@ extension VirtioNet {
         static let receive: UInt8 = 0
         static let address: UInt8 = 1
         static let vlan: UInt8 = 2
+        static let multiQueue: UInt8 = 4
         static let offloads: UInt8 = 5
     }
     private static let acknowledged: UInt8 = 0
@@ -17,16 +18,18 @@ extension VirtioNet {
     private static let mostControlBytes = 65536
 
     func control() {
-        let more = transmitting.withLock { state in
-            guard let queue = state.control, let interrupt = state.interrupt, let chain = state.chain, !state.isPaused
-            else { return false }
-            return queue.process(Queue.control, interrupt, chain) { chain in
-                let bytes = chain.bytes(at: 0, count: Self.mostControlBytes)
-                let isDone = bytes.count >= 2 && perform(bytes[0], bytes[1], bytes[2...])
-                return chain.store(at: 0, isDone ? Self.acknowledged : Self.refused) ? 1 : 0
-            }
+        let (more, place) = transmitting.withLock { state -> (Bool, Int) in (process(&state), state.controlPlace) }
+        if more { schedule(place) }
+    }
+
+    private func process(_ state: inout TransmitState) -> Bool {
+        guard let queue = state.control, let interrupt = state.interrupt, let chain = state.chain, !state.isPaused
+        else { return false }
+        return queue.process(state.controlPlace, interrupt, chain) { chain in
+            let bytes = chain.bytes(at: 0, count: Self.mostControlBytes)
+            let isDone = bytes.count >= 2 && perform(bytes[0], bytes[1], bytes[2...])
+            return chain.store(at: 0, isDone ? Self.acknowledged : Self.refused) ? 1 : 0
         }
-        if more { schedule(Queue.control) }
     }
 
     /// Obeys a command, or refuses one that is malformed or unknown. Takes the lock of receiving after that of
@@ -41,6 +44,13 @@ extension VirtioNet {
                 // Nothing that was not negotiated (5.1.6.5.6.1).
                 guard wanted.isSubset(of: Feature.offloads(link.withLock { $0.features })) else { return false }
                 state.offloads = wanted
+                return true
+            case Class.multiQueue:
+                // VQ_PAIRS_SET, 5.1.6.5.5; the pairs that were negotiated at most.
+                guard command == 0, data.count >= 2 else { return false }
+                let pairs = Int(data[data.startIndex]) | Int(data[data.startIndex + 1]) << 8
+                guard pairs >= 1, pairs <= state.queues.count else { return false }
+                state.activePairs = pairs
                 return true
             case Class.receive:
                 guard let value = data.first else { return false }
@@ -96,9 +106,10 @@ extension VirtioNet {
 
     public func exportState() -> DeviceState {
         receiving.withLock { state in
-            var result = DeviceState(version: 1)
+            var result = DeviceState(version: 2)
             let filter = state.filter
             result.set("mac", state.address)
+            result.set("pairs", UInt16(state.activePairs))
             var modes: UInt32 = 0
             let flags = [
                 filter.isPromiscuous, filter.takesAllMulticast, filter.takesAllUnicast, filter.dropsMulticast,
@@ -128,9 +139,11 @@ extension VirtioNet {
     }
 
     public func importState(_ saved: DeviceState) throws(DeviceStateError) {
-        try saved.requireVersion(1...1)
+        try saved.requireVersion(1...2)
         let address: UInt64 = try saved.integer("mac")
         let modes: UInt32 = try saved.integer("rx-mode")
+        let pairs: UInt16 = saved.version >= 2 ? try saved.integer("pairs") : 1
+        guard pairs >= 1, Int(pairs) <= pairCount else { throw .outOfRange(field: "pairs", value: UInt64(pairs)) }
         var filter = ReceiveFilter()
         for bit in UInt8(0)..<6 { _ = Self.setMode(bit, modes >> UInt32(bit) & 1 != 0, &filter) }
         filter.setTable(
@@ -147,6 +160,7 @@ extension VirtioNet {
         let restored = filter
         receiving.withLock { state in
             state.address = address & 0xFFFF_FFFF_FFFF
+            state.activePairs = state.queues.isEmpty ? Int(pairs) : min(Int(pairs), state.queues.count)
             state.filter = restored
             state.held = held.isEmpty ? nil : held
             state.heldOffload = FrameOffload.none

@@ -9,18 +9,27 @@ extension VirtioNet {
         let isReady = receiving.withLock { state in
             if let held = state.held {
                 // SAFETY: frames are valid for the calls and cut to the counts that were checked.
-                guard unsafe held.withUnsafeBytes({ unsafe deliver($0, state.heldOffload, &state) })
+                guard unsafe held.withUnsafeBytes({ unsafe deliver($0, state.heldOffload, state.heldPair, &state) })
                 else { return false }
                 state.held = nil
             }
-            return state.queue?.hasBuffers == true && !state.isPaused
+            return !state.isPaused && state.queues.prefix(state.activePairs).contains { $0?.hasBuffers == true }
         }
         if isReady { backend.receiverReady() }
     }
 
     func canReceive() -> Bool {
         receiving.withLock { state in
-            guard let queue = state.queue, !state.isPaused, state.held == nil else { return false }
+            guard let first = state.queues.first, let queue = first, !state.isPaused, state.held == nil else {
+                return false
+            }
+            // Of several queues the one that a frame is for may be full: then the frame waits, and others behind it.
+            if state.activePairs > 1 {
+                let queues = state.queues.prefix(state.activePairs).compactMap { $0 }
+                if queues.contains(where: { $0.hasBuffers }) { return true }
+                // All of them are to tell.
+                return queues.map { $0.enableNotifications() }.contains(true)
+            }
             // `enableNotifications` says whether there are buffers, and has the driver tell if not.
             return queue.hasBuffers || queue.enableNotifications()
         }
@@ -29,10 +38,13 @@ extension VirtioNet {
     func receive(_ frame: UnsafeRawBufferPointer, _ offload: FrameOffload) {
         guard link.withLock({ $0.isUp }), frame.count <= Self.mostBytes else { return }
         receiving.withLock { state in
-            guard state.queue != nil, state.held == nil, unsafe state.filter.passes(frame, own: state.address) else {
-                return
-            }
-            if state.isPaused || !(unsafe deliver(frame, offload, &state)) {
+            guard state.queues.first.flatMap({ $0 }) != nil, state.held == nil,
+                unsafe state.filter.passes(frame, own: state.address)
+            else { return }
+            // A flow's frames stay in one queue, and with it on one processor.
+            let pair = state.activePairs > 1 ? unsafe Int(FlowHash.of(frame) % UInt32(state.activePairs)) : 0
+            if state.isPaused || !(unsafe deliver(frame, offload, pair, &state)) {
+                state.heldPair = pair
                 state.held = unsafe [UInt8](frame)
                 state.heldOffload = offload
             }
@@ -41,9 +53,11 @@ extension VirtioNet {
 
     /// Puts a frame in as many buffers as it needs. Returns false where the driver has too few: nothing is taken then.
     private func deliver(
-        _ frame: UnsafeRawBufferPointer, _ offload: FrameOffload, _ state: inout ReceiveState
+        _ frame: UnsafeRawBufferPointer, _ offload: FrameOffload, _ wanted: Int, _ state: inout ReceiveState
     ) -> Bool {
-        guard let queue = state.queue, let interrupt = state.interrupt, !state.isPaused else { return false }
+        // A queue that the driver has not set up takes nothing: the first does.
+        let pair = state.queues.indices.contains(wanted) && state.queues[wanted] != nil ? wanted : 0
+        guard let first = state.queues.first, let queue = pair == 0 ? first : state.queues[pair], let interrupt = state.interrupt, !state.isPaused else { return false }
         let total = state.headerSize + frame.count
         var taken = 0
         var room = 0
@@ -62,7 +76,7 @@ extension VirtioNet {
                 // A buffer without room for the header, or one too small where buffers do not merge: 5.1.6.3.1.
                 if state.memory[0].writableCount < state.headerSize || (!state.merges && room < total) {
                     for chain in state.memory[..<taken] { queue.push(chain, written: 0) }
-                    if queue.needsInterrupt() { interrupt.signalQueue(Queue.receive) }
+                    if queue.needsInterrupt() { interrupt.signalQueue(Queue.receive(pair)) }
                     return true
                 }
             }
@@ -89,7 +103,7 @@ extension VirtioNet {
             queue.stage(chain, written: start + copied)
         }
         queue.publish()
-        if queue.needsInterrupt() { interrupt.signalQueue(Queue.receive) }
+        if queue.needsInterrupt() { interrupt.signalQueue(Queue.receive(pair)) }
         return true
     }
 }

@@ -27,6 +27,8 @@ public final class VirtioNet: VirtioDevice {
         public var receiveQueueSize: UInt16
         /// `tx_queue_size`, likewise.
         public var transmitQueueSize: UInt16
+        /// `mq` with a back-end of several queues: pairs of queues, 1 to 64. Several need the control queue.
+        public var queuePairs = 1
 
         /// The defaults are QEMU's. An address of other than 6 bytes becomes 52:54:00:12:34:56.
         public init(
@@ -64,8 +66,10 @@ public final class VirtioNet: VirtioDevice {
         static let controlReceive: UInt64 = 1 << 18
         static let controlVLAN: UInt64 = 1 << 19
         static let controlReceiveExtra: UInt64 = 1 << 20
+        static let multiQueue: UInt64 = 1 << 22
         static let controlAddress: UInt64 = 1 << 23
-        static let needControl = controlReceive | controlVLAN | controlReceiveExtra | controlAddress | driverOffloads
+        static let needControl =
+            controlReceive | controlVLAN | controlReceiveExtra | controlAddress | driverOffloads | multiQueue
 
         /// What bits 1, 7, 8 and 9 allow the device to leave to the driver.
         static func offloads(_ features: UInt64) -> FrameOffloads {
@@ -77,10 +81,17 @@ public final class VirtioNet: VirtioDevice {
             return result
         }
     }
+    /// Pairs of queues, and after them the control queue: where its driver asked for several, after all of them.
     enum Queue {
-        static let receive = 0
-        static let transmit = 1
         static let control = 2
+        static func receive(_ pair: Int) -> Int { pair * 2 }
+        static func transmit(_ pair: Int) -> Int { pair * 2 + 1 }
+    }
+    /// What can be asked for at most.
+    static let mostPairs = 64
+    /// Pairs of queues that the card has.
+    var pairCount: Int {
+        properties.hasControlQueue ? min(max(properties.queuePairs, 1), Self.mostPairs) : 1
     }
     /// The longest frame: 64 KiB and headers.
     static let mostBytes = FrameFinisher.mostBytes
@@ -89,7 +100,12 @@ public final class VirtioNet: VirtioDevice {
 
     /// What receiving needs.
     struct ReceiveState {
-        var queue: VirtQueue?
+        /// By pair; nil for those that the driver has not set up.
+        var queues: [VirtQueue?] = []
+        /// Pairs that the driver uses (5.1.6.5.5).
+        var activePairs = 1
+        /// The pair of the frame that waits.
+        var heldPair = 0
         var interrupt: VirtioInterrupt?
         var memory: [DescriptorChain] = []
         var headerSize = 12
@@ -104,8 +120,9 @@ public final class VirtioNet: VirtioDevice {
         var address: ReceiveFilter.Address
     }
     struct TransmitState {
-        var queue: VirtQueue?
+        var queues: [VirtQueue?] = []
         var control: VirtQueue?
+        var controlPlace = Queue.control
         var interrupt: VirtioInterrupt?
         var chain: DescriptorChain?
         var headerSize = 12
@@ -127,10 +144,19 @@ public final class VirtioNet: VirtioDevice {
         self.properties = properties
         self.backend = backend
         receiving = Mutex(ReceiveState(address: ReceiveFilter.address(properties.macAddress)))
-        let items = [
-            scheduler.makeItem { [weak self] in self?.refill() }, scheduler.makeItem { [weak self] in self?.send() },
-            scheduler.makeItem { [weak self] in self?.control() },
-        ]
+        // A queue's number says what it is but for the third, which is the control queue of a driver of one pair.
+        let control = scheduler.makeItem { [weak self] in self?.control() }
+        var items: [any WorkItem] = []
+        for pair in 0..<pairCount {
+            let isThird = pair == 1
+            items.append(
+                scheduler.makeItem { [weak self] in
+                    if isThird { self?.control() }
+                    self?.refill()
+                })
+            items.append(scheduler.makeItem { [weak self] in self?.send(pair) })
+        }
+        if properties.hasControlQueue { items.append(control) }
         work.withLock { $0 = items }
         backend.setReceiver(Receiver(self))
     }
@@ -156,11 +182,15 @@ public final class VirtioNet: VirtioDevice {
         }
         if properties.mtu != nil { result |= Feature.mtu }
         if properties.mergesBuffers { result |= Feature.mergesBuffers }
-        if properties.hasControlQueue { result |= Feature.control | Feature.needControl & ~Feature.driverOffloads }
+        if properties.hasControlQueue {
+            result |= Feature.control | Feature.needControl & ~Feature.driverOffloads & ~Feature.multiQueue
+        }
+        if pairCount > 1 { result |= Feature.multiQueue }
         return result
     }
     public var queueSizes: [UInt16] {
-        [properties.receiveQueueSize, properties.transmitQueueSize] + (properties.hasControlQueue ? [64] : [])
+        (0..<pairCount).flatMap { _ in [properties.receiveQueueSize, properties.transmitQueueSize] }
+            + (properties.hasControlQueue ? [64] : [])
     }
     public var configurationCount: Int { 12 }
 
@@ -174,7 +204,7 @@ public final class VirtioNet: VirtioDevice {
         let address = receiving.withLock { $0.address }
         var bytes = (0..<6).map { UInt8(truncatingIfNeeded: address >> UInt64(40 - $0 * 8)) }
         VirtioConfiguration.append(&bytes, UInt16(link.withLock { $0.isUp } ? 1 : 0))
-        VirtioConfiguration.append(&bytes, UInt16(1))
+        VirtioConfiguration.append(&bytes, UInt16(pairCount))
         VirtioConfiguration.append(&bytes, properties.mtu ?? 0)
         return VirtioConfiguration.read(bytes, offset: offset, size: size)
     }
@@ -213,8 +243,11 @@ public final class VirtioNet: VirtioDevice {
         let merges = features & Feature.mergesBuffers != 0
         // 5.1.6.1: the count of merged buffers is always there but for legacy drivers that do not merge.
         let headerSize = merges || features & VirtioFeature.version1 != 0 ? 12 : 10
+        let pairs = features & Feature.multiQueue != 0 ? pairCount : 1
+        func queue(_ place: Int) -> VirtQueue? { queues.indices.contains(place) ? queues[place] : nil }
         receiving.withLock { state in
-            state.queue = queues[Queue.receive]
+            state.queues = (0..<pairs).map { queue(Queue.receive($0)) }
+            state.activePairs = min(state.activePairs, pairs)
             state.interrupt = interrupt
             state.memory = [DescriptorChain(memory: memory)]
             state.headerSize = headerSize
@@ -225,8 +258,9 @@ public final class VirtioNet: VirtioDevice {
             }
         }
         transmitting.withLock { state in
-            state.queue = queues[Queue.transmit]
-            state.control = features & Feature.control != 0 ? queues[Queue.control] : nil
+            state.queues = (0..<pairs).map { queue(Queue.transmit($0)) }
+            state.controlPlace = pairs * 2
+            state.control = features & Feature.control != 0 ? queue(pairs * 2) : nil
             state.interrupt = interrupt
             state.chain = DescriptorChain(memory: memory)
             state.headerSize = headerSize
@@ -247,10 +281,11 @@ public final class VirtioNet: VirtioDevice {
 
     // MARK: Sending
 
-    private func send() {
+    private func send(_ pair: Int) {
         let isUp = link.withLock { $0.isUp }
         let more = transmitting.withLock { state in
-            guard let queue = state.queue, let interrupt = state.interrupt, let chain = state.chain, !state.isPaused
+            guard state.queues.indices.contains(pair), let queue = state.queues[pair], let interrupt = state.interrupt,
+                let chain = state.chain, !state.isPaused
             else { return false }
             let headerSize = state.headerSize
             let takesOffloads = state.takesOffloads
@@ -260,7 +295,7 @@ public final class VirtioNet: VirtioDevice {
             var (frame, scratch) = ([UInt8](), [UInt8]())
             swap(&frame, &state.frame)
             swap(&scratch, &state.scratch)
-            let more = queue.process(Queue.transmit, interrupt, chain, limit: Self.batch) { chain in
+            let more = queue.process(Queue.transmit(pair), interrupt, chain, limit: Self.batch) { chain in
                 let count = chain.readableCount - headerSize
                 guard isUp, count >= 14, count <= frame.count else { return 0 }
                 let offload = takesOffloads ? Self.offload(chain) : FrameOffload.none
@@ -279,7 +314,7 @@ public final class VirtioNet: VirtioDevice {
             return more
         }
         backend.flush()
-        if more { schedule(Queue.transmit) }
+        if more { schedule(Queue.transmit(pair)) }
     }
 
     /// What the header of a chain leaves to be done.

@@ -36,7 +36,7 @@ public final class VirtioSCSI: VirtioDevice {
     }
     struct Unit {
         var model: SCSIUnit
-        var backend: (any BlockBackend)?
+        var backend: PatientBackend?
         /// What the next command is told instead of being done: a reset, or a change of what is there.
         var attention: IDEDrive.Sense?
         var isTrayOpen = false
@@ -78,15 +78,18 @@ public final class VirtioSCSI: VirtioDevice {
         let item = scheduler.makeItem { [weak self] in self?.perform() }
         work.withLock { $0 = item }
         state.withLock { state in
-            for place in places { state.units[Key(target: place.target, lun: place.lun)] = Self.unit(place) }
+            for place in places { state.units[Key(target: place.target, lun: place.lun)] = unit(place) }
         }
     }
 
-    private static func unit(_ place: SCSIPlace) -> Unit {
+    private func unit(_ place: SCSIPlace) -> Unit {
         Unit(
             model: SCSIUnit(
                 place.properties, size: place.backend?.sizeInBytes, isReadOnly: place.backend?.isReadOnly ?? true),
-            backend: place.backend)
+            backend: patient(place.backend))
+    }
+    private func patient(_ image: (any BlockBackend)?) -> PatientBackend? {
+        image.map { PatientBackend($0) { [idle] in idle.ring() } }
     }
 
     public var kind: VirtioDeviceKind { .scsi }
@@ -130,7 +133,7 @@ public final class VirtioSCSI: VirtioDevice {
         let key = Key(target: place.target, lun: place.lun)
         let isAdded = state.withLock { state in
             guard state.units[key] == nil else { return false }
-            state.units[key] = Self.unit(place)
+            state.units[key] = unit(place)
             // Units of the target that are there already say that there are others now.
             for other in state.units.keys where other.target == key.target && other != key {
                 state.units[other]?.attention = IDEDrive.Sense(key: 6, code: 0x3F, qualifier: 0x0E)
@@ -149,10 +152,12 @@ public final class VirtioSCSI: VirtioDevice {
     /// Takes a unit away, once none of its commands is under way. The driver hears of it.
     public func remove(target: UInt8, lun: UInt16) {
         let key = Key(target: target, lun: lun)
-        state.withLock { state in
-            guard state.units.removeValue(forKey: key) != nil else { return }
+        let gone = state.withLock { state -> Unit? in
+            guard let unit = state.units.removeValue(forKey: key) else { return nil }
             sendEvent(key, reason: 2, &state)
+            return unit
         }
+        gone?.backend?.cancel()
         drain()
     }
 
@@ -201,11 +206,18 @@ public final class VirtioSCSI: VirtioDevice {
 
     // MARK: Life
 
+    /// Waits until no command is under way, but for those that wait for the machine to go on.
     func drain() {
-        while state.withLock({ $0.inFlight }) > 0 { idle.wait(nanoseconds: 100_000_000) }
+        while state.withLock({ state in
+            state.inFlight > state.units.values.reduce(0) { $0 + ($1.backend?.heldCount ?? 0) }
+        }) { idle.wait(nanoseconds: 100_000_000) }
     }
     public func reset() {
-        state.withLock { $0.isStopping = true }
+        let units = state.withLock { state in
+            state.isStopping = true
+            return state.units.values.map(\.backend)
+        }
+        for image in units { image?.cancel() }
         drain()
         state.withLock { state in
             var units = state.units
@@ -221,7 +233,11 @@ public final class VirtioSCSI: VirtioDevice {
         drain()
     }
     public func resume() {
-        state.withLock { $0.isPaused = false }
+        let images = state.withLock { state in
+            state.isPaused = false
+            return state.units.values.map(\.backend)
+        }
+        for image in images { image?.retry() }
         schedule()
     }
 
@@ -292,10 +308,12 @@ extension VirtioSCSI: RemovableMediaHost {
             defer { state.isPaused = true }
             return state.isPaused
         }
+        let key = Key(target: UInt8(truncatingIfNeeded: channel), lun: UInt16(truncatingIfNeeded: unit))
+        state.withLock { $0.units[key]?.backend }?.cancel()
         drain()
+        let image = patient(backend)
         state.withLock { state in
-            let key = Key(target: UInt8(truncatingIfNeeded: channel), lun: UInt16(truncatingIfNeeded: unit))
-            state.units[key]?.backend = backend
+            state.units[key]?.backend = image
             state.units[key]?.model.drive.insert(size: backend?.sizeInBytes)
             state.isPaused = wasPaused
         }

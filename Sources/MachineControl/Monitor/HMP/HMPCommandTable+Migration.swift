@@ -88,13 +88,14 @@ extension HMPCommandTable {
         HMPCommand(
             "dump-guest-memory",
             [
-                HMPArgument("paging", .flag("p")), HMPArgument("detach", .flag("d")),
+                HMPArgument("paging", .flag("p")), HMPArgument("detach", .flag("d")), HMPArgument("zlib", .flag("z")),
                 HMPArgument("filename", .word), HMPArgument("begin", .expression, optional: true),
                 HMPArgument("length", .expression, optional: true),
-            ], "dump guest memory into file 'filename' (-p: with linear addresses)"
+            ], "dump guest memory into file 'filename' (-p: with linear addresses, -z: as kdump-zlib)"
         ) { (monitor, arguments, _) throws(MonitorError) in
             var request = DumpRequest(address: "file:" + (arguments.words["filename"] ?? ""))
             request.paging = arguments.flags.contains("p")
+            if arguments.flags.contains("z") { request.format = .kdumpZlib }
             request.begin = arguments.numbers["begin"]
             request.length = arguments.numbers["length"]
             let wanted = request

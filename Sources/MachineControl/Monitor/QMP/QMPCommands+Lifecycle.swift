@@ -38,6 +38,37 @@ extension QMPCommandTable {
             context.machine.powerDown()
             return [:]
         },
+        QMPCommand(
+            "set-action",
+            [
+                SchemaMember(
+                    "reboot", .enumeration("RebootAction", LifecycleConfiguration.Reboot.words), optional: true),
+                SchemaMember(
+                    "shutdown", .enumeration("ShutdownAction", LifecycleConfiguration.Shutdown.words), optional: true),
+                SchemaMember("panic", .enumeration("PanicAction", LifecycleConfiguration.Panic.words), optional: true),
+                SchemaMember(
+                    "watchdog", .enumeration("WatchdogAction", LifecycleConfiguration.Watchdog.words), optional: true),
+            ]
+        ) { (context, arguments) throws(MonitorError) in
+            func word(_ name: String) -> String { arguments[name]?.stringValue ?? "" }
+            context.machine.changeActions { life in
+                life.reboot = .init(rawValue: word("reboot")) ?? life.reboot
+                life.shutdown = .init(rawValue: word("shutdown")) ?? life.shutdown
+                life.panic = .init(rawValue: word("panic")) ?? life.panic
+                life.watchdog = .init(rawValue: word("watchdog")) ?? life.watchdog
+            }
+            return [:]
+        },
+        QMPCommand(
+            "watchdog-set-action",
+            [SchemaMember("action", .enumeration("WatchdogAction", LifecycleConfiguration.Watchdog.words))]
+        ) { (context, arguments) throws(MonitorError) in
+            guard let action = LifecycleConfiguration.Watchdog(rawValue: arguments["action"]?.stringValue ?? "") else {
+                return [:]
+            }
+            context.machine.changeActions { $0.watchdog = action }
+            return [:]
+        },
         QMPCommand("inject-nmi") { (context, _) throws(MonitorError) in
             try monitored { () throws(MachineError) in try context.machine.injectNMI() }
             return [:]

@@ -7,8 +7,26 @@ extension QMPCommandTable {
     private static let capability = SchemaObject(
         "MigrationCapabilityStatus", [SchemaMember("capability", .string), SchemaMember("state", .boolean)])
 
+    /// Snapshots as jobs.
+    private static let snapshotJobs = SnapshotJob.Kind.allCases.map { kind in
+        var members = [SchemaMember("job-id", .string), SchemaMember("tag", .string)]
+        if kind != .delete { members.append(SchemaMember("vmstate", .string)) }
+        return QMPCommand(kind.rawValue, members + [SchemaMember("devices", .array(.string))]) {
+            (context, arguments) throws(MonitorError) in
+            let job = SnapshotJob(
+                kind: kind, id: arguments["job-id"]?.stringValue ?? "", tag: arguments["tag"]?.stringValue ?? "",
+                vmstate: arguments["vmstate"]?.stringValue,
+                devices: (arguments["devices"]?.arrayValue ?? []).compactMap(\.stringValue))
+            try monitored { () throws(MachineError) in try context.machine.startSnapshotJob(job) }
+            return [:]
+        }
+    }
+
+    private static let forkOverlay = SchemaObject(
+        "ForkOverlay", [SchemaMember("device", .string), SchemaMember("snapshot-file", .string)])
+
     /// A machine that goes to another place, or comes from there.
-    static let migration: [QMPCommand] = [
+    static let migration: [QMPCommand] = snapshotJobs + [
         QMPCommand(
             "migrate",
             [
@@ -26,6 +44,30 @@ extension QMPCommandTable {
                 try context.machine.migrate(to: address, descriptor: descriptor)
             }
             return [:]
+        },
+        QMPCommand(
+            "x-fork",
+            [
+                SchemaMember("children", .array(.string)),
+                SchemaMember("overlays", .array(.object(forkOverlay)), optional: true),
+            ]
+        ) { (context, arguments) throws(MonitorError) in
+            let overlays = (arguments["overlays"]?.arrayValue ?? []).map { entry in
+                ForkRequest.Overlay(
+                    device: entry["device"]?.stringValue ?? "", path: entry["snapshot-file"]?.stringValue ?? "")
+            }
+            let request = ForkRequest(
+                children: (arguments["children"]?.arrayValue ?? []).compactMap(\.stringValue), overlays: overlays)
+            try monitored { () throws(MachineError) in try context.machine.fork(request) }
+            return [:]
+        },
+        QMPCommand(
+            "query-vm-generation-id", returns: SchemaType.object(SchemaObject("GuidInfo", [SchemaMember("guid", .string)]))
+        ) { (context, _) throws(MonitorError) in
+            guard let generation = context.machine.generation else {
+                throw .generic("VM Generation ID device not found")
+            }
+            return ["guid": .string(text(ofUUID: generation))]
         },
         QMPCommand("migrate_cancel") { (context, _) throws(MonitorError) in
             context.machine.cancelMigration()
@@ -87,7 +129,7 @@ extension QMPCommandTable {
             return [:]
         },
         QMPCommand("query-dump-guest-memory-capability", returns: SchemaType.any) { (_, _) throws(MonitorError) in
-            ["formats": .array([.string(DumpRequest.Format.elf.rawValue)])]
+            ["formats": .array(DumpRequest.Format.allCases.map { .string($0.rawValue) })]
         },
     ]
 

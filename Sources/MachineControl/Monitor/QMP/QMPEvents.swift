@@ -8,7 +8,8 @@ enum QMPEvents {
         SchemaMember("reason", .enumeration("ShutdownCause", ShutdownCause.allCases.map(\.rawValue))),
     ]
 
-    private static let jobType = SchemaType.enumeration("JobType", ["commit", "stream", "mirror", "backup"])
+    private static let jobType = SchemaType.enumeration(
+        "JobType", ["commit", "stream", "mirror", "backup", "snapshot-load", "snapshot-save", "snapshot-delete"])
     private static let jobStates = [
         "undefined", "created", "running", "paused", "ready", "standby", "waiting", "pending", "aborting",
         "concluded", "null",

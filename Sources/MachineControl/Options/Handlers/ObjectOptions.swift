@@ -30,6 +30,11 @@ enum ObjectOptions {
         Parameter("discard-data", Parameter.Kind.boolean), Parameter("pmem", Parameter.Kind.boolean),
         Parameter("readonly", Parameter.Kind.boolean), Parameter("offset", Parameter.size),
     ]
+    private static let credentials: [Parameter] = [
+        Parameter("dir", Parameter.Kind.string), Parameter("endpoint", Parameter.Kind.choice(["client", "server"])),
+        Parameter("verify-peer", Parameter.Kind.boolean), Parameter("priority", Parameter.Kind.string),
+    ]
+    private static let username = Parameter("username", Parameter.Kind.string)
     private static let secret: [Parameter] = [
         Parameter("data", Parameter.Kind.string), Parameter("file", Parameter.Kind.string),
         Parameter("format", Parameter.Kind.choice(["raw", "base64"])), Parameter("keyid", Parameter.Kind.string),
@@ -59,6 +64,8 @@ enum ObjectOptions {
         ObjectType(
             name: "rng-random", table: ParameterTable([Parameter("filename", Parameter.Kind.string)])),
         ObjectType(name: "secret", table: ParameterTable(secret)),
+        ObjectType(name: "tls-creds-psk", table: ParameterTable(credentials + [username]), required: ["dir"]),
+        ObjectType(name: "tls-creds-x509", table: ParameterTable(credentials), required: ["dir"]),
         ObjectType(
             name: "thread-context",
             table: ParameterTable([

@@ -1,0 +1,85 @@
+import HostOS
+import Machine
+import MachineState
+import Testing
+
+/// A machine with its loop on a thread.
+final class RunningMachine {
+    let machine: VirtualMachine
+    private let loop: EventLoop
+    private let thread: HostThread
+
+    init(_ configuration: MachineConfiguration) throws {
+        let loop = try EventLoop()
+        self.loop = loop
+        machine = try VirtualMachine(configuration, loop: loop)
+        try machine.start()
+        thread = try HostThread(name: "loop") { loop.run() }
+    }
+    func wait(_ what: String, _ isSo: () -> Bool) {
+        let end = HostClock.monotonic + 90_000_000_000
+        while !isSo() {
+            guard HostClock.monotonic < end else {
+                Issue.record("\(what): \(machine.migration)")
+                return
+            }
+            Bell().wait(nanoseconds: 2_000_000)
+        }
+    }
+    func save(to path: String) throws {
+        try machine.migrate(to: "file:\(path)", descriptor: nil)
+        wait("save") { !machine.migration.status.isUnderWay }
+        #expect(machine.migration.status == .completed && machine.runState == .postMigrate)
+    }
+    func end() -> Int32 {
+        machine.quit(cause: .hostQuit)
+        return finish()
+    }
+    /// Waits for the end.
+    func finish() -> Int32 {
+        thread.join()
+        machine.close()
+        return machine.exitStatus
+    }
+}
+
+/// A saved machine in memory, read or written.
+final class SavedBytes: StateSink, StateSource {
+    private(set) var bytes: [UInt8]
+    private var position = 0
+
+    init(_ bytes: [UInt8] = []) { self.bytes = bytes }
+    convenience init(_ path: String) throws { self.init(try HostFile.contents(path)) }
+
+    func write(_ bytes: UnsafeRawBufferPointer) throws(StateError) { unsafe self.bytes.append(contentsOf: bytes) }
+    func read(_ buffer: UnsafeMutableRawBufferPointer) throws(StateError) -> Int {
+        let count = min(buffer.count, bytes.count - position)
+        unsafe buffer.copyBytes(from: bytes[position..<position + count])
+        position += count
+        return count
+    }
+
+    /// Its sections: names, and where their contents lie.
+    var sections: [(name: String, contents: Range<Int>)] {
+        func number(_ at: Int, _ count: Int) -> Int { (0..<count).reduce(0) { $0 | Int(bytes[at + $1]) << ($1 * 8) } }
+        var found: [(name: String, contents: Range<Int>)] = []
+        var at = 16
+        while at + 32 <= bytes.count {
+            let length = number(at + 2, 2)
+            let name = String(decoding: bytes[at + 32..<at + 32 + length], as: UTF8.self)
+            let start = at + 32 + length
+            found.append((name, start..<start + number(at + 8, 8)))
+            at = start + number(at + 8, 8)
+        }
+        return found
+    }
+}
+
+/// Takes pages and forgets them.
+@safe final class Nowhere: PageReceiver {
+    private let memory = UnsafeMutableRawBufferPointer.allocate(byteCount: 64 << 20, alignment: 4096)
+    deinit { unsafe memory.deallocate() }
+    func memory(block: String, run: PageRun) -> UnsafeMutableRawBufferPointer? {
+        unsafe UnsafeMutableRawBufferPointer(rebasing: memory[0..<Int(run.count) * 4096])
+    }
+}
