@@ -6,7 +6,6 @@ internal import Devices
 internal import Execution
 internal import GuestMemory
 internal import HostOS
-public import JSON
 internal import Log
 internal import MachineState
 internal import Synchronization
