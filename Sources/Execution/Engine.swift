@@ -51,6 +51,8 @@ public protocol Engine: AnyObject, Sendable {
     var translationStatistics: [String]? { get }
     /// The items of the trace that the engine was made with are others now. Any thread.
     func traceChanged()
+    /// Gives back what only running needs. The threads of its processors have ended.
+    func release()
 }
 
 extension Engine {
@@ -58,6 +60,8 @@ extension Engine {
     public func timeStopped() {}
     /// Nothing.
     public func timeStarted() {}
+    /// Nothing.
+    public func release() {}
     /// Nothing is translated.
     public var translationStatistics: [String]? { nil }
     /// Nothing is traced.

@@ -247,7 +247,10 @@ final class LiveStorage: Sendable {
                     ? .failed("The active block job '\(name)' cannot be completed") : refuse("complete")
             }
         case .finalizeBlockJob, .finalizeJob: guard job.finalize() else { throw refuse("finalize") }
-        case .dismissBlockJob, .dismissJob: guard job.dismiss() else { throw refuse("dismiss") }
+        case .dismissBlockJob, .dismissJob:
+            guard job.dismiss() else { throw refuse("dismiss") }
+            // Its name is free when the monitor answers; its thread may take a moment to end.
+            forget(job)
         default: break
         }
     }

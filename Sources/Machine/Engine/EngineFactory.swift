@@ -67,6 +67,8 @@ public protocol MachineEngine: AnyObject, Sendable, MSISink {
     var translationStatistics: [String]? { get }
     /// The trace's items are others now.
     func traceChanged()
+    /// Gives back what only running needs, after the threads have ended.
+    func release()
     /// One thread for each processor, not started.
     func makeThreads(group: ProcessorGroup, buses: ProcessorBuses) -> [any ProcessorThread]
     /// Turns writes of guests into rings of eventfds; nil where the engine cannot.
@@ -130,6 +132,7 @@ public final class EngineBox<E: Engine>: MachineEngine, MovableEngineOwner where
     public func timeStopped() { engine.timeStopped() }
     public var translationStatistics: [String]? { engine.translationStatistics }
     public func traceChanged() { engine.traceChanged() }
+    public func release() { engine.release() }
     public func timeStarted() { engine.timeStarted() }
     public var reason: String {
         get { words.withLock { $0 } }

@@ -333,6 +333,7 @@ public final class VirtualMachine: Sendable {
         // A processor may wait for the reader of its output, who is gone: without the back-end it waits no more.
         if !group.park(milliseconds: 1000) { characters.closeAll() }
         group.end()
+        board.engine.release()
         for server in servers { server.close() }
         board.close()
         desk.closeLateMemory()

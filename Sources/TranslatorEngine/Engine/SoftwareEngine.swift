@@ -85,6 +85,8 @@ public final class SoftwareEngine: Engine {
 
     deinit { timer.stop() }
 
+    public func release() { for processor in processors { processor.releaseTranslator() } }
+
     public func setExternalInterrupt(_ level: Bool) { processors[0].setExternalInterrupt(level) }
 
     public func deliverMSI(address: UInt64, data: UInt32) {

@@ -54,6 +54,16 @@ internal import X86
     let pvClockOffset = Atomic<UInt64>(0)
 
     private enum Outstanding { case none, read, write }
+    /// How code is to be translated, until the first `run`: a translator takes address space that a machine does not need
+    /// which is only built, or looked at.
+    private var translation: Translation?
+    private struct Translation {
+        let threshold: UInt64
+        let promotion: Int32
+        let capacity: Int
+        let perfMap: PerfMap?
+        let isVerified: Bool
+    }
 
     init(
         index: Int, apicID: UInt32, request: SoftwareEngineRequest, timer: TimerThread, frequency: UInt64
@@ -75,11 +85,10 @@ internal import X86
         view = request.memory.view
         unsafe cpu.p.pointee.engine = Unmanaged.passUnretained(self).toOpaque()
         if let threshold = request.translationThreshold {
-            fetcher.translator = storage.makeTranslator(
-                threshold, promotion: request.translationPromotion,
-                capacity: request.translationCapacity / request.apicIDs.count)
-            fetcher.translator?.perfMap = request.perfMap
-            if request.verifiesTranslation && fetcher.translator != nil { fetcher.verifier = Verifier() }
+            translation = Translation(
+                threshold: threshold, promotion: request.translationPromotion,
+                capacity: request.translationCapacity / request.apicIDs.count, perfMap: request.perfMap,
+                isVerified: request.verifiesTranslation)
         }
         cpu.takeTraceItems()
         reset()
@@ -221,6 +230,24 @@ internal import X86
         if externalInterruptIsUp { post(UInt32(APUS_PENDING_EXTINT)) }
     }
 
+    // MARK: Translation
+
+    @inline(never) private func makeTranslator() {
+        guard let wanted = translation else { return }
+        translation = nil
+        fetcher.translator = storage.makeTranslator(
+            wanted.threshold, promotion: wanted.promotion, capacity: wanted.capacity)
+        fetcher.translator?.perfMap = wanted.perfMap
+        if wanted.isVerified && fetcher.translator != nil { fetcher.verifier = Verifier() }
+    }
+
+    /// Drops translated code and its address space: from now on all is interpreted.
+    func releaseTranslator() {
+        translation = nil
+        fetcher.reset(cpu)
+        fetcher.translator = nil
+    }
+
     // MARK: Exits
 
     public func complete(read value: UInt64) {
@@ -239,6 +266,7 @@ internal import X86
             cpu.recordReply(0)
             outstanding = .none
         }
+        if translation != nil { makeTranslator() }
         checkPVClock()
         let exit = cpu.execute(self)
         cpu.saveX87()
