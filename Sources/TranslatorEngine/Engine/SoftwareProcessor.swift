@@ -232,7 +232,7 @@ internal import X86
 
     // MARK: Translation
 
-    @inline(never) private func makeTranslator() {
+    @inline(never) func makeTranslator() {
         guard let wanted = translation else { return }
         translation = nil
         fetcher.translator = storage.makeTranslator(

@@ -219,7 +219,10 @@ internal import X86
 
 extension SoftwareProcessor {
     /// Makes translated blocks give a wrong RAX, so that a test sees the comparison fail.
-    package func tamperWithVerification(_ bits: UInt64) { fetcher.verifier?.tamperedBits = bits }
+    package func tamperWithVerification(_ bits: UInt64) {
+        makeTranslator()
+        fetcher.verifier?.tamperedBits = bits
+    }
 }
 
 extension CPU {
