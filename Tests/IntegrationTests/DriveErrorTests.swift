@@ -50,17 +50,20 @@ struct DriveErrorTests {
         let name: String
         /// Requests that wait go with a saved machine.
         var savesRequests = false
+        /// Or it is not saved.
+        var refusesToSave = false
     }
     // Debian's cloud kernel has no driver for AHCI: DevicesTests have that.
     private static let ways = [
-        Way(description: "virtio-blk", drive: "if=virtio", name: "vda"),
+        Way(description: "virtio-blk", drive: "if=virtio", name: "vda", refusesToSave: true),
         Way(description: "IDE", drive: "if=ide", name: "sda"),
         Way(
             description: "NVMe", drive: "if=none,id=d", more: ["-device", "nvme,drive=d,serial=1"], name: "nvme0n1",
             savesRequests: true),
         Way(
             description: "SCSI", drive: "if=none,id=d",
-            more: ["-device", "virtio-scsi-pci", "-device", "scsi-hd,drive=d"], name: "sda"),
+            more: ["-device", "virtio-scsi-pci", "-device", "scsi-hd,drive=d"], name: "sda",
+            refusesToSave: true),
     ]
 
     @Test(arguments: ways)
@@ -79,6 +82,9 @@ struct DriveErrorTests {
         if way.savesRequests {
             #expect(try bench.monitor.human("savevm stopped") == "")
             #expect(try bench.monitor.human("loadvm stopped") == "")
+        }
+        if way.refusesToSave {
+            #expect(try bench.monitor.human("savevm stopped").contains("waits for the machine to go on"))
         }
         try bench.monitor.execute("cont")
         #expect(try bench.health() == ["ok"])

@@ -86,6 +86,7 @@ final class Storage: Sendable {
         options.discard = drive.discardUnmap ? DiscardMode.unmap : DiscardMode.ignore
         options.detectZeroes = BlockImage.DetectZeroes(rawValue: drive.detectZeroes.rawValue) ?? .off
         options.readOnly = drive.readOnly || drive.media == .cdrom
+        options.copiesOnRead = drive.copyOnRead
         do throws(BlockError) {
             let device = try drive.snapshot ? openSnapshot(options) : graph.openDrive(options)
             let entry = Drive(device: device, configuration: drive)
