@@ -43,7 +43,8 @@ struct KillTests {
     /// Writes, zeroes, discards and flushes, up to four at a time, until the server is gone.
     private func load(_ node: any BlockNode, _ models: inout [DiskModel], _ numbers: inout Numbers, _ sectors: Int) {
         while true {
-            var batch: [(region: Int, start: Int, count: Int, stamp: UInt64?, request: BlockRequest, bytes: [UInt8])] = []
+            var batch: [(region: Int, start: Int, count: Int, stamp: UInt64?, request: BlockRequest, bytes: [UInt8])] =
+                []
             var isGone = false
             for _ in 0..<1 + numbers.next() % 4 {
                 let region = Int(numbers.next() % 2)
@@ -76,7 +77,9 @@ struct KillTests {
                 let buffer = AlignedBuffer(count: max(entry.bytes.count, 1))
                 if !entry.bytes.isEmpty {
                     // SAFETY: the buffer is as long as the bytes, and the completion keeps it.
-                    unsafe entry.bytes.withUnsafeBytes { unsafe buffer.base.copyMemory(from: $0.baseAddress!, byteCount: $0.count) }
+                    unsafe entry.bytes.withUnsafeBytes {
+                        unsafe buffer.base.copyMemory(from: $0.baseAddress!, byteCount: $0.count)
+                    }
                     unsafe request.segments = [BlockSegment(pointer: buffer.base, count: entry.bytes.count)]
                 }
                 request.completion = { status in
@@ -113,7 +116,8 @@ struct KillTests {
         var numbers = Numbers(state: UInt64(shape.clusterSize))
         var kills = 0
         for round in 0..<FuzzRounds.times(44) {
-            let server = try Server([Tool.apusImg ?? "", "nbd", "--discard", "unmap"], folder, ["-f", "qcow2", folder.file("disk")])
+            let server = try Server(
+                [Tool.apusImg ?? "", "nbd", "--discard", "unmap"], folder, ["-f", "qcow2", folder.file("disk")])
             let graph = BlockGraph()
             guard
                 let node = try? graph.open([
@@ -149,11 +153,15 @@ struct KillTests {
             }
             let images = BlockGraph()
             defer { images.closeAll() }
-            let disk = try images.open([
-                "driver": "qcow2", "file.driver": "file", "file.filename": folder.file("disk"), "read-only": "on",
-                "backing.driver": shape.hasBacking ? "raw" : "null-co",
-            ].filter { shape.hasBacking || !$0.key.hasPrefix("backing") }
-                .merging(shape.hasBacking ? ["backing.file.driver": "file", "backing.file.filename": folder.file("base")] : [:]) { $1 })
+            let disk = try images.open(
+                [
+                    "driver": "qcow2", "file.driver": "file", "file.filename": folder.file("disk"), "read-only": "on",
+                    "backing.driver": shape.hasBacking ? "raw" : "null-co",
+                ].filter { shape.hasBacking || !$0.key.hasPrefix("backing") }
+                    .merging(
+                        shape.hasBacking
+                            ? ["backing.file.driver": "file", "backing.file.filename": folder.file("base")] : [:]
+                    ) { $1 })
             for index in models.indices {
                 let (status, bytes) = disk.bytesAndWait(
                     at: UInt64(models[index].first) * 512, count: models[index].count * 512)

@@ -108,7 +108,8 @@ public final class CopyOnReadNode: BatchingBackend, BlockNode, Resizable, Sparse
             if status != 0 { return status }
             file.debugEvent(.corWrite)
             // What cannot be stored is read from below the next time, too.
-            _ = part[0].isZero
+            _ =
+                part[0].isZero
                 ? file.performAndWait(.writeZeroes(mayUnmap: true), offset: at, length: UInt64(count))
                 : file.writeAndWait(at: at, from: part)
             unsafe request.segments.slice(from: done, count: count).fill(from: own.base)

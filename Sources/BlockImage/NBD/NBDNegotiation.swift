@@ -100,7 +100,8 @@ struct NBDNegotiation {
         case NBD.Reply.policy: return NBDFailure("Denied by server for option \(what)\(suffix)")
         case NBD.Reply.invalid: return NBDFailure("Invalid parameters for option \(what)\(suffix)")
         case NBD.Reply.tlsRequired:
-            return NBDFailure("TLS negotiation required before option \(what)\nDid you forget a valid tls-creds?\(suffix)")
+            return NBDFailure(
+                "TLS negotiation required before option \(what)\nDid you forget a valid tls-creds?\(suffix)")
         case NBD.Reply.unknown: return NBDFailure("Requested export not available\(suffix)")
         case NBD.Reply.blockSizeRequired:
             return NBDFailure("Server requires INFO_BLOCK_SIZE for option \(what)\(suffix)")

@@ -162,7 +162,9 @@ internal import SystemPackage
     // MARK: Certificates
 
     private func useCertificates(_ folder: String) throws(BlockError) {
-        let (own, key) = (isServer ? "server-cert.pem" : "client-cert.pem", isServer ? "server-key.pem" : "client-key.pem")
+        let (own, key) = (
+            isServer ? "server-cert.pem" : "client-cert.pem", isServer ? "server-key.pem" : "client-key.pem"
+        )
         func path(_ name: String, isNeeded: Bool) throws(BlockError) -> String? {
             let path = "\(folder)/\(name)"
             if unsafe access(path, R_OK) == 0 { return path }

@@ -17,7 +17,9 @@ enum IOBreakpoints {
             },
             IOCommand("remove_break", 1...1, "tag", "remove a breakpoint by tag") {
                 exercise, _, words throws(IOFailure) in
-                guard let node = exercise.debugNode else { throw failed("Could not remove breakpoint \(words[0])", ENOTSUP) }
+                guard let node = exercise.debugNode else {
+                    throw failed("Could not remove breakpoint \(words[0])", ENOTSUP)
+                }
                 guard node.removeBreakpoint(tag: words[0]) else {
                     throw failed("Could not remove breakpoint \(words[0])", ENOENT)
                 }
