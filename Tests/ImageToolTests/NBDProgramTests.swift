@@ -4,9 +4,10 @@ import ImageTool
 import Testing
 
 /// A server program in the background, with a Unix socket in a folder; it ends with this object.
-private final class Server {
+final class Server {
     let socket: String
-    private let process: pid_t
+    let process: pid_t
+    private var isOver = false
 
     init(_ program: [String], _ folder: Folder, _ words: [String]) throws {
         socket = folder.file("socket-\(words.count)-\(program.count)")
@@ -30,10 +31,17 @@ private final class Server {
         for _ in 0..<6000 where unsafe access(socket, F_OK) != 0 { bell.wait(nanoseconds: 10_000_000) }
     }
 
-    deinit {
-        kill(process, SIGTERM)
+    /// Waits for its end, which somebody has brought about.
+    func join() {
+        guard !isOver else { return }
+        isOver = true
         var status: Int32 = 0
         _ = unsafe waitpid(process, &status, 0)
+    }
+
+    deinit {
+        if !isOver { kill(process, SIGTERM) }
+        join()
     }
 }
 
@@ -52,6 +60,9 @@ struct NBDProgramTests {
         #expect(folder.read("copy.raw") == folder.read("disk.raw"))
         #expect(folder.image("info", name) == folder.qemu("info", name))
         #expect(folder.image("map", "--output=json", name) == folder.qemu("map", "--output=json", name))
+        for size in ["8M", "3M"] {
+            #expect(folder.image("resize", "-f", "raw", name, size) == folder.qemu("resize", "-f", "raw", name, size))
+        }
         folder.write("other.raw", mixedBytes(3 << 20, seed: 4))
         #expect(folder.image("convert", "-n", "-O", "raw", "-f", "raw", "@other.raw", name).status == 0)
         #expect(folder.qemu("compare", "-f", "raw", "-F", "raw", "@other.raw", name).status == 0)
@@ -116,7 +127,7 @@ struct NBDProgramTests {
 /// qemu-io's commands beside Debian's, with the times left out.
 @Suite(.enabled(if: Tool.isThere, "qemu-img and qemu-io are not installed"))
 struct IOProgramTests {
-    private func masked(_ text: String) -> String {
+    func masked(_ text: String) -> String {
         text.split(separator: "\n", omittingEmptySubsequences: false).map { line in
             let words = line.split(separator: ";", maxSplits: 1)
             if words.count == 2, words[0].hasSuffix(" ops") { return String(words[0]) }
@@ -146,6 +157,7 @@ struct IOProgramTests {
         ["read -P 5 0 2k"], ["write -s /nosuch 0 512"], ["aio_write -i 0 512"], ["aio_read -i 0 512"],
         ["read 0 1000", "read 0 1025", "read 0 1M", "read 0 1100000", "read 0 999k", "read 0 10M"], ["help"],
         ["help map"], ["help nosuch"], ["open x"],
+        ["write -b -P 7 0 64k", "read -b -P 7 0 64k", "read -P 0 0 64k", "write -b 100 512", "read -b -P 0xcd 100 512"],
     ])
     func sameAsTheirs(commands: [String]) throws {
         let pair = try Pair()
@@ -164,6 +176,30 @@ struct IOProgramTests {
             Tool.qemuImg!, "compare", pair.ours.file("disk.qcow2"), pair.theirs.file("disk.qcow2"),
         ]) { String(decoding: $0, as: UTF8.self) }
         #expect(compared.status == 0)
+    }
+}
+
+extension IOProgramTests {
+    @Test(arguments: [
+        [
+            "break write_aio A", "aio_write -P 1 0 64k", "wait_break A", "write -P 2 1M 64k", "read -P 2 1M 64k",
+            "resume A", "aio_flush", "read -P 1 0 64k",
+        ],
+        ["resume A"], ["remove_break A"], ["break write_aio A", "remove_break A", "aio_write 0 64k", "aio_flush"],
+        ["break nosuch A"],
+    ])
+    func breakpointsAreTheirs(commands: [String]) throws {
+        let pair = try Pair()
+        for folder in [pair.theirs, pair.ours] { folder.qemu("create", "-q", "-f", "qcow2", "@disk.qcow2", "10M") }
+        let words = ["-f", "qcow2"] + commands.flatMap { ["-c", $0] }
+        let theirs = Tool.run([Tool.qemuIO!] + words + ["blkdebug::\(pair.theirs.file("disk.qcow2"))"]) {
+            String(decoding: $0, as: UTF8.self)
+        }
+        let console = Console(captures: true)
+        let status = ImageProgram.run(
+            ["qemu-io"] + words + ["blkdebug::\(pair.ours.file("disk.qcow2"))"], console)
+        #expect(status == theirs.status)
+        #expect(masked(String(decoding: console.output, as: UTF8.self)) == masked(theirs.output))
     }
 }
 

@@ -17,10 +17,11 @@ struct DriveErrorTests {
             #expect(try runOnHost(tool, "create", "-q", "-f", format, image, "16M").status == 0)
             try Data(rules.utf8).write(to: URL(fileURLWithPath: folder.path("rules")))
             let socket = folder.path("qmp")
-            machine = try GuestMachine(booting: [
-                "-nic", "none", "-qmp", "unix:\(socket),server=on,wait=off", "-drive",
-                "file=blkdebug:\(folder.path("rules")):\(image),format=\(format),\(drive)",
-            ] + more)
+            machine = try GuestMachine(
+                booting: [
+                    "-nic", "none", "-qmp", "unix:\(socket),server=on,wait=off", "-drive",
+                    "file=blkdebug:\(folder.path("rules")):\(image),format=\(format),\(drive)",
+                ] + more)
             monitor = try MonitorClient(path: socket)
             try machine.wait(for: "Type poweroff to end.")
         }
@@ -50,17 +51,20 @@ struct DriveErrorTests {
         let name: String
         /// Requests that wait go with a saved machine.
         var savesRequests = false
+        /// Or it is not saved.
+        var refusesToSave = false
     }
     // Debian's cloud kernel has no driver for AHCI: DevicesTests have that.
     private static let ways = [
-        Way(description: "virtio-blk", drive: "if=virtio", name: "vda"),
+        Way(description: "virtio-blk", drive: "if=virtio", name: "vda", refusesToSave: true),
         Way(description: "IDE", drive: "if=ide", name: "sda"),
         Way(
             description: "NVMe", drive: "if=none,id=d", more: ["-device", "nvme,drive=d,serial=1"], name: "nvme0n1",
             savesRequests: true),
         Way(
             description: "SCSI", drive: "if=none,id=d",
-            more: ["-device", "virtio-scsi-pci", "-device", "scsi-hd,drive=d"], name: "sda"),
+            more: ["-device", "virtio-scsi-pci", "-device", "scsi-hd,drive=d"], name: "sda",
+            refusesToSave: true),
     ]
 
     @Test(arguments: ways)
@@ -80,6 +84,9 @@ struct DriveErrorTests {
             #expect(try bench.monitor.human("savevm stopped") == "")
             #expect(try bench.monitor.human("loadvm stopped") == "")
         }
+        if way.refusesToSave {
+            #expect(try bench.monitor.human("savevm stopped").contains("waits for the machine to go on"))
+        }
         try bench.monitor.execute("cont")
         #expect(try bench.health() == ["ok"])
         try bench.machine.wait(for: "done")
@@ -94,7 +101,9 @@ struct DriveErrorTests {
         let bench = try Bench(rules: rules, drive: "if=virtio,rerror=report,werror=ignore")
         _ = try bench.machine.output(of: "dd if=/dev/zero bs=64k count=1 | tr '\\0' 'B' >/dev/vda; sync")
         let text = try bench.machine.output(
-            of: "echo 3 >/proc/sys/vm/drop_caches; dd if=/dev/vda of=/dev/null bs=4k count=1 iflag=direct; dmesg | tail -3")
+            of:
+                "echo 3 >/proc/sys/vm/drop_caches; dd if=/dev/vda of=/dev/null bs=4k count=1 iflag=direct; dmesg | tail -3"
+        )
         let data = try bench.monitor.wait(forEvent: "BLOCK_IO_ERROR", seconds: 60)
         #expect(data["action"] as? String == "report" && data["operation"] as? String == "read", "\(text)")
         #expect(try bench.status() == "running")

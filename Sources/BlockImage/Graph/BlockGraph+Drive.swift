@@ -25,6 +25,8 @@ public struct DriveOptions: Sendable {
     public var more: [String: String] = [:]
     /// `file.locking=`.
     public var locking = FileLocking.auto
+    /// `copy-on-read=`.
+    public var copiesOnRead = false
 
     /// The defaults for an image.
     public init(id: String, path: String, format: String? = nil) {
@@ -67,6 +69,11 @@ extension BlockGraph {
             guard driverNames.contains(format.rawValue) else {
                 throw .unsupported(path: drive.path, feature: "the image format '\(format.rawValue)'")
             }
+        }
+        if drive.copiesOnRead && !drive.readOnly {
+            options = Dictionary(uniqueKeysWithValues: options.map { ("file.\($0.key)", $0.value) })
+            options["driver"] = "copy-on-read"
+            options["discard"] = drive.discard.rawValue
         }
         return try openDevice(options, id: drive.id, writeCache: drive.cache.writeback)
     }

@@ -73,7 +73,8 @@ extension BlockGraph {
     /// and holds it so until this returns. With `packs` clusters are compressed. `ended` is told whether all was saved.
     public func backupJob(
         _ settings: BlockJob.Settings, device: BlockDevice, target: any BlockNode, scope: BackupScope,
-        packs: Bool = false, ended: @escaping @Sendable (Bool) -> Void, tell: @escaping @Sendable (BlockJob, BlockJob.Event) -> Void
+        packs: Bool = false, ended: @escaping @Sendable (Bool) -> Void,
+        tell: @escaping @Sendable (BlockJob, BlockJob.Event) -> Void
     ) throws(BlockError) -> BlockJob {
         let source = device.root
         let size = source.sizeInBytes

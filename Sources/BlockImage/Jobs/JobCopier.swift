@@ -100,13 +100,15 @@ struct JobCopier: Sendable {
     }
 
     /// Stores clusters packed, each that is whole and does get smaller.
-    private func pack(_ offset: UInt64, _ segment: BlockSegment, _ packing: (clusterSize: Int, kind: Packing)) -> Int32 {
+    private func pack(_ offset: UInt64, _ segment: BlockSegment, _ packing: (clusterSize: Int, kind: Packing)) -> Int32
+    {
         guard let target = target as? any PackedWritable, let packer = ClusterPacker(packing.kind) else {
             return target.writeAndWait(at: offset, from: [segment])
         }
         var done = 0
         while done < segment.count {
-            let count = min(packing.clusterSize - Int(offset + UInt64(done)) % packing.clusterSize, segment.count - done)
+            let count = min(
+                packing.clusterSize - Int(offset + UInt64(done)) % packing.clusterSize, segment.count - done)
             // SAFETY: the part lies inside the segment.
             let part = unsafe BlockSegment(pointer: segment.pointer + done, count: count)
             let at = offset + UInt64(done)

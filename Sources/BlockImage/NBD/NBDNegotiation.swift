@@ -100,7 +100,8 @@ struct NBDNegotiation {
         case NBD.Reply.policy: return NBDFailure("Denied by server for option \(what)\(suffix)")
         case NBD.Reply.invalid: return NBDFailure("Invalid parameters for option \(what)\(suffix)")
         case NBD.Reply.tlsRequired:
-            return NBDFailure("Server requires TLS for option \(what)\nDid you forget a valid tls-creds?\(suffix)")
+            return NBDFailure(
+                "TLS negotiation required before option \(what)\nDid you forget a valid tls-creds?\(suffix)")
         case NBD.Reply.unknown: return NBDFailure("Requested export not available\(suffix)")
         case NBD.Reply.blockSizeRequired:
             return NBDFailure("Server requires INFO_BLOCK_SIZE for option \(what)\(suffix)")
@@ -126,7 +127,8 @@ struct NBDNegotiation {
         send(NBD.Option.structuredReply)
         let (type, data) = try reply(to: NBD.Option.structuredReply)
         if type == NBD.Reply.acknowledge { return true }
-        if type == NBD.Reply.unsupported || type == NBD.Reply.policy { return false }
+        // What needs TLS says so again to the option that matters.
+        if [NBD.Reply.unsupported, NBD.Reply.policy, NBD.Reply.tlsRequired].contains(type) { return false }
         throw failure(type, data, "8 (structured reply)")
     }
 

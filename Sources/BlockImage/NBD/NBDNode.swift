@@ -3,7 +3,7 @@ internal import HostOS
 internal import Synchronization
 
 /// An export of an NBD server (`nbd`).
-public final class NBDNode: BatchingBackend, BlockNode {
+public final class NBDNode: BatchingBackend, BlockNode, Resizable {
     public let nodeName: String
     public let filename: String
     public let sizeInBytes: UInt64
@@ -48,6 +48,11 @@ public final class NBDNode: BatchingBackend, BlockNode {
         minimumBlock = UInt64(info.blockSizes?.minimum ?? 1)
         let largest = UInt64(min(info.blockSizes?.maximum ?? UInt32(NBD.maximumPayload), UInt32(NBD.maximumPayload)))
         maximumPayload = max(minimumBlock, largest / minimumBlock * minimumBlock)
+    }
+
+    /// An export is as large as its server says; asking for that size is no error.
+    public func resize(to size: UInt64, preallocation: Preallocation) throws(BlockError) {
+        guard size == exactSize || size == sizeInBytes else { throw .message("Cannot resize NBD nodes") }
     }
 
     // MARK: Requests

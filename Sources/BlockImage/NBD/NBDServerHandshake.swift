@@ -121,7 +121,9 @@ final class NBDServerHandshake {
 
     private func startTLS(_ data: [UInt8]) throws(NBDFailure) {
         let option = NBD.Option.startTLS
-        guard let credentials = server.credentials else { return refuse(option, NBD.Reply.policy, "TLS not configured") }
+        guard let credentials = server.credentials else {
+            return refuse(option, NBD.Reply.policy, "TLS not configured")
+        }
         guard data.isEmpty else {
             return refuse(option, NBD.Reply.invalid, "option 'starttls' should have zero length")
         }

@@ -57,6 +57,8 @@ internal import SystemPackage
         if case .keys(let all, let user) = kind, !isServer, all[user] == nil {
             throw .secret("Username \(user) not found in \(folder)/keys.psk")
         }
+        // The library writes to sockets whose other end may have gone: that is an error, not the end of the process.
+        Signals.ignoreBrokenPipes()
         guard let made = unsafe apus_SSL_CTX_new(isServer ? apus_TLS_server_method() : apus_TLS_client_method()) else {
             throw .secret("TLS credentials '\(id)' need OpenSSL's libssl, which cannot be opened")
         }
@@ -160,7 +162,9 @@ internal import SystemPackage
     // MARK: Certificates
 
     private func useCertificates(_ folder: String) throws(BlockError) {
-        let (own, key) = (isServer ? "server-cert.pem" : "client-cert.pem", isServer ? "server-key.pem" : "client-key.pem")
+        let (own, key) = (
+            isServer ? "server-cert.pem" : "client-cert.pem", isServer ? "server-key.pem" : "client-key.pem"
+        )
         func path(_ name: String, isNeeded: Bool) throws(BlockError) -> String? {
             let path = "\(folder)/\(name)"
             if unsafe access(path, R_OK) == 0 { return path }

@@ -23,6 +23,7 @@ extension QCow2Node {
         // SAFETY: the segment is only read from.
         let segment = unsafe BlockSegment(pointer: base, count: bytes.count)
         try alone { () throws(BlockError) in
+            file.debugEvent(.vmstateSave)
             do throws(ImageFailure) { try write(start, [segment]) } catch {
                 throw blockError(error, "keep a machine's state in")
             }
@@ -38,6 +39,7 @@ extension QCow2Node {
             throw .invalidImage(path: filename, reason: "The saved machine's state is not there")
         }
         let segment = unsafe BlockSegment(pointer: base, count: buffer.count)
+        file.debugEvent(.vmstateLoad)
         do throws(ImageFailure) { try read(stateStart + offset, [segment]) } catch {
             throw blockError(error, "read a machine's state from")
         }

@@ -121,6 +121,8 @@ private final class BenchRun: Sendable {
             batching?.beginBatch()
             for request in requests { node.submit(request) }
             batching?.endBatch()
+            // What is done already needs no other thread.
+            batching?.poll()
             if requests.isEmpty { bell.wait(nanoseconds: nil) }
         }
     }

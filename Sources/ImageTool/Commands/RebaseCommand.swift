@@ -1,5 +1,4 @@
 internal import BlockImage
-internal import CLinux
 
 /// `rebase [-U] [-q] [-f fmt] [-t cache] [-T src_cache] [-p] [-u] -b backing_file [-F backing_fmt] filename`
 enum RebaseCommand {
@@ -80,46 +79,9 @@ enum RebaseCommand {
             }
         }
         defer { new?.close() }
-        let (old, after) = (AlignedBuffer(count: 2 << 20), AlignedBuffer(count: 2 << 20))
-        let walker = StatusWalker(node, looksBelow: false)
-        func read(_ node: (any BlockNode)?, _ buffer: AlignedBuffer, _ at: UInt64, _ count: Int) throws(BlockError) {
-            let size = node?.sizeInBytes ?? 0
-            let available = size > at ? Int(min(UInt64(count), size - at)) : 0
-            if let node { try BlockError.check(node.read(buffer, at: at, count: available), node) }
-            buffer.clear(available, count - available)
-        }
+        let job = RebaseJob(node, from: image.backing, to: new?.node, size: image.size)
         do throws(BlockError) {
-            var at: UInt64 = 0
-            while at < image.size {
-                let run = try walker.status(at: at, limit: min(image.size - at, UInt64(old.count)))
-                defer { at += run.length }
-                progress.show(Double(at) / Double(image.size))
-                guard !run.isPresent else { continue }
-                let count = Int(run.length)
-                try read(image.backing, old, at, count)
-                try read(new?.node, after, at, count)
-                // SAFETY: both buffers hold the count.
-                guard unsafe memcmp(old.base, after.base, count) != 0 else { continue }
-                var start = 0
-                while start < count {
-                    let unit = min(512, count - start)
-                    var end = start
-                    while end < count {
-                        let length = min(512, count - end)
-                        if unsafe memcmp(old.base + end, after.base + end, length) == 0 { break }
-                        end += length
-                    }
-                    if end > start {
-                        let status =
-                            old.isZero(start, end - start)
-                            ? node.performAndWait(
-                                .writeZeroes(mayUnmap: false), offset: at + UInt64(start), length: UInt64(end - start))
-                            : node.write(old, at: at + UInt64(start), count: end - start, from: start)
-                        try BlockError.check(status, node)
-                    }
-                    start = max(end, start + unit)
-                }
-            }
+            try job.run(show: progress.show)
             try BlockError.check(node.performAndWait(.flush), node)
         } catch {
             throw ToolFailure("error while rebasing: \(Wording.reason(error))")

@@ -33,18 +33,7 @@ enum IOControl {
                 exercise.session.console.flush()
                 raise(number)
             },
-            suspension("break", 2, "event tag", "sets a breakpoint on event and tags the stopped request as tag"),
-            suspension("remove_break", 1, "tag", "remove a breakpoint by tag"),
-            suspension("resume", 1, "tag", "resumes the request tagged as tag"),
-            suspension("wait_break", 1, "tag", "waits for the suspension of a request"),
-        ]
-    }
-
-    /// Only a driver for fault injection can stop its requests.
-    private static func suspension(_ name: String, _ count: Int, _ words: String, _ summary: String) -> IOCommand {
-        IOCommand(name, count...count, words, summary) { _, _, _ throws(IOFailure) in
-            throw .text("Could not set a breakpoint: \(Formatting.reason(ENOTSUP))")
-        }
+        ] + IOBreakpoints.commands
     }
 
     private static func open(_ exercise: IOExercise, _ command: IOCommand, _ words: [String]) throws(IOFailure) {

@@ -10,9 +10,22 @@ final class IOExercise {
     /// `quit` was said.
     private(set) var isOver = false
 
+    /// The tags of break points.
+    var tags: Set<String> = []
+    private let background = IOBackground()
+
     init(_ session: Session) { self.session = session }
 
+    /// The node that can hold requests.
+    var debugNode: BlkdebugNode? { image?.graph.nodes.lazy.compactMap { $0 as? BlkdebugNode }.first }
+
+    /// Waits for requests that commands have left under way.
+    func awaitRequests() { background.finish(session.console) }
+
     func close() {
+        for tag in tags { debugNode?.removeBreakpoint(tag: tag) }
+        tags = []
+        awaitRequests()
         image?.close()
         image = nil
     }
@@ -64,6 +77,17 @@ final class IOExercise {
     }
 
     private func run(_ name: String, _ words: [String]) -> Bool {
+        // Where a request may be held, the commands after it must not wait for it.
+        if name.hasPrefix("aio_"), name != "aio_flush", !tags.isEmpty, let image {
+            let console = Console(captures: true)
+            let own = IOExercise(Session(program: session.program, console: console))
+            own.image = image
+            if background.start(own, name, words) { return true }
+        }
+        return runHere(name, words)
+    }
+
+    func runHere(_ name: String, _ words: [String]) -> Bool {
         guard let command = IOCommand.named(name) else {
             session.console.putError("command \"\(name)\" not found")
             return false

@@ -4,7 +4,11 @@ internal import BlockImage
 enum IOImageCommands {
     static var commands: [IOCommand] {
         [
-            IOCommand("aio_flush", 0...0, "", "completes all outstanding aio requests", run: flush),
+            IOCommand("aio_flush", 0...0, "", "completes all outstanding aio requests") {
+                exercise, command, words throws(IOFailure) in
+                exercise.awaitRequests()
+                try flush(exercise, command, words)
+            },
             IOCommand("flush", short: "f", 0...0, "", "flush all in-core file state to disk", run: flush),
             IOCommand("length", short: "l", 0...0, "", "gets the length of the current file") { exercise, _, _ in
                 exercise.session.put("\(IOText.size(exercise.image?.size ?? 0))\n")

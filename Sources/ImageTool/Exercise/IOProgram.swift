@@ -29,6 +29,7 @@ enum IOProgram {
             case "f": plan.format = value
             case "r": plan.mode.isWritable = false
             case "s": plan.isSnapshot = true
+            case "C": plan.mode.copiesOnRead = true
             case "n": plan.mode.cache = CacheMode.none
             case "i":
                 guard ["threads", "native", "io_uring"].contains(value) else {

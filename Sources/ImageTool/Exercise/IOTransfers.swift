@@ -125,12 +125,14 @@ enum IOTransfers {
             exercise.session.put("injecting invalid read request\n")
             return
         }
-        if flags.isState { throw failed("read", ENOTSUP) }
+        try checkState(flags, offset, count)
         let buffer = AlignedBuffer(count: Int(count))
         let began = HostClock.monotonic
-        let what = command.name == "aio_read" ? "aio_read" : command.name
-        if let status = bounds(image, offset, count) { throw failed(what, status) }
-        let status = image.node.read(buffer, at: offset, count: Int(count))
+        let what = command.name
+        if !flags.isState, let status = bounds(image, offset, count) { throw failed(what, status) }
+        let status =
+            flags.isState
+            ? state(image, offset, buffer, isWrite: false) : image.node.read(buffer, at: offset, count: Int(count))
         let took = HostClock.monotonic - began
         guard status == 0 else { throw failed(what, status) }
         var isRight = true
@@ -175,13 +177,15 @@ enum IOTransfers {
             return
         }
         guard !image.node.isReadOnly else { throw .report("Block node is read-only") }
-        if flags.isState { throw failed("write", ENOTSUP) }
+        try checkState(flags, offset, count)
         let buffer = flags.isZero ? nil : try content(flags, Int(count))
         let began = HostClock.monotonic
         let what = command.name
-        if let status = bounds(image, offset, count) { throw failed(what, status) }
+        if !flags.isState, let status = bounds(image, offset, count) { throw failed(what, status) }
         let status: Int32
-        if flags.isPacked && !flags.isZero {
+        if flags.isState, let buffer {
+            status = state(image, offset, buffer, isWrite: true)
+        } else if flags.isPacked && !flags.isZero {
             status = pack(image, offset, buffer)
         } else if let buffer {
             // SAFETY: the buffer holds the count and outlives the call.
@@ -206,6 +210,34 @@ enum IOTransfers {
         guard !flags.isQuiet else { return }
         exercise.session.put(
             IOText.report("wrote", offset: offset, count: count, nanoseconds: took, isBrief: flags.isBrief))
+    }
+
+    /// Parts of a machine's state are whole sectors.
+    private static func checkState(_ flags: Flags, _ offset: UInt64, _ count: UInt64) throws(IOFailure) {
+        guard flags.isState else { return }
+        for (value, name) in [(offset, "offset"), (count, "count")] where value % 512 != 0 {
+            throw .text("\(value) is not a sector-aligned value for '\(name)'")
+        }
+    }
+
+    /// Moves a part of a machine's state, which lies beside the disk (`-b`).
+    private static func state(
+        _ image: OpenImage, _ offset: UInt64, _ buffer: AlignedBuffer, isWrite: Bool
+    ) -> Int32 {
+        guard let node = image.qcow2 else { return ENOTSUP }
+        do throws(BlockError) {
+            // SAFETY: the buffer's own bytes, which it keeps over the call.
+            let bytes = unsafe UnsafeMutableRawBufferPointer(start: buffer.base, count: buffer.count)
+            if isWrite {
+                unsafe try node.writeState(at: offset, UnsafeRawBufferPointer(bytes))
+            } else {
+                unsafe try node.readState(at: offset, bytes)
+            }
+            return 0
+        } catch {
+            if case .system(_, _, let reason) = error { return reason.rawValue }
+            return EIO
+        }
     }
 
     private static func check(_ flags: Flags) throws(IOFailure) {

@@ -26,6 +26,8 @@ struct OpenMode {
     var detectZeroes: String?
     /// An internal snapshot instead of the disk.
     var snapshot: String?
+    /// What is read from images below is stored.
+    var copiesOnRead = false
 
     static let read = OpenMode()
     static let write = OpenMode(isWritable: true)
@@ -61,6 +63,11 @@ final class OpenImage {
             if let format, !graph.driverNames.contains(format) { throw BlockError.unknownDriver(format) }
             var options = try OpenImage.options(reference, format, mode, graph, session)
             for (name, value) in mode.keys where options[name] == nil { options[name] = value }
+            if mode.copiesOnRead && mode.isWritable {
+                options = Dictionary(uniqueKeysWithValues: options.map { ("file.\($0.key)", $0.value) })
+                options["driver"] = "copy-on-read"
+                options["discard"] = mode.discard
+            }
             node = try graph.open(options)
         } catch {
             graph.closeAll()
@@ -114,6 +121,8 @@ final class OpenImage {
         if NBDLocation.isLocation(reference.text) {
             guard NBDLocation(reference.text) != nil else { throw NBDLocation.malformed(reference.text) }
             options["file.driver"] = "nbd"
+        } else if ImageName.scheme(reference.text) == "blkdebug" {
+            options = try ImageName.options(of: reference.text) ?? [:]
         } else if let scheme = ImageName.scheme(reference.text), scheme != "file", scheme != "host_device" {
             throw .message("Unknown protocol '\(scheme)'")
         }

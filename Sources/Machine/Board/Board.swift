@@ -46,6 +46,7 @@ struct Board: Sendable {
     let ioThreads: [(id: String, thread: WorkerThread)]
     let balloon: VirtioBalloon?
     var disks: [(name: String, device: VirtioBlock)] { contents.parts.disks }
+    var scsiHosts: [(name: String, host: VirtioSCSI)] { contents.parts.scsiHosts }
     let screens: [Screen]
     let consoles: [VNCConsole]
     let input: InputHub

@@ -11,6 +11,7 @@ final class BoardContents: Sendable {
         var networkStatus: [NetworkStatus]
         var cards: [(name: String, backend: String?, card: any NetworkCard)]
         var disks: [(name: String, device: VirtioBlock)]
+        var scsiHosts: [(name: String, host: VirtioSCSI)]
     }
     private let state: Mutex<Parts>
 
@@ -28,6 +29,7 @@ final class BoardContents: Sendable {
     private static func parts(_ builder: BoardBuilder) -> Parts {
         Parts(
             devices: builder.devices, workers: builder.workers, tree: builder.tree,
-            networkStatus: builder.networkStatus, cards: builder.cards, disks: builder.disks)
+            networkStatus: builder.networkStatus, cards: builder.cards, disks: builder.disks,
+            scsiHosts: builder.scsiBuses.map { ($0.name, $0.host) })
     }
 }

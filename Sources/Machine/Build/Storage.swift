@@ -37,13 +37,14 @@ final class Storage: Sendable {
     /// Opens all nodes and drives of a configuration. Empty drives are not there.
     init(_ configuration: MachineConfiguration, descriptors: DescriptorSets) throws(MachineBuildError) {
         self.configuration = configuration
-        graph = BlockGraph(opener: { path, flags, mode in
-            switch descriptors.open(path, writes: flags & Self.accessMode != 0) {
-            case .success(let copy)?: .success(copy)
-            case .failure(let error)?: .failure(error.errno)
-            case nil: FileNode.openDirectly(path, flags, mode)
-            }
-        }, isInactive: configuration.incoming != nil)
+        graph = BlockGraph(
+            opener: { path, flags, mode in
+                switch descriptors.open(path, writes: flags & Self.accessMode != 0) {
+                case .success(let copy)?: .success(copy)
+                case .failure(let error)?: .failure(error.errno)
+                case nil: FileNode.openDirectly(path, flags, mode)
+                }
+            }, isInactive: configuration.incoming != nil)
         for object in configuration.objects {
             do throws(BlockError) { try addSecret(object) } catch {
                 throw MachineBuildError("-object \(object.type),id=\(object.id): \(error)")
@@ -86,6 +87,7 @@ final class Storage: Sendable {
         options.discard = drive.discardUnmap ? DiscardMode.unmap : DiscardMode.ignore
         options.detectZeroes = BlockImage.DetectZeroes(rawValue: drive.detectZeroes.rawValue) ?? .off
         options.readOnly = drive.readOnly || drive.media == .cdrom
+        options.copiesOnRead = drive.copyOnRead
         do throws(BlockError) {
             let device = try drive.snapshot ? openSnapshot(options) : graph.openDrive(options)
             let entry = Drive(device: device, configuration: drive)

@@ -50,6 +50,14 @@ extension VirtualMachine {
 
     /// All but memory, and the end. The machine stands and is paused, its processors at the gate.
     func writeDevices(to writer: inout StateWriter) throws(StateError) {
+        // What a ring has handed out cannot be handed out again by another machine.
+        let parts = board.contents.parts
+        let waiting =
+            parts.disks.first { $0.device.hasStoppedRequests }?.name
+            ?? parts.scsiHosts.first { $0.host.hasStoppedRequests }?.name
+        if let waiting {
+            throw .host("A request of '\(waiting)' has failed and waits for the machine to go on")
+        }
         // Ends of interrupts change the IOAPIC, which may send new ones: before anything is written.
         for thread in group.threads { (thread as? any SavableThread)?.tellEndedInterrupts() }
         var clock = DeviceState(version: 1)

@@ -1,5 +1,6 @@
 import BlockImage
 import CLinux
+import TestSupport
 import Testing
 
 /// Requests fail at every named point of the driver's work: nothing that was flushed is lost, and the image is clean
@@ -104,6 +105,35 @@ import Testing
         }
     }
 
+    /// A machine's state in an image; copies on read; counts that are lost and made anew.
+    private func stateAndCounts(_ seen: inout Set<BlockEvent>) throws {
+        let disk = CrashDisk(CrashConfiguration(name: "state", clusterSize: 4096, hasBacking: true), seed: 1)
+        let file = VolatileNode(try disk.makeImage())
+        let debug = try BlkdebugNode(image: file, nodeName: "debug", configuration: "")
+        let node = try disk.open(debug)
+        let state = [UInt8](repeating: 3, count: 70_000)
+        try unsafe state.withUnsafeBytes { try unsafe node.writeState(at: 0, $0) }
+        var found = [UInt8](repeating: 0, count: state.count)
+        try unsafe found.withUnsafeMutableBytes { try unsafe node.readState(at: 0, $0) }
+        #expect(found == state)
+        let copying = try CopyOnReadNode(node, nodeName: "copies", node: NodeOptions())
+        let (status, bytes) = copying.bytesAndWait(at: 1024, count: 10_000)
+        #expect(status == 0 && bytes == Array(DiskModel.bytes(0..<32, DiskModel.base)[1024..<11_024]))
+        #expect(try node.extents(offset: 1024, length: 10_000, limit: 9).allSatisfy(\.isAllocated))
+        copying.close()
+        node.close()
+        var lost = file.bytes
+        // The entries of the table of counts, which the header names.
+        let table = lost[48..<56].reduce(0) { $0 << 8 | Int($1) }
+        lost.replaceSubrange(table..<table + 4096, with: repeatElement(0, count: 4096))
+        let broken = try BlkdebugNode(image: VolatileNode(lost), nodeName: "debug", configuration: "")
+        _ = try QCow2Check(file: broken, repair: .all) { _ in }.run()
+        let again = try QCow2Check(file: broken, repair: .nothing) { _ in }.run()
+        #expect(again.corruptions == 0 && again.errors == 0)
+        seen.formUnion(debug.eventCounts.keys)
+        seen.formUnion(broken.eventCounts.keys)
+    }
+
     @Test func theWorkComesToTheEvents() throws {
         var seen: Set<BlockEvent> = []
         for configuration in CrashConfiguration.all {
@@ -121,14 +151,13 @@ import Testing
                 seen.formUnion(debug.eventCounts.keys)
             }
         }
+        try stateAndCounts(&seen)
         let aligned = try BlkdebugNode(image: VolatileNode(), nodeName: "debug", configuration: "", alignment: 4096)
         #expect(aligned.writeAndWait(at: 100, bytes: [UInt8](repeating: 5, count: 9000)) == 0)
         #expect(aligned.bytesAndWait(at: 99, count: 3).bytes == [0, 5, 5])
         #expect(aligned.bytesAndWait(at: 9098, count: 3).bytes == [5, 5, 0])
         seen.formUnion(aligned.eventCounts.keys)
-        // Nothing here copies on read or keeps a machine's state in the image; counts move with their whole table.
-        let absent: Set<BlockEvent> = [.corWrite, .vmstateLoad, .vmstateSave, .reftableUpdate]
-        let missing = Set(BlockEvent.allCases).subtracting(seen).subtracting(absent).map(\.rawValue).sorted()
+        let missing = Set(BlockEvent.allCases).subtracting(seen).map(\.rawValue).sorted()
         #expect(missing == [])
         #expect(BlockEvent.allCases.count == 48)
     }

@@ -1,5 +1,6 @@
 import BlockImage
 import CLinux
+import TestSupport
 
 /// An image's shape, and what is done to it.
 struct CrashConfiguration: Sendable, CustomStringConvertible {

@@ -1,5 +1,6 @@
 import BlockImage
 import CLinux
+import TestSupport
 import Testing
 
 /// `APUS_FUZZ_ROUNDS`: how many times the usual rounds.

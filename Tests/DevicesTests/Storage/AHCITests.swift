@@ -1,3 +1,4 @@
+import BlockImage
 import DeviceModel
 import Devices
 import GuestMemory
@@ -99,6 +100,43 @@ private final class AHCIBench {
         bench.writePort(0, 0x10, 0xFFFF_FFFF)
         bench.write(0x08, 1)
         #expect(bench.read(0x08) == 0)
+    }
+
+    @Test func errorsMayWaitForTheMachineToGoOn() throws {
+        let bench = try AHCIBench()
+        let write = { try bench.issue(0x35, lba: 9, count: 1, pieces: [(AHCIBench.data, 512)]) }
+        try bench.memory.write(GuestPhysical(AHCIBench.data), bytes: [UInt8](repeating: 0x77, count: 512))
+        bench.disk.fail(28, .stop)
+        try write()
+        // The driver hears nothing, and the machine's stop does not wait for it.
+        #expect(bench.readPort(0, 0x38) == 1 && bench.readPort(0, 0x10) == 0)
+        bench.controller.pause()
+        let saved = bench.controller.exportState()
+        bench.disk.fail(0)
+        bench.controller.resume()
+        #expect(bench.readPort(0, 0x38) == 0 && bench.readPort(0, 0x20) == 0x50)
+        #expect(bench.disk.bytes(9 * 512..<10 * 512) == [UInt8](repeating: 0x77, count: 512))
+        // Another machine that goes on from there does it, too.
+        let other = try AHCIBench()
+        try other.memory.write(GuestPhysical(AHCIBench.table), bytes: try bench.bytes(AHCIBench.table, 0xA0))
+        try other.memory.write(GuestPhysical(AHCIBench.list), bytes: try bench.bytes(AHCIBench.list, 32))
+        try other.memory.write(GuestPhysical(AHCIBench.data), bytes: [UInt8](repeating: 0x78, count: 512))
+        other.controller.pause()
+        try other.controller.importState(saved)
+        other.controller.resume()
+        #expect(other.readPort(0, 0x38) == 0 && other.disk.bytes(9 * 512..<9 * 512 + 1) == [0x78])
+        // What is to be ignored, is; a reset forgets what waits.
+        bench.disk.fail(5, .ignore)
+        try write()
+        #expect(bench.readPort(0, 0x38) == 0 && bench.readPort(0, 0x20) == 0x50)
+        bench.disk.fail(5, .stop)
+        try write()
+        bench.controller.pause()
+        bench.controller.reset()
+        bench.disk.fail(0)
+        let count = bench.disk.log.count
+        bench.controller.resume()
+        #expect(bench.disk.log.count == count)
     }
 
     @Test func movesSectors() throws {

@@ -16,6 +16,7 @@ final class FakeDisk: BlockBackend {
         var isHeld = false
         var log: [String] = []
         var failWith: Int32 = 0
+        var action = BlockErrorAction.report
     }
     private let state: Mutex<State>
     let sizeInBytes: UInt64
@@ -31,7 +32,10 @@ final class FakeDisk: BlockBackend {
     var log: [String] { state.withLock { $0.log } }
     var waitingCount: Int { state.withLock { $0.waiting.count } }
     func hold(_ isHeld: Bool) { state.withLock { $0.isHeld = isHeld } }
-    func fail(_ error: Int32) { state.withLock { $0.failWith = error } }
+    func fail(_ error: Int32, _ action: BlockErrorAction = .report) {
+        state.withLock { ($0.failWith, $0.action) = (error, action) }
+    }
+    func judge(_ error: Int32, isWrite: Bool) -> BlockErrorAction { state.withLock { $0.action } }
     func bytes(_ range: Range<Int>) -> [UInt8] { state.withLock { Array($0.bytes[range]) } }
 
     func submit(_ request: BlockRequest) {

@@ -162,6 +162,7 @@ extension QCow2Check {
         var bytes = [UInt8](repeating: 0, count: table.count * 8)
         for (index, entry) in table.enumerated() { bytes.store(entry, at: index * 8) }
         let offset = (start + blocks) << clusterBits
+        file.debugEvent(.reftableUpdate)
         try file.put(bytes, at: offset)
         try file.flushAndWait()
         // The width of the counts and where they are, in one write of one sector.

@@ -280,6 +280,9 @@ public final class VirtioBlock: VirtioDevice {
 
     // MARK: Life
 
+    /// Whether requests wait whose errors have stopped the machine: they are no part of the saved state.
+    public var hasStoppedRequests: Bool { lanes.contains { $0.state.withLock { !$0.stopped.isEmpty } } }
+
     private func drain() {
         for lane in lanes {
             while lane.state.withLock({ $0.inFlight }) > 0 { lane.idle.wait(nanoseconds: 100_000_000) }

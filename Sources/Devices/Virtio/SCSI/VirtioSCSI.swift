@@ -206,6 +206,11 @@ public final class VirtioSCSI: VirtioDevice {
 
     // MARK: Life
 
+    /// Whether requests wait whose errors have stopped the machine: they are no part of the saved state.
+    public var hasStoppedRequests: Bool {
+        state.withLock { $0.units.values.contains { ($0.backend?.heldCount ?? 0) > 0 } }
+    }
+
     /// Waits until no command is under way, but for those that wait for the machine to go on.
     func drain() {
         while state.withLock({ state in

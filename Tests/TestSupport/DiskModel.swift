@@ -1,11 +1,8 @@
-import BlockImage
-import CLinux
-
 /// What a disk may hold, sector by sector: each write stamps its sectors with their number and its own, so that a
 /// sector tells whose content it is.
-struct DiskModel {
+public struct DiskModel {
     /// Content by the number of the write; 0 is zeroes, `base` the backing image's.
-    static let base: UInt64 = 1
+    public static let base: UInt64 = 1
 
     /// What is on the disk if everything reaches it: more than one where a write failed.
     private var latest: [[UInt64]]
@@ -13,16 +10,16 @@ struct DiskModel {
     private var possible: [[UInt64]]
     private var next: UInt64 = 2
     /// The guest's first sector of this model.
-    let first: Int
-    var count: Int { latest.count }
+    public let first: Int
+    public var count: Int { latest.count }
 
-    init(first: Int, count: Int, content: UInt64) {
+    public init(first: Int, count: Int, content: UInt64) {
         self.first = first
         latest = .init(repeating: [content], count: count)
         possible = latest
     }
 
-    static func bytes(_ sectors: Range<Int>, _ stamp: UInt64) -> [UInt8] {
+    public static func bytes(_ sectors: Range<Int>, _ stamp: UInt64) -> [UInt8] {
         guard stamp != 0 else { return [UInt8](repeating: 0, count: sectors.count * 512) }
         return unsafe [UInt8](unsafeUninitializedCapacity: sectors.count * 512) { buffer, filled in
             let words = unsafe UnsafeMutableRawBufferPointer(buffer).bindMemory(to: UInt64.self)
@@ -38,13 +35,13 @@ struct DiskModel {
     }
 
     /// A number for the next write.
-    mutating func stamp() -> UInt64 {
+    public mutating func stamp() -> UInt64 {
         next += 1
         return next
     }
 
     /// Notes a write of the sectors from `start` on; one that failed may have happened or not.
-    mutating func note(_ start: Int, _ count: Int, _ stamp: UInt64, isDone: Bool) {
+    public mutating func note(_ start: Int, _ count: Int, _ stamp: UInt64, isDone: Bool) {
         for index in start..<start + count {
             if isDone { latest[index] = [stamp] } else { latest[index].append(stamp) }
             possible[index].append(stamp)
@@ -52,7 +49,7 @@ struct DiskModel {
     }
 
     /// Notes a discard: each sector keeps its content or reads as zeroes.
-    mutating func noteDiscard(_ start: Int, _ count: Int) {
+    public mutating func noteDiscard(_ start: Int, _ count: Int) {
         for index in start..<start + count {
             latest[index].append(0)
             possible[index].append(0)
@@ -60,17 +57,17 @@ struct DiskModel {
     }
 
     /// A flush has succeeded.
-    mutating func flushed() { possible = latest }
+    public mutating func flushed() { possible = latest }
 
     /// Compares what the running disk shows, which tells nothing about what a crash would leave.
-    func compareAlive(_ bytes: [UInt8]) -> String? {
+    public func compareAlive(_ bytes: [UInt8]) -> String? {
         var copy = self
         return copy.compare(bytes, isLost: false)
     }
 
     /// Compares what a reader finds; what is wrong, in words. From then on it is what the disk holds. With
     /// `isLost`, what was not flushed may be gone.
-    mutating func compare(_ bytes: [UInt8], isLost: Bool) -> String? {
+    public mutating func compare(_ bytes: [UInt8], isLost: Bool) -> String? {
         var wrong: String?
         unsafe bytes.withUnsafeBytes { raw in
             let words = unsafe raw.bindMemory(to: UInt64.self)
