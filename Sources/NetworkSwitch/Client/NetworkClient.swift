@@ -37,18 +37,7 @@ public struct NetworkClient: Sendable {
             try HostFolder.make(paths.state, permissions: 0o700)
             try HostFolder.make(paths.folder(name), permissions: 0o700)
             try HostFile.replace(paths.definition(name), with: Array(xml.utf8))
-            let (input, output) = try DescriptorPair.pipe()
-            let null = try HostFile.open("/dev/null", .readWrite)
-            let process: HostProcess
-            do {
-                process = try HostProcess.spawn(
-                    program,
-                    arguments: [program, "network", "serve", "--run", paths.run, "--state", paths.state]
-                        + (onHost ? ["--host"] : []) + [name],
-                    environment: ["PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8"],
-                    descriptors: [null, output, null])
-            }
-            let line = try Self.line(input, process)
+            let line = try Self.line(spawn(name, onHost: onHost))
             guard line == "ready" else {
                 throw NetworkError("network '\(name)' does not start: \(line.isEmpty ? "its process ended" : line)")
             }
@@ -59,8 +48,24 @@ public struct NetworkClient: Sendable {
         }
     }
 
-    /// The first line that comes from a descriptor before its process ends.
-    private static func line(_ input: Descriptor, _ process: HostProcess) throws -> String {
+    /// Starts a network's process, by a shell that ends at once: it is nobody's child, as it outlives who starts it.
+    /// Returns what it writes.
+    private func spawn(_ name: String, onHost: Bool) throws(HostError) -> Descriptor {
+        let (input, output) = try DescriptorPair.pipe()
+        let null = try HostFile.open("/dev/null", .readWrite)
+        let shell = try HostProcess.spawn(
+            "/bin/sh",
+            arguments: ["sh", "-c", "\"$@\" &", "sh"]
+                + [program, "network", "serve", "--run", paths.run, "--state", paths.state]
+                + (onHost ? ["--host"] : []) + [name],
+            environment: ["PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8"], descriptors: [null, output, null])
+        _ = shell.waitForEnd(milliseconds: Self.patience)
+        shell.reap()
+        return input
+    }
+
+    /// The first line that comes from a descriptor before all who write to it have ended.
+    private static func line(_ input: Descriptor) throws -> String {
         var bytes: [UInt8] = []
         let end = HostClock.monotonic + UInt64(patience) * 1_000_000
         while !bytes.contains(10), HostClock.monotonic < end {
@@ -69,11 +74,8 @@ public struct NetworkClient: Sendable {
                 let more = try input.readAvailable(limit: 4096)
                 if more.isEmpty { break }
                 bytes += more
-            } else if process.hasEnded {
-                break
             }
         }
-        if process.hasEnded { process.reap() }
         return String(decoding: bytes.prefix { $0 != 10 }, as: UTF8.self)
     }
 
