@@ -182,7 +182,7 @@ internal import X86
     /// What CPUID shows of the changing state.
     var cpuidState: ResolvedCPU.State {
         ResolvedCPU.State(
-            osxsave: cpu.cr4 & CR4.osxsave != 0, ospke: false, isAPICEnabled: apic.mode != .disabled,
+            osxsave: cpu.cr4 & CR4.osxsave != 0, ospke: cpu.cr4 & CR4.pke != 0, isAPICEnabled: apic.mode != .disabled,
             xcr0: cpu.xcr0, apicID: apicID)
     }
 

@@ -43,6 +43,7 @@ extension Lowering {
         case .wrmsr: op.handler = wrmsr
         case .xgetbv: op.handler = xgetbv
         case .xsetbv: op.handler = xsetbv
+        case .rdpkru, .wrpkru: op.handler = i.mnemonic == .rdpkru ? rdpkru : wrpkru
         case .lgdt, .lidt:
             op.extra = (i.mnemonic == .lidt ? 1 : 0) | (i.operandSize == 2 ? 2 : 0)
             op.handler = loadTable

@@ -54,7 +54,7 @@ extension CPU {
         if value & CR4.pcide != 0 && old & CR4.pcide == 0 {
             guard longMode, unsafe p.pointee.s.cr3 & 0xfff == 0 else { throw raise(Vector.general, error: 0) }
         }
-        let pagingBits = CR4.pae | CR4.pse | CR4.pge | CR4.smep | CR4.smap | CR4.pcide
+        let pagingBits = CR4.pae | CR4.pse | CR4.pge | CR4.smep | CR4.smap | CR4.pcide | CR4.pke | CR4.pks
         if cr0 & CR0.pg != 0 && !longMode && value & CR4.pae != 0 && (old ^ value) & pagingBits != 0 {
             try loadPDPTEs(unsafe p.pointee.s.cr3)
         }
