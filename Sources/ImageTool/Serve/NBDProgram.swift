@@ -2,6 +2,7 @@ internal import BlockImage
 internal import CLinux
 internal import HostOS
 internal import SystemPackage
+internal import TLS
 
 /// The program `qemu-nbd`: serves an image to NBD clients, or lists what a server has.
 enum NBDProgram {
