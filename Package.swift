@@ -21,7 +21,8 @@ func library(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target
 
 func tests(_ target: String, _ more: [Target.Dependency] = []) -> Target {
     .testTarget(
-        name: "\(target)Tests", dependencies: [.init(stringLiteral: target), "TestSupport"] + more, swiftSettings: strict)
+        name: "\(target)Tests", dependencies: [.init(stringLiteral: target), "TestSupport"] + more,
+        swiftSettings: strict)
 }
 
 let package = Package(

@@ -97,7 +97,9 @@ public final class HostProcess: Sendable {
         else { return nil }
         let fields = bytes[(end + 1)...].split(separator: UInt8(ascii: " "))
         // A process that has ended and that nobody has asked about runs no more.
-        guard let state = fields.first?.first, state != UInt8(ascii: "Z"), state != UInt8(ascii: "X") else { return nil }
+        guard let state = fields.first?.first, state != UInt8(ascii: "Z"), state != UInt8(ascii: "X") else {
+            return nil
+        }
         return fields.count > 19 ? UInt64(String(decoding: fields[19], as: UTF8.self)) : nil
     }
 }

@@ -28,7 +28,9 @@ public struct SystemCallFilter: Sendable {
 
     /// Refuses calls that are there for old programs alone (`obsolete=deny`).
     public mutating func refuseObsolete() {
-        let numbers = [SYS_uselib, SYS_sysfs, SYS__sysctl, SYS_ustat, SYS_create_module, SYS_nfsservctl, SYS_modify_ldt]
+        let numbers = [
+            SYS_uselib, SYS_sysfs, SYS__sysctl, SYS_ustat, SYS_create_module, SYS_nfsservctl, SYS_modify_ldt,
+        ]
         rules += numbers.map { (Int32($0), Action.refuse) }
     }
 

@@ -82,7 +82,8 @@ enum Floors {
                 target("DomainCommandLine", "DomainModel JSON"),
                 target("RPCWire", "HostOS TLS SystemPackage"),
                 target("NetworkSwitch", "Network DomainModel HostOS JSON Log"),
-                target("Daemon", "RPCWire DomainModel DomainCommandLine NetworkSwitch HostOS TLS JSON Log SystemPackage"),
+                target(
+                    "Daemon", "RPCWire DomainModel DomainCommandLine NetworkSwitch HostOS TLS JSON Log SystemPackage"),
             ]),
         Floor(
             name: "top",

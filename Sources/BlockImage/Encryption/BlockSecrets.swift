@@ -34,7 +34,9 @@ public final class BlockSecrets: Sendable {
         guard type != "secret" else { return try add(options) }
         guard let id = options["id"], !id.isEmpty else { throw .secret("Parameter 'id' is missing") }
         let made: TLSCredentials
-        do throws(TLSError) { made = try TLSCredentials(type: type, options) } catch { throw .secret(error.description) }
+        do throws(TLSError) { made = try TLSCredentials(type: type, options) } catch {
+            throw .secret(error.description)
+        }
         peers.withLock { $0[id] = made }
     }
 

@@ -26,7 +26,7 @@ final class NBDSecureSocket: NBDTransport {
 
     func send(_ pieces: [iovec]) -> Descriptor.Transfer {
         var total = 0
-        for unsafe piece in unsafe pieces {
+        for unsafepiece in unsafe pieces {
             var done = 0
             while unsafe done < piece.iov_len {
                 // SAFETY: the piece lives over the call, and `done` is less than its length.
