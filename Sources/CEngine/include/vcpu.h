@@ -148,6 +148,7 @@ struct apus_vcpu {
     void *_Nullable engine;   // the Swift object, unretained
     // The translator. Translated code reaches this structure below the table that the GS base points to.
     struct apus_vcpu *_Nullable self_pointer;
+    void *_Nullable flat_tables;  // the Swift object, unretained
     uint64_t flat_base;       // table of the current mode
     uint64_t flat_bases[3];   // by mode_index; 0 where there is no translator
     uint64_t gs_loaded;       // what the GS base is while translated code runs

@@ -54,7 +54,8 @@ extension SoftwareProcessor {
             unsafe p.pointee.s.tsc_adjust = value
         case MSR.apicBase:
             guard
-                apic.writeBase(value, physicalBits: model.physicalBits, offersX2APIC: model.has("x2apic"))
+                apic.writeBase(
+                    value, physicalBits: model.physicalBits, offersX2APIC: model.has("x2apic"), initialID: apicID)
             else { return false }
         case MSR.sysenterCS: unsafe p.pointee.s.sysenter_cs = value & 0xffff_ffff
         case MSR.sysenterESP:

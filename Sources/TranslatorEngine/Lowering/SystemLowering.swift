@@ -39,6 +39,7 @@ extension Lowering {
             op.extra = UInt8(log2(a.size)) | (i.mnemonic == .rdseed ? 8 : 0)
             op.handler = random
             return .next
+        case .vmcall, .vmmcall: op.handler = hypercall
         case .rdmsr: op.handler = rdmsr
         case .wrmsr: op.handler = wrmsr
         case .xgetbv: op.handler = xgetbv

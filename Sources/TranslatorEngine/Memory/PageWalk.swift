@@ -228,7 +228,7 @@ extension CPU {
         _ noExecute: Bool, _ cr0: UInt64, _ cr4: UInt64, _ error: UInt32, isDenied: Bool
     ) throws(Leave) {
         let userPage = permissions & PTE.user != 0
-        var denied = isDenied
+        var denied = false
         if user {
             denied = !userPage || kind == .write && permissions & PTE.writable == 0
         } else if userPage {
@@ -241,7 +241,7 @@ extension CPU {
         }
         if !user && kind == .write && permissions & PTE.writable == 0 && cr0 & (1 << 16) != 0 { denied = true }
         if kind == .fetch && noExecute { denied = true }
-        if denied { throw pageFault(linear, error | 1) }
+        if denied || isDenied { throw pageFault(linear, error | 1) }
     }
 
     func pdpteSlot(_ index: Int) -> UnsafeMutablePointer<UInt64> {

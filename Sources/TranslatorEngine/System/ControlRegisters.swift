@@ -139,7 +139,10 @@ extension CPU {
         if number >= 6 && value >> 32 != 0 { throw raise(Vector.general, error: 0) }
         switch number {
         case 6: unsafe debugSlot(6).pointee = value & 0xe00f | 0xffff_0ff0
-        case 7: unsafe debugSlot(7).pointee = value & 0xffff_2bff | 0x400
+        case 7:
+            // RF lasts for one instruction, and where nothing is enabled nobody takes it back: it was for this one.
+            if !hasBreakpoints { systemFlags &= ~Flag.rf }
+            unsafe debugSlot(7).pointee = value & 0xffff_2bff | 0x400
         default: unsafe debugSlot(number).pointee = value
         }
         // Watched pages stay out of the tables.
