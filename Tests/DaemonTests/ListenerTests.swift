@@ -1,3 +1,4 @@
+import Daemon
 import HostOS
 import RPCWire
 import TestSupport
@@ -35,6 +36,21 @@ struct ListenerTests {
         }
         try HostFile.rename("\(folder)/cacert.pem", to: "\(folder)/authority.pem")
         try HostFile.replace("\(folder)/cacert.pem", with: try HostFile.contents("\(folder)/authority.pem"))
+    }
+
+    @Test("Places are read as people write them")
+    func places() {
+        typealias Place = ListenerOptions.Place
+        #expect(Place("1.2.3.4:5", usualPort: 1) == Place(host: "1.2.3.4", port: 5))
+        #expect(Place("[::1]:5", usualPort: 1) == Place(host: "::1", port: 5))
+        #expect(Place("[::1]", usualPort: 1) == Place(host: "::1", port: 1))
+        #expect(Place("::1", usualPort: 1) == Place(host: "::1", port: 1))
+        #expect(Place(":5", usualPort: 1) == Place(host: "", port: 5))
+        #expect(Place("5", usualPort: 1) == Place(host: "", port: 5))
+        #expect(Place("host", usualPort: 1) == Place(host: "host", port: 1))
+        for text in ["host:", "host:x", "host:65536", "a b", "/path", "h:1:"] {
+            #expect(Place(text, usualPort: 1) == nil, "\(text)")
+        }
     }
 
     @Test("Over TCP anybody is served")

@@ -148,4 +148,81 @@ struct MigrationTests {
         #expect(try virsh.state("m") == "running (migrated)")
         try virsh("destroy", "m")
     }
+
+    private static func refusal<Procedure: RPCProcedure>(
+        _ client: TestClient, _ type: Procedure.Type, _ arguments: Procedure.Arguments
+    ) throws -> RemoteError { try #require(try client.failure(type, arguments)) }
+
+    @Test("Nonsense in the steps of the protocol is refused, and harms no machine")
+    func nonsense() throws {
+        let daemon = try DaemonProcess()
+        let client = try daemon.client()
+        let xml = TestXML.domain("m", devices: "<serial type='pty'/>", kernel: TestPrograms.kernel)
+        let domain = try client.call(Remote.DomainCreateXML.self, .init(xmlDesc: xml, flags: 0)).dom
+        func begin(_ parameters: [RemoteTypedParam], _ flags: UInt32) throws -> RemoteError {
+            try Self.refusal(
+                client, Remote.DomainMigrateBegin3Params.self, .init(dom: domain, params: parameters, flags: flags))
+        }
+        #expect(try begin([.init(field: "x", value: .int(1))], 0).code == VirErrorNumber.invalidArg)
+        #expect(try begin([.init(field: "migrate_uri", value: .int(1))], 0).code == VirErrorNumber.invalidArg)
+        #expect(try begin([], VirDomainMigrateFlags.postcopy).code == VirErrorNumber.operationUnsupported)
+        #expect(try begin([], VirDomainMigrateFlags.tunnelled).code == VirErrorNumber.invalidArg)
+        #expect(try begin([], VirDomainMigrateFlags.offline).code == VirErrorNumber.operationInvalid)
+        for uri in ["", "ftp://x", "tcp:", "unix:relative", "tcp://127.0.0.1:1"] {
+            let parameters: [RemoteTypedParam] = [.init(field: "migrate_uri", value: .string(uri))]
+            let error = try Self.refusal(
+                client, Remote.DomainMigratePerform3Params.self,
+                .init(dom: domain, dconnuri: nil, params: parameters, cookieIn: [], flags: 1))
+            #expect(error.message?.isEmpty == false, "\(uri)")
+        }
+        for uri in ["", "qemu", "qemu+ftp://h/system", "xen:///", "qemu+unix:///session?socket=/nonexistent"] {
+            let error = try Self.refusal(
+                client, Remote.DomainMigratePerform3Params.self,
+                .init(dom: domain, dconnuri: uri, params: [], cookieIn: [], flags: 2))
+            #expect(error.message?.isEmpty == false, "\(uri)")
+        }
+        for cookie in [Array("<x/>".utf8), Array("<qemu-migration>".utf8), [0xFF, 0xFE]] as [[UInt8]] {
+            let parameters: [RemoteTypedParam] = [.init(field: "destination_xml", value: .string(xml))]
+            _ = try Self.refusal(
+                client, Remote.DomainMigratePrepare3Params.self,
+                .init(params: parameters, cookieIn: cookie, flags: 1))
+        }
+        // The end of what never began.
+        let named: [RemoteTypedParam] = [.init(field: "destination_name", value: .string("m"))]
+        _ = try Self.refusal(
+            client, Remote.DomainMigrateFinish3Params.self,
+            .init(params: named, cookieIn: [], flags: 1, cancelled: 0))
+        _ = try Self.refusal(
+            client, Remote.DomainMigrateFinish3Params.self,
+            .init(params: named, cookieIn: [], flags: 1, cancelled: 1))
+        _ = try client.call(
+            Remote.DomainMigrateConfirm3Params.self,
+            .init(dom: domain, params: [], cookieIn: [], flags: 1, cancelled: 0))
+        #expect(
+            try client.call(Remote.DomainGetState.self, .init(dom: domain, flags: 0)).state == VirDomainState.running)
+        _ = try client.call(Remote.DomainDestroy.self, .init(dom: domain))
+    }
+
+    @Test("A machine that waits for its state goes with those who asked for it")
+    func abandoned() throws {
+        let daemon = try DaemonProcess()
+        let xml = TestXML.domain("m", devices: "<serial type='pty'/>", kernel: TestPrograms.kernel)
+        let parameters: [RemoteTypedParam] = [.init(field: "destination_xml", value: .string(xml))]
+        do {
+            let client = try TestClient(daemon.folder + "/libvirt-sock", opens: true)
+            let prepared = try client.call(
+                Remote.DomainMigratePrepare3Params.self, .init(params: parameters, cookieIn: [], flags: 1))
+            #expect(prepared.uriOut?.hasPrefix("tcp:") == true)
+            let domain = try client.call(Remote.DomainLookupByName.self, .init(name: "m")).dom
+            let state = try client.call(Remote.DomainGetState.self, .init(dom: domain, flags: 0))
+            #expect(state.state == VirDomainState.paused)
+            #expect(state.reason == VirDomainPausedReason.migration)
+        }
+        let client = try daemon.client()
+        let pause = Bell()
+        for _ in 0..<600 where try client.failure(Remote.DomainLookupByName.self, .init(name: "m")) == nil {
+            pause.wait(nanoseconds: 100_000_000)
+        }
+        #expect(try client.failure(Remote.DomainLookupByName.self, .init(name: "m"))?.code == VirErrorNumber.noDomain)
+    }
 }

@@ -28,7 +28,10 @@ public struct ListenerOptions: Sendable {
                 host = String(text[..<colon])
             }
             if host.hasPrefix("["), host.hasSuffix("]") { host = String(host.dropFirst().dropLast()) }
-            guard !host.contains("/"), !host.contains(" ") else { return nil }
+            // Colons are in numbers of IPv6 alone.
+            guard !host.contains("/"), !host.contains(" "),
+                !host.contains(":") || host.allSatisfy({ $0.isHexDigit || ":.%".contains($0) })
+            else { return nil }
             self.init(host: host, port: port)
         }
     }
