@@ -210,7 +210,7 @@ extension BoardBuilder {
         ]
         var hasConsole = false
         for device in configuration.devices {
-            if known.contains(device.driver) { continue }
+            if known.contains(device.driver) || Self.cardsAndChips.contains(device.driver) { continue }
             if let kind = Self.kind(of: device.driver) {
                 hasConsole = hasConsole || kind == "serial"
                 continue

@@ -10,7 +10,9 @@ internal import Log
 /// Graphics adapters: those of `-vga` and of `-device`.
 extension BoardBuilder {
     /// Where Debian's packages put option ROMs, beside the directories of `-L`.
-    private static let romDirectories = ["/usr/share/seabios", "/usr/share/qemu", "/usr/share/vgabios"]
+    private static let romDirectories = [
+        "/usr/share/seabios", "/usr/share/qemu", "/usr/share/vgabios", "/usr/lib/ipxe/qemu",
+    ]
 
     static func isGraphics(_ driver: String) -> Bool { driver == "VGA" || driver == "isa-vga" }
 

@@ -181,13 +181,24 @@ extension BoardBuilder {
     private func make(_ device: DeviceConfiguration) throws(MachineBuildError) {
         switch device.driver {
         case "e1000": try addE1000(device)
+        case "e1000e", "pcnet", "rtl8139": try addPCICard(device)
         case "nvme": try addNVMe(device)
+        case "AC97": try addAC97(device)
+        case "i6300esb", "ib700": try addWatchdog(device)
         case "scsi-hd", "scsi-cd": try addSCSIUnit(device)
         case "pci-testdev": try addPCITestDevice(device)
         case "pc-dimm":
             do throws(MachineBuildError) {
                 lastPlace = .module(try modules.add(device, isHotplugged: isThere))
             } catch { throw MachineBuildError("\(device.origin): \(error)") }
+        case "intel-hda", "ich9-intel-hda":
+            // Codecs are soldered on: they come with their controller or not at all.
+            guard !isThere else { throw MachineBuildError("Device '\(device.driver)' does not support hotplugging") }
+            try addHDA(device)
+        case "hda-output", "hda-duplex", "hda-micro": break
+        case "tpm-tis", "tpm-crb": try addTPM(device)
+        // Its port is there already.
+        case "isa-parallel": break
         case "pcie-root-port", "VGA", "isa-vga", "usb-kbd", "usb-mouse", "usb-tablet":
             guard !isThere else { throw MachineBuildError("Device '\(device.driver)' does not support hotplugging") }
         default:
