@@ -60,7 +60,8 @@ extension VirtualMachine {
         return ViewerSecurity(credentials)
     }
 
-    private static func secret(_ id: String, _ configuration: MachineConfiguration) throws(MachineBuildError) -> String {
+    private static func secret(_ id: String, _ configuration: MachineConfiguration) throws(MachineBuildError) -> String
+    {
         guard let object = configuration.objects.first(where: { $0.id == id && $0.type == "secret" }) else {
             throw MachineBuildError("-vnc: No secret with id '\(id)'")
         }
