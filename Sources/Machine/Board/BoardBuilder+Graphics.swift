@@ -27,7 +27,18 @@ extension BoardBuilder {
             device.properties["addr"] = "02.0"
             try addVGA(device)
         }
+        if configuration.graphics == .cirrus {
+            guard pci != nil else {
+                throw MachineBuildError("-vga cirrus: the board '\(configuration.board.name)' has no PCI bus")
+            }
+            var device = DeviceConfiguration(driver: "cirrus-vga")
+            device.origin = "-vga cirrus"
+            device.properties["addr"] = "02.0"
+            try addCirrus(device)
+        }
         for device in configuration.devices where Self.isGraphics(device.driver) { try addVGA(device) }
+        for device in configuration.devices where Self.isCirrus(device.driver) { try addCirrus(device) }
+        for device in configuration.devices where device.driver == "ramfb" { try addRAMFramebuffer(device) }
     }
 
     private func addVGA(_ device: DeviceConfiguration) throws(MachineBuildError) {

@@ -199,6 +199,8 @@ extension BoardBuilder {
         case "tpm-tis", "tpm-crb": try addTPM(device)
         // Its port is there already.
         case "isa-parallel": break
+        case "cirrus-vga", "isa-cirrus-vga", "ramfb":
+            guard !isThere else { throw MachineBuildError("Device '\(device.driver)' does not support hotplugging") }
         case "pcie-root-port", "VGA", "isa-vga", "usb-kbd", "usb-mouse", "usb-tablet":
             guard !isThere else { throw MachineBuildError("Device '\(device.driver)' does not support hotplugging") }
         default:
