@@ -9,10 +9,12 @@ private enum Stock {
         ["vmlinuz", "initramfs.cpio.gz"].allSatisfy { FileManager.default.fileExists(atPath: "\(folder)/\($0)") }
             && FileManager.default.fileExists(atPath: Repository.program)
     }
+    static let arguments = [
+        "-m", "512", "-nographic", "-kernel", "\(folder)/vmlinuz", "-initrd", "\(folder)/initramfs.cpio.gz",
+        "-append", "console=ttyS0",
+    ]
     static func machine(_ arguments: [String]) throws -> GuestMachine {
-        let machine = try GuestMachine(
-            ["-m", "512", "-nographic", "-kernel", "\(folder)/vmlinuz", "-initrd", "\(folder)/initramfs.cpio.gz"]
-                + ["-append", "console=ttyS0"] + arguments)
+        let machine = try GuestMachine(self.arguments + arguments)
         try machine.wait(for: "Type poweroff to end.")
         return machine
     }
@@ -151,25 +153,60 @@ struct PeripheralTests {
         #expect(try machine.status() == 0)
     }
 
+    /// TPM2_PCR_Extend of register 16 by a digest of SHA-256, with an empty password.
+    private static let extend: [UInt8] =
+        [0x80, 0x02, 0, 0, 0, 65, 0, 0, 1, 0x82, 0, 0, 0, 16, 0, 0, 0, 9, 0x40, 0, 0, 9, 0, 0, 1, 0, 0]
+        + [0, 0, 0, 1, 0, 0x0B] + [UInt8](repeating: 0xA5, count: 32)
+
+    /// All of them at work, half in one process and half in another that takes its state.
     @Test(.enabled(if: Stock.hasProgram("swtpm"), "needs swtpm"))
     func diskettesPrintersAndATPMOnPC() throws {
         let folder = try TemporaryFolder()
         let bytes = (0..<1_474_560).map { UInt8(truncatingIfNeeded: $0 / 512 &* 31 ^ $0) }
         let first = try folder.file("first.img", bytes)
         let second = try folder.file("second.img", [UInt8](repeating: 0x42, count: 1_474_560))
-        let (socket, paper, tpm) = (folder.path("qmp"), folder.path("paper"), try SoftwareTPM(folder))
-        let machine = try Stock.machine(
-            ["-nic", "none", "-fda", first, "-parallel", "file:\(paper)"]
-                + ["-qmp", "unix:\(socket),server=on,wait=off"] + tpm.arguments("tpm-tis"))
-        let monitor = try MonitorClient(path: socket)
+        let (socket, paper, state) = (folder.path("qmp"), folder.path("paper"), folder.path("state"))
+        func arguments(_ tpm: SoftwareTPM) -> [String] {
+            ["-nic", "none", "-fda", first, "-parallel", "file:\(paper)", "-qmp", "unix:\(socket),server=on,wait=off"]
+                + tpm.arguments("tpm-tis")
+        }
+        let firstTPM = try SoftwareTPM(folder)
+        var machine = try Stock.machine(arguments(firstTPM))
+        var monitor = try MonitorClient(path: socket)
         try SoftwareTPM.check(machine, module: "tpm_tis")
+        try machine.write(Self.extend, to: "/extend")
+        _ = try machine.output(of: "exec 3<>/dev/tpm0; cat /extend >&3; head -c 10 <&3 >/dev/null; exec 3<&-")
+        let register = try machine.output(of: "cat /sys/class/tpm/tpm0/pcr-sha256/16")
+        #expect(register.count == 64 && register != String(repeating: "0", count: 64))
         _ = try machine.output(
             of: "modprobe -a floppy parport_pc lp; for i in $(seq 300); do [ -e /dev/fd0 -a -e /dev/lp0 ] && break;"
                 + " sleep 0.1; done")
         // The first sectors and some in the middle: all of a diskette takes a real one's while.
         let read = try machine.output(of: "dd if=/dev/fd0 bs=512 count=200 2>&- | sha256sum")
-        let sum = try folder.file("part", Array(bytes[..<102_400]))
-        #expect(read == "\(try runOnHost("sha256sum", sum).output.prefix(64))  -")
+        let part = try folder.file("part", Array(bytes[..<102_400]))
+        #expect(read == "\(try runOnHost("sha256sum", part).output.prefix(64))  -")
+        _ = try machine.output(of: "seq 500 >/dev/lp0")
+        let printed = try String(contentsOf: URL(fileURLWithPath: paper), encoding: .utf8)
+        #expect(printed == (1...500).map { "\($0)\n" }.joined())
+
+        try monitor.execute("migrate", ["uri": "file:\(state)"])
+        let end = Date().addingTimeInterval(120)
+        var status = ""
+        while status != "completed", status != "failed", Date() < end {
+            let reply = try monitor.execute("query-migrate") as? [String: Any]
+            status = reply?["status"] as? String ?? ""
+            Thread.sleep(forTimeInterval: 0.05)
+        }
+        #expect(status == "completed")
+        try monitor.execute("quit")
+        #expect(try machine.status() == 0)
+        let other = try TemporaryFolder()
+        let secondTPM = try SoftwareTPM(other)
+        machine = try GuestMachine(
+            Stock.arguments + arguments(secondTPM) + ["-incoming", "file:\(state)"])
+        monitor = try MonitorClient(path: socket)
+
+        #expect(try machine.output(of: "cat /sys/class/tpm/tpm0/pcr-sha256/16") == register)
         _ = try machine.output(of: "head -c 20000 /dev/zero | tr '\\0' Z | dd of=/dev/fd0 bs=512 seek=100 conv=fsync")
         try monitor.execute("blockdev-change-medium", ["device": "floppy0", "filename": second, "format": "raw"])
         #expect(try machine.output(of: "head -c 51200 /dev/fd0 | tr -d B | wc -c") == "0")
@@ -182,7 +219,7 @@ struct PeripheralTests {
         let written = try [UInt8](Data(contentsOf: URL(fileURLWithPath: first)))
         #expect(written[..<51_200] == bytes[..<51_200] && written[71_200...] == bytes[71_200...])
         #expect(written[51_200..<71_200].allSatisfy { $0 == 0x5A })
-        let printed = try String(contentsOf: URL(fileURLWithPath: paper), encoding: .utf8)
-        #expect(printed == (1...1000).map { "\($0)\n" }.joined())
+        let more = try String(contentsOf: URL(fileURLWithPath: paper), encoding: .utf8)
+        #expect(more == (1...1000).map { "\($0)\n" }.joined())
     }
 }

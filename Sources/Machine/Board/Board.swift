@@ -271,6 +271,9 @@ struct Board: Sendable {
             var state = first.state
             entry.apply(to: &state)
             first.state = state
+            if entry.format == .multiboot {
+                for (port, value) in BIOSRemains.portWrites { io.write(UInt64(port), size: 1, value: UInt64(value)) }
+            }
         }
     }
 

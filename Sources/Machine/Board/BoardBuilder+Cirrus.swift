@@ -12,7 +12,7 @@ extension BoardBuilder {
     static func isCirrus(_ driver: String) -> Bool { driver == "cirrus-vga" || driver == "isa-cirrus-vga" }
 
     func addCirrus(_ device: DeviceConfiguration) throws(MachineBuildError) {
-        guard screens.isEmpty else {
+        guard !acpi.hasVGA else {
             throw MachineBuildError("\(device.origin): there is a VGA already, and only one can have its ports")
         }
         let properties = withGlobals(device)

@@ -159,7 +159,7 @@ extension BoardBuilder {
     }
 
     /// The path of the bridges above a bus, in Open Firmware's form.
-    private func bridgePath(_ bus: PCIBus) -> String {
+    func bridgePath(_ bus: PCIBus) -> String {
         guard let bridge = bus.bridge, let root = pci,
             let place = root.functions.first(where: { $0.function === bridge })?.address
         else { return "" }

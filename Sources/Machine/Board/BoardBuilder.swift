@@ -42,6 +42,9 @@ final class BoardBuilder {
     var pciBuses: [(name: String, bus: PCIBus)] = []
     /// The PCI host bridge as it is set up now, where firmware may change it.
     var currentPCIHost: (@Sendable () -> PCIHost)?
+    /// Where the power management registers answer from the start, and where they do now, where firmware may move them.
+    var powerRange: Bus.RangeID?
+    var currentPowerBase: (@Sendable () -> UInt16)?
     /// The root ports by the names of their buses.
     var rootPorts: [String: PCIERootPort] = [:]
     var rtc: RealTimeClock?
@@ -67,6 +70,11 @@ final class BoardBuilder {
     let moduleReportObserver = SharedObserver<MemoryHotplugControl.Report>()
     /// SCSI hosts in the order of their making.
     var scsiBuses: [SCSIBus] = []
+    /// USB buses, in the order of their controllers, and how many have no name of their own.
+    var usbBuses: [USBBus] = []
+    var usbBusNumber = 0
+    /// Keyboards and pointers that may be unplugged, by their devices' names.
+    var inputs: [String: any KeyboardInput & PointerInput] = [:]
     var workers: [WorkerThread] = []
     /// The thread that was given to a device last.
     var lastWorker: WorkerThread?
@@ -157,6 +165,13 @@ final class BoardBuilder {
         power.acpiEnable = settings.enableCommand
         power.acpiDisable = settings.disableCommand
         return power
+    }
+
+    /// The same at a base that firmware has chosen.
+    static func powerRegisters(at base: UInt16) -> ACPIConfiguration.FixedPower {
+        var settings = ACPIPowerManagementConfiguration()
+        settings.base = UInt64(base)
+        return powerRegisters(settings)
     }
 
     /// Sets the root bus, once.

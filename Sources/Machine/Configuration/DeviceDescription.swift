@@ -7,6 +7,8 @@ public struct DeviceDescription: Sendable {
     public enum Category: String, CaseIterable, Sendable {
         /// Bridges and ports to further buses.
         case bridge = "Controller/Bridge/Hub devices"
+        /// USB controllers and hubs.
+        case usb = "USB devices"
         /// Disks and their controllers.
         case storage = "Storage devices"
         /// Network cards.

@@ -8,6 +8,8 @@ public enum GraphicsAdapter: String, CaseIterable, Sendable {
     case std
     /// A Cirrus Logic GD5446.
     case cirrus
+    /// A virtio GPU that is a VGA until its driver takes over.
+    case virtio
 }
 
 /// Where the guest's picture goes.
