@@ -48,10 +48,10 @@ extension DomainDriver {
 
     /// Starts the process and takes it to its first instruction. The job is held.
     ///
-    /// - Parameter image: the state to begin with; nil: from power-on.
+    /// - Parameter image: the state to begin with; nil: from power-on, or from what comes to the address `arrival`.
     func launch(
         _ domain: Domain, _ definition: XMLTree, _ flags: UInt32, from image: SavedMachine? = nil,
-        snapshot: String? = nil
+        snapshot: String? = nil, arrival: String? = nil
     ) throws(LibvirtError) {
         let name = domain.name
         let path = definition.at("devices", "emulator")?.text ?? emulators.standard?.path ?? ""
@@ -62,7 +62,7 @@ extension DomainDriver {
         do throws(LibvirtError) {
             let asked = flags & VirDomainCreateFlags.startPaused != 0
             let paused = asked || image?.wasRunning == false
-            let (machine, live, messages) = try startProcess(domain, definition, emulator, id, name, image)
+            let (machine, live, messages) = try startProcess(domain, definition, emulator, id, name, image, arrival)
             domain.state.withLock { state in
                 state.machine = machine
                 state.live = live
@@ -74,7 +74,7 @@ extension DomainDriver {
             }
             do throws(LibvirtError) {
                 try writeStatus(domain)
-                if image != nil { try waitForArrival(machine) }
+                if image != nil || arrival != nil { try waitForArrival(machine) }
                 if let snapshot { try loadSnapshot(snapshot, machine) }
                 if !paused {
                     try machine.qmp().execute("cont")
@@ -96,12 +96,16 @@ extension DomainDriver {
                     ? VirDomainPausedReason.user
                     : image != nil
                         ? VirDomainRunningReason.restored
+                        : arrival != nil
+                            ? VirDomainRunningReason.migrated
                         : snapshot != nil ? VirDomainRunningReason.fromSnapshot : VirDomainRunningReason.booted
             }
             try? writeStatus(domain)
             let detail =
                 image != nil
                 ? VirDomainEventStartedDetailType.restored
+                : arrival != nil
+                    ? VirDomainEventStartedDetailType.migrated
                 : snapshot != nil
                     ? VirDomainEventStartedDetailType.fromSnapshot : VirDomainEventStartedDetailType.booted
             emit(.lifecycle(VirDomainEventType.started, detail), domain)
@@ -152,13 +156,13 @@ extension DomainDriver {
 
     private func startProcess(
         _ domain: Domain, _ definition: XMLTree, _ emulator: Emulator, _ id: Int32, _ name: String,
-        _ image: SavedMachine?
+        _ image: SavedMachine?, _ arrival: String?
     ) throws(LibvirtError) -> (RunningMachine, XMLTree, [String]) {
         var live = definition
         live.set("id", "\(id)")
         let folder = folder(domain)
         let monitorPath = "\(folder)/monitor.sock"
-        let incoming = image.map { _ in "fd:\(emulator.takesListener ? 4 : 3)" }
+        let incoming = image.map { _ in "fd:\(emulator.takesListener ? 4 : 3)" } ?? arrival
         // Behind the monitor and the state that it begins with.
         var passed = NetworkDriver.Passed(first: 3 + (emulator.takesListener ? 1 : 0) + (image == nil ? 0 : 1))
         let command = try MachineCommandLine(live, emulator: emulator, folder: folder, incoming: incoming) {
