@@ -10,6 +10,8 @@ case "daemon":
     exitProcess(DaemonProgram.run(Array(arguments.dropFirst())))
 case "network":
     exitProcess(NetworkProgram.run(Array(arguments.dropFirst())))
+case "fork":
+    exitProcess(ForkProgram.run(Array(arguments.dropFirst())))
 case "ssh":
     exitProcess(SSHProgram.run(Array(arguments.dropFirst())))
 case "version", "--version":
@@ -17,7 +19,8 @@ case "version", "--version":
     exitProcess(0)
 default:
     print(
-        "usage: apus daemon [options]\n       apus network COMMAND [options]\n       apus ssh [USER@]MACHINE\n\n"
+        "usage: apus daemon [options]\n       apus fork NAME\n"
+            + "       apus network COMMAND [options]\n       apus ssh [USER@]MACHINE\n\n"
             + "'apus COMMAND --help' tells more.")
     exitProcess(arguments.isEmpty || arguments.first == "--help" ? 0 : 2)
 }
