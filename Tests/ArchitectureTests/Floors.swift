@@ -81,6 +81,8 @@ enum Floors {
                 target("DomainCommandLine", "DomainModel JSON"),
                 target("RPCWire", "HostOS SystemPackage"),
                 target("NetworkSwitch", "Network DomainModel HostOS JSON Log"),
+                target("LibvirtClient", "RPCWire HostOS CLinux CCrypto SystemPackage"),
+                target("VirshTool", "LibvirtClient RPCWire DomainModel JSON HostOS CLinux SystemPackage"),
                 target("Daemon", "RPCWire DomainModel DomainCommandLine NetworkSwitch HostOS JSON Log SystemPackage"),
             ]),
         Floor(
@@ -88,7 +90,7 @@ enum Floors {
             targets: [
                 target("apus-vmm", "HostOS MachineControl HostCheck"),
                 target("apus-img", "ImageTool"),
-                target("apus", "HostOS Daemon NetworkSwitch"),
+                target("apus", "HostOS Daemon NetworkSwitch VirshTool"),
             ]),
     ]
 
