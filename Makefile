@@ -31,6 +31,7 @@ run: ## Boot a Debian kernel to a shell in this terminal (MEMORY=, VCPUS=, APPEN
 test: ## Install what tests need, build, and run every test
 	@Scripts/install-deps build guest test
 	@$(MAKE) -s --no-print-directory guest/initramfs.cpio.gz || echo "No guest: tests that boot one are skipped."
+	@$(MAKE) -s --no-print-directory guest/stock/initramfs.cpio.gz || echo "No stock kernel: tests of its drivers are skipped."
 	@$(MAKE) -s --no-print-directory guest/debian.raw || echo "No Debian disk: tests that boot it are skipped."
 	@echo "Building Apus and its tests ($(configuration))"
 	@swift build -c $(configuration) --build-tests
@@ -55,6 +56,12 @@ guest/vmlinuz: Scripts/fetch-kernel
 
 guest/initramfs.cpio.gz: guest/vmlinuz Scripts/make-initramfs Scripts/guest-init Scripts/guest-dhcp
 	@Scripts/make-initramfs guest $@
+
+guest/stock/vmlinuz: Scripts/fetch-kernel
+	@Scripts/fetch-kernel guest/stock linux-image-amd64
+
+guest/stock/initramfs.cpio.gz: guest/stock/vmlinuz Scripts/make-initramfs Scripts/guest-init Scripts/guest-dhcp
+	@Scripts/make-initramfs guest/stock $@
 
 guest/debian.raw: Scripts/make-debian-disk
 	@Scripts/make-debian-disk guest

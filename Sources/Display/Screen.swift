@@ -6,6 +6,29 @@ internal import Synchronization
 public protocol PictureSource: AnyObject, Sendable {
     /// Brings the picture up to date, in size and pixels.
     func draw(into picture: inout Picture)
+    /// The pointer's shape now.
+    var pointer: PointerState { get }
+    /// Tells the guest of the size that somebody wants. False where the guest cannot be told.
+    func want(width: Int, height: Int) -> Bool
+}
+
+extension PictureSource {
+    public var pointer: PointerState { PointerState() }
+    public func want(width: Int, height: Int) -> Bool { false }
+}
+
+/// What the guest says of its pointer.
+public struct PointerState: Equatable, Sendable {
+    /// Rises with each change; 0 while the guest has never said anything, and draws its pointer itself or has none.
+    public var stamp: UInt64
+    /// The shape; nil for a pointer that is hidden.
+    public var shape: PointerShape?
+
+    /// A state of all parts.
+    public init(stamp: UInt64 = 0, shape: PointerShape? = nil) {
+        self.stamp = stamp
+        self.shape = shape
+    }
 }
 
 /// A shape of the pointer that the guest has handed to its adapter.
@@ -60,6 +83,11 @@ public final class Screen: Sendable {
             return body(state.picture)
         }
     }
+
+    /// The pointer's shape now.
+    public var pointer: PointerState { source.pointer }
+    /// Tells the guest of the size that somebody wants. False where the guest cannot be told.
+    public func want(width: Int, height: Int) -> Bool { source.want(width: width, height: height) }
 
     /// The picture as it is now.
     public var picture: Picture { look { copy $0 } }

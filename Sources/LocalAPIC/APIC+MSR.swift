@@ -57,7 +57,7 @@ extension APIC {
     /// high half and the logical destination. The caller then maps the register page by `base` and `mode`.
     ///
     /// `physicalBits` is the width of physical addresses, 12...52; `offersX2APIC` says whether CPUID shows x2APIC.
-    public func writeBase(_ value: UInt64, physicalBits: Int, offersX2APIC: Bool) -> Bool {
+    public func writeBase(_ value: UInt64, physicalBits: Int, offersX2APIC: Bool, initialID: UInt32? = nil) -> Bool {
         let width = UInt64(min(max(physicalBits, 32), 52))
         var allowed = ((1 << width) &- 0x1000) | APICBase.enable | APICBase.bootProcessor
         if offersX2APIC { allowed |= APICBase.extended }
@@ -71,6 +71,8 @@ extension APIC {
         default: break
         }
         base = value
+        // What software wrote to the ID register is gone with the registers, and x2APIC's cannot be written.
+        if let initialID, mode != old { id = initialID }
         if old != Mode.disabled && !isEnabled { resetRegisters() }
         if old == Mode.xAPIC && isExtended {
             logicalDestination = 0

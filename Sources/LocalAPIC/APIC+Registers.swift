@@ -90,7 +90,10 @@ extension APIC {
         case APICRegister.interruptCommandLow:
             icrLow = value & APIC.icrWritable
             return sendCommand(destination: icrHigh >> 24, isWide: false)
-        case APICRegister.id, APICRegister.version, APICRegister.processorPriority,
+        case APICRegister.id:
+            // Processors since the Pentium 4 keep it; those before, and hypervisors, let software change it.
+            id = value >> 24
+        case APICRegister.version, APICRegister.processorPriority,
             APICRegister.arbitrationPriority, APICRegister.remoteRead, APICRegister.timerCurrent,
             APICRegister.inService..<APICRegister.errorStatus where offset & 15 == 0:
             break  // read-only

@@ -10,6 +10,7 @@ private final class Bench {
     let clock = ManualClock()
     let space = AddressSpace()
     let controller: UHCI
+    let devices: [USBPeripheral]
     let io = Bus()
     let bus: PCIBus
     private static let base: UInt64 = 0xC000
@@ -18,10 +19,12 @@ private final class Bench {
     private static let descriptors: UInt64 = 0x3000
     private static let data: UInt64 = 0x8000
 
-    init(_ attachments: [UHCI.Attachment]) throws {
+    init(_ devices: [USBPeripheral]) throws {
+        self.devices = devices
         space.add(
             FlatView.Range(start: GuestPhysical(0), count: 1 << 20, block: try RAMBlock(name: "ram", size: 1 << 20)))
-        controller = UHCI(attachments, memory: space, clock: clock)
+        controller = UHCI(memory: space, clock: clock)
+        for (port, device) in devices.enumerated() { #expect(controller.connect(device, port: port)) }
         bus = PCIBus(
             spaces: PCISpaces(io: io, memory: Bus(), ram: space),
             routing: PCIInterruptRouting(line: { _, _ in 0 }, output: { _, _ in }))
@@ -105,11 +108,11 @@ private final class Bench {
 
 @Suite struct USBTests {
     @Test func aTabletSaysWhatItIsAndWhereItPoints() throws {
-        let bench = try Bench([.tablet])
+        let bench = try Bench([.tablet(stateName: "tablet")])
         #expect(bench.read(0x10) & 5 == 5)
         let device = try bench.control([0x80, 6, 0, 1, 0, 0, 18, 0], address: 0)
         #expect(device?.count == 18)
-        let head: [UInt8] = [18, 1, 0x10, 0x01, 0, 0, 0, 8]
+        let head: [UInt8] = [18, 1, 0x00, 0x02, 0, 0, 0, 8]
         #expect(Array((device ?? []).prefix(8)) == head)
         try bench.start(address: 7)
         let configuration = try bench.control([0x80, 6, 0, 2, 0, 0, 34, 0], address: 7)
@@ -120,7 +123,7 @@ private final class Bench {
         #expect(String(decoding: (name ?? []).dropFirst(2).filter { $0 != 0 }, as: UTF8.self) == "USB Tablet")
 
         #expect(try bench.poll(address: 7) == nil)
-        let input = bench.controller.input(0)
+        let input = bench.devices[0].input
         var event = PointerEvent()
         (event.x, event.y) = (0x1234, 0x7FFF)
         input.pointer(event)
@@ -137,13 +140,13 @@ private final class Bench {
     }
 
     @Test func aKeyboardReportsPressAndRelease() throws {
-        let bench = try Bench([.mouse, .keyboard])
+        let bench = try Bench([.mouse(stateName: "mouse"), .keyboard(stateName: "keyboard")])
         // The mouse leaves address 0 to the keyboard.
         bench.out(0x12, 0)
         try bench.start(address: 3)
         bench.out(0x12, 4)
         try bench.start(address: 4)
-        let keyboard = bench.controller.input(1)
+        let keyboard = bench.devices[1].input
         keyboard.key(code: 0x2A, down: true)
         keyboard.key(code: 0x1E, down: true)
         keyboard.key(code: 0x1E, down: false)
@@ -153,7 +156,7 @@ private final class Bench {
         #expect(try bench.poll(address: 4) == nil)
         #expect(try bench.control([0x21, 9, 0, 2, 0, 0, 1, 0], [2], address: 4) == [])
 
-        let mouse = bench.controller.input(0)
+        let mouse = bench.devices[0].input
         var event = PointerEvent()
         (event.dx, event.dy) = (300, -2)
         mouse.pointer(event)
@@ -163,19 +166,21 @@ private final class Bench {
     }
 
     @Test func aStateGoesOnInAnotherController() throws {
-        let bench = try Bench([.keyboard])
+        let bench = try Bench([.keyboard(stateName: "keyboard")])
         try bench.start(address: 9)
-        bench.controller.input(0).key(code: 0x1E, down: true)
-        let other = try Bench([.keyboard])
+        bench.devices[0].input.key(code: 0x1E, down: true)
+        let other = try Bench([.keyboard(stateName: "keyboard")])
         try other.controller.importState(bench.controller.exportState())
+        try other.devices[0].importState(bench.devices[0].exportState())
         #expect(other.controller.exportState() == bench.controller.exportState())
+        #expect(other.devices[0].exportState() == bench.devices[0].exportState())
         #expect(try other.poll(address: 9) == [0, 0, 4, 0, 0, 0, 0, 0])
         #expect(throws: DeviceStateError.self) { try other.controller.importState(DeviceState(version: 9)) }
     }
 
     @Test func randomSchedulesEnd() throws {
         for seed in 0..<UInt64(FuzzRounds.times(6)) {
-            let bench = try Bench([.tablet, .keyboard])
+            let bench = try Bench([.tablet(stateName: "tablet"), .keyboard(stateName: "keyboard")])
             var random = FixedRandom(seed)
             for _ in 0..<20 {
                 for _ in 0..<400 {
@@ -197,8 +202,8 @@ private final class Bench {
                 bench.out(0, 1)
                 bench.out(0x10, 4)
                 bench.clock.advance(by: 20_000_000)
-                bench.controller.input(0).pointer(PointerEvent())
-                bench.controller.input(1).key(code: UInt8(truncatingIfNeeded: random.next()), down: random.next() & 1 == 0)
+                bench.devices[0].input.pointer(PointerEvent())
+                bench.devices[1].input.key(code: UInt8(truncatingIfNeeded: random.next()), down: random.next() & 1 == 0)
             }
             let saved = bench.controller.exportState()
             try bench.controller.importState(saved)

@@ -33,8 +33,7 @@ struct FirmwareTests {
         #expect(try machine.status() == 0)
     }
 
-    @Test(.disabled("its variable is not printed again in time; by hand the file of variables changes"))
-    func variablesOfUEFIStay() throws {
+    @Test func variablesOfUEFIStay() throws {
         let folder = try TemporaryFolder()
         let variables = folder.path("vars.fd")
         try #require(try runOnHost("cp", uefiVariables, variables).status == 0)
@@ -44,15 +43,17 @@ struct FirmwareTests {
             "-drive", "if=pflash,unit=1,format=raw,file=\(variables)",
         ]
         let name = "ApusTest -guid 5A9A2C56-6C1B-4E5B-8F0E-3B1C2D4E5F60"
+        // What is typed comes back with moves of the cursor in it: what counts is printed below. The shell prints the
+        // number byte by byte as it lies in memory.
         for (board, command, answer) in [
-            ("q35", "setvar \(name) -bs -rt -nv =0x5741", ""), ("pc", "setvar \(name)", "57 41"),
+            ("q35", "setvar \(name) -bs -rt -nv =0x5741\r\necho isset", "isset"), ("pc", "setvar \(name)", "41 57"),
         ] {
             let machine = try GuestMachine(["-M", board] + arguments)
             try machine.wait(for: "in 5 seconds to skip")
             try machine.type("\u{1B}")
             try machine.wait(for: "Shell>")
             try machine.type(command + "\r")
-            try machine.wait(for: answer.isEmpty ? "0x5741" : answer)
+            try machine.wait(for: answer)
             try machine.type("reset -s\r")
             #expect(try machine.status() == 0)
         }

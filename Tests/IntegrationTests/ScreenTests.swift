@@ -60,7 +60,7 @@ final class RawViewer {
     private let socket: Int32
     private(set) var picture = Pixmap(width: 0, height: 0, bytes: [])
 
-    init(path: String) throws {
+    init(path: String, encodings: [Int32] = [-223]) throws {
         socket = try MonitorClient.connect(path, seconds: 60)
         _ = try take(12)
         try send(Array("RFB 003.008\n".utf8))
@@ -71,7 +71,15 @@ final class RawViewer {
         let head = try take(24)
         _ = try take(Int(head[22]) << 8 | Int(head[23]))
         resize(Int(head[0]) << 8 | Int(head[1]), Int(head[2]) << 8 | Int(head[3]))
-        try send([2, 0, 0, 2, 0, 0, 0, 0, 0xFF, 0xFF, 0xFF, 0x21])
+        var message: [UInt8] = [2, 0, 0, UInt8(encodings.count + 1), 0, 0, 0, 0]
+        for encoding in encodings { for shift in [24, 16, 8, 0] { message.append(UInt8(truncatingIfNeeded: encoding >> Int32(shift))) } }
+        try send(message)
+    }
+
+    /// Asks for another size.
+    func want(width: Int, height: Int) throws {
+        let size = [UInt8(width >> 8), UInt8(width & 0xFF), UInt8(height >> 8), UInt8(height & 0xFF)]
+        try send([251, 0] + size + [1, 0] + [0, 0, 0, 0, 0, 0, 0, 0] + size + [0, 0, 0, 0])
     }
     deinit { close(socket) }
 
@@ -119,6 +127,8 @@ final class RawViewer {
                 let box = try take(12)
                 let numbers = (0..<4).map { Int(box[$0 * 2]) << 8 | Int(box[$0 * 2 + 1]) }
                 guard box[8] == 0 else {
+                    // The extended form has a list of screens behind it.
+                    if box[10] == 0xFE, box[11] == 0xCC { _ = try take(4 + 16 * Int(try take(4)[0]) - 4) }
                     resize(numbers[2], numbers[3])
                     continue
                 }

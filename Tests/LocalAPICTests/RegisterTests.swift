@@ -26,7 +26,7 @@ import Testing
     /// Written with all ones and with zero, each register shows the bits that it has.
     @Test(
         arguments: [
-            (APICRegister.id, 0, 0), (APICRegister.version, 0x60014, 0x60014), (APICRegister.taskPriority, 0xFF, 0),
+            (APICRegister.id, 0xFF00_0000, 0), (APICRegister.version, 0x60014, 0x60014), (APICRegister.taskPriority, 0xFF, 0),
             (APICRegister.processorPriority, 0, 0), (APICRegister.logicalDestination, 0xFF00_0000, 0),
             (APICRegister.destinationFormat, 0xFFFF_FFFF, 0x0FFF_FFFF), (APICRegister.lvtCMCI, 0x107FF, 0),
             (APICRegister.interruptCommandHigh, 0xFF00_0000, 0), (APICRegister.lvtTimer, 0x700FF, 0),

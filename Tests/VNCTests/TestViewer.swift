@@ -118,6 +118,10 @@ final class TestViewer {
 
     // MARK: Handshake
 
+    /// What came of clipboards, and the last shape of the pointer: its hot spot, its size, pixels and mask.
+    var texts: [[UInt8]] = []
+    var pointer: (x: Int, y: Int, width: Int, height: Int, pixels: [UInt8], mask: [UInt8])?
+
     /// To the desktop's size and name, with the answer to a challenge where one is asked for.
     func shakeHands(version: String = "003.008", isShared: Bool = true, answer: (([UInt8]) -> [UInt8])? = nil) throws {
         _ = try take(12)
@@ -184,6 +188,10 @@ final class TestViewer {
         while true {
             let type = try number(1)
             if type == 0 { break }
+            if type == 3 {
+                try takeText()
+                continue
+            }
             guard type == 1 else { throw Failed(description: "message \(type)") }
             _ = try take(3)
             _ = try take(try number(2) * 6)
@@ -196,6 +204,18 @@ final class TestViewer {
             kinds.append(encoding)
             switch encoding {
             case 0: try raw(x, y, w, h)
+            case 1:
+                let (fromX, fromY) = (try number(2), try number(2))
+                let before = pixels
+                for index in 0..<(w * h) {
+                    try put(x + index % w, y + index / w, before[(fromY + index / w) * width + fromX + index % w])
+                }
+            case -239:
+                let shape = try take(w * h * format.bytes)
+                pointer = (x, y, w, h, shape, try take((w + 7) / 8 * h))
+            case -314:
+                _ = try take(4)
+                pointer = (x, y, w, h, try take(w * h * 4), [])
             case 5: try hextile(x, y, w, h)
             case 6:
                 let data = try inflate(0, try take(try number(4)))
@@ -215,6 +235,13 @@ final class TestViewer {
         }
         seen += kinds
         return kinds
+    }
+
+    /// Takes a message of the clipboard's after its type, and notes it: a text, or flags and what belongs to them.
+    func takeText() throws {
+        _ = try take(3)
+        let count = Int(Int32(truncatingIfNeeded: try number(4)))
+        texts.append(try take(abs(count)))
     }
 
     private func resize(_ w: Int, _ h: Int) {

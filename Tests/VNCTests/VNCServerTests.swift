@@ -11,6 +11,8 @@ private final class Canvas: PictureSource {
         var width: Int
         var height: Int
         var pixels: [UInt32]
+        var pointer = PointerState()
+        var wanted: (width: Int, height: Int)?
     }
     private let state: Mutex<State>
 
@@ -46,6 +48,20 @@ private final class Canvas: PictureSource {
         let now = state.withLock { $0 }
         picture.resize(width: now.width, height: now.height)
         for y in 0..<now.height { picture.setRow(y, Array(now.pixels[(y * now.width)..<((y + 1) * now.width)])) }
+    }
+    /// Moves all up, and paints what comes from below.
+    func scroll(_ rows: Int) {
+        state.withLock { state in
+            let kept = state.pixels[(rows * state.width)...]
+            state.pixels = Array(kept) + (0..<rows * state.width).map { UInt32($0) & 0xFFFF }
+        }
+    }
+    func setPointer(_ pointer: PointerState) { state.withLock { $0.pointer = pointer } }
+    var pointer: PointerState { state.withLock { $0.pointer } }
+    var wanted: (width: Int, height: Int)? { state.withLock { $0.wanted } }
+    func want(width: Int, height: Int) -> Bool {
+        state.withLock { $0.wanted = (width, height) }
+        return true
     }
     var pixels: [UInt32] { state.withLock { $0.pixels.map { $0 & 0xFF_FFFF } } }
 }
@@ -115,6 +131,103 @@ private func eventually(_ holds: () -> Bool) -> Bool {
 }
 
 @Suite(.serialized) struct VNCServerTests {
+    @Test func whatMovedIsCopied() throws {
+        let bench = try Bench(320, 240)
+        let viewer = try bench.viewer()
+        try viewer.shakeHands()
+        try viewer.setEncodings([0, 1])
+        try viewer.look()
+        bench.canvas.scroll(48)
+        viewer.seen = []
+        try viewer.look(isIncremental: true)
+        #expect(viewer.pixels == bench.canvas.pixels)
+        #expect(viewer.seen.contains(1))
+        // What is new from top to bottom is not.
+        bench.canvas.paint(seed: 9)
+        viewer.seen = []
+        try viewer.look(isIncremental: true)
+        #expect(viewer.pixels == bench.canvas.pixels)
+        #expect(!viewer.seen.contains(1))
+    }
+
+    @Test(arguments: [-239, -314] as [Int32]) func thePointersShapeIsTold(encoding: Int32) throws {
+        let bench = try Bench(64, 48)
+        let viewer = try bench.viewer()
+        try viewer.shakeHands()
+        try viewer.setEncodings([0, encoding])
+        try viewer.look()
+        #expect(viewer.pointer == nil)
+        var pixels = [UInt32](repeating: 0, count: 10 * 2)
+        (pixels[0], pixels[9]) = (0xFF11_2233, 0x4010_1010)
+        bench.canvas.setPointer(
+            PointerState(stamp: 1, shape: PointerShape(width: 10, height: 2, hotX: 1, hotY: 1, pixels: pixels)))
+        try viewer.ask(isIncremental: true)
+        #expect(try viewer.update() == [encoding])
+        let shape = try #require(viewer.pointer)
+        #expect((shape.x, shape.y, shape.width, shape.height) == (1, 1, 10, 2))
+        if encoding == -239 {
+            #expect(viewer.colour(shape.pixels[0..<4]) == 0x112233)
+            #expect(shape.mask == [0x80, 0, 0, 0])
+        } else {
+            #expect(shape.pixels[0..<4] == [0x11, 0x22, 0x33, 0xFF] && shape.pixels[36..<40] == [0x10, 0x10, 0x10, 0x40])
+        }
+        bench.canvas.setPointer(PointerState(stamp: 2))
+        try viewer.ask(isIncremental: true)
+        #expect(try viewer.update() == [encoding])
+        #expect(viewer.pointer?.width == 0)
+    }
+
+    @Test func textsOfClipboardsAreShared() throws {
+        let bench = try Bench(64, 48)
+        let (plain, extended) = (try bench.viewer(), try bench.viewer())
+        try plain.shakeHands()
+        try extended.shakeHands()
+        try extended.setEncodings([0, -1_063_131_698])
+        // What the server can do.
+        #expect(try extended.number(1) == 3)
+        try extended.takeText()
+        #expect(extended.texts.last == [0x1F, 0, 0, 1, 0, 0x10, 0, 0])
+        try plain.send([6, 0, 0, 0, 0, 0, 0, 4] + [0x48, 0xE4, 0x0A, 0x21])
+        #expect(try extended.number(1) == 3)
+        try extended.takeText()
+        #expect(extended.texts.last == [0x08, 0, 0, 1])
+        try extended.send([6, 0, 0, 0, 0xFF, 0xFF, 0xFF, 0xFC, 0x02, 0, 0, 1])
+        #expect(try extended.number(1) == 3)
+        try extended.takeText()
+        let provided = try #require(extended.texts.last)
+        #expect(provided.prefix(4) == [0x10, 0, 0, 1])
+        let text = try extended.inflate(3, Array(provided.dropFirst(4)))
+        #expect(text == [0, 0, 0, 7] + Array("Hä\r\n!\0".utf8))
+        // And the other way: offered, asked for, given.
+        try extended.send([6, 0, 0, 0, 0xFF, 0xFF, 0xFF, 0xFC, 0x08, 0, 0, 1])
+        #expect(try extended.number(1) == 3)
+        try extended.takeText()
+        #expect(extended.texts.last == [0x02, 0, 0, 1])
+        let packed = Array(provided.dropFirst(4))
+        let count = UInt8(truncatingIfNeeded: -(4 + packed.count))
+        try extended.send([6, 0, 0, 0, 0xFF, 0xFF, 0xFF, count, 0x10, 0, 0, 1] + packed)
+        #expect(try plain.number(1) == 3)
+        try plain.takeText()
+        #expect(plain.texts.last == [0x48, 0xE4, 0x0A, 0x21])
+        // What is no packed text ends nothing.
+        try extended.send([6, 0, 0, 0, 0xFF, 0xFF, 0xFF, 0xF8, 0x10, 0, 0, 1, 1, 2, 3, 4])
+        try extended.look()
+    }
+
+    @Test func aWishForASizeIsAnswered() throws {
+        let bench = try Bench(64, 48)
+        let viewer = try bench.viewer()
+        try viewer.shakeHands()
+        try viewer.setEncodings([0, -308])
+        try viewer.look()
+        #expect(bench.canvas.wanted == nil)
+        let size: [UInt8] = [2, 0, 1, 0x80]
+        try viewer.send([251, 0] + size + [1, 0] + [0, 0, 0, 0, 0, 0, 0, 0] + size + [0, 0, 0, 0])
+        try viewer.ask(isIncremental: true)
+        #expect(try viewer.update() == [-308])
+        #expect(bench.canvas.wanted?.width == 512 && bench.canvas.wanted?.height == 384)
+    }
+
     @Test(arguments: [0, 5, 6, 7, 16] as [Int32])
     func everyEncodingShowsThePicture(encoding: Int32) throws {
         let bench = try Bench()

@@ -128,6 +128,7 @@ struct apus_vcpu {
     uint64_t large_2m[16], large_1g;  // hashed sets of regions with entries of large pages in the TLBs
     uint8_t mode_changed;     // MXCSR's control bits changed in the middle of a block
     uint8_t nmi_pending, shutdown_pending, trap_armed;
+    uint16_t keys_in_use;     // protection keys of pages that the TLBs have or had since the last flush
     uint8_t masked_events;    // interrupts wait for IF, NMI blocking or priority to change
     uint64_t linked_blocks, tlb_misses, exceptions, interrupts;  // counters
     uint8_t debugging;        // APUS_DEBUG_*
@@ -147,6 +148,7 @@ struct apus_vcpu {
     void *_Nullable engine;   // the Swift object, unretained
     // The translator. Translated code reaches this structure below the table that the GS base points to.
     struct apus_vcpu *_Nullable self_pointer;
+    void *_Nullable flat_tables;  // the Swift object, unretained
     uint64_t flat_base;       // table of the current mode
     uint64_t flat_bases[3];   // by mode_index; 0 where there is no translator
     uint64_t gs_loaded;       // what the GS base is while translated code runs

@@ -69,8 +69,7 @@ struct apus_x86_state {
     _Alignas(16) uint8_t fx[160];
     // ymm0..ymm15, the xmm registers in the low halves
     struct apus_x86_vector ymm[16];
-    uint32_t pkru;
-    uint32_t reserved;
+    uint32_t pkru, pkrs;  // rights of protection keys: of user pages, and of supervisor pages (IA32_PKRS)
     // KVM's asynchronous page faults: the area with its flags, and the vector
     uint64_t kvm_async_pf, kvm_async_pf_vector;
 };

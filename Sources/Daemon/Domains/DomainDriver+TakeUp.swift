@@ -16,6 +16,7 @@ extension DomainDriver {
                 [
                     "state": "\(state.state)", "reason": "\(state.reason)", "pid": "\(machine.process.number)",
                     "start": "\(machine.startTime)", "persistent": state.definition == nil ? "no" : "yes",
+                    "confined": machine.monitor?.opensImages == true ? "yes" : "no",
                 ])
             status.append(.of("monitor", ["path": machine.monitorPath, "type": "unix"]))
             status.append(live)
@@ -37,10 +38,13 @@ extension DomainDriver {
             HostProcess.startTime(of: number) == start
         else {
             for card in DomainFigures.devices(live, "interface") { networks.release(card) }
+            ControlGroup(process: number).remove()
             return isGone(domain)
         }
         let machine: RunningMachine
-        do throws(LibvirtError) { machine = try connectAgain(domain, process, path) } catch {
+        do throws(LibvirtError) {
+            machine = try connectAgain(domain, process, path, isConfined: status["confined"] == "yes")
+        } catch {
             log.warning("The monitor of '\(name)' does not answer: \(error)")
             machine = RunningMachine(
                 process: process, startTime: start, monitorPath: path, monitor: nil, events: SerialQueue(workers))
@@ -78,12 +82,12 @@ extension DomainDriver {
 
     /// Connects to a monitor that may not have noticed yet that the daemon before this one has gone.
     private func connectAgain(
-        _ domain: Domain, _ process: HostProcess, _ path: String
+        _ domain: Domain, _ process: HostProcess, _ path: String, isConfined: Bool
     ) throws(LibvirtError) -> RunningMachine {
         let deadline = HostClock.monotonic + 5_000_000_000
         let pause = Bell()
         while true {
-            do throws(LibvirtError) { return try connect(domain, process, path) } catch {
+            do throws(LibvirtError) { return try connect(domain, process, path, isConfined: isConfined) } catch {
                 if process.hasEnded || HostClock.monotonic > deadline { throw error }
                 pause.wait(nanoseconds: 20_000_000)
             }

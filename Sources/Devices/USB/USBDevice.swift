@@ -1,65 +1,5 @@
 internal import DeviceModel
 
-/// What became of a transaction. USB 1.1, 8.4.
-enum USBResult: Equatable, Sendable {
-    /// Taken; what an IN brings.
-    case done([UInt8])
-    /// Nothing now: the host asks again.
-    case notReady
-    /// The endpoint cannot do it.
-    case stall
-    /// Nobody answers.
-    case silence
-}
-
-/// The kinds of transactions, by their packets' identifiers.
-enum USBToken: UInt8, Sendable {
-    case input = 0x69
-    case output = 0xE1
-    case setup = 0x2D
-}
-
-/// What a device does beside the requests that all have in common. A pure model.
-protocol USBFunction: Sendable {
-    /// Device, configuration and string descriptors.
-    var descriptors: USBDescriptors { get }
-    /// To the state after a reset of the bus.
-    mutating func reset()
-    /// A request of a class or interface whose data go to the host; nil where there is none such.
-    mutating func request(type: UInt8, _ number: UInt8, value: UInt16, index: UInt16) -> [UInt8]?
-    /// A request with data from the host; false where there is none such.
-    mutating func request(type: UInt8, _ number: UInt8, value: UInt16, index: UInt16, data: [UInt8]) -> Bool
-    /// Data of an endpoint other than 0; nil where there is nothing new.
-    mutating func input(endpoint: UInt8, limit: Int) -> [UInt8]?
-    /// The state, and taking it.
-    func exportState() -> DeviceState
-    mutating func importState(_ state: DeviceState) throws(DeviceStateError)
-}
-
-/// What a device says that it is. USB 1.1, 9.6.
-struct USBDescriptors: Sendable {
-    var device: [UInt8]
-    var configuration: [UInt8]
-    /// The report descriptor of a human interface device.
-    var report: [UInt8] = []
-    /// Strings from number 1 on.
-    var strings: [String]
-
-    func descriptor(type: UInt8, index: UInt8) -> [UInt8]? {
-        switch type {
-        case 1: return device
-        case 2: return index == 0 ? configuration : nil
-        case 3:
-            if index == 0 { return [4, 3, 0x09, 0x04] }
-            guard index <= strings.count else { return nil }
-            let units = strings[Int(index) - 1].utf16.prefix(126).flatMap { [UInt8($0 & 0xFF), UInt8($0 >> 8)] }
-            return [UInt8(units.count + 2), 3] + units
-        case 0x22: return report.isEmpty ? nil : report
-        default: return nil
-        }
-    }
-}
-
 /// A device's side of its control endpoint and its address, around a function. A pure model. USB 1.1, 8.5.2 and 9.4.
 struct USBDevice: Sendable {
     private enum Phase: Equatable, Sendable {
@@ -76,23 +16,44 @@ struct USBDevice: Sendable {
     private var setup = [UInt8](repeating: 0, count: 8)
     private var data: [UInt8] = []
     private var phase = Phase.idle
-    private var halted = false
+    /// Endpoints that are halted, a bit each; those that bring data from bit 16 on.
+    private var halted: UInt32 = 0
+    /// The speed at which it was connected.
+    var speed: USBSpeed
 
-    init(_ function: any USBFunction) { self.function = function }
+    init(_ function: any USBFunction, speed: USBSpeed = .full) {
+        self.function = function
+        self.speed = speed
+    }
 
     /// A reset of the bus.
     mutating func reset() {
-        (address, pendingAddress, configuration, phase, halted) = (0, nil, 0, .idle, false)
+        (address, pendingAddress, configuration, phase, halted) = (0, nil, 0, .idle, 0)
         function.reset()
     }
 
     /// A transaction with this device.
     mutating func transact(_ token: USBToken, endpoint: UInt8, output: [UInt8], limit: Int) -> USBResult {
         if endpoint == 0 { return control(token, output, limit) }
-        guard token == .input, configuration != 0 else { return .stall }
-        if halted { return .stall }
-        return function.input(endpoint: endpoint, limit: limit).map { .done(Array($0.prefix(limit))) } ?? .notReady
+        guard configuration != 0, token != .setup else { return .stall }
+        let bit = Self.bit(endpoint, isInput: token == .input)
+        if halted & bit != 0 { return .stall }
+        let result: USBResult
+        if token == .input {
+            switch function.input(endpoint: endpoint, limit: limit) {
+            case .done(let bytes): result = .done(bytes.count > limit ? Array(bytes.prefix(limit)) : bytes)
+            case let other: result = other
+            }
+        } else {
+            result = function.output(endpoint: endpoint, output)
+        }
+        if result == .stall { halted |= bit }
+        return result
     }
+
+    private static func bit(_ endpoint: UInt8, isInput: Bool) -> UInt32 { 1 << UInt32(endpoint & 15 | (isInput ? 16 : 0)) }
+    /// The bit of the endpoint that a request is about.
+    private var haltBit: UInt32 { Self.bit(setup[4], isInput: setup[4] & 0x80 != 0) }
 
     // MARK: The control endpoint
 
@@ -156,8 +117,8 @@ struct USBDevice: Sendable {
     private mutating func read() -> [UInt8]? {
         switch (setup[0], setup[1]) {
         case (0x80, 0), (0x81, 0): return [0, 0]
-        case (0x82, 0): return [halted ? 1 : 0, 0]
-        case (0x80, 6), (0x81, 6): return function.descriptors.descriptor(type: setup[3], index: setup[2])
+        case (0x82, 0): return [halted & haltBit != 0 ? 1 : 0, 0]
+        case (0x80, 6), (0x81, 6): return function.descriptors(speed).descriptor(type: setup[3], index: setup[2])
         case (0x80, 8): return [configuration]
         case (0x81, 10): return [0]
         default: return function.request(type: setup[0], setup[1], value: value, index: index)
@@ -171,11 +132,12 @@ struct USBDevice: Sendable {
             pendingAddress = UInt8(value)
         case (0, 9):
             guard value <= 1 else { return false }
-            (configuration, halted) = (UInt8(value), false)
-        case (0, 1), (0, 3): break
+            (configuration, halted) = (UInt8(value), 0)
+        // Features of the device; SuperSpeed's delays (USB 3.0, 9.4.12 and 9.4.13).
+        case (0, 1), (0, 3), (0, 48), (0, 49): break
         case (1, 11): return value == 0
-        case (2, 1): halted = false
-        case (2, 3): halted = true
+        case (2, 1): halted &= ~haltBit
+        case (2, 3): halted |= haltBit
         default: return function.request(type: setup[0], setup[1], value: value, index: index, data: data)
         }
         return true
@@ -189,6 +151,7 @@ struct USBDevice: Sendable {
         saved.set("pending-address", pendingAddress ?? 0xFF)
         saved.set("configuration", configuration)
         saved.set("halted", halted)
+        saved.set("speed", speed.rawValue)
         saved.set("setup", setup)
         saved.set("data", data)
         let (number, place): (UInt8, Int) =
@@ -210,7 +173,10 @@ struct USBDevice: Sendable {
         let pending: UInt8 = try saved.integer("pending-address")
         pendingAddress = pending < 128 ? pending : nil
         configuration = try saved.integer("configuration")
-        halted = try saved.bool("halted")
+        halted = try saved.integer("halted")
+        let speed: UInt8 = try saved.integer("speed")
+        guard let known = USBSpeed(rawValue: speed) else { throw .outOfRange(field: "speed", value: UInt64(speed)) }
+        self.speed = known
         setup = try saved.bytes("setup", count: 8)
         data = try saved.bytes("data")
         let number: UInt8 = try saved.integer("phase")

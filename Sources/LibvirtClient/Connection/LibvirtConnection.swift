@@ -1,4 +1,3 @@
-internal import CLinux
 public import HostOS
 public import RPCWire
 

@@ -33,13 +33,15 @@ extension BoardBuilder {
             if hasACPI {
                 let tables = ACPITables(acpi)
                 try items.add(tables)
-                if let current = currentPCIHost {
-                    // Firmware moves configuration space before it reads the tables that tell of it.
+                let (host, base) = (currentPCIHost, currentPowerBase)
+                if host != nil || base != nil {
+                    // Firmware moves configuration space and registers before it reads the tables that tell of them.
                     let board = acpi
                     items.refreshed = tables.firmwareFiles.map(\.name)
                     items.refresh = {
                         var board = board
-                        board.pci = current()
+                        if let host { board.pci = host() }
+                        if let base { board.power = .fixed(Self.powerRegisters(at: base())) }
                         return ACPITables(board).firmwareFiles
                     }
                 }
@@ -206,11 +208,13 @@ extension BoardBuilder {
         let known = [
             "isa-serial", "isa-debug-exit", "isa-debugcon", "pvpanic", "vmgenid", "vmcoreinfo", "pc-testdev", "testdev",
             "pci-testdev", "e1000", "ide-hd", "ide-cd", "pcie-root-port", "nvme", "scsi-hd", "scsi-cd", "VGA", "isa-vga",
-            "usb-kbd", "usb-mouse", "usb-tablet", "pc-dimm",
+            "pc-dimm",
         ]
         var hasConsole = false
         for device in configuration.devices {
-            if known.contains(device.driver) { continue }
+            if known.contains(device.driver) || Self.cardsAndChips.contains(device.driver) || Self.isUSB(device.driver) {
+                continue
+            }
             if let kind = Self.kind(of: device.driver) {
                 hasConsole = hasConsole || kind == "serial"
                 continue

@@ -10,26 +10,78 @@ internal import Log
 /// Graphics adapters: those of `-vga` and of `-device`.
 extension BoardBuilder {
     /// Where Debian's packages put option ROMs, beside the directories of `-L`.
-    private static let romDirectories = ["/usr/share/seabios", "/usr/share/qemu", "/usr/share/vgabios"]
+    private static let romDirectories = [
+        "/usr/share/seabios", "/usr/share/qemu", "/usr/share/vgabios", "/usr/lib/ipxe/qemu",
+    ]
 
-    static func isGraphics(_ driver: String) -> Bool { driver == "VGA" || driver == "isa-vga" }
+    static func isGraphics(_ driver: String) -> Bool { driver == "VGA" || driver == "isa-vga" || isVirtioGPU(driver) }
+    private static func isVirtioGPU(_ driver: String) -> Bool { driver == "virtio-gpu-pci" || driver == "virtio-vga" }
 
     /// The adapters, before other devices take their slots.
     func addGraphics() throws(MachineBuildError) {
-        if configuration.graphics == .std {
+        if configuration.graphics != .none {
+            let word = configuration.graphics.rawValue
             guard pci != nil else {
-                throw MachineBuildError("-vga std: the board '\(configuration.board.name)' has no PCI bus")
+                throw MachineBuildError("-vga \(word): the board '\(configuration.board.name)' has no PCI bus")
             }
-            var device = DeviceConfiguration(driver: "VGA")
-            device.origin = "-vga std"
-            device.properties["addr"] = "02.0"
-            try addVGA(device)
+            var device = DeviceConfiguration(driver: configuration.graphics == .virtio ? "virtio-vga" : "VGA")
+            device.origin = "-vga \(word)"
+            device.properties["addr"] = configuration.board.kind == .q35 ? "01.0" : "02.0"
+            if configuration.graphics == .virtio { try addVirtio(device) } else { try addVGA(device) }
         }
-        for device in configuration.devices where Self.isGraphics(device.driver) { try addVGA(device) }
+        for device in configuration.devices where Self.isGraphics(device.driver) {
+            if Self.isVirtioGPU(device.driver) { try addVirtio(device) } else { try addVGA(device) }
+        }
+    }
+
+    /// A virtio GPU; as `virtio-vga` it is a VGA until its driver takes over.
+    func addVirtioGPU(
+        _ device: DeviceConfiguration, _ name: String, _ properties: JSONObject
+    ) throws(MachineBuildError) {
+        var options = VirtioGPUProperties()
+        options.outputs = properties.number("max_outputs") ?? 1
+        guard 1...16 ~= options.outputs else {
+            throw MachineBuildError("\(device.origin): max_outputs \(options.outputs) is not one of 1 to 16")
+        }
+        options.memoryLimit = UInt64(max(properties.number("max_hostmem") ?? 256 << 20, 0))
+        options.width = min(max(properties.number("xres") ?? 1280, 64), 8192)
+        options.height = min(max(properties.number("yres") ?? 800, 64), 8192)
+        options.hasEDID = properties.bool("edid") ?? true
+        options.isVGA = device.driver == "virtio-vga"
+        var vga: VGA?
+        if options.isVGA {
+            guard !acpi.hasVGA else {
+                throw MachineBuildError("\(device.origin): there is a VGA already, and only one can have its ports")
+            }
+            let mebibytes = properties.number("vgamem_mb") ?? 8
+            guard 1...256 ~= mebibytes, mebibytes & (mebibytes - 1) == 0 else {
+                throw MachineBuildError("\(device.origin): vgamem_mb \(mebibytes) is no power of two from 1 to 256")
+            }
+            var rom: [UInt8] = []
+            if properties.number("rombar") != 0 {
+                rom = try optionROM(properties.string("romfile"), usual: "vgabios-virtio.bin", device)
+            }
+            let made = try MachineBuildError.wrapping("\(device.origin): ") { () throws(HostError) in
+                try VGA(
+                    memory: mebibytes << 20, rom: rom, isPCI: false, space: memory, clock: clock,
+                    stateName: stateName("\(name).vga"))
+            }
+            made.attach(io: io, memory: mmio)
+            acpi.hasVGA = true
+            vga = made
+        }
+        let gpu = VirtioGPU(options, before: vga, scheduler: try worker(name))
+        try attachPCI(gpu, name, device, properties) { vga?.addWindows(to: $0) }
+        if let vga { devices.append(vga) }
+        for index in 0..<options.outputs {
+            let own = device.id ?? name
+            screens.append(
+                Screen(name: index == 0 ? own : "\(own).\(index)", source: gpu.output(index), width: options.width, height: options.height))
+        }
     }
 
     private func addVGA(_ device: DeviceConfiguration) throws(MachineBuildError) {
-        guard screens.isEmpty else {
+        guard !acpi.hasVGA else {
             throw MachineBuildError("\(device.origin): there is a VGA already, and only one can have its ports")
         }
         let properties = withGlobals(device)

@@ -50,7 +50,7 @@ extension BoardBuilder {
         let power = ACPIPowerManagement(clock: clock, line: line(9), configuration: settings) { state in
             if state == .s5 { lifecycle.send(.shutdown(.guestShutdown)) }
         }
-        power.attach(to: io)
+        powerRange = power.attach(to: io).first
         devices.append(power)
         self.power = power
         acpi.power = .fixed(Self.powerRegisters(settings))

@@ -1,6 +1,7 @@
 internal import BlockImage
 internal import DeviceModel
 internal import Devices
+internal import Display
 internal import Firmware
 internal import GuestMemory
 internal import HostOS
@@ -23,6 +24,8 @@ extension BoardBuilder {
         case "balloon": made = try balloon(properties, name)
         case "serial": made = try console(properties, name, device)
         case "scsi": made = try scsiHost(properties, name, device)
+        case "gpu", "vga": return try addVirtioGPU(device, name, properties)
+        case "keyboard", "mouse", "tablet": made = try inputDevice(kind, properties, name)
         default: return
         }
         if device.driver.hasSuffix("-device") {
@@ -32,11 +35,14 @@ extension BoardBuilder {
         }
     }
 
+    private static let kinds: Set<String> = [
+        "blk", "net", "rng", "balloon", "serial", "scsi", "gpu", "vga", "keyboard", "mouse", "tablet",
+    ]
     /// `blk` of `virtio-blk-pci`; nil for what is no virtio device.
     static func kind(of driver: String) -> String? {
         guard driver.hasPrefix("virtio-") else { return nil }
         let name = driver.dropFirst("virtio-".count).split(separator: "-").first.map(String.init)
-        return name.flatMap { ["blk", "net", "rng", "balloon", "serial", "scsi"].contains($0) ? $0 : nil }
+        return name.flatMap { kinds.contains($0) ? $0 : nil }
     }
 
     /// A device's own properties over the defaults that `-global` sets for its model.
@@ -223,8 +229,23 @@ extension BoardBuilder {
         note(device.driver, id: device.id, bus: "virtio-mmio-bus.\(slot)", properties: device.properties)
     }
 
-    private func attachPCI(
-        _ made: any VirtioDevice, _ name: String, _ device: DeviceConfiguration, _ properties: JSONObject
+    /// A keyboard or pointer, which gets what is typed and pointed at from now on.
+    private func inputDevice(
+        _ kind: String, _ properties: JSONObject, _ name: String
+    ) throws(MachineBuildError) -> any VirtioDevice {
+        let input = input
+        let type: VirtioInput.Kind = kind == "keyboard" ? .keyboard : kind == "mouse" ? .mouse : .tablet
+        let made = VirtioInput(
+            type, serial: properties.string("serial") ?? "", scheduler: try worker(name), onLights: { input.leds = $0 })
+        if type == .keyboard { input.add(made as any KeyboardInput) } else { input.add(made as any PointerInput) }
+        inputs[name] = made
+        return made
+    }
+
+    /// Puts a device behind PCI. `addWindows` adds to its function what it is besides.
+    func attachPCI(
+        _ made: any VirtioDevice, _ name: String, _ device: DeviceConfiguration, _ properties: JSONObject,
+        addWindows: (PCIFunction) -> Void = { _ in }
     ) throws(MachineBuildError) {
         var options = VirtioPCIOptions(rings: rings(properties))
         if device.driver.hasSuffix("-non-transitional") { options.disableLegacy = true }
@@ -235,6 +256,7 @@ extension BoardBuilder {
         let rings = engine.doorbells != nil && properties.bool("ioeventfd") ?? true
         let transport = VirtioPCI(
             made, memory: memory, stateName: name, options: options, doorbells: rings ? lastWorker : nil)
+        addWindows(transport.function)
         try attach(transport.function, device, properties)
         devices.append(transport)
     }

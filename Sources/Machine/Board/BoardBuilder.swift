@@ -42,6 +42,9 @@ final class BoardBuilder {
     var pciBuses: [(name: String, bus: PCIBus)] = []
     /// The PCI host bridge as it is set up now, where firmware may change it.
     var currentPCIHost: (@Sendable () -> PCIHost)?
+    /// Where the power management registers answer from the start, and where they do now, where firmware may move them.
+    var powerRange: Bus.RangeID?
+    var currentPowerBase: (@Sendable () -> UInt16)?
     /// The root ports by the names of their buses.
     var rootPorts: [String: PCIERootPort] = [:]
     var rtc: RealTimeClock?
@@ -67,6 +70,11 @@ final class BoardBuilder {
     let moduleReportObserver = SharedObserver<MemoryHotplugControl.Report>()
     /// SCSI hosts in the order of their making.
     var scsiBuses: [SCSIBus] = []
+    /// USB buses, in the order of their controllers, and how many have no name of their own.
+    var usbBuses: [USBBus] = []
+    var usbBusNumber = 0
+    /// Keyboards and pointers that may be unplugged, by their devices' names.
+    var inputs: [String: any KeyboardInput & PointerInput] = [:]
     var workers: [WorkerThread] = []
     /// The thread that was given to a device last.
     var lastWorker: WorkerThread?
@@ -85,6 +93,10 @@ final class BoardBuilder {
     /// The threads of `iothread` objects.
     var ioThreads: [(id: String, thread: WorkerThread)] = []
     var balloon: VirtioBalloon?
+    /// TPM back-ends that a device has.
+    var usedTPMs: Set<String> = []
+    /// The back-ends of `-audiodev`.
+    var audio: [(id: String, backend: any AudioBackend)] = []
     /// What graphics adapters show, the first adapter's first.
     var screens: [Screen] = []
     /// Where keys and movements go.
@@ -151,6 +163,13 @@ final class BoardBuilder {
         power.acpiEnable = settings.enableCommand
         power.acpiDisable = settings.disableCommand
         return power
+    }
+
+    /// The same at a base that firmware has chosen.
+    static func powerRegisters(at base: UInt16) -> ACPIConfiguration.FixedPower {
+        var settings = ACPIPowerManagementConfiguration()
+        settings.base = UInt64(base)
+        return powerRegisters(settings)
     }
 
     /// Sets the root bus, once.

@@ -1,5 +1,6 @@
 internal import DeviceModel
 internal import Devices
+internal import Display
 internal import HostOS
 internal import JSON
 internal import Synchronization
@@ -12,6 +13,8 @@ struct PluggedDevice {
         case slot(PCIBus, bus: String, slot: Int, function: Int)
         /// A unit of a SCSI host.
         case unit(VirtioSCSI, target: UInt8, lun: UInt16)
+        /// A port of a USB controller or hub.
+        case port(any USBHost, port: Int)
         /// A slot of memory modules.
         case module(Int)
         /// For ever where it is.
@@ -97,7 +100,7 @@ final class DevicePlugger: Sendable {
             }
             switch found.place {
             case .fixed: throw .failed("Bus of device '\(id)' does not support hotplugging")
-            case .unit: return true
+            case .unit, .port: return true
             case .module(let slot):
                 builder.modules.requestEject(slot)
                 builder.power?.raiseEvent(MemoryHotplugControl.event)
@@ -154,7 +157,7 @@ extension BoardBuilder {
         }
         if isThere {
             let kind = DeviceCatalogue.find(device.driver)?.bus
-            guard kind == "PCI" || kind == "SCSI" || kind == "memory" else {
+            guard kind == "PCI" || kind == "SCSI" || kind == "memory" || kind == "usb-bus" else {
                 throw MachineBuildError("Device '\(device.driver)' does not support hotplugging")
             }
         }
@@ -181,14 +184,27 @@ extension BoardBuilder {
     private func make(_ device: DeviceConfiguration) throws(MachineBuildError) {
         switch device.driver {
         case "e1000": try addE1000(device)
+        case "e1000e", "pcnet", "rtl8139": try addPCICard(device)
         case "nvme": try addNVMe(device)
+        case "AC97": try addAC97(device)
+        case "i6300esb", "ib700": try addWatchdog(device)
         case "scsi-hd", "scsi-cd": try addSCSIUnit(device)
         case "pci-testdev": try addPCITestDevice(device)
         case "pc-dimm":
             do throws(MachineBuildError) {
                 lastPlace = .module(try modules.add(device, isHotplugged: isThere))
             } catch { throw MachineBuildError("\(device.origin): \(error)") }
-        case "pcie-root-port", "VGA", "isa-vga", "usb-kbd", "usb-mouse", "usb-tablet":
+        case "intel-hda", "ich9-intel-hda":
+            // Codecs are soldered on: they come with their controller or not at all.
+            guard !isThere else { throw MachineBuildError("Device '\(device.driver)' does not support hotplugging") }
+            try addHDA(device)
+        case "hda-output", "hda-duplex", "hda-micro": break
+        case "tpm-tis", "tpm-crb": try addTPM(device)
+        // Its port is there already.
+        case "isa-parallel": break
+        case let driver where Self.usbDevices.contains(driver): try addUSBDevice(device)
+        case let driver where Self.usbControllers.contains(driver): try addUSBController(device)
+        case "pcie-root-port", "VGA", "isa-vga", "virtio-gpu-pci", "virtio-vga":
             guard !isThere else { throw MachineBuildError("Device '\(device.driver)' does not support hotplugging") }
         default:
             if isThere, Self.kind(of: device.driver) == nil {
@@ -217,10 +233,16 @@ extension BoardBuilder {
             bus.detach(slot: slot, function: function)
             rootPorts[name]?.setPresence(false, announces: true)
         case .unit(let host, let target, let lun): host.remove(target: target, lun: lun)
+        case .port(let host, let port): disconnectUSB(device.devices, host, port)
         case .module(let slot): modules.remove(slot)
         case .fixed: break
         }
         let names = Set(device.devices.map(\.stateName))
+        for name in names {
+            guard let gone = inputs.removeValue(forKey: name) else { continue }
+            input.remove(gone as any KeyboardInput)
+            input.remove(gone as any PointerInput)
+        }
         devices.removeAll { one in device.devices.contains { $0 === one } }
         workers.removeAll { one in device.workers.contains { $0 === one } }
         cards.removeAll { names.contains($0.name) }
@@ -229,6 +251,7 @@ extension BoardBuilder {
         scsiBuses.removeAll { bus in device.configuration.id.map { bus.name == "\($0).0" } ?? false }
         if let id = device.configuration.id { tree.removeAll { $0.node.id == id } }
         plugged.removeAll { $0.configuration.id == device.configuration.id && $0.configuration == device.configuration }
+        usbBuses.removeAll { bus in device.devices.contains { $0 === bus.host } }
         usedNames.subtract(names)
         if let index = device.configuration.properties.number("bootindex") { bootOrder[index] = nil }
     }

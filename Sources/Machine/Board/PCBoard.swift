@@ -41,15 +41,22 @@ enum PCBoard {
         try add("PIIX3", PCIIdentity(vendorID: 0x8086, deviceID: 0x7000, classCode: 0x060100), 1, 0, builder) {
             $0.defineRegister(0x60, value: UInt32(0x8080_8080), writable: UInt32.max)
         }
+        // Without firmware, whose work it is, the registers are where the tables say.
+        let (hasFirmware, power) = (builder.configuration.hasFirmware, builder.power)
         try add(
             "PIIX4_PM", PCIIdentity(vendorID: 0x8086, deviceID: 0x7113, classCode: 0x068000, revision: 3), 1, 3,
-            builder
+            builder, device: { function, name in
+                guard let power else { return BridgeFunction(function, name: name) }
+                let made = PIIX4Power(function, power, io: builder.io, range: builder.powerRange, stateName: name)
+                builder.currentPowerBase = { made.base }
+                return made
+            }
         ) {
             // There is no system management mode: this bit tells firmware that somebody else has set it up.
             $0.defineRegister(0x5B, value: UInt8(0x02))
-            // Where the power management registers are, and that they answer: nobody moves them.
-            $0.defineRegister(0x40, value: UInt32(0x601))
-            $0.defineRegister(0x80, value: UInt8(1))
+            // Where the power management registers are, and whether they answer.
+            $0.defineRegister(0x40, value: UInt32(hasFirmware ? 1 : 0x601), writable: UInt32(0xFFC0))
+            $0.defineRegister(0x80, value: UInt8(hasFirmware ? 0 : 1), writable: UInt8(1))
             // The SMBus controller at 0x700, switched on.
             $0.defineRegister(0x90, value: UInt32(0x701))
             $0.defineRegister(0xD2, value: UInt8(0x09))
@@ -94,6 +101,7 @@ enum PCBoard {
     /// A bridge that is nothing but its configuration space.
     private static func add(
         _ name: String, _ identity: PCIIdentity, _ slot: Int, _ function: Int, _ builder: BoardBuilder,
+        device wrap: (PCIFunction, String) -> any Device = { BridgeFunction($0, name: $1) },
         _ define: (PCIFunction) -> Void
     ) throws(MachineBuildError) {
         guard let bus = builder.pci else { return }
@@ -102,7 +110,7 @@ enum PCBoard {
         identity.subsystemID = 0x1100
         let made = PCIFunction(identity)
         define(made)
-        let device = BridgeFunction(made, name: builder.stateName(name))
+        let device = wrap(made, builder.stateName(name))
         try MachineBuildError.wrapping { () throws(PCIBusError) in
             try bus.attach(made, slot: slot, function: function)
         }

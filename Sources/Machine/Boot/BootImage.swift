@@ -72,9 +72,16 @@ struct BootImage: Sendable {
         request.modules = modules
         request.rsdp = rsdp
         request.seed = (try? HostRandom.bytes(32)) ?? []
-        do throws(LoadError) { return try KernelLoader.load(request, into: memory) } catch {
+        let entry: EntryState
+        do throws(LoadError) { entry = try KernelLoader.load(request, into: memory) } catch {
             throw MachineBuildError("\(error)")
         }
+        if entry.format == .multiboot {
+            do throws(GuestMemoryError) { try BIOSRemains.put(in: memory) } catch {
+                throw MachineBuildError("Cannot place interrupt vectors in guest memory: \(error)")
+            }
+        }
+        return entry
     }
 
     /// Places ACPI and SMBIOS tables; the root of the former, or nil without it.
@@ -82,7 +89,7 @@ struct BootImage: Sendable {
         _ map: inout MemoryMap, _ memory: AddressSpace
     ) throws(MachineBuildError) -> GuestPhysical? {
         var structures = Self.smbiosStructures
-        if smbios.structures.count > 0xFF00 {
+        if UInt64(smbios.structures.count) > BIOSRemains.handlersStart - Self.smbiosStructures {
             guard
                 let place = map.takeTop(count: UInt64(smbios.structures.count), below: 1 << 32, kind: .reserved)
             else { throw MachineBuildError("There is no room for SMBIOS tables in guest memory") }

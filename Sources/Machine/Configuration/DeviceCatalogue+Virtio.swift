@@ -11,7 +11,7 @@ extension DeviceCatalogue {
         + family("rng", .misc, "virtio entropy device", rng)
         + family("serial", .input, "virtio console and port bus", serial)
         + family("scsi", .storage, "virtio SCSI host", scsi)
-        + family("balloon", .misc, "virtio memory balloon", balloon) + ports
+        + family("balloon", .misc, "virtio memory balloon", balloon) + ports + modern
 
     private static func family(
         _ name: String, _ category: DeviceDescription.Category, _ summary: String, _ own: [DeviceProperty],
@@ -116,6 +116,37 @@ extension DeviceCatalogue {
         Property("chardev", Kind.characterDevice),
         Property("name", Kind.string, nil, "Name the guest sees"),
         Property("nr", Kind.unsigned(bits: 32), .integer(0xffff_ffff), "Number of the port"),
+    ]
+    /// Those that came after the legacy interface.
+    private static let modern: [DeviceDescription] =
+        [
+            DeviceDescription(
+                "virtio-gpu-pci", alias: "virtio-gpu", bus: "PCI", .display, "virtio graphics adapter",
+                [pci, virtioFeatures, virtioPCI, gpu]),
+            DeviceDescription(
+                "virtio-vga", bus: "PCI", .display, "virtio graphics adapter that is a VGA too",
+                [pci, virtioFeatures, virtioPCI, gpu, [Property("vgamem_mb", Kind.unsigned(bits: 32), .integer(8))]]),
+        ]
+        + ["keyboard", "mouse", "tablet"].flatMap { name in
+            [
+                DeviceDescription(
+                    "virtio-\(name)-pci", alias: "virtio-\(name)", bus: "PCI", .input, "virtio \(name)",
+                    [pci, virtioFeatures, virtioPCI, input]),
+                DeviceDescription(
+                    "virtio-\(name)-device", bus: "virtio-bus", .input, "virtio \(name)", [virtioFeatures, input]),
+            ]
+        }
+    private static let gpu: [DeviceProperty] = [
+        Property("max_outputs", Kind.unsigned(bits: 32), .integer(1), "Outputs, 1 to 16"),
+        Property("max_hostmem", Kind.size, .integer(256 << 20), "Memory of pictures"),
+        Property("xres", Kind.unsigned(bits: 32), .integer(1280)),
+        Property("yres", Kind.unsigned(bits: 32), .integer(800)),
+        Property("edid", Kind.bool, .bool(true)),
+        Property("blob", Kind.bool, .bool(false)),
+    ]
+    private static let input: [DeviceProperty] = [
+        Property("serial", Kind.string), Property("display", Kind.string),
+        Property("head", Kind.unsigned(bits: 32), .integer(0)),
     ]
     private static let ports: [DeviceDescription] = [
         DeviceDescription("virtserialport", bus: "virtio-serial-bus", .input, "virtio serial port", [port]),

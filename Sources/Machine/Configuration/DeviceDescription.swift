@@ -7,6 +7,8 @@ public struct DeviceDescription: Sendable {
     public enum Category: String, CaseIterable, Sendable {
         /// Bridges and ports to further buses.
         case bridge = "Controller/Bridge/Hub devices"
+        /// USB controllers and hubs.
+        case usb = "USB devices"
         /// Disks and their controllers.
         case storage = "Storage devices"
         /// Network cards.
@@ -15,8 +17,12 @@ public struct DeviceDescription: Sendable {
         case input = "Input devices"
         /// Graphics adapters.
         case display = "Display devices"
+        /// Sound cards.
+        case sound = "Sound devices"
         /// The rest.
         case misc = "Misc devices"
+        /// What resets a machine that hangs.
+        case watchdog = "Watchdog devices"
     }
     /// The model's name.
     public let name: String

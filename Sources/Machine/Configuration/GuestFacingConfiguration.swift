@@ -6,6 +6,8 @@ public enum GraphicsAdapter: String, CaseIterable, Sendable {
     case none
     /// A VGA with Bochs's extensions.
     case std
+    /// A virtio GPU that is a VGA until its driver takes over.
+    case virtio
 }
 
 /// Where the guest's picture goes.

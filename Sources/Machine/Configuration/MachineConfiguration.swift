@@ -58,6 +58,10 @@ public struct MachineConfiguration: Equatable, Sendable {
     public var display = DisplayConfiguration.none
     /// VNC servers of `-vnc` and `-display vnc=`, or the one of a machine that has a picture and no other display.
     public var vncServers: [VNCConfiguration] = []
+    /// Audio back-ends of `-audiodev` and `-audio`, in order.
+    public var audioBackends: [AudioConfiguration] = []
+    /// TPM back-ends of `-tpmdev`.
+    public var tpmBackends: [TPMConfiguration] = []
     /// Whether there is a USB controller.
     public var usb = false
     /// Keyboard layout of `-k`.

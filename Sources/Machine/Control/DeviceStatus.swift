@@ -244,13 +244,18 @@ public struct IOThreadStatus: Equatable, Sendable {
 public struct ProcessorModelStatus: Equatable, Sendable {
     /// Its name: `qemu64`.
     public var name: String
+    /// The version that the name stands for, where it is not one itself.
+    public var aliasOf: String?
     /// Features that it has and this engine lacks.
     public var unavailableFeatures: [String]
     /// Whether a machine of it may move to another host.
     public var isMigrationSafe: Bool
     /// A model.
-    public init(name: String, unavailableFeatures: [String] = [], isMigrationSafe: Bool = true) {
+    public init(
+        name: String, aliasOf: String? = nil, unavailableFeatures: [String] = [], isMigrationSafe: Bool = true
+    ) {
         self.name = name
+        self.aliasOf = aliasOf
         self.unavailableFeatures = unavailableFeatures
         self.isMigrationSafe = isMigrationSafe
     }

@@ -19,13 +19,14 @@ struct ProcessorModels {
             topology: Topology(topology), tscKHz: nil, host: host)
     }
 
-    /// All models, those of fixed content first in two spellings as QEMU has them, then `max` and `host`.
+    /// All models under all their names, then `max` and `host`.
     var all: [ProcessorModelStatus] {
-        let named = CPUModel.all.flatMap { model in
+        let named = CPUModel.names.compactMap { name -> ProcessorModelStatus? in
+            guard let model = CPUModel.named(name) else { return nil }
             let missing = model.features.subtracting(environment.offered).subtracting(CPUModel.dispensable).names
-            return ["", "-v1"].map { version in
-                ProcessorModelStatus(name: model.name + version, unavailableFeatures: missing)
-            }
+            let version = CPUModel.version(of: name)
+            return ProcessorModelStatus(
+                name: name, aliasOf: version == name ? nil : version, unavailableFeatures: missing)
         }
         let flexible = ["max", "host"].map { ProcessorModelStatus(name: $0, isMigrationSafe: false) }
         return named + flexible

@@ -159,7 +159,17 @@ extension VirtualMachine: MachineOperations {
     }
 
     public var deviceTree: DeviceNode.Bus {
-        func devices(_ bus: String) -> [DeviceNode] { board.tree.filter { $0.bus == bus }.map(\.node) }
+        let tree = board.tree
+        func devices(_ bus: String) -> [DeviceNode] {
+            tree.filter { $0.bus == bus }.map(\.node).map { node in
+                var node = node
+                for index in node.buses.indices where node.buses[index].devices.isEmpty {
+                    let name = node.buses[index].name
+                    node.buses[index].devices = tree.filter { $0.bus == name }.map(\.node)
+                }
+                return node
+            }
+        }
         var root = DeviceNode.Bus(name: "main-system-bus", type: "System", devices: devices("main-system-bus"))
         let isa = DeviceNode.Bus(name: "isa.0", type: "ISA", devices: devices("isa.0"))
         if let pci = board.pci {

@@ -7,12 +7,16 @@ extension VirtualMachine {
     ) throws(MachineError) {
         let screen: Screen
         if let device {
-            guard let found = board.screens.first(where: { $0.name == device }) else {
+            // Of an adapter with several heads each has a screen.
+            let name = head == 0 ? device : "\(device).\(head)"
+            guard let found = board.screens.first(where: { $0.name == name }) else {
+                guard !board.screens.contains(where: { $0.name == device }) else {
+                    throw .failed("Device '\(device)' has no head \(head)")
+                }
                 throw .failed(
                     board.tree.contains { $0.node.id == device }
                         ? "Device '\(device)' has no picture" : "Device '\(device)' not found")
             }
-            guard head == 0 else { throw .failed("Device '\(device)' has no head \(head)") }
             screen = found
         } else {
             guard head == 0 else { throw .failed("'head' must be specified together with 'device'") }

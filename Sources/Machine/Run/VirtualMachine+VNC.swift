@@ -1,3 +1,4 @@
+internal import BlockImage
 internal import Display
 internal import HostOS
 internal import JSON
@@ -13,10 +14,13 @@ extension VirtualMachine {
         do throws(MachineBuildError) {
             for wanted in configuration.vncServers {
                 let name = configuration.name
+                let security = try wanted.tlsCredentials.map { (id) throws(MachineBuildError) in
+                    try Self.security(id, configuration)
+                }
                 let server = try MachineBuildError.wrapping("-vnc: ") { () throws(VNCError) in
                     try VNCServer(
                         wanted, title: name.isEmpty ? "QEMU" : "QEMU (\(name))", consoles: board.consoles,
-                        input: board.input
+                        input: board.input, security: security
                     ) { report(wanted.id, $0) }
                 }
                 servers.append(server)
@@ -29,6 +33,31 @@ extension VirtualMachine {
             throw error
         }
         return servers
+    }
+
+    /// The certificates of an object.
+    private static func security(
+        _ id: String, _ configuration: MachineConfiguration
+    ) throws(MachineBuildError) -> any VNCSecurity {
+        guard let object = configuration.objects.first(where: { $0.id == id && $0.type.hasPrefix("tls-creds-") }) else {
+            throw MachineBuildError("-vnc: No TLS credentials with id '\(id)'")
+        }
+        guard object.type == "tls-creds-x509" else {
+            throw MachineBuildError("-vnc: '\(id)' is a \(object.type): VNC needs tls-creds-x509")
+        }
+        var options: [String: String] = [:]
+        for member in object.properties.members {
+            options[member.name] =
+                member.value.stringValue ?? object.properties.bool(member.name).map { $0 ? "on" : "off" }
+        }
+        options["id"] = id
+        let credentials = try MachineBuildError.wrapping("-vnc: ") { () throws(BlockError) in
+            try TLSCredentials(type: object.type, options)
+        }
+        guard credentials.isForServers else {
+            throw MachineBuildError("-vnc: Expecting TLS credentials with a server endpoint")
+        }
+        return ViewerSecurity(credentials)
     }
 
     private static func secret(_ id: String, _ configuration: MachineConfiguration) throws(MachineBuildError) -> String {
@@ -76,4 +105,30 @@ final class EventReporter: Sendable {
         self.handler.withLock { $0 = handler }
     }
     func send(_ id: String, _ event: VNCEvent) { handler.withLock { $0 }?(id, event) }
+}
+
+/// TLS for viewers, by the library that disks use too.
+private final class ViewerSecurity: VNCSecurity {
+    private let credentials: TLSCredentials
+    init(_ credentials: TLSCredentials) { self.credentials = credentials }
+    func makeSession(_ socket: Descriptor) -> (any VNCSecureSession)? {
+        TLSSession(server: credentials, descriptor: socket.rawValue).map { Session($0) }
+    }
+
+    private final class Session: VNCSecureSession {
+        private let session: TLSSession
+        init(_ session: TLSSession) { self.session = session }
+        func shakeHands() throws(VNCError) -> (isDone: Bool, wantsWrite: Bool) {
+            switch session.shakeHands() {
+            case .done: return (true, false)
+            case .wantsRead: return (false, false)
+            case .wantsWrite: return (false, true)
+            case .failed(let reason): throw VNCError(reason)
+            }
+        }
+        func receive(into buffer: UnsafeMutableRawBufferPointer) -> Descriptor.Transfer {
+            unsafe session.receive(into: buffer)
+        }
+        func send(_ buffer: UnsafeRawBufferPointer) -> Descriptor.Transfer { unsafe session.send(buffer) }
+    }
 }

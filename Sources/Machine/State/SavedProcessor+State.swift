@@ -8,12 +8,17 @@ extension SavedProcessor {
         let name: String
         let offset: Int
         let size: Int
+        /// Zero where an older release wrote the state.
+        var isOptional = false
     }
     private static func word<Root, Value>(_ name: String, _ path: KeyPath<Root, Value>, _: Root.Type) -> Word {
         Word(name: name, offset: MemoryLayout<Root>.offset(of: path) ?? 0, size: MemoryLayout<Value>.size)
     }
     private static func field<Value>(_ name: String, _ path: KeyPath<apus_x86_state, Value>) -> Word {
         word(name, path, apus_x86_state.self)
+    }
+    private static func optional(_ word: Word) -> Word {
+        Word(name: word.name, offset: word.offset, size: word.size, isOptional: true)
     }
     private static func apicField<Value>(_ name: String, _ path: KeyPath<apus_local_apic, Value>) -> Word {
         word(name, path, apus_local_apic.self)
@@ -41,7 +46,7 @@ extension SavedProcessor {
             field("kvm-async-pf-vector", \.kvm_async_pf_vector), field("halted", \.halted),
             field("waiting-for-sipi", \.waiting_for_sipi), field("nmi-blocked", \.nmi_blocked),
             field("interrupt-shadow", \.interrupt_shadow), field("smm", \.smm), field("fx", \.fx),
-            field("ymm", \.ymm), field("pkru", \.pkru),
+            field("ymm", \.ymm), field("pkru", \.pkru), optional(field("pkrs", \.pkrs)),
         ]
     }
     private static var apicWords: [Word] {
@@ -85,7 +90,7 @@ extension SavedProcessor {
         _ state: DeviceState, _ words: [Word], _ put: (Int, [UInt8]) -> Void
     ) throws(DeviceStateError) {
         try state.requireVersion(1...1)
-        for word in words {
+        for word in words where !word.isOptional || state.fields[word.name] != nil {
             if word.size > 8 {
                 put(word.offset, try state.bytes(word.name, count: word.size))
             } else {

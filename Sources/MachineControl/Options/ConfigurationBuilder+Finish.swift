@@ -145,6 +145,7 @@ extension ConfigurationBuilder {
         let named =
             configuration.serialPorts.compactMap { $0.map { ("-serial", $0) } }
             + configuration.parallelPorts.compactMap { $0.map { ("-parallel", $0) } }
+            + configuration.tpmBackends.map { ("-tpmdev", $0.characterDevice) }
             + configuration.monitors.map { ("-mon", $0.characterDevice) }
             + [("-gdb", configuration.gdbServer), ("-debugcon", configuration.debugConsole)]
             .compactMap { option, id in id.map { (option, $0) } }

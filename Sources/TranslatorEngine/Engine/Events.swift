@@ -75,12 +75,16 @@ extension CPU {
         let bits = pending
         if bits & UInt32(APUS_PENDING_NMI) != 0 {
             unsafe apus_vcpu_clear(p, UInt32(APUS_PENDING_NMI))
-            unsafe p.pointee.nmi_pending = 1
+            let limit: UInt32 = unsafe p.pointee.s.nmi_blocked == 0 ? 2 : 1
+            let came = owner.messagesNMI.exchange(0, ordering: .sequentiallyConsistent)
+            let held = unsafe UInt32(p.pointee.nmi_pending)
+            unsafe p.pointee.nmi_pending = UInt8(max(held, min(came &+ held, limit)))
         }
         if unsafe p.pointee.nmi_pending != 0 {
             if unsafe p.pointee.s.nmi_blocked == 0 {
-                unsafe p.pointee.nmi_pending = 0
+                unsafe p.pointee.nmi_pending -= 1
                 unsafe p.pointee.s.nmi_blocked = 1
+                if unsafe p.pointee.nmi_pending != 0 { maskedEvents = true }
                 unsafe p.pointee.s.halted = 0
                 return deliverEvent(Vector.nmi)
             }

@@ -111,7 +111,7 @@ extension CPU {
         if systemFlags & Flag.tf != 0, unsafe p.pointee.trap_armed != 0 { causes |= 0x4000 }
         unsafe p.pointee.trap_armed = 0
         guard causes != 0 else { return nil }
-        unsafe p.pointee.s.dr.6 |= causes
+        noteDebug(causes)
         return deliverException(Vector.debug, error: nil)
     }
 
@@ -120,13 +120,15 @@ extension CPU {
         let shadow = unsafe p.pointee.s.interrupt_shadow
         unsafe p.pointee.s.interrupt_shadow = 0
         if hasBreakpoints {
-            if shadow != InterruptShadow.stackSegment, let causes = instructionBreakpoints() {
-                unsafe p.pointee.s.dr.6 |= causes
+            // AMD's processors do not hold these off after a load of SS.
+            let isHeldOff = unsafe shadow == InterruptShadow.stackSegment && p.pointee.intel_vendor != 0
+            if !isHeldOff, let causes = instructionBreakpoints() {
+                noteDebug(causes)
                 return deliverException(Vector.debug, error: nil)
             }
             // RF lasts for one instruction.
             systemFlags &= ~Flag.rf
-            _ = takeDataBreakpoints()
+            if shadow != InterruptShadow.stackSegment { _ = takeDataBreakpoints() }
         }
         unsafe p.pointee.trap_armed = systemFlags & Flag.tf != 0 ? 1 : 0
         let exceptions = unsafe p.pointee.exceptions
@@ -139,7 +141,7 @@ extension CPU {
         if unsafe p.pointee.trap_armed != 0 { causes |= 0x4000 }
         unsafe p.pointee.trap_armed = 0
         guard causes != 0 else { return nil }
-        unsafe p.pointee.s.dr.6 |= causes
+        noteDebug(causes)
         return deliverException(Vector.debug, error: nil)
     }
 

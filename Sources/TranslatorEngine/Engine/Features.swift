@@ -9,7 +9,7 @@ extension SoftwareEngine {
             names: """
                 fpu de pse tsc msr pae mce cx8 apic sep mtrr pge mca cmov pat pse36 clflush mmx fxsr sse sse2 ss \
                 pni ssse3 cx16 sse4.1 sse4.2 popcnt movbe x2apic tsc-deadline hypervisor rdrand \
-                fsgsbase pcid invpcid smep smap erms umip rdseed arat \
+                fsgsbase tsc-adjust pcid invpcid smep smap erms umip pku pks rdseed arat \
                 syscall nx pdpe1gb rdtscp lm lahf-lm abm invtsc \
                 kvmclock kvmclock-stable-bit kvm-nopiodelay
                 """

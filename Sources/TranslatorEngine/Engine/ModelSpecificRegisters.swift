@@ -36,6 +36,8 @@ extension SoftwareProcessor {
         case MSR.amdSystemConfiguration, MSR.amdNorthbridgeConfiguration, MSR.amdInterruptPending,
             MSR.amdVirtualMachineControl, MSR.amdLoadStoreConfiguration, MSR.amdDecodeConfiguration:
             return model.isAMD ? 0 : nil
+        case MSR.amdEventSelector0...MSR.amdCounter3: return model.isAMD ? 0 : nil
+        case MSR.pkrs: return unsafe model.has("pks") ? UInt64(p.pointee.s.pkrs) : nil
         case MSR.platformID, MSR.mcgCapability, MSR.mcgStatus, MSR.mcgControl: return 0
         case MSR.featureControl: return model.isAMD ? nil : 1
         default: return nil
@@ -52,7 +54,8 @@ extension SoftwareProcessor {
             unsafe p.pointee.s.tsc_adjust = value
         case MSR.apicBase:
             guard
-                apic.writeBase(value, physicalBits: model.physicalBits, offersX2APIC: model.has("x2apic"))
+                apic.writeBase(
+                    value, physicalBits: model.physicalBits, offersX2APIC: model.has("x2apic"), initialID: apicID)
             else { return false }
         case MSR.sysenterCS: unsafe p.pointee.s.sysenter_cs = value & 0xffff_ffff
         case MSR.sysenterESP:
@@ -99,6 +102,11 @@ extension SoftwareProcessor {
         case MSR.amdHardwareConfiguration, MSR.amdSystemConfiguration, MSR.amdNorthbridgeConfiguration,
             MSR.amdLoadStoreConfiguration, MSR.amdDecodeConfiguration:
             return model.isAMD
+        // There is nothing that counts.
+        case MSR.amdEventSelector0...MSR.amdCounter3: return model.isAMD
+        case MSR.pkrs:
+            guard model.has("pks"), value >> 32 == 0 else { return false }
+            cpu.setKeyRights(user: unsafe p.pointee.s.pkru, supervisor: UInt32(value))
         case MSR.mcgStatus: return value == 0
         default: return false
         }

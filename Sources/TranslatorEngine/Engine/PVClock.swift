@@ -25,6 +25,36 @@ struct PVClockRate: Equatable {
     }
 }
 
+/// One moment by both clocks. All processors are told the same one: were each told its own, the error of reading two
+/// clocks one after the other would differ, and time would go back for a thread that changes processors.
+struct PVClockBase: Equatable {
+    /// The host's time-stamp counter without the pauses of the machine.
+    var counter: UInt64 = 0
+    /// Virtual time in nanoseconds.
+    var time: UInt64 = 0
+
+    /// How many nanoseconds the clocks have come apart since, at a moment of the same two clocks.
+    func drift(counter: UInt64, time: UInt64, frequency: UInt64) -> Double {
+        let elapsed = Double(Int64(bitPattern: counter &- self.counter)) * 1_000_000 / Double(frequency)
+        return abs(elapsed - Double(Int64(bitPattern: time &- self.time)))
+    }
+}
+
+extension SoftwareEngine {
+    /// The moment from which kvm-clock counts: another where counter and virtual time have come more than a millisecond
+    /// apart since.
+    func pvClockBase(frequency: UInt64, now: () -> UInt64) -> PVClockBase {
+        clockBase.withLock { base in
+            let counter = apus_rdtsc() &- pausedTicks.load(ordering: .relaxed)
+            let time = now()
+            if base == PVClockBase() || base.drift(counter: counter, time: time, frequency: frequency) > 1_000_000 {
+                base = PVClockBase(counter: counter, time: time)
+            }
+            return base
+        }
+    }
+}
+
 // kvm-clock: the guest computes time from its time-stamp counter and a page that the host writes, so that it
 // calibrates nothing and reads no device.
 extension SoftwareProcessor {
@@ -33,16 +63,17 @@ extension SoftwareProcessor {
         let request = unsafe cpu.p.pointee.s.kvm_system_time
         guard request & 1 != 0 else { return }
         let address = GuestPhysical(request & ~1)
-        let counter = cpu.timeStampCounter
-        let time = now()
-        pvClockBase = (counter, time)
+        guard let engine else { return }
+        let base = engine.pvClockBase(frequency: frequency, now: now)
+        let offset = unsafe cpu.p.pointee.s.tsc_offset &+ engine.pausedTicks.load(ordering: .relaxed)
+        pvClockBase = base
         let rate = PVClockRate(kHz: frequency)
         do throws(GuestMemoryError) {
             // An odd version: being written.
             let version = (try memory.load(address, as: UInt32.self) | 1) &+ 2
             try memory.store(address, version)
-            try memory.store(address + 8, counter)
-            try memory.store(address + 16, time &+ pvClockOffset.load(ordering: .relaxed))
+            try memory.store(address + 8, base.counter &+ offset)
+            try memory.store(address + 16, base.time &+ pvClockOffset.load(ordering: .relaxed))
             try memory.store(address + 24, rate.multiplier)
             try memory.store(address + 28, UInt8(bitPattern: rate.shift))
             try memory.store(address + 29, 1 as UInt8)  // the counters of all processors agree
@@ -54,10 +85,9 @@ extension SoftwareProcessor {
 
     /// Writes the time page anew where the machine stood still meanwhile: virtual time did not go on, the counter did.
     func checkPVClock() {
-        guard unsafe cpu.p.pointee.s.kvm_system_time & 1 != 0 else { return }
-        let elapsed = Double(cpu.timeStampCounter &- pvClockBase.counter) * 1_000_000 / Double(frequency)
-        let drift = elapsed - Double(now() &- pvClockBase.time)
-        if abs(drift) > 1_000_000 { updatePVClock() }
+        guard unsafe cpu.p.pointee.s.kvm_system_time & 1 != 0, let engine else { return }
+        let counter = apus_rdtsc() &- engine.pausedTicks.load(ordering: .relaxed)
+        if pvClockBase.drift(counter: counter, time: now(), frequency: frequency) > 1_000_000 { updatePVClock() }
     }
 
     /// Wall-clock time at virtual time 0.

@@ -22,6 +22,7 @@ extension SoftwareProcessor {
             unsafe cpu.p.pointee.nmi_pending = 0
             startVector.store(newValue.sipi_vector, ordering: .releasing)
             var bits: UInt32 = 0
+            messagesNMI.store(newValue.nmi_pending == 0 ? 0 : 1, ordering: .sequentiallyConsistent)
             if newValue.nmi_pending != 0 { bits |= UInt32(APUS_PENDING_NMI) }
             if newValue.init_pending != 0 { bits |= UInt32(APUS_PENDING_INIT) }
             if newValue.sipi_pending != 0 { bits |= UInt32(APUS_PENDING_SIPI) }
@@ -42,7 +43,7 @@ extension SoftwareProcessor {
                 events.exception_has_payload != 0 ? events.exception_payload : cpu.p.pointee.s.cr2
         }
         if vector == Vector.debug && events.exception_has_payload != 0 {
-            unsafe cpu.p.pointee.s.dr.6 |= events.exception_payload
+            cpu.noteDebug(events.exception_payload)
         }
         let error = events.exception_has_error != 0 ? events.exception_error : nil
         if cpu.deliverException(vector, error: error) == .shutdown { unsafe cpu.p.pointee.shutdown_pending = 1 }
@@ -62,6 +63,7 @@ extension SoftwareEngine {
         let stopped = stoppedCounter.exchange(0, ordering: .relaxed)
         guard stopped != 0 else { return }
         let pause = apus_rdtsc() &- stopped
+        pausedTicks.wrappingAdd(pause, ordering: .relaxed)
         for processor in processors { unsafe processor.cpu.p.pointee.s.tsc_offset &-= pause }
     }
     /// The host's counter that the processors' offsets are to be taken with while time stands.
@@ -83,7 +85,7 @@ extension SoftwareEngine {
     public func setGuestClock(_ time: UInt64) {
         for processor in processors {
             processor.pvClockOffset.store(time &- processor.now(), ordering: .relaxed)
-            processor.pvClockBase = (0, 0)
+            processor.pvClockBase = PVClockBase()
         }
     }
     /// What kvm-clock tells.

@@ -87,7 +87,7 @@ extension CPU {
         let bits: [(String, UInt64)] = [
             ("pae", CR4.pae), ("pge", CR4.pge), ("fxsr", CR4.osfxsr), ("sse", CR4.osxmmexcpt), ("umip", CR4.umip),
             ("fsgsbase", CR4.fsgsbase), ("pcid", CR4.pcide), ("xsave", CR4.osxsave), ("smep", CR4.smep),
-            ("smap", CR4.smap),
+            ("smap", CR4.smap), ("pku", CR4.pke), ("pks", CR4.pks),
         ]
         for (name, bit) in bits where model.has(name) { allowed |= bit }
         return allowed

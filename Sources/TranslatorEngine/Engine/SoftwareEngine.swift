@@ -61,6 +61,11 @@ public final class SoftwareEngine: Engine {
     /// The host's time-stamp counter when the machine's time stopped; 0 while it goes on.
     let stoppedCounter = Atomic<UInt64>(0)
 
+    /// Ticks of the host's time-stamp counter that the machine stood still.
+    let pausedTicks = Atomic<UInt64>(0)
+    /// What kvm-clock counts from.
+    let clockBase = Mutex(PVClockBase())
+
     /// An engine with processors in the state after power-on. Throws where memory or threads are short.
     public init(_ request: SoftwareEngineRequest) throws(HostError) {
         let frequency = TimeStampFrequency.host
@@ -93,6 +98,9 @@ public final class SoftwareEngine: Engine {
         guard let message = InterruptMessage(messageAddress: address, data: data) else { return }
         deliver(message, from: nil)
     }
+
+    /// Whether there is a processor of that APIC ID.
+    func hasProcessor(apicID: UInt32) -> Bool { processors.contains { $0.apicID == apicID } }
 
     /// Delivers a message to the processors that it reaches. Any thread.
     func deliver(_ message: InterruptMessage, from sender: Int?) {

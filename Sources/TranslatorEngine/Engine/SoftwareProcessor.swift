@@ -20,7 +20,7 @@ internal import X86
     let now: @Sendable () -> UInt64
     let wallClock: @Sendable () -> UInt64
     let memory: AddressSpace
-    private let apicID: UInt32
+    let apicID: UInt32
     private let initialOffset: UInt64
     private let timer: TimerThread
     private let bell = Bell()
@@ -49,9 +49,12 @@ internal import X86
     /// Level-triggered vectors whose end the IOAPIC has yet to hear of.
     var endedInterrupts: [UInt8] = []
     /// What the time page of kvm-clock was last written with.
-    var pvClockBase: (counter: UInt64, time: UInt64) = (0, 0)
+    var pvClockBase = PVClockBase()
     /// What kvm-clock tells minus virtual time: other than 0 where the guest came from another engine.
     let pvClockOffset = Atomic<UInt64>(0)
+    /// NMIs that came and were not looked at. A processor holds one back while it handles another; two that come before
+    /// this thread looks are two, as they would be where it looks at once.
+    let messagesNMI = Atomic<UInt32>(0)
 
     private enum Outstanding { case none, read, write }
     /// How code is to be translated, until the first `run`: a translator takes address space that a machine does not need
@@ -104,7 +107,10 @@ internal import X86
         bell.ring()
     }
     public func kick() { post(UInt32(APUS_PENDING_KICK)) }
-    public func injectNMI() { post(UInt32(APUS_PENDING_NMI)) }
+    public func injectNMI() {
+        messagesNMI.wrappingAdd(1, ordering: .sequentiallyConsistent)
+        post(UInt32(APUS_PENDING_NMI))
+    }
     func setExternalInterrupt(_ level: Bool) {
         externalLine.store(level, ordering: .sequentiallyConsistent)
         if level { post(UInt32(APUS_PENDING_EXTINT)) }
@@ -121,7 +127,7 @@ internal import X86
         case .fixed, .lowestPriority:
             _ = apic.post(vector: message.vector, levelTriggered: message.isLevelTriggered)
             post(UInt32(APUS_PENDING_INTERRUPT))
-        case .nonMaskable: post(UInt32(APUS_PENDING_NMI))
+        case .nonMaskable: injectNMI()
         case .initialize:
             // It makes an earlier start-up message void.
             unsafe apus_vcpu_clear(cpu.p, UInt32(APUS_PENDING_SIPI))
@@ -182,7 +188,7 @@ internal import X86
     /// What CPUID shows of the changing state.
     var cpuidState: ResolvedCPU.State {
         ResolvedCPU.State(
-            osxsave: cpu.cr4 & CR4.osxsave != 0, ospke: false, isAPICEnabled: apic.mode != .disabled,
+            osxsave: cpu.cr4 & CR4.osxsave != 0, ospke: cpu.cr4 & CR4.pke != 0, isAPICEnabled: apic.mode != .disabled,
             xcr0: cpu.xcr0, apicID: apicID)
     }
 
@@ -245,6 +251,7 @@ internal import X86
     func releaseTranslator() {
         translation = nil
         fetcher.reset(cpu)
+        unsafe cpu.p.pointee.flat_tables = nil
         fetcher.translator = nil
     }
 

@@ -163,7 +163,9 @@ extension CPU {
                 setVector(VectorLayout.register(UInt8(register)) + 16, value)
             }
         }
-        if requested & Component.pkru != 0 { unsafe p.pointee.s.pkru = pkru }
+        if requested & Component.pkru != 0 {
+            setKeyRights(user: pkru, supervisor: unsafe p.pointee.s.pkrs)
+        }
     }
 
     private func clear(_ offset: Int) {

@@ -39,10 +39,12 @@ extension Lowering {
             op.extra = UInt8(log2(a.size)) | (i.mnemonic == .rdseed ? 8 : 0)
             op.handler = random
             return .next
+        case .vmcall, .vmmcall: op.handler = hypercall
         case .rdmsr: op.handler = rdmsr
         case .wrmsr: op.handler = wrmsr
         case .xgetbv: op.handler = xgetbv
         case .xsetbv: op.handler = xsetbv
+        case .rdpkru, .wrpkru: op.handler = i.mnemonic == .rdpkru ? rdpkru : wrpkru
         case .lgdt, .lidt:
             op.extra = (i.mnemonic == .lidt ? 1 : 0) | (i.operandSize == 2 ? 2 : 0)
             op.handler = loadTable

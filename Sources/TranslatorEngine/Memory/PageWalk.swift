@@ -11,6 +11,12 @@ internal import CEngine
     var code: Bool
 }
 
+/// Bits of a page fault's error code.
+enum PageFaultError {
+    /// The rights of a protection key forbid the access.
+    static let key: UInt32 = 0x20
+}
+
 /// Page-table entry bits (SDM volume 3, 4.5).
 enum PTE {
     static let present: UInt64 = 1
@@ -194,7 +200,12 @@ extension CPU {
                 level -= 1
                 continue
             }
-            try check(linear, kind, privilege, user, permissions, noExecute && nxEnabled, cr0, cr4, error)
+            let isDeniedByKey =
+                paging == 4 && kind != .fetch
+                && keyDenies(entry: value, isUserPage: permissions & PTE.user != 0, isWrite: kind == .write, user: user)
+            try check(
+                linear, kind, privilege, user, permissions, noExecute && nxEnabled, cr0, cr4,
+                isDeniedByKey ? error | PageFaultError.key : error, isDenied: isDeniedByKey)
             var bits: UInt64 = 0
             if value & PTE.accessed == 0 { bits |= PTE.accessed }
             if kind == .write && value & PTE.dirty == 0 { bits |= PTE.dirty }
@@ -214,7 +225,7 @@ extension CPU {
     /// Throws the page fault of a permission that is missing (SDM volume 3, 4.6.1).
     private func check(
         _ linear: UInt64, _ kind: AccessKind, _ privilege: Privilege, _ user: Bool, _ permissions: UInt64,
-        _ noExecute: Bool, _ cr0: UInt64, _ cr4: UInt64, _ error: UInt32
+        _ noExecute: Bool, _ cr0: UInt64, _ cr4: UInt64, _ error: UInt32, isDenied: Bool
     ) throws(Leave) {
         let userPage = permissions & PTE.user != 0
         var denied = false
@@ -230,7 +241,7 @@ extension CPU {
         }
         if !user && kind == .write && permissions & PTE.writable == 0 && cr0 & (1 << 16) != 0 { denied = true }
         if kind == .fetch && noExecute { denied = true }
-        if denied { throw pageFault(linear, error | 1) }
+        if denied || isDenied { throw pageFault(linear, error | 1) }
     }
 
     func pdpteSlot(_ index: Int) -> UnsafeMutablePointer<UInt64> {

@@ -10,6 +10,7 @@ extension CPU {
         if tracesMemory { trace("tlb_flush: all\n") }
         unsafe p.pointee.code_generation &+= 1
         unsafe p.pointee.local_supervisor = 0
+        unsafe p.pointee.keys_in_use = 0
         unsafe fetchedSlot(0).update(repeating: 0, count: 64)
         owner.fetcher.translator?.tables.flush()
         // Without the set of fetched pages no address space could tell which invalidation is one of its code.
@@ -23,6 +24,13 @@ extension CPU {
         }
         owner.fetcher.translator?.tables.flushLocal()
         flushData(userGeneration: owner.fetcher.views.generation(self))
+    }
+
+    /// Drops what leads to data; code stays where it is.
+    func flushDataTranslations() {
+        unsafe p.pointee.keys_in_use = 0
+        owner.fetcher.translator?.tables.flush()
+        flushData(userGeneration: unsafe p.pointee.user_generation)
     }
 
     /// The interpreter's own TLBs have one generation for all.

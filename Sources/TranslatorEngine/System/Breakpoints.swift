@@ -40,6 +40,9 @@ extension CPU {
         return causes == 0 ? nil : causes
     }
 
+    /// Enters the causes of a #DB in DR6: the breakpoints' bits are those of this exception, all others add up.
+    func noteDebug(_ causes: UInt64) { unsafe p.pointee.s.dr.6 = p.pointee.s.dr.6 & ~0xf | causes }
+
     /// Whether accesses to data are watched, by DR7 or by a debugger.
     @inline(__always) var watchesData: Bool { hasBreakpoints || isDebugging(APUS_DEBUG_WATCH) }
 

@@ -54,7 +54,7 @@ extension CPU {
         if value & CR4.pcide != 0 && old & CR4.pcide == 0 {
             guard longMode, unsafe p.pointee.s.cr3 & 0xfff == 0 else { throw raise(Vector.general, error: 0) }
         }
-        let pagingBits = CR4.pae | CR4.pse | CR4.pge | CR4.smep | CR4.smap | CR4.pcide
+        let pagingBits = CR4.pae | CR4.pse | CR4.pge | CR4.smep | CR4.smap | CR4.pcide | CR4.pke | CR4.pks
         if cr0 & CR0.pg != 0 && !longMode && value & CR4.pae != 0 && (old ^ value) & pagingBits != 0 {
             try loadPDPTEs(unsafe p.pointee.s.cr3)
         }
@@ -139,7 +139,10 @@ extension CPU {
         if number >= 6 && value >> 32 != 0 { throw raise(Vector.general, error: 0) }
         switch number {
         case 6: unsafe debugSlot(6).pointee = value & 0xe00f | 0xffff_0ff0
-        case 7: unsafe debugSlot(7).pointee = value & 0xffff_2bff | 0x400
+        case 7:
+            // RF lasts for one instruction, and where nothing is enabled nobody takes it back: it was for this one.
+            if !hasBreakpoints { systemFlags &= ~Flag.rf }
+            unsafe debugSlot(7).pointee = value & 0xffff_2bff | 0x400
         default: unsafe debugSlot(number).pointee = value
         }
         // Watched pages stay out of the tables.

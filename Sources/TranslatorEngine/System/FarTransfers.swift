@@ -222,7 +222,8 @@ extension CPU {
         updateMode()
     }
 
-    /// After a return to an outer level, data segments that it may not use become null.
+    /// After a return to an outer level, data segments that it may not use become null. Their bases stay, which 64-bit
+    /// code sees in FS and GS.
     private func dropPrivilegedSegments(_ level: UInt8) {
         for index in [APUS_SEG_ES, APUS_SEG_DS, APUS_SEG_FS, APUS_SEG_GS] {
             var s = segment(index)
@@ -230,8 +231,6 @@ extension CPU {
             if !conforming && UInt8(s.attributes >> 5 & 3) < level && s.attributes & SegmentBits.present != 0 {
                 s.selector = 0
                 s.attributes = 0
-                s.base = 0
-                s.limit = 0
                 setSegment(index, s)
             }
         }

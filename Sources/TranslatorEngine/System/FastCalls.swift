@@ -48,7 +48,7 @@ let sysret: apus_handler = { cpu, op in
     if cpu.systemFlags & Flag.tf != 0 {
         // Here too the TF that it leaves counts: as if the SYSCALL had trapped.
         cpu.rip = target
-        unsafe cpu.p.pointee.s.dr.6 |= 0x4000
+        cpu.noteDebug(0x4000)
         _ = cpu.raise(Vector.debug)
         return .leave
     }

@@ -32,6 +32,8 @@ enum CR4 {
     static let osxsave: UInt64 = 0x40000
     static let smep: UInt64 = 0x100000
     static let smap: UInt64 = 0x200000
+    static let pke: UInt64 = 0x400000
+    static let pks: UInt64 = 0x1000000
 }
 enum EFER {
     static let sce: UInt64 = 1

@@ -54,6 +54,7 @@ let lldt: apus_handler = { cpu, op in
         let d = try cpu.descriptor(selector)
         guard d.isSystem, d.type == 2 else { throw cpu.raise(Vector.general, error: error) }
         guard d.present else { throw cpu.raise(Vector.notPresent, error: error) }
+        guard !cpu.longMode || isCanonical(d.base) else { throw cpu.raise(Vector.general, error: error) }
         cpu.setSegment(APUS_SEG_LDTR, d.segment(selector))
         return op.next
     }
@@ -70,6 +71,7 @@ let ltr: apus_handler = { cpu, op in
             throw cpu.raise(Vector.general, error: error)
         }
         guard d.present else { throw cpu.raise(Vector.notPresent, error: error) }
+        guard !cpu.longMode || isCanonical(d.base) else { throw cpu.raise(Vector.general, error: error) }
         try cpu.setBusy(selector, true)
         var s = d.segment(selector)
         s.attributes |= 2

@@ -50,7 +50,13 @@ let overflowInstruction: apus_handler = { cpu, op in
     cpu.arith & Flag.overflow == 0 ? op.next : cpu.softwareInterrupt(op, Vector.overflow, .software)
 }
 /// INT1: #DB without the checks of a software interrupt.
-let icebp: apus_handler = { cpu, op in cpu.softwareInterrupt(op, Vector.debug, .exception) }
+let icebp: apus_handler = { cpu, op in
+    let next = cpu.softwareInterrupt(op, Vector.debug, .exception)
+    // A data breakpoint that a load of SS held off is told with it.
+    let causes = cpu.takeDataBreakpoints()
+    if causes != 0 { cpu.noteDebug(causes) }
+    return next
+}
 
 /// IRET of `extra` bytes.
 let interruptReturn: apus_handler = { cpu, op in

@@ -149,6 +149,9 @@ enum Host {
         operands(reg, rm)
     }
 
+    /// VZEROUPPER.
+    mutating func zeroUpperHalves() { bytes(0xc5, 0xf8, 0x77) }
+
     /// The ModRM byte and what belongs to it.
     private mutating func operands(_ reg: UInt8, _ rm: RM) {
         let field = (reg & 7) << 3

@@ -25,14 +25,10 @@ extension BlockTranslator {
         guard unpinned.count <= (isMemory ? 0 : 2) else { return false }
         // From here on code is emitted.
         var target = RM.register(0)
-        let place = isMemory ? windowed(i.memory.displacement) : nil
-        if let place {
-            storeHeld()
-            target = place
-        } else if isMemory {
-            protectFlags(liveBefore)
-            let address = unsafe emitAddress(i, op)
-            target = unsafe emitCheck(op, at: address, size: Int(i.operandSize), write: false)
+        var isChecked = false
+        if isMemory {
+            (target, isChecked) = unsafe emitOperand(
+                i, op, size: Int(i.operandSize), write: false, liveBefore: liveBefore)
         }
         var hosts: [UInt8] = []
         var besides: UInt8?
@@ -53,7 +49,7 @@ extension BlockTranslator {
         if e.immediateLength == 1 { a.byte(UInt8(truncatingIfNeeded: i.immediate)) }
         if isMemory { unsafe noteSite(op) }
         if !use.touches.isEmpty { flagsInHost = true }
-        if isMemory && place == nil { finishAccess(reloadsFlags: !use.touches.isEmpty) }
+        if isChecked { finishAccess(reloadsFlags: !use.touches.isEmpty) }
         return true
     }
 }

@@ -186,6 +186,19 @@ internal import X86
                 aligned: aligned, cache: nil, end: a.cursor, reloadsFlags: false, dirty: dirtyVectors))
         return .indexed(address, Host.addend, 0, -1)
     }
+    /// Where the bytes of a memory operand are: in the window that is open, or checked by themselves, which `finishAccess`
+    /// ends.
+    mutating func emitOperand(
+        _ i: Instruction, _ op: UnsafePointer<apus_op>, size: Int, write: Bool, liveBefore: Bool
+    ) -> (place: RM, isChecked: Bool) {
+        if let place = windowed(i.memory.displacement) {
+            storeHeld()
+            return (place, false)
+        }
+        protectFlags(liveBefore)
+        let address = unsafe emitAddress(i, op)
+        return (unsafe emitCheck(op, at: address, size: size, write: write), true)
+    }
     /// Loads the table's entry for the page of a linear address, and tests whether there is one.
     mutating func emitTableLoad(_ address: UInt8, write: Bool) {
         window = nil

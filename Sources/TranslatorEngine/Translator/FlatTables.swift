@@ -11,7 +11,7 @@ internal import SystemPackage
 /// such pages would only ever become more: what the tables touch is counted, and beyond a limit all is given back.
 @safe final class FlatTables {
     private static let tableBytes = 1 << 40
-    private static let logCapacity = 8192
+    private static let logCapacity = 32768
     /// Pages of the tables that may be touched, 16 MiB.
     private static let touchedLimit = 4096
     /// Slots for the set of them, a power of two.
@@ -19,6 +19,8 @@ internal import SystemPackage
     /// Bytes below each table through which translated code sees the processor's structure.
     static var headerBytes: Int { unsafe (MemoryLayout<apus_vcpu>.stride + 4095) & ~4095 }
 
+    /// Where each table begins.
+    private let bases: (UInt, UInt, UInt)
     private let first: Mapping
     private let second: Mapping
     private let third: Mapping
@@ -40,6 +42,7 @@ internal import SystemPackage
         first = try .sparse(count: Self.tableBytes, header: Self.headerBytes, of: file)
         second = try .sparse(count: Self.tableBytes, header: Self.headerBytes, of: file)
         third = try .sparse(count: Self.tableBytes, header: Self.headerBytes, of: file)
+        bases = (Self.start(first), Self.start(second), Self.start(third))
         unsafe logs = .allocate(capacity: 6 * Self.logCapacity)
         unsafe counts = .allocate(capacity: 6)
         unsafe locals = .allocate(capacity: Self.localCapacity)
@@ -56,10 +59,8 @@ internal import SystemPackage
     }
 
     /// The address of a mode's table.
-    func base(_ mode: Int) -> UInt {
-        let start = mode == 0 ? first.base : mode == 1 ? second.base : third.base
-        return UInt(bitPattern: start) + UInt(Self.headerBytes)
-    }
+    func base(_ mode: Int) -> UInt { mode == 0 ? bases.0 : mode == 1 ? bases.1 : bases.2 }
+    private static func start(_ mapping: borrowing Mapping) -> UInt { UInt(bitPattern: mapping.base) + UInt(headerBytes) }
 
     private static func offset(_ linear: UInt64) -> UInt64 { (linear >> 12 & 0xf_ffff_ffff) << 4 }
     private func entry(_ mode: Int, _ offset: UInt64) -> UnsafeMutablePointer<UInt64> {

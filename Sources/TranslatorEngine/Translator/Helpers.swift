@@ -10,12 +10,12 @@ let translatedSlow: @convention(c) (UnsafeMutablePointer<apus_vcpu>, UnsafePoint
     let cpu = unsafe CPU(vcpu: vcpu)
     unsafe apus_count_way(vcpu, APUS_WAY_SLOW)
     let op = unsafe MicroOp(op: op)
-    cpu.noteTouch(linear)
     let next = cpu.interpret(op)
     if unsafe next.op == op.next.op && cpu.p.pointee.code_changed == 0 {
         cpu.fillTable(linear)
         return 1
     }
+    cpu.noteTouch(linear)
     unsafe cpu.p.pointee.code_changed = 0
     return next.pointer
 }
@@ -34,7 +34,6 @@ let translatedStep: @convention(c) (UnsafeMutablePointer<apus_vcpu>, UnsafePoint
 let translatedEnd: @convention(c) (UnsafeMutablePointer<apus_vcpu>, UnsafePointer<apus_op>, UInt64) -> UInt64 = {
     vcpu, op, linear in
     let cpu = unsafe CPU(vcpu: vcpu)
-    cpu.noteTouch(linear)
     unsafe apus_count_way(vcpu, APUS_WAY_END)
     let next = unsafe cpu.interpret(MicroOp(op: op))
     cpu.fillTable(linear)
@@ -176,19 +175,31 @@ extension CPU {
         }
     }
 
-    /// Notes that translated code has looked for a linear address in the current table.
-    fileprivate func noteTouch(_ linear: UInt64) {
-        unsafe owner.fetcher.translator?.tables.touch(Int(p.pointee.mode_index), linear)
+    /// The tables of this processor's translator, without counting a reference: this is where most misses come by.
+    @inline(__always) private func withTables(_ body: (FlatTables) -> Void) {
+        guard let tables = unsafe p.pointee.flat_tables else { return }
+        // SAFETY: the translator keeps its tables while translated code can run.
+        unsafe Unmanaged<FlatTables>.fromOpaque(tables)._withUnsafeGuaranteedRef(body)
     }
 
-    /// Enters the page of a linear address in the current table, as far as the TLB holds it.
+    /// Enters the page of a linear address that translated code looked for in the current table, as far as the TLB
+    /// holds it, or notes that the code looked there.
     func fillTable(_ linear: UInt64) {
         let e = unsafe p.pointee.tlb + Int((linear >> 12) & UInt64(APUS_TLB_SIZE - 1))
         let wanted = (linear & ~0xfff) | tag
+        let mode = Int(unsafe p.pointee.mode_index)
         let writable = unsafe e.pointee.write_tag == wanted
-        guard unsafe writable || e.pointee.read_tag == wanted else { return }
-        unsafe owner.fetcher.translator?.tables.fill(
-            Int(p.pointee.mode_index), linear, addend: e.pointee.addend, writable: writable)
+        if unsafe writable || e.pointee.read_tag == wanted {
+            let addend = unsafe e.pointee.addend
+            withTables { $0.fill(mode, linear, addend: addend, writable: writable) }
+        } else {
+            noteTouch(linear)
+        }
+    }
+    /// Notes that translated code has looked for a linear address in the current table.
+    fileprivate func noteTouch(_ linear: UInt64) {
+        let mode = Int(unsafe p.pointee.mode_index)
+        withTables { $0.touch(mode, linear) }
     }
 
     func setFlatBases(_ bases: (UInt64, UInt64, UInt64)) {

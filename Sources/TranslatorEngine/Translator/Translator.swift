@@ -102,6 +102,7 @@ internal import X86
         unsafe p.pointee.translated_window = translatedWindow
         unsafe p.pointee.translated_promote = translatedPromote
         unsafe p.pointee.enter_stub = executableAddress(stubs.enter)
+        unsafe cpu.p.pointee.flat_tables = Unmanaged.passUnretained(tables).toOpaque()
         cpu.setFlatBases((UInt64(tables.base(0)), UInt64(tables.base(1)), UInt64(tables.base(2))))
         cpu.updateMemoryMode()
     }

@@ -29,7 +29,7 @@ extension BlockTranslator {
     /// would make its SSE instructions wait.
     mutating func endVectors() {
         spillVectors()
-        if hasWideVectors && loadedVectors != 0 { a.bytes(0xc5, 0xf8, 0x77) }  // vzeroupper
+        if hasWideVectors && loadedVectors != 0 { a.zeroUpperHalves() }
     }
     mutating func need(_ register: UInt8) {
         let bit: UInt16 = 1 << UInt16(register & 15)
@@ -80,39 +80,16 @@ extension BlockTranslator {
             if operand.access != .write || operand.size < 16 || hasWideVectors { need(operand.register) }
         }
         if readsXMM0(i) { need(0) }
-        var target = RM.register(0)
-        let place = isMemory ? windowed(i.memory.displacement) : nil
-        if let place {
-            storeHeld()
-            target = place
-        } else if isMemory {
-            protectFlags(liveBefore)
-            let address = unsafe emitAddress(i, op)
-            target = unsafe emitCheck(op, at: address, size: Int(rm.size), write: rm.access != .read)
+        var target = RM.register(rm.register)
+        var isChecked = false
+        if isMemory {
+            (target, isChecked) = unsafe emitOperand(
+                i, op, size: Int(rm.size), write: rm.access != .read, liveBefore: liveBefore)
         }
         var digit = i.encoding.modrm >> 3 & 7
-        var storesBack: (host: UInt8, guest: UInt8)?
         if field.kind == .vector { digit = field.register }
-        if field.kind == .general {
-            if let host = Self.pinned(field.register) { digit = host } else {
-                window = nil
-                if isMemory {
-                    a.lea(Host.address, target)
-                    target = .base(Host.address, 0)
-                }
-                if field.access != .write { loadGuest(field.register, into: Host.addend) }
-                digit = Host.addend
-                if field.access != .read { storesBack = (Host.addend, field.register) }
-            }
-        }
-        if rm.kind == .vector { target = .register(rm.register) }
-        if rm.kind == .general {
-            if let host = Self.pinned(rm.register) { target = .register(host) } else {
-                if rm.access != .write { loadGuest(rm.register, into: Host.address) }
-                target = .register(Host.address)
-                if rm.access != .read { storesBack = (Host.address, rm.register) }
-            }
-        }
+        if field.kind == .general { digit = takeGeneral(field, beside: &target, isMemory: isMemory) }
+        if rm.kind == .general { target = .register(takeGeneral(rm, beside: &target, isMemory: false)) }
         let e = i.encoding
         let (opcode, length): (UInt32, Int)
         switch e.map {
@@ -125,15 +102,36 @@ extension BlockTranslator {
             e.mandatoryPrefix, wide: i.prefixes.contains(.wide), opcode: opcode, length: length, reg: digit, rm: target)
         if e.immediateLength == 1 { a.byte(UInt8(truncatingIfNeeded: i.immediate)) }
         if isMemory { unsafe noteSite(op) }
-        if let back = storesBack { a.store(back.host, .state(Int(back.guest) * 8)) }
-        for operand in [field, rm] where operand.kind == .vector && operand.access != .read {
+        endVector([field, rm], use, isMemory: isMemory, isChecked: isChecked)
+        return true
+    }
+
+    /// The host register of a vector instruction's one general operand: its own, or a free one into which what is read
+    /// goes. `target`, where memory's bytes are, may move to the other.
+    mutating func takeGeneral(_ operand: Operand, beside target: inout RM, isMemory: Bool) -> UInt8 {
+        if let host = Self.pinned(operand.register) { return host }
+        let host = isMemory ? Host.addend : Host.address
+        if isMemory {
+            window = nil
+            a.lea(Host.address, target)
+            target = .base(Host.address, 0)
+        }
+        if operand.access != .write { loadGuest(operand.register, into: host) }
+        return host
+    }
+    /// What follows a vector instruction: its results are noted, or stored where the host has no place for them.
+    mutating func endVector(_ operands: [Operand], _ use: FlagUse, isMemory: Bool, isChecked: Bool) {
+        for operand in operands where operand.access != .read {
+            if operand.kind == .general && Self.pinned(operand.register) == nil {
+                a.store(isMemory ? Host.addend : Host.address, place(operand.register))
+            }
+            guard operand.kind == .vector else { continue }
             let bit: UInt16 = 1 << UInt16(operand.register & 15)
             loadedVectors |= bit
             dirtyVectors |= bit
         }
         if !use.touches.isEmpty { flagsInHost = true }
-        if isMemory && place == nil { finishAccess(reloadsFlags: !use.touches.isEmpty) }
-        return true
+        if isChecked { finishAccess(reloadsFlags: !use.touches.isEmpty) }
     }
 
     /// No hidden operands but XMM0, no control register, no memory of a size of its own.

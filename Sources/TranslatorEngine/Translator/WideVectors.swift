@@ -35,28 +35,14 @@ extension BlockTranslator {
         let e = i.encoding
         var digit = e.modrm >> 3 & 7 | (e.registerExtension & 4) << 1
         var target = RM.register(e.modrm & 7 | (e.registerExtension & 1) << 3)
-        let place = isMemory ? windowed(i.memory.displacement) : nil
-        if let place {
-            storeHeld()
-            target = place
-        } else if isMemory {
-            protectFlags(liveBefore)
-            let address = unsafe emitAddress(i, op)
-            target = unsafe emitCheck(op, at: address, size: Int(memory.size), write: memory.access != .read)
+        var isChecked = false
+        if isMemory {
+            (target, isChecked) = unsafe emitOperand(
+                i, op, size: Int(memory.size), write: memory.access != .read, liveBefore: liveBefore)
         }
-        var storesBack: (host: UInt8, guest: UInt8)?
         if let general {
-            // With memory there is none that is not pinned: a conversion's result is in ModRM.reg.
-            let host = Self.pinned(general.register) ?? Host.addend
-            if Self.pinned(general.register) == nil {
-                window = nil
-                if isMemory {
-                    a.lea(Host.address, target)
-                    target = .base(Host.address, 0)
-                }
-                if general.access != .write { loadGuest(general.register, into: host) }
-                if general.access != .read { storesBack = (host, general.register) }
-            }
+            let host = takeGeneral(general, beside: &target, isMemory: isMemory)
+            // With memory it is the result of a conversion.
             if isMemory || hasGeneralField(i) { digit = host } else { target = .register(host) }
         }
         a.vex(
@@ -64,14 +50,7 @@ extension BlockTranslator {
             vvvv: e.vvvv, opcode: e.opcode, reg: digit, rm: target)
         if e.immediateLength == 1 { a.byte(UInt8(truncatingIfNeeded: i.immediate)) }
         if isMemory { unsafe noteSite(op) }
-        if let back = storesBack { a.store(back.host, .state(Int(back.guest) * 8)) }
-        for operand in operands where operand.kind == .vector && operand.access != .read {
-            let bit: UInt16 = 1 << UInt16(operand.register & 15)
-            loadedVectors |= bit
-            dirtyVectors |= bit
-        }
-        if !use.touches.isEmpty { flagsInHost = true }
-        if isMemory && place == nil { finishAccess(reloadsFlags: !use.touches.isEmpty) }
+        endVector(operands, use, isMemory: isMemory, isChecked: isChecked)
         return true
     }
 
@@ -97,7 +76,7 @@ extension BlockTranslator {
 
     /// VZEROUPPER: in the host's registers by itself, in the structure for those that it has alone.
     private mutating func zeroUpperHalves() {
-        a.bytes(0xc5, 0xf8, 0x77)
+        a.zeroUpperHalves()
         dirtyVectors |= loadedVectors
         guard let zero = (UInt8(0)..<16).first(where: { loadedVectors >> UInt16($0) & 1 == 0 }) else { return }
         // VXORPS of a register that the block has no use of yet.

@@ -38,4 +38,37 @@ internal import CZlib
             }
         }
     }
+
+    /// What bytes were packed from, as far as they go; nil for those that are damaged, and for more than `limit`.
+    static func unpack(_ bytes: [UInt8], limit: Int) -> [UInt8]? {
+        var source = bytes
+        var state = unsafe z_stream()
+        return unsafe withUnsafeMutablePointer(to: &state) { stream -> [UInt8]? in
+            // SAFETY: the stream stays where it is, and zlib is told the lengths of both buffers.
+            guard unsafe apus_inflate_init(stream, 15) == Z_OK else { return nil }
+            defer { unsafe _ = inflateEnd(stream) }
+            return unsafe source.withUnsafeMutableBufferPointer { source -> [UInt8]? in
+                unsafe stream.pointee.next_in = source.baseAddress
+                unsafe stream.pointee.avail_in = UInt32(source.count)
+                var result: [UInt8] = []
+                var chunk = [UInt8](repeating: 0, count: 32768)
+                while true {
+                    let (status, left) = unsafe chunk.withUnsafeMutableBufferPointer { target -> (Int32, Int) in
+                        unsafe stream.pointee.next_out = target.baseAddress
+                        unsafe stream.pointee.avail_out = UInt32(target.count)
+                        let status = unsafe inflate(stream, Z_SYNC_FLUSH)
+                        return unsafe (status, Int(stream.pointee.avail_out))
+                    }
+                    result += chunk[..<(chunk.count - left)]
+                    guard result.count <= limit else { return nil }
+                    switch status {
+                    case Z_STREAM_END: return result
+                    case Z_OK where left == 0: continue
+                    case Z_OK, Z_BUF_ERROR: return result
+                    default: return nil
+                    }
+                }
+            }
+        }
+    }
 }

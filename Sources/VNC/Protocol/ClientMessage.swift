@@ -7,6 +7,8 @@ package enum ClientMessage: Equatable {
     case scanCode(UInt32, symbol: UInt32, isDown: Bool)
     case pointer(buttons: UInt16, x: Int, y: Int)
     case cutText([UInt8])
+    /// The extended clipboard's flags, and what belongs to them.
+    case clipboard(UInt32, [UInt8])
     case desktopSize(width: Int, height: Int)
     /// One that asks for nothing that is here, such as sound.
     case ignored
@@ -66,7 +68,9 @@ package struct ClientMessageParser {
             let isLong = hasExtendedMouse && byte(1) & 0x80 != 0
             let buttons = UInt16(byte(1) & 0x7F) | (isLong ? UInt16(byte(6)) << 7 : UInt16(byte(1) & 0x80))
             return .pointer(buttons: buttons, x: wide(2), y: wide(4))
-        case 6: return Int32(bitPattern: long(4)) < 0 ? .ignored : .cutText(Array(bytes[(start + 8)..<(start + length)]))
+        case 6:
+            guard Int32(bitPattern: long(4)) < 0 else { return .cutText(Array(bytes[(start + 8)..<(start + length)])) }
+            return length >= 12 ? .clipboard(long(8), Array(bytes[(start + 12)..<(start + length)])) : .ignored
         case 251: return .desktopSize(width: wide(2), height: wide(4))
         case 255 where byte(1) == 0: return .scanCode(long(8), symbol: long(4), isDown: wide(2) != 0)
         default: return .ignored

@@ -28,6 +28,8 @@ public struct VNCConfiguration: Equatable, Sendable {
     public var needsPassword = false
     /// The object that holds the password; nil where a monitor sets it.
     public var passwordSecret: String?
+    /// The object that has the certificates of TLS; nil for none.
+    public var tlsCredentials: String?
     /// What becomes of other viewers.
     public var sharing = Sharing.allowExclusive
     /// Whether JPEG may be used.
@@ -46,7 +48,8 @@ public struct VNCConfiguration: Equatable, Sendable {
 /// Why a server cannot be.
 public struct VNCError: Error, Equatable, Sendable, CustomStringConvertible {
     public let description: String
-    init(_ description: String) { self.description = description }
+    /// An error in words.
+    public init(_ description: String) { self.description = description }
 }
 
 /// A viewer, for monitors.
@@ -80,8 +83,9 @@ public struct VNCStatus: Equatable, Sendable {
     public var family: String
     /// Where it listens for browsers; nil for nowhere.
     public var webSocketService: String?
-    /// `none` or `vnc`.
+    /// `none`, `vnc` or `vencrypt`, and of the last the kind: `x509-none`, `x509-vnc`.
     public var authentication: String
+    public var subAuthentication: String?
     /// Who is there.
     public var viewers: [VNCViewer]
 }

@@ -5,6 +5,7 @@ extension VNCConnection {
     private enum Security {
         static let none: UInt8 = 1
         static let password: UInt8 = 2
+        static let extended: UInt8 = 19
     }
 
     /// Takes one step; false until there is more.
@@ -12,10 +13,19 @@ extension VNCConnection {
         switch phase {
         case .version: return try takeVersion()
         case .security: return try takeSecurity()
+        case .extendedVersion: return try takeExtendedVersion()
+        case .extendedType: return try takeExtendedType()
+        case .securing: return false
         case .challenge(let challenge): return takeAnswer(challenge)
         case .initialisation: return takeInitialisation()
         case .running: return false
         }
+    }
+
+    /// The type that viewers have to take; within a browser's TLS there is no other.
+    private var offeredType: UInt8 {
+        if server.security != nil, webSocket == nil { return Security.extended }
+        return server.configuration.needsPassword ? Security.password : Security.none
     }
 
     private func takeVersion() throws(ProtocolViolation) -> Bool {
@@ -26,8 +36,14 @@ extension VNCConnection {
             let minor = Int(String(decoding: line[8..<11], as: UTF8.self))
         else { throw ProtocolViolation(reason: "no version of the protocol") }
         minorVersion = minor >= 8 ? 8 : minor == 7 ? 7 : 3
-        let type = server.configuration.needsPassword ? Security.password : Security.none
+        let type = offeredType
         if minorVersion == 3 {
+            guard type != Security.extended else {
+                let text = Array("Viewers need version 3.7 of the protocol for TLS".utf8)
+                send([0, 0, 0, 0, 0, 0, 0, UInt8(text.count)] + text)
+                closeWhenSent()
+                return false
+            }
             send([0, 0, 0, type])
             try begin(type)
         } else {
@@ -40,7 +56,7 @@ extension VNCConnection {
     private func takeSecurity() throws(ProtocolViolation) -> Bool {
         guard let type = handshake.first else { return false }
         handshake.removeFirst()
-        guard type == (server.configuration.needsPassword ? Security.password : Security.none) else {
+        guard type == offeredType else {
             throw ProtocolViolation(reason: "security type \(type), which was not offered")
         }
         try begin(type)
@@ -53,6 +69,11 @@ extension VNCConnection {
             phase = .initialisation
             return
         }
+        if type == Security.extended { return beginExtended() }
+        challenge()
+    }
+
+    func challenge() {
         var generator = SystemRandomNumberGenerator()
         let challenge = (0..<16).map { _ in UInt8.random(in: 0...255, using: &generator) }
         send(challenge)

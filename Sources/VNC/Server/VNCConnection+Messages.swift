@@ -16,12 +16,20 @@ extension VNCConnection {
         case .scanCode(let code, let symbol, let isDown):
             key(UInt8(truncatingIfNeeded: code > 0xFF ? code & 0x7F | 0x80 : code), symbol: symbol, isDown: isDown)
         case .pointer(let buttons, let x, let y): pointer(buttons, x, y)
-        case .desktopSize:
-            // The guest's picture has the size that the guest gave it.
-            if supported.contains(Encoding.extendedDesktopSize) { mustSendSize = (1, 1) }
-            server.wantUpdate()
-        case .cutText, .ignored: break
+        case .desktopSize(let width, let height): wantSize(width, height)
+        case .cutText(let bytes): take(latin: bytes)
+        case .clipboard(let flags, let data): takeClipboard(flags, data)
+        case .ignored: break
         }
+    }
+
+    /// The guest gives its picture a size: it is told of the wish, where its adapter can.
+    private func wantSize(_ width: Int, _ height: Int) {
+        guard supported.contains(Encoding.extendedDesktopSize) else { return }
+        let isTold = !server.configuration.isViewOnly && server.consoles[console].screen.want(width: width, height: height)
+        // 4: the wish has gone on; 1: not allowed.
+        mustSendSize = (1, isTold ? 4 : 1)
+        server.wantUpdate()
     }
 
     private func take(_ list: [Int32]) {
@@ -36,6 +44,9 @@ extension VNCConnection {
         if !hadLights { sentLights = nil }
         sentAbsolute = nil
         if supported.contains(Encoding.extendedDesktopSize) { mustSendSize = (0, 0) }
+        sentPointer = 0
+        shown = supported.contains(Encoding.copyRectangle) ? ShownPicture() : nil
+        announceClipboard()
         announceExtensions()
     }
 
@@ -79,6 +90,7 @@ extension VNCConnection {
             releaseInput()
             console = wanted
             (seen, isFull) = (0, true)
+            if sentPointer != 0 { sentPointer = UInt64.max }
             server.wantUpdate()
             return
         }

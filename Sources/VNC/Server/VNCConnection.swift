@@ -8,6 +8,10 @@ final class VNCConnection: @unchecked Sendable {
     enum Phase: Equatable {
         case version
         case security
+        /// VeNCrypt's version, its subtype, and the handshake of TLS.
+        case extendedVersion
+        case extendedType
+        case securing
         case challenge([UInt8])
         case initialisation
         case running
@@ -47,6 +51,15 @@ final class VNCConnection: @unchecked Sendable {
     var sentAbsolute: Bool?
     var mustSendSize: (reason: Int, status: Int)?
     var hasAnnounced = false
+    /// The pointer's shape that the viewer has.
+    var sentPointer: UInt64 = 0
+    /// TLS, from its handshake on.
+    var secure: (any VNCSecureSession)?
+    /// The text that others offer, and what the viewer's extended clipboard can do.
+    var offered: String?
+    var clipboardActions: UInt32?
+    /// What the viewer shows, where it takes copies of it.
+    var shown: ShownPicture?
 
     var held: Set<UInt8> = []
     var lastPlace: (x: Int, y: Int)?
@@ -66,31 +79,34 @@ final class VNCConnection: @unchecked Sendable {
             if let self, phase != .running { close() }
         }
         patience?.arm(after: Self.handshakeLimit)
+        // A browser's TLS begins at once; other viewers are asked.
+        if webSocket != nil, server.security != nil { return beginTLS() }
         if webSocket == nil { send(Array("RFB 003.008\n".utf8)) }
     }
 
     // MARK: Bytes
 
     private func happened(_ events: EventLoop.Events) {
+        if phase == .securing, secure != nil { return goOnSecuring() }
         if events.contains(.write) { flush() }
         guard !isClosed else { return }
         if !events.isDisjoint(with: [.read, .hangUp, .error, .peerClosed]) { readAll() }
     }
 
-    private func readAll() {
+    func readAll() {
         var buffer = [UInt8](repeating: 0, count: 65536)
         // A viewer that never stops talking leaves time for others.
         for _ in 0..<4 {
             let transfer = unsafe buffer.withUnsafeMutableBytes {
                 // SAFETY: the buffer lives for the call.
-                unsafe Socket.receive(socket, into: $0).0
+                unsafe secure?.receive(into: $0) ?? Socket.receive(socket, into: $0).0
             }
             switch transfer {
             case .moved(let count): take(Array(buffer[..<count]))
             case .wouldBlock: return
             case .end, .failed: return close()
             }
-            if isClosed || isClosing { return }
+            if isClosed || isClosing || phase == .securing { return }
         }
     }
 
@@ -112,7 +128,7 @@ final class VNCConnection: @unchecked Sendable {
     private func consume(_ bytes: [UInt8]) {
         do throws(ProtocolViolation) {
             if phase == .running { parser.append(bytes) } else { handshake += bytes }
-            while phase != .running, !isClosing, !isClosed, try shakeHands() {}
+            while phase != .running, phase != .securing, !isClosing, !isClosed, try shakeHands() {}
             if phase == .running, !handshake.isEmpty {
                 parser.append(handshake)
                 handshake = []
@@ -145,7 +161,8 @@ final class VNCConnection: @unchecked Sendable {
         while hasOutput {
             let transfer = unsafe output.withUnsafeBytes {
                 // SAFETY: the part of the array that waits.
-                unsafe Socket.send(socket, UnsafeRawBufferPointer(rebasing: $0[outputStart...]))
+                let rest = unsafe UnsafeRawBufferPointer(rebasing: $0[outputStart...])
+                return unsafe secure?.send(rest) ?? Socket.send(socket, rest)
             }
             switch transfer {
             case .moved(let count): outputStart += count
@@ -158,11 +175,12 @@ final class VNCConnection: @unchecked Sendable {
         output = []
         outputStart = 0
         if isClosing { return close() }
+        if phase == .securing, secure == nil { return beginTLS() }
         watch([.read])
         if request != nil { server.wantUpdate() }
     }
 
-    private func watch(_ events: EventLoop.Events) { try? source?.modify(isClosing ? [.write] : events) }
+    func watch(_ events: EventLoop.Events) { try? source?.modify(isClosing ? [.write] : events) }
 
     func closeWhenSent() {
         isClosing = true

@@ -23,6 +23,8 @@ public final class VNCServer: @unchecked Sendable {
     public let configuration: VNCConfiguration
     let title: String
     let input: InputHub
+    /// What puts TLS on connections; nil where they have none.
+    let security: (any VNCSecurity)?
     let log = RateLimitedLogger(Logger("vnc"))
     private let report: @Sendable (VNCEvent) -> Void
     private let shared = Mutex(Shared())
@@ -42,16 +44,18 @@ public final class VNCServer: @unchecked Sendable {
     ///   - title: what viewers show as the desktop's name.
     ///   - consoles: what viewers see, at least one.
     ///   - input: where their keys and movements go.
+    ///   - security: puts TLS on connections.
     ///   - report: hears of viewers, on the server's thread.
     public init(
         _ configuration: VNCConfiguration, title: String, consoles: [VNCConsole], input: InputHub,
-        report: @escaping @Sendable (VNCEvent) -> Void
+        security: (any VNCSecurity)? = nil, report: @escaping @Sendable (VNCEvent) -> Void
     ) throws(VNCError) {
         guard !consoles.isEmpty else { throw VNCError("There is no picture to show by VNC") }
         self.configuration = configuration
         self.title = title
         self.consoles = consoles
         self.input = input
+        self.security = security
         self.report = report
         do throws(HostError) {
             loop = try EventLoop()
@@ -140,8 +144,9 @@ public final class VNCServer: @unchecked Sendable {
         let own = place(false)
         return VNCStatus(
             id: configuration.id, host: own?.host, service: own?.service, family: Self.family(configuration.listener, own),
-            webSocketService: place(true)?.service, authentication: configuration.needsPassword ? "vnc" : "none",
-            viewers: shared.withLock { $0.viewers })
+            webSocketService: place(true)?.service,
+            authentication: security != nil ? "vencrypt" : configuration.needsPassword ? "vnc" : "none",
+            subAuthentication: security == nil ? nil : configuration.needsPassword ? "x509-vnc" : "x509-none", viewers: shared.withLock { $0.viewers })
     }
 
     private static func family(_ listener: VNCConfiguration.Listener, _ place: (host: String, service: String)?) -> String {
@@ -195,6 +200,11 @@ public final class VNCServer: @unchecked Sendable {
             if !isShared { for other in others { other.close() } }
             return true
         }
+    }
+
+    /// Hands the text of a viewer's clipboard to the others.
+    func share(_ text: String, from sender: VNCConnection) {
+        for connection in connections where connection !== sender { connection.offer(text) }
     }
 
     func initialized(_ connection: VNCConnection) { report(.initialized(connection.viewer)) }

@@ -3,9 +3,10 @@ public enum CPUListing {
     /// Models and feature names, in the form in which QEMU prints them and other programs read them.
     public static var text: String {
         var lines = ["Available CPUs:"]
-        for model in CPUModel.all.sorted(by: { $0.name < $1.name }) {
-            lines.append(line(model.name, "(alias of \(model.name)-v1)"))
-            lines.append(line(model.name + "-v1", model.modelID))
+        for name in CPUModel.names.sorted() {
+            let version = CPUModel.version(of: name)
+            let isVersion = version == name
+            lines.append(line(name, isVersion ? CPUModel.named(name)?.modelID ?? "" : "(alias of \(version))"))
         }
         lines.append(line("host", "processor with all supported host features"))
         lines.append(line("max", "Enables all features supported by the accelerator in the current host"))

@@ -26,45 +26,56 @@ public struct CPUModel: Sendable {
 }
 
 extension CPUModel {
-    /// The models of fixed content. `max` and `host` are made of what there is (`CPUSpecification.resolve`).
-    ///
-    /// Values are those of the processors' documentation, as QEMU's models of version 1 show them.
-    public static let all: [CPUModel] = [
-        make(
-            "qemu64", amd, 15, 107, 1, 0xD, 0x8000_000A, "QEMU Virtual CPU version 2.5+",
-            [minimal, "clflush mca mtrr pse36 cx16 pni lm nx syscall lahf-lm svm"]),
-        make(
-            "qemu32", intel, 6, 6, 3, 4, 0x8000_0004, "QEMU Virtual CPU version 2.5+", [minimal, "pni"]),
-        make(
-            "kvm64", intel, 15, 6, 1, 0xD, 0x8000_0008, "Common KVM processor",
-            [minimal, "clflush mca mtrr pse36 vme cx16 pni lm nx syscall"]),
-        make(
-            "kvm32", intel, 15, 6, 1, 5, 0x8000_0008, "Common 32-bit KVM processor",
-            [minimal, "clflush mca mtrr pse36 vme pni"]),
-        make(
-            "Nehalem", intel, 6, 26, 3, 0xB, 0x8000_0008, "Intel Core i7 9xx (Nehalem Class Core i7)", [nehalem]),
-        make(
-            "Westmere", intel, 6, 44, 1, 0xB, 0x8000_0008, "Westmere E56xx/L56xx/X56xx (Nehalem-C)",
-            [nehalem, westmere]),
-        make(
-            "SandyBridge", intel, 6, 42, 1, 0xD, 0x8000_0008, "Intel Xeon E312xx (Sandy Bridge)",
-            [nehalem, westmere, sandyBridge]),
-        make(
-            "IvyBridge", intel, 6, 58, 9, 0xD, 0x8000_0008, "Intel Xeon E3-12xx v2 (Ivy Bridge)",
-            [nehalem, westmere, sandyBridge, ivyBridge]),
-        make(
-            "Haswell", intel, 6, 60, 4, 0xD, 0x8000_0008, "Intel Core Processor (Haswell)",
-            [nehalem, westmere, sandyBridge, ivyBridge, haswell, "hle rtm"]),
-        make(
-            "Skylake-Server", intel, 6, 85, 4, 0xD, 0x8000_0008, "Intel Xeon Processor (Skylake)",
-            [nehalem, westmere, sandyBridge, ivyBridge, haswell, "hle rtm", skylakeServer]),
-        make("EPYC", amd, 23, 1, 2, 0xD, 0x8000_001E, "AMD EPYC Processor", [epyc]),
-    ]
+    /// The names of the models of fixed content: each without a version, then its versions ("Nehalem", "Nehalem-v1",
+    /// "Nehalem-v2"), and those that stand for a later version ("Nehalem-IBRS"). `max` and `host` are made of what there
+    /// is (`CPUSpecification.resolve`).
+    public static let names: [String] = {
+        var names: [String] = []
+        for row in table.split(separator: "\n") {
+            let version = String(row.prefix { $0 != "|" })
+            if version.hasSuffix("-v1") { names.append(String(version.dropLast(3))) }
+            names.append(version)
+        }
+        return names + aliases.split(separator: "\n").map { String($0.prefix { $0 != " " }) }
+    }()
 
-    /// The model of a name: "Nehalem", or "Nehalem-v1" with its version. Letters count as they are.
+    /// The version that a name stands for: itself for a version, the first where nothing else is said.
+    public static func version(of name: String) -> String {
+        for line in aliases.split(separator: "\n") {
+            let pair = line.split(separator: " ")
+            if pair[0] == name { return String(pair[1]) }
+        }
+        guard let dash = name.lastIndex(of: "-"), name[dash...].dropFirst().first == "v" else { return name + "-v1" }
+        return name
+    }
+
+    /// The model of a name; nil where there is none. Letters count as they are.
     public static func named(_ name: String) -> CPUModel? {
-        let base = name.hasSuffix("-v1") ? String(name.dropLast(3)) : name
-        return all.first { $0.name == base }
+        guard var model = row(version(of: name)) else { return nil }
+        model.name = name
+        return model
+    }
+
+    /// A row of the table and those that it builds on. A parent stands before its child, so this ends.
+    private static func row(_ version: String) -> CPUModel? {
+        guard let line = table.split(separator: "\n").first(where: { $0.hasPrefix(version + "|") }) else { return nil }
+        let fields = line.split(separator: "|", omittingEmptySubsequences: false).map(String.init)
+        var features = FeatureSet()
+        for word in fields[8].split(separator: " ").map(String.init) {
+            if let feature = CPUFeature(name: word) {
+                features.insert(feature)
+            } else if word.hasPrefix("-"), let feature = CPUFeature(name: String(word.dropFirst())) {
+                features.remove(feature)
+            } else if let parent = row(word) {
+                features = parent.features
+            } else {
+                preconditionFailure("The table of CPU models names an unknown feature")
+            }
+        }
+        return CPUModel(
+            name: version, vendor: fields[1], family: UInt32(fields[2])!, model: UInt32(fields[3])!,
+            stepping: UInt32(fields[4])!, level: UInt32(fields[5], radix: 16)!,
+            xlevel: UInt32(fields[6], radix: 16)!, modelID: fields[7], features: features)
     }
 
     /// Features that a model has but that virtual machines do without in silence where the engine lacks them, as
@@ -79,36 +90,4 @@ extension CPUModel {
             kvm-pv-unhalt kvm-asyncpf kvm-asyncpf-int kvm-pv-tlb-flush kvm-pv-ipi kvm-poll-control \
             kvm-pv-sched-yield kvm-msi-ext-dest-id kvmclock-stable-bit
             """)
-
-    private static func make(
-        _ name: String, _ vendor: String, _ family: UInt32, _ model: UInt32, _ stepping: UInt32, _ level: UInt32,
-        _ xlevel: UInt32, _ modelID: String, _ features: [String]
-    ) -> CPUModel {
-        CPUModel(
-            name: name, vendor: vendor, family: family, model: model, stepping: stepping, level: level,
-            xlevel: xlevel, modelID: modelID,
-            features: features.reduce(into: FeatureSet()) { $0.formUnion(FeatureSet(names: $1)) })
-    }
-
-    // Each generation adds to the one before.
-    private static let minimal = "fpu de pse tsc msr pae mce cx8 apic sep pge cmov pat mmx fxsr sse sse2"
-    private static let nehalem = """
-        fpu vme de pse tsc msr pae mce cx8 apic sep mtrr pge mca cmov pat pse36 clflush mmx fxsr sse sse2 pni ssse3 \
-        cx16 sse4.1 sse4.2 popcnt lm nx syscall lahf-lm
-        """
-    private static let westmere = "aes pclmulqdq arat"
-    private static let sandyBridge = "avx xsave xsaveopt tsc-deadline x2apic rdtscp"
-    private static let ivyBridge = "f16c rdrand fsgsbase smep erms"
-    private static let haswell = "fma movbe pcid bmi1 bmi2 avx2 invpcid abm"
-    private static let skylakeServer = """
-        rdseed adx smap clflushopt clwb avx512f avx512dq avx512bw avx512cd avx512vl pku 3dnowprefetch pdpe1gb xsavec \
-        xgetbv1
-        """
-    private static let epyc = """
-        fpu vme de pse tsc msr pae mce cx8 apic sep mtrr pge mca cmov pat pse36 clflush mmx fxsr sse sse2 \
-        pni pclmulqdq monitor ssse3 fma cx16 sse4.1 sse4.2 movbe popcnt aes xsave avx f16c rdrand \
-        fsgsbase bmi1 avx2 smep bmi2 rdseed adx smap clflushopt sha-ni arat \
-        lm nx syscall mmxext fxsr-opt pdpe1gb rdtscp \
-        lahf-lm svm cr8legacy abm sse4a misalignsse 3dnowprefetch osvw topoext xsaveopt xsavec xgetbv1
-        """
 }

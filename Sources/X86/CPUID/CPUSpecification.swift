@@ -41,9 +41,9 @@ public struct CPUSpecification: Equatable, Sendable {
 
     /// A model as it is. The name must be one of `CPUModel`, `max` or `host`.
     public init(model: String) throws(CPUSpecificationError) {
-        let names = CPUModel.all.map(\.name) + ["max", "host"]
-        guard CPUModel.named(model) != nil || names.contains(model) else {
-            throw .unknownModel(model, nearest: NameDistance.nearest(to: model, in: names))
+        guard model == "max" || model == "host" || CPUModel.named(model) != nil else {
+            throw .unknownModel(
+                model, nearest: NameDistance.nearest(to: model, in: CPUModel.names + ["max", "host"]))
         }
         self.model = model
     }

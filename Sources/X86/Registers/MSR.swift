@@ -57,6 +57,12 @@ public enum MSR {
     public static let mtrrDefaultType: UInt32 = 0x2FF
     /// IA32_MC0_CTL; control, status, address and miscellany of each bank follow each other.
     public static let mc0Control: UInt32 = 0x400
+    /// K7_EVNTSEL0, the first of AMD's four event selectors; the four counters follow.
+    public static let amdEventSelector0: UInt32 = 0xC001_0000
+    /// The last of AMD's four counters.
+    public static let amdCounter3: UInt32 = 0xC001_0007
+    /// IA32_PKRS.
+    public static let pkrs: UInt32 = 0x6E1
     /// IA32_TSC_DEADLINE.
     public static let tscDeadline: UInt32 = 0x6E0
     /// First register of the x2APIC.

@@ -73,11 +73,15 @@ import Testing
         #expect(cpu.messages.count == 1)
     }
 
-    @Test func maskedEdgeIsKept() {
+    @Test func maskedEdgeIsKeptWhileItsLineIsUp() {
         route(3, 0x0001_0033)
         ioapic.setLine(3, level: true)
         ioapic.setLine(3, level: false)
         #expect(cpu.messages.isEmpty)
+        route(3, 0x0000_0033)
+        #expect(cpu.messages.isEmpty)
+        route(3, 0x0001_0033)
+        ioapic.setLine(3, level: true)
         route(3, 0x0000_0033)
         #expect(cpu.messages.count == 1)
         route(3, 0x0000_0033)

@@ -16,6 +16,8 @@ import VirtQueue
         case net
         case balloon
         case scsi
+        case gpu
+        case keyboard
     }
     private func make(_ kind: Kind, _ memory: AddressSpace) -> any VirtioDevice {
         let inline = InlineScheduler()
@@ -34,6 +36,8 @@ import VirtQueue
                         target: $0, lun: 0, properties: SCSIUnitProperties(isCD: $0 == 1), backend: FakeDisk(sectors: 64))
                 },
                 scheduler: inline)
+        case .gpu: VirtioGPU(VirtioGPUProperties(), scheduler: inline)
+        case .keyboard: VirtioInput(.keyboard, scheduler: inline)
         case .balloon: VirtioBalloon(.init(hasFreePageReporting: true), memory: memory, scheduler: inline)
         }
     }

@@ -74,7 +74,9 @@ import X86
 
     @Test func randomLeavesNeverTrap() throws {
         var random = TestGenerator(state: 11)
-        let names = CPUModel.all.map(\.name) + ["max", "qemu64,level=0,xlevel=0x80000000"]
+        let names = [
+            "qemu32", "486", "Haswell", "EPYC-Milan", "Skylake-Server", "max", "qemu64,level=0,xlevel=0x80000000",
+        ]
         for name in names {
             for smp in ["1", "6,sockets=1,cores=3,threads=2", "255", "200,dies=2,cores=50,threads=2"] {
                 let cpu = try resolved(name, try machine(smp))

@@ -52,8 +52,24 @@ import X86
     }
 
     @Test func versionsAreAliases() {
-        #expect(CPUModel.named("Nehalem-v1")?.name == "Nehalem")
+        #expect(CPUModel.version(of: "Nehalem") == "Nehalem-v1")
+        #expect(CPUModel.version(of: "Nehalem-v2") == "Nehalem-v2")
+        #expect(CPUModel.version(of: "Broadwell-noTSX-IBRS") == "Broadwell-v4")
+        #expect(CPUModel.named("Nehalem-v1")?.features == CPUModel.named("Nehalem")?.features)
         #expect(CPUModel.named("Nehalem-v9") == nil)
+        #expect(CPUModel.named("") == nil)
+    }
+
+    @Test func everyNameHasARow() {
+        #expect(Set(CPUModel.names).count == CPUModel.names.count)
+        for name in CPUModel.names { #expect(CPUModel.named(name)?.name == name) }
+    }
+
+    @Test func aVersionChangesWhatItsRowNames() throws {
+        let first = try #require(CPUModel.named("Skylake-Server-v1"))
+        let third = try #require(CPUModel.named("Skylake-Server-v3"))
+        #expect(first.features.subtracting(third.features).names.sorted() == ["clflushopt", "hle", "rtm"])
+        #expect(third.features.subtracting(first.features).names == ["spec-ctrl"])
     }
 
     @Test func everyFeatureHasOneName() throws {

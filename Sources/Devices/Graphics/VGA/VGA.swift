@@ -59,7 +59,7 @@ public final class VGA: Device, BusDevice, PictureSource {
         block = try RAMBlock(name: "\(stateName).vram", size: count)
         memory = VideoMemory(block, count: count)
         state = Mutex(State(model: VGAModel(memory: count)))
-        self.rom = isPCI && !rom.isEmpty ? try Self.makeROM(rom, stateName) : nil
+        self.rom = rom.isEmpty ? nil : try OptionROM.block(rom, name: stateName)
         guard isPCI else {
             function = nil
             return
@@ -69,24 +69,20 @@ public final class VGA: Device, BusDevice, PictureSource {
                 vendorID: 0x1234, deviceID: 0x1111, classCode: 0x030000, revision: 2, subsystemVendorID: 0x1AF4,
                 subsystemID: 0x1100))
         self.function = function
+        addWindows(to: function)
+    }
+
+    /// Puts its memory, registers and option ROM into windows of a function: its own, or that of a device which is a
+    /// VGA beside something else.
+    public func addWindows(to function: PCIFunction) {
+        let count = UInt64(block.size)
         function.addBAR(
-            0, .memory32(prefetchable: true), size: UInt64(count),
-            regions: [PCIBAR.Region(count: UInt64(count), name: "vga.vram", block: block, writable: true)])
+            0, .memory32(prefetchable: true), size: count,
+            regions: [PCIBAR.Region(count: count, name: "vga.vram", block: block, writable: true)])
         function.addBAR(
             2, .memory32(prefetchable: false), size: 0x1000,
             regions: [PCIBAR.Region(count: 0x1000, name: "vga.mmio", device: RegisterWindow(self))])
-        guard let block = self.rom else { return }
-        function.addBAR(
-            6, .rom, size: UInt64(block.size),
-            regions: [PCIBAR.Region(count: UInt64(block.size), name: block.name, block: block, writable: false)])
-    }
-
-    private static func makeROM(_ image: [UInt8], _ name: String) throws(HostError) -> RAMBlock {
-        let rom = try RAMBlock(name: "\(name).rom", size: image.count)
-        let writer = AddressSpace()
-        writer.add(FlatView.Range(start: GuestPhysical(0), count: UInt64(rom.size), block: rom))
-        try? writer.write(GuestPhysical(0), bytes: image)
-        return rom
+        if let rom { OptionROM.add(rom, to: function) }
     }
 
     /// Puts the legacy ports and window on the buses.

@@ -94,6 +94,11 @@ public final class ACPIPowerManagement: BusDevice, Device {
         return ranges
     }
 
+    /// Has the PM registers answer at another place, for boards where the guest moves them.
+    public func attachRegisters(to bus: Bus, at base: UInt64) -> Bus.RangeID {
+        bus.add(Block(self, .registers), start: base, count: 12, name: "acpi-pm")
+    }
+
     private func change<R: Sendable>(_ body: (inout ACPIPMModel, UInt64) -> R) -> R {
         state.withLock { state in
             let now = clock.now

@@ -62,7 +62,13 @@ struct IOAPIC82093: Sendable {
         guard 0..<Self.inputs ~= line else { return nil }
         let bit = UInt32(1) << UInt32(line)
         let rising = level && lines & bit == 0
-        if level { lines |= bit } else { lines &= ~bit }
+        if level {
+            lines |= bit
+        } else {
+            // An edge behind a mask is not kept for longer than its line is up.
+            lines &= ~bit
+            edges &= ~bit
+        }
         if rising && entries[line] & Entry.level == 0 { edges |= bit }
         return service(line)
     }

@@ -1,6 +1,9 @@
 /// What the human interface devices say that they are.
 enum HIDDescriptors {
-    static func of(_ kind: HIDFunction.Kind) -> USBDescriptors {
+    /// At a speed, as a device of USB 1.1 (0x11) or 2.0 (0x20).
+    static func of(
+        _ kind: HIDFunction.Kind, _ speed: USBSpeed, version: UInt8, serial: String
+    ) -> USBDescriptors {
         let report = report(kind)
         let (subclass, protocolNumber, packet): (UInt8, UInt8, UInt8) =
             switch kind {
@@ -15,15 +18,19 @@ enum HIDDescriptors {
             case .tablet: "USB Tablet"
             }
         // The vendor's and product's numbers that QEMU's devices have, which guests know.
-        let device: [UInt8] = [18, 1, 0x10, 0x01, 0, 0, 0, 8, 0x27, 0x06, 1, 0, 0, 0, 1, 2, 3, 1]
+        let device: [UInt8] = [
+            18, 1, version << 4, version >> 4, 0, 0, 0, speed.controlPacket, 0x27, 0x06, 1, 0, 0, 0, 1, 2, 3, 1,
+        ]
+        // Every 10 ms; at high speed a power of two of 125 us: 8 ms.
+        let interval: UInt8 = speed == .high ? 7 : 10
         let configuration: [UInt8] = [
             9, 2, 34, 0, 1, 1, 0, 0xA0, 50,
             9, 4, 0, 0, 1, 3, subclass, protocolNumber, 0,
             9, 0x21, 0x11, 0x01, 0, 1, 0x22, UInt8(report.count), 0,
-            7, 5, 0x81, 3, packet, 0, 10,
+            7, 5, 0x81, 3, packet, 0, interval,
         ]
         return USBDescriptors(
-            device: device, configuration: configuration, report: report, strings: ["Apus", name, "42"])
+            device: device, configuration: configuration, report: report, strings: ["Apus", name, serial])
     }
 
     private static func report(_ kind: HIDFunction.Kind) -> [UInt8] {

@@ -10,7 +10,10 @@ struct HIDFunction: USBFunction {
         case tablet
     }
     let kind: Kind
-    let descriptors: USBDescriptors
+    /// Whether it is one of USB 1.1, which knows no high speed.
+    let isOld: Bool
+    var speeds: Set<USBSpeed> { isOld ? [.full] : [.full, .high] }
+    private let serial: String
     /// Whether reports are those of the boot protocol.
     private var usesBootProtocol = false
     private var idle: UInt8 = 0
@@ -30,12 +33,22 @@ struct HIDFunction: USBFunction {
     private var queue: [[UInt8]] = []
     private static let queueLimit = 16
 
-    init(_ kind: Kind) {
+    init(_ kind: Kind, isOld: Bool = false, serial: String = "42") {
         self.kind = kind
-        descriptors = HIDDescriptors.of(kind)
+        self.isOld = isOld
+        self.serial = serial
     }
 
-    mutating func reset() { self = HIDFunction(kind) }
+    func descriptors(_ speed: USBSpeed) -> USBDescriptors {
+        HIDDescriptors.of(kind, isOld ? .full : speed, version: isOld ? 0x11 : 0x20, serial: serial)
+    }
+    mutating func reset() { self = HIDFunction(kind, isOld: isOld, serial: serial) }
+    private var toldLights: UInt8 = 0
+    mutating func takeEffects() -> [USBEffect] {
+        guard lights != toldLights else { return [] }
+        toldLights = lights
+        return [.lights(lights)]
+    }
 
     // MARK: Input
 
@@ -100,10 +113,10 @@ struct HIDFunction: USBFunction {
 
     // MARK: USBFunction
 
-    mutating func input(endpoint: UInt8, limit: Int) -> [UInt8]? {
-        guard endpoint == 1 else { return nil }
-        if !queue.isEmpty { return queue.removeFirst() }
-        return hasMoved ? takePointerReport() : nil
+    mutating func input(endpoint: UInt8, limit: Int) -> USBResult {
+        guard endpoint == 1 else { return .stall }
+        if !queue.isEmpty { return .done(queue.removeFirst()) }
+        return hasMoved ? .done(takePointerReport()) : .notReady
     }
 
     mutating func request(type: UInt8, _ number: UInt8, value: UInt16, index: UInt16) -> [UInt8]? {
@@ -145,7 +158,7 @@ struct HIDFunction: USBFunction {
 
     mutating func importState(_ saved: DeviceState) throws(DeviceStateError) {
         try saved.requireVersion(1...1)
-        var new = HIDFunction(kind)
+        var new = HIDFunction(kind, isOld: isOld, serial: serial)
         new.usesBootProtocol = try saved.bool("boot")
         new.idle = try saved.integer("idle")
         new.modifiers = try saved.integer("modifiers")

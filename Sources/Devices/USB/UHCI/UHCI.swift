@@ -1,63 +1,62 @@
 public import DeviceModel
-public import Display
 public import GuestMemory
 internal import Synchronization
 
-/// The PIIX3's USB function: a UHCI controller with human interface devices at its two ports.
-public final class UHCI: Device, BusDevice {
-    /// A device at a port.
-    public enum Attachment: Sendable {
-        /// `usb-kbd`.
-        case keyboard
-        /// `usb-mouse`.
-        case mouse
-        /// `usb-tablet`.
-        case tablet
+/// A UHCI controller as a PCI function with two ports: the PIIX3's or PIIX4's, or one of an ICH9's companions.
+public final class UHCI: Device, BusDevice, USBHost {
+    /// Which of them.
+    public enum Model: Equatable, Sendable {
+        /// `piix3-usb-uhci`.
+        case piix3
+        /// `piix4-usb-uhci`.
+        case piix4
+        /// `ich9-usb-uhci1` to `6`.
+        case ich9(Int)
 
-        fileprivate var kind: HIDFunction.Kind {
+        fileprivate var deviceID: UInt16 {
             switch self {
-            case .keyboard: .keyboard
-            case .mouse: .mouse
-            case .tablet: .tablet
+            case .piix3: 0x7020
+            case .piix4: 0x7112
+            case .ich9(let number): [0x2934, 0x2935, 0x2936, 0x2937, 0x2938, 0x2939][min(max(number - 1, 0), 5)]
+            }
+        }
+        fileprivate var pin: UInt8 {
+            switch self {
+            case .piix3, .piix4: 4
+            case .ich9(let number): [1, 2, 3, 1, 2, 3][min(max(number - 1, 0), 5)]
             }
         }
     }
-    /// The most devices that it takes.
-    public static let portCount = UHCIModel.portCount
+    public var portCount: Int { UHCIModel.portCount }
     private static let period: UInt64 = 1_000_000
 
     public let stateName: String
     /// What a `PCIBus` attaches.
     public let function: PCIFunction
-    private let memory: AddressSpace
+    private let memory: GuestUSBMemory
     private let clock: any VirtualClock
-    private let onLights: @Sendable (UInt8) -> Void
     private struct State: Sendable {
         var model: UHCIModel
         var level = false
-        var lights: [UInt8]
         var deadline: UInt64?
     }
     private let state: Mutex<State>
     private let timer = LateTimer()
 
-    /// A controller after power-on. `onLights` hears of a keyboard's lights: scroll 1, num 2, caps 4.
+    /// A controller after power-on.
     public init(
-        _ attachments: [Attachment], memory: AddressSpace, clock: any VirtualClock, stateName: String = "uhci",
-        onLights: @escaping @Sendable (UInt8) -> Void = { _ in }
+        _ model: Model = .piix3, memory: AddressSpace, clock: any VirtualClock, stateName: String = "uhci"
     ) {
         self.stateName = stateName
-        self.memory = memory
+        self.memory = GuestUSBMemory(memory: memory)
         self.clock = clock
-        self.onLights = onLights
-        let devices = attachments.prefix(Self.portCount).map { USBDevice(HIDFunction($0.kind)) }
-        state = Mutex(
-            State(model: UHCIModel(devices: devices), lights: [UInt8](repeating: 0, count: Self.portCount)))
-        // Intel 290550 (82371SB), function 2.
+        state = Mutex(State(model: UHCIModel()))
+        let isICH = if case .ich9 = model { true } else { false }
+        // Intel 290550 (82371SB) and 290562 (82371AB), function 2; 316972 (ICH9), chapter 16.
         function = PCIFunction(
             PCIIdentity(
-                vendorID: 0x8086, deviceID: 0x7020, classCode: 0x0C0300, revision: 1, subsystemVendorID: 0x1AF4,
-                subsystemID: 0x1100), interruptPin: 4)
+                vendorID: 0x8086, deviceID: model.deviceID, classCode: 0x0C0300, revision: isICH ? 3 : 1,
+                subsystemVendorID: 0x1AF4, subsystemID: 0x1100), interruptPin: model.pin)
         function.defineRegister(0x60, value: UInt8(0x10))
         function.defineRegister(0xC0, value: UInt16(0x2000), writable: UInt16(0xBFFF))
         function.addBAR(4, .io, size: 32, regions: [PCIBAR.Region(count: 32, name: "uhci", device: Registers(self))])
@@ -81,7 +80,7 @@ public final class UHCI: Device, BusDevice {
     }
 
     private func change(_ body: (inout State) -> Void) {
-        let lights = state.withLock { state -> UInt8? in
+        state.withLock { state in
             body(&state)
             if !state.model.isRunning {
                 state.deadline = nil
@@ -89,29 +88,17 @@ public final class UHCI: Device, BusDevice {
                 state.deadline = clock.now &+ Self.period
             }
             timer.set(state.deadline)
-            var lights: UInt8?
-            for index in state.lights.indices {
-                guard let keyboard = state.model.devices[index]?.function as? HIDFunction else { continue }
-                if keyboard.lights != state.lights[index] {
-                    state.lights[index] = keyboard.lights
-                    lights = keyboard.lights
-                }
-            }
             if state.level != state.model.interruptLevel {
                 state.level = state.model.interruptLevel
                 function.setINTx(state.level)
             }
-            return lights
         }
-        // The class counts num, caps, scroll; PS/2 scroll, num, caps.
-        if let lights { onLights(lights << 1 & 6 | lights >> 2 & 1) }
     }
 
     private func frame() {
         timer.fired()
-        let view = Schedule(memory: memory)
         change { state in
-            state.model.runFrame(view)
+            state.model.runFrame(memory)
             let now = clock.now
             // After a pause frames go on from now; a little lateness is made up for.
             let next = (state.deadline ?? now) &+ Self.period
@@ -119,47 +106,25 @@ public final class UHCI: Device, BusDevice {
         }
     }
 
-    private struct Schedule: USBMemory {
-        let memory: AddressSpace
-        func word(_ address: UInt32) -> UInt32? { try? memory.load(GuestPhysical(UInt64(address)), as: UInt32.self) }
-        func store(_ address: UInt32, _ value: UInt32) { try? memory.store(GuestPhysical(UInt64(address)), value) }
-        func bytes(_ address: UInt32, count: Int) -> [UInt8]? {
-            count == 0 ? [] : try? memory.bytes(GuestPhysical(UInt64(address)), count: count)
+    // MARK: Ports
+
+    public func connect(_ device: USBPeripheral, port: Int) -> Bool {
+        let speed: USBSpeed = device.knows(.full) ? .full : .low
+        guard device.knows(speed), 0..<portCount ~= port, state.withLock({ $0.model.devices[port] == nil }) else {
+            return false
         }
-        func store(_ address: UInt32, _ bytes: [UInt8]) {
-            if !bytes.isEmpty { try? memory.write(GuestPhysical(UInt64(address)), bytes: bytes) }
-        }
+        // It asks every frame: nobody need wake it.
+        device.connected(at: speed) {}
+        change { $0.model.connect(device, port) }
+        return true
     }
 
-    // MARK: Input
-
-    /// The device at a port as a keyboard or pointer of the guest's; it keeps the controller.
-    public func input(_ port: Int) -> any KeyboardInput & PointerInput { Input(self, port) }
-
-    private final class Input: KeyboardInput, PointerInput {
-        private let controller: UHCI
-        private let port: Int
-        let isAbsolute: Bool
-
-        init(_ controller: UHCI, _ port: Int) {
-            self.controller = controller
-            self.port = port
-            isAbsolute = controller.kind(port) == .tablet
-        }
-        var pointerName: String { isAbsolute ? "QEMU HID Tablet" : "QEMU HID Mouse" }
-        func key(code: UInt8, down: Bool) { controller.withFunction(port) { $0.key(code, down: down) } }
-        func pointer(_ event: PointerEvent) { controller.withFunction(port) { $0.pointer(event) } }
-    }
-
-    private func kind(_ port: Int) -> HIDFunction.Kind? {
-        state.withLock { ($0.model.devices[port]?.function as? HIDFunction)?.kind }
-    }
-    private func withFunction(_ port: Int, _ body: (inout HIDFunction) -> Void) {
-        state.withLock { state in
-            guard var function = state.model.devices[port]?.function as? HIDFunction else { return }
-            body(&function)
-            state.model.devices[port]?.function = function
-        }
+    public func disconnect(port: Int) {
+        guard 0..<portCount ~= port else { return }
+        let device = state.withLock { $0.model.devices[port] }
+        guard let device else { return }
+        change { $0.model.disconnect(port) }
+        device.disconnected()
     }
 
     // MARK: Device

@@ -1,13 +1,5 @@
 internal import DeviceModel
 
-/// What a host controller reaches of guest memory: whole words of its schedule, and buffers.
-protocol USBMemory {
-    func word(_ address: UInt32) -> UInt32?
-    func store(_ address: UInt32, _ value: UInt32)
-    func bytes(_ address: UInt32, count: Int) -> [UInt8]?
-    func store(_ address: UInt32, _ bytes: [UInt8])
-}
-
 /// A UHCI host controller with two ports: registers, and the work of a frame (Intel, Universal Host Controller
 /// Interface 1.1). A pure model.
 struct UHCIModel: Sendable {
@@ -21,6 +13,7 @@ struct UHCIModel: Sendable {
         static let run: UInt16 = 1
         static let hostReset: UInt16 = 2
         static let globalReset: UInt16 = 4
+        static let globalSuspend: UInt16 = 8
         static let writable: UInt16 = 0xFF
     }
     enum Status {
@@ -51,19 +44,32 @@ struct UHCIModel: Sendable {
     var base: UInt32 = 0
     var startOfFrame: UInt8 = 64
     var ports = [UInt16](repeating: Port.always, count: UHCIModel.portCount)
-    var devices: [USBDevice?]
+    var devices = [USBPeripheral?](repeating: nil, count: UHCIModel.portCount)
 
-    init(devices: [USBDevice?]) {
-        self.devices = Array(devices.prefix(Self.portCount)) + Array(repeating: nil, count: max(0, Self.portCount - devices.count))
-        for index in self.devices.indices where self.devices[index] != nil {
-            ports[index] |= Port.connected | Port.connectChange
+    /// To the state after power-on; devices stay, and are new.
+    mutating func reset() {
+        let attached = devices
+        self = UHCIModel()
+        for (index, device) in attached.enumerated() {
+            device?.busReset()
+            if let device { connect(device, index) }
         }
     }
 
-    /// To the state after power-on.
-    mutating func reset() {
-        for index in devices.indices { devices[index]?.reset() }
-        self = UHCIModel(devices: devices)
+    mutating func connect(_ device: USBPeripheral, _ index: Int) {
+        devices[index] = device
+        ports[index] = Port.always | Port.connected | Port.connectChange | (device.speed == .low ? Port.lowSpeed : 0)
+        detectResume()
+    }
+    mutating func disconnect(_ index: Int) {
+        devices[index] = nil
+        let wasEnabled = ports[index] & Port.enabled != 0
+        ports[index] = Port.always | Port.connectChange | (wasEnabled ? Port.enableChange : 0)
+        detectResume()
+    }
+    /// A controller that sleeps wakes by what comes and goes. 2.1.2.
+    private mutating func detectResume() {
+        if command & Command.globalSuspend != 0 { status |= Status.resume }
     }
 
     var isRunning: Bool { command & Command.run != 0 }
@@ -123,7 +129,7 @@ struct UHCIModel: Sendable {
 
     private mutating func writePort(_ index: Int, _ value: UInt16) {
         var port = ports[index]
-        if value & Port.reset != 0, port & Port.reset == 0 { devices[index]?.reset() }
+        if value & Port.reset != 0, port & Port.reset == 0 { devices[index]?.busReset() }
         port &= ~(value & (Port.connectChange | Port.enableChange))
         let writable = Port.enabled | 0x40 | Port.reset | Port.suspended
         port = port & ~writable | value & writable
@@ -220,12 +226,14 @@ struct UHCIModel: Sendable {
         sum += length
         let output = kind == .input ? [] : memory.bytes(buffer, count: length)
         let endpoint = UInt8(token >> 15 & 15)
-        let place = devices.indices.first {
-            ports[$0] & Port.enabled != 0 && devices[$0]?.address == UInt8(token >> 8 & 0x7F)
+        let wanted = UInt8(token >> 8 & 0x7F)
+        var device: USBPeripheral?
+        for index in devices.indices where device == nil && ports[index] & Port.enabled != 0 {
+            device = devices[index]?.find(address: wanted)
         }
         var result = USBResult.silence
-        if let place, let output {
-            result = devices[place]?.transact(kind, endpoint: endpoint, output: output, limit: length) ?? .silence
+        if let device, let output {
+            result = device.transact(kind, endpoint: endpoint, output: output, limit: length)
         }
         control &= ~Control.outcome
         switch result {
@@ -270,7 +278,6 @@ struct UHCIModel: Sendable {
         saved.set("base", base)
         saved.set("sof", startOfFrame)
         saved.set("ports", ports.flatMap { [UInt8($0 & 0xFF), UInt8($0 >> 8)] })
-        saved.set("devices", devices.compactMap { $0?.exportState() })
         return saved
     }
 
@@ -285,8 +292,5 @@ struct UHCIModel: Sendable {
         startOfFrame = try saved.integer("sof")
         let bytes = try saved.bytes("ports", count: Self.portCount * 2)
         ports = (0..<Self.portCount).map { UInt16(bytes[$0 * 2]) | UInt16(bytes[$0 * 2 + 1]) << 8 }
-        let here = devices.indices.filter { devices[$0] != nil }
-        let states = try saved.list("devices", count: here.count)
-        for (place, state) in zip(here, states) { try devices[place]?.importState(state) }
     }
 }

@@ -47,9 +47,9 @@ extension HMPCommandTable {
             text += "\(printable(server.id)):\n"
             if let service = server.service {
                 text += "  Server: \(printable(place(server.host ?? "", service, server.family)))\n"
-                text += "    Auth: \(server.authentication) (Sub: none)\n"
+                text += "    Auth: \(server.authentication) (Sub: \(server.subAuthentication ?? "none"))\n"
             } else {
-                text += "  Auth: \(server.authentication) (Sub: none)\n"
+                text += "  Auth: \(server.authentication) (Sub: \(server.subAuthentication ?? "none"))\n"
             }
             for viewer in server.viewers {
                 text += "  Client: \(printable(place(viewer.host, viewer.service, viewer.family)))\n"

@@ -86,11 +86,13 @@ extension QMPCommandTable {
             (context, _) throws(MonitorError) in
             .array(
                 context.machine.processorModels.map { model in
-                    [
+                    var object: JSONObject = [
                         "name": .string(model.name), "typename": .string(model.name + "-x86_64-cpu"),
                         "unavailable-features": .array(model.unavailableFeatures.map(JSONValue.string)),
                         "static": false, "migration-safe": .bool(model.isMigrationSafe), "deprecated": false,
                     ]
+                    if let alias = model.aliasOf { object["alias-of"] = .string(alias) }
+                    return .object(object)
                 })
         },
         QMPCommand(

@@ -29,11 +29,11 @@ extension QMPCommandTable {
         ) { (context, _) throws(MonitorError) in
             guard let server = context.machine.vncServers.first else { return ["enabled": false] }
             guard let service = server.service else {
-                return ["enabled": true, "auth": .string(server.authentication), "clients": viewers(server)]
+                return ["enabled": true, "auth": .string(method(server)), "clients": viewers(server)]
             }
             return [
                 "enabled": true, "host": .string(server.host ?? ""), "family": .string(server.family),
-                "service": .string(service), "auth": .string(server.authentication), "clients": viewers(server),
+                "service": .string(service), "auth": .string(method(server)), "clients": viewers(server),
             ]
         },
         QMPCommand(
@@ -45,6 +45,7 @@ extension QMPCommandTable {
                         [
                             SchemaMember("id", .string), SchemaMember("server", .array(.any)),
                             SchemaMember("clients", .array(.object(viewerType))), SchemaMember("auth", .string),
+                            SchemaMember("vencrypt", .string, optional: true),
                         ])))
         ) { (context, _) throws(MonitorError) in
             .array(
@@ -52,10 +53,12 @@ extension QMPCommandTable {
                     let places = [(server.service, false), (server.webSocketService, true)].compactMap {
                         service, isWebSocket in service.map { place(server, $0, isWebSocket: isWebSocket) }
                     }
-                    return [
+                    var answer: JSONObject = [
                         "id": .string(server.id), "server": .array(places.map { .object($0) }),
                         "auth": .string(server.authentication), "clients": viewers(server),
                     ]
+                    if let kind = server.subAuthentication { answer["vencrypt"] = .string(kind) }
+                    return .object(answer)
                 })
         },
         QMPCommand(
@@ -116,6 +119,12 @@ extension QMPCommandTable {
             let nanoseconds = seconds * 1_000_000_000
             return text.hasPrefix("+") ? HostClock.realtime + nanoseconds : nanoseconds
         }
+    }
+
+    /// How viewers show who they are, in one word.
+    private static func method(_ server: VNCStatus) -> String {
+        guard let kind = server.subAuthentication else { return server.authentication }
+        return server.authentication + "+" + kind.split(separator: "-").joined(separator: "+")
     }
 
     private static func viewers(_ server: VNCStatus) -> JSONValue { .array(server.viewers.map { .object(object($0)) }) }

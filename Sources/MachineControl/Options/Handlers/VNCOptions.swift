@@ -19,7 +19,7 @@ enum VNCOptions {
         if pairs.asksForHelp {
             throw .information(
                 "host:display[,to=L][,password=on|off][,password-secret=id][,websocket=on|port][,share=policy]"
-                    + "[,lossy=on|off][,connections=n][,id=name]\nunix:path[,…]\nnone[,…]\n")
+                    + "[,tls-creds=id][,lossy=on|off][,connections=n][,id=name]\nunix:path[,…]\nnone[,…]\n")
         }
         var place = ""
         var server = VNCConfiguration()
@@ -64,7 +64,10 @@ enum VNCOptions {
             case "non-adaptive", "power-control", "ipv4", "ipv6", "acl": _ = try flag()
             case "key-delay-ms": _ = try number(0...60_000)
             case "audiodev", "display", "head": break
-            case "tls-creds", "tls-authz", "sasl", "sasl-authz", "reverse":
+            case "tls-creds":
+                guard let id = pair.value, !id.isEmpty else { throw .value(pair.key, "", expects: "an object's id") }
+                server.tlsCredentials = id
+            case "tls-authz", "sasl", "sasl-authz", "reverse":
                 if pair.key == "sasl" || pair.key == "reverse", try !flag() { break }
                 throw .invalid("'\(pair.key)' is not supported yet")
             default: throw .invalid("Invalid parameter '\(printable(pair.key))'")

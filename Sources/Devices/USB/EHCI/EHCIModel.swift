@@ -1,0 +1,476 @@
+internal import DeviceModel
+
+/// An EHCI host controller (Enhanced Host Controller Interface Specification for Universal Serial Bus, 1.0): registers,
+/// ports, and the work of its two schedules. Isochronous transfers move nothing. A pure model.
+struct EHCIModel: Sendable {
+    /// Bytes of registers in front of the operational ones.
+    static let capabilityLength: UInt64 = 0x20
+    /// Heads and elements that are looked at in a turn of a schedule.
+    private static let visitLimit = 256
+    private static let byteLimit = 1 << 20
+
+    enum Command {
+        static let run: UInt32 = 1
+        static let reset: UInt32 = 2
+        static let periodic: UInt32 = 16
+        static let asynchronous: UInt32 = 32
+        static let doorbell: UInt32 = 64
+        static let initial: UInt32 = 0x0008_0000
+    }
+    enum Status {
+        static let interrupt: UInt32 = 1
+        static let error: UInt32 = 2
+        static let portChange: UInt32 = 4
+        static let rollover: UInt32 = 8
+        static let systemError: UInt32 = 16
+        static let advance: UInt32 = 32
+        static let clearable: UInt32 = 0x3F
+        static let halted: UInt32 = 1 << 12
+        static let periodic: UInt32 = 1 << 14
+        static let asynchronous: UInt32 = 1 << 15
+    }
+    enum PortBit {
+        static let connected: UInt32 = 1
+        static let connectChange: UInt32 = 2
+        static let enabled: UInt32 = 4
+        static let enableChange: UInt32 = 8
+        static let changes: UInt32 = 0x2A
+        static let resume: UInt32 = 0x40
+        static let suspended: UInt32 = 0x80
+        static let reset: UInt32 = 0x100
+        static let power: UInt32 = 0x1000
+        static let owner: UInt32 = 0x2000
+        static let wakes: UInt32 = 0x70_0000
+    }
+    struct Port: Sendable {
+        var status: UInt32
+        /// What is at the port, whoever owns it.
+        var device: USBPeripheral?
+    }
+
+    /// Companion controllers, of which each serves two ports.
+    let companions: Int
+    var command = Command.initial
+    var status = Status.halted
+    var enable: UInt32 = 0
+    var frame: UInt32 = 0
+    var periodicBase: UInt32 = 0
+    var asynchronousAddress: UInt32 = 0
+    var isConfigured = false
+    var ports: [Port]
+    /// Interrupts on completion since the last threshold.
+    private var due: UInt32 = 0
+    /// Ports whose owner changed and whose device has to move.
+    var moved: Set<Int> = []
+
+    init(ports count: Int, companions: Int) {
+        self.companions = companions
+        // Without configuration all ports are the companions'.
+        ports = [Port](repeating: Port(status: PortBit.power | (companions > 0 ? PortBit.owner : 0)), count: count)
+    }
+
+    mutating func reset() {
+        let devices = ports.map(\.device)
+        self = EHCIModel(ports: ports.count, companions: companions)
+        for (index, device) in devices.enumerated() {
+            guard let device else { continue }
+            ports[index].device = device
+            device.busReset()
+            if !isCompanions(index) { setConnected(index) } else { moved.insert(index) }
+        }
+    }
+
+    var isRunning: Bool { command & Command.run != 0 }
+    var interruptLevel: Bool { status & enable & Status.clearable != 0 }
+    func isCompanions(_ port: Int) -> Bool { ports[port].status & PortBit.owner != 0 }
+
+    // MARK: Registers
+
+    func read(_ offset: UInt64) -> UInt32 {
+        guard offset >= Self.capabilityLength else {
+            switch offset {
+            case 0x00: return 0x0100_0000 | UInt32(Self.capabilityLength)
+            case 0x04: return UInt32(ports.count) | UInt32(companions > 0 ? 2 : 0) << 8 | UInt32(companions) << 12
+            // Isochronous threshold 0; no 64-bit addresses, no parking.
+            default: return 0
+            }
+        }
+        switch offset - Self.capabilityLength {
+        case 0x00: return command
+        case 0x04:
+            var value = status
+            if isRunning, command & Command.periodic != 0 { value |= Status.periodic }
+            if isRunning, command & Command.asynchronous != 0 { value |= Status.asynchronous }
+            return value
+        case 0x08: return enable
+        case 0x0C: return frame
+        case 0x14: return periodicBase
+        case 0x18: return asynchronousAddress
+        case 0x40: return isConfigured ? 1 : 0
+        case 0x44..<(0x44 + UInt64(ports.count) * 4): return ports[Int(offset - Self.capabilityLength - 0x44) / 4].status
+        default: return 0
+        }
+    }
+
+    mutating func write(_ offset: UInt64, _ value: UInt32) {
+        guard offset >= Self.capabilityLength else { return }
+        switch offset - Self.capabilityLength {
+        case 0x00:
+            if value & Command.reset != 0 { return reset() }
+            command = value & 0x00FF_0071
+            if isRunning { status &= ~Status.halted } else { status |= Status.halted }
+        case 0x04: status &= ~(value & Status.clearable)
+        case 0x08: enable = value & 0x3F
+        case 0x0C: if !isRunning { frame = value & 0x3FFF }
+        case 0x14: periodicBase = value & ~0xFFF
+        case 0x18: asynchronousAddress = value & ~0x1F
+        case 0x40: configure(value & 1 != 0)
+        case 0x44..<(0x44 + UInt64(ports.count) * 4):
+            writePort(Int(offset - Self.capabilityLength - 0x44) / 4, value)
+        default: break
+        }
+    }
+
+    /// All ports go to this controller, or to its companions. 4.2.
+    private mutating func configure(_ flag: Bool) {
+        guard flag != isConfigured else { return }
+        isConfigured = flag
+        guard companions > 0 else { return }
+        for index in ports.indices { setOwner(index, companions: !flag) }
+    }
+
+    private mutating func setOwner(_ index: Int, companions: Bool) {
+        guard isCompanions(index) != companions else { return }
+        if companions {
+            // Here it looks as if the device had gone.
+            let had = ports[index].status & PortBit.connected
+            ports[index].status = PortBit.power | PortBit.owner | (had != 0 ? PortBit.connectChange : 0)
+        } else {
+            ports[index].status = PortBit.power
+            if ports[index].device != nil { setConnected(index) }
+        }
+        if ports[index].device != nil { moved.insert(index) }
+    }
+
+    private mutating func setConnected(_ index: Int) {
+        // A device that has no high speed shows as one in the state K of the line: it is not for this controller.
+        let line: UInt32 = ports[index].device.map { $0.knows(.high) ? 0x800 : 0x400 } ?? 0
+        ports[index].status =
+            PortBit.power | PortBit.connected | PortBit.connectChange | line | ports[index].status & PortBit.wakes
+        tellPort()
+    }
+    private mutating func tellPort() { status |= Status.portChange }
+
+    mutating func connect(_ device: USBPeripheral, _ index: Int) {
+        ports[index].device = device
+        if isCompanions(index) { moved.insert(index) } else { setConnected(index) }
+    }
+    mutating func disconnect(_ index: Int) {
+        ports[index].device = nil
+        if isCompanions(index) {
+            // Once it has gone the port is this controller's again. 4.2.2.
+            if isConfigured { ports[index].status = PortBit.power }
+            return
+        }
+        let wasEnabled = ports[index].status & PortBit.enabled != 0
+        ports[index].status =
+            PortBit.power | PortBit.connectChange | (wasEnabled ? PortBit.enableChange : 0)
+            | ports[index].status & PortBit.wakes
+        tellPort()
+    }
+
+    private mutating func writePort(_ index: Int, _ value: UInt32) {
+        if companions > 0 { setOwner(index, companions: value & PortBit.owner != 0) }
+        guard !isCompanions(index) else { return }
+        var port = ports[index].status
+        port &= ~(value & PortBit.changes)
+        if value & PortBit.enabled == 0 { port &= ~PortBit.enabled }
+        if value & PortBit.reset != 0 {
+            port = port & ~(PortBit.enabled | PortBit.suspended) | PortBit.reset
+        } else if port & PortBit.reset != 0 {
+            port &= ~PortBit.reset
+            if let device = ports[index].device {
+                device.busReset()
+                if device.speed == .high { port |= PortBit.enabled }
+            }
+        }
+        if port & PortBit.enabled != 0, value & PortBit.suspended != 0 { port |= PortBit.suspended }
+        if value & PortBit.resume != 0 {
+            if port & PortBit.suspended != 0 { port |= PortBit.resume }
+        } else if port & PortBit.resume != 0 {
+            port &= ~(PortBit.resume | PortBit.suspended)
+        }
+        ports[index].status = port & ~PortBit.wakes | value & PortBit.wakes
+    }
+
+    // MARK: Schedules
+
+    private enum Link {
+        static let end: UInt32 = 1
+        static func address(_ link: UInt32) -> UInt32 { link & ~0x1F }
+        static func kind(_ link: UInt32) -> UInt32 { link >> 1 & 3 }
+        static let isochronous: UInt32 = 0
+        static let head: UInt32 = 1
+        static let split: UInt32 = 2
+        static let frame: UInt32 = 3
+    }
+
+    /// Does the work of `frames` frames.
+    mutating func run(frames: Int, _ memory: some USBMemory) {
+        guard isRunning else { return }
+        for _ in 0..<min(frames, 16) {
+            if command & Command.periodic != 0 { runPeriodic(memory) }
+            let last = frame
+            frame = (frame &+ 8) & 0x3FFF
+            if (last ^ frame) & 0x2000 != 0 { status |= Status.rollover }
+        }
+        runAsynchronous(memory)
+    }
+
+    /// Does the work of the asynchronous schedule.
+    mutating func runAsynchronous(_ memory: some USBMemory) {
+        guard isRunning else { return }
+        if command & Command.asynchronous != 0 { runRing(memory) }
+        if command & Command.doorbell != 0 {
+            command &= ~Command.doorbell
+            status |= Status.advance
+        }
+        status |= due
+        due = 0
+    }
+
+    private mutating func runPeriodic(_ memory: some USBMemory) {
+        guard var link = memory.word(periodicBase &+ (frame >> 3 & 0x3FF) * 4) else { return stopByError() }
+        var (visits, bytes) = (0, 0)
+        while link & Link.end == 0, visits < Self.visitLimit {
+            visits += 1
+            let address = Link.address(link)
+            switch Link.kind(link) {
+            case Link.head:
+                guard let words = memory.words(UInt64(address), count: 12) else { return stopByError() }
+                // Heads without a microframe are no interrupt's.
+                if words[2] & 0xFF != 0 { _ = runHead(address, memory, &bytes) }
+                link = words[0]
+            default:
+                guard let next = memory.word(address) else { return stopByError() }
+                link = next
+            }
+        }
+        status |= due
+        due = 0
+    }
+
+    private mutating func stopByError() {
+        status |= Status.systemError | Status.halted
+        command &= ~Command.run
+    }
+
+    private mutating func runRing(_ memory: some USBMemory) {
+        var address = asynchronousAddress & ~0x1F
+        let first = address
+        guard address != 0 else { return }
+        var (visits, bytes) = (0, 0)
+        var hasMoved = false
+        while visits < Self.visitLimit, bytes < Self.byteLimit {
+            visits += 1
+            guard let link = memory.word(address) else { return stopByError() }
+            if runHead(address, memory, &bytes) { hasMoved = true }
+            guard isRunning else { return }
+            guard link & Link.end == 0, Link.kind(link) == Link.head else { break }
+            address = Link.address(link)
+            if address == first {
+                if !hasMoved { break }
+                hasMoved = false
+            }
+        }
+        asynchronousAddress = address
+    }
+
+    private enum Token {
+        static let active: UInt32 = 0x80
+        static let halted: UInt32 = 0x40
+        static let bufferError: UInt32 = 0x20
+        static let transactionError: UInt32 = 0x08
+        static let completes: UInt32 = 0x8000
+    }
+    /// Elements of a head in one visit.
+    private static let elementLimit = 64
+
+    /// Works on the queue of a head. True where anything moved. 4.10.
+    private mutating func runHead(_ address: UInt32, _ memory: some USBMemory, _ bytes: inout Int) -> Bool {
+        guard var head = memory.words(UInt64(address), count: 12) else {
+            stopByError()
+            return false
+        }
+        var hasMoved = false
+        for _ in 0..<Self.elementLimit where bytes < Self.byteLimit {
+            if head[6] & Token.active == 0 {
+                // Halted queues wait for their driver; else the next element becomes the overlay.
+                guard head[6] & Token.halted == 0 else { return hasMoved }
+                // After a short packet the alternate one, where there is one.
+                let left = head[6] >> 16 & 0x7FFF
+                var next = left != 0 && head[5] & Link.end == 0 ? head[5] : head[4]
+                if next & Link.end != 0 { return hasMoved }
+                next = Link.address(next)
+                guard let element = memory.words(UInt64(next), count: 8) else {
+                    stopByError()
+                    return hasMoved
+                }
+                guard element[2] & Token.active != 0 else { return hasMoved }
+                let toggle = head[1] & 0x4000 != 0 ? element[2] & 0x8000_0000 : head[6] & 0x8000_0000
+                head[3] = next
+                head[4] = element[0]
+                // The counter of refusals is in the alternate link.
+                head[5] = element[1]
+                head[6] = element[2] & 0x7FFF_FFFF | toggle
+                for index in 0..<5 { head[7 + index] = element[3 + index] }
+            }
+            let result = execute(&head, memory, &bytes)
+            memory.store(UInt64(address) + 12, words: Array(head[3...]))
+            guard result != .waits else { return hasMoved }
+            hasMoved = true
+            // What the overlay says is the element's result.
+            memory.store(UInt64(head[3]) + 8, words: [head[6], head[7]])
+            if head[6] & Token.completes != 0 || result == .ended(isShort: true) { due |= Status.interrupt }
+            if head[6] & Token.halted != 0 {
+                due |= Status.error
+                return true
+            }
+        }
+        return hasMoved
+    }
+
+    private enum Outcome: Equatable {
+        case waits
+        case ended(isShort: Bool)
+    }
+
+    /// Does the transfer that is in the overlay.
+    private mutating func execute(_ head: inout [UInt32], _ memory: some USBMemory, _ sum: inout Int) -> Outcome {
+        var token = head[6]
+        var left = Int(token >> 16 & 0x7FFF)
+        let maxPacket = max(Int(head[1] >> 16 & 0x7FF), 1)
+        let endpoint = UInt8(head[1] >> 8 & 15)
+        let address = UInt8(head[1] & 0x7F)
+        var device: USBPeripheral?
+        for port in ports where device == nil && port.status & PortBit.enabled != 0 {
+            device = port.device?.find(address: address)
+        }
+        var page = Int(token >> 12 & 7)
+        func end(_ bits: UInt32) -> Outcome {
+            token = token & ~(Token.active | 0x7FFF_7000) | bits | UInt32(left) << 16 | UInt32(page) << 12
+            head[6] = token
+            return .ended(isShort: false)
+        }
+        guard let device else { return end(Token.halted | Token.transactionError) }
+        guard left <= 0x5000 else { return end(Token.halted | Token.bufferError) }
+        let kind = token >> 8 & 3
+        var offset = head[7] & 0xFFF
+        func pieces(_ count: Int) -> [(UInt64, Int)]? {
+            var (at, in_, todo) = (page, Int(offset), count)
+            var result: [(UInt64, Int)] = []
+            while todo > 0 {
+                guard at < 5 else { return nil }
+                let run = min(0x1000 - in_, todo)
+                result.append((UInt64(head[7 + at] & ~0xFFF) + UInt64(in_), run))
+                todo -= run
+                in_ = 0
+                at += 1
+            }
+            return result
+        }
+        func advance(_ count: Int) {
+            let place = Int(offset) + count
+            page = min(page + place / 0x1000, 7)
+            offset = UInt32(place % 0x1000)
+            head[7] = head[7] & ~0xFFF | offset
+            left -= count
+            sum += count
+            if (count + maxPacket - 1) / maxPacket & 1 == 1 || count == 0 { token ^= 0x8000_0000 }
+        }
+        func wait() -> Outcome {
+            token = token & ~0x7FFF_7000 | UInt32(left) << 16 | UInt32(page) << 12
+            head[6] = token
+            return .waits
+        }
+        repeat {
+            let room = left
+            if kind == 1 {
+                switch device.transact(.input, endpoint: endpoint, limit: room) {
+                case .done(let bytes):
+                    guard let places = pieces(bytes.count) else { return end(Token.halted | Token.bufferError) }
+                    var done = 0
+                    for (at, run) in places {
+                        memory.store(at, Array(bytes[done..<done + run]))
+                        done += run
+                    }
+                    advance(bytes.count)
+                    if bytes.count % maxPacket != 0 || bytes.isEmpty {
+                        let isShort = left > 0
+                        _ = end(0)
+                        return .ended(isShort: isShort)
+                    }
+                case .notReady: return wait()
+                case .stall: return end(Token.halted)
+                case .silence: return end(Token.halted | Token.transactionError)
+                }
+            } else {
+                let count = min(room, 16 << 10)
+                guard let places = pieces(count) else { return end(Token.halted | Token.bufferError) }
+                var bytes: [UInt8] = []
+                for (at, run) in places {
+                    guard let part = memory.bytes(at, count: run) else { return end(Token.halted | Token.bufferError) }
+                    bytes += part
+                }
+                switch device.transact(kind == 2 ? .setup : .output, endpoint: endpoint, output: bytes) {
+                case .done: advance(count)
+                case .notReady: return wait()
+                case .stall: return end(Token.halted)
+                case .silence: return end(Token.halted | Token.transactionError)
+                }
+            }
+        } while left > 0
+        return end(0)
+    }
+
+    // MARK: State
+
+    func exportState() -> DeviceState {
+        var saved = DeviceState(version: 1)
+        saved.set("command", command)
+        saved.set("status", status)
+        saved.set("enable", enable)
+        saved.set("frame", frame)
+        saved.set("periodic", periodicBase)
+        saved.set("asynchronous", asynchronousAddress)
+        saved.set("configured", isConfigured)
+        saved.set("due", due)
+        saved.set(
+            "ports",
+            ports.map { port in
+                var part = DeviceState(version: 1)
+                part.set("status", port.status)
+                return part
+            })
+        return saved
+    }
+
+    mutating func importState(_ saved: DeviceState) throws(DeviceStateError) {
+        try saved.requireVersion(1...1)
+        var new = self
+        new.command = try saved.integer("command")
+        new.status = try saved.integer("status")
+        new.enable = try saved.integer("enable")
+        new.frame = try saved.integer("frame", as: UInt32.self) & 0x3FFF
+        new.periodicBase = try saved.integer("periodic")
+        new.asynchronousAddress = try saved.integer("asynchronous")
+        new.isConfigured = try saved.bool("configured")
+        new.due = try saved.integer("due", as: UInt32.self) & Status.clearable
+        for (index, part) in try saved.list("ports", count: ports.count).enumerated() {
+            let had = isCompanions(index)
+            new.ports[index].status = try part.integer("status")
+            if new.isCompanions(index) != had, new.ports[index].device != nil { new.moved.insert(index) }
+        }
+        self = new
+    }
+}

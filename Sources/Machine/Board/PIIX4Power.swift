@@ -1,0 +1,55 @@
+internal import DeviceModel
+internal import Devices
+internal import Synchronization
+
+/// The PIIX4's power management function: where firmware puts its registers, there they answer (Intel 290562, 7.1).
+/// SeaBIOS puts them at 0x600, OVMF at 0xB000.
+final class PIIX4Power: Device, PCIFunctionDelegate {
+    private static let (baseRegister, enableRegister) = (0x40, 0x80)
+    let stateName: String
+    let function: PCIFunction
+    private let power: ACPIPowerManagement
+    private let io: Bus
+    /// Where they answer now; 0: nowhere.
+    private let place: Mutex<(base: UInt64, range: Bus.RangeID?)>
+
+    /// The function of registers that answer at their first place already.
+    init(_ function: PCIFunction, _ power: ACPIPowerManagement, io: Bus, range: Bus.RangeID?, stateName: String) {
+        self.function = function
+        self.power = power
+        self.io = io
+        self.stateName = stateName
+        place = Mutex((power.configuration.base, range))
+        function.setDelegate(self)
+        follow()
+    }
+
+    /// Where they answer; where they would, while nobody has said.
+    var base: UInt16 {
+        let now = place.withLock { $0.base }
+        return UInt16(truncatingIfNeeded: now == 0 ? power.configuration.base : now)
+    }
+
+    private func follow() {
+        let isOn = function.readRaw(Self.enableRegister, size: 1) & 1 != 0
+        let wanted = isOn ? UInt64(function.readRaw(Self.baseRegister, size: 2) & 0xFFC0) : 0
+        place.withLock { place in
+            guard wanted != place.base else { return }
+            if let range = place.range { io.remove(range) }
+            place = (wanted, wanted == 0 ? nil : power.attachRegisters(to: io, at: wanted))
+        }
+    }
+
+    func configurationRead(_ function: PCIFunction, offset: Int, size: Int) -> UInt32? { nil }
+    func configurationWritten(_ function: PCIFunction, offset: Int, size: Int) { follow() }
+
+    func reset() {
+        function.reset()
+        follow()
+    }
+    func exportState() -> DeviceState { function.exportState() }
+    func importState(_ state: DeviceState) throws(DeviceStateError) {
+        try function.importState(state)
+        follow()
+    }
+}
