@@ -102,12 +102,15 @@ let package = Package(
 
         library("NetworkSwitch", ["Network", "DomainModel", "HostOS", "JSON", "Log"]),
 
+        library("LibvirtClient", ["RPCWire", "HostOS", "TLS", system]),
+        library("VirshTool", ["LibvirtClient", "RPCWire", "DomainModel", "JSON", "HostOS", "CLinux", system]),
+
         library("HostCheck", ["CLinux", "HostOS", "JSON", "KVMEngine", "Machine"]),
 
         // Top
         .executableTarget(
             name: "apus-vmm", dependencies: ["HostOS", "MachineControl", "HostCheck"], swiftSettings: strict),
-        .executableTarget(name: "apus", dependencies: ["HostOS", "Daemon", "NetworkSwitch"], swiftSettings: strict),
+        .executableTarget(name: "apus", dependencies: ["HostOS", "Daemon", "NetworkSwitch", "VirshTool"], swiftSettings: strict),
         // Its own copy of the runtime: it starts faster and takes less memory than with the shared one.
         .executableTarget(
             name: "apus-img", dependencies: ["ImageTool"], swiftSettings: strict,
@@ -152,6 +155,8 @@ let package = Package(
         tests("NetworkSwitch", ["Network", "DomainModel", "HostOS", "JSON"]),
         tests("RPCWire", ["HostOS"]),
         tests("Daemon", ["RPCWire", "HostOS"]),
+        tests("LibvirtClient", ["RPCWire", "HostOS"]),
+        tests("VirshTool", ["HostOS", "RPCWire", "LibvirtClient"]),
         .testTarget(name: "ArchitectureTests", dependencies: ["TestSupport"], swiftSettings: strict),
         .testTarget(name: "IntegrationTests", dependencies: ["TestSupport"], swiftSettings: strict),
     ]

@@ -54,7 +54,7 @@ public final class HostProcess: Sendable {
         throw HostError(reason: status, "start '\(path)'")
     }
 
-    private static func withCStrings(
+    static func withCStrings(
         _ strings: [String], _ body: (UnsafePointer<UnsafeMutablePointer<CChar>?>) -> Int32
     ) -> Int32 {
         // SAFETY: each copy is freed after the body, which is the only one to see them.

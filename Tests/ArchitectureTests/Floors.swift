@@ -82,6 +82,8 @@ enum Floors {
                 target("DomainCommandLine", "DomainModel JSON"),
                 target("RPCWire", "HostOS TLS SystemPackage"),
                 target("NetworkSwitch", "Network DomainModel HostOS JSON Log"),
+                target("LibvirtClient", "RPCWire HostOS TLS SystemPackage"),
+                target("VirshTool", "LibvirtClient RPCWire DomainModel JSON HostOS CLinux SystemPackage"),
                 target(
                     "Daemon", "RPCWire DomainModel DomainCommandLine NetworkSwitch HostOS TLS JSON Log SystemPackage"),
             ]),
@@ -90,7 +92,7 @@ enum Floors {
             targets: [
                 target("apus-vmm", "HostOS MachineControl HostCheck"),
                 target("apus-img", "ImageTool"),
-                target("apus", "HostOS Daemon NetworkSwitch"),
+                target("apus", "HostOS Daemon NetworkSwitch VirshTool"),
             ]),
     ]
 
