@@ -6,7 +6,6 @@ import Testing
 @Suite(.serialized, .enabled(if: Repository.hasGuest, "needs 'make guest'"))
 struct ForkTests {
     private static let image = Repository.root.appendingPathComponent(".build/release/apus-img").path
-    private static let apus = Repository.root.appendingPathComponent(".build/release/apus").path
 
     private struct Child {
         let monitor: MonitorClient
@@ -19,7 +18,7 @@ struct ForkTests {
     /// Forks by the command; the children, with their monitors.
     private func fork(_ socket: String, _ count: Int, _ folder: TemporaryFolder) throws -> [Child] {
         let ended = try HostProgram.run(
-            Self.apus, ["fork", "--qmp", socket, "-n", "\(count)", "--folder", folder.path("forks"), "--json"])
+            Repository.apus, ["fork", "--qmp", socket, "-n", "\(count)", "--folder", folder.path("forks"), "--json"])
         try #require(ended.status == 0, "\(ended)")
         let list = try JSONSerialization.jsonObject(with: Data(ended.output.utf8)) as? [[String: Any]] ?? []
         return try list.map { Child(monitor: try MonitorClient(path: $0["qmp"] as? String ?? ""), facts: $0) }
@@ -117,7 +116,7 @@ struct ForkTests {
             Repository.kernel, "-qmp", "unix:\(folder.path("qmp")),server=on,wait=off",
         ])
         _ = try MonitorClient(path: folder.path("qmp"))
-        let ended = try HostProgram.run(Self.apus, ["fork", "--qmp", folder.path("qmp"), "--folder", folder.path("f")])
+        let ended = try HostProgram.run(Repository.apus, ["fork", "--qmp", folder.path("qmp"), "--folder", folder.path("f")])
         #expect(ended.status == 1 && ended.errors.contains("Network 'n' cannot be had by a fork too"), "\(ended)")
         #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path("f")).isEmpty)
         let monitor = try MonitorClient(path: folder.path("qmp"))
@@ -128,7 +127,7 @@ struct ForkTests {
             (["fork"], "Either a domain's name or --qmp"), (["fork", "-n", "0", "x"], "takes 1 to 64"),
             (["fork", "--nonsense"], "Unknown option"), (["fork", "--qmp", folder.path("nobody")], "nobody"),
         ] {
-            let ended = try HostProgram.run(Self.apus, words)
+            let ended = try HostProgram.run(Repository.apus, words)
             #expect(ended.status != 0 && ended.errors.contains(wanted), "\(ended)")
         }
     }
