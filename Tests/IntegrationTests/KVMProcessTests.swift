@@ -218,9 +218,9 @@ struct KVMProcessTests {
     }
 
     /// What the kernel knows of guest memory: the mapping of just so many bytes.
-    private func memoryFlags(_ options: [String]) throws -> [String] {
+    private func memoryFlags(_ options: [String], engine: String = "tcg") throws -> [String] {
         var flags: [String] = []
-        try monitor(.exiting(0), ["-accel", "tcg"] + options) { machine in
+        try monitor(.exiting(0), ["-accel", engine] + options) { machine in
             try machine.type(#"{"execute":"query-status","id":"up"}"#)
             try machine.wait(for: "\"id\": \"up\"")
             // A file without a size, of which Foundation reads the beginning only.
@@ -277,7 +277,7 @@ struct KVMProcessTests {
             ]
         }
         for engine in Runner.hasKVM ? ["tcg", "kvm"] : ["tcg"] {
-            let flags = try memoryFlags(backend(64) + ["-accel", engine])
+            let flags = try memoryFlags(backend(64), engine: engine)
             #expect(flags.contains("ht"), "\(engine): \(flags)")
         }
         let small = try run(.exiting(0), ["-m", "1024"] + backend(1024) + ["-accel", "tcg"])
