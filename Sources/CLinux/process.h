@@ -16,7 +16,7 @@
 // A process in a session of its own, with no signal blocked, whose descriptors 0, 1, ... are those given; all others
 // close. Returns 0 and its number, or an error number.
 static inline int apus_spawn(const char *path, char *const *arguments, char *const *environment, const int *fds,
-                             int count, pid_t *process) {
+                             int count, int own_session, pid_t *process) {
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attributes;
     sigset_t none, all;
@@ -31,7 +31,8 @@ static inline int apus_spawn(const char *path, char *const *arguments, char *con
     for (int i = 0; i < count; i++) posix_spawn_file_actions_adddup2(&actions, fds[i], above + i);
     for (int i = 0; i < count; i++) posix_spawn_file_actions_adddup2(&actions, above + i, i);
     for (int i = 0; i < count; i++) posix_spawn_file_actions_addclose(&actions, above + i);
-    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSID);
+    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF |
+                                                 (own_session ? POSIX_SPAWN_SETSID : 0));
     posix_spawnattr_setsigmask(&attributes, &none);
     posix_spawnattr_setsigdefault(&attributes, &all);
     int status = posix_spawn(process, path, &actions, &attributes, arguments, environment);

@@ -16,11 +16,12 @@ public final class HostProcess: Sendable {
         descriptor = Descriptor(owning: raw)
     }
 
-    /// Starts a program in a session of its own. It gets the given descriptors as 0, 1, … and no others, and outlives
-    /// this process. With a `confinement` it reaches no other files, and gains no privilege by what it starts.
+    /// Starts a program, in a session of its own unless `hasOwnSession` says otherwise. It gets the given descriptors as
+    /// 0, 1, … and no others, and outlives this process. With a `confinement` it reaches no other files, and gains no
+    /// privilege by what it starts.
     public static func spawn(
         _ path: String, arguments: [String], environment: [String], descriptors: [Descriptor],
-        confinement: FileConfinement? = nil
+        confinement: FileConfinement? = nil, hasOwnSession: Bool = true
     ) throws(HostError) -> HostProcess {
         for text in [path] + arguments + environment where text.utf8.contains(0) {
             throw HostError(reason: EINVAL, "start '\(path)' with a zero byte in its arguments")
@@ -31,7 +32,8 @@ public final class HostProcess: Sendable {
             unsafe withCStrings(environment) { environment in
                 let numbers = descriptors.map(\.rawValue)
                 guard let ruleset = confinement?.descriptor else {
-                    return unsafe apus_spawn(path, arguments, environment, numbers, Int32(numbers.count), &process)
+                    return unsafe apus_spawn(
+                        path, arguments, environment, numbers, Int32(numbers.count), hasOwnSession ? 1 : 0, &process)
                 }
                 return unsafe apus_spawn_confined(
                     path, arguments, environment, numbers, Int32(numbers.count), ruleset.rawValue, &process)

@@ -82,6 +82,22 @@ private final class FakeTPM: TPMBackend {
         #expect(machine.read(0x24, size: 4) == 0x0000_0180)
     }
 
+    @Test(arguments: [[0x80, 0x01, 0, 0, 0, 6], [0x80, 0x01, 0, 0, 0, 0], [0x80, 0x01, 0xFF, 0xFF, 0xFF, 0xFF]] as [[UInt8]])
+    func lengthsThatAreNone(_ head: [UInt8]) {
+        let fifo = Machine(.tis)
+        fifo.write(0, 2, size: 1)
+        fifo.write(0x18, 0x40)
+        for byte in head + [UInt8](repeating: 0, count: 5000) { fifo.write(0x24, UInt32(byte), size: 1) }
+        fifo.write(0x18, 0x20)
+        #expect(fifo.tpm.commands.isEmpty, "The TPM would wait for the rest")
+        #expect((0..<10).map { _ in UInt8(fifo.read(0x24, size: 1)) } == [0x80, 0x01, 0, 0, 0, 10, 0, 0, 1, 0x42])
+        let buffer = Machine(.crb)
+        buffer.write(0x08, 1)
+        for (index, byte) in head.enumerated() { buffer.write(0x80 + UInt64(index), UInt32(byte), size: 1) }
+        buffer.write(0x4C, 1)
+        #expect(buffer.tpm.commands.isEmpty && buffer.read(0x88, size: 2) == 0x4201)
+    }
+
     @Test func localities() {
         let machine = Machine(.tis)
         machine.write(0x0000, 2, size: 1)

@@ -93,7 +93,7 @@ struct MovedWorkTests {
         for d in $disks; do (n=0; while [ $n -lt \(blocks) ]; do dd if=/blob of=$d bs=64k count=1 seek=$n skip=$n \
         oflag=direct conv=notrunc 2>>/trouble || echo failed >>/trouble; n=$((n+1)); done; \
         echo over >/written.${d##*/}) & done; \
-        (nc 10.9.0.1 5000 | sha256sum >/received) & (sleep 6; echo woken >/slept) & true
+        (nc 10.9.0.1 5000 </dev/null | sha256sum >/received) & (sleep 6; echo woken >/slept) & true
         """
 
     @Test(arguments: [("pc", 2), ("microvm", 1)])

@@ -97,7 +97,7 @@ struct HostileSenderTests {
             var plain = head(all, lanes: 0, isLate: false)
             try says([try stream([("machine", plain), ("switch", empty)], ends: true)], "'clock'")
             plain.version = 3
-            try says([try stream([("machine", plain)])], "version")
+            try says([try stream([("machine", plain)])], "Version 3")
         }
     }
 

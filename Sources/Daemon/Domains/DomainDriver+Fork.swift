@@ -227,14 +227,57 @@ extension DomainDriver {
                 pause.wait(nanoseconds: 2_000_000)
             }
         }
-        let overlays = disks.map { disk -> JSONValue in
-            .object([
-                "device": .string("libvirt-\(disk.element.child("source")?["index"] ?? "0")-format"),
-                "snapshot-file": .string(disk.path),
-                "snapshot-node-name": .string("libvirt-\(disk.number)-format"),
-            ])
-        }
         let monitor = try machine.qmp()
+        var added: [String] = []
+        do throws(LibvirtError) {
+            let overlays = try addOverlays(monitor, disks, &added)
+            try fork(monitor, children, overlays)
+        } catch {
+            // Those that the machine writes to stay.
+            for node in added.reversed() { _ = try? monitor.execute("blockdev-del", ["node-name": .string(node)]) }
+            try? move(parent, machine, disks)
+            throw error
+        }
+        try move(parent, machine, disks)
+    }
+
+    /// Makes the parent's new images and opens them; they are its disks' once it is forked.
+    private func addOverlays(
+        _ monitor: QMPClient, _ disks: [ForkedDisk], _ added: inout [String]
+    ) throws(LibvirtError) -> [JSONValue] {
+        var overlays: [JSONValue] = []
+        for disk in disks {
+            let (file, node) = ("libvirt-\(disk.number)-storage", "libvirt-\(disk.number)-format")
+            try ImageProgram.run([
+                "create", "-u", "-f", "qcow2", "-b", disk.base, "-F", disk.format, disk.path, "\(disk.size)",
+            ])
+            try monitor.execute(
+                "blockdev-add",
+                [
+                    "driver": "file", "filename": .string(disk.path), "node-name": .string(file),
+                    "auto-read-only": true, "discard": "unmap",
+                ])
+            added.append(file)
+            try monitor.execute(
+                "blockdev-add",
+                [
+                    "driver": "qcow2", "node-name": .string(node), "read-only": false, "file": .string(file),
+                    "backing": .null,
+                ])
+            added.append(node)
+            overlays.append(
+                .object([
+                    "device": .string("libvirt-\(disk.element.child("source")?["index"] ?? "0")-format"),
+                    "overlay": .string(node),
+                ]))
+        }
+        return overlays
+    }
+
+    private func fork(
+        _ monitor: QMPClient, _ children: [ForkedChild], _ overlays: [JSONValue]
+    ) throws(LibvirtError) {
+        let pause = Bell()
         try monitor.execute(
             "x-fork",
             [
@@ -245,7 +288,6 @@ extension DomainDriver {
             pause.wait(nanoseconds: 2_000_000)
             answer = try monitor.execute("query-migrate")
         }
-        try move(parent, machine, disks)
         guard answer["status"]?.stringValue == "completed" else {
             throw LibvirtError.operationFailed(
                 "the machine was not forked: " + (answer["error-desc"]?.stringValue ?? "it was cancelled"))
@@ -254,9 +296,9 @@ extension DomainDriver {
 
     /// Tells in the parent's forms which images it writes to now: those that it has moved to.
     private func move(_ parent: Domain, _ machine: RunningMachine, _ disks: [ForkedDisk]) throws(LibvirtError) {
-        let nodes = try machine.qmp().execute("query-named-block-nodes").arrayValue ?? []
-        let there = Set(nodes.compactMap { $0["node-name"]?.stringValue })
-        let moved = disks.filter { there.contains("libvirt-\($0.number)-format") }
+        let drives = try machine.qmp().execute("query-block").arrayValue ?? []
+        let used = Set(drives.compactMap { $0["inserted"]?["node-name"]?.stringValue })
+        let moved = disks.filter { used.contains("libvirt-\($0.number)-format") }
         guard !moved.isEmpty else { return }
         parent.state.withLock { state in
             state.live?.update("devices") { devices in

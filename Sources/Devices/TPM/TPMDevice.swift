@@ -91,7 +91,9 @@ public final class TPMDevice: Device, BusDevice {
                 return command
             }
             guard let (bytes, locality) = next else { return }
-            let response = (try? backend.execute(bytes, locality: locality)) ?? []
+            // One whose length is not what it says would leave the TPM waiting for the rest, or for less.
+            let isWhole = bytes.count >= 10 && TPMResponse.length(bytes) == bytes.count
+            let response = isWhole ? (try? backend.execute(bytes, locality: locality)) ?? [] : TPMResponse.badSize
             state.withLock { state in
                 state.isBusy = false
                 state.model.complete(response)

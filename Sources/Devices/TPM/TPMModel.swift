@@ -23,9 +23,12 @@ package protocol TPMModel: Sendable {
     mutating func importState(_ state: DeviceState) throws(DeviceStateError)
 }
 
-/// A response that tells of a failure (TPM 2.0 Library, part 2, 6.6: TPM_RC_FAILURE).
+/// Responses that need no TPM (TPM 2.0 Library, part 2, 6.6).
 enum TPMResponse {
+    /// It failed (TPM_RC_FAILURE).
     static let failure: [UInt8] = [0x80, 0x01, 0, 0, 0, 10, 0, 0, 0x01, 0x01]
+    /// A response that tells of a length that is none (TPM_RC_COMMAND_SIZE).
+    static let badSize: [UInt8] = [0x80, 0x01, 0, 0, 0, 10, 0, 0, 0x01, 0x42]
     /// The length that a command or response says of itself; nil before its head is there.
     static func length(_ bytes: [UInt8]) -> Int? {
         guard bytes.count >= 6 else { return nil }

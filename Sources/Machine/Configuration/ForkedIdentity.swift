@@ -96,6 +96,10 @@ extension MachineConfiguration {
         if let seed = process.seed {
             process.seed = seed ^ (try Self.random(8)).reduce(0) { $0 << 8 | UInt64($1) }
         }
+        if let tpm = tpmBackends.first {
+            throw MachineBuildError("TPM '\(tpm.id)' keeps the secrets of one machine: a fork cannot have it")
+        }
+        for place in audioBackends.indices { audioBackends[place].path = child.path(audioBackends[place].id, "wav") }
         try ownNetworks(child)
         ownCharacterDevices(child)
         for place in vncServers.indices {

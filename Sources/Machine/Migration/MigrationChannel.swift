@@ -1,7 +1,7 @@
-internal import BlockImage
 internal import HostOS
 internal import MachineState
 internal import Synchronization
+internal import TLS
 
 /// The bytes of a moving machine over a descriptor. Used by one thread; `cancel` is any thread's.
 final class MigrationChannel: StateSink, StateSource, Sendable {
@@ -11,7 +11,7 @@ final class MigrationChannel: StateSink, StateSource, Sendable {
     private let isCancelled = Atomic<Bool>(false)
     private let buffered = Mutex<(bytes: [UInt8], start: Int)>(([], 0))
     /// TLS on the socket.
-    private let secure = Mutex<SecureStream?>(nil)
+    private let secure = Mutex<TLSSession?>(nil)
     /// Others that end with this one.
     private let companions = Mutex<[MigrationChannel]>([])
     /// Descriptors that came with bytes.
@@ -64,9 +64,9 @@ final class MigrationChannel: StateSink, StateSource, Sendable {
     func startTLS(_ credentials: TLSCredentials, host: String?) throws(StateError) {
         let descriptor = try descriptor()
         guard isSocket else { throw .host("TLS needs a socket") }
-        do throws(BlockError) {
-            let made = try SecureStream(
-                descriptor, credentials, host: host, deadline: HostClock.monotonic + 30_000_000_000)
+        do throws(TLSError) {
+            let made = try TLSSession(descriptor.rawValue, credentials, host: host)
+            try made.shakeHands(on: descriptor.rawValue, until: HostClock.monotonic + 30_000_000_000)
             secure.withLock { $0 = made }
         } catch {
             if wasCancelled { throw .cancelled }
@@ -320,7 +320,9 @@ extension MigrationAddress {
         let descriptors = reads ? [nowhere, writer] : [reader, nowhere]
         let process = try HostProcess.spawn(
             "/bin/sh", arguments: ["/bin/sh", "-c", command], environment: variables,
-            descriptors: descriptors + [Descriptor(borrowing: 2)])
+            descriptors: descriptors + [Descriptor(borrowing: 2)],
+            // A loaded host's scheduler would have one of another session wait for its turn, and this one for it.
+            hasOwnSession: false)
         return (reads ? reader : writer, process)
     }
 }

@@ -178,8 +178,12 @@ extension VirtualMachine {
         var arguments: JSONObject = [
             "device": .string(overlay.device), "snapshot-file": .string(overlay.path), "format": "qcow2",
         ]
-        if let name = overlay.nodeName { arguments["snapshot-node-name"] = .string(name) }
-        do throws(MachineError) { _ = try board.storage.live.perform(.snapshotSync, arguments) } catch {
+        if let name = overlay.nodeName {
+            // An image that somebody has opened already.
+            arguments = ["node": .string(overlay.device), "overlay": .string(name)]
+        }
+        let operation: BlockOperation = overlay.nodeName == nil ? .snapshotSync : .snapshot
+        do throws(MachineError) { _ = try board.storage.live.perform(operation, arguments) } catch {
             throw .host("The overlay of disk '\(overlay.device)': \(error)")
         }
     }
@@ -228,7 +232,7 @@ public struct ForkRequest: Sendable {
         public var device: String
         /// The file, which is made.
         public var path: String
-        /// The name of its node; nil for one of the graph's own.
+        /// The node that it is already, instead of a file.
         public var nodeName: String?
         /// An overlay.
         public init(device: String, path: String, nodeName: String? = nil) {

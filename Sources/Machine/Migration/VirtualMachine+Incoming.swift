@@ -60,7 +60,9 @@ extension VirtualMachine {
             if let status = desk.update({
                 $0.status = .failed
                 $0.error = error.description
-            }) { report(status) }
+            }) {
+                report(status)
+            }
             guard !desk.isCancelled else { return }
             log.error("load of migration failed: \(error)")
             end(status: 1, cause: nil)
@@ -104,13 +106,14 @@ extension VirtualMachine {
         let source = try MigrationAddress(address).openForReading(descriptor)
         if case .listening(_, let name) = source { _ = desk.update { $0.address = name } }
         do throws(HostError) {
-            desk.keep(try HostThread(name: "recover") { [self] in
-                do throws(StateError) {
-                    let channel = try connect(source)
-                    desk.use(channel)
-                    late.use(channel)
-                } catch { log.warning("The machine's memory does not come again: \(error)") }
-            })
+            desk.keep(
+                try HostThread(name: "recover") { [self] in
+                    do throws(StateError) {
+                        let channel = try connect(source)
+                        desk.use(channel)
+                        late.use(channel)
+                    } catch { log.warning("The machine's memory does not come again: \(error)") }
+                })
         } catch { throw .failed("\(error)") }
     }
 

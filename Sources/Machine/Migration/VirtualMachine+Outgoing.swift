@@ -4,6 +4,7 @@ public import HostOS
 internal import Log
 internal import MachineState
 internal import Synchronization
+internal import TLS
 
 // A machine that goes: rounds over memory while it runs, then it stands, and what is left goes with its devices.
 //
@@ -78,7 +79,9 @@ extension VirtualMachine {
         var journey = Journey(address: place)
         do throws(StateError) {
             let channel: MigrationChannel
-            if let opened { channel = opened } else {
+            if let opened {
+                channel = opened
+            } else {
                 do throws(MachineError) { channel = try place.openForWriting(nil) } catch {
                     throw .host(error.description)
                 }
@@ -131,8 +134,11 @@ extension VirtualMachine {
         var lanes: SendingLanes?
         if plan.lanes > 0 {
             let address = journey.address
-            lanes = try SendingLanes(plan.lanes, token: plan.token, beside: channel, settings) { guestPages } open: {
-                () throws(StateError) in try openChannel(to: address, beside: channel)
+            lanes = try SendingLanes(plan.lanes, token: plan.token, beside: channel, settings) {
+                guestPages
+            } open: {
+                () throws(StateError) in
+                try openChannel(to: address, beside: channel)
             }
         }
         let road = Road(channel: channel, lanes: lanes, isUnlimited: journey.address.isUnlimited)
@@ -424,7 +430,7 @@ extension VirtualMachine {
             road.setLimit(settings.bandwidth)
             let began = HostClock.monotonic
             let before = road.written
-            let round = desk.information.rounds
+            let (round, pagesBefore) = (desk.information.rounds, desk.information.fullPages)
             let unsent = UnsentPages(pages.blocks) { [desk] in desk.state.withLock { $0.wantsLate } }
             let stay = try send(left, &writer, pages, road, skipsZeroes: round == 0, unsent: unsent)
             if !runState.isRunning { return stay ?? left }
@@ -433,8 +439,9 @@ extension VirtualMachine {
             let nanoseconds = max(1, HostClock.monotonic - began)
             let sent = max(1, road.written - before)
             let size = left.reduce(0) { $0 + UInt64($1.size) }
-            // Bytes a millisecond, at least one.
-            let speed = max(1, sent * 1_000_000 / nanoseconds)
+            // Bytes of memory a millisecond, at least one: packed pages are fewer bytes on the way.
+            let moved = settings.packing == nil ? sent : max(sent, (desk.information.fullPages &- pagesBefore) << 12)
+            let speed = max(1, moved * 1_000_000 / nanoseconds)
             let expected = (size << 12) / speed
             change { information in
                 information.rounds += 1

@@ -25,8 +25,8 @@ extension QMPCommandTable {
     private static let forkOverlay = SchemaObject(
         "ForkOverlay",
         [
-            SchemaMember("device", .string), SchemaMember("snapshot-file", .string),
-            SchemaMember("snapshot-node-name", .string, optional: true),
+            SchemaMember("device", .string), SchemaMember("snapshot-file", .string, optional: true),
+            SchemaMember("overlay", .string, optional: true),
         ])
 
     /// A machine that goes to another place, or comes from there.
@@ -89,7 +89,7 @@ extension QMPCommandTable {
             let overlays = (arguments["overlays"]?.arrayValue ?? []).map { entry in
                 ForkRequest.Overlay(
                     device: entry["device"]?.stringValue ?? "", path: entry["snapshot-file"]?.stringValue ?? "",
-                    nodeName: entry["snapshot-node-name"]?.stringValue)
+                    nodeName: entry["overlay"]?.stringValue)
             }
             let request = ForkRequest(
                 children: (arguments["children"]?.arrayValue ?? []).compactMap(\.stringValue), overlays: overlays)
