@@ -53,7 +53,7 @@ final class XHCIBench {
     /// The next event, or nil.
     func next() throws -> (type: UInt32, parameter: UInt64, status: UInt32, control: UInt32)? {
         let place = Self.events + event * 16
-        let control: UInt32 = try space.load(GuestPhysical(place + 12))
+        let control = try space.load(GuestPhysical(place + 12), as: UInt32.self)
         guard control & 1 == eventCycle else { return nil }
         event += 1
         if event == 64 { (event, eventCycle) = (0, eventCycle ^ 1) }

@@ -180,10 +180,11 @@ struct EHCIModel: Sendable {
     }
 
     private mutating func writePort(_ index: Int, _ value: UInt32) {
+        // Changes are seen and cleared whoever has the port now.
+        ports[index].status &= ~(value & PortBit.changes)
         if companions > 0 { setOwner(index, companions: value & PortBit.owner != 0) }
         guard !isCompanions(index) else { return }
         var port = ports[index].status
-        port &= ~(value & PortBit.changes)
         if value & PortBit.enabled == 0 { port &= ~PortBit.enabled }
         if value & PortBit.reset != 0 {
             port = port & ~(PortBit.enabled | PortBit.suspended) | PortBit.reset

@@ -252,17 +252,14 @@ struct MassStorageFunction: USBFunction {
             let left = data.count - dataStart
             if left == 0, toRead > 0 || workUnderWay != nil { return .notReady }
             let room = Int(min(UInt64(limit), expected))
-            guard left > 0 else {
-                // A host that expects more is given zeroes, some at a time.
-                let fill = min(room, Self.pieceSize)
-                expected -= UInt64(fill)
-                if expected == 0 { phase = .status }
-                return .done([UInt8](repeating: 0, count: fill))
-            }
             let count = min(room, left)
-            let part = Array(data[dataStart..<dataStart + count])
+            var part = Array(data[dataStart..<dataStart + count])
             dataStart += count
-            expected -= UInt64(count)
+            // A host that expects more than there is gets zeroes, in the same packets: a short one would end its transfer.
+            if dataStart == data.count, toRead == 0, workUnderWay == nil {
+                part += [UInt8](repeating: 0, count: min(room - count, Self.pieceSize))
+            }
+            expected -= UInt64(part.count)
             if dataStart == data.count {
                 (data, dataStart) = ([], 0)
                 readMore()
