@@ -21,7 +21,8 @@ func library(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target
 
 func tests(_ target: String, _ more: [Target.Dependency] = []) -> Target {
     .testTarget(
-        name: "\(target)Tests", dependencies: [.init(stringLiteral: target), "TestSupport"] + more, swiftSettings: strict)
+        name: "\(target)Tests", dependencies: [.init(stringLiteral: target), "TestSupport"] + more,
+        swiftSettings: strict)
 }
 
 let package = Package(
@@ -46,6 +47,7 @@ let package = Package(
         library("HostOS", ["CLinux", system]),
         library("JSON"),
         library("Log", ["HostOS"]),
+        library("TLS", ["CCrypto", "CLinux", "HostOS", system]),
 
         // Memory
         library("GuestMemory", ["CEngine", "HostOS"]),
@@ -63,7 +65,7 @@ let package = Package(
         library("DeviceModel", ["GuestMemory"]),
         library("MachineState", ["DeviceModel"]),
         library("VirtQueue", ["GuestMemory", "CEngine"]),
-        library("BlockImage", ["HostOS", "CLinux", "CZlib", "CZstd", "CCrypto", "JSON", system]),
+        library("BlockImage", ["HostOS", "CLinux", "CZlib", "CZstd", "CCrypto", "TLS", "JSON", system]),
         library("Network", ["HostOS", "CSlirp", "CLinux", "Log"]),
         library("CharacterBackend", ["HostOS", "CLinux", "Log", "DeviceModel", system]),
         library("Firmware", ["GuestMemory", "DeviceModel"]),
@@ -76,14 +78,14 @@ let package = Package(
                 "HostOS", "Log", "Display",
             ]),
 
-        library("ImageTool", ["BlockImage", "HostOS", "CLinux", "JSON", system]),
+        library("ImageTool", ["BlockImage", "HostOS", "CLinux", "TLS", "JSON", system]),
 
         // Machine
         library(
             "Machine",
             [
                 "CEngine", "HostOS", "Log", "JSON", "GuestMemory", "X86", "Execution", "LocalAPIC",
-                "KVMEngine", "TranslatorEngine", "DeviceModel", "MachineState", "BlockImage", "Network",
+                "KVMEngine", "TranslatorEngine", "DeviceModel", "MachineState", "BlockImage", "TLS", "Network",
                 "CharacterBackend", "Firmware", "Devices", "Display", "VNC",
             ]),
         library(
@@ -93,19 +95,22 @@ let package = Package(
         // Management
         library("DomainModel"),
         library("DomainCommandLine", ["DomainModel", "JSON"]),
-        library("RPCWire", ["HostOS", system]),
+        library("RPCWire", ["HostOS", "TLS", system]),
         library(
             "Daemon",
-            ["RPCWire", "DomainModel", "DomainCommandLine", "NetworkSwitch", "HostOS", "JSON", "Log", system]),
+            ["RPCWire", "DomainModel", "DomainCommandLine", "NetworkSwitch", "HostOS", "TLS", "JSON", "Log", system]),
 
         library("NetworkSwitch", ["Network", "DomainModel", "HostOS", "JSON", "Log"]),
+
+        library("LibvirtClient", ["RPCWire", "HostOS", "TLS", system]),
+        library("VirshTool", ["LibvirtClient", "RPCWire", "DomainModel", "JSON", "HostOS", "CLinux", system]),
 
         library("HostCheck", ["CLinux", "HostOS", "JSON", "KVMEngine", "Machine"]),
 
         // Top
         .executableTarget(
             name: "apus-vmm", dependencies: ["HostOS", "MachineControl", "HostCheck"], swiftSettings: strict),
-        .executableTarget(name: "apus", dependencies: ["HostOS", "Daemon", "NetworkSwitch"], swiftSettings: strict),
+        .executableTarget(name: "apus", dependencies: ["HostOS", "Daemon", "NetworkSwitch", "VirshTool"], swiftSettings: strict),
         // Its own copy of the runtime: it starts faster and takes less memory than with the shared one.
         .executableTarget(
             name: "apus-img", dependencies: ["ImageTool"], swiftSettings: strict,
@@ -150,6 +155,8 @@ let package = Package(
         tests("NetworkSwitch", ["Network", "DomainModel", "HostOS", "JSON"]),
         tests("RPCWire", ["HostOS"]),
         tests("Daemon", ["RPCWire", "HostOS"]),
+        tests("LibvirtClient", ["RPCWire", "HostOS"]),
+        tests("VirshTool", ["HostOS", "RPCWire", "LibvirtClient"]),
         .testTarget(name: "ArchitectureTests", dependencies: ["TestSupport"], swiftSettings: strict),
         .testTarget(name: "IntegrationTests", dependencies: ["TestSupport"], swiftSettings: strict),
     ]

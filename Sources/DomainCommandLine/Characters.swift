@@ -91,7 +91,10 @@ extension QEMUArguments {
     }
 
     /// Where a channel's socket is that names none.
-    public static func channelPath(folder: String, name: String) -> String { "\(folder)/\(name)" }
+    public static func channelPath(folder: String, name: String) -> String {
+        // A name is a guest's matter, and may hold anything.
+        "\(folder)/\(String(name.map { $0 == "/" ? "_" : $0 }))"
+    }
 
     /// `-chardev`.
     mutating func chardev(

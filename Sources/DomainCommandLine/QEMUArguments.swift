@@ -14,6 +14,8 @@ public struct QEMUArguments {
     public internal(set) var words: [String] = []
     /// Devices that the program does not have, each as its driver and its alias.
     public internal(set) var omitted: [String] = []
+    /// Their aliases.
+    private var absent: Set<String> = []
 
     /// Makes the command line.
     ///
@@ -66,7 +68,12 @@ public struct QEMUArguments {
     }
 
     mutating func device(_ object: JSONObject) {
-        if let known = plan.knownDrivers, let driver = object["driver"]?.stringValue, !known.contains(driver) {
+        let driver = object["driver"]?.stringValue ?? ""
+        // What would sit on a USB controller that is not there is not there either.
+        let bus = object["bus"]?.stringValue?.split(separator: ".").dropLast().joined(separator: ".")
+        let hasNoBus = driver.hasPrefix("usb-") && bus.map { absent.contains($0) } ?? false
+        if hasNoBus || plan.knownDrivers.map({ !$0.contains(driver) }) ?? false {
+            if let id = object["id"]?.stringValue { absent.insert(id) }
             omitted.append("\(driver) \(object["id"]?.stringValue ?? "")")
             return
         }

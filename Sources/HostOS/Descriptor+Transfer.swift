@@ -67,6 +67,26 @@ extension Descriptor {
         if failure != 0 { throw HostError(reason: failure, "write descriptor \(rawValue)") }
     }
 
+    /// Writes everything at a place of a file, which stays at its position.
+    public func writeAll(_ bytes: [UInt8], at offset: UInt64) throws(HostError) {
+        var failure: Int32 = 0
+        unsafe bytes.withUnsafeBytes { buffer in
+            var done = 0
+            while done < buffer.count {
+                // SAFETY: the bytes from `done` on are in the buffer.
+                let count = unsafe apus_pwrite(
+                    rawValue, buffer.baseAddress.unsafelyUnwrapped + done, buffer.count - done,
+                    Int64(clamping: offset) &+ Int64(done))
+                guard count > 0 else {
+                    failure = count == 0 ? EIO : apus_errno()
+                    return
+                }
+                done += count
+            }
+        }
+        if failure != 0 { throw HostError(reason: failure, "write descriptor \(rawValue)") }
+    }
+
     /// Waits until one of the events holds or the time is over (-1: for ever), and returns those that hold.
     public func wait(for events: EventLoop.Events, milliseconds: Int32) -> EventLoop.Events {
         // The bits of poll(2) and epoll(7) are the same numbers.

@@ -17,9 +17,10 @@ public final class HostProcess: Sendable {
     }
 
     /// Starts a program in a session of its own. It gets the given descriptors as 0, 1, … and no others, and outlives
-    /// this process.
+    /// this process. With a `confinement` it reaches no other files, and gains no privilege by what it starts.
     public static func spawn(
-        _ path: String, arguments: [String], environment: [String], descriptors: [Descriptor]
+        _ path: String, arguments: [String], environment: [String], descriptors: [Descriptor],
+        confinement: FileConfinement? = nil
     ) throws(HostError) -> HostProcess {
         for text in [path] + arguments + environment where text.utf8.contains(0) {
             throw HostError(reason: EINVAL, "start '\(path)' with a zero byte in its arguments")
@@ -28,8 +29,12 @@ public final class HostProcess: Sendable {
         // SAFETY: the strings, pointers and numbers live for the call, and both lists end with a null pointer.
         let status = unsafe withCStrings(arguments) { arguments in
             unsafe withCStrings(environment) { environment in
-                unsafe apus_spawn(
-                    path, arguments, environment, descriptors.map(\.rawValue), Int32(descriptors.count), &process)
+                let numbers = descriptors.map(\.rawValue)
+                guard let ruleset = confinement?.descriptor else {
+                    return unsafe apus_spawn(path, arguments, environment, numbers, Int32(numbers.count), &process)
+                }
+                return unsafe apus_spawn_confined(
+                    path, arguments, environment, numbers, Int32(numbers.count), ruleset.rawValue, &process)
             }
         }
         guard status == 0 else { throw HostError(reason: status, "start '\(path)'") }
@@ -49,7 +54,7 @@ public final class HostProcess: Sendable {
         throw HostError(reason: status, "start '\(path)'")
     }
 
-    private static func withCStrings(
+    static func withCStrings(
         _ strings: [String], _ body: (UnsafePointer<UnsafeMutablePointer<CChar>?>) -> Int32
     ) -> Int32 {
         // SAFETY: each copy is freed after the body, which is the only one to see them.
@@ -92,7 +97,9 @@ public final class HostProcess: Sendable {
         else { return nil }
         let fields = bytes[(end + 1)...].split(separator: UInt8(ascii: " "))
         // A process that has ended and that nobody has asked about runs no more.
-        guard let state = fields.first?.first, state != UInt8(ascii: "Z"), state != UInt8(ascii: "X") else { return nil }
+        guard let state = fields.first?.first, state != UInt8(ascii: "Z"), state != UInt8(ascii: "X") else {
+            return nil
+        }
         return fields.count > 19 ? UInt64(String(decoding: fields[19], as: UTF8.self)) : nil
     }
 }

@@ -1,23 +1,44 @@
-// Everything of Apus for people: the daemon, and later the clients and tools.
+// Everything of Apus for people: the daemon, networks, and `virsh`, under that name or as commands of its own.
 
 import Daemon
 import HostOS
 import NetworkSwitch
+import VirshTool
 
+let program = CommandLine.arguments.first?.split(separator: "/").last.map(String.init) ?? "apus"
 let arguments = Array(CommandLine.arguments.dropFirst())
+if program == "virsh" { exitProcess(VirshProgram.run(arguments)) }
 switch arguments.first {
 case "daemon":
     exitProcess(DaemonProgram.run(Array(arguments.dropFirst())))
 case "network":
     exitProcess(NetworkProgram.run(Array(arguments.dropFirst())))
+case "fork":
+    exitProcess(ForkProgram.run(Array(arguments.dropFirst())))
 case "ssh":
     exitProcess(SSHProgram.run(Array(arguments.dropFirst())))
-case "version", "--version":
+case "virsh":
+    exitProcess(VirshProgram.run(Array(arguments.dropFirst())))
+case "version" where arguments.count == 1, "--version":
     print("apus 0.1")
     exitProcess(0)
+case let word? where VirshProgram.takes(word):
+    exitProcess(VirshProgram.run(arguments, program: "apus"))
 default:
     print(
-        "usage: apus daemon [options]\n       apus network COMMAND [options]\n       apus ssh [USER@]MACHINE\n\n"
-            + "'apus COMMAND --help' tells more.")
+        """
+        usage: apus COMMAND [options]
+
+        Machines    apus list [--all], start NAME, shutdown NAME, destroy NAME, console NAME, …
+                    Commands, options and output are virsh's: 'apus help' lists them, 'apus help COMMAND' tells more.
+                    'apus -c URI COMMAND' asks another daemon than the user's own.
+        Programs    apus daemon    serves libvirt's clients
+                    apus fork      copies of a running machine
+                    apus network   a virtual network
+                    apus ssh       a shell in a machine, by its name
+                    apus virsh     all of virsh, with its prompt
+
+        'apus daemon --help' and the like tell more.
+        """)
     exitProcess(arguments.isEmpty || arguments.first == "--help" ? 0 : 2)
 }

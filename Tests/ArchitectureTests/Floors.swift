@@ -30,6 +30,7 @@ enum Floors {
                 target("HostOS", "CLinux SystemPackage"),
                 target("JSON"),
                 target("Log", "HostOS"),
+                target("TLS", "CCrypto CLinux HostOS SystemPackage"),
             ]),
         Floor(
             name: "memory",
@@ -51,7 +52,7 @@ enum Floors {
                 target("DeviceModel", "GuestMemory"),
                 target("MachineState", "DeviceModel"),
                 target("VirtQueue", "GuestMemory CEngine"),
-                target("BlockImage", "HostOS CLinux CZlib CZstd CCrypto JSON SystemPackage"),
+                target("BlockImage", "HostOS CLinux CZlib CZstd CCrypto TLS JSON SystemPackage"),
                 target("Network", "HostOS CSlirp CLinux Log"),
                 target("CharacterBackend", "HostOS CLinux Log DeviceModel SystemPackage"),
                 target("Firmware", "GuestMemory DeviceModel"),
@@ -60,7 +61,7 @@ enum Floors {
                 target(
                     "Devices",
                     "CEngine DeviceModel GuestMemory VirtQueue BlockImage Network CharacterBackend HostOS Log Display"),
-                target("ImageTool", "BlockImage HostOS CLinux JSON SystemPackage"),
+                target("ImageTool", "BlockImage HostOS CLinux TLS JSON SystemPackage"),
             ]),
         Floor(
             name: "machine",
@@ -69,7 +70,7 @@ enum Floors {
                     "Machine",
                     """
                     CEngine HostOS Log JSON GuestMemory X86 Execution LocalAPIC KVMEngine TranslatorEngine \
-                    DeviceModel MachineState BlockImage Network CharacterBackend Firmware Devices Display VNC
+                    DeviceModel MachineState BlockImage TLS Network CharacterBackend Firmware Devices Display VNC
                     """),
                 target("HostCheck", "CLinux HostOS JSON KVMEngine Machine"),
                 target("MachineControl", "JSON Log HostOS CharacterBackend Machine X86 Execution DeviceModel VNC"),
@@ -79,16 +80,19 @@ enum Floors {
             targets: [
                 target("DomainModel"),
                 target("DomainCommandLine", "DomainModel JSON"),
-                target("RPCWire", "HostOS SystemPackage"),
+                target("RPCWire", "HostOS TLS SystemPackage"),
                 target("NetworkSwitch", "Network DomainModel HostOS JSON Log"),
-                target("Daemon", "RPCWire DomainModel DomainCommandLine NetworkSwitch HostOS JSON Log SystemPackage"),
+                target("LibvirtClient", "RPCWire HostOS TLS SystemPackage"),
+                target("VirshTool", "LibvirtClient RPCWire DomainModel JSON HostOS CLinux SystemPackage"),
+                target(
+                    "Daemon", "RPCWire DomainModel DomainCommandLine NetworkSwitch HostOS TLS JSON Log SystemPackage"),
             ]),
         Floor(
             name: "top",
             targets: [
                 target("apus-vmm", "HostOS MachineControl HostCheck"),
                 target("apus-img", "ImageTool"),
-                target("apus", "HostOS Daemon NetworkSwitch"),
+                target("apus", "HostOS Daemon NetworkSwitch VirshTool"),
             ]),
     ]
 

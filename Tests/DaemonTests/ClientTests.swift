@@ -80,8 +80,7 @@ struct VirshMachineTests {
     }
 
     @Test(
-        "Disks, cards and media come, change and go while it runs", .enabled(if: Program.exists(Program.qemu)),
-        .disabled("a link that was set down reads as up"))
+        "Disks, cards and media come, change and go while it runs", .enabled(if: Program.exists(Program.qemu)))
     func devices() throws {
         let daemon = try DaemonProcess(emulator: Program.qemu)
         let folder = daemon.folder
@@ -98,7 +97,8 @@ struct VirshMachineTests {
         #expect(disks.contains("vdb      \(folder)/e.qcow2"))
         #expect(disks.contains("hda      \(folder)/b.iso"))
         #expect(try Self.run(daemon, "domiflist q").text.contains("vnet1"))
-        #expect(try Self.run(daemon, "domif-getlink q vnet0").text == "vnet0 down\n\n")
+        // How many lines end it depends on virsh's release.
+        #expect(try Self.run(daemon, "domif-getlink q vnet0").text.split(separator: "\n") == ["vnet0 down"])
         #expect(try Self.run(daemon, "net-port-list default").text.split(separator: "\n").count > 2)
         let twice = try Self.run(daemon, "attach-disk q \(folder)/e.qcow2 vdb --live")
         #expect(twice.errors.contains("target vdb already exists"))
@@ -133,8 +133,7 @@ struct VirshMachineTests {
 
     @Test(
         "Snapshots grow into a tree, are gone back to, and images are joined",
-        .enabled(if: Program.exists(Program.qemu)),
-        .disabled("a definition that takes the place of another needs its UUID, and a copy is not noted in it"))
+        .enabled(if: Program.exists(Program.qemu)))
     func snapshots() throws {
         let daemon = try DaemonProcess(emulator: Program.qemu)
         let folder = daemon.folder
@@ -144,7 +143,12 @@ struct VirshMachineTests {
         try Self.run(daemon, ["snapshot-create-as q three"])
         let tree = try Self.run(daemon, "snapshot-list q --tree").text
         #expect(tree == "one\n  |\n  +- three\n  +- two\n    \n\n")
+        // What is defined in the place of a running machine is known by its UUID.
+        let uuid = try Self.run(daemon, "domuuid q").text.filter { $0.isHexDigit || $0 == "-" }
         #expect(try Self.run(daemon, "undefine q --nvram").status == 0)
+        let xml = String(decoding: try HostFile.contents(folder + "/q.xml"), as: UTF8.self)
+        let same = xml.replacing("<name>q</name>", with: "<name>q</name><uuid>\(uuid)</uuid>")
+        try HostFile.replace(folder + "/q.xml", with: Array(same.utf8))
         try Self.run(daemon, ["define \(folder)/q.xml"])
         try Self.run(
             daemon,

@@ -1,6 +1,7 @@
 import Daemon
 import HostOS
 import RPCWire
+import TestSupport
 import Testing
 
 @Suite("Machines of domains", .serialized, .enabled(if: TestPrograms.hasGuest))
@@ -153,11 +154,11 @@ struct MachineTests {
     }
 
     @Test("A daemon that is killed at any moment loses no definition and no machine, and leaves none that nobody knows")
-    func killed() throws {
+    func killedAtRandom() throws {
         let folder = try HostFile.makeTemporaryFolder(prefix: "/tmp/apus-daemon-")
         defer { DaemonProcess.clear(folder) }
         var generator = TestGenerator(state: 7)
-        for cycle in 0..<8 {
+        for cycle in 0..<FuzzRounds.times(10) {
             let daemon = try DaemonProcess(folder: folder)
             let path = folder + "/libvirt-sock"
             let worker = try HostThread(name: "client") {

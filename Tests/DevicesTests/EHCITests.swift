@@ -115,7 +115,7 @@ private final class Bench {
 
     @Test func randomSchedulesEnd() throws {
         for seed in 0..<UInt64(FuzzRounds.times(6)) {
-            var random = FixedRandom(seed)
+            var random = SplitMix64(state: seed)
             let bench = try Bench()
             let devices = [
                 USBPeripheral.tablet(stateName: "tablet"), USBPeripheral.hub(stateName: "hub"),

@@ -83,3 +83,12 @@ public struct HostProgram: Equatable, Sendable, CustomStringConvertible {
         return (url, try FileHandle(forWritingTo: url))
     }
 }
+
+extension HostProgram {
+    /// What a program said, with a folder's name replaced.
+    public static func like(_ ended: HostProgram, without folder: String) -> HostProgram {
+        HostProgram(
+            status: ended.status, output: ended.output.replacingOccurrences(of: folder, with: "@DIR@"),
+            errors: ended.errors.replacingOccurrences(of: folder, with: "@DIR@"))
+    }
+}

@@ -1,6 +1,7 @@
 internal import CLinux
 internal import HostOS
 internal import Synchronization
+public import TLS
 
 /// The secrets that options name (`-object secret`): passphrases by id. Any thread.
 public final class BlockSecrets: Sendable {
@@ -32,7 +33,10 @@ public final class BlockSecrets: Sendable {
     public func add(type: String, _ options: [String: String]) throws(BlockError) {
         guard type != "secret" else { return try add(options) }
         guard let id = options["id"], !id.isEmpty else { throw .secret("Parameter 'id' is missing") }
-        let made = try TLSCredentials(type: type, options)
+        let made: TLSCredentials
+        do throws(TLSError) { made = try TLSCredentials(type: type, options) } catch {
+            throw .secret(error.description)
+        }
         peers.withLock { $0[id] = made }
     }
 

@@ -196,7 +196,8 @@ public final class BlockGraph: Sendable {
         if let name = options.take(role) {
             return try state.withLock { state throws(BlockError) in
                 guard let entry = state.entries[name] else { throw .unknownNode(name) }
-                guard entry.users == 0 || entry.node.isReadOnly else { throw .nodeInUse(name) }
+                // An image is only read by those that stand on it: a guest's disk may be a base, too, for a backup.
+                guard entry.users == 0 || entry.node.isReadOnly || role == "backing" else { throw .nodeInUse(name) }
                 state.entries[name]?.users += 1
                 return entry.node
             }

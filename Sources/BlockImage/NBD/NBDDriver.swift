@@ -1,6 +1,7 @@
 internal import CLinux
 internal import HostOS
 internal import SystemPackage
+public import TLS
 
 extension BlockDriver {
     /// The driver `nbd`.
@@ -20,7 +21,7 @@ extension BlockDriver {
             }
             if let id = options.take("tls-creds") {
                 let credentials = try graph.secrets.credentials(id)
-                guard !credentials.isServer else {
+                guard !credentials.isForServers else {
                     throw .message("Expecting TLS credentials with a client endpoint")
                 }
                 plan.credentials = credentials

@@ -33,7 +33,8 @@ public struct NBDExport: Sendable {
                     guard case .bitmap(let text) = error, text.hasSuffix("is not found") else { throw error }
                 }
             }
-            image = current.children.first { $0.role == "backing" || $0.role == "file" }?.node
+            let below = current.children
+            image = (below.first { $0.role == "backing" } ?? below.first { $0.role == "file" })?.node
         }
         throw .bitmap("Bitmap '\(name)' is not found")
     }

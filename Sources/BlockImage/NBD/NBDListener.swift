@@ -1,6 +1,7 @@
 internal import CLinux
 public import HostOS
 internal import SystemPackage
+public import TLS
 
 /// A server with the thread that takes its clients: what a running machine exports. Any thread.
 public final class NBDListener: Sendable {

@@ -1,4 +1,5 @@
 internal import HostOS
+internal import TLS
 
 /// What a server says of an export.
 public struct NBDExportInfo: Sendable, Hashable {

@@ -1,6 +1,7 @@
 public import HostOS
 internal import CLinux
 internal import Synchronization
+public import TLS
 
 /// Serves exports to NBD clients: each on a thread of its own. Any thread.
 public final class NBDServer: Sendable {

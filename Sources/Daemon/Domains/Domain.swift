@@ -33,7 +33,22 @@ final class Domain: Sendable {
         var departures: [String: Bell] = [:]
         /// A job that takes long, for those who ask how far it is.
         var activity: Activity?
+        /// A client paused a machine that is on its way.
+        var isUserPause = false
+        /// Seconds that the guest's agent has for an answer; -1: the usual ones.
+        var agentPatience: Int32 = -1
+        /// How far the last one came.
+        var lastJob: JobProgress?
+        /// On its way from or to another daemon.
+        var migration: Migration?
+        /// MiB a second; 0: as fast as it goes.
+        var migrationSpeed: UInt64 = 0
+        /// Milliseconds; nil: the machine's own.
+        var migrationDowntime: UInt64?
         var snapshots = SnapshotTree()
+        /// Of the same shape: times from which images count what changes.
+        var checkpoints = SnapshotTree()
+        var backup: Backup?
         var blockJobs: [String: BlockJob] = [:]
 
         /// What a client sees: the running form, or what is defined.

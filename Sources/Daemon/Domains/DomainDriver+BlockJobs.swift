@@ -303,6 +303,15 @@ extension DomainDriver {
     /// `BLOCK_JOB_READY`, `BLOCK_JOB_COMPLETED`, `BLOCK_JOB_CANCELLED`.
     func blockJobChanged(_ domain: Domain, _ event: String, _ data: JSONValue?) {
         guard let id = data?["device"]?.stringValue else { return }
+        if id.hasPrefix("backup-") {
+            let isCancelled = event == "BLOCK_JOB_CANCELLED"
+            let failure = data?["error"]?.stringValue
+            if event != "BLOCK_JOB_READY",
+                backupJobEnded(domain, id, failure: failure, wasCancelled: isCancelled)
+            {
+                return
+            }
+        }
         let jobs = domain.state.withLock { $0.blockJobs }
         guard let (alias, job) = jobs.first(where: { DomainDriver.id($0.value) == id }) else { return }
         var status = VirConnectDomainEventBlockJobStatus.completed

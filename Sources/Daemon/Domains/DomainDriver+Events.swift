@@ -57,9 +57,12 @@ extension DomainDriver {
 
     private func stopped(_ domain: Domain) {
         let changed = domain.state.withLock { state -> Bool in
-            guard state.state == VirDomainState.running else { return false }
+            // A machine on its way stands when it has gone: that is told at the end of the sending.
+            let isLeaving = state.activity?.operation == VirDomainJobOperation.migrationOut && !state.isUserPause
+            guard state.state == VirDomainState.running, !isLeaving else { return false }
             state.state = VirDomainState.paused
             state.reason = VirDomainPausedReason.user
+            state.isUserPause = false
             return true
         }
         guard changed else { return }
@@ -69,7 +72,7 @@ extension DomainDriver {
 
     private func resumed(_ domain: Domain) {
         let changed = domain.state.withLock { state -> Bool in
-            guard state.state == VirDomainState.paused else { return false }
+            guard state.state == VirDomainState.paused, state.migration == nil else { return false }
             let starting = state.reason == VirDomainPausedReason.startingUp
             state.state = VirDomainState.running
             state.reason = starting ? VirDomainRunningReason.booted : VirDomainRunningReason.unpaused
@@ -219,6 +222,7 @@ extension DomainDriver {
         guard let reason else { return }
         for card in live.map({ DomainFigures.devices($0, "interface") }) ?? [] { networks.release(card) }
         store.removeStatus(domain.name)
+        ControlGroup(process: machine.process.number).remove()
         HostFile.removeTree(folder(domain))
         let before = domain.reference
         list.deactivate(domain)

@@ -34,7 +34,8 @@ extension DomainDriver {
                 do throws(LibvirtError) {
                     for index in new.devices.interfaces.indices.dropFirst(names.count) {
                         plan.attachments[index] = try networks.attach(
-                            &new.devices.interfaces[index], of: new.name, emulator: emulator, taken: &cards, passed: &passed)
+                            &new.devices.interfaces[index], of: new.name, emulator: emulator, taken: &cards,
+                            passed: &passed)
                     }
                 } catch { throw DefinitionError(.init(rawValue: error.code), error.message) }
                 return (new, try HotplugArguments(from: old, to: new, plan: plan))
@@ -79,8 +80,13 @@ extension DomainDriver {
         let monitor = try machine.qmp()
         var done: [HotplugArguments.Command] = []
         do throws(LibvirtError) {
+            // Files below images that are only read are opened for that alone.
+            let readOnly = Set(
+                commands.filter { $0.arguments["read-only"] == true }.compactMap { $0.arguments["file"]?.stringValue })
             for command in commands {
-                try monitor.execute(command.name, command.arguments)
+                var arguments = command.arguments
+                if readOnly.contains(arguments["node-name"]?.stringValue ?? "") { arguments["read-only"] = true }
+                try monitor.execute(command.name, arguments)
                 done.append(command)
             }
             try then()

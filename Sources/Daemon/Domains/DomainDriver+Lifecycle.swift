@@ -7,6 +7,19 @@ internal import Synchronization
 /// What is done with a domain that runs.
 extension DomainDriver {
     func suspend(_ domain: Domain) throws(LibvirtError) {
+        // Whoever has had enough of a machine that does not get away may stop it.
+        let isLeaving = domain.state.withLock { state -> Bool in
+            guard state.activity?.operation == VirDomainJobOperation.migrationOut,
+                state.state == VirDomainState.running
+            else { return false }
+            state.isUserPause = true
+            return true
+        }
+        if isLeaving {
+            let machine = try domain.running()
+            try machine.qmp().execute("stop")
+            return machine.settle()
+        }
         try domain.job.run { () throws(LibvirtError) in
             let machine = try domain.running()
             let state = domain.state.withLock { $0.state }
@@ -88,6 +101,7 @@ extension DomainDriver {
         guard case .object(let object)? = try? JSONReader.parse(text) else {
             throw LibvirtError.internalError("cannot parse json \(text)")
         }
+        if let answer = try fork(domain, object) { return answer }
         return try monitor.ask(object).description
     }
 }

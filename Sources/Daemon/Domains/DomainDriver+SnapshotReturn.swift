@@ -78,16 +78,9 @@ extension DomainDriver {
             // From the leaves to the root, so that what fails half way leaves a tree.
             for one in doomed.reversed() {
                 if !metadataOnly { try removeData(domain, one) }
-                for var child in known.children(of: one.name) where !doomed.contains(where: { $0.name == child.name }) {
-                    child.parent = one.parent
-                    child.document.remove("parent")
-                    if let parent = one.parent {
-                        var element = XMLTree("parent")
-                        element.append(.text("name", parent))
-                        child.document.insert(element, before: ["creationTime", "memory", "disks", "domain"])
-                    }
-                    try snapshots.save(name, child, isCurrent: known.current == child.name)
-                    let moved = child
+                for child in known.children(of: one.name) where !doomed.contains(where: { $0.name == child.name }) {
+                    let moved = child.moved(below: one.parent)
+                    try snapshots.save(name, moved, isCurrent: known.current == child.name)
                     domain.state.withLock { $0.snapshots.enter(moved) }
                 }
                 snapshots.remove(name, one.name)

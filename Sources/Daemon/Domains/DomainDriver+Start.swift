@@ -48,10 +48,10 @@ extension DomainDriver {
 
     /// Starts the process and takes it to its first instruction. The job is held.
     ///
-    /// - Parameter image: the state to begin with; nil: from power-on.
+    /// - Parameter image: the state to begin with; nil: from power-on, or from what comes to the address `arrival`.
     func launch(
         _ domain: Domain, _ definition: XMLTree, _ flags: UInt32, from image: SavedMachine? = nil,
-        snapshot: String? = nil
+        snapshot: String? = nil, arrival: String? = nil
     ) throws(LibvirtError) {
         let name = domain.name
         let path = definition.at("devices", "emulator")?.text ?? emulators.standard?.path ?? ""
@@ -62,7 +62,9 @@ extension DomainDriver {
         do throws(LibvirtError) {
             let asked = flags & VirDomainCreateFlags.startPaused != 0
             let paused = asked || image?.wasRunning == false
-            let (machine, live, messages) = try startProcess(domain, definition, emulator, id, name, image)
+            let beginning =
+                image.map { Beginning.image($0) } ?? arrival.map { Beginning.migration($0) } ?? Beginning.powerOn
+            let (machine, live, messages) = try startProcess(domain, definition, emulator, id, name, beginning)
             domain.state.withLock { state in
                 state.machine = machine
                 state.live = live
@@ -74,7 +76,7 @@ extension DomainDriver {
             }
             do throws(LibvirtError) {
                 try writeStatus(domain)
-                if image != nil { try waitForArrival(machine) }
+                if image != nil || arrival != nil { try waitForArrival(machine) }
                 if let snapshot { try loadSnapshot(snapshot, machine) }
                 if !paused {
                     try machine.qmp().execute("cont")
@@ -96,12 +98,16 @@ extension DomainDriver {
                     ? VirDomainPausedReason.user
                     : image != nil
                         ? VirDomainRunningReason.restored
+                        : arrival != nil
+                            ? VirDomainRunningReason.migrated
                         : snapshot != nil ? VirDomainRunningReason.fromSnapshot : VirDomainRunningReason.booted
             }
             try? writeStatus(domain)
             let detail =
                 image != nil
                 ? VirDomainEventStartedDetailType.restored
+                : arrival != nil
+                    ? VirDomainEventStartedDetailType.migrated
                 : snapshot != nil
                     ? VirDomainEventStartedDetailType.fromSnapshot : VirDomainEventStartedDetailType.booted
             emit(.lifecycle(VirDomainEventType.started, detail), domain)
@@ -150,50 +156,79 @@ extension DomainDriver {
     /// The folder of a machine's sockets.
     func folder(_ domain: Domain) -> String { "\(paths.running)/\(domain.uuid)" }
 
-    private func startProcess(
+    /// How a machine begins.
+    enum Beginning {
+        case powerOn
+        /// With a state that was saved.
+        case image(SavedMachine)
+        /// With a state that comes from another machine to an address, or to one that is told later (`defer`).
+        case migration(String)
+    }
+
+    func startProcess(
         _ domain: Domain, _ definition: XMLTree, _ emulator: Emulator, _ id: Int32, _ name: String,
-        _ image: SavedMachine?
+        _ beginning: Beginning
     ) throws(LibvirtError) -> (RunningMachine, XMLTree, [String]) {
+        var image: SavedMachine?
+        if case .image(let saved) = beginning { image = saved }
         var live = definition
         live.set("id", "\(id)")
         let folder = folder(domain)
         let monitorPath = "\(folder)/monitor.sock"
-        let incoming = image.map { _ in "fd:\(emulator.takesListener ? 4 : 3)" }
+        var incoming = image.map { _ in "fd:\(emulator.takesListener ? 4 : 3)" }
+        if case .migration(let address) = beginning { incoming = address }
         // Behind the monitor and the state that it begins with.
         var passed = NetworkDriver.Passed(first: 3 + (emulator.takesListener ? 1 : 0) + (image == nil ? 0 : 1))
-        let command = try MachineCommandLine(live, emulator: emulator, folder: folder, incoming: incoming) {
+        let isConfined = MachineConfinement.isWanted(definition)
+        let command = try MachineCommandLine(
+            live, emulator: emulator, folder: folder, incoming: incoming, isConfined: isConfined
+        ) {
             (domain: inout DomainModel.Domain) throws(LibvirtError) in
             try networks.attach(&domain, emulator: emulator, taken: usedCards, passed: &passed)
         }
         let logPath = "\(paths.machineLogs)/\(name).log"
         let cards = passed.all.map(\.descriptor)
-        let (process, beginning) = try onHost { () throws(HostError) -> (HostProcess, Int64) in
+        let (process, logStart) = try onHost { () throws(HostError) -> (HostProcess, Int64) in
             HostFile.removeTree(folder)
             try HostFolder.make(folder, permissions: 0o700)
             let null = try HostFile.open("/dev/null", HostFile.Mode.readWrite)
             let output = try HostFile.open(logPath, HostFile.Mode.append, permissions: 0o600)
             try output.writeAll(Array(commandText(command).utf8))
-            let beginning = HostFile.status(logPath).size
+            let logStart = HostFile.status(logPath).size
             let listener = emulator.takesListener ? try Socket.listen(SocketAddress.unix(monitorPath)) : nil
+            let rules =
+                isConfined
+                ? try MachineConfinement.make(command.live, emulator: emulator.path, folder: folder) : nil
             let process = try HostProcess.spawn(
                 emulator.path, arguments: command.arguments,
                 environment: environment(folder) + command.environment,
                 descriptors: [null, output, output] + (listener.map { [$0] } ?? [])
-                    + (image.map { [$0.file] } ?? []) + cards)
-            return (process, beginning)
+                    + (image.map { [$0.file] } ?? []) + cards,
+                confinement: rules)
+            return (process, logStart)
         }
         do throws(LibvirtError) {
-            let machine = try connect(domain, process, monitorPath)
+            let machine = try connect(domain, process, monitorPath, isConfined: isConfined)
             var running = command.live
+            if isConfined { MachineConfinement.label(&running, domain.uuid.description) }
             try networks.join(DomainDriver.cards(running), of: name)
             try complete(&running, machine)
             try onHost { () throws(HostError) in try machine.bind(running) }
-            return (machine, running, command.messages)
+            var messages = command.messages
+            if ControlGroup.isAsked(running) {
+                do throws(LibvirtError) { try machine.limit(by: running) } catch {
+                    // An ordinary user's machine runs without them.
+                    guard HostIdentity.userID != 0 else { throw error }
+                    messages.append("Limits are left out: \(error)")
+                }
+            }
+            return (machine, running, messages)
         } catch {
             process.kill()
             _ = process.waitForEnd(milliseconds: 10_000)
             process.reap()
-            throw DomainDriver.withLog(error, logPath, from: beginning)
+            ControlGroup(process: process.number).remove()
+            throw DomainDriver.withLog(error, logPath, from: logStart)
         }
     }
 
@@ -211,7 +246,9 @@ extension DomainDriver {
     }
 
     /// Connects to the monitor of a process and hears its greeting.
-    func connect(_ domain: Domain, _ process: HostProcess, _ path: String) throws(LibvirtError) -> RunningMachine {
+    func connect(
+        _ domain: Domain, _ process: HostProcess, _ path: String, isConfined: Bool
+    ) throws(LibvirtError) -> RunningMachine {
         let events = SerialQueue(workers)
         let monitor = try onHost { () throws(HostError) -> QMPClient in
             let socket = try DomainDriver.connect(path, of: process)
@@ -219,7 +256,7 @@ extension DomainDriver {
                 socket, loop: loop,
                 handlers: QMPClient.Handlers(
                     event: { [self] event in events.submit { [self] in handle(event, domain) } },
-                    close: {}))
+                    close: {}), opensImages: isConfined)
         }
         do throws(LibvirtError) { try monitor.negotiate() } catch {
             monitor.close()

@@ -16,6 +16,7 @@ extension DomainDriver {
                 [
                     "state": "\(state.state)", "reason": "\(state.reason)", "pid": "\(machine.process.number)",
                     "start": "\(machine.startTime)", "persistent": state.definition == nil ? "no" : "yes",
+                    "confined": machine.monitor?.opensImages == true ? "yes" : "no",
                 ])
             status.append(.of("monitor", ["path": machine.monitorPath, "type": "unix"]))
             status.append(live)
@@ -37,16 +38,31 @@ extension DomainDriver {
             HostProcess.startTime(of: number) == start
         else {
             for card in DomainFigures.devices(live, "interface") { networks.release(card) }
+            ControlGroup(process: number).remove()
             return isGone(domain)
         }
         let machine: RunningMachine
-        do throws(LibvirtError) { machine = try connectAgain(domain, process, path) } catch {
+        do throws(LibvirtError) {
+            machine = try connectAgain(domain, process, path, isConfined: status["confined"] == "yes")
+        } catch {
             log.warning("The monitor of '\(name)' does not answer: \(error)")
             machine = RunningMachine(
                 process: process, startTime: start, monitorPath: path, monitor: nil, events: SerialQueue(workers))
         }
+        let answer = try? machine.monitor?.execute("query-status")
+        if answer?["status"]?.stringValue == "inmigrate" {
+            // Whoever sent its state did so to a daemon that is gone, or the state is in a file still.
+            log.warning("'\(name)' waited for a state that does not come any more: it is ended")
+            machine.leave()
+            process.kill()
+            _ = process.waitForEnd(milliseconds: 10_000)
+            process.reap()
+            for card in DomainFigures.devices(live, "interface") { networks.release(card) }
+            return isGone(domain)
+        }
+        endJourney(machine)
         _ = list.activate(domain, id: id)
-        let running = (try? machine.monitor?.execute("query-status"))?["running"]?.boolValue
+        let running = answer?["running"]?.boolValue
         let written = Int32(status["state"] ?? "") ?? VirDomainState.running
         let reason = Int32(status["reason"] ?? "") ?? 0
         domain.state.withLock { state in
@@ -76,14 +92,21 @@ extension DomainDriver {
         watchEnd(domain, machine)
     }
 
+    /// A machine that the daemon before this one was sending away stays: nobody would tell the other end.
+    private func endJourney(_ machine: RunningMachine) {
+        let status = (try? machine.monitor?.execute("query-migrate"))?["status"]?.stringValue
+        guard ["setup", "active", "device", "pre-switchover", "wait-unplug"].contains(status) else { return }
+        _ = try? machine.monitor?.execute("migrate_cancel")
+    }
+
     /// Connects to a monitor that may not have noticed yet that the daemon before this one has gone.
     private func connectAgain(
-        _ domain: Domain, _ process: HostProcess, _ path: String
+        _ domain: Domain, _ process: HostProcess, _ path: String, isConfined: Bool
     ) throws(LibvirtError) -> RunningMachine {
         let deadline = HostClock.monotonic + 5_000_000_000
         let pause = Bell()
         while true {
-            do throws(LibvirtError) { return try connect(domain, process, path) } catch {
+            do throws(LibvirtError) { return try connect(domain, process, path, isConfined: isConfined) } catch {
                 if process.hasEnded || HostClock.monotonic > deadline { throw error }
                 pause.wait(nanoseconds: 20_000_000)
             }

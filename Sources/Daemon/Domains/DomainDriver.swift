@@ -17,11 +17,14 @@ final class DomainDriver: Sendable {
     let emulators: EmulatorList
     let networks: NetworkDriver
     let snapshots: SnapshotStore
+    let checkpoints: SnapshotStore
     let list = DomainList()
     let loop: EventLoop
     let workers: WorkerPool
     let outlet: Outlet
     let log = Logger("domains")
+    /// Tells this daemon from others, also of the same host.
+    let identity = UUIDBytes.random().description
     private let trimTimer = Mutex<EventTimer?>(nil)
 
     init(
@@ -32,6 +35,7 @@ final class DomainDriver: Sendable {
         self.paths = paths
         store = DomainStore(paths: paths)
         snapshots = SnapshotStore(path: paths.state + "/qemu/snapshot")
+        checkpoints = SnapshotStore(path: paths.state + "/qemu/checkpoint")
         self.emulators = emulators
         self.loop = loop
         self.workers = workers
@@ -107,6 +111,14 @@ final class DomainDriver: Sendable {
                 snapshots.removeAll(name)
                 domain.state.withLock { $0.snapshots = SnapshotTree() }
             }
+            let times = domain.state.withLock { $0.checkpoints.entries.count }
+            if times > 0 {
+                guard active || flags & VirDomainUndefineFlagsValues.checkpointsMetadata != 0 else {
+                    throw LibvirtError.operationInvalid("cannot delete inactive domain with \(times) checkpoints")
+                }
+                checkpoints.removeAll(name)
+                domain.state.withLock { $0.checkpoints = SnapshotTree() }
+            }
             if store.hasSaved(name) {
                 guard flags & VirDomainUndefineFlagsValues.managedSave != 0 else {
                     throw LibvirtError.operationInvalid(
@@ -146,6 +158,7 @@ final class DomainDriver: Sendable {
             try? store.remove(old)
             if autostart { try? store.setAutostart(name, true) }
             snapshots.rename(old, name)
+            checkpoints.rename(old, name)
             domain.state.withLock { [definition] in $0.definition = definition }
             outlet.event(
                 .lifecycle(VirDomainEventType.undefined, VirDomainEventUndefinedDetailType.renamed), before)
@@ -176,9 +189,11 @@ final class DomainDriver: Sendable {
             }
             let autostart = store.hasAutostart(parsed.name)
             let known = snapshots.load(parsed.name)
+            let times = checkpoints.load(parsed.name)
             domain.state.withLock { state in
                 state.definition = parsed.tree
                 state.snapshots = known
+                state.checkpoints = times
                 state.autostart = autostart
             }
         }

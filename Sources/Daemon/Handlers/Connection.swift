@@ -36,7 +36,14 @@ extension HandlerTable {
                 VirDriverFeature.remote, VirDriverFeature.fdPassing, VirDriverFeature.typedParamString,
                 VirDriverFeature.programKeepalive, VirDriverFeature.remoteEventCallback,
                 VirDriverFeature.remoteCloseCallback, VirDriverFeature.networkUpdateHasCorrectOrder,
+                // Migration: the third protocol, with parameters, by either end, of machines that are off, too.
+                VirDriverFeature.migrationP2p, VirDriverFeature.migrationV3, VirDriverFeature.migrationParams,
+                VirDriverFeature.migrationOffline, VirDriverFeature.migrateChangeProtection,
+                VirDriverFeature.xmlMigratable,
             ]
+            if arguments.feature == VirDriverFeature.fdPassing, !call.session.origin.isLocal {
+                return Remote.ConnectSupportsFeature.Result(supported: 0)
+            }
             return Remote.ConnectSupportsFeature.Result(supported: supported.contains(arguments.feature) ? 1 : 0)
         }
         add(Remote.ConnectGetType.self, .loop) { (_, _) throws(LibvirtError) in
@@ -54,8 +61,8 @@ extension HandlerTable {
         add(Remote.ConnectGetURI.self, .loop) { (call, _) throws(LibvirtError) in
             Remote.ConnectGetURI.Result(uri: call.session.state.withLock { $0.uri } ?? "")
         }
-        add(Remote.ConnectIsSecure.self, .loop) { (_, _) throws(LibvirtError) in
-            Remote.ConnectIsSecure.Result(secure: 1)
+        add(Remote.ConnectIsSecure.self, .loop) { (call, _) throws(LibvirtError) in
+            Remote.ConnectIsSecure.Result(secure: call.session.origin.isSecure ? 1 : 0)
         }
         add(Remote.ConnectRegisterCloseCallback.self, .loop) { (call, _) throws(LibvirtError) -> Void in
             try Self.setCloseNotice(call, true)

@@ -88,12 +88,18 @@ extension HandlerTable {
             return Remote.DomainHasManagedSaveImage.Result(result: call.driver.store.hasSaved(name) ? 1 : 0)
         }
         add(Remote.DomainGetSecurityLabel.self, .loop) { (call, arguments) throws(LibvirtError) in
-            _ = try call.domain(arguments.dom)
-            return Remote.DomainGetSecurityLabel.Result(label: HandlerTable.characters(""), enforcing: 0)
+            let live = try call.domain(arguments.dom).state.withLock { $0.live }
+            let label = live.flatMap { MachineConfinement.label(of: $0) }
+            return Remote.DomainGetSecurityLabel.Result(
+                label: HandlerTable.characters(label ?? ""), enforcing: label == nil ? 0 : 1)
         }
         add(Remote.DomainGetSecurityLabelList.self, .loop) { (call, arguments) throws(LibvirtError) in
-            _ = try call.domain(arguments.dom)
-            return Remote.DomainGetSecurityLabelList.Result(labels: [], ret: 0)
+            let live = try call.domain(arguments.dom).state.withLock { $0.live }
+            guard let label = live.flatMap({ MachineConfinement.label(of: $0) }) else {
+                return Remote.DomainGetSecurityLabelList.Result(labels: [], ret: 0)
+            }
+            return Remote.DomainGetSecurityLabelList.Result(
+                labels: [.init(label: HandlerTable.characters(label), enforcing: 1)], ret: 1)
         }
         add(Remote.DomainGetMessages.self, .loop) { (call, arguments) throws(LibvirtError) in
             let messages = try call.domain(arguments.dom).state.withLock { $0.messages }

@@ -25,11 +25,14 @@ extension HandlerTable {
         table.addNodeDevices()
         table.addSnapshots()
         table.addSaving()
+        table.addMigration()
+        table.addBackups()
         table.addBlockJobs()
         table.addScreens()
         table.addAgent()
         table.addParameters()
         table.addHostTables()
+        table.addLesserCalls()
         return table
     }()
 }

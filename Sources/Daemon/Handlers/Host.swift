@@ -61,7 +61,8 @@ extension HandlerTable {
         }
         add(Remote.NodeGetSecurityModel.self, .loop) { (_, _) throws(LibvirtError) in
             Remote.NodeGetSecurityModel.Result(
-                model: HandlerTable.characters("none"), doi: HandlerTable.characters("0"))
+                model: HandlerTable.characters(FileConfinement.isSupported ? MachineConfinement.model : "none"),
+                doi: HandlerTable.characters("0"))
         }
         add(Remote.NodeGetCPUMap.self, .loop) { (call, _) throws(LibvirtError) in
             let online = call.session.daemon.host.processors.map(\.id)

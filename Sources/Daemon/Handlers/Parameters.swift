@@ -116,11 +116,14 @@ extension HandlerTable {
         _ call: Call, _ reference: RemoteDomain, _ flags: UInt32, _ controller: String,
         _ body: (inout XMLTree) -> Void
     ) throws(LibvirtError) {
-        try call.driver.change(try call.domain(reference), flags: flags & 3) { (tree) throws(LibvirtError) in
-            if tree["id"] != nil {
-                throw LibvirtError.operationInvalid("cgroup \(controller) controller is not mounted")
-            }
+        let domain = try call.domain(reference)
+        try call.driver.change(domain, flags: flags & 3) { (tree) throws(LibvirtError) in
             body(&tree)
+            guard tree["id"] != nil else { return }
+            guard controller != "cpuset" else {
+                throw LibvirtError.operationInvalid("cgroup cpuset controller is not mounted")
+            }
+            try domain.running().limit(by: tree)
         }
     }
 

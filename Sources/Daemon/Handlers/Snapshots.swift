@@ -188,26 +188,24 @@ extension HandlerTable {
         }
         add(Remote.DomainGetJobStats.self, .worker) { (call, arguments) throws(LibvirtError) in
             let domain = try call.domain(arguments.dom)
+            if arguments.flags & VirDomainGetJobStatsFlags.completed != 0 {
+                let last = domain.state.withLock { state -> JobProgress? in
+                    let keeps = arguments.flags & VirDomainGetJobStatsFlags.keepCompleted != 0
+                    defer { if !keeps { state.lastJob = nil } }
+                    return state.lastJob?.completed
+                }
+                guard let last, last.type != 0 else { return .init(type: 0, params: []) }
+                return .init(type: last.type, params: last.parameters)
+            }
             let job = JobProgress(domain)
             guard job.type != 0 else { return .init(type: 0, params: []) }
-            return .init(
-                type: job.type,
-                params: [
-                    .init(field: "operation", value: .int(job.operation)),
-                    .init(field: "time_elapsed", value: .ulong(job.elapsed)),
-                    .init(field: "data_total", value: .ulong(job.total)),
-                    .init(field: "data_processed", value: .ulong(job.done)),
-                    .init(field: "data_remaining", value: .ulong(job.left)),
-                    .init(field: "memory_total", value: .ulong(job.total)),
-                    .init(field: "memory_processed", value: .ulong(job.done)),
-                    .init(field: "memory_remaining", value: .ulong(job.left)),
-                ])
+            return .init(type: job.type, params: job.parameters)
         }
         add(Remote.DomainAbortJob.self, .worker) { (call, arguments) throws(LibvirtError) -> Void in
-            try JobProgress.abort(try call.domain(arguments.dom))
+            try call.driver.abortJob(try call.domain(arguments.dom))
         }
         add(Remote.DomainAbortJobFlags.self, .worker) { (call, arguments) throws(LibvirtError) -> Void in
-            try JobProgress.abort(try call.domain(arguments.dom))
+            try call.driver.abortJob(try call.domain(arguments.dom))
         }
     }
 }

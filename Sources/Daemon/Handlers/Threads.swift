@@ -118,23 +118,5 @@ extension HandlerTable {
             _ = try call.domain(arguments.dom)
             return .init(params: [])
         }
-        add(Remote.DomainListAllCheckpoints.self, .loop) { (call, arguments) throws(LibvirtError) in
-            _ = try call.domain(arguments.dom)
-            return .init(checkpoints: [], ret: 0)
-        }
-        add(Remote.DomainCheckpointLookupByName.self, .loop) { (call, arguments) throws(LibvirtError) in
-            _ = try call.domain(arguments.dom)
-            let detail = "no domain checkpoint with matching name '\(arguments.name)'"
-            throw LibvirtError(
-                code: VirErrorNumber.noDomainCheckpoint, message: "Domain checkpoint not found: " + detail,
-                detail: detail)
-        }
-        add(Remote.DomainBackupGetXMLDesc.self, .loop) { (call, arguments) throws(LibvirtError) in
-            _ = try call.domain(arguments.dom)
-            throw LibvirtError(
-                code: VirErrorNumber.noDomainBackup,
-                message: "Domain backup job id not found: no domain backup job present",
-                detail: "no domain backup job present")
-        }
     }
 }

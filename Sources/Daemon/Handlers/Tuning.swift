@@ -91,11 +91,13 @@ extension HandlerTable {
     ) throws(LibvirtError) {
         guard count > 0, count <= 4096 else { throw LibvirtError.invalidArgument("invalid number of vCPUs: \(count)") }
         let maximum = flags & VirDomainVcpuFlags.maximum != 0
-        try call.driver.change(try call.domain(reference), flags: flags & 3) { (tree) throws(LibvirtError) in
-            if tree["id"] != nil {
-                throw LibvirtError.operationUnsupported("vCPUs of a running machine cannot be changed")
-            }
+        let domain = try call.domain(reference)
+        try call.driver.change(domain, flags: flags & 3) { (tree) throws(LibvirtError) in
+            let isLive = tree["id"] != nil
             if maximum {
+                guard !isLive else {
+                    throw LibvirtError.operationInvalid("maximum vcpu count cannot be changed while the domain runs")
+                }
                 let current = DomainFigures.processors(tree)
                 tree.update("vcpu") { element in
                     element.nodes = [.text("\(count)")]
@@ -108,6 +110,7 @@ extension HandlerTable {
                     "requested vcpus is greater than max allowable vcpus for the persistent domain: \(count) > "
                         + "\(DomainFigures.maximumProcessors(tree))")
             }
+            if isLive { try domain.running().setProcessors(Int(count), from: DomainFigures.processors(tree)) }
             let all = Int(count) == DomainFigures.maximumProcessors(tree)
             tree.update("vcpu") { $0.set("current", all ? nil : "\(count)") }
         }
@@ -120,7 +123,7 @@ extension HandlerTable {
         return Int(length)
     }
 
-    private static func processors(in map: [UInt8]) -> [Int] {
+    static func processors(in map: [UInt8]) -> [Int] {
         map.enumerated().flatMap { place, byte in (0..<8).filter { byte >> UInt8($0) & 1 != 0 }.map { place * 8 + $0 } }
     }
 

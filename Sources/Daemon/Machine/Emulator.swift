@@ -30,12 +30,24 @@ struct Emulator: Sendable {
         return machines.first { $0.name == wanted }?.canonical ?? wanted
     }
 
+    init(
+        path: String, version: UInt64, machines: [(name: String, canonical: String?)], devices: Set<String>,
+        processorModels: [String], isApus: Bool
+    ) {
+        self.path = path
+        self.version = version
+        self.machines = machines
+        self.devices = devices
+        self.processorModels = processorModels
+        self.isApus = isApus
+    }
+
     /// Asks a program. Nil: it cannot be run, or is no emulator.
     init?(probing path: String) {
         // All at once: each spends its time in its own start.
         let questions = [["-version"], ["-machine", "help"], ["-cpu", "help"], ["-device", "help"]]
-        let started = questions.map { Emulator.start(path, $0) }
-        let answers = started.map { $0.flatMap { Emulator.output($0.0, $0.1) } }
+        let started = questions.map { try? ChildProgram(path, $0) }
+        let answers = started.map { $0?.finish(milliseconds: 60_000).output }
         guard let version = answers[0],
             let range = version.firstRange(of: "version ")
         else { return nil }
@@ -86,58 +98,5 @@ struct Emulator: Sendable {
             }
         }
         return names
-    }
-
-    /// What a started program prints. It gets a minute.
-    private static func output(_ process: HostProcess, _ input: Descriptor) -> String? {
-        var text: [UInt8] = []
-        let deadline = HostClock.monotonic + 60_000_000_000
-        while HostClock.monotonic < deadline, text.count < 4 << 20 {
-            guard input.wait(for: [.read], milliseconds: 60_000) != [] else { break }
-            guard let part = try? input.readAvailable(limit: 1 << 16), !part.isEmpty else { break }
-            text += part
-        }
-        if !process.waitForEnd(milliseconds: 60_000) { process.kill() }
-        _ = process.waitForEnd(milliseconds: 60_000)
-        process.reap()
-        return String(decoding: text, as: UTF8.self)
-    }
-
-    /// Starts it with a pipe, whose writing end then belongs to it alone: so its end is seen.
-    private static func start(_ path: String, _ arguments: [String]) -> (HostProcess, Descriptor)? {
-        guard let (input, output) = try? DescriptorPair.pipe(),
-            let null = try? HostFile.open("/dev/null", HostFile.Mode.readWrite),
-            let process = try? HostProcess.spawn(
-                path, arguments: [path] + arguments, environment: ["LC_ALL=C", "PATH=/usr/sbin:/usr/bin:/sbin:/bin"],
-                descriptors: [null, output, null])
-        else { return nil }
-        return (process, input)
-    }
-}
-
-/// The emulators of this host. Each is asked once, when it is first needed, and again when its file has changed.
-final class EmulatorList: Sendable {
-    private let known = Mutex<[String: (size: Int64, emulator: Emulator)]>([:])
-    /// The programs that domains without `<emulator>` use, best first.
-    let paths: [String]
-
-    init(paths: [String]) { self.paths = paths }
-
-    /// The program for domains that name none.
-    var standard: Emulator? {
-        for path in paths {
-            if let emulator = emulator(path) { return emulator }
-        }
-        return nil
-    }
-
-    /// A program by its path.
-    func emulator(_ path: String) -> Emulator? {
-        let status = HostFile.status(path)
-        guard status.kind == .file else { return nil }
-        if let found = known.withLock({ $0[path] }), found.size == status.size { return found.emulator }
-        guard let emulator = Emulator(probing: path) else { return nil }
-        known.withLock { $0[path] = (status.size, emulator) }
-        return emulator
     }
 }

@@ -77,7 +77,8 @@ enum GuestAgent {
     ) throws(LibvirtError) -> JSONValue {
         var question: JSONObject = ["execute": .string(command)]
         if let arguments { question["arguments"] = .object(arguments) }
-        let answer = try ask(domain, question)
+        let seconds = domain.state.withLock { $0.agentPatience }
+        let answer = try ask(domain, question, seconds: seconds == -2 ? 3600 : seconds < 0 ? nil : seconds)
         if let result = answer["return"] { return result }
         let words = answer["error"]?["desc"]?.stringValue ?? "no reason given"
         throw LibvirtError.internalError("unable to execute QEMU agent command '\(command)': \(words)")

@@ -16,7 +16,7 @@ struct MachineCommandLine {
     ///
     /// - Parameter attach: plugs the domain's cards into their networks.
     init(
-        _ tree: XMLTree, emulator: Emulator, folder: String, incoming: String? = nil,
+        _ tree: XMLTree, emulator: Emulator, folder: String, incoming: String? = nil, isConfined: Bool = false,
         attach: (inout DomainModel.Domain) throws(LibvirtError) -> [Int: LaunchPlan.Attachment] = {
             (_: inout DomainModel.Domain) throws(LibvirtError) in [:]
         }
@@ -29,13 +29,15 @@ struct MachineCommandLine {
         }
         domain.findImagesBelow()
         domain.prepareToStart()
+        domain.nameChannels(in: folder)
         let attachments = try attach(&domain)
         do throws(DefinitionError) {
             if emulator.has(device: "VGA") { MachineCommandLine.choosePorts(&domain) }
             let monitor: LaunchPlan.Monitor = emulator.takesListener ? .descriptor(3) : .path(folder + "/monitor.sock")
             var plan = LaunchPlan(
                 folder: folder, monitor: monitor, incoming: incoming, attachments: attachments,
-                isSandboxed: !emulator.isApus, usesQEMUExtras: !emulator.isApus, knownDrivers: emulator.devices)
+                isSandboxed: !emulator.isApus || isConfined, usesQEMUExtras: !emulator.isApus,
+                knownDrivers: emulator.devices)
             plan.logsConsoles = true
             live = domain.tree(options: [.secure])
             var messages: [String] = []
@@ -80,6 +82,19 @@ struct MachineCommandLine {
 }
 
 extension DomainModel.Domain {
+    /// Says where the sockets of channels are that name none: so that clients, and the daemon itself, find them.
+    fileprivate mutating func nameChannels(in folder: String) {
+        for index in devices.channels.indices {
+            let channel = devices.channels[index]
+            guard channel.source.type == .unix, channel.source.path == nil else { continue }
+            var end = CharacterSource.End()
+            end.mode = "bind"
+            end.path = QEMUArguments.channelPath(
+                folder: folder, name: channel.target.name ?? "char\(channel.info.alias ?? "channel\(index)")")
+            devices.channels[index].source.ends = [end]
+        }
+    }
+
     /// Names the images below those of the disks, as far as the images say themselves what format they have: what a
     /// guest wrote into one of format raw is never taken for more.
     fileprivate mutating func findImagesBelow() {

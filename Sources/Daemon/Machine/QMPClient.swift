@@ -38,11 +38,14 @@ final class QMPClient: Sendable {
 
     private let socket: Descriptor
     private let handlers: Handlers
+    /// Whether the machine may open no images itself: then those that join it are opened here.
+    let opensImages: Bool
     private let state = Mutex(State())
 
     /// Takes a connected socket, in non-blocking mode.
-    init(_ socket: Descriptor, loop: EventLoop, handlers: Handlers) throws(HostError) {
+    init(_ socket: Descriptor, loop: EventLoop, handlers: Handlers, opensImages: Bool = false) throws(HostError) {
         self.socket = socket
+        self.opensImages = opensImages
         self.handlers = handlers
         let source = try loop.add(socket, EventLoop.Events.read) { [self] _ in receive() }
         state.withLock { $0.source = source }
@@ -83,11 +86,45 @@ final class QMPClient: Sendable {
     ) throws(LibvirtError) -> JSONValue {
         var object = JSONObject()
         object["execute"] = .string(command)
+        var arguments = arguments
+        var sets: [Int64] = []
+        // The node has copies of its own.
+        defer { for set in sets { _ = try? execute("remove-fd", ["fdset-id": .number(set)]) } }
+        if opensImages, command == "blockdev-add", let given = arguments { arguments = try handImage(given, &sets) }
         if let arguments { object["arguments"] = .object(arguments) }
         let answer = try ask(object, passing: descriptor)
         if let result = answer["return"] { return result }
         let words = answer["error"]?["desc"]?.stringValue ?? "no reason given"
         throw LibvirtError.internalError("unable to execute QEMU command '\(command)': \(words)")
+    }
+
+    /// Opens the files of a node for a machine that may not, and gives it the descriptors: what the node is then called.
+    ///
+    /// An image that may be written is opened for that once and for all. QEMU would open it again for each change, and
+    /// its locks would stay behind on the descriptor before.
+    private func handImage(_ node: JSONObject, _ sets: inout [Int64]) throws(LibvirtError) -> JSONObject {
+        var node = node
+        if case .object(let below)? = node["file"] { node["file"] = .object(try handImage(below, &sets)) }
+        guard let path = node["filename"]?.stringValue, path.hasPrefix("/"), !path.hasPrefix("/dev/fdset/"),
+            ["file", "host_device", "host_cdrom"].contains(node["driver"]?.stringValue ?? "")
+        else { return node }
+        let file: Descriptor
+        do throws(HostError) {
+            if node["read-only"] != true, let writable = try? HostFile.open(path, HostFile.Mode.readWrite) {
+                file = writable
+            } else {
+                file = try HostFile.open(path, HostFile.Mode.read)
+                node["read-only"] = true
+            }
+        } catch { throw LibvirtError.system("Could not open '\(path)': \(error)") }
+        node["auto-read-only"] = nil
+        let answer = try execute("add-fd", ["opaque": .string(path)], passing: file)
+        guard let set = answer["fdset-id"]?.int64Value else {
+            throw LibvirtError.internalError("the machine took no descriptor for '\(path)'")
+        }
+        sets.append(set)
+        node["filename"] = .string("/dev/fdset/\(set)")
+        return node
     }
 
     /// Sends an object and returns the whole answer, as `qemu-monitor-command` shows it.

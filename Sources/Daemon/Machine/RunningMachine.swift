@@ -1,3 +1,4 @@
+internal import DomainModel
 internal import HostOS
 internal import JSON
 internal import Synchronization
@@ -81,6 +82,12 @@ final class RunningMachine: Sendable {
     func qmp() throws(LibvirtError) -> QMPClient {
         guard let monitor else { throw LibvirtError.operationFailed("the machine's monitor cannot be reached") }
         return monitor
+    }
+
+    /// Lets the kernel keep the process to the shares and limits of a document.
+    func limit(by tree: XMLTree) throws(LibvirtError) {
+        let threads = processorThreads.withLock { $0.sorted { $0.key < $1.key }.map(\.value) }
+        try ControlGroup(process: process.number).apply(tree, threads: threads)
     }
 
     /// Asks for the processors' threads.

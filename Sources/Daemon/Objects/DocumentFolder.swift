@@ -46,6 +46,17 @@ struct DocumentFolder: Sendable {
 
     func hasAutostart(_ name: String) -> Bool { HostFile.status(link(name)).kind == .file }
 
+    /// One; an error if there is none, or it is damaged.
+    func read(_ name: String) throws(LibvirtError) -> XMLTree {
+        let bytes: [UInt8]
+        do throws(HostError) { bytes = try HostFile.contents(file(name), limit: 16 << 20) } catch {
+            throw LibvirtError.system("\(error)")
+        }
+        do throws(DefinitionError) { return try XMLReader.parse(bytes: bytes, document: name) } catch {
+            throw LibvirtError(error, VirErrorDomain.none)
+        }
+    }
+
     /// All, by the names of their files. A file that cannot be read is told and left alone.
     var all: [(name: String, tree: XMLTree)] {
         ((try? HostFolder.names(in: path)) ?? []).filter { $0.hasSuffix(".xml") }.sorted().compactMap { name in

@@ -1,5 +1,6 @@
 internal import HostOS
 internal import Log
+internal import TLS
 
 /// `apus daemon`.
 public enum DaemonProgram {
@@ -12,6 +13,9 @@ public enum DaemonProgram {
         --emulator PATH   A machine's program, for domains that name none; may be given several times
         --networks KIND   'bridge' makes networks of the host's kernel, as root; 'switch' needs no privilege.
                           The system's daemon takes bridges where it may, any other takes switches
+        --tcp PLACE       Lets in anybody who connects to HOST:PORT (16509), by qemu+tcp: for networks that are trusted
+        --tls PLACE       Lets in whoever has a certificate, at HOST:PORT (16514), by qemu+tls
+        --pki DIR         cacert.pem, servercert.pem and serverkey.pem for --tls; without it, libvirt's in /etc/pki
         --pid-file FILE   Writes the process's number there
         --daemon, -d      Goes into the background once it can be reached
         --verbose, -v     Tells more
@@ -25,6 +29,8 @@ public enum DaemonProgram {
         var emulators: [String] = []
         var pidFile: String?
         var usesBridges: Bool?
+        var listeners = ListenerOptions()
+        var certificates = ListenerOptions.standardCertificates
         var inBackground = false
         var verbose = false
         var help = false
@@ -52,6 +58,14 @@ public enum DaemonProgram {
                     throw UsageError(words: "--networks takes 'bridge' or 'switch', not '\(kind)'")
                 }
                 options.usesBridges = kind == "bridge"
+            case "--tcp", "--tls":
+                let text = try value()
+                let usual = name == "--tcp" ? ListenerOptions.tcpPort : ListenerOptions.tlsPort
+                guard let place = ListenerOptions.Place(text, usualPort: usual) else {
+                    throw UsageError(words: "\(name) takes HOST:PORT, not '\(text)'")
+                }
+                if name == "--tcp" { options.listeners.tcp = place } else { options.listeners.tls = place }
+            case "--pki": options.certificates = ListenerOptions.certificates(in: try value())
             case "--pid-file", "-p": options.pidFile = try value()
             case "--daemon", "-d": options.inBackground = true
             case "--verbose", "-v": options.verbose = true
@@ -64,7 +78,7 @@ public enum DaemonProgram {
 
     /// Runs until it is asked to end. The status is the process's.
     public static func run(_ arguments: [String]) -> Int32 {
-        let options: Options
+        var options: Options
         do throws(UsageError) { options = try DaemonProgram.options(arguments) } catch {
             complain(error.words)
             return 2
@@ -74,6 +88,14 @@ public enum DaemonProgram {
             return 0
         }
         LogSink.standard.setProgram("apus")
+        if options.listeners.tls != nil {
+            do throws(TLSError) {
+                options.listeners.credentials = try TLSCredentials(options.certificates, isServer: true)
+            } catch {
+                complain(error.description)
+                return 1
+            }
+        }
         if options.verbose { LogSink.standard.level = LogLevel.info }
         do throws(HostError) {
             try serve(options)
@@ -109,7 +131,8 @@ public enum DaemonProgram {
         // One daemon a folder: two would each think that the machines were theirs.
         let lock = try PIDFile(options.pidFile ?? "\(paths.run)/apus.pid")
         let daemon = try DaemonInstance(
-            paths: paths, emulators: options.emulators + standardEmulators(), usesBridges: options.usesBridges)
+            paths: paths, emulators: options.emulators + standardEmulators(), usesBridges: options.usesBridges,
+            listeners: options.listeners)
         if let background { try background.ready() }
         Logger("daemon").info("Serving at '\(daemon.sockets)'")
         while true {

@@ -24,7 +24,7 @@ extension ClientSession {
             guard state.keepalive != nil, let timer = state.keepalive?.timer else { return nil }
             state.keepalive?.unanswered += 1
             // While calls wait unread, the client's pongs do as well.
-            let busy = state.running >= ClientSession.maximumRunning
+            let busy = state.running >= ClientSession.maximumRunning || state.fullStreams > 0
             if busy { state.keepalive?.unanswered = 0 }
             return ((state.keepalive?.unanswered ?? 0) <= ClientSession.keepaliveCount, timer)
         }

@@ -11,10 +11,19 @@ final class ClientSession: Sendable {
         var readOnly: Bool
         /// Calls that are not answered yet.
         var running = 0
+        /// Streams that cannot take more at the moment.
+        var fullStreams = 0
+        /// It reads its answers more slowly than it asks.
+        var isBehind = false
+
+        /// Whether nothing more is read.
+        var isPaused: Bool { running >= ClientSession.maximumRunning || fullStreams > 0 || isBehind }
         var streams: [UInt32: any ServerStream] = [:]
         var subscriptions: [Int32: Subscription] = [:]
         var nextSubscription: Int32 = 0
         var wantsCloseNotice = false
+        /// Definitions that are to come from other daemons without their machines, by name.
+        var offlineDocuments: [String: String] = [:]
         /// Domains that end with the connection.
         var autoDestroy: Set<UUIDBytes> = []
         var keepalive: KeepaliveState?
@@ -28,26 +37,28 @@ final class ClientSession: Sendable {
 
     /// Calls of one client that may run at once; more wait unread.
     static let maximumRunning = 5
-    /// A client that leaves this much unread is disconnected.
-    static let maximumQueue = 256 << 20
+    /// Nothing more is read of a client that leaves this much unread, until it has read all.
+    static let fullQueue = 1 << 20
+    /// A client that leaves this much unread, of events, is disconnected.
+    static let maximumQueue = 128 << 20
 
     let number: UInt64
     let daemon: DaemonCore
-    let peer: PeerCredentials?
+    let origin: ClientOrigin
     private let channelBox = Mutex<FrameChannel?>(nil)
     let state: Mutex<State>
 
-    init(number: UInt64, daemon: DaemonCore, peer: PeerCredentials?, readOnly: Bool) {
+    init(number: UInt64, daemon: DaemonCore, origin: ClientOrigin, readOnly: Bool) {
         self.number = number
         self.daemon = daemon
-        self.peer = peer
+        self.origin = origin
         state = Mutex(State(readOnly: readOnly))
     }
 
     /// Takes the connection up. On the loop's thread.
-    func start(_ socket: Descriptor) throws(HostError) {
+    func start(_ transport: FrameTransport) throws(HostError) {
         let channel = FrameChannel(
-            socket, loop: daemon.loop,
+            transport, loop: daemon.loop,
             handlers: FrameChannel.Handlers(
                 frame: { [self] in receive($0) }, close: { [self] _ in closed() }, drain: { [self] in drained() }))
         channelBox.withLock { $0 = channel }
@@ -63,6 +74,14 @@ final class ClientSession: Sendable {
         guard let channel else { return }
         channel.send(frame)
         if channel.queuedBytes > ClientSession.maximumQueue { channel.close() }
+    }
+
+    /// The host's address that the client reached; nil for a Unix socket.
+    var localAddress: String? {
+        guard !origin.isLocal, let socket = channel?.socket,
+            let text = (try? Socket.localAddress(socket))?.description, let colon = text.lastIndex(of: ":")
+        else { return nil }
+        return String(text[..<colon]).filter { $0 != "[" && $0 != "]" }
     }
 
     /// Closes once what was said is sent.
@@ -91,6 +110,23 @@ final class ClientSession: Sendable {
         }
     }
 
+    /// Reads no more calls while the answers to those before wait.
+    private func holdBack() {
+        guard queuedBytes > ClientSession.fullQueue else { return }
+        changeLoad { $0.isBehind = true }
+        // It may have read everything between the two.
+        if queuedBytes == 0 { changeLoad { $0.isBehind = false } }
+    }
+
+    /// Counts what is under way, and reads on only while there is room.
+    func changeLoad(_ change: (inout State) -> Void) {
+        state.withLock { state in
+            change(&state)
+            // Within the lock: the last word must be that of the last change.
+            channel?.setPaused(state.isPaused)
+        }
+    }
+
     private func fail(_ header: RPCHeader, _ error: LibvirtError) { send(Frame.failure(of: header, error.remote)) }
 
     private func receiveCall(_ program: RPCProgram, _ frame: Frame) {
@@ -109,18 +145,10 @@ final class ClientSession: Sendable {
         switch handler.place {
         case .loop: answer(call, handler, frame.payload)
         case .worker:
-            let full = state.withLock { state in
-                state.running += 1
-                return state.running >= ClientSession.maximumRunning
-            }
-            if full { channel?.setPaused(true) }
+            changeLoad { $0.running += 1 }
             daemon.workers.submit(urgent: entry.isUrgent) { [self] in
                 answer(call, handler, frame.payload)
-                let resume = state.withLock { state in
-                    state.running -= 1
-                    return state.running == ClientSession.maximumRunning - 1
-                }
-                if resume { channel?.setPaused(false) }
+                changeLoad { $0.running -= 1 }
             }
         }
     }
@@ -151,8 +179,12 @@ final class ClientSession: Sendable {
                 throw LibvirtError.rpc("Unable to encode message payload")
             }
             let passed = call.passedDescriptors
+            guard passed.isEmpty || origin.isLocal else {
+                throw LibvirtError.operationUnsupported("no support for passing descriptors on this connection")
+            }
             let type = passed.isEmpty ? RPCMessageType.reply : RPCMessageType.replyWithDescriptors
             send(Frame(call.header.answering(type, .ok), payload: result, descriptors: passed))
+            holdBack()
             call.runAfterReply()
         } catch {
             fail(call.header, error)

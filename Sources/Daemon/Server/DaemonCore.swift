@@ -36,7 +36,7 @@ final class DaemonCore: Sendable {
         self.loop = loop
         self.paths = paths
         host = HostDescription()
-        self.emulators = EmulatorList(paths: emulators)
+        self.emulators = EmulatorList(paths: emulators, cache: paths.state + "/qemu/capabilities")
         handlers = HandlerTable.all
         let core = self.core
         let processes = NetworkProcesses(paths: paths, emulators: emulators, usesBridges: usesBridges)
@@ -83,17 +83,16 @@ final class DaemonCore: Sendable {
     // MARK: - Sessions
 
     /// Takes up a connection that a listener accepted. On the loop's thread.
-    func accept(_ socket: Descriptor, readOnly: Bool) {
-        let peer = try? PeerCredentials(of: socket)
+    func accept(_ transport: FrameTransport, _ origin: ClientOrigin, readOnly: Bool) {
         let session = sessions.withLock { sessions -> ClientSession? in
             guard sessions.all.count < DaemonCore.maximumSessions else { return nil }
-            let session = ClientSession(number: sessions.next, daemon: self, peer: peer, readOnly: readOnly)
+            let session = ClientSession(number: sessions.next, daemon: self, origin: origin, readOnly: readOnly)
             sessions.all[sessions.next] = session
             sessions.next += 1
             return session
         }
         guard let session else { return log.warning("Too many connections: one was closed") }
-        do { try session.start(socket) } catch {
+        do { try session.start(transport) } catch {
             log.warning("\(error)")
             remove(session)
         }

@@ -5,6 +5,7 @@ internal import RPCWire
 public final class DaemonInstance: Sendable {
     private let core: DaemonCore
     private let server: SocketServer
+    private let listeners: [NetworkListener]
     private let thread: HostThread
 
     /// The folder of the sockets.
@@ -12,8 +13,11 @@ public final class DaemonInstance: Sendable {
 
     /// Reads what is on the disk, takes up machines that run, then opens the sockets: no client sees half of the
     /// domains. `emulators`: programs for domains that name none, best first. `usesBridges`: whether networks are bridges
-    /// of the kernel; nil leaves it to the host.
-    public init(paths: DaemonPaths, emulators: [String], usesBridges: Bool? = nil) throws(HostError) {
+    /// of the kernel; nil leaves it to the host. `listeners`: where else it can be reached.
+    public init(
+        paths: DaemonPaths, emulators: [String], usesBridges: Bool? = nil,
+        listeners: ListenerOptions = ListenerOptions()
+    ) throws(HostError) {
         // A client or a machine that has gone is an error of one write, not the end of the process.
         Signals.ignoreBrokenPipes()
         try paths.prepare()
@@ -23,8 +27,30 @@ public final class DaemonInstance: Sendable {
         // Monitors of machines that run answer on the loop.
         thread = try HostThread(name: "connections") { loop.run() }
         core.load()
-        server = try SocketServer(core)
+        // The others first: whoever finds the socket may read where they are.
+        var others: [NetworkListener] = []
+        do throws(HostError) {
+            if let place = listeners.tcp { others.append(try NetworkListener(core, place, nil)) }
+            if let place = listeners.tls, let credentials = listeners.credentials {
+                others.append(try NetworkListener(core, place, credentials))
+            }
+            // Where the kernel chose a port, this is where to read it.
+            let list = others.flatMap(\.addresses)
+            try HostFile.remove("\(paths.run)/listeners")
+            if !list.isEmpty {
+                let text = list.joined(separator: "\n") + "\n"
+                try HostFile.replace("\(paths.run)/listeners", with: Array(text.utf8))
+            }
+            server = try SocketServer(core)
+        } catch {
+            for listener in others { listener.close() }
+            throw error
+        }
+        self.listeners = others
     }
+
+    /// Where it listens besides its Unix sockets: `tcp://127.0.0.1:16509`.
+    public var listeningAddresses: [String] { listeners.flatMap(\.addresses) }
 
     /// Connections of clients at this moment.
     public var sessionCount: Int { core.sessionCount }
@@ -34,6 +60,7 @@ public final class DaemonInstance: Sendable {
 
     /// Closes sockets and connections. Machines go on. Call once.
     public func stop() {
+        for listener in listeners { listener.close() }
         server.close()
         core.closeSessions()
         core.domains.leaveMachines()

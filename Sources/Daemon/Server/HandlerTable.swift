@@ -91,6 +91,8 @@ struct HandlerTable: Sendable {
     private mutating func enter(_ program: RPCProgram, _ number: Int32, _ handler: Handler) {
         var list = handlers[program] ?? []
         while list.count <= Int(number) { list.append(nil) }
+        // Two answers to one call: the earlier would never be heard.
+        precondition(list[Int(number)] == nil, "Procedure \(number) is entered twice")
         list[Int(number)] = handler
         handlers[program] = list
     }

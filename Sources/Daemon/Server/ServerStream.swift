@@ -67,6 +67,7 @@ extension ClientSession {
     }
 
     func drained() {
+        if state.withLock({ $0.isBehind }) { changeLoad { $0.isBehind = false } }
         for stream in state.withLock({ Array($0.streams.values) }) { stream.drained() }
     }
 }

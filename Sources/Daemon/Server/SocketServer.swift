@@ -1,5 +1,6 @@
 internal import HostOS
 internal import Log
+internal import RPCWire
 internal import Synchronization
 
 /// The sockets that clients look for, all of them leading to the same daemon.
@@ -33,7 +34,10 @@ final class SocketServer: Sendable {
 
     private static func accept(_ core: DaemonCore, _ listener: Descriptor, _ readOnly: Bool) {
         do throws(HostError) {
-            while let socket = try Socket.accept(listener) { core.accept(socket, readOnly: readOnly) }
+            while let socket = try Socket.accept(listener) {
+                let origin = ClientOrigin.local(try? PeerCredentials(of: socket))
+                core.accept(FrameTransport(socket), origin, readOnly: readOnly)
+            }
         } catch {
             // Out of descriptors, most likely: those who wait are served when some are free again.
             core.log.warning("\(error)")

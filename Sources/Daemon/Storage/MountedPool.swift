@@ -68,11 +68,11 @@ struct MountedPool: Sendable {
         var words: [String] = []
         if let format { words += ["-t", format] }
         // Nothing on it runs or is a device: it is there for its files.
-        try HostProgram.run("/usr/bin/mount", words + ["-o", "nodev,nosuid,noexec", source, path])
+        try StorageDriver.run("/usr/bin/mount", words + ["-o", "nodev,nosuid,noexec", source, path])
     }
 
     func unmount() throws(LibvirtError) {
-        if isMounted { try HostProgram.run("/usr/bin/umount", [path]) }
+        if isMounted { try StorageDriver.run("/usr/bin/umount", [path]) }
     }
 
     /// Makes the folder, and with `overwrites` or on an empty device a file system.
@@ -87,43 +87,6 @@ struct MountedPool: Sendable {
             throw StorageDriver.fail(
                 .operationInvalid("Format of device '\(source)' does not match the expected format '\(format)'"))
         }
-        try HostProgram.run("/usr/sbin/mkfs", ["-t", format, source])
-    }
-}
-
-/// Programs of the host that the daemon runs to their end.
-enum HostProgram {
-    static func run(_ path: String, _ arguments: [String]) throws(LibvirtError) {
-        guard HostFile.status(path).kind == .file else {
-            throw StorageDriver.fail(.internalError("Cannot find '\(path)' in path"))
-        }
-        let status: Int32
-        var words = ""
-        do throws(HostError) {
-            let (process, input) = try start(path, arguments)
-            var bytes: [UInt8] = []
-            while input.wait(for: [.read], milliseconds: -1) != [] {
-                let part = try input.readAvailable(limit: 1 << 16)
-                if part.isEmpty { break }
-                if bytes.count < 1 << 16 { bytes += part }
-            }
-            _ = process.waitForEnd(milliseconds: -1)
-            status = process.reap() ?? -1
-            words = HostDescription.trim(String(decoding: bytes, as: UTF8.self))
-        } catch { throw StorageDriver.fail(.system("\(error)")) }
-        guard status == 0 else {
-            throw StorageDriver.fail(
-                .internalError(
-                    "Child process (\(path) \(arguments.joined(separator: " "))) unexpected exit status: \(words)"))
-        }
-    }
-
-    private static func start(_ path: String, _ arguments: [String]) throws(HostError) -> (HostProcess, Descriptor) {
-        let (input, output) = try DescriptorPair.pipe()
-        let null = try HostFile.open("/dev/null", HostFile.Mode.readWrite)
-        let process = try HostProcess.spawn(
-            path, arguments: [path] + arguments, environment: ["LC_ALL=C", "PATH=/usr/sbin:/usr/bin:/sbin:/bin"],
-            descriptors: [null, null, output])
-        return (process, input)
+        try StorageDriver.run("/usr/sbin/mkfs", ["-t", format, source])
     }
 }

@@ -21,6 +21,12 @@ final class StorageDriver: Sendable {
 
     static func fail(_ error: LibvirtError) -> LibvirtError { error.from(VirErrorDomain.storage) }
 
+    /// Runs a program of the host.
+    @discardableResult
+    static func run(_ path: String, _ arguments: [String]) throws(LibvirtError) -> String {
+        do throws(LibvirtError) { return try ChildProgram.run(path, arguments) } catch { throw fail(error) }
+    }
+
     /// All, by name.
     var all: [StoragePool] {
         pools.withLock { Array($0.values) }.sorted { $0.reference.name < $1.reference.name }

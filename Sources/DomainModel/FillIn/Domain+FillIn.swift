@@ -11,7 +11,7 @@ extension Domain {
         fillInSystem()
         sortDisks()
         sortControllers()
-        devices.dropWhatRunningAdded()
+        devices.dropWhatRunningAdded(folder: "/qemu/\(uuid.map { "\($0)" } ?? "?")/")
         try fillInDefaultDevices()
         fillInCPU(host)
         try fillInDevices(using: &generator)
@@ -150,7 +150,9 @@ extension Devices {
     }
 
     /// Names and paths that a running machine was given are no part of a definition.
-    mutating func dropWhatRunningAdded() {
+    ///
+    /// - Parameter folder: what paths in the machine's own folder have in them.
+    mutating func dropWhatRunningAdded(folder: String) {
         for index in interfaces.indices {
             let name = interfaces[index].target?.dev ?? ""
             for prefix in ["vnet", "vif", "macvtap", "macvlan"] where name.hasPrefix(prefix) {
@@ -160,7 +162,9 @@ extension Devices {
         }
         for index in channels.indices where channels[index].source.type == .unix {
             let path = channels[index].source.path
-            if path == nil || path?.contains("/channel/target/") == true { channels[index].source.ends = [] }
+            if path.map({ $0.contains("/channel/target/") || $0.contains(folder) }) ?? true {
+                channels[index].source.ends = []
+            }
         }
     }
 }

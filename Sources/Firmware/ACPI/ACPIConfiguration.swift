@@ -61,6 +61,34 @@ public struct ACPIConfiguration: Sendable {
         }
     }
 
+    /// A device of the ISA bus that is nothing but its resources.
+    public struct ISADevice: Sendable {
+        /// Its name, of four characters.
+        public var name: String
+        /// Its plug-and-play id.
+        public var id: String
+        /// Its number among those of its id, or nil.
+        public var uid: UInt64?
+        /// Its resources.
+        public var resources: [ACPIResource]
+
+        /// A device.
+        public init(name: String, id: String, uid: UInt64? = nil, resources: [ACPIResource]) {
+            self.name = name
+            self.id = id
+            self.uid = uid
+            self.resources = resources
+        }
+    }
+
+    /// A TPM by its interface, with the address of its registers. (TCG ACPI Specification 1.3, table 8.)
+    public enum TPM: Equatable, Sendable {
+        /// The FIFO of five localities.
+        case fifo(UInt64)
+        /// Command response buffer.
+        case commandBuffer(UInt64)
+    }
+
     /// An address with its space and width (ACPI 6.5, 5.2.3.2).
     public struct GenericAddress: Equatable, Sendable {
         /// I/O ports or memory.
@@ -253,6 +281,10 @@ public struct ACPIConfiguration: Sendable {
     public var fwCfg: UInt16?
     /// pvpanic's I/O port.
     public var pvpanic: UInt16?
+    /// Further devices of the ISA bus.
+    public var isaDevices: [ISADevice] = []
+    /// The TPM.
+    public var tpm: TPM?
     /// Memory-mapped virtio devices.
     public var virtioMMIO: [VirtioMMIO] = []
     /// Each NUMA node's memory; empty on a machine without NUMA.

@@ -18,6 +18,11 @@ public struct ACPIResource: Equatable, Sendable {
         return ACPIResource(bytes: bytes)
     }
 
+    /// Channels of the ISA DMA controllers of which one is used: 8 bits, compatible timing, no bus master.
+    public static func dma(_ channels: [UInt8]) -> ACPIResource {
+        let mask = channels.reduce(UInt8(0)) { $0 | 1 << ($1 & 7) }
+        return ACPIResource(bytes: [0x2A, mask, 0])
+    }
     /// Global system interrupts of which one is used.
     public static func interrupt(_ gsis: [UInt32], edge: Bool = false, activeLow: Bool = false, shared: Bool)
         -> ACPIResource

@@ -6,6 +6,7 @@ extension ACPITables {
         if let pci = board.pci, let ecam = pci.ecam { tables.append(mcfg(ecam, buses: pci.buses)) }
         if !board.nodeMemory.isEmpty { tables.append(srat(board)) }
         if !board.nodeDistances.isEmpty { tables.append(slit(board.nodeDistances)) }
+        if let tpm = board.tpm { tables.append(Self.tpm(tpm)) }
         tables.append(waet())
         return tables
     }
@@ -62,6 +63,21 @@ extension ACPITables {
         body.append(little: UInt32(0x8086_A201))
         body += genericAddress(.init(.systemMemory, bits: 0, address: UInt64(address)))
         return ACPITable("HPET", revision: 1, body: body + [0, 0, 0, 0])
+    }
+
+    /// The TPM (TCG ACPI Specification 1.3, table 7), revision 4, of a client, without a log area.
+    private static func tpm(_ tpm: ACPIConfiguration.TPM) -> ACPITable {
+        var body: [UInt8] = [0, 0, 0, 0]
+        switch tpm {
+        // The FIFO has no control area.
+        case .fifo:
+            body.append(little: UInt64(0))
+            body.append(little: UInt32(6))
+        case .commandBuffer(let address):
+            body.append(little: address + 0x40)
+            body.append(little: UInt32(7))
+        }
+        return ACPITable("TPM2", revision: 4, body: body + [UInt8](repeating: 0, count: 12))
     }
 
     /// PCI Express memory-mapped configuration space (PCI Firmware Specification 3.3, 4.1.2).

@@ -12,6 +12,7 @@ enum DSDT {
         }
         if let generation = board.generation { system.append(GenerationAML.device(generation)) }
         if let hpet = board.hpet { system.append(Self.hpet(hpet)) }
+        if let tpm = board.tpm { system.append(Self.tpm(tpm)) }
         system += board.virtioMMIO.enumerated().map { virtio($0.offset, $0.element) }
         if case .reduced(let power) = board.power { system += powerButton(power) }
         let off = AML.integer(UInt64(board.sleepTypeOff))
@@ -47,6 +48,26 @@ enum DSDT {
                 AML.define("_HID", AML.eisaID("PNP0103")),
                 AML.define("_UID", AML.integer(0)),
                 AML.define("_CRS", AML.resourceTemplate([ACPIResource.memory32(address, count: 0x400)])),
+            ])
+    }
+
+    /// No interrupt: drivers ask.
+    private static func tpm(_ tpm: ACPIConfiguration.TPM) -> AML {
+        let (address, count): (UInt64, UInt32) =
+            switch tpm {
+            case .fifo(let address): (address, 0x5000)
+            case .commandBuffer(let address): (address, 0x1000)
+            }
+        return AML.device(
+            "TPM",
+            [
+                AML.define("_HID", AML.string("MSFT0101")),
+                AML.define("_STA", AML.integer(15)),
+                AML.define(
+                    "_CRS",
+                    AML.resourceTemplate([
+                        ACPIResource.memory32(UInt32(truncatingIfNeeded: address), count: count)
+                    ])),
             ])
     }
 

@@ -26,6 +26,7 @@ enum ISADevicesAML {
                         AML.define("_CRS", AML.resourceTemplate([ACPIResource.io(port, count: 12)])),
                     ]))
         }
+        list += board.isaDevices.map { plain($0.name, $0.id, uid: $0.uid, $0.resources) }
         if let port = board.pvpanic { list.append(pvpanic(port)) }
         return list
     }

@@ -2,6 +2,7 @@ internal import BlockImage
 internal import CLinux
 internal import HostOS
 internal import SystemPackage
+internal import TLS
 
 /// The program `qemu-nbd`: serves an image to NBD clients, or lists what a server has.
 enum NBDProgram {
@@ -30,7 +31,9 @@ enum NBDProgram {
         let exports: [NBDExportInfo]
         do throws(BlockError) {
             var plan = NBDClientPlan(location: NBDLocation(address: address))
-            plan.credentials = try options.credentials.map { id throws(BlockError) in try session.secrets.credentials(id) }
+            plan.credentials = try options.credentials.map { id throws(BlockError) in
+                try session.secrets.credentials(id)
+            }
             plan.hostName = options.hostName
             if let credentials = plan.credentials, credentials.isForServers {
                 throw BlockError.message("Expecting TLS credentials with a client endpoint")
@@ -121,7 +124,9 @@ enum NBDProgram {
         guard let id = options.credentials else { return nil }
         do throws(BlockError) {
             let found = try session.secrets.credentials(id)
-            guard found.isForServers else { throw BlockError.message("Expecting TLS credentials with a server endpoint") }
+            guard found.isForServers else {
+                throw BlockError.message("Expecting TLS credentials with a server endpoint")
+            }
             return found
         } catch { throw ToolFailure(Wording.reason(error)) }
     }

@@ -45,6 +45,7 @@ struct Board: Sendable {
     var cards: [(name: String, backend: String?, card: any NetworkCard)] { contents.parts.cards }
     let ioThreads: [(id: String, thread: WorkerThread)]
     let balloon: VirtioBalloon?
+    let audio: [any AudioBackend]
     var disks: [(name: String, device: VirtioBlock)] { contents.parts.disks }
     var scsiHosts: [(name: String, host: VirtioSCSI)] { contents.parts.scsiHosts }
     let screens: [Screen]
@@ -192,6 +193,7 @@ struct Board: Sendable {
         threadContexts = builder.threadContexts
         ioThreads = builder.ioThreads
         balloon = builder.balloon
+        audio = builder.audio.map(\.backend)
         screens = builder.screens
         consoles =
             builder.screens.map { VNCConsole(screen: $0) }
@@ -279,6 +281,7 @@ struct Board: Sendable {
     func close() {
         networks.close()
         for device in devices { device.halt() }
+        for backend in audio { backend.close() }
         for worker in workers { worker.stop() }
         storage.close()
         characters.closeAll()

@@ -7,12 +7,12 @@ internal import Network
 /// The devices of `-device`, `-drive` and `-nic`, and what those of every kind share.
 extension BoardBuilder {
     func addDevices() throws(MachineBuildError) {
-        if configuration.parallelPorts.contains(where: { $0 != nil }) {
-            log.warning("There are no parallel ports yet: going on without")
-        }
         for device in configuration.devices where device.driver == "pcie-root-port" { try addRootPort(device) }
         try addGraphics()
+        try addAudio()
         try addDrives()
+        try addFloppies()
+        try addParallelPorts()
         try addUSB()
         for nic in configuration.nics { try addNIC(nic) }
         for drive in configuration.drives where drive.interface == .virtio && drive.hasMedium {
@@ -26,7 +26,8 @@ extension BoardBuilder {
         }
         for drive in configuration.drives where drive.hasMedium && drive.interface != .none {
             switch (drive.interface, configuration.board.kind) {
-            case (.virtio, _), (.ide, .pc), (.ide, .q35), (.pflash, .pc), (.pflash, .q35): continue
+            case (.virtio, _), (.ide, .pc), (.ide, .q35), (.pflash, .pc), (.pflash, .q35), (.floppy, .pc), (.floppy, .q35):
+                continue
             default: break
             }
             throw MachineBuildError(
@@ -52,6 +53,7 @@ extension BoardBuilder {
         if let vectors = nic.vectors { device.properties["vectors"] = .integer(Int64(vectors)) }
         switch model {
         case "e1000": try addE1000(device)
+        case "e1000e", "pcnet", "rtl8139": try addPCICard(device)
         case let model where model.hasPrefix("virtio-net"): try addVirtio(device)
         default: throw MachineBuildError("-nic: network card model '\(model)' is not supported")
         }

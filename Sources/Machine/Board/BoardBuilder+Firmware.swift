@@ -60,6 +60,7 @@ extension BoardBuilder {
                 note("vmcoreinfo", bus: "main-system-bus")
             }
         } catch { throw MachineBuildError("\(error)") }
+        try addRAMFramebufferFiles(&items)
         if configuration.hasFirmware, let kernel = configuration.boot.kernel { try addKernel(kernel, &items) }
         for entry in configuration.firmwareEntries {
             let bytes: [UInt8]
@@ -88,6 +89,7 @@ extension BoardBuilder {
         io.add(device, start: FwCfgDevice.port, count: FwCfgDevice.Layout.ports.count, name: "fwcfg")
         devices.append(device)
         fwCfg = device
+        ramfb?.connect(device)
         note("fw_cfg_io", bus: "main-system-bus")
         try addROM()
     }
@@ -212,7 +214,9 @@ extension BoardBuilder {
         ]
         var hasConsole = false
         for device in configuration.devices {
-            if known.contains(device.driver) || Self.isUSB(device.driver) { continue }
+            if known.contains(device.driver) || Self.cardsAndChips.contains(device.driver) || Self.isUSB(device.driver) {
+                continue
+            }
             if let kind = Self.kind(of: device.driver) {
                 hasConsole = hasConsole || kind == "serial"
                 continue

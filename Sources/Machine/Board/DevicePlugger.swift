@@ -184,16 +184,28 @@ extension BoardBuilder {
     private func make(_ device: DeviceConfiguration) throws(MachineBuildError) {
         switch device.driver {
         case "e1000": try addE1000(device)
+        case "e1000e", "pcnet", "rtl8139": try addPCICard(device)
         case "nvme": try addNVMe(device)
+        case "AC97": try addAC97(device)
+        case "i6300esb", "ib700": try addWatchdog(device)
         case "scsi-hd", "scsi-cd": try addSCSIUnit(device)
         case "pci-testdev": try addPCITestDevice(device)
         case "pc-dimm":
             do throws(MachineBuildError) {
                 lastPlace = .module(try modules.add(device, isHotplugged: isThere))
             } catch { throw MachineBuildError("\(device.origin): \(error)") }
+        case "intel-hda", "ich9-intel-hda":
+            // Codecs are soldered on: they come with their controller or not at all.
+            guard !isThere else { throw MachineBuildError("Device '\(device.driver)' does not support hotplugging") }
+            try addHDA(device)
+        case "hda-output", "hda-duplex", "hda-micro": break
+        case "tpm-tis", "tpm-crb": try addTPM(device)
+        // Its port is there already.
+        case "isa-parallel": break
         case let driver where Self.usbDevices.contains(driver): try addUSBDevice(device)
         case let driver where Self.usbControllers.contains(driver): try addUSBController(device)
-        case "pcie-root-port", "VGA", "isa-vga", "virtio-gpu-pci", "virtio-vga":
+        case "pcie-root-port", "VGA", "isa-vga", "virtio-gpu-pci", "virtio-vga", "cirrus-vga",
+            "isa-cirrus-vga", "ramfb":
             guard !isThere else { throw MachineBuildError("Device '\(device.driver)' does not support hotplugging") }
         default:
             if isThere, Self.kind(of: device.driver) == nil {

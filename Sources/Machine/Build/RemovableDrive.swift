@@ -42,6 +42,8 @@ final class RemovableDrive: Sendable {
 
     /// Whether its controller is there.
     var isConnected: Bool { controller?.tray(channel: channel, unit: unit) != nil }
+    /// Whether it is a diskette drive, whose media are written to.
+    var isDiskette: Bool { channel == FloppyController.channel }
     /// Whether it hangs on that controller.
     func isConnected(to host: (any RemovableMediaHost)?) -> Bool { host != nil && controller === host }
 

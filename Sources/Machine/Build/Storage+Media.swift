@@ -98,7 +98,8 @@ extension Storage {
     ) throws(MachineError) {
         let drive = try removable(target)
         var options = DriveOptions(id: drive.name, path: file, format: format)
-        options.readOnly = true
+        options.readOnly = !drive.isDiskette
+        options.autoReadOnly = drive.isDiskette
         let device: BlockDevice
         do throws(BlockError) { device = try graph.openDrive(options) } catch { throw .failed("\(error)") }
         do throws(MachineError) { try openTray(target, force: force) } catch {

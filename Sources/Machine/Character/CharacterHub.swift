@@ -19,7 +19,9 @@ public final class CharacterHub: Sendable {
     public init(_ configuration: MachineConfiguration, loop: EventLoop) throws(MachineBuildError) {
         let monitored = Set(configuration.monitors.map(\.characterDevice) + [configuration.gdbServer].compactMap { $0 })
         do throws(MachineBuildError) {
-            for device in configuration.characterDevices {
+            // A TPM speaks on its socket by itself, as descriptors go with what it says.
+            let tpms = Set(configuration.tpmBackends.map(\.characterDevice))
+            for device in configuration.characterDevices where !tpms.contains(device.id) {
                 try open(device, configuration, waits: monitored.contains(device.id), loop: loop)
             }
         } catch {

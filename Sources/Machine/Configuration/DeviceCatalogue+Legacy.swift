@@ -90,6 +90,21 @@ extension DeviceCatalogue {
                 ],
             ]),
         DeviceDescription(
+            "e1000e", bus: "PCI", .network, "Intel 82574L GbE Controller",
+            [
+                pci, bootIndex, networkCard,
+                [
+                    Property("disable_vnet_hdr", Kind.bool, .bool(false)),
+                    Property("subsys", Kind.unsigned(bits: 16), .integer(0)),
+                    Property("subsys_ven", Kind.unsigned(bits: 16), .integer(0x8086)),
+                    Property("init-vet", Kind.bool, .bool(true)),
+                ],
+            ]),
+        DeviceDescription(
+            "pcnet", bus: "PCI", .network, "AMD PCnet-PCI II", [pci, bootIndex, networkCard]),
+        DeviceDescription(
+            "rtl8139", bus: "PCI", .network, "Realtek RTL8139C+", [pci, bootIndex, networkCard]),
+        DeviceDescription(
             "ide-hd", bus: "IDE", .storage, "IDE disk",
             [
                 bootIndex, image, ideDrive,

@@ -3,7 +3,8 @@ internal import JSON
 /// The table of device models.
 public enum DeviceCatalogue {
     /// All models.
-    public static let all: [DeviceDescription] = virtio + legacy + storage + graphics + usb
+    public static let all: [DeviceDescription] =
+        virtio + legacy + storage + graphics + audio + watchdogs + peripherals + otherGraphics + usb
 
     /// The model of a name or alias, or nil.
     public static func find(_ name: String) -> DeviceDescription? {

@@ -17,8 +17,12 @@ public struct DeviceDescription: Sendable {
         case input = "Input devices"
         /// Graphics adapters.
         case display = "Display devices"
+        /// Sound cards.
+        case sound = "Sound devices"
         /// The rest.
         case misc = "Misc devices"
+        /// What resets a machine that hangs.
+        case watchdog = "Watchdog devices"
     }
     /// The model's name.
     public let name: String

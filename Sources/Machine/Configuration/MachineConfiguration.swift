@@ -27,6 +27,8 @@ public struct MachineConfiguration: Equatable, Sendable {
     public var blockNodes: [BlockNodeConfiguration] = []
     /// Drives of `-drive`, `-hda`…, `-cdrom`, `-fda` and the positional image, in order.
     public var drives: [DriveConfiguration] = []
+    /// Images that are made before any is opened: a forked machine's own.
+    public var overlays: [OverlayConfiguration] = []
     /// Devices of `-device`, in order.
     public var devices: [DeviceConfiguration] = []
     /// Property defaults of `-global`, in order.
@@ -58,6 +60,10 @@ public struct MachineConfiguration: Equatable, Sendable {
     public var display = DisplayConfiguration.none
     /// VNC servers of `-vnc` and `-display vnc=`, or the one of a machine that has a picture and no other display.
     public var vncServers: [VNCConfiguration] = []
+    /// Audio back-ends of `-audiodev` and `-audio`, in order.
+    public var audioBackends: [AudioConfiguration] = []
+    /// TPM back-ends of `-tpmdev`.
+    public var tpmBackends: [TPMConfiguration] = []
     /// Whether there is a USB controller.
     public var usb = false
     /// Keyboard layout of `-k`.

@@ -2,6 +2,7 @@ internal import BlockImage
 internal import HostOS
 internal import JSON
 internal import Synchronization
+internal import TLS
 
 // Limits of throughput, and the exports of an NBD server.
 extension LiveStorage {

@@ -22,6 +22,8 @@ extension ConfigurationBuilder {
         if boot.kernel == nil, !configuration.hasFirmware, kind.isPC {
             configuration.boot.bios = BootConfiguration.defaultFirmware
         }
+        guard let fork else { return }
+        do throws(MachineBuildError) { try configuration.become(fork) } catch { throw .invalid(error.description) }
     }
 
     private mutating func finishBoard() throws(OptionError) {
@@ -145,6 +147,7 @@ extension ConfigurationBuilder {
         let named =
             configuration.serialPorts.compactMap { $0.map { ("-serial", $0) } }
             + configuration.parallelPorts.compactMap { $0.map { ("-parallel", $0) } }
+            + configuration.tpmBackends.map { ("-tpmdev", $0.characterDevice) }
             + configuration.monitors.map { ("-mon", $0.characterDevice) }
             + [("-gdb", configuration.gdbServer), ("-debugcon", configuration.debugConsole)]
             .compactMap { option, id in id.map { (option, $0) } }

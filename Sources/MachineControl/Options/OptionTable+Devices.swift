@@ -94,7 +94,8 @@ extension OptionTable {
         OptionDescription(
             "vnc", OptionDescription.Argument.text, "host:N|unix:path|none[,password=on][,to=L][,websocket=on]...",
             "A VNC server for the picture", VNCOptions.vnc),
-        OptionDescription("vga", OptionDescription.Argument.text, "none|std|virtio", "The graphics adapter", GuestOptions.vga),
+        OptionDescription(
+            "vga", OptionDescription.Argument.text, "none|std|cirrus|virtio", "The graphics adapter", GuestOptions.vga),
         OptionDescription(
             "k", OptionDescription.Argument.text, "language", "The keyboard layout, such as 'fr'",
             ProcessOptions.keyboardLayout),
@@ -114,6 +115,10 @@ extension OptionTable {
             builder.configuration.devices.append(device)
         },
         OptionDescription(
-            "audiodev", OptionDescription.Argument.text, "none,id=name", "An audio back-end", GuestOptions.audiodev),
+            "audiodev", OptionDescription.Argument.text, "[driver=]none|wav,id=name[,path=file][,out.frequency=n]...",
+            "An audio back-end", declares: AudioOptions.table.parameters, AudioOptions.audiodev),
+        OptionDescription(
+            "audio", OptionDescription.Argument.text, "[driver=]none|wav,model=hda|ac97[,option=value...]",
+            "An audio back-end with a sound card", AudioOptions.audio),
     ]
 }

@@ -9,6 +9,9 @@ extension OptionTable {
             "incoming", OptionDescription.Argument.text, "file:path|exec:command|unix:path|tcp:host:port|fd:n|defer",
             "Takes a machine that comes from there"
         ) { (builder, value) throws(OptionError) in builder.configuration.incoming = value.text },
+        OptionDescription(
+            "x-fork", OptionDescription.Argument.text, "json", "Is a fork of the machine that the other options are of",
+            ProcessOptions.fork),
         OptionDescription("loadvm", OptionDescription.Argument.text, "name", "Starts from a snapshot") {
             (builder, value) throws(OptionError) in builder.configuration.snapshot = value.text
         },
@@ -72,6 +75,9 @@ extension OptionTable {
             "msg", OptionDescription.Argument.parameters(ProcessOptions.messageTable),
             "[timestamp=on|off][,guest-name=on|off]", "What messages carry", ProcessOptions.message),
         OptionDescription(
+            "tpmdev", OptionDescription.Argument.text, "emulator,id=name,chardev=name", "A TPM back-end: swtpm",
+            declares: TPMOptions.table.parameters, TPMOptions.tpmdev),
+        OptionDescription(
             "add-fd", OptionDescription.Argument.parameters(ProcessOptions.descriptorTable),
             "fd=n,set=n[,opaque=text]", "A descriptor handed over by the parent", ProcessOptions.addDescriptor),
         OptionDescription(
@@ -98,10 +104,12 @@ extension OptionTable {
             ("dtb", "a PC takes no device tree"),
             ("spice", "SPICE is not supported; use -vnc"),
             ("fsdev", "shared directories are not supported yet"),
-            ("virtfs", "shared directories are not supported yet"), ("tpmdev", "TPMs are not supported yet"),
+            ("virtfs", "shared directories are not supported yet"),
             ("iscsi", "iSCSI is not supported"), ("sd", "SD cards are not supported"),
             ("mtdblock", "raw flash is not supported"), ("acpitable", "ACPI tables from files are not supported yet"),
-            ("plugin", "plug-ins are not supported"), ("audio", "audio is not supported; use -audiodev none,id=name"),
+            ("plugin", "plug-ins are not supported"),
+            ("soundhw", "it is no more; use -audiodev with -device, or -audio driver,model=hda"),
+            ("watchdog", "use -device i6300esb or -device ib700"),
         ].map { name, words in
             OptionDescription(
                 name, OptionDescription.Argument.text, "", words,

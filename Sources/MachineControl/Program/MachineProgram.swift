@@ -144,8 +144,21 @@ public enum MachineProgram {
             self.signals = signals
         }
 
+        /// Gives up what the machine does not need, as `-sandbox` says, before the guest's first instruction.
+        private func confine() throws(ProgramError) {
+            guard let wanted = machine.configuration.process.sandbox, wanted.enabled else { return }
+            var filter = SystemCallFilter()
+            if wanted.deniesObsolete { filter.refuseObsolete() }
+            if wanted.deniesElevation { filter.refuseElevation() }
+            if wanted.deniesSpawn { filter.refuseProcesses() }
+            if wanted.deniesResourceControl { filter.refuseResourceControl() }
+            let final = filter
+            try MachineProgram.step { () throws(HostError) in try final.install() }
+        }
+
         func run() throws(ProgramError) -> Int32 {
             defer { pidFile?.remove() }
+            try confine()
             try MachineProgram.step { () throws(MachineBuildError) in try machine.start() }
             for (wanted, server) in zip(machine.configuration.vncServers, machine.vncServers) where wanted.isAnnounced {
                 MachineProgram.write("VNC server running on \(server.host ?? ""):\(server.service ?? "")\n", to: 1)

@@ -74,6 +74,9 @@ public struct NetworkClient: Sendable {
                 let more = try input.readAvailable(limit: 4096)
                 if more.isEmpty { break }
                 bytes += more
+            } else if events.contains(.hangUp) {
+                // All who could write have ended, and said nothing.
+                break
             }
         }
         return String(decoding: bytes.prefix { $0 != 10 }, as: UTF8.self)

@@ -40,16 +40,23 @@ public final class FrameChannel: Sendable {
         var delivering = false
     }
 
+    /// What carries the frames.
+    public let transport: FrameTransport
     /// The socket, for its options and credentials.
-    public let socket: Descriptor
+    public var socket: Descriptor { transport.socket }
     private let loop: EventLoop
     private let handlers: Handlers
     let state = Mutex(State())
     private nonisolated(unsafe) let input = Input()
 
     /// A channel that reads nothing until `start`. The socket must be in non-blocking mode.
-    public init(_ socket: Descriptor, loop: EventLoop, handlers: Handlers) {
-        self.socket = socket
+    public convenience init(_ socket: Descriptor, loop: EventLoop, handlers: Handlers) {
+        self.init(FrameTransport(socket), loop: loop, handlers: handlers)
+    }
+
+    /// A channel that reads nothing until `start`.
+    public init(_ transport: FrameTransport, loop: EventLoop, handlers: Handlers) {
+        self.transport = transport
         self.loop = loop
         self.handlers = handlers
     }
@@ -70,7 +77,7 @@ public final class FrameChannel: Sendable {
             let direct = state.output.isEmpty
             state.output.append(frame)
             // Errors are found again by the loop, which then closes.
-            if direct { _ = state.output.flush(to: socket) }
+            if direct { _ = state.output.flush(to: transport) }
             watch(&state)
         }
     }
@@ -117,7 +124,7 @@ public final class FrameChannel: Sendable {
             return true
         }
         guard first else { return }
-        Socket.shutDown(socket)
+        transport.shutDown()
         handlers.close(error)
     }
 
@@ -134,7 +141,7 @@ public final class FrameChannel: Sendable {
 
     private func flush() {
         let (result, sent) = state.withLock { state -> (Descriptor.Transfer, Bool) in
-            let result = state.output.flush(to: socket)
+            let result = state.output.flush(to: transport)
             watch(&state)
             return (result, state.output.isEmpty)
         }
@@ -149,7 +156,7 @@ public final class FrameChannel: Sendable {
         var descriptors: [Descriptor] = []
         // SAFETY: the buffer is filled by the kernel up to the reported count and copied before it goes.
         let bytes = unsafe [UInt8](unsafeUninitializedCapacity: 1 << 16) { buffer, initialized in
-            let (transfer, passed) = unsafe Socket.receive(socket, into: UnsafeMutableRawBufferPointer(buffer))
+            let (transfer, passed) = unsafe transport.receive(into: UnsafeMutableRawBufferPointer(buffer))
             if case .moved(let moved) = transfer { count = moved }
             (outcome, descriptors, initialized) = (transfer, passed, count)
         }

@@ -29,15 +29,15 @@ struct FrameOutput {
     }
 
     /// Sends what the kernel takes now. `moved(0)`: everything is sent.
-    mutating func flush(to socket: Descriptor) -> Descriptor.Transfer {
+    mutating func flush(to transport: FrameTransport) -> Descriptor.Transfer {
         while first < items.count {
             switch items[first] {
             case .bytes(let bytes):
-                let result = send(bytes, socket)
+                let result = send(bytes, transport)
                 guard case .moved = result else { return result }
             case .descriptor(let descriptor):
                 do throws(HostError) {
-                    try Socket.send(socket, [0], passing: descriptor)
+                    try transport.pass(descriptor)
                     count -= 1
                     advance()
                 } catch {
@@ -49,10 +49,10 @@ struct FrameOutput {
         return Descriptor.Transfer.moved(0)
     }
 
-    private mutating func send(_ bytes: [UInt8], _ socket: Descriptor) -> Descriptor.Transfer {
+    private mutating func send(_ bytes: [UInt8], _ transport: FrameTransport) -> Descriptor.Transfer {
         // SAFETY: the array lives for the call, and the offset is within it.
         let result = unsafe bytes.withUnsafeBytes { buffer in
-            unsafe Socket.send(socket, UnsafeRawBufferPointer(rebasing: buffer.dropFirst(offset)))
+            unsafe transport.send(UnsafeRawBufferPointer(rebasing: buffer.dropFirst(offset)))
         }
         guard case .moved(let moved) = result else { return result }
         offset += moved

@@ -14,10 +14,10 @@ import TranslatorEngine
         #expect(Int64(bitPattern: guest.gpr(0)) == -1000)
 
         let user = try SystemGuest(.long)
-        user.code([0xb8, 0x0a, 0x00, 0x00, 0x00] + call + [0x0f, 0x0b])
+        user.code([0xb8, 0x0a, 0x00, 0x00, 0x00] + call + [0x48, 0x89, 0xc7, 0x0f, 0x0b])  // mov rdi, rax; ud2
         user.enterUser()
         #expect(user.run() == .exception(6))
-        #expect(Int64(bitPattern: user.gpr(0)) == -1)
+        #expect(Int64(bitPattern: user.gpr(7)) == -1)
     }
 
     @Test func callsReachOtherProcessors() throws {
@@ -75,9 +75,9 @@ import TranslatorEngine
 
     @Test func segmentsThatIRETMakesNullKeepTheirBases() throws {
         let guest = try SystemGuest(.long)
-        // iretq to `rdgsbase rax; ud2` in ring 3
+        // iretq to `rdgsbase rdi; ud2` in ring 3
         guest.code([0x48, 0xcf])
-        guest.code([0xf3, 0x48, 0x0f, 0xae, 0xc8, 0x0f, 0x0b], at: Place.code + 0x100)
+        guest.code([0xf3, 0x48, 0x0f, 0xae, 0xcf, 0x0f, 0x0b], at: Place.code + 0x100)
         let frame: [UInt64] = [
             Place.code + 0x100, UInt64(SystemGuest.Selector.userCode64), 2, Place.userStack,
             UInt64(SystemGuest.Selector.userData),
@@ -89,7 +89,7 @@ import TranslatorEngine
         state.segment.5.base = 0x1234_5000
         guest.cpu.state = state
         #expect(guest.run() == .exception(6))
-        #expect(guest.gpr(0) == 0x1234_5000)
+        #expect(guest.gpr(7) == 0x1234_5000)
         #expect(guest.cpu.state.segment.5.selector == 0)
     }
 }

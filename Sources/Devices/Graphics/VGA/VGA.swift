@@ -59,7 +59,7 @@ public final class VGA: Device, BusDevice, PictureSource {
         block = try RAMBlock(name: "\(stateName).vram", size: count)
         memory = VideoMemory(block, count: count)
         state = Mutex(State(model: VGAModel(memory: count)))
-        self.rom = rom.isEmpty ? nil : try Self.makeROM(rom, stateName)
+        self.rom = rom.isEmpty ? nil : try OptionROM.block(rom, name: stateName)
         guard isPCI else {
             function = nil
             return
@@ -82,18 +82,7 @@ public final class VGA: Device, BusDevice, PictureSource {
         function.addBAR(
             2, .memory32(prefetchable: false), size: 0x1000,
             regions: [PCIBAR.Region(count: 0x1000, name: "vga.mmio", device: RegisterWindow(self))])
-        guard let block = rom else { return }
-        function.addBAR(
-            6, .rom, size: UInt64(block.size),
-            regions: [PCIBAR.Region(count: UInt64(block.size), name: block.name, block: block, writable: false)])
-    }
-
-    private static func makeROM(_ image: [UInt8], _ name: String) throws(HostError) -> RAMBlock {
-        let rom = try RAMBlock(name: "\(name).rom", size: image.count)
-        let writer = AddressSpace()
-        writer.add(FlatView.Range(start: GuestPhysical(0), count: UInt64(rom.size), block: rom))
-        try? writer.write(GuestPhysical(0), bytes: image)
-        return rom
+        if let rom { OptionROM.add(rom, to: function) }
     }
 
     /// Puts the legacy ports and window on the buses.

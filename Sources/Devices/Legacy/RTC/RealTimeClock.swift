@@ -100,6 +100,14 @@ public final class RealTimeClock: BusDevice, Device {
         setByte(0x38, order[2] << 4 | (checksFloppySignature ? 0 : 1))
     }
 
+    /// Tells firmware of the diskette drives, by the types that a PC's CMOS memory has for them; 0 for none.
+    public func setDisketteDrives(_ types: [UInt8]) {
+        let (first, second) = (types.first ?? 0, types.count > 1 ? types[1] : 0)
+        setByte(0x10, first << 4 | second & 15)
+        let count = UInt8((first != 0 ? 1 : 0) + (second != 0 ? 1 : 0))
+        setByte(0x14, byte(0x14) & 0x3E | (count > 0 ? 1 | (count - 1) << 6 : 0))
+    }
+
     /// Tells firmware how many processors there are.
     public func setProcessorCount(_ count: Int) { setByte(0x5F, UInt8(clamping: count - 1)) }
 

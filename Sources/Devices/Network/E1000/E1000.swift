@@ -32,7 +32,7 @@ public final class E1000: Device, NetworkCard, PCIFunctionDelegate {
     // Set once in `init`, where they need `self`.
     private let work = Mutex<(send: any WorkItem, refill: any WorkItem)?>(nil)
     // The worker's alone.
-    private let outgoing = Mutex(E1000Frames())
+    private let outgoing = Mutex(CardFrames())
 
     /// A card whose frames go to `backend`; an address of other than 6 bytes becomes 52:54:00:12:34:56.
     public init(
@@ -176,7 +176,7 @@ public final class E1000: Device, NetworkCard, PCIFunctionDelegate {
         }
     }
 
-    private func loopBack(_ frames: borrowing E1000Frames, _ state: inout State) {
+    private func loopBack(_ frames: borrowing CardFrames, _ state: inout State) {
         var start = 0
         for end in frames.ends {
             unsafe frames.bytes.withUnsafeBytes { bytes in

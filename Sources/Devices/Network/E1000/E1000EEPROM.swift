@@ -29,14 +29,14 @@ struct E1000EEPROM: Equatable {
     private var output = true
 
     /// The contents for a hardware address of 6 bytes.
-    init(macAddress: [UInt8]) {
+    init(macAddress: [UInt8], deviceID: UInt16 = 0x100E) {
         var words = [UInt16](repeating: 0xFFFF, count: 64)
         for index in 0..<3 where macAddress.count >= 6 {
             words[index] = UInt16(macAddress[index * 2]) | UInt16(macAddress[index * 2 + 1]) << 8
         }
         // SDM 5.6: compatibility, control word 1 (signature, ids are loaded, full duplex), ids, control word 2 (pause).
         for (place, value) in [
-            (0x03, 0), (0x04, 0xFFFF), (0x0A, 0x4403), (0x0B, 0x100E), (0x0C, 0x8086), (0x0D, 0x100E), (0x0E, 0x8086),
+            (0x03, 0), (0x04, 0xFFFF), (0x0A, 0x4403), (0x0B, deviceID), (0x0C, 0x8086), (0x0D, deviceID), (0x0E, 0x8086),
             (0x0F, 0x3040), (0x21, 0x0000), (0x23, 0x0000), (0x24, 0x0000),
         ] as [(Int, UInt16)] {
             words[place] = value

@@ -18,14 +18,14 @@ extension E1000Model {
 
     /// Descriptors between head and tail; none where either lies outside of the ring.
     private var freeDescriptors: UInt32 {
-        let count = self[Register.receiveLength] / 16
+        let count = self[Register.receiveLength] / descriptorSize
         let (head, tail) = (self[Register.receiveHead], self[Register.receiveTail])
         guard head < count, tail < count else { return 0 }
         return tail >= head ? tail - head : tail + count - head
     }
 
     /// Bytes of one buffer. SDM 13.4.22.
-    private var bufferSize: Int {
+    var bufferSize: Int {
         let control = self[Register.receiveControl]
         let code = Int(control >> 16 & 3)
         if control & E1000ReceiveControl.sizeExtension != 0 && code > 0 { return 32768 >> code }
@@ -54,7 +54,8 @@ extension E1000Model {
         }
         let stored = max(60, frame.count) - (stripsTag ? 4 : 0)
         let total = stored + (control & E1000ReceiveControl.stripCRC != 0 ? 0 : 4)
-        let size = bufferSize
+        let size = hasExtendedDescriptors ? extendedRoom : bufferSize
+        guard size > 0 else { return true }
         guard Int(freeDescriptors) >= (total + size - 1) / size else {
             count(E1000Statistic.noBuffers)
             count(E1000Statistic.missed)
@@ -70,7 +71,11 @@ extension E1000Model {
         }
         // The end of a short frame, and a check sequence that nobody computes.
         scratch.append(contentsOf: repeatElement(0, count: total - scratch.count))
-        store(size, status: status, special: special)
+        if hasExtendedDescriptors {
+            storeExtended(status: status, special: special)
+        } else {
+            store(size, status: status, special: special)
+        }
         unsafe countReceived(frame.count, isMulticast: frame[0] & 1 != 0, isBroadcast: match == .broadcast)
 
         if self[Register.receiveDelay] & 0xFFFF == 0 {
@@ -80,7 +85,7 @@ extension E1000Model {
         }
         // A half, a quarter or an eighth of the ring is left.
         let shift = min(control >> 8 & 3, 2) + 1
-        if freeDescriptors * 16 <= self[Register.receiveLength] >> shift { causes |= E1000Cause.receiveThreshold }
+        if freeDescriptors * descriptorSize <= self[Register.receiveLength] >> shift { causes |= E1000Cause.receiveThreshold }
         return true
     }
 

@@ -55,11 +55,17 @@ extension E1000Model {
             self[offset] = value & Register.writable(offset)
             if value & Self.flush != 0 { flushDelay(offset) }
         case 0..<UInt32(Self.wordCount * 4):
-            let writable = Register.writable(offset)
+            let writable = writable(offset)
             if writable != 0 { self[offset] = value & writable }
         default: break
         }
         return effects
+    }
+
+    /// The bits of a register that keep what is written.
+    func writable(_ offset: UInt32) -> UInt32 {
+        let known = Register.writable(offset)
+        return known == 0 && isExpress ? UInt32.max : known
     }
 
     /// Loads the EEPROM again, which changes nothing here. SDM 13.4.5.
@@ -78,7 +84,7 @@ extension E1000Model {
     }
 
     private mutating func setControl(_ value: UInt32) -> Bool {
-        if value & E1000Control.phyReset != 0 { phy.reset() }
+        if value & E1000Control.phyReset != 0 { phy.reset(id: isExpress ? 0x0CB1 : 0x0C20) }
         if value & E1000Control.reset != 0 {
             resetController()
             return false

@@ -45,14 +45,14 @@ extension E1000Model {
             case E1000Register.control: words[index] = value & ~(E1000Control.reset | E1000Control.phyReset)
             case E1000Register.eepromRead: words[index] = value
             case Self.firstStatistic...Self.lastStatistic: words[index] = value
-            default: words[index] = value & E1000Register.writable(offset)
+            default: words[index] = value & writable(offset)
             }
         }
         try phy.importState(try state.list("phy", count: 1)[0])
         try eeprom.importState(try state.list("eeprom", count: 1)[0])
         hasLink = try state.bool("link")
-        causes = try state.integer("icr", as: UInt32.self) & E1000Cause.all
-        mask = try state.integer("ims", as: UInt32.self) & E1000Cause.all
+        causes = try state.integer("icr", as: UInt32.self) & (isExpress ? UInt32.max : E1000Cause.all)
+        mask = try state.integer("ims", as: UInt32.self) & (isExpress ? UInt32.max : E1000Cause.all)
         level = try state.bool("level")
         lastRise = try Self.optional("last-rise", state)
         transmitDelay = try Self.delay("tx-delay", state)

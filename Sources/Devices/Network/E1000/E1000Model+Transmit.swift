@@ -1,21 +1,6 @@
 internal import DeviceModel
 internal import GuestMemory
 
-/// Frames that are ready to go, one behind the other.
-package struct E1000Frames {
-    package var bytes: [UInt8] = []
-    /// Where each frame ends in `bytes`.
-    package var ends: [Int] = []
-
-    package init() {}
-    package mutating func removeAll() {
-        bytes.removeAll(keepingCapacity: true)
-        ends.removeAll(keepingCapacity: true)
-    }
-    /// Bytes after which a turn of sending ends.
-    static let limit = 512 << 10
-}
-
 /// The packet that is being gathered from descriptors, and the contexts in force. SDM 3.3 and 3.4.
 struct E1000Transmission: Equatable {
     var packet: [UInt8] = []
@@ -79,7 +64,7 @@ extension E1000Model {
 
     /// Takes descriptors up to the tail and puts the frames that they make into `frames`. Returns true where there
     /// may be more.
-    package mutating func transmit(_ now: UInt64, into frames: inout E1000Frames) -> Bool {
+    package mutating func transmit(_ now: UInt64, into frames: inout CardFrames) -> Bool {
         let count = self[Register.transmitLength] / 16
         guard self[Register.transmitControl] & E1000TransmitControl.enable != 0, count > 0 else { return false }
         let base = UInt64(self[Register.transmitBaseHigh]) << 32 | UInt64(self[Register.transmitBaseLow])
@@ -90,7 +75,7 @@ extension E1000Model {
             let head = self[Register.transmitHead]
             let tail = self[Register.transmitTail]
             guard head < count, tail < count, head != tail else { break }
-            if done == Self.turn || frames.bytes.count >= E1000Frames.limit { break }
+            if done == Self.turn || frames.bytes.count >= CardFrames.limit { break }
             done += 1
             let address = GuestPhysical(base &+ UInt64(head) * 16)
             let first = (try? memory.load(address, as: UInt64.self)) ?? 0
@@ -126,7 +111,7 @@ extension E1000Model {
     }
 
     /// One descriptor.
-    private mutating func take(_ first: UInt64, _ second: UInt64, into frames: inout E1000Frames) {
+    private mutating func take(_ first: UInt64, _ second: UInt64, into frames: inout CardFrames) {
         let isExtended = second & Bit.extended != 0
         let kind = second >> 20 & 15
         if isExtended && kind == Kind.context {
@@ -178,7 +163,7 @@ extension E1000Model {
         if !isRead { transmission.isBad = true }
     }
 
-    private mutating func finishPacket(into frames: inout E1000Frames) {
+    private mutating func finishPacket(into frames: inout CardFrames) {
         guard !transmission.isBad, transmission.packet.count >= 14 else { return }
         var packet: [UInt8] = []
         swap(&packet, &transmission.packet)
@@ -199,7 +184,7 @@ extension E1000Model {
         swap(&packet, &transmission.packet)
     }
 
-    private mutating func finishFrame(_ frame: inout [UInt8], into frames: inout E1000Frames) {
+    private mutating func finishFrame(_ frame: inout [UInt8], into frames: inout CardFrames) {
         if let tag = transmission.vlanTag {
             let type = self[Register.vlanEtherType]
             frame.insert(

@@ -7,12 +7,7 @@ package import GuestMemory
 /// outside of it stands still, and memory that is not there reads as a descriptor of nothing.
 package struct E1000Model {
     /// What a register write asks of the adapter.
-    package struct Effects: Equatable {
-        /// There may be something to send.
-        package var transmits = false
-        /// There may be room for frames that wait.
-        package var receives = false
-    }
+    package typealias Effects = CardEffects
 
     /// A delay that starts anew with each event, and one that counts from the first. SDM 13.4.30 and 13.4.31.
     struct Delay: Equatable {
@@ -38,6 +33,8 @@ package struct E1000Model {
     /// Where the descriptors lie.
     let memory: AddressSpace
     let macAddress: [UInt8]
+    /// Whether it is the common part of an 82574, which keeps what is written to registers that are not here.
+    let isExpress: Bool
     var words = [UInt32](repeating: 0, count: Self.wordCount)
     var phy = E1000PHY()
     var eeprom: E1000EEPROM
@@ -60,10 +57,11 @@ package struct E1000Model {
     static let mostBytes = 16384
 
     /// A card after power-on. The address has 6 bytes.
-    package init(macAddress: [UInt8], memory: AddressSpace) {
+    package init(macAddress: [UInt8], memory: AddressSpace, isExpress: Bool = false) {
         self.memory = memory
+        self.isExpress = isExpress
         self.macAddress = macAddress.count == 6 ? macAddress : [0x52, 0x54, 0, 0x12, 0x34, 0x56]
-        eeprom = E1000EEPROM(macAddress: self.macAddress)
+        eeprom = E1000EEPROM(macAddress: self.macAddress, deviceID: isExpress ? 0x10D3 : 0x100E)
         reset()
     }
 
@@ -74,8 +72,8 @@ package struct E1000Model {
 
     /// The state after power-on but for the cable.
     package mutating func reset() {
-        phy.reset()
-        eeprom = E1000EEPROM(macAddress: macAddress)
+        phy.reset(id: isExpress ? 0x0CB1 : 0x0C20)
+        eeprom = E1000EEPROM(macAddress: macAddress, deviceID: isExpress ? 0x10D3 : 0x100E)
         resetController()
     }
 

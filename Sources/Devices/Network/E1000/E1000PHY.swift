@@ -58,8 +58,9 @@ struct E1000PHY: Equatable {
     /// Whether frames come straight back.
     var isLoopback: Bool { registers[Register.control] & Control.loopback != 0 }
 
-    mutating func reset() {
+    mutating func reset(id: UInt16 = 0x0C20) {
         registers = Self.initial
+        registers[3] = id
         mdi = MDI.ready
     }
 
@@ -81,7 +82,8 @@ struct E1000PHY: Equatable {
             let mask = Self.writable(register)
             registers[register] = registers[register] & ~mask | data & mask
             if register == Register.control {
-                if data & Control.reset != 0 { registers = Self.initial }
+                if data & Control.reset != 0 { reset(id: registers[3]) }
+                if data & Control.reset != 0 { mdi = value & ~MDI.error | MDI.ready }
                 renegotiates = data & (Control.restart | Control.reset) != 0
             }
         default: mdi |= MDI.error

@@ -1,7 +1,7 @@
 internal import JSON
 internal import Machine
 
-/// -rtc, -smbios, -fw_cfg, -boot, -display, -vga, -audiodev.
+/// -rtc, -smbios, -fw_cfg, -boot, -display, -vga.
 enum GuestOptions {
     static let clockTable = ParameterTable([
         Parameter("base", Parameter.Kind.string, "utc, localtime or a date"),
@@ -173,23 +173,14 @@ enum GuestOptions {
 
     static func vga(_ builder: inout ConfigurationBuilder, _ argument: OptionArgument) throws(OptionError) {
         if isHelp(argument.text) {
-            throw .information("none                 no graphic card\nstd                  standard VGA\nvirtio               Virtio VGA\n")
+            throw .information(
+                "none                 no graphic card\nstd                  standard VGA\n"
+                    + "cirrus               Cirrus VGA\nvirtio               Virtio VGA\n")
         }
         guard let adapter = GraphicsAdapter(rawValue: argument.text) else {
             throw .unknown("unknown vga type", argument.text, among: GraphicsAdapter.words)
         }
         builder.configuration.graphics = adapter
         builder.hasGraphics = true
-    }
-
-    /// libvirt always gives an audio back-end, `none` for machines without sound.
-    static func audiodev(_ builder: inout ConfigurationBuilder, _ argument: OptionArgument) throws(OptionError) {
-        let json = try jsonArgument(argument.text)
-        let pairs = json == nil ? try OptionPairs(argument.text, implied: "driver") : OptionPairs()
-        let driver = json?.string("driver") ?? pairs["driver"] ?? ""
-        if isHelp(driver) { throw .information("Available audio drivers:\nnone\n") }
-        guard driver == "none" else {
-            throw .unknown("audio is not supported; invalid driver", driver, among: ["none"])
-        }
     }
 }

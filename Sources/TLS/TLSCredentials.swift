@@ -21,8 +21,6 @@ internal import SystemPackage
     private let kind: Kind
     private let context: OpaquePointer
 
-    /// Whether they are certificates rather than keys.
-    public var areCertificates: Bool { hasCertificates }
     /// Whether the other end has a certificate to compare its name with.
     var hasCertificates: Bool { if case .certificates = kind { true } else { false } }
 
@@ -33,48 +31,73 @@ internal import SystemPackage
     private static let (partialWrites, movingBuffers) = (1, 2)
     private static let version12 = 0x0303
 
+    /// Where certificates lie.
+    public struct Files: Sendable {
+        /// Whom to believe: the certificate of the authority.
+        public var authority: String
+        /// One's own certificate and its key; a client may have neither.
+        public var certificate: String
+        public var key: String
+
+        public init(authority: String, certificate: String, key: String) {
+            self.authority = authority
+            self.certificate = certificate
+            self.key = key
+        }
+    }
+
+    /// Certificates from files of any names. Reads them; blocks.
+    public convenience init(_ files: Files, isServer: Bool, verifies: Bool = true) throws(TLSError) {
+        try self.init(kind: .certificates, files, isServer: isServer, verifies: verifies)
+    }
+
     /// The object of a type (`tls-creds-psk`, `tls-creds-x509`) with its options: `dir`, `endpoint`, `username`,
     /// `verify-peer`. Reads files; blocks.
-    public init(type: String, _ options: [String: String]) throws(BlockError) {
-        let id = options["id"] ?? ""
+    public convenience init(type: String, _ options: [String: String]) throws(TLSError) {
         for name in options.keys.sorted()
         where !["id", "qom-type", "dir", "endpoint", "username", "verify-peer", "priority"].contains(name) {
-            throw .secret("Property '\(type).\(name)' not found")
+            throw TLSError("Property '\(type).\(name)' not found")
         }
+        let (isServer, verifies): (Bool, Bool)
         switch options["endpoint"] ?? "client" {
         case "client": isServer = false
         case "server": isServer = true
-        case let other: throw .secret("Parameter 'endpoint' does not accept value '\(other)'")
+        case let other: throw TLSError("Parameter 'endpoint' does not accept value '\(other)'")
         }
         switch options["verify-peer"] ?? "on" {
         case "on", "yes", "true": verifies = true
         case "off", "no", "false": verifies = false
-        default: throw .secret("Parameter 'verify-peer' expects 'on' or 'off'")
+        default: throw TLSError("Parameter 'verify-peer' expects 'on' or 'off'")
         }
-        guard let folder = options["dir"], !folder.isEmpty else { throw .secret("Parameter 'dir' is missing") }
+        guard let folder = options["dir"], !folder.isEmpty else { throw TLSError("Parameter 'dir' is missing") }
+        let end = isServer ? "server" : "client"
+        let files = Files(
+            authority: "\(folder)/ca-cert.pem", certificate: "\(folder)/\(end)-cert.pem",
+            key: "\(folder)/\(end)-key.pem")
+        let user = options["username"] ?? "qemu"
         let isKeys = type == "tls-creds-psk"
-        kind =
-            isKeys
-            ? .keys(try Self.keys("\(folder)/keys.psk"), user: options["username"] ?? "qemu") : .certificates
-        if case .keys(let all, let user) = kind, !isServer, all[user] == nil {
-            throw .secret("Username \(user) not found in \(folder)/keys.psk")
+        let kind: Kind = isKeys ? .keys(try Self.keys("\(folder)/keys.psk"), user: user) : .certificates
+        if case .keys(let all, _) = kind, !isServer, all[user] == nil {
+            throw TLSError("Username \(user) not found in \(folder)/keys.psk")
         }
+        try self.init(kind: kind, files, isServer: isServer, verifies: verifies)
+    }
+
+    private init(kind: Kind, _ files: Files, isServer: Bool, verifies: Bool) throws(TLSError) {
+        self.kind = kind
+        self.isServer = isServer
+        self.verifies = verifies
         // The library writes to sockets whose other end may have gone: that is an error, not the end of the process.
         Signals.ignoreBrokenPipes()
         guard let made = unsafe apus_SSL_CTX_new(isServer ? apus_TLS_server_method() : apus_TLS_client_method()) else {
-            throw .secret("TLS credentials '\(id)' need OpenSSL's libssl, which cannot be opened")
+            throw TLSError("TLS needs OpenSSL's libssl, which cannot be opened")
         }
         unsafe context = made
         unsafe _ = apus_SSL_CTX_ctrl(context, Self.leastVersion, Self.version12)
         unsafe _ = apus_SSL_CTX_ctrl(context, Self.mode, Self.partialWrites | Self.movingBuffers)
         // Nobody comes back to a session here.
         unsafe _ = apus_SSL_CTX_set_num_tickets(context, 0)
-        do throws(BlockError) {
-            if isKeys { try useKeys() } else { try useCertificates(folder) }
-        } catch {
-            unsafe apus_SSL_CTX_free(context)
-            throw error
-        }
+        if hasCertificates { try useCertificates(files) } else { try useKeys() }
     }
 
     deinit { unsafe apus_SSL_CTX_free(context) }
@@ -90,10 +113,10 @@ internal import SystemPackage
     // MARK: Keys
 
     /// Lines of a name and a key in hexadecimal digits, with a colon between.
-    private static func keys(_ path: String) throws(BlockError) -> [String: [UInt8]] {
+    private static func keys(_ path: String) throws(TLSError) -> [String: [UInt8]] {
         let bytes: [UInt8]
         do throws(HostError) { bytes = try HostFile.contents(path, limit: readLimit) } catch {
-            throw .secret("Unable to access credentials \(path): \(error.errno)")
+            throw TLSError("Unable to access credentials \(path): \(error.errno)")
         }
         var keys: [String: [UInt8]] = [:]
         for line in bytes.split(separator: UInt8(ascii: "\n")) where line.first != UInt8(ascii: "#") {
@@ -102,13 +125,13 @@ internal import SystemPackage
             let digits = line[(colon + 1)...].filter { $0 > 32 }
             let text = String(decoding: digits, as: UTF8.self)
             guard digits.count % 2 == 0, !digits.isEmpty, digits.count <= 512 else {
-                throw .secret("The key of '\(name)' in \(path) is not one of hexadecimal digits")
+                throw TLSError("The key of '\(name)' in \(path) is not one of hexadecimal digits")
             }
             var key: [UInt8] = []
             var rest = Substring(text)
             while !rest.isEmpty {
                 guard let byte = UInt8(rest.prefix(2), radix: 16) else {
-                    throw .secret("The key of '\(name)' in \(path) is not one of hexadecimal digits")
+                    throw TLSError("The key of '\(name)' in \(path) is not one of hexadecimal digits")
                 }
                 key.append(byte)
                 rest = rest.dropFirst(2)
@@ -118,10 +141,10 @@ internal import SystemPackage
         return keys
     }
 
-    private func useKeys() throws(BlockError) {
+    private func useKeys() throws(TLSError) {
         // Of TLS 1.2 the ciphers whose key is shared; those of 1.3 go with any.
         guard unsafe apus_SSL_CTX_set_cipher_list(context, "ECDHE-PSK:DHE-PSK:PSK:!eNULL") == 1 else {
-            throw .secret("The TLS library has no ciphers for shared keys")
+            throw TLSError("The TLS library has no ciphers for shared keys")
         }
         if isServer {
             unsafe apus_SSL_CTX_set_psk_server_callback(context) { session, name, room, count in
@@ -163,27 +186,25 @@ internal import SystemPackage
 
     // MARK: Certificates
 
-    private func useCertificates(_ folder: String) throws(BlockError) {
-        let (own, key) = (
-            isServer ? "server-cert.pem" : "client-cert.pem", isServer ? "server-key.pem" : "client-key.pem"
-        )
-        func path(_ name: String, isNeeded: Bool) throws(BlockError) -> String? {
-            let path = "\(folder)/\(name)"
+    private func useCertificates(_ files: Files) throws(TLSError) {
+        func path(_ path: String, isNeeded: Bool) throws(TLSError) -> String? {
             if unsafe access(path, R_OK) == 0 { return path }
             guard isNeeded else { return nil }
-            throw .secret("Unable to access credentials \(path): \(Errno(rawValue: apus_errno()))")
+            throw TLSError("Unable to access credentials \(path): \(Errno(rawValue: apus_errno()))")
         }
-        if let authority = try path("ca-cert.pem", isNeeded: true),
+        if let authority = try path(files.authority, isNeeded: true),
             unsafe apus_SSL_CTX_load_verify_locations(context, authority) != 1
         {
-            throw .secret("Cannot load CA certificate '\(authority)': \(Self.reason)")
+            throw TLSError("Cannot load CA certificate '\(authority)': \(Self.reason)")
         }
         // A client may have none; the server says whether it must.
-        if let certificate = try path(own, isNeeded: isServer), let key = try path(key, isNeeded: true) {
+        if let certificate = try path(files.certificate, isNeeded: isServer),
+            let key = try path(files.key, isNeeded: true)
+        {
             guard unsafe apus_SSL_CTX_use_certificate_chain_file(context, certificate) == 1,
                 unsafe apus_SSL_CTX_use_PrivateKey_file(context, key) == 1,
                 unsafe apus_SSL_CTX_check_private_key(context) == 1
-            else { throw .secret("Cannot load certificate '\(certificate)' & key '\(key)': \(Self.reason)") }
+            else { throw TLSError("Cannot load certificate '\(certificate)' & key '\(key)': \(Self.reason)") }
         }
         // SSL_VERIFY_PEER, and of a server SSL_VERIFY_FAIL_IF_NO_PEER_CERT.
         if verifies { unsafe apus_SSL_CTX_set_verify(context, isServer ? 3 : 1) }

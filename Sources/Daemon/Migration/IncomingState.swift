@@ -1,0 +1,61 @@
+internal import HostOS
+internal import Synchronization
+internal import SystemPackage
+
+/// A socket where a machine's state is waited for. The first who connects is taken, and nobody else.
+final class IncomingState: Sendable {
+    private struct State {
+        var source: EventSource?
+        var timer: EventTimer?
+        var path: String?
+    }
+
+    private let state = Mutex(State())
+    /// What the source is told: `tcp:10.0.0.1:40123`.
+    let uri: String
+
+    /// Listens. `connected` is called once, on the loop's thread.
+    ///
+    /// - Parameter address: the host's address that goes into the URI.
+    init(
+        _ place: MigrationPlace, address: String, loop: EventLoop, connected: @escaping @Sendable (Descriptor) -> Void
+    ) throws(HostError) {
+        let listener: Descriptor
+        switch place {
+        case .unix(let path):
+            listener = try Socket.listen(SocketAddress.unix(path))
+            uri = "unix:\(path)"
+            state.withLock { $0.path = path }
+        case .tcp(let place):
+            var found: Descriptor?
+            var failure: HostError?
+            for candidate in try SocketAddress.resolve(host: place.host, port: "\(place.port)", listening: true) {
+                do throws(HostError) { found = try Socket.listen(candidate) } catch { failure = error }
+                if found != nil { break }
+            }
+            guard let found else { throw failure ?? HostError("listen on '\(place.host)'", .addressNotAvailable) }
+            listener = found
+            let port = try Socket.localAddress(listener).port
+            uri = "tcp:\(address.contains(":") ? "[\(address)]" : address):\(port)"
+        }
+        let source = try loop.add(listener, EventLoop.Events.read) { [weak self] _ in
+            guard let self, let socket = try? Socket.accept(listener) else { return }
+            close()
+            Socket.setNoDelay(socket)
+            connected(socket)
+        }
+        state.withLock { $0.source = source }
+    }
+
+    /// Whether nobody has come yet.
+    var isWaiting: Bool { state.withLock { $0.source != nil } }
+
+    func close() {
+        let (source, path) = state.withLock { state -> (EventSource?, String?) in
+            defer { state = State() }
+            return (state.source, state.path)
+        }
+        source?.remove()
+        if let path { try? HostFile.remove(path) }
+    }
+}
