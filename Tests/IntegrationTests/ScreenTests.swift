@@ -72,7 +72,9 @@ final class RawViewer {
         _ = try take(Int(head[22]) << 8 | Int(head[23]))
         resize(Int(head[0]) << 8 | Int(head[1]), Int(head[2]) << 8 | Int(head[3]))
         var message: [UInt8] = [2, 0, 0, UInt8(encodings.count + 1), 0, 0, 0, 0]
-        for encoding in encodings { for shift in [24, 16, 8, 0] { message.append(UInt8(truncatingIfNeeded: encoding >> Int32(shift))) } }
+        for encoding in encodings {
+            for shift in [24, 16, 8, 0] { message.append(UInt8(truncatingIfNeeded: encoding >> Int32(shift))) }
+        }
         try send(message)
     }
 
@@ -247,7 +249,8 @@ struct ScreenTests {
         let machine = try GuestMachine(
             Self.machine + [
                 "-object", "tls-creds-x509,id=t,dir=\(folder.path(".")),endpoint=server,verify-peer=off", "-object",
-                "secret,id=s,data=word", "-S", "-vnc", "unix:\(folder.path("vnc")),tls-creds=t,password-secret=s", "-qmp",
+                "secret,id=s,data=word", "-S", "-vnc", "unix:\(folder.path("vnc")),tls-creds=t,password-secret=s",
+                "-qmp",
                 "unix:\(folder.path("qmp")),server=on,wait=off",
             ])
         let monitor = try MonitorClient(path: folder.path("qmp"), seconds: 60)
@@ -285,7 +288,8 @@ struct ScreenTests {
         let folder = try TemporaryFolder()
         let machine = try GuestMachine(
             Self.machine + [
-                "-display", "none", "-machine", "pc,i8042=off", "-usb", "-device", "usb-kbd", "-device", "usb-tablet", "-qmp",
+                "-display", "none", "-machine", "pc,i8042=off", "-usb", "-device", "usb-kbd", "-device", "usb-tablet",
+                "-qmp",
                 "unix:\(folder.path("qmp")),server=on,wait=off",
             ])
         let monitor = try MonitorClient(path: folder.path("qmp"), seconds: 60)
