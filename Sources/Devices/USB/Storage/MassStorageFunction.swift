@@ -255,7 +255,8 @@ struct MassStorageFunction: USBFunction {
             let count = min(room, left)
             var part = Array(data[dataStart..<dataStart + count])
             dataStart += count
-            // A host that expects more than there is gets zeroes, in the same packets: a short one would end its transfer.
+            // A host that expects more than there is gets zeroes, in the same packets: a short one would end its
+            // transfer.
             if dataStart == data.count, toRead == 0, workUnderWay == nil {
                 part += [UInt8](repeating: 0, count: min(room - count, Self.pieceSize))
             }
