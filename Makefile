@@ -66,6 +66,9 @@ guest/stock/initramfs.cpio.gz: guest/stock/vmlinuz Scripts/make-initramfs Script
 guest/debian.raw: Scripts/make-debian-disk
 	@Scripts/make-debian-disk guest
 
+guest/installer/initrd.gz: Scripts/fetch-installer
+	@Scripts/fetch-installer guest/installer
+
 guest/boot.qcow2: Scripts/make-boot-disk
 	@Scripts/make-boot-disk guest
 

@@ -24,11 +24,11 @@ private final class Bench {
         space.add(
             FlatView.Range(start: GuestPhysical(0), count: 1 << 20, block: try RAMBlock(name: "ram", size: 1 << 20)))
         controller = UHCI(memory: space, clock: clock)
-        for (port, device) in devices.enumerated() { #expect(controller.connect(device, port: port)) }
         bus = PCIBus(
             spaces: PCISpaces(io: io, memory: Bus(), ram: space),
             routing: PCIInterruptRouting(line: { _, _ in 0 }, output: { _, _ in }))
         try bus.attach(controller.function, slot: 1, function: 2)
+        for (port, device) in devices.enumerated() { #expect(controller.connect(device, port: port)) }
         controller.function.writeConfiguration(0x20, size: 4, value: UInt32(Self.base))
         controller.function.writeConfiguration(4, size: 2, value: 5)
         for frame: UInt64 in 0..<1024 {

@@ -53,7 +53,7 @@ final class XHCIBench {
     /// The next event, or nil.
     func next() throws -> (type: UInt32, parameter: UInt64, status: UInt32, control: UInt32)? {
         let place = Self.events + event * 16
-        let control: UInt32 = try space.load(GuestPhysical(place + 12))
+        let control = try space.load(GuestPhysical(place + 12), as: UInt32.self)
         guard control & 1 == eventCycle else { return nil }
         event += 1
         if event == 64 { (event, eventCycle) = (0, eventCycle ^ 1) }
@@ -358,7 +358,8 @@ final class XHCIBench {
                     let place = 0x1000 + random.next() % 0x1_C000 & ~15
                     let type = [1, 2, 3, 4, 6, 7, 8, 9, 11, 12, 13, 14, 15, 16, 17][Int(random.next() % 15)]
                     try bench.space.store(GuestPhysical(place), random.next() & 0x1_FFF0)
-                    try bench.space.store(GuestPhysical(place + 8), UInt32(truncatingIfNeeded: random.next() & 0x1_00FF))
+                    try bench.space.store(
+                        GuestPhysical(place + 8), UInt32(truncatingIfNeeded: random.next() & 0x1_00FF))
                     let flags = UInt32(truncatingIfNeeded: random.next() & 0x0303_01F7)
                     try bench.space.store(GuestPhysical(place + 12), flags | UInt32(type) << 10)
                 }
@@ -391,7 +392,10 @@ final class XHCIBench {
             #expect(uhci.connect(device, port: 0))
             device.request([0, 9, 1, 0, 0, 0, 0, 0])
             for _ in 0..<2000 {
-                let codes: [UInt8] = [0, 3, 0x12, 0x15, 0x1A, 0x1B, 0x25, 0x28, 0x2A, 0x35, 0x41, 0x42, 0x55, 0x5A, 0x88, 0x8A, 0x93, 0x9E, 0xA8, 0x46, 0x4A]
+                let codes: [UInt8] = [
+                    0, 3, 0x12, 0x15, 0x1A, 0x1B, 0x25, 0x28, 0x2A, 0x35, 0x41, 0x42, 0x55, 0x5A, 0x88, 0x8A, 0x93,
+                    0x9E, 0xA8, 0x46, 0x4A,
+                ]
                 var command = (0..<16).map { _ in UInt8(truncatingIfNeeded: random.next() & random.next()) }
                 command[0] = codes[Int(random.next() % UInt64(codes.count))]
                 let length = UInt32(truncatingIfNeeded: random.next() % 5000)
@@ -418,7 +422,8 @@ extension USBPeripheral {
             if random.next() & 1 == 0 {
                 result = transact(.input, endpoint: 1, limit: Int(random.next() % 5000))
             } else {
-                let bytes = [UInt8](repeating: UInt8(truncatingIfNeeded: random.next() & 3), count: Int(random.next() % 600))
+                let bytes = [UInt8](
+                    repeating: UInt8(truncatingIfNeeded: random.next() & 3), count: Int(random.next() % 600))
                 result = transact(.output, endpoint: 2, output: bytes)
             }
             if random.next() & 15 == 0 { result = .stall }

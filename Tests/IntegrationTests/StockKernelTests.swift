@@ -12,11 +12,16 @@ enum StockKernel {
     /// A machine with a shell on its console and a monitor.
     static func boot(_ folder: TemporaryFolder, _ arguments: [String]) throws -> (GuestMachine, MonitorClient) {
         let machine = try GuestMachine(
-            ["-m", "256", "-nodefaults", "-display", "none", "-serial", "stdio", "-kernel", kernel, "-initrd", initramfs]
+            [
+                "-m", "256", "-nodefaults", "-display", "none", "-serial", "stdio", "-kernel", kernel, "-initrd",
+                initramfs,
+            ]
                 + ["-append", "console=ttyS0", "-qmp", "unix:\(folder.path("qmp")),server=on,wait=off"] + arguments)
         let monitor = try MonitorClient(path: folder.path("qmp"), seconds: 60)
         try machine.wait(for: "Type poweroff to end.", seconds: 300)
         try machine.type("exec env PS1= sh +m")
+        // The kernel's own words stay out of what commands print. Nobody here loads what comes later.
+        _ = try machine.output(of: "dmesg -n 1; modprobe -a sd_mod usb_storage usbhid hid_generic evdev")
         return (machine, monitor)
     }
 }
@@ -26,7 +31,8 @@ enum StockKernel {
 struct USBGuestTests {
     /// Waits in the guest until a command prints something.
     private func eventually(_ machine: GuestMachine, _ command: String) throws -> String {
-        try machine.output(of: "for i in $(seq 120); do r=$(\(command)); [ -n \"$r\" ] && break; sleep 0.5; done; echo \"$r\"")
+        try machine.output(
+            of: "for i in $(seq 120); do r=$(\(command)); [ -n \"$r\" ] && break; sleep 0.5; done; echo \"$r\"")
     }
 
     @Test(arguments: ["xhci", "ehci"])
@@ -60,7 +66,8 @@ struct USBGuestTests {
         let speed = try machine.output(of: "cat /sys/block/sda/device/../../../../speed")
         #expect(speed == (kind == "xhci" ? "5000" : "480"))
         let written = try machine.output(
-            of: "dd if=/dev/urandom of=/tmp/x bs=64k count=8 2>/dev/null; dd if=/tmp/x of=/dev/sda conv=fsync 2>/dev/null;"
+            of:
+                "dd if=/dev/urandom of=/tmp/x bs=64k count=8 2>/dev/null; dd if=/tmp/x of=/dev/sda conv=fsync 2>/dev/null;"
                 + " sha256sum </tmp/x")
         let head = try runOnHost("sh", "-c", "head -c 524288 '\(disk)' | sha256sum").output
         #expect(written.prefix(64) == head.prefix(64))
@@ -68,9 +75,12 @@ struct USBGuestTests {
         // Behind the hub a keyboard comes, is typed at, and goes.
         #expect(try eventually(machine, "grep -l 'USB Hub' /sys/bus/usb/devices/*/product") != "")
         try monitor.execute("device_add", ["driver": "usb-kbd", "bus": "usb.0", "port": "3.2", "id": "keys"])
-        let found = try eventually(machine, "grep -A5 'USB Keyboard' /proc/bus/input/devices | grep -o 'event[0-9]*' | head -1")
+        let found = try eventually(
+            machine, "grep -A5 'USB Keyboard' /proc/bus/input/devices | grep -o 'event[0-9]*' | head -1")
         #expect(found.hasPrefix("event"))
-        try machine.type("timeout 60 dd if=/dev/input/\(found) bs=24 count=3 2>/dev/null | hexdump -v -e '24/1 \"%02x\" \"\\n\"'; echo read''done")
+        try machine.type(
+            "timeout 60 dd if=/dev/input/\(found) bs=24 count=3 2>/dev/null | hexdump -v -e '24/1 \"%02x\" \"\\n\"'; echo read''done"
+        )
         while !machine.console.contains("readdone") {
             try monitor.execute("send-key", ["keys": [["type": "qcode", "data": "a"]]])
             Thread.sleep(forTimeInterval: 0.2)
@@ -80,7 +90,8 @@ struct USBGuestTests {
         try monitor.execute("device_del", ["id": "keys"])
         try monitor.wait(forEvent: "DEVICE_DELETED", seconds: 60)
         #expect(try eventually(machine, "grep -q 'USB Keyboard' /proc/bus/input/devices || echo gone") == "gone")
-        let log = try machine.output(of: "dmesg | grep -iE 'Oops|BUG:|WARNING:|I/O error|xhci.*(died|error)|not responding' | head -5")
+        let log = try machine.output(
+            of: "dmesg | grep -iE 'Oops|BUG:|WARNING:|I/O error|xhci.*(died|error)|not responding' | head -5")
         #expect(log == "")
         try machine.type("poweroff")
         #expect(try machine.status() == 0)
@@ -100,39 +111,43 @@ struct GraphicsGuestTests {
                 "virtio-tablet-pci", "-device", "virtio-mouse-pci", "-vnc", "unix:\(folder.path("vnc"))",
             ])
         #expect(
-            try machine.output(of: "cat /sys/class/graphics/fb0/virtual_size; cat /sys/class/drm/card0-Virtual-1/modes | head -1")
+            try machine.output(
+                of: "cat /sys/class/graphics/fb0/virtual_size; cat /sys/class/drm/card0-Virtual-1/modes | head -1")
                 == "800,600\n800x600")
-        // Nobody else draws: the console's cursor stands still, and a stripe is painted over all.
-        _ = try machine.output(of: "echo 0 >/sys/class/graphics/fbcon/cursor_blink")
-        _ = try machine.output(
-            of: "awk 'BEGIN { for (i = 0; i < 480000; i++) printf \"pqr%c\", 0 }' </dev/null >/tmp/picture 2>/dev/null;"
-                + " tr '\\000' 'x' </tmp/picture | dd of=/dev/fb0 bs=4096 2>/dev/null")
+        // Paints over all, of which the console's cursor may stay.
+        _ = try machine.output(of: "yes pqr | tr -d '\\n' | head -c 1920000 >/dev/fb0")
         func shot() throws -> Pixmap {
             try monitor.execute("screendump", ["filename": folder.path("screen.ppm")])
             return try #require(Pixmap(ppm: try Data(contentsOf: URL(fileURLWithPath: folder.path("screen.ppm")))))
         }
         let end = Date().addingTimeInterval(60)
         var picture = try shot()
-        while !picture.bytes.starts(with: [0x72, 0x71, 0x70]), Date() < end {
+        while picture.bytes.count(where: { $0 == 0 }) > 2000 || picture.bytes.last != 0x72, Date() < end {
             Thread.sleep(forTimeInterval: 0.1)
             picture = try shot()
         }
         #expect((picture.width, picture.height) == (800, 600))
-        #expect(Array(picture.bytes.suffix(3)) == [0x72, 0x71, 0x70])
-        // A viewer sees the same, and wants another size, of which the driver hears.
+        #expect(Array(picture.bytes.suffix(3)) == [0x71, 0x70, 0x72])
+        // A viewer sees the same, and wants another size, of which the driver hears. Its console has modes up to the
+        // size that it began with.
         let viewer = try RawViewer(path: folder.path("vnc"), encodings: [-308])
         try viewer.look()
         #expect(viewer.picture == picture)
-        try viewer.want(width: 1024, height: 704)
+        try viewer.want(width: 720, height: 560)
         let mode = try machine.output(
-            of: "for i in $(seq 120); do r=$(head -1 /sys/class/drm/card0-Virtual-1/modes); [ $r = 1024x704 ] && break; sleep 0.5; done; echo $r")
-        #expect(mode == "1024x704")
+            of:
+                "for i in $(seq 120); do r=$(head -1 /sys/class/drm/card0-Virtual-1/modes); [ $r = 720x560 ] && break; sleep 0.5; done; echo $r"
+        )
+        #expect(mode == "720x560")
 
         // Keys and places arrive.
         let names = try machine.output(of: "grep -c 'QEMU Virtio' /proc/bus/input/devices")
         #expect(names == "3")
-        let node = try machine.output(of: "grep -A5 'Virtio Tablet' /proc/bus/input/devices | grep -o 'event[0-9]*' | head -1")
-        try machine.type("timeout 60 dd if=/dev/input/\(node) bs=24 count=1 2>/dev/null | hexdump -v -e '24/1 \"%02x\" \"\\n\"'; echo read''done")
+        let node = try machine.output(
+            of: "grep -A5 'Virtio Tablet' /proc/bus/input/devices | grep -o 'event[0-9]*' | head -1")
+        try machine.type(
+            "timeout 60 dd if=/dev/input/\(node) bs=24 count=1 2>/dev/null | hexdump -v -e '24/1 \"%02x\" \"\\n\"'; echo read''done"
+        )
         var x = 100
         #expect(try monitor.human("mouse_set 1") == "")
         while !machine.console.contains("readdone"), x < 30000 {

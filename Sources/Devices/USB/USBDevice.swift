@@ -51,7 +51,9 @@ struct USBDevice: Sendable {
         return result
     }
 
-    private static func bit(_ endpoint: UInt8, isInput: Bool) -> UInt32 { 1 << UInt32(endpoint & 15 | (isInput ? 16 : 0)) }
+    private static func bit(_ endpoint: UInt8, isInput: Bool) -> UInt32 {
+        1 << UInt32(endpoint & 15 | (isInput ? 16 : 0))
+    }
     /// The bit of the endpoint that a request is about.
     private var haltBit: UInt32 { Self.bit(setup[4], isInput: setup[4] & 0x80 != 0) }
 

@@ -61,7 +61,8 @@ public final class USBPeripheral: Device {
     }
     /// `usb-mouse`.
     public static func mouse(stateName: String, isOld: Bool = false, serial: String? = nil) -> USBPeripheral {
-        USBPeripheral(HIDFunction(.mouse, isOld: isOld, serial: serial ?? "42"), model: "usb-mouse", stateName: stateName)
+        USBPeripheral(
+            HIDFunction(.mouse, isOld: isOld, serial: serial ?? "42"), model: "usb-mouse", stateName: stateName)
     }
     /// `usb-tablet`.
     public static func tablet(stateName: String, isOld: Bool = false, serial: String? = nil) -> USBPeripheral {

@@ -133,7 +133,8 @@ extension BoardBuilder {
         // The bus of -usb has the name that QEMU gives it.
         let wanted = device.bus
         let found = usbBuses.indices.first { index in
-            wanted == nil || usbBuses[index].name == wanted || (wanted == "usb.0" && usbBuses[index].name == "usb-bus.0")
+            wanted == nil || usbBuses[index].name == wanted
+                || (wanted == "usb.0" && usbBuses[index].name == "usb-bus.0")
         }
         guard let place = found else {
             throw MachineBuildError("\(device.origin): Bus '\(wanted ?? "")' not found")
@@ -143,7 +144,9 @@ extension BoardBuilder {
         guard let (host, number, port) = connect(made, usbBuses[place], properties.string("port")) else {
             throw MachineBuildError(
                 "\(device.origin): "
-                    + (properties.string("port").map { "usb port \($0) (bus \(usbBuses[place].name)) is in use, not there or too slow" }
+                    + (properties.string("port").map {
+                        "usb port \($0) (bus \(usbBuses[place].name)) is in use, not there or too slow"
+                    }
                         ?? "tried to attach usb device \(device.driver) to a bus with no free ports"))
         }
         usbBuses[place].devices.append((port, made))
@@ -160,7 +163,9 @@ extension BoardBuilder {
         try noteBootIndex(device, properties, "\(usbBuses[place].path)\(hubs)storage@\(last)/channel@0/disk@0,0")
         note(
             device.driver, id: device.id, bus: usbBuses[place].name, properties: device.properties,
-            details: ["addr 0.\(usbBuses[place].hasAddress), port \(port), speed \(made.speedText), name \(device.driver)"])
+            details: [
+                "addr 0.\(usbBuses[place].hasAddress), port \(port), speed \(made.speedText), name \(device.driver)"
+            ])
     }
 
     private func addUSBInput(_ name: String, _ input: any KeyboardInput & PointerInput, isKeyboard: Bool) {

@@ -129,6 +129,7 @@ private final class ViewerSecurity: VNCSecurity {
             } catch { throw VNCError(String(error.description.trimmingPrefix("TLS handshake failed: "))) }
         }
         func receive(into buffer: UnsafeMutableRawBufferPointer) -> Descriptor.Transfer {
+            // SAFETY: the caller's buffer, for as long as the call.
             unsafe session.receive(into: buffer)
         }
         func send(_ buffer: UnsafeRawBufferPointer) -> Descriptor.Transfer { unsafe session.send(buffer) }

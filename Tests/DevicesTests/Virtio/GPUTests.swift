@@ -33,7 +33,8 @@ import VirtQueue
             }
             _ = try #require(
                 queues[queue].add(
-                    readable: [.init(GPUTests.command, UInt32(all.count * 4))], writable: [.init(GPUTests.response, 1100)]))
+                    readable: [.init(GPUTests.command, UInt32(all.count * 4))],
+                    writable: [.init(GPUTests.response, 1100)]))
             transport.notify(queue)
             let used = try #require(queues[queue].poll())
             let bytes = try memory.bytes(GuestPhysical(GPUTests.response), count: Int(used.length))
@@ -87,7 +88,9 @@ import VirtQueue
     }
 
     @Test func orderOfColoursIsTheFormats() throws {
-        for (format, word) in [(1, 0xFF11_2233), (3, 0x3322_11FF), (67, 0xFF33_2211), (121, 0x1122_33FF)] as [(UInt32, UInt32)] {
+        for (format, word) in [(1, 0xFF11_2233), (3, 0x3322_11FF), (67, 0xFF33_2211), (121, 0x1122_33FF)]
+            as [(UInt32, UInt32)]
+        {
             let bench = try Bench()
             try bench.show(format: format)
             try bench.paint(1, 1, word)
@@ -209,9 +212,10 @@ import VirtQueue
             _ = try #require(queues[0].add(readable: [], writable: [.init(0x90_0000 + index * 8, 8)]))
         }
         transport.notify(0)
-        #expect(try memory.bytes(GuestPhysical(0x90_0000), count: 24) == [
-            3, 0, 0, 0, 0x34, 0x12, 0, 0, 1, 0, 0x10, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
-        ])
+        #expect(
+            try memory.bytes(GuestPhysical(0x90_0000), count: 24) == [
+                3, 0, 0, 0, 0x34, 0x12, 0, 0, 1, 0, 0x10, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+            ])
         #expect(transport.takeInterrupt() & 1 == 1)
         // Two more wait for room, and go on in another device.
         event.buttons = 0

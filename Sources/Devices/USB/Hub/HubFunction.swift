@@ -143,7 +143,9 @@ struct HubFunction: USBFunction {
         try saved.requireVersion(1...1)
         let bytes = try saved.bytes("ports", count: ports.count * 4)
         for index in ports.indices {
-            func word(_ place: Int) -> UInt16 { UInt16(bytes[index * 4 + place]) | UInt16(bytes[index * 4 + place + 1]) << 8 }
+            func word(_ place: Int) -> UInt16 {
+                UInt16(bytes[index * 4 + place]) | UInt16(bytes[index * 4 + place + 1]) << 8
+            }
             ports[index] = Port(status: word(0) & 0x0307, change: word(2) & 0x1F)
         }
     }

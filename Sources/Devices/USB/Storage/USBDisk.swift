@@ -39,7 +39,8 @@ final class USBDisk: Sendable {
         case .read(let offset, let count):
             let piece = Piece(count: count)
             image.submit(
-                BlockRequest(operation: .read, offset: offset, length: UInt64(count), segments: [piece.segment]) { error in
+                BlockRequest(operation: .read, offset: offset, length: UInt64(count), segments: [piece.segment]) {
+                    error in
                     finish(error == 0 ? piece.bytes : nil)
                 })
         case .write(let offset, let bytes, let isForced):

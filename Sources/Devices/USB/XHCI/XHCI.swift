@@ -148,7 +148,8 @@ public final class XHCI: Device, BusDevice, USBHost {
         guard 0..<portCount ~= port else { return false }
         let place = state.withLock { state -> (index: Int, speed: USBSpeed)? in
             let taken = state.model.ports.enumerated().contains { index, one in
-                one.device != nil && (index < state.model.layout.ports3 ? index : index - state.model.layout.ports3) == port
+                one.device != nil
+                    && (index < state.model.layout.ports3 ? index : index - state.model.layout.ports3) == port
             }
             return taken ? nil : state.model.place(device, busPort: port)
         }

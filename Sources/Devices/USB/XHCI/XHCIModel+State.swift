@@ -92,7 +92,9 @@ extension XHCIModel {
         let bytes = try saved.bytes("rung")
         for place in stride(from: 0, to: bytes.count - 1, by: 2) {
             let (slot, index) = (Int(bytes[place + 1]), Int(bytes[place]))
-            guard 1...layout.slots ~= slot, 1...31 ~= index else { throw .outOfRange(field: "rung", value: UInt64(slot)) }
+            guard 1...layout.slots ~= slot, 1...31 ~= index else {
+                throw .outOfRange(field: "rung", value: UInt64(slot))
+            }
             let key = UInt16(slot) << 8 | UInt16(index)
             if !new.rung.contains(key) { new.rung.append(key) }
         }

@@ -142,7 +142,8 @@ extension XHCIModel {
         _ blocks: [TRB], _ slot: Int, _ index: Int, moved: Int, _ result: USBResult, _ memory: some USBMemory
     ) -> Outcome {
         tell(
-            blocks, slot, index, moved: moved, result == .stall ? Completion.stall : Completion.transactionError, memory)
+            blocks, slot, index, moved: moved, result == .stall ? Completion.stall : Completion.transactionError, memory
+        )
         return .failed(.halted)
     }
 
@@ -257,7 +258,8 @@ extension XHCIModel {
             let wants = block.tells || (isShort && block.tellsShort)
             guard isError || wants, !hasToldShort else { continue }
             let isEventData = block.type == Kind.eventData
-            let result = isError ? code : code == Completion.success && isShort ? Completion.shortPacket : Completion.success
+            let result =
+                isError ? code : code == Completion.success && isShort ? Completion.shortPacket : Completion.success
             var event = Event(
                 type: 32, parameter: isEventData ? block.parameter : block.address,
                 status: result << 24 | UInt32(isEventData ? sum : rest) & 0xFF_FFFF,

@@ -48,8 +48,10 @@ enum DisplayIdentification {
         let (front, sync) = (wide * 25 / 100, wide * 3 / 100)
         func low(_ value: Int) -> UInt8 { UInt8(truncatingIfNeeded: value) }
         return [
-            low(clock), low(clock >> 8), low(wide), low(blank), low((wide >> 8) << 4 | blank >> 8), low(high), low(lines),
-            low((high >> 8) << 4 | lines >> 8), low(front), low(sync), 0x55, low((front >> 8 & 3) << 6 | (sync >> 8 & 3) << 4),
+            low(clock), low(clock >> 8), low(wide), low(blank), low((wide >> 8) << 4 | blank >> 8), low(high),
+            low(lines),
+            low((high >> 8) << 4 | lines >> 8), low(front), low(sync), 0x55,
+            low((front >> 8 & 3) << 6 | (sync >> 8 & 3) << 4),
             low(wide * 254 / 1000), low(high * 254 / 1000),
             low(((wide * 254 / 1000) >> 8) << 4 | (high * 254 / 1000) >> 8), 0, 0, 0x18,
         ]

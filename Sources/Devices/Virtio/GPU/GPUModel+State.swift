@@ -70,14 +70,17 @@ extension GPUModel {
                 let high = UInt64(VirtioConfiguration.read(list, offset: place + 4, size: 4))
                 backing.append(
                     GuestSegment(
-                        address: high << 32 | low, count: Int(VirtioConfiguration.read(list, offset: place + 8, size: 4))))
+                        address: high << 32 | low,
+                        count: Int(VirtioConfiguration.read(list, offset: place + 8, size: 4))))
             }
             new.resources[id]?.backing = backing
         }
         for (index, part) in try saved.list("outputs", count: outputs.count).enumerated() {
             func number(_ name: String, _ limit: Int) throws(DeviceStateError) -> Int {
                 let value: Int = try part.integer(name)
-                guard 0...limit ~= value else { throw .outOfRange(field: name, value: UInt64(truncatingIfNeeded: value)) }
+                guard 0...limit ~= value else {
+                    throw .outOfRange(field: name, value: UInt64(truncatingIfNeeded: value))
+                }
                 return value
             }
             let resource: UInt32 = try part.integer("resource")

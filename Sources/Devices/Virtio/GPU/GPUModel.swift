@@ -207,7 +207,9 @@ struct GPUModel {
             width <= Self.sideLimit, height <= Self.sideLimit
         else { return false }
         let bytes = UInt64(width) * UInt64(height) * 4
-        guard resources.count < Self.resourceLimit, bytes <= memoryLimit, used <= memoryLimit - bytes else { return false }
+        guard resources.count < Self.resourceLimit, bytes <= memoryLimit, used <= memoryLimit - bytes else {
+            return false
+        }
         used += bytes
         resources[id] = Resource(
             format: order, width: Int(width), height: Int(height),

@@ -122,7 +122,8 @@ struct InputModel {
         }
         // Linux's wheel turns away from the user by positive numbers.
         if new.dz != 0 { list.append(Event(type: EventType.relative, code: 8, value: signed(-new.dz))) }
-        for (bit, code) in [(UInt8(1), 0), (2, 1), (4, 2), (8, 3), (16, 4)] where (new.buttons ^ event.buttons) & bit != 0 {
+        for (bit, code) in [(UInt8(1), 0), (2, 1), (4, 2), (8, 3), (16, 4)]
+        where (new.buttons ^ event.buttons) & bit != 0 {
             list.append(
                 Event(type: EventType.key, code: Self.buttons[code], value: new.buttons & bit != 0 ? 1 : 0))
         }

@@ -51,6 +51,26 @@ enum DeviceText {
         return text
     }
 
+    /// The devices of all USB buses.
+    static func usb(_ root: DeviceNode.Bus) -> String {
+        let buses = usbBuses(root, depth: 0)
+        guard !buses.isEmpty else { return "USB support not enabled\n" }
+        return buses.flatMap(\.devices).map { device in
+            // Address, port and speed are one line of the tree's details.
+            let parts = (device.details.first ?? "").split(separator: ",").map { part in
+                part.split(separator: " ").last.map(String.init) ?? ""
+            }
+            guard parts.count >= 4 else { return "" }
+            return "  Device \(parts[0]), Port \(parts[1]), Speed \(parts[2]) Mb/s, Product \(parts[3])"
+                + (device.id.isEmpty ? "\n" : ", ID: \(device.id)\n")
+        }.joined()
+    }
+    private static func usbBuses(_ bus: DeviceNode.Bus, depth: Int) -> [DeviceNode.Bus] {
+        guard depth < 32 else { return [] }
+        return (bus.type == "usb-bus" ? [bus] : [])
+            + bus.devices.flatMap { $0.buses.flatMap { usbBuses($0, depth: depth + 1) } }
+    }
+
     static func block(_ device: BlockDeviceStatus, isVerbose: Bool) -> String {
         var text = device.device.isEmpty ? device.image?.nodeName ?? "" : device.device
         guard let image = device.image else {

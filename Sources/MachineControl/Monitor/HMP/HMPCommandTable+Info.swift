@@ -115,6 +115,9 @@ extension HMPCommandTable {
         HMPCommand("pci", "show PCI info") { (monitor, _, _) throws(MonitorError) in
             monitor.machine.pciFunctions.map(DeviceText.pciFunction).joined()
         },
+        HMPCommand("usb", "show guest USB devices") { (monitor, _, _) throws(MonitorError) in
+            DeviceText.usb(monitor.machine.deviceTree)
+        },
         HMPCommand("qtree", "show device tree") { (monitor, _, _) throws(MonitorError) in
             DeviceText.bus(monitor.machine.deviceTree, indent: 0)
         },
