@@ -79,6 +79,9 @@ static inline int apus_fallocate(int fd, int mode, int64_t offset, int64_t lengt
     return fallocate(fd, mode, offset, length);
 }
 static inline int64_t apus_lseek(int fd, int64_t offset, int whence) { return lseek(fd, offset, whence); }
+static inline long apus_copy_range(int from, int64_t *source, int to, int64_t *target, size_t count) {
+    return copy_file_range(from, source, to, target, count, 0);
+}
 static inline int apus_ftruncate(int fd, int64_t length) { return ftruncate(fd, length); }
 static inline int apus_ioctl_range(int fd, unsigned long request, uint64_t start, uint64_t length) {
     uint64_t range[2] = {start, length};

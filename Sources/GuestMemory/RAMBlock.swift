@@ -14,12 +14,24 @@ public final class RAMBlock: @unchecked Sendable {
     /// Size in bytes, a multiple of 4096.
     public let size: Int
     /// What lies under it.
-    public var backing: Backing { isFrozen.load(ordering: .relaxed) ? .privateFile : firstBacking }
-    private let firstBacking: Backing
-    /// Its bytes are a frozen file's, and what was changed since.
-    private let isFrozen = Atomic<Bool>(false)
-    private let file: Descriptor?
-    private let mapping: Mapping
+    public var backing: Backing {
+        switch view.load(ordering: .relaxed) {
+        case View.frozen: .privateFile
+        case View.anonymous: .anonymous
+        default: firstBacking
+        }
+    }
+    let firstBacking: Backing
+    /// Whether the mapping is still the first one, one of frozen files with what was changed since, or plain memory.
+    enum View {
+        static let first: UInt8 = 0
+        static let frozen: UInt8 = 1
+        static let anonymous: UInt8 = 2
+    }
+    let view = Atomic<UInt8>(View.first)
+    let layers = Mutex<[FrozenLayer]>([])
+    let file: Descriptor?
+    let mapping: Mapping
     private let flagMapping: Mapping
     private let granuleMapping: Mapping
 
@@ -94,27 +106,21 @@ public final class RAMBlock: @unchecked Sendable {
     /// Advises the kernel about the whole block (`MADV_*`).
     public func advise(_ advice: Int32) { mapping.advise(advice) }
 
-    /// Makes the bytes of a sealed memory file (from `offset` on, in whole pages) the block's: other blocks and
-    /// processes have the same pages, and what each changes is its own. While nobody writes to the block; private
-    /// blocks only.
-    public func freeze(onto file: Descriptor, offset: Int64) throws(HostError) {
-        if case .shared = firstBacking { throw HostError.noDescriptor("freeze memory that others write") }
-        guard file.isSealed, offset >= 0, offset & 4095 == 0, file.fileSize - offset >= Int64(size) else {
-            throw HostError.noDescriptor("use a file as frozen memory that may change or is too short")
-        }
-        try mapping.replace(offset: 0, count: size, with: file, at: offset)
-        isFrozen.store(true, ordering: .relaxed)
-    }
-
     /// Makes all bytes zero: anonymous memory goes back to the host. While no processor runs.
     public func clear() {
-        if case .anonymous = firstBacking {
-            guard isFrozen.load(ordering: .relaxed) else { return mapping.discard(offset: 0, count: size) }
+        switch backing {
+        case .anonymous: return mapping.discard(offset: 0, count: size)
+        case .privateFile where !frozen.isEmpty:
             if (try? mapping.replaceWithZeroes(offset: 0, count: size)) != nil {
-                isFrozen.store(false, ordering: .relaxed)
+                layers.withLock { $0 = [] }
+                view.store(View.anonymous, ordering: .relaxed)
                 // MADV_HUGEPAGE, as it was before.
                 return mapping.advise(14)
             }
+        case .shared:
+            // Pages go back to the host, for all who have the file.
+            if let file, HostFile.punch(file, at: 0, Int64(size)) { return }
+        default: break
         }
         // SAFETY: the mapping has `size` bytes.
         unsafe base.initializeMemory(as: UInt8.self, repeating: 0, count: size)
@@ -126,7 +132,7 @@ public final class RAMBlock: @unchecked Sendable {
         guard offset <= UInt64(size), count <= UInt64(size) - offset else { return }
         switch backing {
         case .anonymous: mapping.discard(offset: Int(offset), count: Int(count))
-        case .privateFile where firstBacking == .anonymous:
+        case .privateFile where !frozen.isEmpty:
             // The file would show through again. Where there are too many pieces already, the pages stay.
             let (start, end) = (Int(offset) + 4095 & ~4095, (Int(offset) + Int(count)) & ~4095)
             if start < end { try? mapping.replaceWithZeroes(offset: start, count: end - start) }

@@ -94,6 +94,11 @@ public enum HostFile {
 }
 
 extension HostFile {
+    /// Has relative paths begin in a folder, for the whole process.
+    public static func enter(_ path: String) throws(HostError) {
+        guard unsafe chdir(path) == 0 else { throw HostError(reason: apus_errno(), "enter '\(path)'") }
+    }
+
     /// The folder in which relative paths begin; nil where it has been removed.
     public static var workingFolder: String? {
         var buffer = [CChar](repeating: 0, count: 4097)

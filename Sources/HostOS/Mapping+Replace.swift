@@ -8,6 +8,13 @@ extension Mapping {
         try renew(offset, count, MAP_PRIVATE | MAP_NORESERVE, file.rawValue, position)
     }
 
+    /// The same with a view that others see too.
+    public func replaceShared(
+        offset: Int, count: Int, with file: Descriptor, at position: Int64
+    ) throws(HostError) {
+        try renew(offset, count, MAP_SHARED | MAP_NORESERVE, file.rawValue, position)
+    }
+
     /// Puts zeroes in place of pages of this mapping, which take no memory before they are written.
     public func replaceWithZeroes(offset: Int, count: Int) throws(HostError) {
         try renew(offset, count, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)

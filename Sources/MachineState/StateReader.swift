@@ -9,11 +9,14 @@ public protocol PageReceiver: AnyObject {
     var takesDirectly: Bool { get }
     /// Whether contents may stay in their file for now. If so they are the receiver's to fetch, and to check.
     func postpone(_ pages: PostponedPages) -> Bool
+    /// Unpacks what was packed by a method: exactly `count` bytes; nil where it cannot.
+    func unpack(_ bytes: [UInt8], method: UInt32, count: Int) -> [UInt8]?
 }
 
 extension PageReceiver {
     public var takesDirectly: Bool { false }
     public func postpone(_ pages: PostponedPages) -> Bool { false }
+    public func unpack(_ bytes: [UInt8], method: UInt32, count: Int) -> [UInt8]? { nil }
 }
 
 /// Pages whose contents were left in a file.
@@ -120,7 +123,7 @@ public struct StateReader {
         }
         switch head.kind {
         case SectionHead.Kind.values: return try values(head)
-        case SectionHead.Kind.memory: return try memory(head, receiver)
+        case SectionHead.Kind.memory, SectionHead.Kind.packed: return try memory(head, receiver)
         case SectionHead.Kind.end:
             let payload = try checked(head, limit: 8)
             guard payload.count == 8, Self.integer(payload, 0, UInt64.self) == sections else {
@@ -204,7 +207,9 @@ public struct StateReader {
         }
         guard pages <= UInt64(PageRun.pageLimit) else { throw malformed("runs", "\(pages) pages are too many") }
         let table = start + rest
-        guard head.count == UInt64(table.count) + pages * UInt64(PageRun.pageSize) else {
+        let isPacked = head.kind == SectionHead.Kind.packed
+        let size = UInt64(table.count) + pages * UInt64(PageRun.pageSize)
+        guard isPacked ? pages > 0 && head.count > table.count + 8 && head.count < size + 8 : head.count == size else {
             throw malformed("length", "\(head.count) bytes do not fit the runs")
         }
         // All are looked at before any is written.
@@ -212,6 +217,20 @@ public struct StateReader {
             throw malformed("run \(index)", "There are no pages \(run.first) to \(run.first &+ UInt64(run.count) &- 1)")
         }
         var sum = StateChecksum()
+        if isPacked {
+            let method = try take(8, section: head.name)
+            let packed = try take(Int(head.count) - table.count - 8, section: head.name)
+            sum.add(table + method)
+            sum.add(packed)
+            guard sum.value == head.checksum else { throw .checksum(section: head.name) }
+            let kind = Self.integer(method, 0, UInt32.self)
+            let count = Int(pages) * PageRun.pageSize
+            guard let contents = receiver.unpack(packed, method: kind, count: count), contents.count == count else {
+                throw malformed("contents", "They cannot be unpacked by method \(kind)")
+            }
+            unsafe contents.withUnsafeBytes { unsafe put($0, runs, head, receiver) }
+            return .memory(block: head.name, pages: told)
+        }
         sum.add(table)
         let postponed = PostponedPages(
             block: head.name, runs: runs, offset: self.count, count: Int(pages) * PageRun.pageSize, sum: sum,
@@ -237,8 +256,17 @@ public struct StateReader {
         if pages > 0 { try unsafe fill(contents, section: head.name) }
         unsafe sum.add(UnsafeRawBufferPointer(contents))
         guard sum.value == head.checksum else { throw .checksum(section: head.name) }
+        unsafe put(UnsafeRawBufferPointer(contents), runs, head, receiver)
+        return .memory(block: head.name, pages: told)
+    }
+
+    /// Puts checked contents where they belong.
+    private func put(
+        _ contents: UnsafeRawBufferPointer, _ runs: [PageRun], _ head: SectionHead, _ receiver: any PageReceiver
+    ) {
         var offset = 0
         for run in runs {
+            // SAFETY: the runs' pages are as many as the contents', which was checked.
             guard let memory = unsafe place(run, head, receiver) else { continue }
             if run.isZero {
                 unsafe Self.clear(memory)
@@ -248,7 +276,6 @@ public struct StateReader {
                 offset += memory.count
             }
         }
-        return .memory(block: head.name, pages: told)
     }
 
     private func place(

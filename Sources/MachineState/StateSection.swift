@@ -8,6 +8,8 @@ struct SectionHead: Equatable {
         static let values: UInt8 = 1
         static let memory: UInt8 = 2
         static let end: UInt8 = 3
+        /// Memory whose contents are packed: behind the runs method u32, reserved u32, packed bytes.
+        static let packed: UInt8 = 4
     }
     static let magic = Array("APUSSTAT".utf8)
     static let format: UInt32 = 1

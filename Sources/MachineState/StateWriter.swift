@@ -6,6 +6,8 @@ public struct StateWriter {
     /// Bytes written so far.
     public private(set) var count: UInt64 = 0
     private var sections: UInt64 = 0
+    /// Packs pages on their way; nil: they go as they are.
+    public var packer: (any PagePacker)?
 
     /// A stream that begins in `sink`.
     public init(_ sink: any StateSink) throws(StateError) {
@@ -55,6 +57,19 @@ public struct StateWriter {
             StateCoding.append(run.count, to: &table)
             StateCoding.append(run.isZero ? 1 : 0 as UInt32, to: &table)
         }
+        if pages.count > 0, let packer, let packed = unsafe packer.pack(pages) {
+            StateCoding.append(packer.method, to: &table)
+            StateCoding.append(0 as UInt32, to: &table)
+            var sum = StateChecksum()
+            sum.add(table)
+            sum.add(packed)
+            let head = SectionHead(
+                kind: SectionHead.Kind.packed, name: block, count: UInt64(table.count + packed.count),
+                checksum: sum.value)
+            sections += 1
+            try put(head.encoded + table)
+            return try put(packed)
+        }
         var sum = StateChecksum()
         sum.add(table)
         unsafe sum.add(pages)
@@ -75,4 +90,12 @@ public struct StateWriter {
             kind: SectionHead.Kind.end, name: "end", count: UInt64(payload.count), checksum: sum.value)
         try put(head.encoded + payload)
     }
+}
+
+/// Packs pages for a stream. Used by one thread.
+public protocol PagePacker: AnyObject {
+    /// The number by which a reader knows how they were packed.
+    var method: UInt32 { get }
+    /// The packed bytes; nil where they are not fewer.
+    func pack(_ pages: UnsafeRawBufferPointer) -> [UInt8]?
 }

@@ -21,8 +21,6 @@ internal import SystemPackage
     private let kind: Kind
     private let context: OpaquePointer
 
-    /// Whether they are certificates rather than keys.
-    public var areCertificates: Bool { hasCertificates }
     /// Whether the other end has a certificate to compare its name with.
     var hasCertificates: Bool { if case .certificates = kind { true } else { false } }
 

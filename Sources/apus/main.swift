@@ -13,8 +13,14 @@ case "daemon":
     exitProcess(DaemonProgram.run(Array(arguments.dropFirst())))
 case "network":
     exitProcess(NetworkProgram.run(Array(arguments.dropFirst())))
+case "fork":
+    exitProcess(ForkProgram.run(Array(arguments.dropFirst())))
 case "ssh":
     exitProcess(SSHProgram.run(Array(arguments.dropFirst())))
+case "image":
+    exitProcess(Siblings.become("apus-img", as: "apus-img", Array(arguments.dropFirst())))
+case "host" where arguments.dropFirst().first == "check":
+    exitProcess(Siblings.become("apus-vmm", as: "virt-host-validate", Array(arguments.dropFirst(2))))
 case "virsh":
     exitProcess(VirshProgram.run(Array(arguments.dropFirst())))
 case "version" where arguments.count == 1, "--version":
@@ -30,10 +36,13 @@ default:
         Machines    apus list [--all], start NAME, shutdown NAME, destroy NAME, console NAME, …
                     Commands, options and output are virsh's: 'apus help' lists them, 'apus help COMMAND' tells more.
                     'apus -c URI COMMAND' asks another daemon than the user's own.
-        Programs    apus daemon    serves libvirt's clients
-                    apus network   a virtual network
-                    apus ssh       a shell in a machine, by its name
-                    apus virsh     all of virsh, with its prompt
+        Programs    apus daemon       serves libvirt's clients
+                    apus fork         copies of a running machine
+                    apus host check   whether this host is ready for machines
+                    apus image        disk images: qemu-img's commands
+                    apus network      a virtual network
+                    apus ssh          a shell in a machine, by its name
+                    apus virsh        all of virsh, with its prompt
 
         'apus daemon --help' and the like tell more.
         """)

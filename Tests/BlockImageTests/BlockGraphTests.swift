@@ -1,5 +1,6 @@
 import BlockImage
 import CLinux
+import TestSupport
 import Testing
 
 /// Nodes by name and option, and the drivers above a file.
@@ -135,7 +136,7 @@ import Testing
         #expect(ImageFormat.probe([0x4c, 0x55, 0x4b, 0x53, 0xba, 0xbe]) == .luks)
         #expect(ImageFormat.probe([]) == .raw)
         #expect(ImageFormat.probe([0x51, 0x46]) == .raw)
-        var numbers = Numbers(state: 1)
+        var numbers = SplitMix64(state: 1)
         for _ in 0..<200 { _ = ImageFormat.probe(randomBytes(Int.random(in: 0...512, using: &numbers), &numbers)) }
     }
 }

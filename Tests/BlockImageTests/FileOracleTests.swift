@@ -8,7 +8,7 @@ import Testing
     func randomRequestsMatchTheOracle(_ way: Way) throws {
         // Arrange: an odd number of sectors, so that direct I/O meets a partial block at the end.
         let size = 201 * 512
-        var numbers = Numbers(state: 7)
+        var numbers = SplitMix64(state: 7)
         var oracle = randomBytes(size, &numbers)
         let file = TestFile(bytes: oracle)
         let node = try openFile(file, aio: way.aio) {
@@ -70,7 +70,7 @@ import Testing
         let count = 300
         let file = TestFile(bytes: [UInt8](repeating: 0, count: piece * count))
         let node = try openFile(file, aio: way.aio) { $1.cache = way.cache }
-        var numbers = Numbers(state: 99)
+        var numbers = SplitMix64(state: 99)
         for _ in 0..<3 {
             let contents = (0..<count).map { _ in randomBytes(piece, &numbers) }
             let memories = contents.map { Memory($0) }
@@ -94,7 +94,7 @@ import Testing
 
     @Test(arguments: [FileAIO.auto, FileAIO.threads])
     func moreVectorsThanTheKernelTakes(_ aio: FileAIO) throws {
-        var numbers = Numbers(state: 3)
+        var numbers = SplitMix64(state: 3)
         let bytes = randomBytes(5000, &numbers)
         let node = try openFile(TestFile(bytes: []), aio: aio)
         #expect(node.write(bytes, at: 10, segment: 2) == 0)

@@ -1,5 +1,6 @@
 import BlockImage
 import CLinux
+import TestSupport
 import Testing
 
 /// A block device of the host: a loop device, where this user may make one.
@@ -9,7 +10,7 @@ import Testing
     @Test(.enabled(if: canLoop, "no right to make loop devices"), arguments: Way.all)
     func randomRequestsOnADevice(_ way: Way) throws {
         let size = 1 << 20
-        var numbers = Numbers(state: 11)
+        var numbers = SplitMix64(state: 11)
         var oracle = randomBytes(size, &numbers)
         let file = TestFile(bytes: oracle)
         let (status, output) = Tool.capture(["/usr/sbin/losetup", "-f", "--show", file.path])

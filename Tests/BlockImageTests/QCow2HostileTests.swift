@@ -117,7 +117,7 @@ import Testing
 
     @Test func randomDamageNeverCrashes() throws {
         let good = try image()
-        var numbers = Numbers(state: 2024)
+        var numbers = SplitMix64(state: 2024)
         for round in 0..<FuzzRounds.times(150) {
             var bytes = good
             for _ in 0..<Int.random(in: 1...8, using: &numbers) {
@@ -146,7 +146,7 @@ import Testing
     @Test(
         .enabled(if: Tool.qemuImg != nil, "qemu-img is not installed"), arguments: [UInt64(1), 2, 3, 4, 5, 6, 7, 8])
     func aCrashLeavesAConsistentImage(_ seed: UInt64) throws {
-        var numbers = Numbers(state: seed)
+        var numbers = SplitMix64(state: seed)
         let file = TestFile()
         try createImage(file, size: 512 << 10, Shape(clusterSize: 1024))
         if seed % 2 == 0 {
@@ -220,7 +220,7 @@ import Testing
         }
 
         /// What the disk may hold after the crash (or one now, if there were too few writes).
-        func crashed(_ numbers: inout Numbers) -> [UInt8] {
+        func crashed(_ numbers: inout SplitMix64) -> [UInt8] {
             let (durable, pending) = state.withLock { $0.crash ?? ($0.durable, $0.pending) }
             var bytes = durable
             for (offset, content) in pending where Bool.random(using: &numbers) {

@@ -1,5 +1,6 @@
 import BlockImage
 import CLinux
+import TestSupport
 import Testing
 
 /// A shape of image that tests go through.
@@ -74,7 +75,7 @@ func qemuContent(_ file: TestFile) -> [UInt8] {
     func randomRequestsMatchTheOracle(_ shape: Shape) throws {
         // Arrange: the backing image is shorter than the disk.
         let size = 3 * 512 + min(max(shape.clusterSize * 40, 256 << 10), 6 << 20)
-        var numbers = Numbers(state: 42)
+        var numbers = SplitMix64(state: 42)
         let base = TestFile(bytes: shape.hasBacking ? randomBytes(size / 3 / 512 * 512, &numbers) : [])
         var oracle = [UInt8](repeating: 0, count: size)
         if shape.hasBacking { oracle.replaceSubrange(0..<base.read().count, with: base.read()) }
@@ -142,7 +143,7 @@ func qemuContent(_ file: TestFile) -> [UInt8] {
         let count = 200
         try createImage(file, size: UInt64(piece * count + 511) / 512 * 512, Shape(clusterSize: 4096))
         let (graph, device) = try openImage(file)
-        var numbers = Numbers(state: 4)
+        var numbers = SplitMix64(state: 4)
         for _ in 0..<3 {
             let contents = (0..<count).map { _ in randomBytes(piece, &numbers) }
             let memories = contents.map { Memory($0) }
@@ -208,7 +209,7 @@ func qemuContent(_ file: TestFile) -> [UInt8] {
 
     @Test(.enabled(if: Tool.qemuImg != nil, "qemu-img is not installed"), arguments: [512, 4096, 65536])
     func compressedClusters(_ clusterSize: Int) throws {
-        var numbers = Numbers(state: 77)
+        var numbers = SplitMix64(state: 77)
         let text = Array("Machines of glass and light. ".utf8)
         var bytes = (0..<300_000).map { text[$0 % text.count] &+ UInt8($0 / 70_000) }
         bytes += randomBytes(100_000, &numbers) + [UInt8](repeating: 0, count: 112 * 1024)

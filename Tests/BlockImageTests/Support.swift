@@ -2,6 +2,7 @@ import BlockImage
 import CLinux
 import HostOS
 import Synchronization
+import TestSupport
 
 /// A file of a name of its own that goes with this object.
 final class TestFile: Sendable {
@@ -32,18 +33,6 @@ final class TestFile: Sendable {
     }
 
     deinit { unsafe unlink(path) }
-}
-
-/// A fixed sequence of numbers (SplitMix64).
-struct Numbers: RandomNumberGenerator {
-    var state: UInt64
-    mutating func next() -> UInt64 {
-        state &+= 0x9e37_79b9_7f4a_7c15
-        var value = state
-        value = (value ^ (value >> 30)) &* 0xbf58_476d_1ce4_e5b9
-        value = (value ^ (value >> 27)) &* 0x94d0_49bb_1331_11eb
-        return value ^ (value >> 31)
-    }
 }
 
 /// The status of a request that may not be there yet.
@@ -144,6 +133,6 @@ func openFile(
     return try FileNode(options, node: node, isDevice: false, nodeName: "file")
 }
 
-func randomBytes(_ count: Int, _ numbers: inout Numbers) -> [UInt8] {
+func randomBytes(_ count: Int, _ numbers: inout SplitMix64) -> [UInt8] {
     (0..<count).map { _ in UInt8.random(in: 0...255, using: &numbers) }
 }

@@ -225,4 +225,45 @@ struct MigrationTests {
         }
         #expect(try client.failure(Remote.DomainLookupByName.self, .init(name: "m"))?.code == VirErrorNumber.noDomain)
     }
+
+    @Test("A daemon that is killed while a machine is on its way leaves it here, and none waiting there")
+    func killed() throws {
+        let (here, there) = (
+            try HostFile.makeTemporaryFolder(prefix: "/tmp/apus-daemon-"),
+            try HostFile.makeTemporaryFolder(prefix: "/tmp/apus-daemon-")
+        )
+        defer { for folder in [here, there] { DaemonProcess.clear(folder) } }
+        let (source, destination) = (try DaemonProcess(folder: here), try DaemonProcess(folder: there))
+        let virsh = try Self.define(source)
+        try Self.waitForBoot(source)
+        try virsh("migrate-setspeed", "m", "1")
+        let path = here + "/libvirt-sock"
+        let uri = Virsh.uri(destination)
+        let client = try HostThread(name: "client") {
+            guard let client = try? TestClient(path, opens: true),
+                let domain = try? client.call(Remote.DomainLookupByName.self, .init(name: "m")).dom
+            else { return }
+            _ = try? client.call(
+                Remote.DomainMigratePerform3Params.self,
+                .init(
+                    dom: domain, dconnuri: uri, params: [], cookieIn: [],
+                    flags: VirDomainMigrateFlags.live | VirDomainMigrateFlags.peer2peer | VirDomainMigrateFlags.unsafe))
+        }
+        let other = Virsh(daemon: destination)
+        let pause = Bell()
+        for _ in 0..<600 where try !other("list", "--all", "--name").contains("m") {
+            pause.wait(nanoseconds: 50_000_000)
+        }
+        destination.kill()
+        source.kill()
+        client.join()
+        let (next, last) = (try DaemonProcess(folder: here), try DaemonProcess(folder: there))
+        #expect(try !Virsh(daemon: last)("list", "--all", "--name").contains("m"))
+        let again = Virsh(daemon: next)
+        for _ in 0..<600 where try !again("domstate", "m").contains("running") { pause.wait(nanoseconds: 50_000_000) }
+        #expect(try again("domstate", "m").contains("running"))
+        try again("suspend", "m")
+        try again("resume", "m")
+        try again("destroy", "m")
+    }
 }

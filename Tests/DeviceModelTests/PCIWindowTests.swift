@@ -128,7 +128,7 @@ import Testing
         function.addBAR(2, .memory64(prefetchable: false), size: 1 << 20, regions: regions)
         function.addMSI(vectors: 8)
         try board.bus.attach(function, slot: 31, function: 7)
-        var random = FixedGenerator(state: 1)
+        var random = SplitMix64(state: 1)
         for round in 0..<FuzzRounds.times(20_000) {
             let offset = Int(random.next() % 260)
             let size = [1, 2, 4][Int(random.next() % 3)]

@@ -59,7 +59,7 @@ final class PCIBench {
     /// Random accesses to all windows, mostly to the registers that are named, over memory that holds random numbers.
     /// Now and then `other` does something of its own.
     func poke(_ registers: [UInt64], seed: UInt64, rounds: Int = 60_000, other: (UInt64) -> Void = { _ in }) throws {
-        var random = FixedRandom(seed)
+        var random = SplitMix64(state: seed)
         var bytes: [UInt8] = []
         for _ in 0..<8192 {
             let value = random.next() & 0x00FF_FFFF_001F_FFFF

@@ -181,7 +181,7 @@ private final class Bench {
     @Test func randomSchedulesEnd() throws {
         for seed in 0..<UInt64(FuzzRounds.times(6)) {
             let bench = try Bench([.tablet(stateName: "tablet"), .keyboard(stateName: "keyboard")])
-            var random = FixedRandom(seed)
+            var random = SplitMix64(state: seed)
             for _ in 0..<20 {
                 for _ in 0..<400 {
                     // Words that are mostly links to near places, descriptors' tokens and their controls.

@@ -340,7 +340,7 @@ final class XHCIBench {
 
     @Test func randomRingsEnd() throws {
         for seed in 0..<UInt64(FuzzRounds.times(8)) {
-            var random = FixedRandom(seed)
+            var random = SplitMix64(state: seed)
             let disk = FakeDisk(sectors: 64)
             let bench = try XHCIBench()
             let hub = USBPeripheral.hub(stateName: "hub")
@@ -382,7 +382,7 @@ final class XHCIBench {
 
     @Test func randomCommandBlocksEnd() throws {
         for seed in 0..<UInt64(FuzzRounds.times(4)) {
-            var random = FixedRandom(seed)
+            var random = SplitMix64(state: seed)
             let disk = FakeDisk(sectors: 64)
             let device = USBPeripheral.storage(
                 SCSIUnitProperties(isCD: seed & 1 == 1), backend: disk, isRemovable: false, stateName: "stick")
@@ -411,7 +411,7 @@ extension USBPeripheral {
         _ = transact(.input, endpoint: 0)
     }
     /// A command block with random transactions behind it, and what a driver does where an endpoint is stalled.
-    fileprivate func poke(_ block: [UInt8], _ random: inout FixedRandom) {
+    fileprivate func poke(_ block: [UInt8], _ random: inout SplitMix64) {
         _ = transact(.output, endpoint: 2, output: block)
         for _ in 0..<(random.next() % 8) {
             var result: USBResult

@@ -1,4 +1,5 @@
 import DomainModel
+import TestSupport
 import Testing
 
 /// Documents besides domains: what is read is written again.
@@ -246,7 +247,7 @@ import Testing
 
     @Test func aStartedNetworkTellsItsPorts() throws {
         var network = try VirtualNetwork(xml: "<network><name>n</name><forward/></network>")
-        var generator = FixedGenerator(seed: 1)
+        var generator = SplitMix64(state: 1)
 
         network.fillIn(bridge: "virbr3", using: &generator)
         network.fillInStarted()

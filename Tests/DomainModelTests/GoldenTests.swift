@@ -1,5 +1,6 @@
 import DomainModel
 import Foundation
+import TestSupport
 import Testing
 
 /// Definitions of ours, and what libvirt 9.0 with QEMU 7.2 answered when they were defined.
@@ -18,7 +19,7 @@ import Testing
 
     /// Reads, completes and writes a document of any kind.
     private func completed(_ xml: String) throws -> String {
-        var generator = FixedGenerator(seed: 1)
+        var generator = SplitMix64(state: 1)
         switch try XMLReader.parse(xml).name {
         case "domain":
             var domain = try Domain(xml: xml)
@@ -64,7 +65,7 @@ import Testing
             <devices><interface type='user'/></devices></domain>
             """
         var domain = try Domain(xml: xml)
-        var generator = FixedGenerator(seed: 7)
+        var generator = SplitMix64(state: 7)
 
         try domain.fillIn(HostProfile.x86(emulator: "/q"), using: &generator)
 
@@ -146,18 +147,5 @@ import Testing
         #expect(domain.devices.consoles[0].info.alias == "serial0")
         #expect(domain.devices.memballoon?.info.alias == "balloon0")
         #expect(domain.xml(options: .inactive) == (try Domain(xml: text("q35-devices.out.xml"))).xml())
-    }
-}
-
-/// Numbers that are the same in each run (SplitMix64).
-struct FixedGenerator: RandomNumberGenerator {
-    private var state: UInt64
-    init(seed: UInt64) { state = seed }
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var value = state
-        value = (value ^ value >> 30) &* 0xBF58_476D_1CE4_E5B9
-        value = (value ^ value >> 27) &* 0x94D0_49BB_1331_11EB
-        return value ^ value >> 31
     }
 }

@@ -103,7 +103,7 @@ private func dma(
     device.write(offset: 4, size: 4, value: 0xFFFF_FFFF)
     device.write(offset: 8, size: 4, value: 0xFFFF_FFFF)
 
-    var random = FixedGenerator(state: 7)
+    var random = SplitMix64(state: 7)
     for _ in 0..<FuzzRounds.times(20000) {
         let offset = UInt64.random(in: 0..<14, using: &random)
         let size = [1, 2, 4, 8][Int.random(in: 0..<4, using: &random)]

@@ -22,7 +22,7 @@ import Testing
             flags: 1 << 16, addresses: [0x10_0000, 0x10_0000, 0, 0x10_1000, 0x10_0000])
             + [UInt8](repeating: 0, count: 64),
     ]
-    var random = FixedGenerator(state: 42)
+    var random = SplitMix64(state: 42)
     var loaded = 0
     var failed = 0
     for round in 0..<FuzzRounds.times(8000) {

@@ -1,5 +1,6 @@
 import CLinux
 import HostOS
+import TestSupport
 import Testing
 
 /// The program as it was built beside the tests.
@@ -44,7 +45,7 @@ struct CrashTests {
         let folder = try Folder()
         folder.write("new.raw", mixedBytes(24 << 20, seed: 1))
         folder.write("old.raw", mixedBytes(24 << 20, seed: 2))
-        var numbers = Numbers(state: 9)
+        var numbers = SplitMix64(state: 9)
         for round in 0..<10 {
             let options = round % 2 == 0 ? "cluster_size=4k" : "extended_l2=on"
             folder.image("convert", "-O", "qcow2", "-o", options, "@old.raw", "@disk")
@@ -57,7 +58,7 @@ struct CrashTests {
     @Test func snapshots() throws {
         let folder = try Folder()
         folder.write("disk.raw", mixedBytes(16 << 20, seed: 4))
-        var numbers = Numbers(state: 10)
+        var numbers = SplitMix64(state: 10)
         for round in 0..<12 {
             folder.image("convert", "-O", "qcow2", "-o", "cluster_size=1k", "@disk.raw", "@disk")
             if round % 3 != 0 { folder.image("snapshot", "-c", "first", "@disk") }
@@ -75,7 +76,7 @@ struct CrashTests {
         let folder = try Folder()
         folder.write("base.raw", mixedBytes(16 << 20, seed: 5))
         folder.write("top.raw", mixedBytes(16 << 20, seed: 6))
-        var numbers = Numbers(state: 11)
+        var numbers = SplitMix64(state: 11)
         for round in 0..<8 {
             folder.image("convert", "-O", "qcow2", "-o", "cluster_size=4k", "@base.raw", "@base")
             folder.image("create", "-q", "-f", "qcow2", "-b", "base", "-F", "qcow2", "@top")

@@ -1,4 +1,5 @@
 import BlockImage
+import TestSupport
 import Testing
 
 /// Encrypted images, made and read by both tools.
@@ -87,7 +88,7 @@ struct EncryptionTests {
         options[way.format == "luks" ? "key-secret" : "encrypt.key-secret"] = "s"
         let node = try graph.open(options)
         var bytes = folder.read("disk.raw")
-        var numbers = Numbers(state: 3)
+        var numbers = SplitMix64(state: 3)
         for _ in 0..<60 {
             let count = 1 + Int(numbers.next() % 90000)
             let start = Int(numbers.next() % UInt64(bytes.count - count))
@@ -173,7 +174,7 @@ struct EncryptionTests {
         let folder = try Folder()
         folder.image(["create"] + EncryptionTests.secrets + ["-f", "luks", "-o", Way.all[0].options, "@good", "64k"])
         let good = folder.read("good")
-        var numbers = Numbers(state: 5)
+        var numbers = SplitMix64(state: 5)
         for round in 0..<30 {
             var bytes = Array(good.prefix(592)) + good.dropFirst(592)
             for _ in 0..<1 + numbers.next() % 3 {

@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 
 /// Every format both ways: what we write Debian's tool reads, and the other way round, bit for bit.
@@ -46,7 +47,7 @@ struct FormatTests {
         let options = format == "qcow2" ? ["-o", "extended_l2=on"] : format == "vpc" ? ["-o", "force_size=on"] : []
         #expect(folder.qemu(["create", "-q", "-f", format] + options + ["@disk", "\(size)"]).status == 0)
         var model = [UInt8](repeating: 0, count: size)
-        var numbers = Numbers(state: 77)
+        var numbers = SplitMix64(state: 77)
         for round in 0..<12 {
             let start = Int(numbers.next() % UInt64(size - 1)) / 512 * 512
             let count = min(size - start, (Int(numbers.next() % 300_000) / 512 + 1) * 512)

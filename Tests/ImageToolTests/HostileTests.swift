@@ -56,7 +56,7 @@ import Testing
         let good = image(kind, folder)
         try #require(good.count > 300)
         let format = format(kind)
-        var numbers = Numbers(state: 0xb10c + UInt64(kind.utf8.count))
+        var numbers = SplitMix64(state: 0xb10c + UInt64(kind.utf8.count))
         for _ in 0..<FuzzRounds.times(60) {
             var bytes = good
             for _ in 0..<1 + Int(numbers.next() % 4) {

@@ -41,7 +41,7 @@ struct KillTests {
     }
 
     /// Writes, zeroes, discards and flushes, up to four at a time, until the server is gone.
-    private func load(_ node: any BlockNode, _ models: inout [DiskModel], _ numbers: inout Numbers, _ sectors: Int) {
+    private func load(_ node: any BlockNode, _ models: inout [DiskModel], _ numbers: inout SplitMix64, _ sectors: Int) {
         while true {
             var batch: [(region: Int, start: Int, count: Int, stamp: UInt64?, request: BlockRequest, bytes: [UInt8])] =
                 []
@@ -113,7 +113,7 @@ struct KillTests {
             folder.image("create", "-q", "-f", "qcow2", "-o", shape.options, "@disk", "\(Self.size)")
         }
         for index in models.indices { models[index].flushed() }
-        var numbers = Numbers(state: UInt64(shape.clusterSize))
+        var numbers = SplitMix64(state: UInt64(shape.clusterSize))
         var kills = 0
         for round in 0..<FuzzRounds.times(44) {
             let server = try Server(

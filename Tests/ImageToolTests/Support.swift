@@ -2,6 +2,7 @@ import BlockImage
 import CLinux
 import HostOS
 import ImageTool
+import TestSupport
 import Testing
 
 /// What a run of a tool gave.
@@ -168,21 +169,9 @@ struct Pair {
     }
 }
 
-/// A fixed sequence of numbers (SplitMix64).
-struct Numbers: RandomNumberGenerator {
-    var state: UInt64
-    mutating func next() -> UInt64 {
-        state &+= 0x9e37_79b9_7f4a_7c15
-        var value = state
-        value = (value ^ (value >> 30)) &* 0xbf58_476d_1ce4_e5b9
-        value = (value ^ (value >> 27)) &* 0x94d0_49bb_1331_11eb
-        return value ^ (value >> 31)
-    }
-}
-
 /// Bytes with data, zeroes and text that packs, in runs.
 func mixedBytes(_ count: Int, seed: UInt64) -> [UInt8] {
-    var numbers = Numbers(state: seed)
+    var numbers = SplitMix64(state: seed)
     var bytes: [UInt8] = []
     bytes.reserveCapacity(count)
     while bytes.count < count {

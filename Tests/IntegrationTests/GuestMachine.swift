@@ -15,6 +15,7 @@ enum Repository {
     /// What `make run` boots its guest with.
     static let runScript = root.appendingPathComponent("Scripts/run-guest").path
     /// The program beside the tests.
+    static let apus = root.appendingPathComponent(".build/release/apus").path
     static let program = root.appendingPathComponent(".build/release/apus-vmm").path
 
     static var hasGuest: Bool {

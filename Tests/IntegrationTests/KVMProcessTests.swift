@@ -218,9 +218,9 @@ struct KVMProcessTests {
     }
 
     /// What the kernel knows of guest memory: the mapping of just so many bytes.
-    private func memoryFlags(_ options: [String]) throws -> [String] {
+    private func memoryFlags(_ options: [String], engine: String = "tcg") throws -> [String] {
         var flags: [String] = []
-        try monitor(.exiting(0), ["-accel", "tcg"] + options) { machine in
+        try monitor(.exiting(0), ["-accel", engine] + options) { machine in
             try machine.type(#"{"execute":"query-status","id":"up"}"#)
             try machine.wait(for: "\"id\": \"up\"")
             // A file without a size, of which Foundation reads the beginning only.
@@ -256,6 +256,35 @@ struct KVMProcessTests {
         if getuid() == 0 { #expect(try memoryFlags(["-overcommit", "mem-lock=on"]).contains("lo")) }
     }
 
+    @Test("Guest memory is of huge pages of the host's pool, and too small a pool is told before the start")
+    func hugePages() throws {
+        let pool = "/proc/sys/vm/nr_hugepages"
+        let before = (try? String(contentsOfFile: pool, encoding: .utf8)) ?? ""
+        // 64 MiB in pages of 2 MiB, beside what there was.
+        let wanted = (Int(before.trimmingCharacters(in: .whitespacesAndNewlines)) ?? 0) + 32
+        guard getuid() == 0, (try? "\(wanted)".write(toFile: pool, atomically: false, encoding: .utf8)) != nil else {
+            return print("Skipped: this user cannot change the pool of huge pages")
+        }
+        defer { try? before.write(toFile: pool, atomically: false, encoding: .utf8) }
+        let now = (try? String(contentsOfFile: pool, encoding: .utf8)) ?? ""
+        guard Int(now.trimmingCharacters(in: .whitespacesAndNewlines)) == wanted else {
+            return print("Skipped: this host has no 64 MiB of huge pages left")
+        }
+        func backend(_ megabytes: Int) -> [String] {
+            [
+                "-object", "memory-backend-memfd,id=m,size=\(megabytes)M,hugetlb=on,prealloc=on", "-machine",
+                "pc,memory-backend=m",
+            ]
+        }
+        for engine in Runner.hasKVM ? ["tcg", "kvm"] : ["tcg"] {
+            let flags = try memoryFlags(backend(64), engine: engine)
+            #expect(flags.contains("ht"), "\(engine): \(flags)")
+        }
+        let small = try run(.exiting(0), ["-m", "1024"] + backend(1024) + ["-accel", "tcg"])
+        #expect(small.status == 1)
+        #expect(small.errors.contains("memory 'm'") && small.errors.contains("Cannot allocate memory"), "\(small)")
+    }
+
     @Test(
         "Contexts on processors that there are not are refused",
         arguments: ["cpu-affinity=1023", "cpu-affinity=x", "cpu-affinity=5-2", "node-affinity=1000"])
@@ -268,13 +297,20 @@ struct KVMProcessTests {
     @Test("The host check runs under both of its names")
     func hostCheck() throws {
         try Runner.withFolder { folder in
-            for (name, arguments) in [("apus", ["host", "check", "--json"]), ("virt-host-validate", ["--json"])] {
-                let link = "\(folder)/\(name)"
-                try FileManager.default.createSymbolicLink(atPath: link, withDestinationPath: Repository.program)
-                let outcome = try Runner.run(link, arguments)
-                #expect(outcome.output.contains("\"checks\""), "\(name): \(outcome)")
+            let link = "\(folder)/virt-host-validate"
+            try FileManager.default.createSymbolicLink(atPath: link, withDestinationPath: Repository.program)
+            for (program, arguments) in [(Repository.apus, ["host", "check", "--json"]), (link, ["--json"])] {
+                let outcome = try Runner.run(program, arguments)
+                #expect(outcome.output.contains("\"checks\""), "\(program): \(outcome)")
                 #expect(outcome.status == 0 || outcome.output.contains("FAIL"))
             }
         }
+    }
+
+    @Test("The image tool is a command of apus")
+    func imageCommand() throws {
+        let outcome = try Runner.run(Repository.apus, ["image", "--version"])
+        #expect(outcome.status == 0, "\(outcome)")
+        #expect(outcome.output.contains("version"))
     }
 }

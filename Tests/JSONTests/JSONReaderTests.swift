@@ -87,7 +87,7 @@ func refusesBytesThatAreNotUTF8(sequence: [UInt8]) {
 }
 
 @Test func writtenValuesReadBackTheSame() throws {
-    var random = SplitMix(state: 11)
+    var random = SplitMix64(state: 11)
     for _ in 0..<500 {
         let value = random.value(depth: 4)
         #expect(try JSONReader.parse(JSONWriter.write(value)) == value)
@@ -97,7 +97,7 @@ func refusesBytesThatAreNotUTF8(sequence: [UInt8]) {
 
 @Test func hostileBytesEndInAnError() {
     // Mutations of a valid text, and noise out of the bytes that matter to a reader.
-    var random = SplitMix(state: 7)
+    var random = SplitMix64(state: 7)
     let alphabet = Array("{}[]:,\"'\\u0dD9-+.eE truefalsn\n\u{e9}".utf8) + [0xff, 0xc0, 0xed, 0xa0, 0x00]
     let seed = Array(
         #"{"execute": "human-monitor-command", "arguments": {"a": [1, -2.5e3, "\ud83d\ude00", null, true]}, 'x': 'y'}"#
@@ -116,16 +116,7 @@ func refusesBytesThatAreNotUTF8(sequence: [UInt8]) {
     }
 }
 
-/// A generator whose runs repeat.
-struct SplitMix: RandomNumberGenerator {
-    var state: UInt64
-    mutating func next() -> UInt64 {
-        state &+= 0x9e37_79b9_7f4a_7c15
-        var value = state
-        value = (value ^ (value >> 30)) &* 0xbf58_476d_1ce4_e5b9
-        value = (value ^ (value >> 27)) &* 0x94d0_49bb_1331_11eb
-        return value ^ (value >> 31)
-    }
+extension SplitMix64 {
     mutating func value(depth: Int) -> JSONValue {
         switch next() % (depth > 0 ? 8 : 6) {
         case 0: return .null

@@ -55,7 +55,7 @@ private func words(_ item: JSONStream.Item) -> String {
 }
 
 @Test func noiseNeverStopsAStream() {
-    var random = SplitMix(state: 3)
+    var random = SplitMix64(state: 3)
     let alphabet = Array("{}[]:,\"'\\u0dD9-+.e tn\n".utf8) + [0xff, 0xc0, 0x00]
     var stream = JSONStream(limits: JSONLimits(size: 64, depth: 8, singleQuotes: true))
     for _ in 0..<FuzzRounds.times(2000) {

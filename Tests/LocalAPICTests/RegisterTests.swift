@@ -115,7 +115,7 @@ import Testing
     }
 
     @Test func randomPokesNeverTrap() {
-        var random = SplitMix(state: 1)
+        var random = SplitMix64(state: 1)
         let t = TestAPIC()
         var effects = 0
         for step in 0..<FuzzRounds.times(200_000) {
@@ -145,7 +145,7 @@ import Testing
     }
 
     @Test func sanitizedStateHasNoReservedBits() {
-        var random = SplitMix(state: 7)
+        var random = SplitMix64(state: 7)
         for _ in 0..<1000 {
             let t = TestAPIC()
             t.scramble(&random)

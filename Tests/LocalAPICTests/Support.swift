@@ -1,5 +1,6 @@
 import CEngine
 import LocalAPIC
+import TestSupport
 
 /// One local APIC with its memory.
 @safe final class TestAPIC {
@@ -22,7 +23,7 @@ import LocalAPIC
     deinit { unsafe memory.deallocate() }
 
     /// Fills the state with bytes of `generator`.
-    func scramble(_ generator: inout SplitMix) {
+    func scramble(_ generator: inout SplitMix64) {
         unsafe memory.withMemoryRebound(to: UInt8.self, capacity: MemoryLayout<apus_local_apic>.size) { bytes in
             for index in 0..<MemoryLayout<apus_local_apic>.size {
                 unsafe bytes[index] = UInt8(truncatingIfNeeded: generator.next())
@@ -38,17 +39,5 @@ import LocalAPIC
     var errors: UInt32 {
         _ = write(APICRegister.errorStatus, 0)
         return read(APICRegister.errorStatus)
-    }
-}
-
-/// A generator of fixed sequence (splitmix64).
-struct SplitMix: RandomNumberGenerator {
-    var state: UInt64
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var z = state
-        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-        return z ^ (z >> 31)
     }
 }

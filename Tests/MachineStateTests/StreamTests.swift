@@ -140,17 +140,6 @@ enum Golden {
     static let checksum: UInt64 = 4_922_891_740_223_184_526
 }
 
-/// A generator that gives the same numbers in every run.
-struct SeededGenerator: RandomNumberGenerator {
-    var state: UInt64
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var z = state
-        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-        return z ^ (z >> 31)
-    }
-}
 extension SystemRandomNumberGenerator {
-    static var seeded: SeededGenerator { SeededGenerator(state: 20) }
+    static var seeded: SplitMix64 { SplitMix64(state: 20) }
 }

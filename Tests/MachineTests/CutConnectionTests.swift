@@ -2,6 +2,7 @@ import HostOS
 import Machine
 import MachineState
 import Synchronization
+import TestSupport
 import Testing
 
 /// A guest that counts, in memory at 2 MiB.
@@ -75,7 +76,7 @@ struct CutConnectionTests {
             source.wait("whole") { !source.machine.migration.status.isUnderWay }
             let length = Int(try HostFile.size("\(folder)/whole"))
             try source.machine.resume()
-            var random = SeededNumbers(state: 4)
+            var random = SplitMix64(state: 4)
             var last: UInt64 = 0
             var moves = 0
             for round in 0..<100 {

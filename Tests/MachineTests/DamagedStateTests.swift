@@ -49,7 +49,7 @@ struct DamagedStateTests {
     @Test("A damaged byte of any section is noticed there", arguments: [BoardKind.pc, .microvm])
     func damaged(kind: BoardKind) throws {
         try withWaiting(kind) { machine, saved in
-            var random = SeededNumbers(state: 9)
+            var random = SplitMix64(state: 9)
             for section in saved.sections where !section.contents.isEmpty {
                 for _ in 0..<FuzzRounds.times(2) {
                     var bytes = saved.bytes
@@ -74,7 +74,7 @@ struct DamagedStateTests {
     }
 
     /// A state with something changed: a field that is missing, of another kind, or another number.
-    private static func forge(_ state: DeviceState, _ random: inout SeededNumbers) -> DeviceState {
+    private static func forge(_ state: DeviceState, _ random: inout SplitMix64) -> DeviceState {
         var state = state
         if UInt8.random(in: 0...99, using: &random) == 0 { state.version = Int.random(in: 0...9, using: &random) }
         guard let name = state.fields.keys.sorted().randomElement(using: &random), let value = state.fields[name] else {
@@ -132,7 +132,7 @@ struct DamagedStateTests {
                 case .end: break reading
                 }
             }
-            var random = SeededNumbers(state: 77)
+            var random = SplitMix64(state: 77)
             var taken = 0
             let rounds = FuzzRounds.times(1500)
             for _ in 0..<rounds {
@@ -156,17 +156,5 @@ struct DamagedStateTests {
             #expect(taken > 0 && taken < rounds)
             try machine.take(SavedBytes(saved.bytes))
         }
-    }
-}
-
-/// The same numbers in every run.
-struct SeededNumbers: RandomNumberGenerator {
-    var state: UInt64
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var z = state
-        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-        return z ^ (z >> 31)
     }
 }

@@ -126,7 +126,7 @@ import Testing
                 <rule action='drop' direction='inout'><all-ipv6/></rule>
                 """)
         ])
-        var generator = Seeded(5)
+        var generator = SplitMix64(state: 5)
         let types: [[UInt8]] = [[8, 0], [8, 6], [0x80, 0x35], [0x86, 0xDD], [0x81, 0, 0, 5, 8, 0], [0x81, 0]]
         for _ in 0..<FuzzRounds.times(20_000) {
             var frame = (0..<12).map { _ in UInt8.random(in: 0...255, using: &generator) }
@@ -138,15 +138,4 @@ import Testing
         }
     }
 
-    /// SplitMix64 with a seed of the test's.
-    private struct Seeded: RandomNumberGenerator {
-        private var state: UInt64
-        init(_ seed: UInt64) { state = seed }
-        mutating func next() -> UInt64 {
-            state &+= 0x9E37_79B9_7F4A_7C15
-            var mixed = (state ^ state >> 30) &* 0xBF58_476D_1CE4_E5B9
-            mixed = (mixed ^ mixed >> 27) &* 0x94D0_49BB_1331_11EB
-            return mixed ^ mixed >> 31
-        }
-    }
 }

@@ -1,36 +1,20 @@
-import Glibc
 import RPCWire
+import TestSupport
 import Testing
 
-/// Numbers that look random and are the same in every run (SplitMix64).
-private struct Random {
-    var state: UInt64
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var z = state
-        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-        return z ^ (z >> 31)
-    }
+extension SplitMix64 {
     mutating func bytes(_ count: Int) -> [UInt8] { (0..<count).map { _ in UInt8(truncatingIfNeeded: next()) } }
     mutating func below(_ limit: Int) -> Int { Int(next() % UInt64(max(1, limit))) }
 }
-
-/// How often: `make fuzz` multiplies it.
-private let rounds: Int = {
-    // SAFETY: nothing in the tests changes the environment.
-    guard let text = unsafe getenv("APUS_FUZZ_ROUNDS") else { return 1 }
-    return unsafe max(1, Int(String(cString: text)) ?? 1)
-}()
 
 @Suite("Hostile frames")
 struct HostileFrameTests {
     @Test("Random payloads of every procedure end in a value or a defined error, and values come back the same")
     func hostilePayloads() throws {
-        var random = Random(state: 1)
+        var random = SplitMix64(state: 1)
         var values = 0
         for entry in RPCProgram.remote.procedures.entries {
-            for round in 0..<rounds * 8 {
+            for round in 0..<FuzzRounds.times(8) {
                 // Mostly small words, as counts, flags and kinds are: else hardly anything gets past the first field.
                 let words = random.below(24)
                 var bytes: [UInt8] = []
@@ -57,8 +41,8 @@ struct HostileFrameTests {
 
     @Test("Random streams never make the decoder hold more than came")
     func hostileStreams() {
-        var random = Random(state: 2)
-        for _ in 0..<rounds * 200 {
+        var random = SplitMix64(state: 2)
+        for _ in 0..<FuzzRounds.times(200) {
             var decoder = FrameDecoder()
             var fed = 0
             stream: for _ in 0..<20 {

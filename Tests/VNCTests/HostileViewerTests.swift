@@ -6,20 +6,10 @@ import VNC
 
 /// What viewers say that no viewer says.
 @Suite struct HostileViewerTests {
-    private struct Numbers {
-        var state: UInt64
-        mutating func next() -> UInt64 {
-            state &+= 0x9E37_79B9_7F4A_7C15
-            var z = state
-            z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-            z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-            return z ^ (z >> 31)
-        }
-    }
 
     @Test func noiseEndsInMessagesOrAViolation() {
         for seed in 0..<UInt64(FuzzRounds.times(2000)) {
-            var numbers = Numbers(state: seed)
+            var numbers = SplitMix64(state: seed)
             var parser = ClientMessageParser()
             parser.hasExtendedMouse = seed & 1 == 0
             var count = 0
@@ -39,7 +29,7 @@ import VNC
 
     @Test func noiseInAWebSocketEnds() {
         for seed in 0..<UInt64(FuzzRounds.times(500)) {
-            var numbers = Numbers(state: seed)
+            var numbers = SplitMix64(state: seed)
             var socket = WebSocket()
             _ = socket.receive(
                 Array(

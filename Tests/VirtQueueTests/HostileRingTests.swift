@@ -183,7 +183,7 @@ import VirtQueue
     }
 
     @Test(arguments: [false, true]) func randomRings(_ packed: Bool) throws {
-        var random = FixedGenerator(state: 11)
+        var random = SplitMix64(state: 11)
         for _ in 0..<FuzzRounds.times(3000) {
             let bench = try Shared.bench(packed)
             let layout = bench.configuration

@@ -36,7 +36,7 @@ import VirtQueue
 
     @Test(arguments: Format.all.filter { $0.size > 4 }) func buffersReturnInAnyOrder(_ format: Format) throws {
         let bench = try QueueBench(format)
-        var random = FixedGenerator(state: 3)
+        var random = SplitMix64(state: 3)
         var taken: [DescriptorChain] = []
         var expected: [DriverQueue.Used] = []
         for _ in 0..<FuzzRounds.times(2000) {

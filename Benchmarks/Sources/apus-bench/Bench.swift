@@ -4,7 +4,7 @@ import Foundation
 final class Bench {
     let options: Options
     private let server: Server
-    private let folder: URL
+    let folder: URL
     private var ratios: [Workload.Group: [Double]] = [:]
 
     /// Which of the two machines.
@@ -32,6 +32,7 @@ final class Bench {
         Table.mean("user code", ratios[.user] ?? [], goal: 2.5)
         Table.mean("system", ratios[.system] ?? [], goal: 1.3)
         exits()
+        states()
     }
 
     private func introduce() {

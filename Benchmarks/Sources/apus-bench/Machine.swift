@@ -40,6 +40,9 @@ final class Machine {
         process.waitUntilExit()
     }
 
+    /// The process's number.
+    var number: Int32 { process.processIdentifier }
+
     /// Has the whole process stand still, and go on.
     func halt() { kill(process.processIdentifier, SIGSTOP) }
     func go() { kill(process.processIdentifier, SIGCONT) }

@@ -11,21 +11,34 @@ public enum Packing: Sendable {
     case zstd
 }
 
+extension Packing {
+    /// `count` bytes of what a packer has packed; nil where it is broken or makes another number of bytes.
+    public func unpack(_ input: [UInt8], count: Int) -> [UInt8]? {
+        switch self {
+        case .deflate: Unpacking.inflate(input, count: count, window: -12)
+        case .zlib: Unpacking.inflate(input, count: count, window: 15)
+        case .zstd: Unpacking.zstd(input, count: count)
+        }
+    }
+}
+
 /// Packs clusters as formats store them. Keeps the library's state from one to the next: one a thread.
 @safe public final class ClusterPacker {
     private let packing: Packing
+    private let level: Int32
     private let stream: UnsafeMutablePointer<z_stream>
     private let zstd: OpaquePointer?
 
-    /// A packer of a kind; nil when the library has no memory.
-    public init?(_ packing: Packing) {
+    /// A packer of a kind; nil when the library has no memory. `level` is the library's own; nil: its usual one.
+    public init?(_ packing: Packing, level: Int32? = nil) {
         self.packing = packing
+        self.level = level ?? (packing == .zstd ? 3 : Z_DEFAULT_COMPRESSION)
         unsafe stream = .allocate(capacity: 1)
         unsafe stream.initialize(to: z_stream())
         unsafe zstd = packing == .zstd ? ZSTD_createCCtx() : nil
         switch packing {
-        case .deflate: if unsafe apus_deflate_init(stream, Z_DEFAULT_COMPRESSION, -12) != Z_OK { return nil }
-        case .zlib: if unsafe apus_deflate_init(stream, Z_DEFAULT_COMPRESSION, 15) != Z_OK { return nil }
+        case .deflate: if unsafe apus_deflate_init(stream, self.level, -12) != Z_OK { return nil }
+        case .zlib: if unsafe apus_deflate_init(stream, self.level, 15) != Z_OK { return nil }
         case .zstd: if unsafe zstd == nil { return nil }
         }
     }
@@ -54,7 +67,7 @@ public enum Packing: Sendable {
             case .deflate, .zlib: size = unsafe deflate(input, buffer, room)
             case .zstd:
                 let result = unsafe ZSTD_compressCCtx(
-                    zstd, buffer.baseAddress, room, input.baseAddress, input.count, 3)
+                    zstd, buffer.baseAddress, room, input.baseAddress, input.count, level)
                 size = ZSTD_isError(result) != 0 ? 0 : result
             }
             filled = size

@@ -26,7 +26,8 @@ final class NBDSecureSocket: NBDTransport {
 
     func send(_ pieces: [iovec]) -> Descriptor.Transfer {
         var total = 0
-        for unsafepiece in unsafe pieces {
+        for index in pieces.indices {
+            let piece = unsafe pieces[index]
             var done = 0
             while unsafe done < piece.iov_len {
                 // SAFETY: the piece lives over the call, and `done` is less than its length.

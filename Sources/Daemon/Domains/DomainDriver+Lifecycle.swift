@@ -101,6 +101,7 @@ extension DomainDriver {
         guard case .object(let object)? = try? JSONReader.parse(text) else {
             throw LibvirtError.internalError("cannot parse json \(text)")
         }
+        if let answer = try fork(domain, object) { return answer }
         return try monitor.ask(object).description
     }
 }

@@ -280,7 +280,7 @@ extension DomainDriver {
         try writeStatus(domain)
     }
 
-    private func moveDefinition(_ domain: Domain, _ moves: [(disk: XMLTree, path: String)]) throws(LibvirtError) {
+    func moveDefinition(_ domain: Domain, _ moves: [(disk: XMLTree, path: String)]) throws(LibvirtError) {
         let (name, definition) = domain.state.withLock { ($0.name, $0.definition) }
         guard var definition else { return }
         definition.update("devices") { devices in

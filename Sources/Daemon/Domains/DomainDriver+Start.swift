@@ -48,10 +48,10 @@ extension DomainDriver {
 
     /// Starts the process and takes it to its first instruction. The job is held.
     ///
-    /// - Parameter image: the state to begin with; nil: from power-on.
+    /// - Parameter image: the state to begin with; nil: from power-on, or from what comes to the address `arrival`.
     func launch(
         _ domain: Domain, _ definition: XMLTree, _ flags: UInt32, from image: SavedMachine? = nil,
-        snapshot: String? = nil
+        snapshot: String? = nil, arrival: String? = nil
     ) throws(LibvirtError) {
         let name = domain.name
         let path = definition.at("devices", "emulator")?.text ?? emulators.standard?.path ?? ""
@@ -62,8 +62,9 @@ extension DomainDriver {
         do throws(LibvirtError) {
             let asked = flags & VirDomainCreateFlags.startPaused != 0
             let paused = asked || image?.wasRunning == false
-            let (machine, live, messages) = try startProcess(
-                domain, definition, emulator, id, name, image.map { Beginning.image($0) } ?? .powerOn)
+            let beginning =
+                image.map { Beginning.image($0) } ?? arrival.map { Beginning.migration($0) } ?? Beginning.powerOn
+            let (machine, live, messages) = try startProcess(domain, definition, emulator, id, name, beginning)
             domain.state.withLock { state in
                 state.machine = machine
                 state.live = live
@@ -75,7 +76,7 @@ extension DomainDriver {
             }
             do throws(LibvirtError) {
                 try writeStatus(domain)
-                if image != nil { try waitForArrival(machine) }
+                if image != nil || arrival != nil { try waitForArrival(machine) }
                 if let snapshot { try loadSnapshot(snapshot, machine) }
                 if !paused {
                     try machine.qmp().execute("cont")
@@ -97,12 +98,16 @@ extension DomainDriver {
                     ? VirDomainPausedReason.user
                     : image != nil
                         ? VirDomainRunningReason.restored
+                        : arrival != nil
+                            ? VirDomainRunningReason.migrated
                         : snapshot != nil ? VirDomainRunningReason.fromSnapshot : VirDomainRunningReason.booted
             }
             try? writeStatus(domain)
             let detail =
                 image != nil
                 ? VirDomainEventStartedDetailType.restored
+                : arrival != nil
+                    ? VirDomainEventStartedDetailType.migrated
                 : snapshot != nil
                     ? VirDomainEventStartedDetailType.fromSnapshot : VirDomainEventStartedDetailType.booted
             emit(.lifecycle(VirDomainEventType.started, detail), domain)
@@ -156,8 +161,8 @@ extension DomainDriver {
         case powerOn
         /// With a state that was saved.
         case image(SavedMachine)
-        /// With a state that comes from another machine.
-        case migration
+        /// With a state that comes from another machine to an address, or to one that is told later (`defer`).
+        case migration(String)
     }
 
     func startProcess(
@@ -171,7 +176,7 @@ extension DomainDriver {
         let folder = folder(domain)
         let monitorPath = "\(folder)/monitor.sock"
         var incoming = image.map { _ in "fd:\(emulator.takesListener ? 4 : 3)" }
-        if case .migration = beginning { incoming = "defer" }
+        if case .migration(let address) = beginning { incoming = address }
         // Behind the monitor and the state that it begins with.
         var passed = NetworkDriver.Passed(first: 3 + (emulator.takesListener ? 1 : 0) + (image == nil ? 0 : 1))
         let isConfined = MachineConfinement.isWanted(definition)

@@ -49,8 +49,20 @@ extension DomainDriver {
             machine = RunningMachine(
                 process: process, startTime: start, monitorPath: path, monitor: nil, events: SerialQueue(workers))
         }
+        let answer = try? machine.monitor?.execute("query-status")
+        if answer?["status"]?.stringValue == "inmigrate" {
+            // Whoever sent its state did so to a daemon that is gone, or the state is in a file still.
+            log.warning("'\(name)' waited for a state that does not come any more: it is ended")
+            machine.leave()
+            process.kill()
+            _ = process.waitForEnd(milliseconds: 10_000)
+            process.reap()
+            for card in DomainFigures.devices(live, "interface") { networks.release(card) }
+            return isGone(domain)
+        }
+        endJourney(machine)
         _ = list.activate(domain, id: id)
-        let running = (try? machine.monitor?.execute("query-status"))?["running"]?.boolValue
+        let running = answer?["running"]?.boolValue
         let written = Int32(status["state"] ?? "") ?? VirDomainState.running
         let reason = Int32(status["reason"] ?? "") ?? 0
         domain.state.withLock { state in
@@ -78,6 +90,13 @@ extension DomainDriver {
         }
         try? writeStatus(domain)
         watchEnd(domain, machine)
+    }
+
+    /// A machine that the daemon before this one was sending away stays: nobody would tell the other end.
+    private func endJourney(_ machine: RunningMachine) {
+        let status = (try? machine.monitor?.execute("query-migrate"))?["status"]?.stringValue
+        guard ["setup", "active", "device", "pre-switchover", "wait-unplug"].contains(status) else { return }
+        _ = try? machine.monitor?.execute("migrate_cancel")
     }
 
     /// Connects to a monitor that may not have noticed yet that the daemon before this one has gone.

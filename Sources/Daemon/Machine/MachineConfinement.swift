@@ -96,9 +96,9 @@ enum MachineConfinement {
             if let path = os?.child(name)?.text, path.hasPrefix("/") { list.append((path, .read)) }
         }
         if let loader = os?.child("loader"), loader["readonly"] == "no" { list.append((loader.text, [.read, .write])) }
-        if let nvram = os?.child("nvram"), let path = nvram.child("source")?["file"] ?? nvram.text, path.hasPrefix("/")
-        {
-            list.append((path, [.read, .write]))
+        if let nvram = os?.child("nvram") {
+            let path = nvram.child("source")?["file"] ?? nvram.text
+            if path.hasPrefix("/") { list.append((path, [.read, .write])) }
         }
         for device in live.child("devices")?.children ?? [] {
             switch device.name {

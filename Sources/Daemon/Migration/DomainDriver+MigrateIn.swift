@@ -219,7 +219,7 @@ extension DomainDriver {
         let id = list.activate(domain)
         do throws(LibvirtError) {
             let (machine, live, messages) = try startProcess(
-                domain, definition, emulator, id, domain.name, .migration)
+                domain, definition, emulator, id, domain.name, .migration("defer"))
             domain.state.withLock { state in
                 state.machine = machine
                 state.live = live

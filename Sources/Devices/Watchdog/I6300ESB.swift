@@ -24,6 +24,7 @@ public final class I6300ESB: Device, BusDevice, PCIFunctionDelegate {
                 vendorID: 0x8086, deviceID: 0x25AB, classCode: 0x088000, subsystemVendorID: 0x1AF4,
                 subsystemID: 0x1100))
         function.defineRegister(Self.configurationRegister, value: UInt16(0), writable: UInt16(0x27))
+        function.defineRegister(Self.lockRegister, value: UInt8(0), writable: UInt8(7))
         function.addBAR(
             0, .memory32(prefetchable: false), size: 16,
             regions: [PCIBAR.Region(count: 16, name: "i6300esb", device: WeakWindow(self))])
@@ -50,7 +51,12 @@ public final class I6300ESB: Device, BusDevice, PCIFunctionDelegate {
 
     public func configurationWritten(_ function: PCIFunction, offset: Int, size: Int) {
         let configuration = UInt16(truncatingIfNeeded: function.readRaw(Self.configurationRegister, size: 2))
-        change { model, _ in model.configuration = configuration }
+        let isLock = offset <= Self.lockRegister && offset + size > Self.lockRegister
+        let lock = UInt8(truncatingIfNeeded: function.readRaw(Self.lockRegister, size: 1))
+        change { model, now in
+            model.configuration = configuration
+            if isLock { model.writeLock(lock, now) }
+        }
     }
     public func configurationRead(_ function: PCIFunction, offset: Int, size: Int) -> UInt32? {
         guard offset <= Self.lockRegister, offset + size > Self.lockRegister else { return nil }

@@ -60,6 +60,7 @@ extension BoardBuilder {
                 note("vmcoreinfo", bus: "main-system-bus")
             }
         } catch { throw MachineBuildError("\(error)") }
+        try addRAMFramebufferFiles(&items)
         if configuration.hasFirmware, let kernel = configuration.boot.kernel { try addKernel(kernel, &items) }
         for entry in configuration.firmwareEntries {
             let bytes: [UInt8]
@@ -88,6 +89,7 @@ extension BoardBuilder {
         io.add(device, start: FwCfgDevice.port, count: FwCfgDevice.Layout.ports.count, name: "fwcfg")
         devices.append(device)
         fwCfg = device
+        ramfb?.connect(device)
         note("fw_cfg_io", bus: "main-system-bus")
         try addROM()
     }

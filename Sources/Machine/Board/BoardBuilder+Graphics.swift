@@ -24,14 +24,21 @@ extension BoardBuilder {
             guard pci != nil else {
                 throw MachineBuildError("-vga \(word): the board '\(configuration.board.name)' has no PCI bus")
             }
-            var device = DeviceConfiguration(driver: configuration.graphics == .virtio ? "virtio-vga" : "VGA")
+            let drivers: [GraphicsAdapter: String] = [.virtio: "virtio-vga", .cirrus: "cirrus-vga"]
+            var device = DeviceConfiguration(driver: drivers[configuration.graphics] ?? "VGA")
             device.origin = "-vga \(word)"
             device.properties["addr"] = configuration.board.kind == .q35 ? "01.0" : "02.0"
-            if configuration.graphics == .virtio { try addVirtio(device) } else { try addVGA(device) }
+            switch configuration.graphics {
+            case .virtio: try addVirtio(device)
+            case .cirrus: try addCirrus(device)
+            default: try addVGA(device)
+            }
         }
         for device in configuration.devices where Self.isGraphics(device.driver) {
             if Self.isVirtioGPU(device.driver) { try addVirtio(device) } else { try addVGA(device) }
         }
+        for device in configuration.devices where Self.isCirrus(device.driver) { try addCirrus(device) }
+        for device in configuration.devices where device.driver == "ramfb" { try addRAMFramebuffer(device) }
     }
 
     /// A virtio GPU; as `virtio-vga` it is a VGA until its driver takes over.

@@ -8,7 +8,8 @@ extension BoardBuilder {
     /// Sound, network, watchdogs, TPMs and ports that boards with their buses take.
     static let cardsAndChips: Set<String> = [
         "AC97", "intel-hda", "ich9-intel-hda", "hda-output", "hda-duplex", "hda-micro", "e1000e", "pcnet", "rtl8139",
-        "i6300esb", "ib700", "tpm-tis", "tpm-crb", "isa-parallel",
+        "i6300esb", "ib700", "tpm-tis", "tpm-crb", "isa-parallel", "cirrus-vga",
+        "isa-cirrus-vga", "ramfb",
     ]
 
     func addPCICard(_ device: DeviceConfiguration) throws(MachineBuildError) {

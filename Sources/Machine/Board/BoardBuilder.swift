@@ -93,6 +93,8 @@ final class BoardBuilder {
     /// The threads of `iothread` objects.
     var ioThreads: [(id: String, thread: WorkerThread)] = []
     var balloon: VirtioBalloon?
+    /// Where a `ramfb` finds its file.
+    var ramfb: FirmwareFiles?
     /// TPM back-ends that a device has.
     var usedTPMs: Set<String> = []
     /// The back-ends of `-audiodev`.

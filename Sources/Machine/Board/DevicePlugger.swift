@@ -204,7 +204,8 @@ extension BoardBuilder {
         case "isa-parallel": break
         case let driver where Self.usbDevices.contains(driver): try addUSBDevice(device)
         case let driver where Self.usbControllers.contains(driver): try addUSBController(device)
-        case "pcie-root-port", "VGA", "isa-vga", "virtio-gpu-pci", "virtio-vga":
+        case "pcie-root-port", "VGA", "isa-vga", "virtio-gpu-pci", "virtio-vga", "cirrus-vga",
+            "isa-cirrus-vga", "ramfb":
             guard !isThere else { throw MachineBuildError("Device '\(device.driver)' does not support hotplugging") }
         default:
             if isThere, Self.kind(of: device.driver) == nil {

@@ -113,13 +113,13 @@ struct GuestRAM {
             case "memory-backend-memfd":
                 let isHuge = properties.bool("hugetlb") == true
                 let file = try Descriptor.memoryFile(
-                    name: "memory-backend-memfd", count: size,
+                    name: "memory-backend-memfd", count: size, canBeSealed: true,
                     hugePages: isHuge ? properties["hugetlbsize"]?.uint64Value ?? 0 : nil)
                 block = try RAMBlock(
                     name: object.id, size: size, file: file, isShared: properties.bool("share") ?? true)
             default:
                 if properties.bool("share") == true {
-                    let file = try Descriptor.memoryFile(name: object.id, count: size)
+                    let file = try Descriptor.memoryFile(name: object.id, count: size, canBeSealed: true)
                     block = try RAMBlock(name: object.id, size: size, file: file, isShared: true)
                 } else {
                     block = try RAMBlock(name: object.id, size: size)

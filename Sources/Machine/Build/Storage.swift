@@ -50,6 +50,7 @@ final class Storage: Sendable {
                 throw MachineBuildError("-object \(object.type),id=\(object.id): \(error)")
             }
         }
+        try Self.makeOverlays(configuration.overlays)
         do throws(MachineBuildError) {
             for node in configuration.blockNodes {
                 let options = Self.options(node)
@@ -62,6 +63,18 @@ final class Storage: Sendable {
         } catch {
             graph.closeAll()
             throw error
+        }
+    }
+
+    private static func makeOverlays(_ overlays: [OverlayConfiguration]) throws(MachineBuildError) {
+        guard !overlays.isEmpty else { return }
+        let graph = BlockGraph()
+        defer { graph.closeAll() }
+        for overlay in overlays {
+            do throws(BlockError) {
+                try graph.makeImage(
+                    overlay.path, format: "qcow2", size: overlay.size, backing: (overlay.backing, overlay.format))
+            } catch { throw MachineBuildError("The overlay of '\(overlay.backing)': \(error)") }
         }
     }
 

@@ -21,6 +21,17 @@ extension DeviceCatalogue {
                 ]
             ]),
     ]
+    /// Cirrus's adapters, and the framebuffer in guest memory.
+    static let otherGraphics: [DeviceDescription] = [
+        DeviceDescription("cirrus-vga", bus: "PCI", .display, "Cirrus CLGD 54xx VGA", [pci, cirrus]),
+        DeviceDescription("isa-cirrus-vga", bus: "ISA", .display, "Cirrus CLGD 54xx VGA without PCI", [cirrus]),
+        DeviceDescription("ramfb", bus: "System", .display, "ram framebuffer standalone device", []),
+    ]
+    private static let cirrus: [DeviceProperty] = [
+        Property("vgamem_mb", Kind.unsigned(bits: 32), .integer(4), "Video memory in MiB, 2 or 4"),
+        Property("blitter", Kind.bool, .bool(true)),
+        Property("global-vmstate", Kind.bool, .bool(false)),
+    ]
     private static let tpm: [DeviceProperty] = [
         Property("tpmdev", Kind.string, nil, "Name of a TPM back-end"), Property("ppi", Kind.bool, .bool(false)),
     ]

@@ -4,7 +4,7 @@ internal import JSON
 public enum DeviceCatalogue {
     /// All models.
     public static let all: [DeviceDescription] =
-        virtio + legacy + storage + graphics + audio + watchdogs + peripherals + usb
+        virtio + legacy + storage + graphics + audio + watchdogs + peripherals + otherGraphics + usb
 
     /// The model of a name or alias, or nil.
     public static func find(_ name: String) -> DeviceDescription? {

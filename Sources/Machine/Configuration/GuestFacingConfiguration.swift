@@ -6,6 +6,8 @@ public enum GraphicsAdapter: String, CaseIterable, Sendable {
     case none
     /// A VGA with Bochs's extensions.
     case std
+    /// A Cirrus Logic GD5446.
+    case cirrus
     /// A virtio GPU that is a VGA until its driver takes over.
     case virtio
 }

@@ -27,6 +27,8 @@ public struct MachineConfiguration: Equatable, Sendable {
     public var blockNodes: [BlockNodeConfiguration] = []
     /// Drives of `-drive`, `-hda`…, `-cdrom`, `-fda` and the positional image, in order.
     public var drives: [DriveConfiguration] = []
+    /// Images that are made before any is opened: a forked machine's own.
+    public var overlays: [OverlayConfiguration] = []
     /// Devices of `-device`, in order.
     public var devices: [DeviceConfiguration] = []
     /// Property defaults of `-global`, in order.

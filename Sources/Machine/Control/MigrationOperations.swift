@@ -13,15 +13,30 @@ public enum MigrationStatus: String, CaseIterable, Sendable {
     case cancelled
     /// Memory is on its way.
     case active
+    /// The machine stands until somebody says that it may go.
+    case preSwitchover = "pre-switchover"
     /// The machine stands, and its devices are on their way.
     case device
+    /// The machine runs at the other end, and memory follows.
+    case postcopyActive = "postcopy-active"
+    /// So it did, until the connection broke.
+    case postcopyPaused = "postcopy-paused"
+    /// There is another connection, on which the ends find out what is missing.
+    case postcopyRecover = "postcopy-recover"
     /// The machine is at the other end.
     case completed
     /// It failed; the machine goes on.
     case failed
 
     /// Whether something is on its way.
-    public var isUnderWay: Bool { self == .setup || self == .active || self == .device || self == .cancelling }
+    public var isUnderWay: Bool {
+        switch self {
+        case .none, .cancelled, .completed, .failed: false
+        default: true
+        }
+    }
+    /// Whether the machine runs at the other end already.
+    public var isLate: Bool { self == .postcopyActive || self == .postcopyPaused || self == .postcopyRecover }
 }
 
 /// What is known of a migration, for `query-migrate`. Times are in milliseconds.
@@ -58,6 +73,19 @@ public struct MigrationInformation: Equatable, Sendable {
     public var rounds: UInt64 = 0
     /// What the processors are held back by, in percent.
     public var throttle: Int = 0
+    /// Bytes that went while the machine ran here, while it stood, and since it runs there.
+    public var bytesBefore: UInt64 = 0
+    public var bytesStanding: UInt64 = 0
+    public var bytesLate: UInt64 = 0
+    /// Bytes over connections beside the first.
+    public var laneBytes: UInt64 = 0
+    /// Pages that the other end asked for.
+    public var requests: UInt64 = 0
+    /// Pages that were packed, and what became of them; nil where none are.
+    public var packedPages: UInt64?
+    public var packedBytes: UInt64 = 0
+    /// Where an incoming machine is waited for, `tcp:0.0.0.0:4444`; nil elsewhere.
+    public var address: String?
 
     /// Nothing is known.
     public init() {}
@@ -97,6 +125,16 @@ public protocol MigrationOperations: AnyObject, Sendable {
     func migrate(to address: String, descriptor: Descriptor?) throws(MachineError)
     /// Ends a migration on its way; the machine goes on.
     func cancelMigration()
+    /// Lets one go on that waits before the switch (`pause-before-switchover`).
+    func continueMigration(from status: MigrationStatus) throws(MachineError)
+    /// Has the machine run at the other end as soon as it can, with memory following (`postcopy-ram`).
+    func startLateMigration() throws(MachineError)
+    /// Gives a machine whose memory comes late another connection, after one broke. At the end that runs the address
+    /// to wait at, at the other the one to go to.
+    func recoverMigration(at address: String, descriptor: Descriptor?) throws(MachineError)
+    func resumeMigration(to address: String, descriptor: Descriptor?) throws(MachineError)
+    /// Breaks the connection of one whose memory comes late, so that it can get another.
+    func pauseMigration() throws(MachineError)
     /// Waits for the end of the one on its way. The loop's thread only.
     func waitForMigration()
     /// What is known of the last one.
@@ -127,6 +165,8 @@ public protocol MigrationOperations: AnyObject, Sendable {
     /// Starts to make copies of the machine: children that wait for it. The machine goes on. `migration` tells how far
     /// it is.
     func fork(_ request: ForkRequest) throws(MachineError)
+    /// The disks that a fork needs overlays for, as they are now.
+    var forkedDisks: [ForkedIdentity.Disk] { get throws(MachineError) }
     /// The identifier of the machine's generation, 16 bytes in the order of their text; nil without the device.
     var generation: [UInt8]? { get }
 
@@ -194,6 +234,17 @@ extension MigrationOperations {
         throw .notSupported("This machine cannot be migrated")
     }
     public func cancelMigration() {}
+    public func continueMigration(from status: MigrationStatus) throws(MachineError) {
+        throw .notSupported("This machine cannot be migrated")
+    }
+    public func startLateMigration() throws(MachineError) { throw .notSupported("This machine cannot be migrated") }
+    public func recoverMigration(at address: String, descriptor: Descriptor?) throws(MachineError) {
+        throw .notSupported("This machine cannot be migrated")
+    }
+    public func resumeMigration(to address: String, descriptor: Descriptor?) throws(MachineError) {
+        throw .notSupported("This machine cannot be migrated")
+    }
+    public func pauseMigration() throws(MachineError) { throw .notSupported("This machine cannot be migrated") }
     public func waitForMigration() {}
     public var migration: MigrationInformation { MigrationInformation() }
     public var migrationParameters: JSONObject { JSONObject() }
@@ -223,6 +274,7 @@ extension MigrationOperations {
     public func fork(_ request: ForkRequest) throws(MachineError) {
         throw .notSupported("This machine cannot be forked")
     }
+    public var forkedDisks: [ForkedIdentity.Disk] { get throws(MachineError) { [] } }
     public var generation: [UInt8]? { nil }
     public func dumpMemory(_ request: DumpRequest) throws(MachineError) {
         throw .notSupported("Memory of this machine cannot be dumped")

@@ -95,6 +95,8 @@ public struct EngineExtras: Sendable {
     public var doorbells: (any DoorbellHost)?
     /// PIC, IOAPIC and PIT.
     public var controllers: (any EngineControllers)?
+    /// What processors offer, by the names of `-cpu`.
+    var features: [String] = []
     /// Hears of the buses before processors run.
     var connect: (@Sendable (ProcessorBuses) -> Void)?
 
@@ -105,6 +107,8 @@ public struct EngineExtras: Sendable {
 /// A box whose engine may know how machines are moved.
 protocol MovableEngineOwner {
     var movable: (any MovableEngine)? { get }
+    /// What processors offer, by the names of `-cpu`.
+    var features: [String] { get }
 }
 
 /// Puts the type of an x86 engine away.
@@ -119,6 +123,7 @@ public final class EngineBox<E: Engine>: MachineEngine, MovableEngineOwner where
         self.extras = extras
     }
     var movable: (any MovableEngine)? { engine as? any MovableEngine }
+    var features: [String] { extras.features }
     public var doorbells: (any DoorbellHost)? { extras.doorbells }
     public var controllers: (any EngineControllers)? { extras.controllers }
 

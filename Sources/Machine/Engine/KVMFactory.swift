@@ -31,6 +31,7 @@ public func makeKVMEngine(_ request: EngineRequest) throws(MachineBuildError) ->
     let asked = wanted
     let engine = try MachineBuildError.wrapping { () throws(KVMError) in try HardwareEngine(machine, asked) }
     var extras = EngineExtras()
+    extras.features = model.features.names
     extras.doorbells = KVMDoorbells(engine)
     if engine.hasKernelControllers { extras.controllers = KVMControllers(engine) }
     extras.connect = { [weak engine] buses in

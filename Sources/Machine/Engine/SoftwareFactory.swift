@@ -26,7 +26,9 @@ public func makeSoftwareEngine(_ request: EngineRequest) throws(MachineBuildErro
     }
     do throws(HostError) {
         if request.writesPerfMap { software.perfMap = try PerfMap() }
-        return EngineBox(try SoftwareEngine(software))
+        var extras = EngineExtras()
+        extras.features = model.features.names
+        return EngineBox(try SoftwareEngine(software), extras)
     } catch {
         throw MachineBuildError("Cannot start the software engine: \(error)")
     }

@@ -1,3 +1,4 @@
+internal import BlockImage
 internal import HostOS
 internal import MachineState
 internal import Synchronization
@@ -9,6 +10,10 @@ final class MigrationChannel: StateSink, StateSource, Sendable {
     let process: HostProcess?
     private let isCancelled = Atomic<Bool>(false)
     private let buffered = Mutex<(bytes: [UInt8], start: Int)>(([], 0))
+    /// TLS on the socket.
+    private let secure = Mutex<SecureStream?>(nil)
+    /// Others that end with this one.
+    private let companions = Mutex<[MigrationChannel]>([])
     /// Descriptors that came with bytes.
     private let passed = Mutex<[Descriptor]>([])
     /// Bytes written, and what is left of the time's share.
@@ -47,6 +52,26 @@ final class MigrationChannel: StateSink, StateSource, Sendable {
         isCancelled.store(true, ordering: .sequentiallyConsistent)
         if isSocket, let descriptor = shared.withLock({ $0 }) { Socket.shutDown(descriptor) }
         process?.kill()
+        for other in companions.withLock({ $0 }) { other.cancel() }
+    }
+    /// Has another end with this one.
+    func accompany(_ other: MigrationChannel) {
+        companions.withLock { $0.append(other) }
+        if wasCancelled { other.cancel() }
+    }
+
+    /// Has all bytes go over TLS from now on. Nothing was written or read yet.
+    func startTLS(_ credentials: TLSCredentials, host: String?) throws(StateError) {
+        let descriptor = try descriptor()
+        guard isSocket else { throw .host("TLS needs a socket") }
+        do throws(BlockError) {
+            let made = try SecureStream(
+                descriptor, credentials, host: host, deadline: HostClock.monotonic + 30_000_000_000)
+            secure.withLock { $0 = made }
+        } catch {
+            if wasCancelled { throw .cancelled }
+            throw .host("\(error)")
+        }
     }
     var wasCancelled: Bool { isCancelled.load(ordering: .sequentiallyConsistent) }
 
@@ -60,7 +85,8 @@ final class MigrationChannel: StateSink, StateSource, Sendable {
             let most = min(bytes.count - offset, 1 << 20)
             // SAFETY: parts are cut by offsets below the buffer's length, and the buffers live through the calls.
             let part = unsafe UnsafeRawBufferPointer(rebasing: bytes[offset..<offset + most])
-            switch unsafe descriptor.write(part) {
+            let stream = secure.withLock { $0 }
+            switch unsafe stream?.send(part) ?? descriptor.write(part) {
             case .moved(let count):
                 offset += count
                 pace(UInt64(count))
@@ -138,11 +164,13 @@ final class MigrationChannel: StateSink, StateSource, Sendable {
         while true {
             if wasCancelled { throw .cancelled }
             var transfer: Descriptor.Transfer
-            if isSocket {
+            if let stream = secure.withLock({ $0 }) {
+                transfer = unsafe stream.receive(into: target)
+            } else if isSocket {
                 // Memory of a parent comes beside the bytes.
                 let (moved, more) = unsafe Socket.receive(descriptor, into: target)
                 transfer = moved
-                if !more.isEmpty { passed.withLock { $0 = Array(($0 + more).prefix(4)) } }
+                if !more.isEmpty { passed.withLock { $0 = Array(($0 + more).prefix(FrozenMemory.fileLimit)) } }
             } else {
                 transfer = unsafe descriptor.read(into: target)
             }
@@ -176,6 +204,27 @@ final class MigrationChannel: StateSink, StateSource, Sendable {
             do throws(StateError) { try unsafe write(buffer) } catch { failure = error }
         }
         if let failure { throw failure }
+    }
+    func write(_ bytes: [UInt8]) throws(StateError) {
+        var failure: StateError?
+        unsafe bytes.withUnsafeBytes { buffer in
+            do throws(StateError) { try unsafe write(buffer) } catch { failure = error }
+        }
+        if let failure { throw failure }
+    }
+    /// So many bytes.
+    func receive(_ count: Int) throws(StateError) -> [UInt8] {
+        var bytes = [UInt8](repeating: 0, count: count)
+        var failure: StateError?
+        let got = unsafe bytes.withUnsafeMutableBytes { buffer -> Int in
+            do throws(StateError) { return try unsafe read(buffer) } catch {
+                failure = error
+                return 0
+            }
+        }
+        if let failure { throw failure }
+        guard got == count else { throw .host("The other end has closed the connection") }
+        return bytes
     }
     /// The next byte; nil at the end.
     func receiveByte() throws(StateError) -> UInt8? {
@@ -229,7 +278,7 @@ extension MigrationAddress {
     /// What an incoming machine waits at.
     enum Source: Sendable {
         case open(Descriptor, HostProcess?)
-        case listening(Descriptor)
+        case listening(Descriptor, String)
     }
 
     /// An end to read from, or a socket that listens for one.
@@ -243,11 +292,13 @@ extension MigrationAddress {
             case .exec(let command):
                 let (descriptor, process) = try Self.start(command, reads: true)
                 return .open(descriptor, process)
-            case .unix(let path): return .listening(try Socket.listen(try SocketAddress.unix(path)))
+            case .unix(let path):
+                return .listening(try Socket.listen(try SocketAddress.unix(path), backlog: 32), "unix:\(path)")
             case .tcp(let host, let port):
                 let addresses = try SocketAddress.resolve(host: host, port: port, listening: true)
                 guard let first = addresses.first else { throw HostError.noDescriptor("listen at '\(host)'") }
-                return .listening(try Socket.listen(first))
+                let listener = try Socket.listen(first, backlog: 32)
+                return .listening(listener, "tcp:\(try Socket.localAddress(listener))")
             case .descriptor(let name):
                 if let named { return .open(named, nil) }
                 guard let number = Int32(name), number > 2, Descriptor.isOpen(number) else {

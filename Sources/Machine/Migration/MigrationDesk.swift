@@ -20,7 +20,15 @@ final class MigrationDesk: Sendable {
         /// A machine that waits for `migrate-incoming`.
         var isDeferred = false
         /// Memory that is still in the file that the machine came from.
-        var late: LateMemory?
+        var late: (any LateArrival)?
+        /// The same, where it comes from a machine that is still there.
+        var lateReceiver: LateReceiver?
+        /// The other end is to run soon, with memory following.
+        var wantsLate = false
+        /// Who waits before the switch may go on.
+        var mayContinue = false
+        /// Another connection for memory that comes late.
+        var replacement: MigrationChannel?
     }
     let state = Mutex(State())
 
@@ -61,6 +69,9 @@ final class MigrationDesk: Sendable {
             state.began = HostClock.monotonic
             state.isCancelled = false
             state.channel = nil
+            state.wantsLate = false
+            state.mayContinue = false
+            state.replacement = nil
             return true
         }
     }
@@ -86,7 +97,8 @@ final class MigrationDesk: Sendable {
     /// Asks for the end.
     func cancel() {
         let channel = state.withLock { state -> MigrationChannel? in
-            guard state.information.status.isUnderWay else { return nil }
+            // Nobody can have a machine back that runs elsewhere.
+            guard state.information.status.isUnderWay, !state.information.status.isLate else { return nil }
             state.isCancelled = true
             return state.channel
         }
@@ -95,7 +107,7 @@ final class MigrationDesk: Sendable {
 
     /// Waits until all of the machine's memory is there.
     func awaitLateMemory() {
-        let late = state.withLock { state -> LateMemory? in
+        let late = state.withLock { state -> (any LateArrival)? in
             defer { state.late = nil }
             return state.late
         }
@@ -103,7 +115,7 @@ final class MigrationDesk: Sendable {
     }
     /// Fetches no more of it. When nobody uses the memory any more.
     func closeLateMemory() {
-        let late = state.withLock { state -> LateMemory? in
+        let late = state.withLock { state -> (any LateArrival)? in
             defer { state.late = nil }
             return state.late
         }
@@ -113,6 +125,12 @@ final class MigrationDesk: Sendable {
     /// Ends what is on its way, and waits. Before the machine goes.
     func close() {
         cancel()
+        let (late, channel) = state.withLock { state in
+            state.isCancelled = true
+            return (state.late, state.channel)
+        }
+        late?.abandon()
+        channel?.cancel()
         let thread = state.withLock { state -> HostThread? in
             defer { state.thread = nil }
             return state.thread

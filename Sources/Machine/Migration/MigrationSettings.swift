@@ -1,3 +1,4 @@
+internal import BlockImage
 internal import JSON
 
 /// Parameters and capabilities of migrations, by QEMU's names and with its defaults and ranges.
@@ -7,14 +8,20 @@ struct MigrationSettings: Sendable {
         case flag
         case text
         case word([String])
+        /// Takes its first value alone: why.
+        case none(String)
     }
 
-    /// In the order in which they are shown.
+    /// In the order in which they are shown. Those that change nothing here are kept for who asks.
     private static let known: [(name: String, initial: JSONValue, kind: Kind)] = [
         ("announce-initial", JSONValue.integer(50), Kind.integer(0...100_000)),
         ("announce-max", JSONValue.integer(550), Kind.integer(0...100_000)),
         ("announce-rounds", JSONValue.integer(5), Kind.integer(0...1000)),
         ("announce-step", JSONValue.integer(100), Kind.integer(0...10_000)),
+        ("compress-level", JSONValue.integer(1), Kind.integer(0...9)),
+        ("compress-threads", JSONValue.integer(8), Kind.integer(1...255)),
+        ("compress-wait-thread", JSONValue.bool(true), Kind.flag),
+        ("decompress-threads", JSONValue.integer(2), Kind.integer(1...255)),
         ("throttle-trigger-threshold", JSONValue.integer(50), Kind.integer(1...100)),
         ("cpu-throttle-initial", JSONValue.integer(20), Kind.integer(1...99)),
         ("cpu-throttle-increment", JSONValue.integer(10), Kind.integer(1...99)),
@@ -22,20 +29,42 @@ struct MigrationSettings: Sendable {
         ("max-cpu-throttle", JSONValue.integer(99), Kind.integer(1...99)),
         ("tls-creds", JSONValue.string(""), Kind.text),
         ("tls-hostname", JSONValue.string(""), Kind.text),
+        ("tls-authz", JSONValue.string(""), Kind.none("who may connect is what the certificates say")),
         ("max-bandwidth", JSONValue.integer(128 << 20), Kind.integer(0...Int64.max)),
         ("downtime-limit", JSONValue.integer(300), Kind.integer(0...2_000_000)),
+        ("multifd-channels", JSONValue.integer(2), Kind.integer(1...16)),
+        ("xbzrle-cache-size", JSONValue.integer(64 << 20), Kind.integer(4096...Int64.max)),
         ("max-postcopy-bandwidth", JSONValue.integer(0), Kind.integer(0...Int64.max)),
+        ("multifd-compression", JSONValue.string("none"), Kind.word(["none", "zlib", "zstd"])),
+        ("multifd-zlib-level", JSONValue.integer(1), Kind.integer(0...9)),
+        ("multifd-zstd-level", JSONValue.integer(1), Kind.integer(0...20)),
     ]
-    private static let capabilityNames = ["xbzrle", "auto-converge", "events", "zero-blocks", "return-path"]
-    /// Capabilities that change nothing here, and those that there are not yet.
-    private static let absent: Set<String> = ["postcopy-ram", "multifd", "rdma-pin-all", "compress", "x-colo"]
+    /// The capabilities of QEMU 7.2 in its order; what keeps one from being there, where it is not.
+    private static let knownCapabilities: [(name: String, absence: String?)] = [
+        ("xbzrle", "pages go whole; 'compress' and 'multifd' pack them"),
+        ("rdma-pin-all", "there is no RDMA"), ("auto-converge", nil), ("zero-blocks", nil), ("compress", nil),
+        ("events", nil), ("postcopy-ram", nil), ("x-colo", "there is no COLO"),
+        ("release-ram", "the source keeps its memory until the other end runs"),
+        ("block", "disks are moved by drive-mirror and NBD"), ("return-path", nil),
+        ("pause-before-switchover", nil), ("multifd", nil),
+        ("dirty-bitmaps", "bitmaps stay in the images that keep them"),
+        ("postcopy-blocktime", "it is not measured"),
+        ("late-block-activate", "images are taken before the machine may run"),
+        ("x-ignore-shared", "shared memory goes as all memory does"),
+        ("validate-uuid", "a machine may come to one of another UUID"),
+        ("background-snapshot", "x-fork copies a running machine"),
+        ("zero-copy-send", "pages are checked as they go"),
+        ("postcopy-preempt", "pages that are asked for go first on the one connection"),
+    ]
 
     private(set) var parameters: JSONObject = {
         var object = JSONObject()
         for entry in known { object[entry.name] = entry.initial }
         return object
     }()
-    private(set) var capabilities: [(name: String, isOn: Bool)] = capabilityNames.map { ($0, false) }
+    private(set) var capabilities: [(name: String, isOn: Bool)] = knownCapabilities.map {
+        ($0.name, false)
+    }
 
     private func number(_ name: String) -> Int64 { parameters[name]?.int64Value ?? 0 }
     /// Bytes a second; 0 for no limit.
@@ -47,6 +76,24 @@ struct MigrationSettings: Sendable {
             Int(number("cpu-throttle-initial")), Int(number("cpu-throttle-increment")),
             Int(number("max-cpu-throttle")), UInt64(number("throttle-trigger-threshold"))
         )
+    }
+    /// Bytes a second while memory comes late; 0 for no limit.
+    var lateBandwidth: UInt64 { UInt64(max(0, number("max-postcopy-bandwidth"))) }
+    private func text(_ name: String) -> String { parameters[name]?.stringValue ?? "" }
+    /// The object with TLS credentials, and the name that the other end's certificate must have; nil for none.
+    var credentials: String? { text("tls-creds").isEmpty ? nil : text("tls-creds") }
+    var peerName: String? { text("tls-hostname").isEmpty ? nil : text("tls-hostname") }
+    /// Connections for pages beside the first; 0: all go over the first.
+    var lanes: Int { has("multifd") ? Int(number("multifd-channels")) : 0 }
+    /// How pages are packed on their way, and the level of that.
+    var packing: (kind: Packing, level: Int32)? {
+        if has("compress") { return (.zlib, Int32(number("compress-level"))) }
+        guard has("multifd") else { return nil }
+        switch text("multifd-compression") {
+        case "zlib": return (.zlib, Int32(number("multifd-zlib-level")))
+        case "zstd": return (.zstd, Int32(number("multifd-zstd-level")))
+        default: return nil
+        }
     }
     func has(_ capability: String) -> Bool { capabilities.contains { $0.name == capability && $0.isOn } }
 
@@ -61,25 +108,40 @@ struct MigrationSettings: Sendable {
                     throw .failed(
                         "Parameter '\(name)' expects a value between \(range.lowerBound) and \(range.upperBound)")
                 }
-            case (.flag, .bool), (.text, .string): break
+            case (.flag, .bool), (.text, .string), (.text, .null): break
+            case (.none(let reason), let value):
+                guard value == entry.initial || value == .null else {
+                    throw .notSupported("Parameter '\(name)' is not supported: \(reason)")
+                }
             case (.word(let words), .string(let word)) where words.contains(word): break
             default: throw .failed("Parameter '\(name)' has a value of another kind")
             }
-            if case .string(let text) = value, name == "tls-creds", !text.isEmpty {
-                throw .notSupported("TLS is not there yet for migrations")
-            }
         }
-        for member in values.members { parameters[member.name] = member.value }
+        // Null takes a text back.
+        for member in values.members {
+            parameters[member.name] = member.value == .null ? .string("") : member.value
+        }
     }
 
     mutating func set(_ changes: [(name: String, isOn: Bool)]) throws(MachineError) {
-        for change in changes where !capabilities.contains(where: { $0.name == change.name }) {
-            if Self.absent.contains(change.name), !change.isOn { continue }
-            throw .failed("Capability '\(change.name)' is not supported")
-        }
         for change in changes {
-            guard let place = capabilities.firstIndex(where: { $0.name == change.name }) else { continue }
-            capabilities[place].isOn = change.isOn
+            guard let known = Self.knownCapabilities.first(where: { $0.name == change.name }) else {
+                throw .failed("Capability '\(change.name)' is not supported")
+            }
+            if change.isOn, let absence = known.absence {
+                throw .failed("Capability '\(change.name)' is not supported: \(absence)")
+            }
         }
+        var next = capabilities
+        for change in changes {
+            guard let place = next.firstIndex(where: { $0.name == change.name }) else { continue }
+            next[place].isOn = change.isOn
+        }
+        func has(_ name: String) -> Bool { next.contains { $0.name == name && $0.isOn } }
+        if has("postcopy-ram"), has("multifd") || has("compress") {
+            throw .failed("Postcopy is not compatible with \(has("multifd") ? "multifd" : "compress")")
+        }
+        if has("multifd"), has("compress") { throw .failed("Multifd is not compatible with compress") }
+        capabilities = next
     }
 }

@@ -25,9 +25,6 @@ extension VirtualMachine {
         case .postMigrate: throw .failed("The machine is at another place now")
         default: break
         }
-        for block in board.blocks {
-            if case .shared = block.backing { throw .failed("Memory '\(block.name)' is shared with other processes") }
-        }
         try checkForkedDisks(request)
         guard desk.begin(isIncoming: false) else { throw .failed("There's a migration process in progress") }
         report(.setup)
@@ -40,6 +37,9 @@ extension VirtualMachine {
             throw error
         }
         let opened = channels
+        // Who cancels ends all of them.
+        for other in opened.dropFirst() { opened[0].accompany(other) }
+        desk.use(opened[0])
         do throws(HostError) {
             desk.keep(try HostThread(name: "fork") { [self] in fork(to: opened, request) })
         } catch {
@@ -73,40 +73,56 @@ extension VirtualMachine {
             desk.awaitLateMemory()
             let pages = guestPages
             let frozen = try FrozenMemory(pages.blocks)
+            let isOwn = board.engine.movable != nil && runState.isRunning
+            if isOwn {
+                setDirtyLog(true)
+                // What is marked until here goes with the first round.
+                _ = takeDirty(pages)
+            }
             change { information in
                 information.status = .active
                 information.total = pages.pageCount << 12
                 information.setupTime = (HostClock.monotonic - began) / 1_000_000
             }
-            var left = pages.all
-            if runState.isRunning { left = try copyWhileRunning(frozen, pages) }
+            var left = frozen.ownPages
+            if isOwn { left = try copyWhileRunning(frozen, pages, left) }
             let stopped = HostClock.monotonic
             stood = true
             ran = try standForMigration()
             change { $0.status = .device }
-            let last = takeDirty(pages)
-            for index in left.indices { left[index].formUnion(last[index]) }
+            if isOwn {
+                let last = takeDirty(pages)
+                for index in left.indices { left[index].formUnion(last[index]) }
+            } else {
+                left = frozen.ownPages
+            }
             try frozen.copy(left) { () throws(StateError) in try checkCancelled() }
-            try frozen.seal()
             let state = StateBuffer()
             var writer = try StateWriter(state)
             try writeHead(to: &writer, pages, answers: true, isFork: true)
-            try writeDevices(to: &writer)
+            try writeDevices(to: &writer, ends: false)
             try checkCancelled()
             for overlay in request.overlays { try put(overlay) }
-            try share(frozen)
+            // Its own memory becomes the frozen one too, and its pages the host's common ones.
+            let layers = try control.withLock { (_) throws(StateError) in try frozen.seal() }
+            let (described, files) = FrozenMemory.describe(layers)
+            try writer.write(described, section: FrozenMemory.section)
+            try writer.finish()
             // It is its own again; what follows is the children's.
             goOn(ran)
             stood = false
             change { $0.downtime = (HostClock.monotonic - stopped) / 1_000_000 }
             var failures: [String] = []
+            // All have it before any is waited for.
+            var given: [MigrationChannel] = []
             for channel in channels {
-                do throws(StateError) { try give(state, frozen, to: channel) } catch {
-                    failures.append(error.description)
-                }
+                do throws(StateError) {
+                    try give(state, files, to: channel)
+                    given.append(channel)
+                } catch { failures.append(error.description) }
             }
-            for channel in channels {
-                do throws(StateError) { try channel.finish() } catch { failures.append(error.description) }
+            for channel in given {
+                do throws(StateError) { try release(channel) } catch { failures.append(error.description) }
             }
             if let first = failures.first {
                 throw .host("\(failures.count) of \(channels.count) children did not start: \(first)")
@@ -129,11 +145,10 @@ extension VirtualMachine {
     }
 
     /// Copies memory while the guest runs, until little is left.
-    private func copyWhileRunning(_ frozen: FrozenMemory, _ pages: GuestPages) throws(StateError) -> [PageSet] {
-        guard board.engine.movable != nil else { return pages.all }
-        setDirtyLog(true)
-        _ = takeDirty(pages)
-        var left = pages.all
+    private func copyWhileRunning(
+        _ frozen: FrozenMemory, _ pages: GuestPages, _ first: [PageSet]
+    ) throws(StateError) -> [PageSet] {
+        var left = first
         for round in 0..<4 {
             try frozen.copy(left) { () throws(StateError) in try checkCancelled() }
             left = takeDirty(pages)
@@ -148,29 +163,29 @@ extension VirtualMachine {
         return left
     }
 
-    /// The machine's own memory becomes the frozen one too, and its pages the host's common ones.
-    private func share(_ frozen: FrozenMemory) throws(StateError) {
-        do throws(HostError) {
-            try control.withLock { (_) throws(HostError) in
-                for (block, offset) in zip(board.blocks, frozen.offsets) {
-                    guard block.backing == .anonymous || block.backing == .privateFile else { continue }
-                    try block.freeze(onto: frozen.file, offset: offset)
-                }
+    /// What is written to, for those who make overlays.
+    public var forkedDisks: [ForkedIdentity.Disk] {
+        get throws(MachineError) {
+            board.storage.writable.map { name, device in
+                ForkedIdentity.Disk(
+                    device: name, backing: BlockGraph.absoluteName(device.root), format: device.root.driverName,
+                    size: device.root.sizeInBytes)
             }
-        } catch { throw .host("\(error)") }
+        }
     }
 
     private func put(_ overlay: ForkRequest.Overlay) throws(StateError) {
-        let arguments: JSONObject = [
+        var arguments: JSONObject = [
             "device": .string(overlay.device), "snapshot-file": .string(overlay.path), "format": "qcow2",
         ]
+        if let name = overlay.nodeName { arguments["snapshot-node-name"] = .string(name) }
         do throws(MachineError) { _ = try board.storage.live.perform(.snapshotSync, arguments) } catch {
             throw .host("The overlay of disk '\(overlay.device)': \(error)")
         }
     }
 
     private func give(
-        _ state: StateBuffer, _ frozen: FrozenMemory, to channel: MigrationChannel
+        _ state: StateBuffer, _ files: [Descriptor], to channel: MigrationChannel
     ) throws(StateError) {
         var failure: StateError?
         // SAFETY: the buffer is the array's own for the call.
@@ -178,23 +193,30 @@ extension VirtualMachine {
             do throws(StateError) { try unsafe channel.write(bytes) } catch { failure = error }
         }
         if let failure { throw failure }
-        try channel.send(MigrationWord.memory, passing: frozen.file)
+        for file in files { try channel.send(MigrationWord.memory, passing: file) }
+    }
+
+    private func release(_ channel: MigrationChannel) throws(StateError) {
         guard try channel.receiveByte() == MigrationWord.ready else { throw .host("A child did not take the machine") }
         try channel.send(MigrationWord.go)
+        try channel.finish()
     }
 
     // MARK: The child
 
     /// Has the parent's frozen memory as its own.
-    func takeFrozenMemory(_ channel: MigrationChannel) throws(StateError) {
-        guard try channel.receiveByte() == MigrationWord.memory, let file = channel.takeDescriptor() else {
-            throw .host("The parent has given no memory")
+    func takeFrozenMemory(_ channel: MigrationChannel, _ loaded: inout LoadedState) throws(StateError) {
+        guard let state = loaded.sections.removeValue(forKey: FrozenMemory.section) else {
+            throw .missing(section: FrozenMemory.section)
         }
-        do throws(HostError) {
-            for (block, offset) in zip(board.blocks, FrozenMemory.offsets(board.blocks)) {
-                try block.freeze(onto: file, offset: offset)
+        var files: [Descriptor] = []
+        for _ in 0..<FrozenMemory.count(state) {
+            guard try channel.receiveByte() == MigrationWord.memory, let file = channel.takeDescriptor() else {
+                throw .host("The parent has given no memory")
             }
-        } catch { throw .host("\(error)") }
+            files.append(file)
+        }
+        try FrozenMemory.take(state, files, board.blocks)
     }
 }
 
@@ -206,10 +228,13 @@ public struct ForkRequest: Sendable {
         public var device: String
         /// The file, which is made.
         public var path: String
+        /// The name of its node; nil for one of the graph's own.
+        public var nodeName: String?
         /// An overlay.
-        public init(device: String, path: String) {
+        public init(device: String, path: String, nodeName: String? = nil) {
             self.device = device
             self.path = path
+            self.nodeName = nodeName
         }
     }
     /// Where the children wait, each as `unix:PATH`.
@@ -227,79 +252,4 @@ public struct ForkRequest: Sendable {
 private final class StateBuffer: StateSink {
     private(set) var bytes: [UInt8] = []
     func write(_ bytes: UnsafeRawBufferPointer) throws(StateError) { unsafe self.bytes.append(contentsOf: bytes) }
-}
-
-/// A copy of a machine's memory in a file of memory: first written, then sealed.
-struct FrozenMemory {
-    let file: Descriptor
-    let offsets: [Int64]
-    private let blocks: [GuestPages.Block]
-
-    /// Where the blocks lie: one behind the other, each on a boundary of huge pages.
-    static func offsets(_ blocks: [RAMBlock]) -> [Int64] {
-        var place: Int64 = 0
-        return blocks.map { block in
-            defer { place += (Int64(block.size) + (2 << 20) - 1) & ~((2 << 20) - 1) }
-            return place
-        }
-    }
-
-    init(_ blocks: [GuestPages.Block]) throws(StateError) {
-        self.blocks = blocks
-        offsets = Self.offsets(blocks.map(\.block))
-        let end = zip(offsets, blocks).map { $0 + Int64($1.block.size) }.max() ?? 0
-        do throws(HostError) {
-            file = try Descriptor.memoryFile(name: "apus-frozen", count: Int(end), canBeSealed: true)
-        } catch { throw .host("\(error)") }
-    }
-
-    /// Copies pages. Those that are zero and were never written stay holes.
-    func copy(_ pages: [PageSet], _ check: () throws(StateError) -> Void) throws(StateError) {
-        for (place, block) in blocks.enumerated() {
-            var failure: StateError?
-            var first = 0
-            var count = 0
-            func flush() throws(StateError) {
-                guard count > 0 else { return }
-                // SAFETY: the pages lie in the block.
-                var rest = unsafe UnsafeRawBufferPointer(start: block.block.base + first << 12, count: count << 12)
-                var position = offsets[place] + Int64(first) << 12
-                while unsafe !rest.isEmpty {
-                    switch unsafe file.write(rest, at: position) {
-                    case .moved(let moved):
-                        unsafe rest = UnsafeRawBufferPointer(rebasing: rest.dropFirst(moved))
-                        position += Int64(moved)
-                    case .wouldBlock: continue
-                    case .end: throw .host("The memory file is full")
-                    case .failed(let number): throw .host("Cannot copy memory: \(HostError.text(number))")
-                    }
-                }
-                count = 0
-                try check()
-            }
-            pages[place].forEach { page in
-                guard failure == nil else { return }
-                do throws(StateError) {
-                    // SAFETY: one page of the block; a guest that writes it meanwhile has it copied again.
-                    let contents = unsafe UnsafeRawBufferPointer(start: block.block.base + page << 12, count: 4096)
-                    if unsafe isFresh && PageContents.isZero(contents) { return try flush() }
-                    if count > 0, first + count != page || count == 256 { try flush() }
-                    if count == 0 { first = page }
-                    count += 1
-                } catch { failure = error }
-            }
-            if let failure { throw failure }
-            try flush()
-        }
-        isFresh = false
-    }
-    /// Nothing was written yet: holes are zeroes.
-    private var isFresh: Bool {
-        get { state.isFresh }
-        nonmutating set { state.isFresh = newValue }
-    }
-    private final class State { var isFresh = true }
-    private let state = State()
-
-    func seal() throws(StateError) { do throws(HostError) { try file.seal() } catch { throw .host("\(error)") } }
 }

@@ -28,6 +28,7 @@ extension VirtualMachine {
         let place = try MigrationAddress(address)
         let source = try place.openForReading(descriptor)
         _ = desk.begin(isIncoming: true)
+        if case .listening(_, let name) = source { _ = desk.update { $0.address = name } }
         report(.setup)
         do throws(HostError) {
             desk.keep(try HostThread(name: "incoming") { [self] in receive(source) })
@@ -40,6 +41,9 @@ extension VirtualMachine {
             desk.use(channel)
             if let status = desk.update({ $0.status = .active }) { report(status) }
             let loaded = try take(source, channel)
+            if let missing = loaded.missing, let rest = loaded.rest {
+                return try receive(missing, behind: rest, loaded, channel)
+            }
             try control.withLock { (_) throws(StateError) in try apply(loaded) }
             if loaded.answers {
                 guard channel.isSocket else { throw .host("The sender waits for an answer that cannot be given") }
@@ -63,6 +67,53 @@ extension VirtualMachine {
         }
     }
 
+    /// Takes a machine that runs before its memory is here.
+    private func receive(
+        _ missing: [PageSet], behind rest: StateReader, _ loaded: LoadedState, _ channel: MigrationChannel
+    ) throws(StateError) {
+        let late = try LateReceiver(missing, guestPages, channel, token: loaded.journey.token) {
+            [self] (status, error) in
+            if let error { log.warning("The machine's memory does not come: \(error)") }
+            change { $0.status = status }
+            if status == .completed {
+                desk.state.withLock { state in
+                    state.late = nil
+                    state.lateReceiver = nil
+                }
+            }
+        }
+        desk.state.withLock { state in
+            state.late = late
+            state.lateReceiver = late
+        }
+        try late.start(rest)
+        // Devices may look at memory that has yet to come: it is there for them like for guests.
+        try control.withLock { (_) throws(StateError) in try apply(loaded) }
+        try late.sayReady()
+        try late.awaitWord()
+        try takeImages()
+        state.withLock { $0.runState = .paused }
+        if desk.state.withLock({ $0.startsWhenThere }) { _ = run() }
+    }
+
+    public func recoverMigration(at address: String, descriptor: Descriptor?) throws(MachineError) {
+        let (status, found) = desk.state.withLock { ($0.information.status, $0.lateReceiver) }
+        guard status == .postcopyPaused, let late = found else {
+            throw .failed("No migration whose memory follows is paused here")
+        }
+        let source = try MigrationAddress(address).openForReading(descriptor)
+        if case .listening(_, let name) = source { _ = desk.update { $0.address = name } }
+        do throws(HostError) {
+            desk.keep(try HostThread(name: "recover") { [self] in
+                do throws(StateError) {
+                    let channel = try connect(source)
+                    desk.use(channel)
+                    late.use(channel)
+                } catch { log.warning("The machine's memory does not come again: \(error)") }
+            })
+        } catch { throw .failed("\(error)") }
+    }
+
     /// Reads the stream. Memory in a plain file may stay there until it is touched, and that of a parent is shared.
     private func take(
         _ source: MigrationAddress.Source, _ channel: MigrationChannel
@@ -72,8 +123,17 @@ extension VirtualMachine {
             _ = self.desk.update { $0.transferred = count }
         }
         guard case .open(let file, nil) = source, let plain = FileStateSource(file) else {
-            let loaded = try readState(channel, progress: progress)
-            if loaded.isFork { try takeFrozenMemory(channel) }
+            var loaded = try readState(
+                channel,
+                lanes: { (plan) throws(StateError) in
+                    guard case .listening(let listener, _) = source, channel.isSocket else {
+                        throw .host("Several connections come over 'unix:' or 'tcp:'")
+                    }
+                    return try ReceivingLanes(plan.lanes, token: plan.token, beside: channel) {
+                        () throws(StateError) in try self.accept(listener)
+                    }
+                }, progress: progress)
+            if loaded.isFork { try takeFrozenMemory(channel, &loaded) }
             return loaded
         }
         // Where the host does not allow it all is read first.
@@ -97,16 +157,31 @@ extension VirtualMachine {
 
     private func connect(_ source: MigrationAddress.Source) throws(StateError) -> MigrationChannel {
         switch source {
-        case .open(let descriptor, let process): return MigrationChannel(descriptor, process: process)
-        case .listening(let listener):
-            while true {
-                if desk.isCancelled || state.withLock({ $0.hasEnded }) { throw .cancelled }
-                guard listener.wait(for: [.read], milliseconds: 100).contains(.read) else { continue }
-                do throws(HostError) {
-                    if let socket = try Socket.accept(listener) { return MigrationChannel(socket) }
-                } catch { throw .host("\(error)") }
-            }
+        case .open(let descriptor, let process):
+            let channel = MigrationChannel(descriptor, process: process)
+            if channel.isSocket { try secureIncoming(channel) }
+            return channel
+        case .listening(let listener, _): return try accept(listener)
         }
+    }
+
+    private func accept(_ listener: Descriptor) throws(StateError) -> MigrationChannel {
+        while true {
+            if desk.isCancelled || state.withLock({ $0.hasEnded }) { throw .cancelled }
+            guard listener.wait(for: [.read], milliseconds: 100).contains(.read) else { continue }
+            var socket: Descriptor?
+            do throws(HostError) { socket = try Socket.accept(listener) } catch { throw .host("\(error)") }
+            guard let socket else { continue }
+            Socket.setNoDelay(socket)
+            let channel = MigrationChannel(socket)
+            try secureIncoming(channel)
+            return channel
+        }
+    }
+
+    private func secureIncoming(_ channel: MigrationChannel) throws(StateError) {
+        guard let id = desk.settings.credentials else { return }
+        try channel.startTLS(try credentials(id, isServer: true), host: nil)
     }
 
     // MARK: Images

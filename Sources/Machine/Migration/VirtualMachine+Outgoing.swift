@@ -1,3 +1,4 @@
+internal import BlockImage
 internal import DeviceModel
 public import HostOS
 internal import Log
@@ -39,7 +40,10 @@ extension VirtualMachine {
     }
 
     public func cancelMigration() {
-        if let status = desk.update({ if $0.status.isUnderWay { $0.status = .cancelling } }) { report(status) }
+        let status = desk.update { information in
+            if information.status.isUnderWay, !information.status.isLate { information.status = .cancelling }
+        }
+        if let status { report(status) }
         desk.cancel()
     }
 
@@ -80,6 +84,7 @@ extension VirtualMachine {
                 }
             }
             desk.use(channel)
+            try secure(channel, place)
             try send(over: channel, &journey)
             change { $0.status = .completed }
         } catch {
@@ -111,35 +116,61 @@ extension VirtualMachine {
     }
 
     private func send(over channel: MigrationChannel, _ journey: inout Journey) throws(StateError) {
+        let settings = desk.settings
         let answers = channel.isSocket
+        var plan = JourneyPlan(lanes: settings.lanes, isLate: settings.has("postcopy-ram"))
+        if !plan.isPlain {
+            guard answers else { throw .host("multifd and postcopy-ram need a socket") }
+            do throws(HostError) { plan.token = try HostRandom.bytes(16) } catch { throw .host("\(error)") }
+        }
         let pages = guestPages
         let began = HostClock.monotonic
         var writer = try StateWriter(channel)
-        try writeHead(to: &writer, pages, answers: answers)
-        var left = pages.all
+        writer.packer = plan.lanes == 0 ? PagePacking.packer(settings) : nil
+        try writeHead(to: &writer, pages, answers: answers, journey: plan)
+        var lanes: SendingLanes?
+        if plan.lanes > 0 {
+            let address = journey.address
+            lanes = try SendingLanes(plan.lanes, token: plan.token, beside: channel, settings) { guestPages } open: {
+                () throws(StateError) in try openChannel(to: address, beside: channel)
+            }
+        }
+        let road = Road(channel: channel, lanes: lanes, isUnlimited: journey.address.isUnlimited)
+        desk.awaitLateMemory()
+        let isRunning = runState.isRunning
+        var left = isRunning ? [] : pages.touched()
         change { information in
             information.status = .active
             information.total = pages.pageCount << 12
             information.remaining = pages.pageCount << 12
             information.setupTime = (HostClock.monotonic - began) / 1_000_000
+            if settings.packing != nil { information.packedPages = 0 }
         }
-        if runState.isRunning {
-            left = try sendWhileRunning(&writer, pages, channel, isUnlimited: journey.address.isUnlimited)
-        }
+        if isRunning { left = try sendWhileRunning(&writer, pages, road) }
+        _ = desk.update { $0.bytesBefore = road.written }
         // Nothing competes with a guest that stands.
-        channel.setLimit(0)
+        road.setLimit(0)
         let stopped = HostClock.monotonic
         journey.stood = true
         journey.ran = try standForMigration()
+        if settings.has("pause-before-switchover") { try awaitWord() }
         change { $0.status = .device }
+        let before = road.written
         let last = takeDirty(pages)
         for index in left.indices { left[index].formUnion(last[index]) }
-        let isFirst = desk.information.rounds == 0
-        try pages.send(left, to: &writer, skipsZeroes: isFirst, isStanding: true) { (counters) throws(StateError) in
-            try note(counters, channel)
+        if plan.isLate, desk.state.withLock({ $0.wantsLate }) {
+            try writer.write(LateWord.state(left), section: LateWord.missing)
+            try writeDevices(to: &writer, ends: false)
+            try writer.write(DeviceState(version: 1), section: LateWord.switchover)
+            _ = desk.update { $0.bytesStanding = road.written - before }
+            return try sendLate(&writer, pages, channel, LateSender(left), plan, stopped, &journey)
         }
+        let isFirst = desk.information.rounds == 0
+        _ = try send(left, &writer, pages, road, skipsZeroes: isFirst, isStanding: true)
         try writeDevices(to: &writer)
-        try note(pages.counters, channel)
+        try lanes?.finish()
+        try note(pages.counters, road, writer)
+        _ = desk.update { $0.bytesStanding = road.written - before }
         if answers {
             guard try channel.receiveByte() == MigrationWord.ready else {
                 throw .host("The other end did not take the machine")
@@ -156,20 +187,229 @@ extension VirtualMachine {
         }
     }
 
-    private func note(_ counters: GuestPages.Counters, _ channel: MigrationChannel) throws(StateError) {
-        if desk.isCancelled { throw .cancelled }
-        _ = desk.update { information in
-            information.transferred = channel.written
-            information.zeroPages = counters.zeroPages
-            information.fullPages = counters.fullPages
+    /// What bytes go over.
+    private struct Road {
+        let channel: MigrationChannel
+        let lanes: SendingLanes?
+        let isUnlimited: Bool
+        var written: UInt64 { channel.written + (lanes?.written ?? 0) }
+        func setLimit(_ bytes: UInt64) {
+            let limit = isUnlimited ? 0 : bytes
+            channel.setLimit(limit)
+            lanes?.setLimit(limit)
         }
+    }
+
+    /// Sends pages over what there is. Those that stay where the round is ended early.
+    private func send(
+        _ sets: [PageSet], _ writer: inout StateWriter, _ pages: GuestPages, _ road: Road, skipsZeroes: Bool,
+        isStanding: Bool = false, unsent: UnsentPages? = nil
+    ) throws(StateError) -> [PageSet]? {
+        if let lanes = road.lanes {
+            let channel = road.channel
+            try lanes.send(sets, first: &writer, skipsZeroes: skipsZeroes, isStanding: isStanding) {
+                [desk] () throws(StateError) in
+                if desk.isCancelled || channel.wasCancelled { throw .cancelled }
+            }
+            try note(pages.counters, road, writer)
+            return nil
+        }
+        let packer = writer.packer
+        try pages.send(sets, to: &writer, skipsZeroes: skipsZeroes, isStanding: isStanding, unsent: unsent) {
+            (counters) throws(StateError) in try note(counters, road, packer)
+        }
+        return unsent?.sets
+    }
+
+    private func note(_ counters: GuestPages.Counters, _ road: Road, _ writer: StateWriter) throws(StateError) {
+        try note(counters, road, writer.packer)
+    }
+    private func note(
+        _ counters: GuestPages.Counters, _ road: Road, _ packer: (any PagePacker)?
+    ) throws(StateError) {
+        if desk.isCancelled { throw .cancelled }
+        let own = road.lanes?.counters ?? counters
+        let packed = road.lanes?.packed ?? PagePacking.counts(packer)
+        _ = desk.update { information in
+            information.transferred = road.written
+            information.laneBytes = road.lanes?.written ?? 0
+            information.zeroPages = own.zeroPages
+            information.fullPages = own.fullPages
+            if information.packedPages != nil {
+                (information.packedPages, information.packedBytes) = (packed.pages, packed.bytes)
+            }
+        }
+    }
+
+    /// Waits until somebody says that the machine may go.
+    private func awaitWord() throws(StateError) {
+        change { $0.status = .preSwitchover }
+        while !desk.state.withLock({ $0.mayContinue }) {
+            if desk.isCancelled || state.withLock({ $0.hasEnded }) { throw .cancelled }
+            Bell().wait(nanoseconds: 5_000_000)
+        }
+    }
+
+    public func continueMigration(from status: MigrationStatus) throws(MachineError) {
+        guard status == .preSwitchover, desk.information.status == status else {
+            throw .failed("Migration not in expected state: \(desk.information.status.rawValue)")
+        }
+        desk.state.withLock { $0.mayContinue = true }
+    }
+
+    // MARK: Memory that follows
+
+    public func startLateMigration() throws(MachineError) {
+        guard desk.settings.has("postcopy-ram") else {
+            throw .failed("Capability 'postcopy-ram' has to be on before a migration starts")
+        }
+        try desk.state.withLock { (state) throws(MachineError) in
+            guard state.information.status.isUnderWay, !state.information.isIncoming else {
+                throw .failed("There is no migration on its way")
+            }
+            state.wantsLate = true
+        }
+    }
+
+    private func sendLate(
+        _ writer: inout StateWriter, _ pages: GuestPages, _ first: MigrationChannel, _ late: LateSender,
+        _ plan: JourneyPlan, _ stopped: UInt64, _ journey: inout Journey
+    ) throws(StateError) {
+        var channel = first
+        var isGiven = false
+        func note() {
+            _ = desk.update { information in
+                information.transferred = channel.written
+                information.requests = late.requests
+                information.remaining = late.remaining << 12
+                information.zeroPages = pages.counters.zeroPages
+                information.fullPages = pages.counters.fullPages
+            }
+        }
+        while true {
+            do throws(StateError) {
+                channel.setLimit(isGiven ? desk.settings.lateBandwidth : 0)
+                let begin = { () throws(StateError) -> Void in
+                    try self.giveImages()
+                    isGiven = true
+                    self.state.withLock { $0.runState = .postMigrate }
+                    self.change { information in
+                        information.status = .postcopyActive
+                        information.downtime = (HostClock.monotonic - stopped) / 1_000_000
+                    }
+                    channel.setLimit(self.desk.settings.lateBandwidth)
+                }
+                let isFirst = !isGiven
+                try late.run(channel, &writer, pages, begin: isFirst ? begin : nil) { () throws(StateError) in
+                    note()
+                    if !isGiven, self.desk.isCancelled { throw .cancelled }
+                }
+                note()
+                // The other end closes when it has everything.
+                try? writer.finish()
+                try? channel.finish()
+                journey.stood = false
+                _ = desk.update { $0.bytesLate = $0.transferred &- min($0.transferred, $0.bytesBefore) }
+                return
+            } catch {
+                guard isGiven else { throw error }
+                journey.stood = false
+                log.warning("The connection of a machine that has left is broken: \(error)")
+                change { $0.status = .postcopyPaused }
+            }
+            repeat {
+                channel = try awaitReplacement()
+                do throws(StateError) {
+                    change { $0.status = .postcopyRecover }
+                    writer = try StateWriter(channel)
+                    var words = DeviceState(version: 1)
+                    words.set("token", plan.token)
+                    try writer.write(words, section: LateWord.resume)
+                    try late.resume(channel, pages.blocks)
+                    change { $0.status = .postcopyActive }
+                } catch {
+                    log.warning("The machine that has left does not go on: \(error)")
+                    change { $0.status = .postcopyPaused }
+                }
+            } while desk.information.status != .postcopyActive
+        }
+    }
+
+    private func awaitReplacement() throws(StateError) -> MigrationChannel {
+        while true {
+            let channel = desk.state.withLock { state -> MigrationChannel? in
+                defer { state.replacement = nil }
+                return state.replacement
+            }
+            if let channel {
+                desk.use(channel)
+                return channel
+            }
+            if state.withLock({ $0.hasEnded }) { throw .cancelled }
+            Bell().wait(nanoseconds: 10_000_000)
+        }
+    }
+
+    public func resumeMigration(to address: String, descriptor: Descriptor?) throws(MachineError) {
+        guard desk.information.status == .postcopyPaused, !desk.information.isIncoming else {
+            throw .failed("Cannot resume if there is no paused migration")
+        }
+        let place = try MigrationAddress(address)
+        guard place.isSocket else { throw .failed("A migration is resumed over a socket, not '\(address)'") }
+        do throws(StateError) {
+            let channel = try openChannel(to: place, descriptor)
+            desk.state.withLock { $0.replacement = channel }
+        } catch { throw .failed(error.description) }
+    }
+
+    public func pauseMigration() throws(MachineError) {
+        let (information, channel, late) = desk.state.withLock { ($0.information, $0.channel, $0.lateReceiver) }
+        guard information.status == .postcopyActive else {
+            throw .failed("No migration whose memory follows is on its way")
+        }
+        if information.isIncoming { late?.breakOff() } else { channel?.cancel() }
+    }
+
+    /// Connects to an address, with TLS where it is asked for.
+    private func openChannel(
+        to place: MigrationAddress, _ descriptor: Descriptor? = nil, beside first: MigrationChannel? = nil
+    ) throws(StateError) -> MigrationChannel {
+        if first != nil {
+            guard place.isSocket else { throw .host("Several connections need 'unix:' or 'tcp:'") }
+        }
+        let channel: MigrationChannel
+        do throws(MachineError) { channel = try place.openForWriting(descriptor) } catch {
+            throw .host(error.description)
+        }
+        first?.accompany(channel)
+        try secure(channel, place)
+        return channel
+    }
+
+    private func secure(_ channel: MigrationChannel, _ place: MigrationAddress) throws(StateError) {
+        let settings = desk.settings
+        guard let id = settings.credentials else { return }
+        let host: String? = if case .tcp(let host, _) = place { settings.peerName ?? host } else { settings.peerName }
+        try channel.startTLS(try credentials(id, isServer: false), host: host)
+    }
+
+    /// The credentials of a name, for one end.
+    func credentials(_ id: String, isServer: Bool) throws(StateError) -> TLSCredentials {
+        let found: TLSCredentials
+        do throws(BlockError) { found = try board.storage.graph.secrets.credentials(id) } catch {
+            throw .host("\(error)")
+        }
+        guard found.isForServers == isServer else {
+            throw .host("Expected TLS credentials for a \(isServer ? "server" : "client") endpoint")
+        }
+        return found
     }
 
     // MARK: While the guest runs
 
     /// Sends memory again and again, until what is left is little. What is left.
     private func sendWhileRunning(
-        _ writer: inout StateWriter, _ pages: GuestPages, _ channel: MigrationChannel, isUnlimited: Bool
+        _ writer: inout StateWriter, _ pages: GuestPages, _ road: Road
     ) throws(StateError) -> [PageSet] {
         guard board.engine.movable != nil else { return pages.all }
         setDirtyLog(true)
@@ -177,21 +417,21 @@ extension VirtualMachine {
         _ = takeDirty(pages)
         let throttle = ProcessorThrottle(self)
         defer { throttle.end() }
-        var left = pages.all
+        var left = pages.touched()
         var hopeless = 0
         while true {
             let settings = desk.settings
-            channel.setLimit(isUnlimited ? 0 : settings.bandwidth)
+            road.setLimit(settings.bandwidth)
             let began = HostClock.monotonic
-            let before = channel.written
+            let before = road.written
             let round = desk.information.rounds
-            try pages.send(left, to: &writer, skipsZeroes: round == 0) { (counters) throws(StateError) in
-                try note(counters, channel)
-            }
-            if !runState.isRunning { return left }
+            let unsent = UnsentPages(pages.blocks) { [desk] in desk.state.withLock { $0.wantsLate } }
+            let stay = try send(left, &writer, pages, road, skipsZeroes: round == 0, unsent: unsent)
+            if !runState.isRunning { return stay ?? left }
             left = takeDirty(pages)
+            if let stay { for index in left.indices { left[index].formUnion(stay[index]) } }
             let nanoseconds = max(1, HostClock.monotonic - began)
-            let sent = max(1, channel.written - before)
+            let sent = max(1, road.written - before)
             let size = left.reduce(0) { $0 + UInt64($1.size) }
             // Bytes a millisecond, at least one.
             let speed = max(1, sent * 1_000_000 / nanoseconds)
@@ -205,7 +445,7 @@ extension VirtualMachine {
                 information.throttle = throttle.percent
             }
             if settings.has("events") { emit(.migrationPass(round + 1)) }
-            if expected <= settings.downtimeLimit { return left }
+            if expected <= settings.downtimeLimit || desk.state.withLock({ $0.wantsLate }) { return left }
             if settings.has("auto-converge") {
                 hopeless = (size << 12) * 100 > sent * settings.throttle.trigger ? hopeless + 1 : 0
                 if hopeless >= 2 {

@@ -91,6 +91,10 @@ extension VirtualMachine {
         guard tag.utf8.count <= 255 else { throw .failed("The name of a snapshot has 255 bytes at most") }
         let old = disks.filter { disk in disk.node.snapshots.contains { $0.name == tag } }
         guard replaces || old.isEmpty else { throw .failed("Snapshot '\(tag)' already exists in one or more devices") }
+        guard desk.state.withLock({ $0.lateReceiver == nil }) else {
+            throw .failed("The machine's memory is still coming from another")
+        }
+        desk.awaitLateMemory()
         try whileStanding(.saveVM) { () throws(MachineError) in
             for disk in old { try remove(tag, from: disk) }
             try step { () throws(BlockError) in try keeper.node.discardState() }
@@ -99,7 +103,7 @@ extension VirtualMachine {
                 var writer = try StateWriter(channel)
                 let pages = guestPages
                 try writeHead(to: &writer, pages, answers: false)
-                try pages.send(pages.all, to: &writer, skipsZeroes: true, isStanding: true) { _ in }
+                try pages.send(pages.touched(), to: &writer, skipsZeroes: true, isStanding: true) { _ in }
                 try writeDevices(to: &writer)
                 try channel.flush()
             } catch {

@@ -25,6 +25,8 @@ extension VirtualMachine: MachineOperations {
             throw .failed("Resetting the Virtual Machine is required")
         case .inMigrate: desk.state.withLock { $0.startsWhenThere = true }
         case .finishMigrate: throw .failed("Migration is not finalized yet")
+        case .postMigrate where desk.information.status.isLate:
+            throw .failed("The machine runs at the other end, and its memory is still here")
         default:
             if desk.state.withLock({ $0.hasGivenImages }) {
                 do throws(StateError) { try takeImages() } catch { throw .failed("\(error)") }

@@ -1,8 +1,8 @@
-internal import BlockImage
 internal import Display
 internal import HostOS
 internal import JSON
 internal import Synchronization
+internal import TLS
 public import VNC
 
 extension VirtualMachine {
@@ -51,7 +51,7 @@ extension VirtualMachine {
                 member.value.stringValue ?? object.properties.bool(member.name).map { $0 ? "on" : "off" }
         }
         options["id"] = id
-        let credentials = try MachineBuildError.wrapping("-vnc: ") { () throws(BlockError) in
+        let credentials = try MachineBuildError.wrapping("-vnc: ") { () throws(TLSError) in
             try TLSCredentials(type: object.type, options)
         }
         guard credentials.isForServers else {
@@ -60,7 +60,8 @@ extension VirtualMachine {
         return ViewerSecurity(credentials)
     }
 
-    private static func secret(_ id: String, _ configuration: MachineConfiguration) throws(MachineBuildError) -> String {
+    private static func secret(_ id: String, _ configuration: MachineConfiguration) throws(MachineBuildError) -> String
+    {
         guard let object = configuration.objects.first(where: { $0.id == id && $0.type == "secret" }) else {
             throw MachineBuildError("-vnc: No secret with id '\(id)'")
         }
@@ -112,19 +113,20 @@ private final class ViewerSecurity: VNCSecurity {
     private let credentials: TLSCredentials
     init(_ credentials: TLSCredentials) { self.credentials = credentials }
     func makeSession(_ socket: Descriptor) -> (any VNCSecureSession)? {
-        TLSSession(server: credentials, descriptor: socket.rawValue).map { Session($0) }
+        (try? TLSSession(socket.rawValue, credentials, host: nil)).map { Session($0) }
     }
 
     private final class Session: VNCSecureSession {
         private let session: TLSSession
         init(_ session: TLSSession) { self.session = session }
         func shakeHands() throws(VNCError) -> (isDone: Bool, wantsWrite: Bool) {
-            switch session.shakeHands() {
-            case .done: return (true, false)
-            case .wantsRead: return (false, false)
-            case .wantsWrite: return (false, true)
-            case .failed(let reason): throw VNCError(reason)
-            }
+            do throws(TLSError) {
+                switch try session.shakeHands() {
+                case .done: return (true, false)
+                case .wantsRead: return (false, false)
+                case .wantsWrite: return (false, true)
+                }
+            } catch { throw VNCError(String(error.description.trimmingPrefix("TLS handshake failed: "))) }
         }
         func receive(into buffer: UnsafeMutableRawBufferPointer) -> Descriptor.Transfer {
             unsafe session.receive(into: buffer)

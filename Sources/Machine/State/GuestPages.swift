@@ -1,5 +1,6 @@
 internal import CEngine
 internal import GuestMemory
+internal import HostOS
 internal import MachineState
 
 /// The memory of a guest, block by block, as it is saved. Confined to one thread at a time.
@@ -47,7 +48,7 @@ internal import MachineState
     /// has zeroes already. While the guest runs, pages are copied first, so that what is sent fits its checksum.
     func send(
         _ pages: [PageSet], to writer: inout StateWriter, skipsZeroes: Bool, isStanding: Bool = false,
-        progress: (Counters) throws(StateError) -> Void
+        unsent: UnsentPages? = nil, progress: (Counters) throws(StateError) -> Void
     ) throws(StateError) {
         for (place, block) in blocks.enumerated() {
             var runs: [PageRun] = []
@@ -115,6 +116,7 @@ internal import MachineState
             }
             pages[place].forEach { page in
                 guard failure == nil else { return }
+                if let unsent, unsent.isAsked(at: page) { return unsent.sets[place].insert(page) }
                 do throws(StateError) { try add(page) } catch { failure = error }
             }
             if let failure { throw failure }
@@ -125,6 +127,19 @@ internal import MachineState
 
     /// All pages.
     var all: [PageSet] { blocks.map { PageSet(count: $0.pages, isFull: true) } }
+
+    /// All pages but those that nobody ever touched, which are zero: looking at them would cost the host a fault each.
+    /// All of the machine's memory has come. Pages that are touched later are in the log of written pages.
+    func touched() -> [PageSet] {
+        blocks.map { block in
+            guard block.block.backing == .anonymous,
+                let words = unsafe HostPages.own(block.block.base, pages: block.pages)
+            else { return PageSet(count: block.pages, isFull: true) }
+            let set = PageSet(count: block.pages, words: words)
+            counters.zeroPages += UInt64(block.pages - set.size)
+            return set
+        }
+    }
 
     /// Takes the pages that were written since the last time out of the blocks' flags. While no processor runs.
     func takeDirty() -> [PageSet] {
@@ -149,6 +164,9 @@ internal import MachineState
     /// Where contents that stay in their file are noted; nil where all are read at once.
     var late: LateMemory.Plan?
     var takesDirectly: Bool { true }
+    func unpack(_ bytes: [UInt8], method: UInt32, count: Int) -> [UInt8]? {
+        PagePacking.unpack(bytes, method: method, count: count)
+    }
     func postpone(_ pages: PostponedPages) -> Bool {
         guard let place = blocks.firstIndex(where: { $0.name == pages.block }) else { return false }
         return late?.note(pages, place) ?? false
@@ -164,6 +182,23 @@ internal import MachineState
     }
 }
 
+/// Pages of a round that is ended early, and whether it is. Used by one thread.
+final class UnsentPages {
+    var sets: [PageSet]
+    private let asks: () -> Bool
+    private var isOver = false
+
+    init(_ blocks: [GuestPages.Block], _ asks: @escaping () -> Bool) {
+        sets = blocks.map { PageSet(count: $0.pages, isFull: false) }
+        self.asks = asks
+    }
+    /// Whether the page stays here. Looked up now and then.
+    fileprivate func isAsked(at page: Int) -> Bool {
+        if !isOver, page & 255 == 0 { isOver = asks() }
+        return isOver
+    }
+}
+
 /// A set of pages of one block.
 struct PageSet: Sendable {
     private var words: [UInt64]
@@ -173,6 +208,73 @@ struct PageSet: Sendable {
         self.count = count
         words = [UInt64](repeating: isFull ? .max : 0, count: (count + 63) / 64)
         if isFull, count & 63 != 0 { words[words.count - 1] = (1 << UInt64(count & 63)) - 1 }
+    }
+    /// A set of given bits: one a page.
+    init(count: Int, words: [UInt64]) {
+        self.count = count
+        self.words = words
+    }
+    /// A set of bits as bytes, the first page in the lowest bit; 8 bytes for each 64 pages.
+    init(count: Int, bytes: [UInt8]) {
+        self.count = count
+        words = (0..<(count + 63) / 64).map { word in
+            (0..<8).reduce(0) { $0 | UInt64(bytes[word * 8 + $1]) << UInt64($1 * 8) }
+        }
+        if count & 63 != 0 { words[words.count - 1] &= (1 << UInt64(count & 63)) - 1 }
+    }
+    var bytes: [UInt8] {
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(words.count * 8)
+        for word in words { for shift in 0..<8 { bytes.append(UInt8(truncatingIfNeeded: word >> UInt64(shift * 8))) } }
+        return bytes
+    }
+    /// The set in so many of about the same size.
+    func parts(_ number: Int) -> [PageSet] {
+        var parts = [PageSet](repeating: PageSet(count: count, isFull: false), count: number)
+        let all = size
+        var seen = 0
+        for index in words.indices where words[index] != 0 {
+            parts[min(number - 1, seen * number / max(1, all))].words[index] = words[index]
+            seen += words[index].nonzeroBitCount
+        }
+        return parts
+    }
+    func contains(_ page: Int) -> Bool { words[page >> 6] >> UInt64(page & 63) & 1 != 0 }
+    var isEmpty: Bool { words.allSatisfy { $0 == 0 } }
+    mutating func remove(_ pages: Range<Int>) { for page in pages { words[page >> 6] &= ~(1 << UInt64(page & 63)) } }
+    /// Takes out the first pages from `start` on, at most so many.
+    mutating func take(_ most: Int, from start: Int) -> PageSet {
+        var taken = PageSet(count: count, isFull: false)
+        var left = most
+        var index = start >> 6
+        var mask = UInt64.max << UInt64(start & 63)
+        while index < words.count, left > 0 {
+            var word = words[index] & mask
+            mask = .max
+            while word != 0, left > 0 {
+                let bit = word & (0 &- word)
+                word ^= bit
+                words[index] ^= bit
+                taken.words[index] |= bit
+                left -= 1
+            }
+            index += 1
+        }
+        return taken
+    }
+    /// Calls the body with runs of pages that follow one another.
+    func forEachRun(_ body: (_ first: Int, _ count: Int) -> Void) {
+        var first = 0
+        var length = 0
+        forEach { page in
+            if length > 0, first + length == page {
+                length += 1
+            } else {
+                if length > 0 { body(first, length) }
+                (first, length) = (page, 1)
+            }
+        }
+        if length > 0 { body(first, length) }
     }
     mutating func insert(_ page: Int) { words[page >> 6] |= 1 << UInt64(page & 63) }
     mutating func formUnion(_ other: PageSet) { for index in words.indices { words[index] |= other.words[index] } }

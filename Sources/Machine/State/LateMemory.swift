@@ -9,7 +9,7 @@ internal import Synchronization
 ///
 /// Each piece is checked before any of it is seen. The file may get another name or none meanwhile; when all is there
 /// it is used no more.
-final class LateMemory: Sendable {
+final class LateMemory: LateArrival {
     /// What stays in the file, as a stream is read.
     struct Plan {
         fileprivate var pieces: [PostponedPages] = []
@@ -76,6 +76,9 @@ final class LateMemory: Sendable {
         }
         worker?.join()
     }
+
+    /// All comes from the file, whoever waits.
+    func abandon() {}
 
     /// Fetches no more, and waits for that. Nobody uses the memory any more.
     func close() {

@@ -75,6 +75,8 @@ protocol MovableEngine: AnyObject {
 extension MachineEngine {
     /// The engine as one whose machines can be moved; nil where it cannot.
     var movable: (any MovableEngine)? { (self as? any MovableEngineOwner)?.movable }
+    /// What its processors offer, by the names of `-cpu`; empty where that is not known.
+    var features: [String] { (self as? any MovableEngineOwner)?.features ?? [] }
 }
 
 extension SoftwareEngine: MovableEngine {

@@ -2,7 +2,20 @@ internal import CEngine
 internal import DeviceModel
 internal import Devices
 internal import GuestMemory
+internal import HostOS
 internal import MachineState
+
+/// How a machine's memory goes to another: told in the head of its stream.
+struct JourneyPlan: Sendable {
+    /// Connections beside the first.
+    var lanes = 0
+    /// Memory may follow a machine that runs already.
+    var isLate = false
+    /// What other connections of the same machine show.
+    var token: [UInt8] = [UInt8](repeating: 0, count: 16)
+    /// All is in the one stream.
+    var isPlain: Bool { lanes == 0 && !isLate }
+}
 
 // The whole machine as a stream: what it is, its memory, then each device and processor. A machine that stands writes
 // and reads it; the caller holds `control`, or is the only one who may change the run state.
@@ -21,12 +34,20 @@ extension VirtualMachine {
 
     /// What a receiver compares itself with before it takes anything. Always the first section.
     func writeHead(
-        to writer: inout StateWriter, _ pages: GuestPages, answers: Bool, isFork: Bool = false
+        to writer: inout StateWriter, _ pages: GuestPages, answers: Bool, isFork: Bool = false,
+        journey: JourneyPlan = JourneyPlan()
     ) throws(StateError) {
-        var state = DeviceState(version: 1)
+        // A reader of version 1 would take memory that comes in another way for memory that is zero.
+        var state = DeviceState(version: journey.isPlain ? 1 : 2)
+        if !journey.isPlain {
+            state.set("lanes", journey.lanes)
+            state.set("late", journey.isLate)
+            state.set("token", journey.token)
+        }
         state.fields["board"] = .string(configuration.board.kind.rawValue)
         state.fields["engine"] = .string(board.engine.name)
         state.fields["cpu"] = .string(configuration.processorModel ?? "")
+        state.fields["features"] = .string(self.board.engine.features.joined(separator: " "))
         state.set("processors", group.threads.count)
         state.set("answers", answers)
         if isFork { state.set("fork", true) }
@@ -49,7 +70,7 @@ extension VirtualMachine {
     }
 
     /// All but memory, and the end. The machine stands and is paused, its processors at the gate.
-    func writeDevices(to writer: inout StateWriter) throws(StateError) {
+    func writeDevices(to writer: inout StateWriter, ends: Bool = true) throws(StateError) {
         // What a ring has handed out cannot be handed out again by another machine.
         let parts = board.contents.parts
         let waiting =
@@ -80,7 +101,7 @@ extension VirtualMachine {
             }
             try writer.write(saved.exported, section: Section.processor(thread.index))
         }
-        try writer.finish()
+        if ends { try writer.finish() }
     }
 
     // MARK: Loading
@@ -96,13 +117,20 @@ extension VirtualMachine {
         var isFork = false
         /// Memory that is still in the file.
         var late: LateMemory.Plan?
+        /// How it comes.
+        var journey = JourneyPlan()
+        /// Pages that are still at the sender, and the reader behind which they come.
+        var missing: [PageSet]?
+        var rest: StateReader?
     }
 
     /// Reads a stream to its end. Memory changes from the second section on; devices and processors do not.
     ///
     /// With `staysInFile` memory is not touched where its contents are in a file: they are in the plan.
     func readState(
-        _ source: any StateSource, staysInFile: Bool = false, progress: (UInt64) throws(StateError) -> Void = { _ in }
+        _ source: any StateSource, staysInFile: Bool = false,
+        lanes: ((JourneyPlan) throws(StateError) -> ReceivingLanes)? = nil,
+        progress: (UInt64) throws(StateError) -> Void = { _ in }
     ) throws(StateError) -> LoadedState {
         desk.awaitLateMemory()
         var reader = try StateReader(source)
@@ -116,9 +144,46 @@ extension VirtualMachine {
             throw .field(section: Section.machine, error)
         }
         if let mismatch = mismatch(head, pages) { throw .mismatch(mismatch) }
-        pages.clear()
+        var companions: ReceivingLanes?
+        if loaded.journey.lanes > 0 {
+            guard let lanes else { throw .host("Several connections cannot come here") }
+            companions = try lanes(loaded.journey)
+        }
+        if loaded.journey.isLate {
+            guard lanes != nil else { throw .host("Memory cannot come late here") }
+            // Said while the sender can still go on.
+            do throws(HostError) { _ = try PageFaults() } catch {
+                throw .host("Memory cannot come late here: \(error)")
+            }
+        }
+        // A fork's memory takes the place of what is here.
+        if !loaded.isFork { pages.clear() }
+        do throws(StateError) {
+            try companions?.start { guestPages }
+            try read(&reader, pages, &loaded, companions, progress)
+            try companions?.finish()
+            return loaded
+        } catch {
+            companions?.cancel()
+            // What broke first.
+            throw companions?.failure ?? error
+        }
+    }
+
+    private func read(
+        _ reader: inout StateReader, _ pages: GuestPages, _ loaded: inout LoadedState, _ companions: ReceivingLanes?,
+        _ progress: (UInt64) throws(StateError) -> Void
+    ) throws(StateError) {
         while true {
             switch try reader.next(pages) {
+            case .values(LaneRound.section, _) where companions != nil: try companions?.meet()
+            case .values(LateWord.missing, let state) where loaded.journey.isLate && loaded.missing == nil:
+                do throws(DeviceStateError) { loaded.missing = try LateWord.sets(state, like: pages.blocks) } catch {
+                    throw .field(section: LateWord.missing, error)
+                }
+            case .values(LateWord.switchover, _) where loaded.missing != nil:
+                loaded.rest = reader
+                return
             case .values(let section, let state):
                 guard loaded.sections.updateValue(state, forKey: section) == nil else {
                     throw .malformed(section: section, field: "name", problem: "It comes twice")
@@ -126,8 +191,9 @@ extension VirtualMachine {
             case .memory(_, let count): loaded.pages += count
             case .end:
                 try progress(reader.count)
+                guard loaded.missing == nil else { throw .missing(section: LateWord.switchover) }
                 loaded.late = pages.late
-                return loaded
+                return
             }
             try progress(reader.count)
         }
@@ -136,7 +202,13 @@ extension VirtualMachine {
     private func check(
         _ head: DeviceState, _ pages: GuestPages, _ loaded: inout LoadedState
     ) throws(DeviceStateError) {
-        try head.requireVersion(1...1)
+        try head.requireVersion(1...2)
+        if head.version > 1 {
+            let lanes: UInt64 = try head.integer("lanes")
+            guard lanes <= 16 else { throw .outOfRange(field: "lanes", value: lanes) }
+            loaded.journey = JourneyPlan(
+                lanes: Int(lanes), isLate: try head.bool("late"), token: try head.bytes("token", count: 16))
+        }
         loaded.answers = try head.bool("answers")
         if head.fields["fork"] != nil { loaded.isFork = try head.bool("fork") }
         _ = try head.list("memory")
@@ -156,8 +228,16 @@ extension VirtualMachine {
         if count != group.threads.count {
             return "The saved machine has \(count) processors, this one \(group.threads.count)"
         }
+        // What a processor is called may differ, what it can do may not be less: the guest uses it.
+        let offered = Set(self.board.engine.features)
+        let used = text(head, "features").split(separator: " ").map(String.init)
+        let missing = used.filter { !offered.contains($0) }
+        if !missing.isEmpty, !offered.isEmpty {
+            return "The saved machine's processor has \(missing.joined(separator: ", ")), which this one"
+                + " (\(self.board.engine.name), \(configuration.processorModel ?? "the default model")) has not"
+        }
         let model = text(head, "cpu")
-        if model != configuration.processorModel ?? "" {
+        if used.isEmpty, model != configuration.processorModel ?? "" {
             let names = [model, configuration.processorModel ?? ""].map { $0.isEmpty ? "the default" : "'\($0)'" }
             return "The saved machine's CPU model is \(names[0]), this one's \(names[1])"
         }

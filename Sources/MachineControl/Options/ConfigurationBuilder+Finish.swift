@@ -22,6 +22,8 @@ extension ConfigurationBuilder {
         if boot.kernel == nil, !configuration.hasFirmware, kind.isPC {
             configuration.boot.bios = BootConfiguration.defaultFirmware
         }
+        guard let fork else { return }
+        do throws(MachineBuildError) { try configuration.become(fork) } catch { throw .invalid(error.description) }
     }
 
     private mutating func finishBoard() throws(OptionError) {

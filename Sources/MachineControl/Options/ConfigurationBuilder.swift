@@ -30,6 +30,8 @@ struct ConfigurationBuilder {
     var hasGraphics = false
     var snapshotsAll = false
 
+    /// What makes it a child of the machine that the other options are of; the last counts.
+    var fork: ForkedIdentity?
     var driveRequests: [DriveRequest] = []
     /// `-net nic` cards, to be joined with `-net user`.
     var legacyNICs: [NICConfiguration] = []

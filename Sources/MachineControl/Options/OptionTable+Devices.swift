@@ -94,7 +94,8 @@ extension OptionTable {
         OptionDescription(
             "vnc", OptionDescription.Argument.text, "host:N|unix:path|none[,password=on][,to=L][,websocket=on]...",
             "A VNC server for the picture", VNCOptions.vnc),
-        OptionDescription("vga", OptionDescription.Argument.text, "none|std|virtio", "The graphics adapter", GuestOptions.vga),
+        OptionDescription(
+            "vga", OptionDescription.Argument.text, "none|std|cirrus|virtio", "The graphics adapter", GuestOptions.vga),
         OptionDescription(
             "k", OptionDescription.Argument.text, "language", "The keyboard layout, such as 'fr'",
             ProcessOptions.keyboardLayout),

@@ -9,6 +9,9 @@ extension OptionTable {
             "incoming", OptionDescription.Argument.text, "file:path|exec:command|unix:path|tcp:host:port|fd:n|defer",
             "Takes a machine that comes from there"
         ) { (builder, value) throws(OptionError) in builder.configuration.incoming = value.text },
+        OptionDescription(
+            "x-fork", OptionDescription.Argument.text, "json", "Is a fork of the machine that the other options are of",
+            ProcessOptions.fork),
         OptionDescription("loadvm", OptionDescription.Argument.text, "name", "Starts from a snapshot") {
             (builder, value) throws(OptionError) in builder.configuration.snapshot = value.text
         },

@@ -36,7 +36,7 @@ final class CrashDisk {
     let configuration: CrashConfiguration
     let backing: VolatileNode?
     var models: [DiskModel]
-    var numbers: Numbers
+    var numbers: SplitMix64
     /// What went wrong, in words.
     var failures: [String] = []
     private let packer: ClusterPacker?
@@ -45,7 +45,7 @@ final class CrashDisk {
 
     init(_ configuration: CrashConfiguration, seed: UInt64) {
         self.configuration = configuration
-        numbers = Numbers(state: seed &* 0x1000_0001)
+        numbers = SplitMix64(state: seed &* 0x1000_0001)
         let sectorsPerCluster = configuration.clusterSize / 512
         self.sectorsPerCluster = sectorsPerCluster
         let entries = configuration.clusterSize / (configuration.isExtended ? 16 : 8)

@@ -64,7 +64,7 @@ let fuzzRounds = unsafe getenv("APUS_FUZZ_ROUNDS").flatMap { unsafe Int(String(c
         // The tests above prove something only if this disk does lose and mix writes.
         var (lost, mixed) = (0, 0)
         for seed in 0..<200 as Range<UInt64> {
-            var numbers = Numbers(state: seed)
+            var numbers = SplitMix64(state: seed)
             let file = VolatileNode([UInt8](repeating: 1, count: 4096))
             _ = file.writeAndWait(at: 0, bytes: [UInt8](repeating: 2, count: 1024))
             _ = file.writeAndWait(at: 2048, bytes: [UInt8](repeating: 3, count: 1024))
@@ -78,7 +78,7 @@ let fuzzRounds = unsafe getenv("APUS_FUZZ_ROUNDS").flatMap { unsafe Int(String(c
         _ = file.writeAndWait(at: 0, bytes: [UInt8](repeating: 2, count: 1024))
         #expect(file.performAndWait(.flush) == 0)
         for seed in 0..<50 as Range<UInt64> {
-            var numbers = Numbers(state: seed)
+            var numbers = SplitMix64(state: seed)
             #expect(file.afterPowerLoss(&numbers)[0..<1024].allSatisfy { $0 == 2 })
         }
     }

@@ -1,6 +1,7 @@
 import BlockImage
 import CLinux
 import Synchronization
+import TestSupport
 
 /// A file in memory, on a disk with a cache: what was written since the last flush may be lost when the power fails,
 /// write by write or sector by sector, and what is not lost may come in any order.
@@ -43,7 +44,7 @@ final class VolatileNode: Resizable, SparseMappable {
     var bytes: [UInt8] { state.withLock { $0.current } }
 
     /// What the disk holds after the power has come back: what was flushed, and some of what was not.
-    func afterPowerLoss(_ numbers: inout Numbers) -> [UInt8] {
+    func afterPowerLoss(_ numbers: inout SplitMix64) -> [UInt8] {
         var (result, pending) = state.withLock { ($0.durable, $0.pending) }
         let way = numbers.next() % 6
         // The order of the host's requests says nothing about that of the disk's.

@@ -254,7 +254,7 @@ private func shown(_ indexes: [UInt32]) -> [UInt32] { indexes.map { Bench.shown(
         for seed in 0..<UInt64(FuzzRounds.times(4)) {
             let bench = try Bench()
             let screen = Screen(name: "", source: bench.vga)
-            var random = FixedRandom(seed)
+            var random = SplitMix64(state: seed)
             for _ in 0..<6 {
                 poke(bench.vga, offsets: ports, clock: bench.clock, seed: random.next(), count: 3000)
                 for _ in 0..<40 { bench.vbe(random.next() % 12, random.next() & (random.next() & 1 == 0 ? 0xFF : 0xFFFF)) }

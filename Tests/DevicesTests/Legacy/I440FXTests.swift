@@ -79,7 +79,7 @@ import Testing
 
     @Test func randomPokesDoNoHarm() throws {
         let bench = try Bench()
-        var random = FixedRandom(5)
+        var random = SplitMix64(state: 5)
         for _ in 0..<FuzzRounds.times(20_000) {
             let bits = random.next()
             let register = bits & 3 == 0 ? 0x72 : 0x58 + Int(bits >> 8 & 7)

@@ -110,7 +110,7 @@ import Testing
     @Test func nonsense() throws {
         let bench = Bench()
         let port = PCIERootPort(slot: 1, port: 0, stateName: "rp")
-        var random = FixedNumbers(state: 3)
+        var random = SplitMix64(state: 3)
         for round in 0..<FuzzRounds.times(20_000) {
             let (offset, size) = (random.next() % 0x50, [1, 2, 4, 8][Int(random.next() % 4)])
             bench.io.write(0x630 + offset, size: size, value: random.next())

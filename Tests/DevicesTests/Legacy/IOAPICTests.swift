@@ -1,5 +1,6 @@
 import DeviceModel
 import Devices
+import TestSupport
 import Testing
 
 @Suite struct IOAPICTests {
@@ -143,7 +144,7 @@ import Testing
     }
 
     @Test func randomPokes() throws {
-        var random = FixedRandom(5)
+        var random = SplitMix64(state: 5)
         for _ in 0..<200 {
             poke(
                 ioapic, offsets: [0, 0, 0x10, 0x10, 0x40, 0x44, 0xFFC], clock: ManualClock(), seed: random.next(),

@@ -1,5 +1,6 @@
 import DeviceModel
 import Devices
+import TestSupport
 import Testing
 
 @Suite struct KeyboardControllerTests {
@@ -346,7 +347,7 @@ import Testing
     }
 
     @Test func randomPokes() throws {
-        var random = FixedRandom(9)
+        var random = SplitMix64(state: 9)
         for _ in 0..<200 {
             poke(i8042, offsets: [0x60, 0x60, 0x64, 0x64, 0x92], clock: clock, seed: random.next(), count: 500)
             for _ in 0..<20 {

@@ -1,5 +1,6 @@
 import DeviceModel
 import Synchronization
+import TestSupport
 
 /// An interrupt controller that writes down what it hears.
 final class RecordedLines: InterruptSink {
@@ -96,19 +97,6 @@ final class Recorded<Value: Sendable>: Sendable {
     var values: [Value] { state.withLock { $0 } }
 }
 
-/// A fixed sequence of numbers (SplitMix64).
-struct FixedRandom: RandomNumberGenerator {
-    var state: UInt64
-    init(_ seed: UInt64) { state = seed }
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var z = state
-        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-        return z ^ (z >> 31)
-    }
-}
-
 /// Pokes a device at random: 100,000 accesses of all sizes at `offsets`, time passing between. Returns a digest of
 /// everything read, so that two devices can be compared.
 @discardableResult
@@ -116,7 +104,7 @@ func poke(
     _ device: any BusDevice, offsets: [UInt64], clock: ManualClock, seed: UInt64, count: Int = 100_000,
     step: UInt64 = 50_000
 ) -> UInt64 {
-    var random = FixedRandom(seed)
+    var random = SplitMix64(state: seed)
     var digest: UInt64 = 0
     let sizes = [1, 1, 1, 1, 2, 4, 8]
     for _ in 0..<count {

@@ -1,5 +1,6 @@
 import DeviceModel
 import Devices
+import TestSupport
 import Testing
 
 @Suite struct LegacyPICTests {
@@ -246,7 +247,7 @@ import Testing
     }
 
     @Test func randomPokes() throws {
-        var random = FixedRandom(7)
+        var random = SplitMix64(state: 7)
         let ports: [UInt64] = [0x20, 0x21, 0xA0, 0xA1, 0x4D0, 0x4D1, 0x22]
         for _ in 0..<200 {
             poke(pic, offsets: ports, clock: ManualClock(), seed: random.next(), count: 500)

@@ -241,7 +241,7 @@ import Testing
     @Test func randomPokes() throws {
         poke(rtc, offsets: [0x70, 0x70, 0x71, 0x71, 0x72, 0x73], clock: clock, seed: 3)
         // The registers of the clock, far more often than at random.
-        var random = FixedRandom(4)
+        var random = SplitMix64(state: 4)
         for _ in 0..<FuzzRounds.times(20_000) {
             set(UInt8(random.next() % 14), UInt8(truncatingIfNeeded: random.next()))
             if random.next() & 7 == 0 { clock.advance(by: random.next() % 1_000_000) }

@@ -65,6 +65,10 @@ private struct CardBench {
             word = word << 1 | card.bench.read(0x50, size: 1) & 1
         }
         #expect(word == 0x5452)
+        card.bench.write(0xDA, 0x700, size: 2)
+        #expect(card.bench.read(0xDA, size: 2) == 0, "An RTL8169 has a register there")
+        card.bench.write(0x62, 0xB300, size: 2)
+        #expect(card.bench.read(0x62, size: 2) == 0x3100, "Reset and restart are over at once")
         card.card.setLink(up: false)
         #expect(card.bench.read(0x58, size: 1) & 4 != 0 && card.bench.read(0x64, size: 2) & 4 == 0)
     }
@@ -188,8 +192,8 @@ private struct CardBench {
             try card.store(CardBench.receiveRing + index * 16 + 4, UInt32(0x8000_F000 | 0x1000 - 1544))
             try card.store(CardBench.transmitRing + index * 16 + 4, UInt32(0))
         }
-        setCSR(card, 1, UInt32(block))
-        setCSR(card, 2, 0)
+        setCSR(card, 1, UInt32(block & 0xFFFF))
+        setCSR(card, 2, UInt32(block >> 16))
         setCSR(card, 4, 0x1000)
         setCSR(card, 0, 1)
         #expect(csr(card, 0) & 0x100 != 0, "Initialised")

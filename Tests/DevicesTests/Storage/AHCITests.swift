@@ -215,7 +215,7 @@ private final class AHCIBench {
 
     @Test func nonsense() throws {
         let bench = try AHCIBench()
-        var random = FixedNumbers(state: 5)
+        var random = SplitMix64(state: 5)
         for round in 0..<FuzzRounds.times(20_000) {
             let port = Int(random.next() % 4)
             if round % 3 == 0 {

@@ -83,7 +83,7 @@ import Testing
 
     @Test func nonsense() throws {
         let (chip, memory) = try make(FakeDisk(sectors: 64))
-        var random = FixedNumbers(state: 11)
+        var random = SplitMix64(state: 11)
         let commands: [UInt64] = [0x10, 0x20, 0x28, 0x40, 0x50, 0x60, 0x70, 0x90, 0x98, 0xD0, 0xE8, 0xFF]
         for round in 0..<FuzzRounds.times(20_000) {
             let offset = random.next() % 40_000

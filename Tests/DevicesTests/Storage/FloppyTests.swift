@@ -177,7 +177,7 @@ import Testing
 
     @Test func randomPokesDoNoHarm() throws {
         let machine = try Machine()
-        var random = FixedRandom(41)
+        var random = SplitMix64(state: 41)
         let commands: [UInt8] = [0x46, 0x45, 0xC6, 0xC5, 0x4D, 0x4A, 0x07, 0x0F, 0x8F, 0x08, 0x04, 0x03, 0x13, 0x0E, 0x94]
         for step in 0..<FuzzRounds.times(30_000) {
             let bits = random.next()

@@ -108,7 +108,7 @@ import Testing
 @Suite struct IDERandomTests {
     @Test(arguments: [3, 11] as [UInt64]) func randomPokesDoNoHarm(_ seed: UInt64) throws {
         let bench = try IDEBench(disk: FakeDisk(sectors: 256), disc: FakeDisk(sectors: 256, isReadOnly: true))
-        var random = FixedRandom(seed)
+        var random = SplitMix64(state: seed)
         let codes: [UInt8] = [
             0x06, 0x08, 0x20, 0x24, 0x25, 0x29, 0x30, 0x34, 0x35, 0x39, 0x90, 0x91, 0xA0, 0xA1, 0xB0, 0xC4, 0xC5, 0xC6,
             0xC8, 0xCA, 0xE7, 0xEC, 0xEF, 0xF8,

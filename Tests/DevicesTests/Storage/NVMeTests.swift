@@ -148,7 +148,7 @@ private final class NVMeBench {
     @Test func nonsense() throws {
         let bench = try NVMeBench()
         try bench.makeQueue()
-        var random = FixedNumbers(state: 17)
+        var random = SplitMix64(state: 17)
         for round in 0..<FuzzRounds.times(20_000) {
             for _ in 0..<4 {
                 try bench.memory.store(

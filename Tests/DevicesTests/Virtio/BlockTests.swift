@@ -289,7 +289,7 @@ final class FakeDisk: BlockBackend {
 
     @Test func randomRequests() throws {
         let bench = try Bench()
-        var random = FixedNumbers(state: 5)
+        var random = SplitMix64(state: 5)
         var queue = bench.queue
         for _ in 0..<FuzzRounds.times(3000) {
             var header = (0..<16).map { _ in UInt8(truncatingIfNeeded: random.next()) }

@@ -166,7 +166,7 @@ import VirtQueue
 
     @Test func randomCommandsEnd() throws {
         for seed in 0..<UInt64(FuzzRounds.times(4)) {
-            var random = FixedRandom(seed)
+            var random = SplitMix64(state: seed)
             var properties = VirtioGPUProperties()
             properties.memoryLimit = 1 << 18
             let bench = try Bench(properties)

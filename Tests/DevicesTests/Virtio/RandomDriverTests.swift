@@ -46,7 +46,7 @@ import VirtQueue
         let memory = try makeMemory()
         let device = make(kind, memory)
         let transport = MMIOTransport(device, memory, rings: VirtioRingOptions(isPacked: packed))
-        var random = FixedNumbers(state: packed ? 21 : 42)
+        var random = SplitMix64(state: packed ? 21 : 42)
         var failures = 0
         for _ in 0..<FuzzRounds.times(250) {
             let queues = try transport.start(

@@ -144,7 +144,7 @@ enum Road: CaseIterable, Sendable {
 
     @Test(arguments: Road.allCases) func randomAccesses(_ road: Road) throws {
         let memory = try makeMemory()
-        var random = FixedNumbers(state: 77)
+        var random = SplitMix64(state: 77)
         let console = VirtioConsole(
             ports: [.init(id: 0, isConsole: true, backend: nil), .init(id: 3, isConsole: false, backend: nil)],
             scheduler: InlineScheduler())

@@ -1,5 +1,6 @@
 import CEngine
 import Glibc
+import TestSupport
 import Testing
 import TranslatorEngine
 
@@ -11,7 +12,7 @@ struct MaskedAccessTests {
 
     @Test func gathersAreTheHosts() throws {
         let (guest, native) = try Self.machine()
-        var random = SeededGenerator(seed: 9)
+        var random = SplitMix64(state: 9)
         for index in 0..<1024 {
             let byte = UInt8(truncatingIfNeeded: random.next())
             guest.poke(0x2e00 + UInt64(index), byte)

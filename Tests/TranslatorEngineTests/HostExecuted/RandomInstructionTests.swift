@@ -1,5 +1,6 @@
 import CEngine
 import Glibc
+import TestSupport
 import Testing
 import TranslatorEngine
 import X86
@@ -35,7 +36,7 @@ struct RandomInstructionTests {
         return false
     }
 
-    private static func randomBytes(_ random: inout SeededGenerator) -> [UInt8] {
+    private static func randomBytes(_ random: inout SplitMix64) -> [UInt8] {
         var bytes: [UInt8] = []
         var modrm = UInt8(truncatingIfNeeded: random.next())
         let memory = modrm < 0x70
@@ -64,7 +65,7 @@ struct RandomInstructionTests {
 
     /// Puts the same random state into both.
     private static func randomize(
-        _ random: inout SeededGenerator, _ guest: TestProcessor, _ native: NativeProcessor, memory guestMemory: UInt64,
+        _ random: inout SplitMix64, _ guest: TestProcessor, _ native: NativeProcessor, memory guestMemory: UInt64,
         unmaskX87: Bool, unmaskSSE: Bool
     ) {
         for register in 0..<16 {
@@ -168,7 +169,7 @@ struct RandomInstructionTests {
     ) throws -> (mnemonics: Set<Mnemonic>, faults: Int) {
         let guest = TestProcessor(code: try HostCode(capacity: 16 << 20))
         let native = try NativeProcessor()
-        var random = SeededGenerator(seed: seed)
+        var random = SplitMix64(state: seed)
         var run = 0
         var faults = 0
         var mnemonics: Set<Mnemonic> = []
@@ -240,7 +241,7 @@ struct RandomInstructionTests {
     @Test func hostKnowsEveryLoweredEncoding() throws {
         let guest = TestProcessor(code: try HostCode(capacity: 64 << 20))
         let native = try NativeProcessor()
-        var random = SeededGenerator(seed: 6)
+        var random = SplitMix64(state: 6)
         Self.randomize(&random, guest, native, memory: 0x2100, unmaskX87: false, unmaskSSE: false)
         native.setGPR(6, native.memoryAddress)
         native.setGPR(7, native.memoryAddress)
@@ -285,7 +286,7 @@ struct RandomInstructionTests {
     @Test func sequencesOfX87AndMMXDoWhatTheHostDoes() throws {
         let guest = TestProcessor(code: try HostCode(capacity: 16 << 20))
         let native = try NativeProcessor()
-        var random = SeededGenerator(seed: 10)
+        var random = SplitMix64(state: 10)
         guest.savesX87 = false
         for _ in 0..<4000 {
             Self.randomize(&random, guest, native, memory: 0x2100, unmaskX87: false, unmaskSSE: false)
@@ -321,7 +322,7 @@ struct RandomInstructionTests {
     @Test func faultsLeaveTheStateAsItWas() throws {
         let guest = TestProcessor(code: try HostCode(capacity: 16 << 20))
         let native = try NativeProcessor()
-        var random = SeededGenerator(seed: 11)
+        var random = SplitMix64(state: 11)
         unsafe guest.vcpu.pointee.code_size = 4
         unsafe guest.vcpu.pointee.s.segment.3 = apus_x86_segment(
             base: 0, limit: 0x2107, selector: 16, attributes: 0xc93)

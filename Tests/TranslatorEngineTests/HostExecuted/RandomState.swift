@@ -1,14 +1,6 @@
-/// A generator with a fixed seed (SplitMix64).
-struct SeededGenerator: RandomNumberGenerator {
-    private var state: UInt64
-    init(seed: UInt64) { state = seed }
-    mutating func next() -> UInt64 {
-        state &+= 0x9e37_79b9_7f4a_7c15
-        var z = state
-        z = (z ^ (z >> 30)) &* 0xbf58_476d_1ce4_e5b9
-        z = (z ^ (z >> 27)) &* 0x94d0_49bb_1331_11eb
-        return z ^ (z >> 31)
-    }
+import TestSupport
+
+extension SplitMix64 {
     mutating func below(_ bound: UInt64) -> UInt64 { next() % bound }
     mutating func chance(_ percent: UInt64) -> Bool { below(100) < percent }
 

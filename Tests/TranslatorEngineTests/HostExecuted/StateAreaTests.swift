@@ -1,5 +1,6 @@
 import CEngine
 import Glibc
+import TestSupport
 import Testing
 import TranslatorEngine
 
@@ -7,7 +8,7 @@ import TranslatorEngine
 struct StateAreaTests {
     private static let base: UInt64 = 0x2d00  // the area crosses a page
 
-    private static func randomize(_ random: inout SeededGenerator, _ guest: TestProcessor, _ native: NativeProcessor) {
+    private static func randomize(_ random: inout SplitMix64, _ guest: TestProcessor, _ native: NativeProcessor) {
         for register in 0..<16 {
             let clear = random.chance(30)
             for lane in 0..<4 {
@@ -38,7 +39,7 @@ struct StateAreaTests {
         }
     }
 
-    private static func fill(_ random: inout SeededGenerator, _ guest: TestProcessor, _ native: NativeProcessor) {
+    private static func fill(_ random: inout SplitMix64, _ guest: TestProcessor, _ native: NativeProcessor) {
         for index in 0..<1024 {
             let byte = UInt8(truncatingIfNeeded: random.next())
             guest.poke(base + UInt64(index), byte)
@@ -94,7 +95,7 @@ struct StateAreaTests {
     @Test func areasAreTheHosts() throws {
         let guest = TestProcessor(code: try HostCode(capacity: 1 << 16))
         let native = try NativeProcessor()
-        var random = SeededGenerator(seed: 7)
+        var random = SplitMix64(state: 7)
         var faults = 0
         for _ in 0..<4000 {
             let (name, bytes, _) = Self.forms[Int(random.below(UInt64(Self.forms.count)))]
@@ -149,7 +150,7 @@ struct StateAreaTests {
     @Test func environmentsAreTheHosts() throws {
         let guest = TestProcessor(code: try HostCode(capacity: 1 << 16))
         let native = try NativeProcessor()
-        var random = SeededGenerator(seed: 8)
+        var random = SplitMix64(state: 8)
         let forms: [[UInt8]] = [
             [0xd9, 0x36], [0xd9, 0x26], [0xdd, 0x36], [0xdd, 0x26], [0x66, 0xd9, 0x36], [0x66, 0xd9, 0x26],
             [0x66, 0xdd, 0x36], [0x66, 0xdd, 0x26],

@@ -1,3 +1,5 @@
+import TestSupport
+
 // Stack, string and 32-bit instructions.
 extension InstructionGenerator {
     mutating func stackInstruction() -> [UInt8] {

@@ -1,3 +1,5 @@
+import TestSupport
+
 // Vector instructions and those of BMI, as VEX encodes them (SDM volume 2, 2.3).
 
 extension InstructionGenerator {

@@ -1,7 +1,9 @@
+import TestSupport
+
 /// Makes random general-purpose instructions of 64-bit code by an encoder of its own. Memory operands mostly lie in the
 /// data pages; R14 counts loops and is nothing's destination.
 struct InstructionGenerator {
-    var random: SeededGenerator
+    var random: SplitMix64
     var pointers: [UInt8] { isNarrow ? [3, 5, 6, 7] : [3, 5, 6, 7, 12, 13] }
     private var values: [UInt8] { isNarrow ? [0, 1, 2] : [0, 1, 2, 8, 9, 10, 11] }
     private static let small: UInt8 = 15
@@ -18,7 +20,7 @@ struct InstructionGenerator {
     init(seed: UInt64, hasTZCNT: Bool, hasVectors: Bool = false, isNarrow: Bool = false) {
         self.isNarrow = isNarrow
         self.hasVectors = hasVectors
-        random = SeededGenerator(seed: seed)
+        random = SplitMix64(state: seed)
         self.hasTZCNT = hasTZCNT
     }
 

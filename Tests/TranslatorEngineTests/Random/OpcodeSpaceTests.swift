@@ -42,7 +42,7 @@ import X86
         }
     }
 
-    private static func randomBytes(_ random: inout SeededGenerator, _ number: Int) -> [UInt8] {
+    private static func randomBytes(_ random: inout SplitMix64, _ number: Int) -> [UInt8] {
         var bytes: [UInt8] = [[], [], [0x66], [0xf3], [0xf2]][Int(random.below(5))]
         if random.chance(40) { bytes.append(0x40 | UInt8(random.below(16))) }
         let opcode = UInt8(truncatingIfNeeded: number)
@@ -98,7 +98,7 @@ import X86
     /// Random bytes in every mode and privilege: any end but a crash.
     @Test(arguments: [SystemGuest.Mode.real, .protected, .long])
     func randomBytesNeverStopTheProcess(mode: SystemGuest.Mode) throws {
-        var random = SeededGenerator(seed: 4711)
+        var random = SplitMix64(state: 4711)
         for round in 0..<(12 * FuzzRounds.factor) {
             let guest = try SystemGuest(mode, threshold: round & 1 == 0 ? nil : 1)
             let base = guest.cpu.state

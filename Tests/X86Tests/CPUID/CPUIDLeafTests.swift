@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 import X86
 
@@ -73,7 +74,7 @@ import X86
     }
 
     @Test func randomLeavesNeverTrap() throws {
-        var random = TestGenerator(state: 11)
+        var random = SplitMix64(state: 11)
         let names = [
             "qemu32", "486", "Haswell", "EPYC-Milan", "Skylake-Server", "max", "qemu64,level=0,xlevel=0x80000000",
         ]

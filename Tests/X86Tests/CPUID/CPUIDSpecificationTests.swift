@@ -136,7 +136,7 @@ import X86
     }
 
     @Test func randomTextNeverTraps() {
-        var random = TestGenerator(state: 3)
+        var random = SplitMix64(state: 3)
         let alphabet = Array("qemu64,+-=?hv_oxf0129 \u{e9}\0".unicodeScalars)
         for _ in 0..<FuzzRounds.times(3000) {
             var text = Bool.random(using: &random) ? "qemu64," : ""
@@ -145,17 +145,5 @@ import X86
             }
             if let failure = error(text) { #expect(!failure.description.isEmpty) }
         }
-    }
-}
-
-/// A generator of fixed sequence (splitmix64).
-struct TestGenerator: RandomNumberGenerator {
-    var state: UInt64
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var z = state
-        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-        return z ^ (z >> 31)
     }
 }

@@ -121,6 +121,21 @@ struct BochsDisplay: Equatable, Sendable {
         return fitted == self
     }
 
+    /// A mode as other registers than these have it; its numbers are cut to what there is memory for.
+    mutating func show(width: Int, height: Int, depth: Int, stride: Int, start: Int) {
+        let size = (depth + 7) / 8
+        registers[Register.enable] = Enable.on
+        registers[Register.width] = UInt16(clamping: width)
+        registers[Register.height] = UInt16(clamping: height)
+        registers[Register.depth] = UInt16(clamping: depth)
+        registers[Register.virtualWidth] = UInt16(clamping: stride / size)
+        fit()
+        let row = max(1, self.stride)
+        registers[Register.x] = UInt16(clamping: start % row / size)
+        registers[Register.y] = UInt16(clamping: start / row)
+        fit()
+    }
+
     /// Cuts the mode to what there is memory for.
     private mutating func fit() {
         let limit = memory

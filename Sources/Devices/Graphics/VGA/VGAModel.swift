@@ -192,6 +192,11 @@ struct VGAModel: Sendable {
         return effect.clears
     }
 
+    /// Shows a picture without planes, as an adapter with other registers for it says.
+    mutating func showLinear(width: Int, height: Int, depth: Int, stride: Int, start: Int) {
+        vbe.show(width: width, height: height, depth: depth, stride: stride, start: start)
+    }
+
     /// Sets the legacy registers as a mode without planes has them: drivers expect to find these.
     private mutating func followVBE() {
         graphics[Graphics.miscellaneous] = graphics[Graphics.miscellaneous] & ~0x0C | 0x05

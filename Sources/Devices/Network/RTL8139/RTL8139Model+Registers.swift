@@ -135,15 +135,15 @@ extension RTL8139Model {
             if isOpen { self[register] = value }
         case Register.configuration1: if isOpen { self[register] = value & 0xF3 | 0x0C }
         case Register.configuration3: if isOpen { self[register] = value & 0x40 | 0x01 }
-        case 0x5C, 0x5D, 0x63: self[register] = value
+        case 0x5C, 0x5D: self[register] = value
         // Reset and the restart of negotiation are over at once.
         case Register.basicControl: self[register] = value
-        case Register.basicControl + 1: self[register + 0] = value & 0x31
+        case Register.basicControl + 1: self[register] = value & 0x31
         case 0x66, 0x67, 0x70, 0x71, 0xEC: self[register] = value
         case Register.poll:
             if value & 0x40 != 0 || value & 0x80 != 0 { effects.transmits = true }
             if value & 1 != 0 { causes |= Cause.software }
-        case 0xDA, 0xDB: self[register] = value
+        // DA is none: by it drivers know an RTL8169.
         default: break
         }
     }

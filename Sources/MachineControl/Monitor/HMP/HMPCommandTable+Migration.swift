@@ -6,11 +6,17 @@ extension HMPCommandTable {
     /// A machine that is saved, moved, or looked at as a whole.
     static let state: [HMPCommand] = [
         HMPCommand(
-            "migrate", [HMPArgument("detach", .flag("d")), HMPArgument("uri", .word)],
-            "migrate to URI (using -d to not wait for completion)"
+            "migrate",
+            [HMPArgument("detach", .flag("d")), HMPArgument("resume", .flag("r")), HMPArgument("uri", .word)],
+            "migrate to URI (using -d to not wait for completion, -r to resume a paused postcopy migration)"
         ) { (monitor, arguments, _) throws(MonitorError) in
             try monitored { () throws(MachineError) in
-                try monitor.machine.migrate(to: arguments.words["uri"] ?? "", descriptor: nil)
+                let address = arguments.words["uri"] ?? ""
+                if arguments.flags.contains("r") {
+                    try monitor.machine.resumeMigration(to: address, descriptor: nil)
+                } else {
+                    try monitor.machine.migrate(to: address, descriptor: nil)
+                }
             }
             if !arguments.flags.contains("d") {
                 monitor.machine.waitForMigration()
@@ -20,6 +26,35 @@ extension HMPCommandTable {
         },
         HMPCommand("migrate_cancel", "cancel the current VM migration") { (monitor, _, _) throws(MonitorError) in
             monitor.machine.cancelMigration()
+            return ""
+        },
+        HMPCommand(
+            "migrate_continue", [HMPArgument("state", .word)], "let a migration go on that waits in this state"
+        ) { (monitor, arguments, _) throws(MonitorError) in
+            guard let state = MigrationStatus(rawValue: arguments.words["state"] ?? "") else {
+                throw .generic("invalid parameter value: \(printable(arguments.words["state"] ?? ""))")
+            }
+            try monitored { () throws(MachineError) in try monitor.machine.continueMigration(from: state) }
+            return ""
+        },
+        HMPCommand(
+            "migrate_start_postcopy",
+            "have the machine run at the other end now, with memory following (needs postcopy-ram)"
+        ) { (monitor, _, _) throws(MonitorError) in
+            try monitored { () throws(MachineError) in try monitor.machine.startLateMigration() }
+            return ""
+        },
+        HMPCommand(
+            "migrate_recover", [HMPArgument("uri", .word)], "wait for a sender whose connection broke"
+        ) { (monitor, arguments, _) throws(MonitorError) in
+            try monitored { () throws(MachineError) in
+                try monitor.machine.recoverMigration(at: arguments.words["uri"] ?? "", descriptor: nil)
+            }
+            return ""
+        },
+        HMPCommand("migrate_pause", "break the connection of a migration whose memory follows") {
+            (monitor, _, _) throws(MonitorError) in
+            try monitored { () throws(MachineError) in try monitor.machine.pauseMigration() }
             return ""
         },
         HMPCommand(

@@ -23,7 +23,11 @@ extension QMPCommandTable {
     }
 
     private static let forkOverlay = SchemaObject(
-        "ForkOverlay", [SchemaMember("device", .string), SchemaMember("snapshot-file", .string)])
+        "ForkOverlay",
+        [
+            SchemaMember("device", .string), SchemaMember("snapshot-file", .string),
+            SchemaMember("snapshot-node-name", .string, optional: true),
+        ])
 
     /// A machine that goes to another place, or comes from there.
     static let migration: [QMPCommand] = snapshotJobs + [
@@ -35,14 +39,44 @@ extension QMPCommandTable {
                 SchemaMember("resume", .boolean, optional: true),
             ]
         ) { (context, arguments) throws(MonitorError) in
-            for name in ["blk", "inc", "resume"] where arguments[name] == true {
+            for name in ["blk", "inc"] where arguments[name] == true {
                 throw .generic("Parameter '\(name)' is not supported")
             }
             let address = arguments["uri"]?.stringValue ?? ""
             let descriptor = named(address, context)
+            let resumes = arguments["resume"] == true
             try monitored { () throws(MachineError) in
-                try context.machine.migrate(to: address, descriptor: descriptor)
+                if resumes {
+                    try context.machine.resumeMigration(to: address, descriptor: descriptor)
+                } else {
+                    try context.machine.migrate(to: address, descriptor: descriptor)
+                }
             }
+            return [:]
+        },
+        QMPCommand("migrate-continue", [SchemaMember("state", migrationStatus)]) {
+            (context, arguments) throws(MonitorError) in
+            let word = arguments["state"]?.stringValue ?? ""
+            guard let state = MigrationStatus(rawValue: word) else {
+                throw .generic("Parameter 'state' does not accept value '\(printable(word))'")
+            }
+            try monitored { () throws(MachineError) in try context.machine.continueMigration(from: state) }
+            return [:]
+        },
+        QMPCommand("migrate-start-postcopy") { (context, _) throws(MonitorError) in
+            try monitored { () throws(MachineError) in try context.machine.startLateMigration() }
+            return [:]
+        },
+        QMPCommand("migrate-recover", [SchemaMember("uri", .string)]) { (context, arguments) throws(MonitorError) in
+            let address = arguments["uri"]?.stringValue ?? ""
+            let descriptor = named(address, context)
+            try monitored { () throws(MachineError) in
+                try context.machine.recoverMigration(at: address, descriptor: descriptor)
+            }
+            return [:]
+        },
+        QMPCommand("migrate-pause") { (context, _) throws(MonitorError) in
+            try monitored { () throws(MachineError) in try context.machine.pauseMigration() }
             return [:]
         },
         QMPCommand(
@@ -54,15 +88,35 @@ extension QMPCommandTable {
         ) { (context, arguments) throws(MonitorError) in
             let overlays = (arguments["overlays"]?.arrayValue ?? []).map { entry in
                 ForkRequest.Overlay(
-                    device: entry["device"]?.stringValue ?? "", path: entry["snapshot-file"]?.stringValue ?? "")
+                    device: entry["device"]?.stringValue ?? "", path: entry["snapshot-file"]?.stringValue ?? "",
+                    nodeName: entry["snapshot-node-name"]?.stringValue)
             }
             let request = ForkRequest(
                 children: (arguments["children"]?.arrayValue ?? []).compactMap(\.stringValue), overlays: overlays)
             try monitored { () throws(MachineError) in try context.machine.fork(request) }
             return [:]
         },
+        // What `apus fork` starts children with.
+        QMPCommand("x-query-fork", returns: SchemaType.any) { (context, _) throws(MonitorError) in
+            let disks = try monitored { () throws(MachineError) in try context.machine.forkedDisks }
+            return [
+                "name": .string(context.machine.configuration.name),
+                "arguments": .array(CommandLine.arguments.map { .string($0) }),
+                "program": .string((try? HostFile.target(ofLink: "/proc/self/exe")) ?? ""),
+                "directory": .string(HostFile.workingFolder ?? "/"),
+                "paused": .bool(context.machine.runState == .paused),
+                "disks": .array(
+                    disks.map { disk in
+                        [
+                            "device": .string(disk.device), "backing": .string(disk.backing),
+                            "format": .string(disk.format), "size": .number(disk.size),
+                        ]
+                    }),
+            ]
+        },
         QMPCommand(
-            "query-vm-generation-id", returns: SchemaType.object(SchemaObject("GuidInfo", [SchemaMember("guid", .string)]))
+            "query-vm-generation-id",
+            returns: SchemaType.object(SchemaObject("GuidInfo", [SchemaMember("guid", .string)]))
         ) { (context, _) throws(MonitorError) in
             guard let generation = context.machine.generation else {
                 throw .generic("VM Generation ID device not found")
@@ -142,8 +196,12 @@ extension QMPCommandTable {
     static func value(_ information: MigrationInformation) -> JSONObject {
         guard information.status != .none else { return [:] }
         var object: JSONObject = ["status": .string(information.status.rawValue)]
+        object["blocked"] = false
         if let error = information.error { object["error-desc"] = .string(error) }
-        guard !information.isIncoming else { return object }
+        guard !information.isIncoming else {
+            if let address = information.address { object["socket-address"] = .array([.object(socket(address))]) }
+            return object
+        }
         object["total-time"] = .number(information.totalTime)
         object["setup-time"] = .number(information.setupTime)
         if let downtime = information.downtime {
@@ -152,15 +210,34 @@ extension QMPCommandTable {
             object["expected-downtime"] = .number(information.expectedDowntime)
         }
         if information.throttle > 0 { object["cpu-throttle-percentage"] = .number(information.throttle) }
+        let pages = information.megabitsPerSecond == 0 ? 0 : UInt64(information.megabitsPerSecond * 1e6 / 8 / 4096)
         object["ram"] = [
             "transferred": .number(information.transferred), "remaining": .number(information.remaining),
             "total": .number(information.total), "duplicate": .number(information.zeroPages), "skipped": 0,
             "normal": .number(information.fullPages), "normal-bytes": .number(information.fullPages << 12),
             "dirty-pages-rate": .number(information.dirtyRate), "mbps": .double(information.megabitsPerSecond),
-            "dirty-sync-count": .number(information.rounds), "postcopy-requests": 0, "page-size": 4096,
-            "multifd-bytes": 0, "pages-per-second": .number(information.megabitsPerSecond == 0 ? 0 : UInt64(
-                information.megabitsPerSecond * 1e6 / 8 / 4096)),
+            "dirty-sync-count": .number(information.rounds), "postcopy-requests": .number(information.requests),
+            "page-size": 4096, "precopy-bytes": .number(information.bytesBefore),
+            "downtime-bytes": .number(information.bytesStanding), "postcopy-bytes": .number(information.bytesLate),
+            "dirty-sync-missed-zero-copy": 0,
+            "multifd-bytes": .number(information.laneBytes), "pages-per-second": .number(pages),
         ]
+        if let pages = information.packedPages {
+            let ratio = information.packedBytes == 0 ? 0 : Double(pages << 12) / Double(information.packedBytes)
+            object["compression"] = [
+                "pages": .number(pages), "busy": 0, "busy-rate": .double(0),
+                "compressed-size": .number(information.packedBytes), "compression-rate": .double(ratio),
+            ]
+        }
         return object
+    }
+
+    /// An address of a listener as QMP shows it.
+    private static func socket(_ address: String) -> JSONObject {
+        if address.hasPrefix("unix:") { return ["type": "unix", "path": .string(String(address.dropFirst(5)))] }
+        let rest = address.dropFirst(4)
+        guard let colon = rest.lastIndex(of: ":") else { return ["type": "inet"] }
+        let host = rest[..<colon].filter { $0 != "[" && $0 != "]" }
+        return ["type": "inet", "host": .string(host), "port": .string(String(rest[rest.index(after: colon)...]))]
     }
 }

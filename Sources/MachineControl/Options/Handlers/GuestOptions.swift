@@ -173,7 +173,9 @@ enum GuestOptions {
 
     static func vga(_ builder: inout ConfigurationBuilder, _ argument: OptionArgument) throws(OptionError) {
         if isHelp(argument.text) {
-            throw .information("none                 no graphic card\nstd                  standard VGA\nvirtio               Virtio VGA\n")
+            throw .information(
+                "none                 no graphic card\nstd                  standard VGA\n"
+                    + "cirrus               Cirrus VGA\nvirtio               Virtio VGA\n")
         }
         guard let adapter = GraphicsAdapter(rawValue: argument.text) else {
             throw .unknown("unknown vga type", argument.text, among: GraphicsAdapter.words)

@@ -49,6 +49,13 @@ enum ProcessOptions {
         if let flag = argument.flag("debug-threads") { builder.configuration.process.namesThreads = flag }
     }
 
+    static func fork(_ builder: inout ConfigurationBuilder, _ argument: OptionArgument) throws(OptionError) {
+        let value: JSONValue
+        do throws(JSONError) { value = try JSONReader.parse(argument.text) } catch { throw .invalid("\(error)") }
+        guard let child = ForkedIdentity(value) else { throw .invalid("The words of a fork are not complete") }
+        builder.fork = child
+    }
+
     static func uuid(_ builder: inout ConfigurationBuilder, _ argument: OptionArgument) throws(OptionError) {
         guard let uuid = OptionValue.uuid(argument.text) else {
             throw .invalid(
