@@ -110,7 +110,8 @@ let package = Package(
         // Top
         .executableTarget(
             name: "apus-vmm", dependencies: ["HostOS", "MachineControl", "HostCheck"], swiftSettings: strict),
-        .executableTarget(name: "apus", dependencies: ["HostOS", "Daemon", "NetworkSwitch", "VirshTool"], swiftSettings: strict),
+        .executableTarget(
+            name: "apus", dependencies: ["HostOS", "Daemon", "NetworkSwitch", "VirshTool"], swiftSettings: strict),
         // Its own copy of the runtime: it starts faster and takes less memory than with the shared one.
         .executableTarget(
             name: "apus-img", dependencies: ["ImageTool"], swiftSettings: strict,

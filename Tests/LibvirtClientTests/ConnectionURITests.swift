@@ -19,7 +19,8 @@ struct ConnectionURITests {
     @Test(
         "What the transport is without its name",
         arguments: [
-            ("qemu:///session", ConnectionURI.Transport.unix), ("qemu://host/system", .tls), ("qemu+tcp://h/system", .tcp),
+            ("qemu:///session", ConnectionURI.Transport.unix), ("qemu://host/system", .tls),
+            ("qemu+tcp://h/system", .tcp),
             ("qemu+unix:///system", .unix),
         ])
     func transports(text: String, transport: ConnectionURI.Transport) throws {

@@ -5,7 +5,8 @@ import Testing
 
 @Suite("A client of daemons that mean no good")
 struct HostileDaemonTests {
-    private static func open(_ daemon: FakeDaemon, _ change: (inout LibvirtConnection.Options) -> Void = { _ in }) throws
+    private static func open(_ daemon: FakeDaemon, _ change: (inout LibvirtConnection.Options) -> Void = { _ in })
+        throws
         -> LibvirtConnection
     {
         var options = LibvirtConnection.Options()
@@ -129,12 +130,16 @@ struct HostileDaemonTests {
             if let frames = FakeDaemon.open(call) { return frames }
             guard call.header.messageType == .call else { return nil }
             let refusal = RemoteError(code: 38, domain: 18, message: "no space")
-            return [Frame(call.header.answering(.reply, .ok)), Frame.failure(of: call.header.answering(.stream, .ok), refusal)]
+            return [
+                Frame(call.header.answering(.reply, .ok)),
+                Frame.failure(of: call.header.answering(.stream, .ok), refusal),
+            ]
         }
         let client = try Self.open(daemon)
         let text = Self.failure {
             let stream = try client.openStream(
-                Remote.StorageVolUpload.self, .init(vol: volume, offset: 0, length: 0, flags: 0)).stream
+                Remote.StorageVolUpload.self, .init(vol: volume, offset: 0, length: 0, flags: 0)
+            ).stream
             try stream.send([UInt8](repeating: 1, count: 1 << 20))
             try stream.finish()
         }

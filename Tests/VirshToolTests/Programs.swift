@@ -30,7 +30,9 @@ final class OwnDaemon {
         let machines = (try? FileManager.default.contentsOfDirectory(atPath: folder + "/run/qemu")) ?? []
         for name in machines where name.hasSuffix(".xml") {
             guard let text = try? String(contentsOfFile: "\(folder)/run/qemu/\(name)", encoding: .utf8),
-                let number = text.components(separatedBy: "pid='").dropFirst().first.flatMap({ Int32($0.prefix { $0.isNumber }) })
+                let number = text.components(separatedBy: "pid='").dropFirst().first.flatMap({
+                    Int32($0.prefix { $0.isNumber })
+                })
             else { continue }
             kill(number, SIGKILL)
         }

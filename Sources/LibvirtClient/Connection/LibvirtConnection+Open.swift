@@ -7,10 +7,6 @@ extension LibvirtConnection {
     public static func open(_ text: String?, _ options: Options = Options()) throws(ClientError) -> LibvirtConnection {
         Signals.ignoreBrokenPipes()
         let uri = try text.map { text throws(ClientError) in try ConnectionURI(text) }
-        guard ["qemu", "lxc", "ch", "xen", "test", "bhyve", "vz"].contains(uri?.driver ?? "qemu") else {
-            throw ClientError(
-                VirErrorNumber.noConnect, "no connection driver available for \(text ?? "")", domain: VirErrorDomain.none)
-        }
         let connection = LibvirtConnection(try connect(uri, options), uri: uri, options: options)
         try connection.authenticate()
         connection.startKeepalive()

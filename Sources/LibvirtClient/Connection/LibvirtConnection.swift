@@ -46,7 +46,7 @@ public final class LibvirtConnection {
     /// What came for open streams, by serial; streams put themselves here.
     var streams: [UInt32: [Frame]] = [:]
     /// Why nothing more can be said.
-    private(set) var failure: ClientError?
+    public private(set) var failure: ClientError?
     private var hasKeepalive = false
     private var unanswered = 0
     private var features: [Int32: Bool] = [:]
@@ -134,7 +134,8 @@ public final class LibvirtConnection {
 
     /// Waits for something to come; pings after the interval, and gives up after the count.
     private func receiveOrPing(_ limit: Int32?) throws(ClientError) {
-        let interval = hasKeepalive && options.keepaliveInterval > 0 ? Int32(clamping: options.keepaliveInterval * 1000) : nil
+        let interval =
+            hasKeepalive && options.keepaliveInterval > 0 ? Int32(clamping: options.keepaliveInterval * 1000) : nil
         if try receive(limit ?? interval ?? -1) {
             unanswered = 0
         } else if interval != nil, limit == nil {

@@ -65,7 +65,7 @@ extension Run {
     }
 
     static func connect(_ c: Call) throws {
-        try failing("Failed to connect to the hypervisor") {
+        try failing("failed to connect to the hypervisor") {
             try c.shell.connect(c["name"], isReadOnly: c.has("readonly"))
         }
     }

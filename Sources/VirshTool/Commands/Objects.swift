@@ -7,11 +7,11 @@ extension Call {
     // MARK: - Domains
 
     /// The domain of an option.
-    func domain(_ option: String = "domain", byID: Bool = true) throws -> RemoteDomain {
-        try domain(named: try text(option), byID: byID)
+    func domain(_ option: String = "domain", byID: Bool = true, byName: Bool = true) throws -> RemoteDomain {
+        try domain(named: try text(option), byID: byID, byName: byName)
     }
 
-    func domain(named name: String, byID: Bool = true) throws -> RemoteDomain {
+    func domain(named name: String, byID: Bool = true, byName: Bool = true) throws -> RemoteDomain {
         if byID, let id = NumberText.integer(name).flatMap({ Int32(exactly: $0) }), id >= 0,
             let found = try? ask(Remote.DomainLookupByID.self, .init(id: id)).dom
         {
@@ -23,9 +23,9 @@ extension Call {
             return found
         }
         _ = try client
-        return try failing("failed to get domain '\(name)'") {
-            try ask(Remote.DomainLookupByName.self, .init(name: name)).dom
-        }
+        if byName, let found = try? ask(Remote.DomainLookupByName.self, .init(name: name)).dom { return found }
+        if let failure = shell.connectionFailure { throw failure }
+        throw CommandFailure("failed to get domain '\(name)'")
     }
 
     /// A domain's XML.
@@ -56,14 +56,16 @@ extension Call {
 
     /// A file's text, for definitions.
     func file(_ path: String) throws -> String {
-        do throws(HostError) { return String(decoding: try HostFile.contents(path, limit: 10 << 20), as: UTF8.self) } catch {
+        do throws(HostError) {
+            return String(decoding: try HostFile.contents(path, limit: 10 << 20), as: UTF8.self)
+        } catch {
             throw CommandFailure("Failed to open file '\(path)': \(error.errno)")
         }
     }
 
     // MARK: - Networks
 
-    func network(_ option: String = "network") throws -> RemoteNetwork {
+    func network(_ option: String = "network", byName: Bool = true) throws -> RemoteNetwork {
         let name = try text(option)
         if name.utf8.count == 36, let uuid = UUIDBytes(name),
             let found = try? ask(Remote.NetworkLookupByUUID.self, .init(uuid: uuid)).net
@@ -71,6 +73,7 @@ extension Call {
             return found
         }
         _ = try client
+        guard byName else { throw CommandFailure("failed to get network '\(name)'") }
         return try failing("failed to get network '\(name)'") {
             try ask(Remote.NetworkLookupByName.self, .init(name: name)).net
         }
@@ -78,15 +81,15 @@ extension Call {
 
     // MARK: - Storage
 
-    func pool(_ option: String = "pool") throws -> RemoteStoragePool { try pool(named: try text(option)) }
-
-    func pool(named name: String) throws -> RemoteStoragePool {
+    func pool(_ option: String = "pool", byName: Bool = true) throws -> RemoteStoragePool {
+        let name = try text(option)
         if name.utf8.count == 36, let uuid = UUIDBytes(name),
             let found = try? ask(Remote.StoragePoolLookupByUUID.self, .init(uuid: uuid)).pool
         {
             return found
         }
         _ = try client
+        guard byName else { throw CommandFailure("failed to get pool '\(name)'") }
         return try failing("failed to get pool '\(name)'") {
             try ask(Remote.StoragePoolLookupByName.self, .init(name: name)).pool
         }
@@ -113,9 +116,7 @@ extension Call {
         }
         _ = try client
         if let found = try? ask(Remote.StorageVolLookupByKey.self, .init(key: name)).vol { return found }
-        do { return try ask(Remote.StorageVolLookupByPath.self, .init(path: name)).vol } catch {
-            failure = failure ?? error
-        }
+        do { return try ask(Remote.StorageVolLookupByPath.self, .init(path: name)).vol } catch { failure = error }
         if inPool == nil, byName, poolOption != nil {
             let hint = "failed to get vol '\(name)', specifying --pool might help"
             throw CommandFailure(lines: [hint] + (failure.map(CommandFailure.lines) ?? []))
@@ -130,7 +131,7 @@ extension Call {
         _ = try client
         return try failing("failed to get secret '\(name)'") {
             guard let uuid = UUIDBytes(name), name.utf8.count >= 32 else {
-                throw CommandFailure("invalid argument: uuidstr in virSecretLookupByUUIDString must be a valid UUID")
+                throw CommandFailure("uuidstr in virSecretLookupByUUIDString must be a valid UUID")
             }
             return try ask(Remote.SecretLookupByUUID.self, .init(uuid: uuid)).secret
         }
@@ -143,7 +144,7 @@ extension Call {
         if byName {
             do { return try ask(Remote.InterfaceLookupByName.self, .init(name: name)).iface } catch { failure = error }
         }
-        if byMAC {
+        if byMAC, name.split(separator: ":").count == 6 {
             do { return try ask(Remote.InterfaceLookupByMACString.self, .init(mac: name)).iface } catch {
                 failure = failure ?? error
             }

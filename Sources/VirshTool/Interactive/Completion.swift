@@ -12,9 +12,11 @@ struct Completion {
     func words(of line: String) -> [String] {
         // Of several commands the last one goes on.
         let last = line.split(separator: ";", omittingEmptySubsequences: false).last.map(String.init) ?? ""
-        return words(last.split(separator: " ", omittingEmptySubsequences: false).map(String.init).enumerated().filter { index, word in
-            !word.isEmpty || index == last.split(separator: " ", omittingEmptySubsequences: false).count - 1
-        }.map(\.element))
+        return words(
+            last.split(separator: " ", omittingEmptySubsequences: false).map(String.init).enumerated().filter {
+                index, word in
+                !word.isEmpty || index == last.split(separator: " ", omittingEmptySubsequences: false).count - 1
+            }.map(\.element))
     }
 
     /// For words of which the last one is being typed.
@@ -74,26 +76,42 @@ struct Completion {
         case "domain":
             // Only those on which the command can do something.
             let flags: UInt32 =
-                ["start", "create"].contains(command) ? VirConnectListAllDomainsFlags.inactive
+                ["start", "create"].contains(command)
+                ? VirConnectListAllDomainsFlags.inactive
                 : ["shutdown", "destroy", "reboot", "reset", "console", "suspend", "save"].contains(command)
                     ? VirConnectListAllDomainsFlags.active : 3
-            return ((try? client.call(Remote.ConnectListAllDomains.self, .init(needResults: 1, flags: flags)).domains) ?? []).map(\.name)
+            return
+                ((try? client.call(Remote.ConnectListAllDomains.self, .init(needResults: 1, flags: flags)).domains)
+                ?? []).map(\.name)
         case "network":
-            return ((try? client.call(Remote.ConnectListAllNetworks.self, .init(needResults: 1, flags: 0)).nets) ?? []).map(\.name)
+            return ((try? client.call(Remote.ConnectListAllNetworks.self, .init(needResults: 1, flags: 0)).nets) ?? [])
+                .map(\.name)
         case "pool", "inputpool":
-            return ((try? client.call(Remote.ConnectListAllStoragePools.self, .init(needResults: 1, flags: 0)).pools) ?? []).map(\.name)
+            return
+                ((try? client.call(Remote.ConnectListAllStoragePools.self, .init(needResults: 1, flags: 0)).pools) ?? [])
+                .map(\.name)
         case "secret":
-            return ((try? client.call(Remote.ConnectListAllSecrets.self, .init(needResults: 1, flags: 0)).secrets) ?? []).map { "\($0.uuid)" }
+            return
+                ((try? client.call(Remote.ConnectListAllSecrets.self, .init(needResults: 1, flags: 0)).secrets) ?? [])
+                .map { "\($0.uuid)" }
         case "device" where command.hasPrefix("nodedev"):
-            return ((try? client.call(Remote.ConnectListAllNodeDevices.self, .init(needResults: 1, flags: 0)).devices) ?? []).map(\.name)
+            return
+                ((try? client.call(Remote.ConnectListAllNodeDevices.self, .init(needResults: 1, flags: 0)).devices)
+                ?? []).map(\.name)
         case "nwfilter":
-            return ((try? client.call(Remote.ConnectListAllNwfilters.self, .init(needResults: 1, flags: 0)).filters) ?? []).map(\.name)
+            return
+                ((try? client.call(Remote.ConnectListAllNwfilters.self, .init(needResults: 1, flags: 0)).filters) ?? [])
+                .map(\.name)
         case "interface" where command.hasPrefix("iface"):
-            return ((try? client.call(Remote.ConnectListAllInterfaces.self, .init(needResults: 1, flags: 0)).ifaces) ?? []).map(\.name)
+            return
+                ((try? client.call(Remote.ConnectListAllInterfaces.self, .init(needResults: 1, flags: 0)).ifaces) ?? [])
+                .map(\.name)
         case "snapshotname", "from":
             guard let domain = domain() else { return [] }
-            return ((try? client.call(
-                Remote.DomainListAllSnapshots.self, .init(dom: domain, needResults: 1, flags: 0)).snapshots) ?? []).map(\.name)
+            return
+                ((try? client.call(
+                    Remote.DomainListAllSnapshots.self, .init(dom: domain, needResults: 1, flags: 0)
+                ).snapshots) ?? []).map(\.name)
         case "path", "target", "interface":
             guard let domain = domain(),
                 let xml = try? client.call(Remote.DomainGetXMLDesc.self, .init(dom: domain, flags: 0)).xml,

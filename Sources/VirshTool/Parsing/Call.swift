@@ -31,7 +31,8 @@ struct Call {
 
     private func malformed(_ name: String, _ scaled: Bool = false) -> CommandFailure {
         CommandFailure(
-            "\(scaled ? "Scaled numeric" : "Numeric") value '\(self[name] ?? "")' for <\(name)> option is malformed or out of range")
+            "\(scaled ? "Scaled numeric" : "Numeric") value '\(self[name] ?? "")' for <\(name)> option is malformed or out of range"
+        )
     }
 
     /// A whole number within a type.

@@ -56,7 +56,7 @@ enum CommandLineParser {
             default: word = (word ?? []) + [byte]
             }
         }
-        if quote != nil { throw CommandFailure("missing \"") }
+        if quote == UInt8(ascii: "\"") { throw CommandFailure("missing \"") }
         close()
         return tokens
     }

@@ -35,7 +35,8 @@ enum HelpText {
                 if option.takesRest, !hasPositional {
                     name = "<\(option.name)>"
                 } else {
-                    name = isOptionalName && option.isPositional
+                    name =
+                        isOptionalName && option.isPositional
                         ? "[--\(option.name)] <string>" : "--\(option.name) <string>"
                 }
             }

@@ -102,6 +102,9 @@ final class Shell {
     /// The connection if there is one that lives.
     var liveConnection: LibvirtConnection? { open.flatMap { $0.isAlive ? $0 : nil } }
 
+    /// Why the connection that was there is of no more use.
+    var connectionFailure: ClientError? { open?.failure }
+
     /// Says goodbye.
     func disconnect() {
         open?.close()
@@ -146,7 +149,8 @@ final class Shell {
 
     private func disconnectReason(_ error: any Error) -> String {
         let text = CommandFailure.lines(of: error).last ?? ""
-        return text.contains("keepalive") ? "keepalive timeout" : text.contains("End of file") ? "end of file" : "I/O error"
+        return text.contains("keepalive")
+            ? "keepalive timeout" : text.contains("End of file") ? "end of file" : "I/O error"
     }
 }
 

@@ -13,7 +13,8 @@ enum DomainText {
         ["unknown"],
         [
             "unknown", "user", "migrating", "saving", "dumping", "I/O error", "watchdog", "from snapshot",
-            "shutting down", "creating snapshot", "crashed", "starting up", "post-copy", "post-copy failed", "api error",
+            "shutting down", "creating snapshot", "crashed", "starting up", "post-copy", "post-copy failed",
+            "api error",
         ],
         ["unknown", "user"],
         [

@@ -56,7 +56,8 @@ enum TimeText {
     /// `2026-01-02 03:04:05.678+0000`, as events are stamped.
     static func stamp(_ nanoseconds: UInt64) -> String {
         let milliseconds = Int(nanoseconds / 1_000_000 % 1000)
-        let padded = String(repeating: "0", count: milliseconds < 10 ? 2 : milliseconds < 100 ? 1 : 0) + "\(milliseconds)"
+        let padded =
+            String(repeating: "0", count: milliseconds < 10 ? 2 : milliseconds < 100 ? 1 : 0) + "\(milliseconds)"
         return "\(dateTime(Int64(nanoseconds / 1_000_000_000), utc: true)).\(padded)+0000"
     }
 }

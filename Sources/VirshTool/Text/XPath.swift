@@ -86,7 +86,9 @@ struct XPath {
         mutating func name() -> String {
             skip()
             let start = place
-            while place < all.count, all[place].isLetter || all[place].isNumber || "_-:".contains(all[place]) { place += 1 }
+            while place < all.count, all[place].isLetter || all[place].isNumber || "_-:".contains(all[place]) {
+                place += 1
+            }
             return String(all[start..<place])
         }
         mutating func quoted() -> String? {
@@ -172,18 +174,11 @@ struct XPath {
     func texts(_ root: XMLTree) throws -> [String] {
         find([root]).map { node in
             switch node {
-            case .element(let way): way.last.map { XPath.written($0, way.count - 1) } ?? ""
+            case .element(let way): way.last.map { NodeText.dump($0) } ?? ""
             case .text(let text): text
             case .attribute(let attribute): " \(attribute.name)=\"\(attribute.value)\""
             }
         }
-    }
-
-    /// An element's text as libxml dumps it: the first line without an indent.
-    private static func written(_ tree: XMLTree, _ depth: Int) -> String {
-        var text = XMLWriter.write(tree, indent: depth * 2)
-        while text.last == "\n" { text.removeLast() }
-        return String(text.drop { $0 == " " })
     }
 
     private func find(_ way: [XMLTree]) -> [Node] {

@@ -51,7 +51,9 @@ extension Run {
 
     private static func waits(_ c: Call) throws -> Bool {
         for pair in [("pivot", "keep-overlay"), ("pivot", "finish")] { try c.exclusive(pair.0, pair.1) }
-        if c.has("async") || c.has("timeout") || c.has("verbose"), !c.has("wait"), !c.has("pivot"), !c.has("finish"), !c.has("keep-overlay") {
+        if c.has("async") || c.has("timeout") || c.has("verbose"), !c.has("wait"), !c.has("pivot"), !c.has("finish"),
+            !c.has("keep-overlay")
+        {
             let option = c.has("async") ? "async" : c.has("timeout") ? "timeout" : "verbose"
             throw CommandFailure("Option --wait is required by option --\(option)")
         }
@@ -121,7 +123,9 @@ extension Run {
         if c.has("print-xml") { return c.out(xml) }
         var params: [RemoteTypedParam] = []
         let speed = try bandwidth(c)
-        if speed > 0 { params.append(RemoteTypedParam(field: "bandwidth", value: .ulong(c.has("bytes") ? speed : speed << 20))) }
+        if speed > 0 {
+            params.append(RemoteTypedParam(field: "bandwidth", value: .ulong(c.has("bytes") ? speed : speed << 20)))
+        }
         if let value = try c.number("granularity", UInt32.self) {
             params.append(RemoteTypedParam(field: "granularity", value: .uint(value)))
         }
@@ -153,13 +157,17 @@ extension Run {
     }
 
     static func blockjob(_ c: Call) throws {
-        for pair in [("abort", "info"), ("abort", "bandwidth"), ("pivot", "info"), ("async", "info"), ("info", "bandwidth"), ("raw", "bandwidth")] {
+        for pair in [
+            ("abort", "info"), ("abort", "bandwidth"), ("pivot", "info"), ("async", "info"), ("info", "bandwidth"),
+            ("raw", "bandwidth"),
+        ] {
             try c.exclusive(pair.0, pair.1)
         }
         let domain = try c.domain()
         let path = try c.text("path")
         if c.has("abort") || c.has("pivot") || c.has("async") {
-            let flags = c.bits(("pivot", VirDomainBlockJobAbortFlags.pivot), ("async", VirDomainBlockJobAbortFlags.async))
+            let flags = c.bits(
+                ("pivot", VirDomainBlockJobAbortFlags.pivot), ("async", VirDomainBlockJobAbortFlags.async))
             try c.ask(Remote.DomainBlockJobAbort.self, .init(dom: domain, path: path, flags: flags))
             return
         }
@@ -177,18 +185,24 @@ extension Run {
             return c.say("No current block job for \(path)")
         }
         if c.has("raw") {
-            c.out(" type=\(["Unknown job", "Block Pull", "Block Copy", "Block Commit", "Active Block Commit", "Backup"][Int(max(0, min(info.type, 5)))])\n")
+            c.out(
+                " type=\(["Unknown job", "Block Pull", "Block Copy", "Block Commit", "Active Block Commit", "Backup"][Int(max(0, min(info.type, 5)))])\n"
+            )
             c.out(" bandwidth=\(info.bandwidth)\n cur=\(info.cur)\n end=\(info.end)\n")
             return
         }
         let names = ["Unknown job", "Block Pull", "Block Copy", "Block Commit", "Active Block Commit", "Backup"]
-        c.out("\(DomainText.name(names, info.type, "Unknown job")): [\(NumberText.right("\(BlockJobWait.percent(info))", 3)) %]")
+        c.out(
+            "\(DomainText.name(names, info.type, "Unknown job")): [\(NumberText.right("\(BlockJobWait.percent(info))", 3)) %]"
+        )
         if info.bandwidth != 0 {
             if c.has("bytes") {
                 c.out("    Bandwidth limit: \(info.bandwidth) bytes/s")
             } else {
                 let pretty = NumberText.pretty(info.bandwidth)
-                c.out("    Bandwidth limit: \(info.bandwidth) bytes/s (\(NumberText.fixed(pretty.value, 3)) \(pretty.unit)/s)")
+                c.out(
+                    "    Bandwidth limit: \(info.bandwidth) bytes/s (\(NumberText.fixed(pretty.value, 3)) \(pretty.unit)/s)"
+                )
             }
         }
         c.out("\n")
@@ -215,7 +229,8 @@ enum BlockJobWait {
         let client = try c.client
         // Of the disk's path and of its target: which of them the daemon names is its choice.
         let callbacks = [VirDomainEventID.blockJob, VirDomainEventID.blockJob2].compactMap { id in
-            try? client.call(Remote.ConnectDomainEventCallbackRegisterAny.self, .init(eventID: id, dom: domain)).callbackID
+            try? client.call(Remote.ConnectDomainEventCallbackRegisterAny.self, .init(eventID: id, dom: domain))
+                .callbackID
         }
         defer {
             for id in callbacks {
@@ -248,7 +263,9 @@ enum BlockJobWait {
 
     private static func status(_ event: LibvirtConnection.Event, _ path: String) -> Int32? {
         if let body = event.body(Remote.DomainEventBlockJob2.self) { return body.dst == path ? body.status : nil }
-        if let body = event.body(Remote.DomainEventCallbackBlockJob.self) { return body.path == path ? body.status : nil }
+        if let body = event.body(Remote.DomainEventCallbackBlockJob.self) {
+            return body.path == path ? body.status : nil
+        }
         return nil
     }
 

@@ -22,7 +22,9 @@ extension Run {
             // domain:bus:slot.function, in hexadecimal digits.
             let parts = source.split(whereSeparator: { $0 == ":" || $0 == "." }).map { UInt32($0, radix: 16) }
             let numbers = parts.compactMap { $0 }
-            guard numbers.count == 4, parts.count == 4 else { throw CommandFailure("cannot parse pci address '\(source)'") }
+            guard numbers.count == 4, parts.count == 4 else {
+                throw CommandFailure("cannot parse pci address '\(source)'")
+            }
             func hex(_ value: UInt32, _ digits: Int) -> String {
                 let plain = String(value, radix: 16)
                 return "0x" + String(repeating: "0", count: max(0, digits - plain.utf8.count)) + plain
@@ -91,12 +93,15 @@ extension Run {
         let affectsConfig = flags & VirDomainModificationImpact.config != 0
         let xml = try c.xml(of: domain, affectsConfig && flags & 1 == 0 ? VirDomainXMLFlags.inactive : 0)
         let cards = (XMLDocument.parse(xml)?.all("devices/interface") ?? []).filter { $0["type"] == type }
-        if cards.isEmpty { throw CommandFailure("No interface found whose type is \(type)") }
+        if cards.isEmpty {
+            throw CommandFailure("No interface found whose type is \(type)", "Failed to detach interface")
+        }
         if mac == nil, cards.count > 1 {
             throw CommandFailure(
                 "Domain has \(cards.count) interfaces. Please specify which one to detach using --mac")
         }
-        let found = mac.map { mac in cards.filter { $0.child("mac")?["address"]?.lowercased() == mac.lowercased() } } ?? cards
+        let found =
+            mac.map { mac in cards.filter { $0.child("mac")?["address"]?.lowercased() == mac.lowercased() } } ?? cards
         guard let card = found.first else {
             throw CommandFailure("No interface with MAC address \(mac ?? "") was found")
         }
@@ -106,7 +111,7 @@ extension Run {
                     + "specify the device pci address to remove it.")
         }
         let text = XMLWriter.write(card)
-        if c.has("print-xml") { return c.out(text) }
+        if c.has("print-xml") { return c.out(NodeText.dump(card, depth: 2) + "\n") }
         try failing("Failed to detach interface") { try detach(c, domain, text, flags) }
         c.say("Interface detached successfully\n")
     }
@@ -116,7 +121,8 @@ extension Run {
         let cards = XMLDocument.parse(xml)?.all("devices/interface") ?? []
         let isAddress = name.split(separator: ":").count == 6
         let found = cards.filter {
-            isAddress ? $0.child("mac")?["address"]?.lowercased() == name.lowercased() : $0.child("target")?["dev"] == name
+            isAddress
+                ? $0.child("mac")?["address"]?.lowercased() == name.lowercased() : $0.child("target")?["dev"] == name
         }
         if found.count > 1 { throw CommandFailure("multiple matching interfaces found") }
         guard let card = found.first else {
@@ -135,14 +141,7 @@ extension Run {
         let xml = try c.xml(of: domain, config ? VirDomainXMLFlags.inactive : 0)
         var flags = config ? VirDomainModificationImpact.config : VirDomainModificationImpact.live
         if !config, try !c.isActive(domain) { flags = VirDomainModificationImpact.config }
-        var found: XMLTree
-        do { found = try card(xml, name) } catch let failure as CommandFailure {
-            let lines = failure.lines.map { line in
-                line.hasSuffix("not found.")
-                    ? "interface (\(name.split(separator: ":").count == 6 ? "mac" : "target"): \(name)) not found" : line
-            }
-            throw CommandFailure(lines: lines)
-        }
+        guard var found = try? card(xml, name) else { throw CommandFailure("interface '\(name)' not found") }
         let link = XMLTree("link", attributes: [XMLAttribute("state", state)])
         if found.child("link") != nil {
             found = found.replacing("link") { _ in link }
@@ -155,7 +154,7 @@ extension Run {
             found.nodes.insert(.element(link), at: place.map { $0 + 1 } ?? found.nodes.count)
         }
         let text = XMLWriter.write(found)
-        if c.has("print-xml") { return c.out(text) }
+        if c.has("print-xml") { return c.out(NodeText.dump(found, depth: 2) + "\n") }
         try failing("Failed to update interface link state") {
             try c.ask(Remote.DomainUpdateDeviceFlags.self, .init(dom: domain, xml: text, flags: flags))
         }
@@ -177,12 +176,14 @@ extension Run {
             let count = try failing("Unable to get number of interface parameters") {
                 try c.ask(
                     Remote.DomainGetInterfaceParameters.self,
-                    .init(dom: domain, device: device, nparams: 0, flags: flags)).nparams
+                    .init(dom: domain, device: device, nparams: 0, flags: flags)
+                ).nparams
             }
             let params = try failing("Unable to get interface parameters") {
                 try c.ask(
                     Remote.DomainGetInterfaceParameters.self,
-                    .init(dom: domain, device: device, nparams: count, flags: flags)).params
+                    .init(dom: domain, device: device, nparams: count, flags: flags)
+                ).params
             }
             for param in params { c.out("\(NumberText.left(param.field, 15)): \(ParameterText.value(param.value))\n") }
             return
@@ -216,20 +217,26 @@ extension Run {
         }
         let cards = try failing("Failed to query for interfaces addresses") {
             try c.ask(
-                Remote.DomainInterfaceAddresses.self, .init(dom: domain, source: UInt32(source), flags: 0)).ifaces
+                Remote.DomainInterfaceAddresses.self, .init(dom: domain, source: UInt32(source), flags: 0)
+            ).ifaces
         }
         func line(_ name: String, _ mac: String, _ proto: String, _ address: String) {
-            c.out(" \(NumberText.left(name, 10)) \(NumberText.left(mac, 20)) \(NumberText.left(proto, 8))     \(address)\n")
+            c.out(
+                " \(NumberText.left(name, 10)) \(NumberText.left(mac, 20)) \(NumberText.left(proto, 8))     \(address)\n"
+            )
         }
         if !c.shell.isQuiet {
-            c.out(" \(NumberText.left("Name", 10)) \(NumberText.left("MAC address", 20)) \(NumberText.left("Protocol", 12)) Address\n")
+            c.out(
+                " \(NumberText.left("Name", 10)) \(NumberText.left("MAC address", 20)) \(NumberText.left("Protocol", 12)) Address\n"
+            )
             c.out(String(repeating: "-", count: 79) + "\n")
         }
         for card in cards where wanted == nil || card.name == wanted {
             let mac = card.hwaddr ?? "N/A"
             if card.addrs.isEmpty { line(card.name, mac, "N/A", "N/A") }
             for (index, address) in card.addrs.enumerated() {
-                let kind = address.type == VirIPAddrType.ipv6 ? "ipv6" : address.type == VirIPAddrType.ipv4 ? "ipv4" : ""
+                let kind =
+                    address.type == VirIPAddrType.ipv6 ? "ipv6" : address.type == VirIPAddrType.ipv4 ? "ipv4" : ""
                 let showsName = index == 0 || full
                 line(
                     showsName ? card.name : "-", showsName ? mac : "-", kind, "\(address.addr)/\(address.prefix)")

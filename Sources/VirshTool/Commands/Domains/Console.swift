@@ -23,7 +23,8 @@ extension Run {
         c.say(" (Ctrl + \(Character(Unicode.Scalar(escape | 0x40))))\n")
         c.shell.flush()
         let stream = try c.client.openStream(
-            Remote.DomainOpenConsole.self, .init(dom: domain, devName: device, flags: flags)).stream
+            Remote.DomainOpenConsole.self, .init(dom: domain, devName: device, flags: flags)
+        ).stream
         let terminal = try RawTerminal(input, signals: false)
         defer { terminal?.restore() }
         try ConsoleLoop.run(c, stream, input, escape)

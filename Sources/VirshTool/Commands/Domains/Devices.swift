@@ -84,7 +84,8 @@ extension Run {
         var xml = XMLText("disk", [("type", kind)] + (c["type"].map { [("device", $0)] } ?? []))
         if c.has("rawio") { xml.attributes.append(("rawio", "yes")) }
         let driver: [(String, String)] = [
-            c["driver"].map { ("name", $0) }, c["subdriver"].map { ("type", $0) }, c["iothread"].map { ("iothread", $0) },
+            c["driver"].map { ("name", $0) }, c["subdriver"].map { ("type", $0) },
+            c["iothread"].map { ("iothread", $0) },
             c["cache"].map { ("cache", $0) }, c["io"].map { ("io", $0) },
         ].compactMap { $0 }
         if !driver.isEmpty { xml.add("driver", driver) }
@@ -95,7 +96,9 @@ extension Run {
         if let alias = c["alias"] { xml.add("alias", [("name", alias)]) }
         if let wwn = c["wwn"] { xml.add("wwn", text: wwn) }
         if let address = c["address"] {
-            xml.add("address", try DeviceAddressText.attributes(address, target: target, multifunction: c.has("multifunction")))
+            xml.add(
+                "address",
+                try DeviceAddressText.attributes(address, target: target, multifunction: c.has("multifunction")))
         }
         let text = xml.written()
         if c.has("print-xml") { return c.out(text) }
@@ -109,7 +112,8 @@ extension Run {
         switch kind {
         case "block": return XMLText("source", [("dev", source)])
         case "network":
-            var xml = XMLText("source", [("protocol", c["source-protocol"] ?? "")] + (source.isEmpty ? [] : [("name", source)]))
+            var xml = XMLText(
+                "source", [("protocol", c["source-protocol"] ?? "")] + (source.isEmpty ? [] : [("name", source)]))
             var host: [(String, String)] = []
             if let transport = c["source-host-transport"] { host.append(("transport", transport)) }
             if let socket = c["source-host-socket"] { host.append(("socket", socket)) }
@@ -146,7 +150,9 @@ extension Run {
             return found
         }
         throw CommandFailure(
-            changeable ? "No disk found whose source path or target is \(path)" : "No disk found whose source path or target is \(path)")
+            changeable
+                ? "No disk found whose source path or target is \(path)"
+                : "No disk found whose source path or target is \(path)")
     }
 
     static func detachDisk(_ c: Call) throws {
@@ -156,7 +162,7 @@ extension Run {
         let xml = try c.xml(of: domain, flags == VirDomainModificationImpact.config ? VirDomainXMLFlags.inactive : 0)
         let found = try disk(xml, target)
         let text = XMLWriter.write(found)
-        if c.has("print-xml") { return c.out(text) }
+        if c.has("print-xml") { return c.out(NodeText.dump(found, depth: 2) + "\n") }
         try failing("Failed to detach disk") { try detach(c, domain, text, flags) }
         c.say("Disk detached successfully\n")
     }
@@ -172,7 +178,8 @@ extension Run {
         let domain = try c.domain()
         var flags = try c.impact()
         if c.has("force") { flags |= VirDomainDeviceModifyFlags.force }
-        let xml = try c.xml(of: domain, flags & 3 == VirDomainModificationImpact.config ? VirDomainXMLFlags.inactive : 0)
+        let xml = try c.xml(
+            of: domain, flags & 3 == VirDomainModificationImpact.config ? VirDomainXMLFlags.inactive : 0)
         var found = try disk(xml, path, changeable: true)
         let hasMedia = found.child("source").map { !$0.attributes.filter { $0.name != "index" }.isEmpty } ?? false
         let action = isEject ? "eject" : c.has("insert") ? "insert" : "update"
@@ -192,11 +199,13 @@ extension Run {
         }
         if let source, !source.isEmpty {
             let element = XMLTree("source", attributes: [XMLAttribute(isBlock ? "dev" : "file", source)])
-            let place = found.nodes.firstIndex { if case .element(let child) = $0 { child.name == "target" } else { false } }
+            let place = found.nodes.firstIndex {
+                if case .element(let child) = $0 { child.name == "target" } else { false }
+            }
             found.nodes.insert(.element(element), at: place ?? found.nodes.count)
         }
         let text = XMLWriter.write(found)
-        if c.has("print-xml") { return c.out(text) }
+        if c.has("print-xml") { return c.out(NodeText.dump(found, depth: 2) + "\n") }
         try failing("Failed to complete action \(action) on media") {
             try c.ask(Remote.DomainUpdateDeviceFlags.self, .init(dom: domain, xml: text, flags: flags))
         }
@@ -232,7 +241,8 @@ extension Run {
         let alias = c["alias"]
         let node = try c.number("node", UInt32.self)
         try c.exclusive("alias", "node")
-        let xml = try c.xml(of: domain, flags & VirDomainModificationImpact.config != 0 ? VirDomainXMLFlags.inactive : 0)
+        let xml = try c.xml(
+            of: domain, flags & VirDomainModificationImpact.config != 0 ? VirDomainXMLFlags.inactive : 0)
         let all = XMLDocument.parse(xml)?.all("devices/memory") ?? []
         let found = all.filter { device in
             if let alias { return device.child("alias")?["name"] == alias }
@@ -240,7 +250,9 @@ extension Run {
             return true
         }
         if found.isEmpty { throw CommandFailure("no memory device found") }
-        if found.count > 1 { throw CommandFailure("multiple memory devices found, use --alias or --node to select one") }
+        if found.count > 1 {
+            throw CommandFailure("multiple memory devices found, use --alias or --node to select one")
+        }
         var device = found[0]
         if let size = try c.scaled("requested-size", scale: 1024) {
             device = device.replacing("target") { target in

@@ -48,7 +48,8 @@ extension Run {
         if c.has("block") { timeout = VirDomainQemuAgentCommandTimeoutValues.block }
         let result = try c.ask(
             RemoteQEMU.DomainAgentCommand.self,
-            .init(dom: domain, cmd: c.all("cmd").joined(separator: " "), timeout: timeout, flags: 0)).result
+            .init(dom: domain, cmd: c.all("cmd").joined(separator: " "), timeout: timeout, flags: 0)
+        ).result
         guard let result else { return }
         c.out((c.has("pretty") ? try prettyJSON(result) : result) + "\n")
     }
@@ -74,7 +75,8 @@ extension Run {
         let domain = try c.domain()
         let count = try failing("Unable to freeze filesystems") {
             try c.ask(
-                Remote.DomainFSFreeze.self, .init(dom: domain, mountpoints: c.all("mountpoint"), flags: 0)).filesystems
+                Remote.DomainFSFreeze.self, .init(dom: domain, mountpoints: c.all("mountpoint"), flags: 0)
+            ).filesystems
         }
         c.say("Froze \(count) filesystem(s)\n")
     }
@@ -83,7 +85,8 @@ extension Run {
         let domain = try c.domain()
         let count = try failing("Unable to thaw filesystems") {
             try c.ask(
-                Remote.DomainFSThaw.self, .init(dom: domain, mountpoints: c.all("mountpoint"), flags: 0)).filesystems
+                Remote.DomainFSThaw.self, .init(dom: domain, mountpoints: c.all("mountpoint"), flags: 0)
+            ).filesystems
         }
         c.say("Thawed \(count) filesystem(s)\n")
     }
@@ -192,7 +195,9 @@ extension Run {
         guard words.count <= 16 else { throw CommandFailure("too many keycodes") }
         let codes = try words.map { word in
             if let number = NumberText.integer(word).flatMap({ UInt32(exactly: $0) }) { return number }
-            guard codeset == 0, let code = KeyNames.linux(word) else { throw CommandFailure("invalid keycode: '\(word)'") }
+            guard codeset == 0, let code = KeyNames.linux(word) else {
+                throw CommandFailure("invalid keycode: '\(word)'")
+            }
             return code
         }
         try c.ask(

@@ -29,7 +29,9 @@ enum JobProgress {
 
     /// `label: [ 42 %]` on the line of the one before.
     static func show(_ c: Call, _ label: String, _ remaining: UInt64, _ total: UInt64) {
-        let percent = remaining == 0 ? 100 : total == 0 ? 0 : min(99, Int(Double(total &- min(remaining, total)) * 100 / Double(total)))
+        let percent =
+            remaining == 0
+            ? 100 : total == 0 ? 0 : min(99, Int(Double(total &- min(remaining, total)) * 100 / Double(total)))
         c.shell.aside("\r\(label): [\(NumberText.right("\(percent)", 3)) %]")
     }
 }
@@ -68,22 +70,27 @@ extension Run {
         let domain = try c.domain()
         try c.requires("keep-completed", "completed")
         let flags = c.bits(
-            ("completed", VirDomainGetJobStatsFlags.completed), ("keep-completed", VirDomainGetJobStatsFlags.keepCompleted))
+            ("completed", VirDomainGetJobStatsFlags.completed),
+            ("keep-completed", VirDomainGetJobStatsFlags.keepCompleted))
         let stats = try c.ask(Remote.DomainGetJobStats.self, .init(dom: domain, flags: flags))
         func line(_ label: String, _ value: String) { c.out("\(NumberText.left(label, 17)) \(value)\n") }
         let types = ["None", "Bounded", "Unbounded", "Completed", "Failed", "Cancelled"]
-        line("Job type:", DomainText.name(types, stats.type))
+        line("Job type:", NumberText.left(DomainText.name(types, stats.type), 12))
         if stats.type == VirDomainJobType.none { return }
         let params = stats.params
         if c.has("rawstats") {
-            for param in params { c.out("  \(NumberText.left(param.field, 15)): \(ParameterText.value(param.value))\n") }
+            for param in params {
+                c.out("  \(NumberText.left(param.field, 15)): \(ParameterText.value(param.value))\n")
+            }
             return
         }
         let operations = [
             "Unknown", "Start", "Save", "Restore", "Incoming migration", "Outgoing migration", "Snapshot",
             "Snapshot revert", "Dump", "Backup", "Snapshot delete",
         ]
-        if let operation = ParameterText.number(params, "operation") { line("Operation:", DomainText.name(operations, operation)) }
+        if let operation = ParameterText.number(params, "operation") {
+            line("Operation:", NumberText.left(DomainText.name(operations, operation), 12))
+        }
         func time(_ label: String, _ field: String) {
             if let value = ParameterText.number(params, field) { line(label, "\(NumberText.left("\(value)", 12)) ms") }
         }
@@ -98,26 +105,36 @@ extension Run {
         time("Time elapsed:", "time_elapsed")
         time("Time elapsed w/o network:", "time_elapsed_net")
         if stats.type == VirDomainJobType.bounded { time("Time remaining:", "time_remaining") }
-        if (ParameterText.number(params, "data_total") ?? 0) != 0 || (ParameterText.number(params, "data_processed") ?? 0) != 0 {
+        if (ParameterText.number(params, "data_total") ?? 0) != 0
+            || (ParameterText.number(params, "data_processed") ?? 0) != 0
+        {
             size("Data processed:", "data_processed")
             size("Data remaining:", "data_remaining")
             size("Data total:", "data_total")
         }
-        if (ParameterText.number(params, "memory_total") ?? 0) != 0 || (ParameterText.number(params, "memory_processed") ?? 0) != 0 {
+        if (ParameterText.number(params, "memory_total") ?? 0) != 0
+            || (ParameterText.number(params, "memory_processed") ?? 0) != 0
+        {
             size("Memory processed:", "memory_processed")
             size("Memory remaining:", "memory_remaining")
             size("Memory total:", "memory_total")
-            if (ParameterText.number(params, "memory_bps") ?? 0) != 0 { size("Memory bandwidth:", "memory_bps", perSecond: true) }
+            if (ParameterText.number(params, "memory_bps") ?? 0) != 0 {
+                size("Memory bandwidth:", "memory_bps", perSecond: true)
+            }
             count("Dirty rate:", "memory_dirty_rate")
             count("Page size:", "memory_page_size")
             count("Iteration:", "memory_iteration")
             count("Postcopy requests:", "memory_postcopy_requests")
         }
-        if (ParameterText.number(params, "disk_total") ?? 0) != 0 || (ParameterText.number(params, "disk_processed") ?? 0) != 0 {
+        if (ParameterText.number(params, "disk_total") ?? 0) != 0
+            || (ParameterText.number(params, "disk_processed") ?? 0) != 0
+        {
             size("File processed:", "disk_processed")
             size("File remaining:", "disk_remaining")
             size("File total:", "disk_total")
-            if (ParameterText.number(params, "disk_bps") ?? 0) != 0 { size("File bandwidth:", "disk_bps", perSecond: true) }
+            if (ParameterText.number(params, "disk_bps") ?? 0) != 0 {
+                size("File bandwidth:", "disk_bps", perSecond: true)
+            }
         }
         if ParameterText.number(params, "memory_constant") != nil {
             count("Constant pages:", "memory_constant")

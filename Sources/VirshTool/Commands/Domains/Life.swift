@@ -99,8 +99,8 @@ extension Run {
             case "signal": flags |= UInt32(VirDomainShutdownFlagValues.signal)
             case "paravirt": flags |= UInt32(VirDomainShutdownFlagValues.paravirt)
             default:
-                throw CommandFailure(
-                    "Unknown mode \(word) value, expecting 'acpi', 'agent', 'initctl', 'signal', or 'paravirt'")
+                let last = c.parsed.command.name == "reboot" ? "'signal' or 'paravirt'" : "'signal', or 'paravirt'"
+                throw CommandFailure("Unknown mode \(word) value, expecting 'acpi', 'agent', 'initctl', \(last)")
             }
         }
         return flags
@@ -235,7 +235,8 @@ extension Run {
         let domain = try c.domain()
         let passed = try passedDescriptors(c)
         let flags = c.bits(
-            ("seclabel-restore", VirDomainFDAssociateFlags.restore), ("seclabel-writable", VirDomainFDAssociateFlags.writable))
+            ("seclabel-restore", VirDomainFDAssociateFlags.restore),
+            ("seclabel-writable", VirDomainFDAssociateFlags.writable))
         let serial = try c.client.begin(
             Remote.DomainFDAssociate.self, .init(dom: domain, name: try c.text("name"), flags: flags),
             descriptors: passed)
@@ -251,7 +252,8 @@ extension Run {
 /// Names of `virDomainProcessSignal`: `hup`, `SIGHUP`, `sig_hup`, a number.
 enum SignalNames {
     private static let names = [
-        "nop", "hup", "int", "quit", "ill", "trap", "abrt", "bus", "fpe", "kill", "usr1", "segv", "usr2", "pipe", "alrm",
+        "nop", "hup", "int", "quit", "ill", "trap", "abrt", "bus", "fpe", "kill", "usr1", "segv", "usr2", "pipe",
+        "alrm",
         "term", "stkflt", "chld", "cont", "stop", "tstp", "ttin", "ttou", "urg", "xcpu", "xfsz", "vtalrm", "prof",
         "winch", "poll", "pwr", "sys",
     ]

@@ -18,12 +18,14 @@ extension Run {
             ("autostart", Flags.autostart), ("no-autostart", Flags.noAutostart),
             ("with-snapshot", Flags.hasSnapshot), ("without-snapshot", Flags.noSnapshot),
             ("with-checkpoint", Flags.hasCheckpoint), ("without-checkpoint", Flags.noCheckpoint))
-        for pair in [("uuid", "table"), ("name", "table"), ("id", "table")] { try c.exclusive(pair.0, pair.1) }
+        for name in ["name", "uuid", "id"] { try c.exclusive("table", name) }
         let domains = try failing("Failed to list domains") {
             try c.ask(Remote.ConnectListAllDomains.self, .init(needResults: 1, flags: flags)).domains
         }.sorted(by: isBefore)
         if c.has("uuid") || c.has("name") || c.has("id") {
-            for domain in domains { c.out(listLine(c, domain)) }
+            // A number alone is only there where there is one.
+            let onlyNumbers = !c.has("uuid") && !c.has("name")
+            for domain in domains where !onlyNumbers || domain.id != -1 { c.out(listLine(c, domain)) }
             return
         }
         try listTable(c, domains)
@@ -47,11 +49,9 @@ extension Run {
     private static func listLine(_ c: Call, _ domain: RemoteDomain) -> String {
         var words: [String] = []
         if c.has("id") { words.append(domain.id == -1 ? "-" : "\(domain.id)") }
-        if c.has("name") { words.append(domain.name) }
         if c.has("uuid") { words.append("\(domain.uuid)") }
-        // A number stands in a column of its own.
-        if c.has("id"), words.count > 1 { words[0] = NumberText.left(words[0], 6) }
-        return words.joined(separator: words.count > 1 ? " " : "") + "\n"
+        if c.has("name") { words.append(domain.name) }
+        return words.joined(separator: " ") + "\n"
     }
 
     private static func listTable(_ c: Call, _ domains: [RemoteDomain]) throws {
@@ -76,7 +76,8 @@ extension Run {
                 let title =
                     (try? c.ask(
                         Remote.DomainGetMetadata.self,
-                        .init(dom: domain, type: VirDomainMetadataType.title, uri: nil, flags: 0)).metadata) ?? ""
+                        .init(dom: domain, type: VirDomainMetadataType.title, uri: nil, flags: 0)
+                    ).metadata) ?? ""
                 table.add(id, domain.name, words, title)
             } else {
                 table.add(id, domain.name, words)
@@ -90,7 +91,7 @@ extension Run {
         c.out(domain.id == -1 ? "-\n" : "\(domain.id)\n")
     }
 
-    static func domname(_ c: Call) throws { c.out("\(try c.domain().name)\n") }
+    static func domname(_ c: Call) throws { c.out("\(try c.domain(byName: false).name)\n") }
 
     static func domuuid(_ c: Call) throws { c.out("\(try c.domain().uuid)\n") }
 
@@ -120,7 +121,8 @@ extension Run {
             throw CommandFailure()
         }
         if c.has("wrap") {
-            c.out("<nodes>\n" + found.map { "\($0)\n" }.joined() + "</nodes>\n")
+            let lines = found.flatMap { $0.split(separator: "\n") }
+            c.out("<nodes>\n" + lines.map { "  \($0)\n" }.joined() + "</nodes>\n")
         } else {
             for text in found { c.out("\(text)\n") }
         }

@@ -43,7 +43,9 @@ extension Run {
             ("auto-converge-initial", "auto_converge.initial"), ("auto-converge-increment", "auto_converge.increment"),
             ("parallel-connections", "parallel.connections"),
         ] {
-            if let value = try c.number(option, Int32.self) { params.append(RemoteTypedParam(field: field, value: .int(value))) }
+            if let value = try c.number(option, Int32.self) {
+                params.append(RemoteTypedParam(field: field, value: .int(value)))
+            }
         }
         for (option, field) in [
             ("comp-xbzrle-cache", "compression.xbzrle.cache"), ("bandwidth", "bandwidth"),
@@ -88,7 +90,8 @@ extension Run {
     ) throws {
         let client = try c.client
         guard client.supports(VirDriverFeature.migrationParams), other.supports(VirDriverFeature.migrationParams) else {
-            throw CommandFailure("Migration APIs with extensible parameters are not supported but extended parameters were passed")
+            throw CommandFailure(
+                "Migration APIs with extensible parameters are not supported but extended parameters were passed")
         }
         let begun = try client.call(
             Remote.DomainMigrateBegin3Params.self, .init(dom: domain, params: params, flags: flags))
@@ -125,7 +128,8 @@ extension Run {
                     if interrupts.came { _ = try? client.call(Remote.DomainAbortJob.self, .init(dom: domain)) }
                     _ = try? other.receiveNow()
                     guard c.has("verbose"),
-                        let info = try? client.call(Remote.DomainGetJobInfo.self, .init(dom: domain)), info.dataTotal > 0
+                        let info = try? client.call(Remote.DomainGetJobInfo.self, .init(dom: domain)),
+                        info.dataTotal > 0
                     else { continue }
                     JobProgress.show(c, "Migration", info.dataRemaining, info.dataTotal)
                 }
@@ -141,7 +145,8 @@ extension Run {
         do {
             finished = try other.call(
                 Remote.DomainMigrateFinish3Params.self,
-                .init(params: last, cookieIn: cookie, flags: flags, cancelled: failure == nil ? 0 : 1)).cookieOut
+                .init(params: last, cookieIn: cookie, flags: flags, cancelled: failure == nil ? 0 : 1)
+            ).cookieOut
         } catch {
             failure = failure ?? error
         }
@@ -158,7 +163,9 @@ extension Run {
 
     static func migrateSetmaxdowntime(_ c: Call) throws {
         let domain = try c.domain()
-        guard let time = try c.number("downtime", UInt64.self), time > 0 else { throw CommandFailure("migrate: Invalid downtime") }
+        guard let time = try c.number("downtime", UInt64.self), time > 0 else {
+            throw CommandFailure("migrate: Invalid downtime")
+        }
         try c.ask(Remote.DomainMigrateSetMaxDowntime.self, .init(dom: domain, downtime: time, flags: 0))
     }
 

@@ -24,14 +24,17 @@ extension Run {
     /// A list `0-3,^2,5` as a map of so many processors; `r`: all.
     static func cpuMap(_ list: String, count: Int) throws -> [UInt8] {
         var bits = [Bool](repeating: false, count: count)
-        let failure = CommandFailure("Invalid cpulist '\(list)'")
+        let failure = CommandFailure(
+            "Invalid cpulist '\(list)'", "invalid argument: Failed to parse bitmap '\(list)'")
         if list == "r" {
             bits = [Bool](repeating: true, count: count)
         } else {
             for part in list.split(separator: ",", omittingEmptySubsequences: false) {
                 let text = part.trimmed
                 let isOff = text.hasPrefix("^")
-                let ends = (isOff ? text.dropFirst() : text[...]).split(separator: "-", omittingEmptySubsequences: false).map { Int($0) }
+                let ends = (isOff ? text.dropFirst() : text[...]).split(
+                    separator: "-", omittingEmptySubsequences: false
+                ).map { Int($0) }
                 guard let first = ends.first ?? nil, let last = ends.last ?? nil, ends.count <= 2, first >= 0,
                     last >= first, last < 16384
                 else { throw failure }
@@ -47,8 +50,8 @@ extension Run {
     /// How many processors the host has, those that are off too.
     static func hostCPUs(_ c: Call) throws -> Int {
         if let count = try? c.ask(
-            Remote.NodeGetCPUMap.self, .init(needMap: 0, needOnline: 0, flags: 0)).ret, count > 0
-        {
+            Remote.NodeGetCPUMap.self, .init(needMap: 0, needOnline: 0, flags: 0)
+        ).ret, count > 0 {
             return Int(count)
         }
         let info = try c.ask(Remote.NodeGetInfo.self, NoPayload())
@@ -64,7 +67,8 @@ extension Run {
         func affinity(_ map: ArraySlice<UInt8>) -> String {
             if pretty { return "\(ranges(map, count: cpus)) (out of \(cpus))" }
             let bytes = Array(map)
-            return String((0..<cpus).map { $0 / 8 < bytes.count && bytes[$0 / 8] & 1 << UInt8($0 % 8) != 0 ? "y" : "-" })
+            return String(
+                (0..<cpus).map { $0 / 8 < bytes.count && bytes[$0 / 8] & 1 << UInt8($0 % 8) != 0 ? "y" : "-" })
         }
         func line(_ label: String, _ value: String) { c.out("\(NumberText.left(label, 15)) \(value)\n") }
         do {
@@ -77,7 +81,9 @@ extension Run {
                 if info.cpuTime != 0 {
                     line("CPU time:", "\(NumberText.fixed(Double(info.cpuTime) / 1_000_000_000, 1))s")
                 }
-                line("CPU Affinity:", affinity(answer.cpumaps[min(index * length, answer.cpumaps.count)...].prefix(length)))
+                line(
+                    "CPU Affinity:",
+                    affinity(answer.cpumaps[min(index * length, answer.cpumaps.count)...].prefix(length)))
                 if index < answer.info.count - 1 { c.out("\n") }
             }
         } catch let error as ClientError {
@@ -85,7 +91,9 @@ extension Run {
             guard error.isAnswer, try !c.isActive(domain) else { throw error }
             let pins = try c.ask(
                 Remote.DomainGetVCPUPinInfo.self,
-                .init(dom: domain, ncpumaps: Int32(count), maplen: Int32(length), flags: VirDomainModificationImpact.config))
+                .init(
+                    dom: domain, ncpumaps: Int32(count), maplen: Int32(length),
+                    flags: VirDomainModificationImpact.config))
             for index in 0..<Int(max(0, min(pins.num, Int32(count)))) {
                 line("VCPU:", "\(index)")
                 line("CPU:", "N/A")
@@ -111,9 +119,12 @@ extension Run {
             let pins = try c.ask(
                 Remote.DomainGetVCPUPinInfo.self,
                 .init(dom: domain, ncpumaps: Int32(count), maplen: Int32(length), flags: flags))
-            if let vcpu, Int(vcpu) >= Int(pins.num) { throw CommandFailure("vcpu \(vcpu) is out of range of live cpu count \(pins.num)") }
+            if let vcpu, Int(vcpu) >= Int(pins.num) {
+                throw CommandFailure("vcpu \(vcpu) is out of range of live cpu count \(pins.num)")
+            }
             var table = TextTable("VCPU", "CPU Affinity")
-            for index in 0..<Int(max(0, min(pins.num, Int32(clamping: count)))) where vcpu == nil || Int(vcpu ?? 0) == index {
+            for index in 0..<Int(max(0, min(pins.num, Int32(clamping: count))))
+            where vcpu == nil || Int(vcpu ?? 0) == index {
                 let map = pins.cpumaps[min(index * length, pins.cpumaps.count)...].prefix(length)
                 table.add("\(index)", ranges(map, count: cpus))
             }
@@ -131,7 +142,9 @@ extension Run {
     /// Processors of a domain for a table of places.
     private static func vcpuCount(_ c: Call, _ domain: RemoteDomain, _ flags: UInt32) throws -> Int {
         let wanted = flags | VirDomainVcpuFlags.maximum
-        if let count = try? c.ask(Remote.DomainGetVCPUsFlags.self, .init(dom: domain, flags: wanted)).num { return Int(count) }
+        if let count = try? c.ask(Remote.DomainGetVCPUsFlags.self, .init(dom: domain, flags: wanted)).num {
+            return Int(count)
+        }
         return Int(try c.ask(Remote.DomainGetInfo.self, .init(dom: domain)).nrVirtCpu)
     }
 
@@ -152,7 +165,10 @@ extension Run {
 
     static func vcpucount(_ c: Call) throws {
         try c.exclusive("live", "config")
-        for pair in [("guest", "live"), ("guest", "config"), ("current", "live"), ("current", "config"), ("active", "maximum"), ("guest", "maximum")] {
+        for pair in [
+            ("guest", "live"), ("guest", "config"), ("current", "live"), ("current", "config"), ("active", "maximum"),
+            ("guest", "maximum"),
+        ] {
             try c.exclusive(pair.0, pair.1)
         }
         let domain = try c.domain()
@@ -197,7 +213,9 @@ extension Run {
     static func setvcpu(_ c: Call) throws {
         try c.exclusive("enable", "disable")
         let flags = try c.impact()
-        guard c.has("enable") || c.has("disable") else { throw CommandFailure("one of --enable or --disable is required") }
+        guard c.has("enable") || c.has("disable") else {
+            throw CommandFailure("one of --enable or --disable is required")
+        }
         let list = try c.text("vcpulist")
         let domain = try c.domain()
         try c.ask(
@@ -248,7 +266,9 @@ extension Run {
     }
 
     private static func threadID(_ c: Call) throws -> UInt32 {
-        guard let id = try c.number("id", UInt32.self), id > 0 else { throw CommandFailure("Invalid IOThread id value: '0'") }
+        guard let id = try c.number("id", UInt32.self), id > 0 else {
+            throw CommandFailure("Invalid IOThread id value: '0'")
+        }
         return id
     }
 

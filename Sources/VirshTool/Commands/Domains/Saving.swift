@@ -75,7 +75,8 @@ extension Run {
             read: {
                 try c.ask(
                     Remote.DomainSaveImageGetXMLDesc.self,
-                    .init(file: absolute(path), flags: VirDomainSaveImageXMLFlags.secure)).xml
+                    .init(file: absolute(path), flags: VirDomainSaveImageXMLFlags.secure)
+                ).xml
             }
         ) { text in
             try c.ask(
@@ -151,7 +152,8 @@ extension Run {
             let names = ["elf", "kdump-zlib", "kdump-lzo", "kdump-snappy", "win-dmp"]
             guard let place = names.firstIndex(of: name) else {
                 throw CommandFailure(
-                    "format '\(name)' is not supported, expecting 'kdump-zlib', 'kdump-lzo', 'kdump-snappy', 'win-dmp' or 'elf'")
+                    "format '\(name)' is not supported, expecting 'kdump-zlib', 'kdump-lzo', 'kdump-snappy', 'win-dmp' or 'elf'"
+                )
             }
             format = UInt32(place)
         }

@@ -18,7 +18,8 @@ extension Run {
             ("backing", Flags.backing), ("nowait", Flags.nowait))
         let domains = try c.all("domain").map { try c.domain(named: $0) }
         let records = try c.ask(
-            Remote.ConnectGetAllDomainStats.self, .init(doms: domains, stats: types, flags: flags)).retStats
+            Remote.ConnectGetAllDomainStats.self, .init(doms: domains, stats: types, flags: flags)
+        ).retStats
         for (index, record) in records.enumerated() {
             c.out("Domain: '\(record.dom.name)'\n")
             for param in record.params {
@@ -117,7 +118,8 @@ extension Run {
             default: place = source?["bridge"] ?? source?["dev"] ?? source?["network"] ?? source?["name"]
             }
             table.add(
-                card.child("target")?["dev"] ?? "-", card["type"] ?? "-", place ?? "-", card.child("model")?["type"] ?? "-",
+                card.child("target")?["dev"] ?? "-", card["type"] ?? "-", place ?? "-",
+                card.child("model")?["type"] ?? "-",
                 card.child("mac")?["address"] ?? "-")
         }
         c.table(table)
@@ -150,10 +152,12 @@ extension Run {
             }
         }
         let count = try? c.ask(
-            Remote.DomainBlockStatsFlags.self, .init(dom: domain, path: device, nparams: 0, flags: 0)).nparams
+            Remote.DomainBlockStatsFlags.self, .init(dom: domain, path: device, nparams: 0, flags: 0)
+        ).nparams
         if let count {
             var left = try c.ask(
-                Remote.DomainBlockStatsFlags.self, .init(dom: domain, path: device, nparams: count, flags: 0)).params
+                Remote.DomainBlockStatsFlags.self, .init(dom: domain, path: device, nparams: count, flags: 0)
+            ).params
             if human { c.out("Device: \(device)\n") }
             // The known ones in a fixed order, then the others in the daemon's.
             for (name, short, label) in blockNames {
@@ -205,7 +209,9 @@ extension Run {
             "swap_in", "swap_out", "major_fault", "minor_fault", "unused", "available", "actual", "rss", "usable",
             "last_update", "disk_caches", "hugetlb_pgalloc", "hugetlb_pgfail",
         ]
-        for stat in stats where stat.tag >= 0 && stat.tag < names.count { c.out("\(names[Int(stat.tag)]) \(stat.val)\n") }
+        for stat in stats where stat.tag >= 0 && stat.tag < names.count {
+            c.out("\(names[Int(stat.tag)]) \(stat.val)\n")
+        }
     }
 
     static func domblkerror(_ c: Call) throws {
@@ -214,7 +220,8 @@ extension Run {
         let errors =
             count > 0
             ? try c.ask(
-                Remote.DomainGetDiskErrors.self, .init(dom: domain, maxerrors: UInt32(count), flags: 0)).errors : []
+                Remote.DomainGetDiskErrors.self, .init(dom: domain, maxerrors: UInt32(count), flags: 0)
+            ).errors : []
         if errors.isEmpty { return c.out("No errors found\n") }
         for error in errors {
             c.out("\(error.disk): \(DomainText.name(["no error", "unspecified error", "no space"], error.error))\n")
@@ -239,7 +246,9 @@ extension Run {
                 if case .ulong(let value) = param.value, param.field.hasSuffix("_time") {
                     let rest = String(value % 1_000_000_000)
                     let padded = String(repeating: "0", count: 9 - rest.utf8.count) + rest
-                    c.out("\t\(NumberText.left(param.field, 12)) \(NumberText.right("\(value / 1_000_000_000)", 9)).\(padded) seconds\n")
+                    c.out(
+                        "\t\(NumberText.left(param.field, 12)) \(NumberText.right("\(value / 1_000_000_000)", 9)).\(padded) seconds\n"
+                    )
                 } else {
                     c.out("\t\(NumberText.left(param.field, 12)) \(ParameterText.value(param.value))\n")
                 }
@@ -249,7 +258,9 @@ extension Run {
             try failing("Failed to retrieve CPU statistics for domain '\(domain.name)'") {
                 let most = Int32(clamping: try ask(0, 0, 0).nparams)
                 let each = UInt32(clamping: try ask(0, 0, 1).nparams)
-                guard start < most else { throw CommandFailure("Start CPU \(start) is out of range (min: 0, max: \(most - 1))") }
+                guard start < most else {
+                    throw CommandFailure("Start CPU \(start) is out of range (min: 0, max: \(most - 1))")
+                }
                 let number = min(count ?? (most - start), most - start)
                 if each > 0, number > 0 {
                     let params = try ask(each, start, UInt32(number)).params

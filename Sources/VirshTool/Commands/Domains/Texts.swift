@@ -13,7 +13,8 @@ extension Run {
         func current() throws -> String {
             do {
                 return try c.ask(
-                    Remote.DomainGetMetadata.self, .init(dom: domain, type: type, uri: nil, flags: impact)).metadata
+                    Remote.DomainGetMetadata.self, .init(dom: domain, type: type, uri: nil, flags: impact)
+                ).metadata
             } catch let error as ClientError {
                 if error.code == VirErrorNumber.noDomainMetadata { return "" }
                 throw error
@@ -51,7 +52,8 @@ extension Run {
         let element = VirDomainMetadataType.element
         func current() throws -> String {
             try c.ask(
-                Remote.DomainGetMetadata.self, .init(dom: domain, type: element, uri: uri, flags: impact)).metadata
+                Remote.DomainGetMetadata.self, .init(dom: domain, type: element, uri: uri, flags: impact)
+            ).metadata
         }
         func set(_ text: String?) throws {
             try c.ask(
@@ -62,7 +64,9 @@ extension Run {
             try set(nil)
             return c.out("Metadata removed\n")
         }
-        if c.has("set") || c.has("edit"), !c.has("key") { throw CommandFailure("namespace key is required when modifying metadata") }
+        if c.has("set") || c.has("edit"), !c.has("key") {
+            throw CommandFailure("namespace key is required when modifying metadata")
+        }
         if let text = c["set"] {
             try set(text)
             return c.out("Metadata modified\n")
@@ -104,7 +108,8 @@ extension Run {
         let config = try c.file(try c.text("config"))
         c.out(
             try c.ask(
-                Remote.ConnectDomainXMLFromNative.self, .init(nativeFormat: format, nativeConfig: config, flags: 0)).domainXml)
+                Remote.ConnectDomainXMLFromNative.self, .init(nativeFormat: format, nativeConfig: config, flags: 0)
+            ).domainXml)
     }
 
     static func domxmlToNative(_ c: Call) throws {
@@ -120,7 +125,8 @@ extension Run {
         }
         c.out(
             try c.ask(
-                Remote.ConnectDomainXMLToNative.self, .init(nativeFormat: format, domainXml: xml, flags: 0)).nativeConfig
+                Remote.ConnectDomainXMLToNative.self, .init(nativeFormat: format, domainXml: xml, flags: 0)
+            ).nativeConfig
                 + "\n")
     }
 

@@ -104,7 +104,9 @@ extension Run {
         var given: [RemoteTypedParam] = []
         if let nodes = c["nodeset"] { given.append(RemoteTypedParam(field: "numa_nodeset", value: .string(nodes))) }
         if let mode = c["mode"] {
-            guard let number = modes.firstIndex(of: mode) ?? Int(mode) else { throw CommandFailure("Invalid mode: \(mode)") }
+            guard let number = modes.firstIndex(of: mode) ?? Int(mode) else {
+                throw CommandFailure("Invalid mode: \(mode)")
+            }
             given.append(RemoteTypedParam(field: "numa_mode", value: .int(Int32(clamping: number))))
         }
         try parameters(
@@ -123,7 +125,10 @@ extension Run {
         let disk = try c.text("device")
         var given: [RemoteTypedParam] = []
         for kind in ["total", "read", "write"] {
-            for (unit, scale) in [("bytes-sec", UInt64(1)), ("iops-sec", UInt64(1)), ("bytes-sec-max", UInt64(1)), ("iops-sec-max", UInt64(1)), ("bytes-sec-max-length", 1), ("iops-sec-max-length", 1)] {
+            for (unit, scale) in [
+                ("bytes-sec", UInt64(1)), ("iops-sec", UInt64(1)), ("bytes-sec-max", UInt64(1)),
+                ("iops-sec-max", UInt64(1)), ("bytes-sec-max-length", 1), ("iops-sec-max-length", 1),
+            ] {
                 let option = "\(kind)-\(unit)"
                 if let value = try c.scaled(option, scale: scale) {
                     let field = option.split(separator: "-").joined(separator: "_")
@@ -142,11 +147,13 @@ extension Run {
             }
         }
         let count = try failing("Unable to get number of block I/O throttle parameters") {
-            try c.ask(Remote.DomainGetBlockIOTune.self, .init(dom: domain, disk: disk, nparams: 0, flags: flags)).nparams
+            try c.ask(Remote.DomainGetBlockIOTune.self, .init(dom: domain, disk: disk, nparams: 0, flags: flags))
+                .nparams
         }
         guard count > 0 else { return }
         let params = try failing("Unable to get block I/O throttle parameters") {
-            try c.ask(Remote.DomainGetBlockIOTune.self, .init(dom: domain, disk: disk, nparams: count, flags: flags)).params
+            try c.ask(Remote.DomainGetBlockIOTune.self, .init(dom: domain, disk: disk, nparams: count, flags: flags))
+                .params
         }
         for param in params { c.out("\(NumberText.left(param.field, 15)): \(ParameterText.value(param.value))\n") }
     }
@@ -160,11 +167,13 @@ extension Run {
         func get() throws -> [RemoteTypedParam] {
             if flags == 0, !c.has("current") {
                 return try c.ask(
-                    Remote.DomainGetSchedulerParameters.self, .init(dom: domain, nparams: kind.nparams)).params
+                    Remote.DomainGetSchedulerParameters.self, .init(dom: domain, nparams: kind.nparams)
+                ).params
             }
             return try c.ask(
                 Remote.DomainGetSchedulerParametersFlags.self,
-                .init(dom: domain, nparams: kind.nparams, flags: flags)).params
+                .init(dom: domain, nparams: kind.nparams, flags: flags)
+            ).params
         }
         let old = try get()
         var given: [RemoteTypedParam] = []

@@ -53,7 +53,9 @@ enum DomainEventText {
             return line(0, body.dom, ": \(DomainText.name(changes, body.event)) \(detail)")
         }
         if let body = event.body(Remote.DomainEventCallbackReboot.self) { return line(1, body.dom) }
-        if let body = event.body(Remote.DomainEventCallbackRTCChange.self) { return line(2, body.dom, ": \(body.offset)") }
+        if let body = event.body(Remote.DomainEventCallbackRTCChange.self) {
+            return line(2, body.dom, ": \(body.offset)")
+        }
         if let body = event.body(Remote.DomainEventCallbackWatchdog.self) {
             return line(3, body.dom, ": \(DomainText.name(actions, body.action))")
         }
@@ -87,11 +89,13 @@ enum DomainEventText {
     private static func devices(_ event: LibvirtConnection.Event) -> String? {
         if let body = event.body(Remote.DomainEventCallbackBlockJob.self) {
             return line(
-                8, body.dom, ": \(DomainText.name(jobs, body.type)) for \(body.path) \(DomainText.name(ends, body.status))")
+                8, body.dom,
+                ": \(DomainText.name(jobs, body.type)) for \(body.path) \(DomainText.name(ends, body.status))")
         }
         if let body = event.body(Remote.DomainEventBlockJob2.self) {
             return line(
-                16, body.dom, ": \(DomainText.name(jobs, body.type)) for \(body.dst) \(DomainText.name(ends, body.status))")
+                16, body.dom,
+                ": \(DomainText.name(jobs, body.type)) for \(body.dst) \(DomainText.name(ends, body.status))")
         }
         if let body = event.body(Remote.DomainEventCallbackDiskChange.self) {
             let reason = DomainText.name(["changed", "dropped"], body.reason)
@@ -104,8 +108,12 @@ enum DomainEventText {
         if let body = event.body(Remote.DomainEventCallbackBalloonChange.self) {
             return line(13, body.dom, ": \(body.actual)KiB")
         }
-        if let body = event.body(Remote.DomainEventCallbackDeviceRemoved.self) { return line(15, body.dom, ": \(body.devAlias)") }
-        if let body = event.body(Remote.DomainEventCallbackDeviceAdded.self) { return line(19, body.dom, ": \(body.devAlias)") }
+        if let body = event.body(Remote.DomainEventCallbackDeviceRemoved.self) {
+            return line(15, body.dom, ": \(body.devAlias)")
+        }
+        if let body = event.body(Remote.DomainEventCallbackDeviceAdded.self) {
+            return line(19, body.dom, ": \(body.devAlias)")
+        }
         if let body = event.body(Remote.DomainEventCallbackDeviceRemovalFailed.self) {
             return line(22, body.dom, ": \(body.devAlias)")
         }
@@ -119,8 +127,12 @@ enum DomainEventText {
         func params(_ list: [RemoteTypedParam]) -> String {
             ":\n" + list.map { "\t\($0.field): \(ParameterText.value($0.value))" }.joined(separator: "\n")
         }
-        if let body = event.body(Remote.DomainEventCallbackTunable.self) { return line(17, body.dom, params(body.params)) }
-        if let body = event.body(Remote.DomainEventCallbackJobCompleted.self) { return line(21, body.dom, params(body.params)) }
+        if let body = event.body(Remote.DomainEventCallbackTunable.self) {
+            return line(17, body.dom, params(body.params))
+        }
+        if let body = event.body(Remote.DomainEventCallbackJobCompleted.self) {
+            return line(21, body.dom, params(body.params))
+        }
         if let body = event.body(Remote.DomainEventCallbackAgentLifecycle.self) {
             let state = DomainText.name(["unknown", "connected", "disconnected"], body.state)
             let reason = DomainText.name(["unknown", "domain started", "channel event"], body.reason)
@@ -138,7 +150,8 @@ enum DomainEventText {
             let action = DomainText.name(["ignore", "inject", "fatal", "reset"], body.action)
             return line(
                 25, body.dom,
-                ":\nrecipient: \(recipient)\naction: \(action)\nflags:\n\taction required: \(body.flags & 1)\n\trecursive: \(body.flags >> 1 & 1)")
+                ":\nrecipient: \(recipient)\naction: \(action)\nflags:\n\taction required: \(body.flags & 1)\n\trecursive: \(body.flags >> 1 & 1)"
+            )
         }
         if let body = event.body(Remote.DomainEventMemoryDeviceSizeChange.self) {
             return line(26, body.dom, ":\nalias: \(body.alias)\nsize: \(body.size)")

@@ -11,7 +11,10 @@ enum EventWait {
     ) throws {
         let client = try c.client
         let timeout = try c.number("timeout", Int64.self) ?? 0
-        if c.has("timeout"), timeout < 1 { throw CommandFailure("Numeric value '\(c["timeout"] ?? "")' for <timeout> option is malformed or out of range") }
+        if c.has("timeout"), timeout < 1 {
+            throw CommandFailure(
+                "Numeric value '\(c["timeout"] ?? "")' for <timeout> option is malformed or out of range")
+        }
         let interrupts = Interrupts()
         let callbacks = try register()
         defer { for id in callbacks { deregister(id) } }
@@ -51,7 +54,9 @@ enum EventWait {
         guard let wanted = c["event"] else {
             if hasAll, c.has("all") { return Array(names.indices) }
             throw CommandFailure(
-                hasAll ? "one of --list, --all, or --event <type> is required" : "either --list or --event <type> is required")
+                hasAll
+                    ? "one of --list, --all, or --event <type> is required"
+                    : "either --list or --event <type> is required")
         }
         guard let place = names.firstIndex(of: wanted) else { throw CommandFailure("unknown event type \(wanted)") }
         return [place]
@@ -73,7 +78,8 @@ extension Run {
                         ids.append(
                             try client.call(
                                 Remote.ConnectDomainEventCallbackRegisterAny.self,
-                                .init(eventID: Int32(kind), dom: domain)).callbackID)
+                                .init(eventID: Int32(kind), dom: domain)
+                            ).callbackID)
                     } catch {
                         // Of all kinds an older daemon has some less.
                         if kinds.count == 1 { throw error }
@@ -93,7 +99,10 @@ extension Run {
         try EventWait.run(
             c,
             register: {
-                [try client.call(Remote.ConnectNetworkEventRegisterAny.self, .init(eventID: 0, net: network)).callbackID]
+                [
+                    try client.call(Remote.ConnectNetworkEventRegisterAny.self, .init(eventID: 0, net: network))
+                        .callbackID
+                ]
             },
             deregister: { _ = try? client.call(Remote.ConnectNetworkEventDeregisterAny.self, .init(callbackID: $0)) },
             text: { event in
@@ -112,16 +121,22 @@ extension Run {
             register: {
                 [
                     try client.call(
-                        Remote.ConnectStoragePoolEventRegisterAny.self, .init(eventID: Int32(kind), pool: pool)).callbackID
+                        Remote.ConnectStoragePoolEventRegisterAny.self, .init(eventID: Int32(kind), pool: pool)
+                    ).callbackID
                 ]
             },
-            deregister: { _ = try? client.call(Remote.ConnectStoragePoolEventDeregisterAny.self, .init(callbackID: $0)) },
+            deregister: {
+                _ = try? client.call(Remote.ConnectStoragePoolEventDeregisterAny.self, .init(callbackID: $0))
+            },
             text: { event in
                 if let body = event.body(Remote.StoragePoolEventLifecycle.self) {
                     let names = ["Defined", "Undefined", "Started", "Stopped", "Created", "Deleted"]
-                    return "event 'lifecycle' for storage pool \(body.pool.name): \(DomainText.name(names, body.event))\n"
+                    return
+                        "event 'lifecycle' for storage pool \(body.pool.name): \(DomainText.name(names, body.event))\n"
                 }
-                return event.body(Remote.StoragePoolEventRefresh.self).map { "event 'refresh' for storage pool \($0.pool.name)\n" }
+                return event.body(Remote.StoragePoolEventRefresh.self).map {
+                    "event 'refresh' for storage pool \($0.pool.name)\n"
+                }
             })
     }
 
@@ -134,16 +149,21 @@ extension Run {
             register: {
                 [
                     try client.call(
-                        Remote.ConnectNodeDeviceEventRegisterAny.self, .init(eventID: Int32(kind), dev: device)).callbackID
+                        Remote.ConnectNodeDeviceEventRegisterAny.self, .init(eventID: Int32(kind), dev: device)
+                    ).callbackID
                 ]
             },
-            deregister: { _ = try? client.call(Remote.ConnectNodeDeviceEventDeregisterAny.self, .init(callbackID: $0)) },
+            deregister: {
+                _ = try? client.call(Remote.ConnectNodeDeviceEventDeregisterAny.self, .init(callbackID: $0))
+            },
             text: { event in
                 if let body = event.body(Remote.NodeDeviceEventLifecycle.self) {
                     let names = ["Created", "Deleted", "Defined", "Undefined"]
                     return "event 'lifecycle' for node device \(body.dev.name): \(DomainText.name(names, body.event))\n"
                 }
-                return event.body(Remote.NodeDeviceEventUpdate.self).map { "event 'update' for node device \($0.dev.name)\n" }
+                return event.body(Remote.NodeDeviceEventUpdate.self).map {
+                    "event 'update' for node device \($0.dev.name)\n"
+                }
             })
     }
 
@@ -156,15 +176,19 @@ extension Run {
             register: {
                 [
                     try client.call(
-                        Remote.ConnectSecretEventRegisterAny.self, .init(eventID: Int32(kind), secret: secret)).callbackID
+                        Remote.ConnectSecretEventRegisterAny.self, .init(eventID: Int32(kind), secret: secret)
+                    ).callbackID
                 ]
             },
             deregister: { _ = try? client.call(Remote.ConnectSecretEventDeregisterAny.self, .init(callbackID: $0)) },
             text: { event in
                 if let body = event.body(Remote.SecretEventLifecycle.self) {
-                    return "event 'lifecycle' for secret \(body.secret.uuid): \(DomainText.name(["Defined", "Undefined"], body.event))\n"
+                    return
+                        "event 'lifecycle' for secret \(body.secret.uuid): \(DomainText.name(["Defined", "Undefined"], body.event))\n"
                 }
-                return event.body(Remote.SecretEventValueChanged.self).map { "event 'value-changed' for secret \($0.secret.uuid)\n" }
+                return event.body(Remote.SecretEventValueChanged.self).map {
+                    "event 'value-changed' for secret \($0.secret.uuid)\n"
+                }
             })
     }
 
@@ -181,10 +205,13 @@ extension Run {
                 [
                     try client.call(
                         RemoteQEMU.ConnectDomainMonitorEventRegister.self,
-                        .init(dom: domain, event: c["event"], flags: flags)).callbackID
+                        .init(dom: domain, event: c["event"], flags: flags)
+                    ).callbackID
                 ]
             },
-            deregister: { _ = try? client.call(RemoteQEMU.ConnectDomainMonitorEventDeregister.self, .init(callbackID: $0)) },
+            deregister: {
+                _ = try? client.call(RemoteQEMU.ConnectDomainMonitorEventDeregister.self, .init(callbackID: $0))
+            },
             text: { event in
                 guard let body = event.body(RemoteQEMU.DomainMonitorEvent.self) else { return nil }
                 let micros = String(body.micros)

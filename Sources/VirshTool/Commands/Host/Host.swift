@@ -17,7 +17,8 @@ extension Run {
                 Remote.ConnectGetDomainCapabilities.self,
                 .init(
                     emulatorbin: c["emulatorbin"], arch: c["arch"], machine: c["machine"], virttype: c["virttype"],
-                    flags: 0)).capabilities
+                    flags: 0)
+            ).capabilities
         }
         c.out("\(text)\n")
     }
@@ -88,7 +89,8 @@ extension Run {
     static func maxvcpus(_ c: Call) throws {
         if let text = try? c.ask(
             Remote.ConnectGetDomainCapabilities.self,
-            .init(emulatorbin: nil, arch: nil, machine: nil, virttype: c["type"], flags: 0)).capabilities,
+            .init(emulatorbin: nil, arch: nil, machine: nil, virttype: c["type"], flags: 0)
+        ).capabilities,
             let most = XMLDocument.parse(text)?.child("vcpu")?["max"]
         {
             return c.out("\(most)\n")
@@ -123,7 +125,9 @@ extension Run {
         }
         let first = try failing("Unable to get node cpu stats") { try read() }
         if first.isEmpty { return c.out("") }
-        func value(_ stats: [RemoteNodeGetCPUStats], _ name: String) -> UInt64? { stats.first { $0.field == name }?.value }
+        func value(_ stats: [RemoteNodeGetCPUStats], _ name: String) -> UInt64? {
+            stats.first { $0.field == name }?.value
+        }
         func line(_ label: String, _ value: String) { c.out("\(NumberText.left(label, 15)) \(value)\n") }
         let names = ["user", "system", "idle", "iowait", "intr"]
         if c.has("percent") {
@@ -172,8 +176,12 @@ extension Run {
 
     static func nodesuspend(_ c: Call) throws {
         let name = try c.text("target")
-        guard let target = ["mem", "disk", "hybrid"].firstIndex(of: name) else { throw CommandFailure("Invalid target") }
-        guard let duration = try c.number("duration", Int64.self), duration >= 0 else { throw CommandFailure("Invalid duration") }
+        guard let target = ["mem", "disk", "hybrid"].firstIndex(of: name) else {
+            throw CommandFailure("Invalid target")
+        }
+        guard let duration = try c.number("duration", Int64.self), duration >= 0 else {
+            throw CommandFailure("Invalid duration")
+        }
         try failing("The host was not suspended") {
             try c.ask(
                 Remote.NodeSuspendForDuration.self, .init(target: UInt32(target), duration: UInt64(duration), flags: 0))
@@ -215,7 +223,9 @@ extension Run {
             let text = try failing("unable to get node capabilities") {
                 try c.ask(Remote.ConnectGetCapabilities.self, NoPayload()).capabilities
             }
-            let cells = (XMLDocument.parse(text)?.all("host/topology/cells/cell") ?? []).compactMap { $0["id"].flatMap { Int32($0) } }
+            let cells = (XMLDocument.parse(text)?.all("host/topology/cells/cell") ?? []).compactMap {
+                $0["id"].flatMap { Int32($0) }
+            }
             if cells.isEmpty { throw CommandFailure("could not get information about NUMA topology") }
             var total: UInt64 = 0
             for cell in cells {
@@ -229,7 +239,8 @@ extension Run {
             return
         }
         if let cell = try c.number("cellno", Int32.self) {
-            let free = try c.ask(Remote.NodeGetCellsFreeMemory.self, .init(startCell: cell, maxcells: 1)).cells.first ?? 0
+            let free =
+                try c.ask(Remote.NodeGetCellsFreeMemory.self, .init(startCell: cell, maxcells: 1)).cells.first ?? 0
             return c.out("\(cell): \(free / 1024) KiB\n")
         }
         c.out("Total: \(try c.ask(Remote.NodeGetFreeMemory.self, NoPayload()).freeMem / 1024) KiB\n")
@@ -239,7 +250,8 @@ extension Run {
         try c.exclusive("all", "cellno")
         func free(_ size: UInt32, _ cell: Int32) throws -> UInt64 {
             try c.ask(
-                Remote.NodeGetFreePages.self, .init(pages: [size], startCell: cell, cellCount: 1, flags: 0)).counts.first ?? 0
+                Remote.NodeGetFreePages.self, .init(pages: [size], startCell: cell, cellCount: 1, flags: 0)
+            ).counts.first ?? 0
         }
         if c.has("all") {
             let text = try c.ask(Remote.ConnectGetCapabilities.self, NoPayload()).capabilities
@@ -255,7 +267,9 @@ extension Run {
             return
         }
         guard let cell = try c.number("cellno", Int32.self) else { throw CommandFailure("missing cellno argument") }
-        guard let size = try c.scaled("pagesize", scale: 1024) else { throw CommandFailure("missing pagesize argument") }
+        guard let size = try c.scaled("pagesize", scale: 1024) else {
+            throw CommandFailure("missing pagesize argument")
+        }
         c.out("\(size / 1024)KiB: \(try free(UInt32(clamping: size / 1024), cell))\n")
     }
 

@@ -38,20 +38,25 @@ extension Run {
             for child in tree.children { visit(child, depth + 1) }
         }
         visit(root, 0)
-        if found.isEmpty { throw CommandFailure("File '\(path)' does not contain any <cpu> element or valid domain XML, host capabilities XML, or domain capabilities XML") }
+        if found.isEmpty {
+            throw CommandFailure(
+                "File '\(path)' does not contain any <cpu> element or valid domain XML, host capabilities XML, or domain capabilities XML"
+            )
+        }
         return found
     }
 
     private static func withoutHeader(_ text: String) -> Substring {
         var rest = text[...]
         rest = rest.drop { $0 == " " || $0 == "\n" || $0 == "\t" }
-        if rest.hasPrefix("<?xml") , let end = rest.firstIndex(of: ">") { rest = rest[rest.index(after: end)...] }
+        if rest.hasPrefix("<?xml"), let end = rest.firstIndex(of: ">") { rest = rest[rest.index(after: end)...] }
         return rest
     }
 
     private static func baselineFlags(_ c: Call) -> UInt32 {
         c.bits(
-            ("features", VirConnectBaselineCPUFlags.expandFeatures), ("migratable", VirConnectBaselineCPUFlags.migratable))
+            ("features", VirConnectBaselineCPUFlags.expandFeatures),
+            ("migratable", VirConnectBaselineCPUFlags.migratable))
     }
 
     static func cpuBaseline(_ c: Call) throws {
@@ -62,7 +67,7 @@ extension Run {
 
     static func hypervisorCpuBaseline(_ c: Call) throws {
         guard let path = c["file"] else {
-            guard let model = c["model"] else { throw CommandFailure("one of options --file or --model is required") }
+            guard let model = c["model"] else { throw CommandFailure("Either --file or --model must be provided") }
             let xml = "<cpu>\n  <model>\(XMLDocument.escaped(model))</model>\n</cpu>\n"
             return c.out(try hypervisorBaseline(c, [xml]))
         }
@@ -74,7 +79,8 @@ extension Run {
             Remote.ConnectBaselineHypervisorCPU.self,
             .init(
                 emulator: c["emulator"], arch: c["arch"], machine: c["machine"], virttype: c["virttype"],
-                xmlCPUs: list, flags: baselineFlags(c))).cpu
+                xmlCPUs: list, flags: baselineFlags(c))
+        ).cpu
     }
 
     private static func compareFlags(_ c: Call) -> UInt32 {
@@ -106,7 +112,8 @@ extension Run {
                 Remote.ConnectCompareHypervisorCPU.self,
                 .init(
                     emulator: c["emulator"], arch: c["arch"], machine: c["machine"], virttype: c["virttype"],
-                    xmlCPU: list[0], flags: compareFlags(c))).result
+                    xmlCPU: list[0], flags: compareFlags(c))
+            ).result
         }
         switch result {
         case VirCPUCompareResult.incompatible:

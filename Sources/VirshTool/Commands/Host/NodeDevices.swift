@@ -112,7 +112,8 @@ extension Run {
         let xml = try c.file(path)
         let device = try failing("Failed to create node device from \(path)") {
             try c.ask(
-                Remote.NodeDeviceCreateXML.self, .init(xmlDesc: xml, flags: c.has("validate") ? 1 : 0)).dev
+                Remote.NodeDeviceCreateXML.self, .init(xmlDesc: xml, flags: c.has("validate") ? 1 : 0)
+            ).dev
         }
         c.say("Node device \(device.name) created from \(path)\n")
     }
@@ -122,7 +123,8 @@ extension Run {
         let xml = try c.file(path)
         let device = try failing("Failed to define node device from '\(path)'") {
             try c.ask(
-                Remote.NodeDeviceDefineXML.self, .init(xmlDesc: xml, flags: c.has("validate") ? 1 : 0)).dev
+                Remote.NodeDeviceDefineXML.self, .init(xmlDesc: xml, flags: c.has("validate") ? 1 : 0)
+            ).dev
         }
         c.say("Node device '\(device.name)' defined from '\(path)'\n")
     }
@@ -131,7 +133,9 @@ extension Run {
         let device = try c.nodeDevice()
         let off = c.has("disable")
         try failing(
-            off ? "failed to unmark device \(device.name) as autostarted" : "failed to mark device \(device.name) as autostarted"
+            off
+                ? "failed to unmark device \(device.name) as autostarted"
+                : "failed to mark device \(device.name) as autostarted"
         ) {
             try c.ask(Remote.NodeDeviceSetAutostart.self, .init(name: device.name, autostart: off ? 0 : 1))
         }

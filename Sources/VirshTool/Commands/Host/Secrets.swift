@@ -11,7 +11,9 @@ extension Run {
         let xml = try c.file(path)
         let secret = try failing("Failed to set attributes from \(path)") {
             try c.ask(
-                Remote.SecretDefineXML.self, .init(xml: xml, flags: c.has("validate") ? VirSecretDefineFlags.validate : 0)).secret
+                Remote.SecretDefineXML.self,
+                .init(xml: xml, flags: c.has("validate") ? VirSecretDefineFlags.validate : 0)
+            ).secret
         }
         c.say("Secret \(secret.uuid) created\n")
     }
@@ -21,22 +23,23 @@ extension Run {
     }
 
     static func secretSetValue(_ c: Call) throws {
-        for pair in [("file", "base64"), ("interactive", "base64"), ("interactive", "file"), ("interactive", "plain"), ("plain", "base64")] {
+        for pair in [
+            ("file", "base64"), ("interactive", "base64"), ("interactive", "file"), ("interactive", "plain"),
+            ("plain", "base64"),
+        ] {
             try c.exclusive(pair.0, pair.1)
         }
         let secret = try c.secret()
         var bytes: [UInt8]
         if let text = c["base64"] {
             c.complain("Passing secret value as command-line argument is insecure!")
-            guard let decoded = Base64.decode(text) else { throw CommandFailure("Invalid base64 data") }
-            bytes = decoded
+            bytes = Base64.decode(text)
         } else if let path = c["file"] {
             do throws(HostError) { bytes = try HostFile.contents(path, limit: 65_536) } catch {
                 throw CommandFailure("Failed to open file '\(path)': \(error.errno)")
             }
             if !c.has("plain") {
-                guard let decoded = Base64.decode(String(decoding: bytes, as: UTF8.self)) else { throw CommandFailure("Invalid base64 data") }
-                bytes = decoded
+                bytes = Base64.decode(String(decoding: bytes, as: UTF8.self))
             }
         } else if c.has("interactive") {
             bytes = Array(try c.shell.lines.secret("Enter new value for secret:", c.shell).utf8)
@@ -103,15 +106,12 @@ enum Base64 {
         return String(decoding: text, as: UTF8.self)
     }
 
-    static func decode(_ text: String) -> [UInt8]? {
+    /// The bytes of a text, as glib reads it: what is no letter of the alphabet is passed over.
+    static func decode(_ text: String) -> [UInt8] {
         var bytes: [UInt8] = []
-        var (word, bits, padding): (UInt32, Int, Int) = (0, 0, 0)
-        for byte in text.utf8 where byte != 10 && byte != 13 && byte != 32 {
-            if byte == UInt8(ascii: "=") {
-                padding += 1
-                continue
-            }
-            guard padding == 0, let value = letters.firstIndex(of: byte) else { return nil }
+        var (word, bits): (UInt32, Int) = (0, 0)
+        for byte in text.utf8 {
+            guard let value = letters.firstIndex(of: byte) else { continue }
             word = word << 6 | UInt32(value)
             bits += 6
             if bits >= 8 {
@@ -119,6 +119,6 @@ enum Base64 {
                 bytes.append(UInt8(truncatingIfNeeded: word >> UInt32(bits)))
             }
         }
-        return bits < 6 && padding < 3 ? bytes : nil
+        return bytes
     }
 }

@@ -75,7 +75,9 @@ extension Run {
             try c.ask(Remote.ConnectListAllNWFilterBindings.self, .init(needResults: 1, flags: 0)).bindings
         }
         var table = TextTable("Port Dev", "Filter")
-        for binding in bindings.sorted(by: { isBefore($0.portdev, $1.portdev) }) { table.add(binding.portdev, binding.filtername) }
+        for binding in bindings.sorted(by: { isBefore($0.portdev, $1.portdev) }) {
+            table.add(binding.portdev, binding.filtername)
+        }
         c.table(table)
     }
 }

@@ -49,7 +49,9 @@ extension Run {
         if changed { c.say("Interface \(iface.name) XML configuration edited.\n") }
     }
 
-    private static func change(_ c: Call, _ verb: String, _ done: String, _ body: (RemoteInterface) throws -> Void) throws {
+    private static func change(_ c: Call, _ verb: String, _ done: String, _ body: (RemoteInterface) throws -> Void)
+        throws
+    {
         let iface = try c.interface()
         try failing("Failed to \(verb) interface \(iface.name)") { try body(iface) }
         c.say("Interface \(iface.name) \(done)\n")
@@ -95,7 +97,9 @@ extension Run {
             throw CommandFailure("Network device \(bridge) already exists")
         }
         let delay = try c.number("delay", UInt32.self) ?? 0
-        guard var old = XMLDocument.parse(try interfaceXML(c, iface, 0)) else { throw CommandFailure("Failed to parse xml document") }
+        guard var old = XMLDocument.parse(try interfaceXML(c, iface, 0)) else {
+            throw CommandFailure("Failed to parse xml document")
+        }
         if old["type"] == "bridge" { throw CommandFailure("Existing device \(iface.name) is already a bridge") }
         // The bridge takes over how the card starts and its addresses; the card becomes a part of it.
         let moved = Set(["start", "protocol", "mtu"])
@@ -105,7 +109,9 @@ extension Run {
         if !c.has("no-stp") { attributes.append(XMLAttribute("delay", "\(delay)")) }
         let tree = XMLTree(
             "interface", attributes: [XMLAttribute("type", "bridge"), XMLAttribute("name", bridge)],
-            nodes: kept.map { .element($0) } + [.element(XMLTree("bridge", attributes: attributes, nodes: [.element(old)]))])
+            nodes: kept.map { .element($0) } + [
+                .element(XMLTree("bridge", attributes: attributes, nodes: [.element(old)]))
+            ])
         let made = try failing("Failed to define new bridge interface \(bridge)") {
             try c.ask(Remote.InterfaceDefineXML.self, .init(xml: XMLWriter.write(tree), flags: 0)).iface
         }

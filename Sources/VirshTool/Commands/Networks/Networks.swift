@@ -8,11 +8,16 @@ extension Run {
         let network = try c.network()
         let off = c.has("disable")
         try failing(
-            off ? "failed to unmark network \(network.name) as autostarted" : "failed to mark network \(network.name) as autostarted"
+            off
+                ? "failed to unmark network \(network.name) as autostarted"
+                : "failed to mark network \(network.name) as autostarted"
         ) {
             try c.ask(Remote.NetworkSetAutostart.self, .init(net: network, autostart: off ? 0 : 1))
         }
-        c.say(off ? "Network \(network.name) unmarked as autostarted\n" : "Network \(network.name) marked as autostarted\n")
+        c.say(
+            off
+                ? "Network \(network.name) unmarked as autostarted\n"
+                : "Network \(network.name) marked as autostarted\n")
     }
 
     static func netCreate(_ c: Call) throws {
@@ -20,7 +25,8 @@ extension Run {
         let xml = try c.file(path)
         let network = try failing("Failed to create network from \(path)") {
             c.has("validate")
-                ? try c.ask(Remote.NetworkCreateXMLFlags.self, .init(xml: xml, flags: VirNetworkCreateFlags.validate)).net
+                ? try c.ask(Remote.NetworkCreateXMLFlags.self, .init(xml: xml, flags: VirNetworkCreateFlags.validate))
+                    .net
                 : try c.ask(Remote.NetworkCreateXML.self, .init(xml: xml)).net
         }
         c.say("Network \(network.name) created from \(path)\n")
@@ -80,7 +86,9 @@ extension Run {
         line("Persistent:", persistent.map { $0 != 0 ? "yes" : "no" } ?? "unknown")
         let autostart = try? c.ask(Remote.NetworkGetAutostart.self, .init(net: network)).autostart
         line("Autostart:", autostart.map { $0 != 0 ? "yes" : "no" } ?? "no autostart")
-        if let bridge = try? c.ask(Remote.NetworkGetBridgeName.self, .init(net: network)).name { line("Bridge:", bridge) }
+        if let bridge = try? c.ask(Remote.NetworkGetBridgeName.self, .init(net: network)).name {
+            line("Bridge:", bridge)
+        }
     }
 
     static func netList(_ c: Call) throws {
@@ -111,13 +119,14 @@ extension Run {
             let autostart = try? c.ask(Remote.NetworkGetAutostart.self, .init(net: network)).autostart
             let persistent = (try? c.ask(Remote.NetworkIsPersistent.self, .init(net: network)).persistent) ?? 0
             table.add(
-                network.name, active ? "active" : "inactive", autostart.map { $0 != 0 ? "yes" : "no" } ?? "no autostart",
+                network.name, active ? "active" : "inactive",
+                autostart.map { $0 != 0 ? "yes" : "no" } ?? "no autostart",
                 persistent != 0 ? "yes" : "no")
         }
         c.table(table)
     }
 
-    static func netName(_ c: Call) throws { c.out("\(try c.network().name)\n") }
+    static func netName(_ c: Call) throws { c.out("\(try c.network(byName: false).name)\n") }
 
     static func netUuid(_ c: Call) throws { c.out("\(try c.network().uuid)\n") }
 
@@ -164,7 +173,8 @@ extension Run {
             try c.ask(
                 Remote.NetworkUpdate.self,
                 .init(
-                    net: network, command: UInt32(ordered ? command : section), section: UInt32(ordered ? section : command),
+                    net: network, command: UInt32(ordered ? command : section),
+                    section: UInt32(ordered ? section : command),
                     parentIndex: index, xml: xml, flags: flags))
         }
         let isConfig = c.has("config")
@@ -180,7 +190,8 @@ extension Run {
         let network = try c.network()
         let leases = try failing("Failed to get leases info for \(network.name)") {
             try c.ask(
-                Remote.NetworkGetDHCPLeases.self, .init(net: network, mac: c["mac"], needResults: 1, flags: 0)).leases
+                Remote.NetworkGetDHCPLeases.self, .init(net: network, mac: c["mac"], needResults: 1, flags: 0)
+            ).leases
         }
         let sorted = leases.sorted { isBefore($0.mac ?? "", $1.mac ?? "") }
         var table = TextTable("Expiry Time", "MAC address", "Protocol", "IP address", "Hostname", "Client ID or DUID")
@@ -199,7 +210,9 @@ extension Run {
         let network = try c.network()
         let name = try c.text("port")
         return try failing("failed to get port '\(name)'") {
-            guard let uuid = UUIDBytes(name) else { throw CommandFailure("invalid argument: port in virNetworkPortLookupByUUIDString must be a valid UUID") }
+            guard let uuid = UUIDBytes(name) else {
+                throw CommandFailure("invalid argument: port in virNetworkPortLookupByUUIDString must be a valid UUID")
+            }
             return try c.ask(Remote.NetworkPortLookupByUUID.self, .init(network: network, uuid: uuid)).port
         }
     }

@@ -4,7 +4,8 @@ internal import RPCWire
 
 /// Checkpoints of disks, and backups.
 extension Run {
-    private static func checkpointXML(_ c: Call, _ checkpoint: RemoteDomainCheckpoint, _ flags: UInt32) throws -> String {
+    private static func checkpointXML(_ c: Call, _ checkpoint: RemoteDomainCheckpoint, _ flags: UInt32) throws -> String
+    {
         try c.ask(Remote.DomainCheckpointGetXMLDesc.self, .init(checkpoint: checkpoint, flags: flags)).xml
     }
 
@@ -12,7 +13,8 @@ extension Run {
         _ c: Call, _ domain: RemoteDomain, _ xml: String, _ flags: UInt32, from: String?
     ) throws {
         let made = try c.ask(
-            Remote.DomainCheckpointCreateXML.self, .init(dom: domain, xmlDesc: xml, flags: flags)).checkpoint
+            Remote.DomainCheckpointCreateXML.self, .init(dom: domain, xmlDesc: xml, flags: flags)
+        ).checkpoint
         if let from {
             c.say("Domain checkpoint \(made.name) created from '\(from)'")
         } else {
@@ -73,9 +75,12 @@ extension Run {
         if changed { c.say("Checkpoint \(checkpoint.name) edited.\n") }
     }
 
-    private static func children(_ c: Call, _ checkpoint: RemoteDomainCheckpoint, _ flags: UInt32) throws -> [RemoteDomainCheckpoint] {
+    private static func children(_ c: Call, _ checkpoint: RemoteDomainCheckpoint, _ flags: UInt32) throws
+        -> [RemoteDomainCheckpoint]
+    {
         try c.ask(
-            Remote.DomainCheckpointListAllChildren.self, .init(checkpoint: checkpoint, needResults: 1, flags: flags)).checkpoints
+            Remote.DomainCheckpointListAllChildren.self, .init(checkpoint: checkpoint, needResults: 1, flags: flags)
+        ).checkpoints
     }
 
     static func checkpointInfo(_ c: Call) throws {
@@ -101,7 +106,8 @@ extension Run {
         if c.has("from") {
             let name = try c.text("from")
             from = try c.ask(
-                Remote.DomainCheckpointLookupByName.self, .init(dom: domain, name: name, flags: 0)).checkpoint
+                Remote.DomainCheckpointLookupByName.self, .init(dom: domain, name: name, flags: 0)
+            ).checkpoint
         }
         if let from {
             if c.has("descendants") || c.has("tree") { flags |= Flags.descendants }
@@ -109,7 +115,8 @@ extension Run {
         } else {
             if c.has("roots") { flags |= Flags.roots }
             list = try c.ask(
-                Remote.DomainListAllCheckpoints.self, .init(dom: domain, needResults: 1, flags: flags)).checkpoints
+                Remote.DomainListAllCheckpoints.self, .init(dom: domain, needResults: 1, flags: flags)
+            ).checkpoints
         }
         if !c.has("topological") { list.sort { isBefore($0.name, $1.name) } }
         if c.has("name") {
@@ -156,7 +163,8 @@ extension Run {
         }
         c.say(
             c.has("children-only")
-                ? "Domain checkpoint \(checkpoint.name) children deleted\n" : "Domain checkpoint \(checkpoint.name) deleted\n")
+                ? "Domain checkpoint \(checkpoint.name) children deleted\n"
+                : "Domain checkpoint \(checkpoint.name) deleted\n")
     }
 
     static func backupBegin(_ c: Call) throws {

@@ -16,7 +16,8 @@ extension Run {
         _ c: Call, _ domain: RemoteDomain, _ xml: String, _ flags: UInt32, from: String?
     ) throws {
         let snapshot = try c.ask(
-            Remote.DomainSnapshotCreateXML.self, .init(dom: domain, xmlDesc: xml, flags: flags)).snap
+            Remote.DomainSnapshotCreateXML.self, .init(dom: domain, xmlDesc: xml, flags: flags)
+        ).snap
         if let from {
             c.say("Domain snapshot \(snapshot.name) created from '\(from)'")
         } else {
@@ -57,10 +58,15 @@ extension Run {
         var mode: String?
         var file: String?
         for part in commaParts(spec) {
-            if part.hasPrefix("snapshot=") { mode = String(part.dropFirst(9)) }
-            else if part.hasPrefix("file=") { file = String(part.dropFirst(5)) }
-            else if file == nil, part.hasPrefix("/") { file = part }
-            else { throw CommandFailure("unable to parse memspec: \(spec)") }
+            if part.hasPrefix("snapshot=") {
+                mode = String(part.dropFirst(9))
+            } else if part.hasPrefix("file=") {
+                file = String(part.dropFirst(5))
+            } else if file == nil, part.hasPrefix("/") {
+                file = part
+            } else {
+                throw CommandFailure("unable to parse memspec: \(spec)")
+            }
         }
         if let mode { attributes.append(("snapshot", mode)) }
         if let file { attributes.append(("file", file)) }
@@ -72,11 +78,17 @@ extension Run {
         let name = parts.popFirst() ?? ""
         var snapshot: String?, driver: String?, source: String?, type: String?
         for part in parts {
-            if part.hasPrefix("snapshot=") { snapshot = String(part.dropFirst(9)) }
-            else if part.hasPrefix("driver=") { driver = String(part.dropFirst(7)) }
-            else if part.hasPrefix("stype=") { type = String(part.dropFirst(6)) }
-            else if part.hasPrefix("file=") { source = String(part.dropFirst(5)) }
-            else { throw CommandFailure("unable to parse diskspec: \(spec)") }
+            if part.hasPrefix("snapshot=") {
+                snapshot = String(part.dropFirst(9))
+            } else if part.hasPrefix("driver=") {
+                driver = String(part.dropFirst(7))
+            } else if part.hasPrefix("stype=") {
+                type = String(part.dropFirst(6))
+            } else if part.hasPrefix("file=") {
+                source = String(part.dropFirst(5))
+            } else {
+                throw CommandFailure("unable to parse diskspec: \(spec)")
+            }
         }
         guard !name.isEmpty else { throw CommandFailure("unable to parse diskspec: \(spec)") }
         var xml = XMLText("disk", [("name", name)])
@@ -116,7 +128,8 @@ extension Run {
             var flags = VirDomainSnapshotCreateFlags.redefine
             if isCurrent != 0 || c.has("current") { flags |= VirDomainSnapshotCreateFlags.current }
             name = try c.ask(
-                Remote.DomainSnapshotCreateXML.self, .init(dom: domain, xmlDesc: text, flags: flags)).snap.name
+                Remote.DomainSnapshotCreateXML.self, .init(dom: domain, xmlDesc: text, flags: flags)
+            ).snap.name
         }
         guard changed else { return }
         if name == snapshot.name {
@@ -183,7 +196,7 @@ extension Run {
     }
 
     static func snapshotList(_ c: Call) throws {
-        for pair in [("tree", "parent"), ("tree", "roots"), ("tree", "name"), ("roots", "from"), ("roots", "current")] {
+        for pair in [("parent", "tree"), ("roots", "tree"), ("tree", "name"), ("roots", "from"), ("roots", "current")] {
             try c.exclusive(pair.0, pair.1)
         }
         typealias Flags = VirDomainSnapshotListFlags
@@ -195,7 +208,8 @@ extension Run {
         let domain = try c.domain()
         var from: RemoteDomainSnapshot?
         if c.has("from") || c.has("current") {
-            from = try c.has("from")
+            from =
+                try c.has("from")
                 ? c.snapshot(domain, try c.text("from"))
                 : c.ask(Remote.DomainSnapshotCurrent.self, .init(dom: domain, flags: 0)).snap
             if c.has("descendants") || c.has("tree") { flags |= Flags.descendants }
@@ -205,10 +219,12 @@ extension Run {
         let snapshots: [RemoteDomainSnapshot]
         if let from {
             snapshots = try c.ask(
-                Remote.DomainSnapshotListAllChildren.self, .init(snapshot: from, needResults: 1, flags: flags)).snapshots
+                Remote.DomainSnapshotListAllChildren.self, .init(snapshot: from, needResults: 1, flags: flags)
+            ).snapshots
         } else {
             snapshots = try c.ask(
-                Remote.DomainListAllSnapshots.self, .init(dom: domain, needResults: 1, flags: flags)).snapshots
+                Remote.DomainListAllSnapshots.self, .init(dom: domain, needResults: 1, flags: flags)
+            ).snapshots
         }
         let sorted = c.has("topological") ? snapshots : snapshots.sorted { isBefore($0.name, $1.name) }
         if c.has("name") {
@@ -223,7 +239,8 @@ extension Run {
             if let from { entries.insert(TreeText.Entry(name: from.name, parent: nil), at: 0) }
             return c.out(TreeText.text(entries))
         }
-        var table = c.has("parent")
+        var table =
+            c.has("parent")
             ? TextTable("Name", "Creation Time", "State", "Parent") : TextTable("Name", "Creation Time", "State")
         for (name, root) in details {
             guard let seconds = root?.child("creationTime").flatMap({ Int64($0.text) }) else { continue }

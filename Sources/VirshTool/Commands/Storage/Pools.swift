@@ -8,7 +8,9 @@ extension Run {
         let pool = try c.pool()
         let off = c.has("disable")
         try failing(
-            off ? "failed to unmark pool \(pool.name) as autostarted" : "failed to mark pool \(pool.name) as autostarted"
+            off
+                ? "failed to unmark pool \(pool.name) as autostarted"
+                : "failed to mark pool \(pool.name) as autostarted"
         ) {
             try c.ask(Remote.StoragePoolSetAutostart.self, .init(pool: pool, autostart: off ? 0 : 1))
         }
@@ -164,7 +166,7 @@ extension Run {
         c.say("Pool \(pool.name) has been undefined\n")
     }
 
-    static func poolName(_ c: Call) throws { c.out("\(try c.pool().name)\n") }
+    static func poolName(_ c: Call) throws { c.out("\(try c.pool(byName: false).name)\n") }
 
     static func poolUuid(_ c: Call) throws { c.out("\(try c.pool().uuid)\n") }
 
@@ -205,8 +207,11 @@ extension Run {
         line("Persistent:", persistent.map { $0 != 0 ? "yes" : "no" } ?? "unknown")
         let autostart = try? c.ask(Remote.StoragePoolGetAutostart.self, .init(pool: pool)).autostart
         line("Autostart:", autostart.map { $0 != 0 ? "yes" : "no" } ?? "no autostart")
-        guard info.state == UInt8(VirStoragePoolState.running) || info.state == UInt8(VirStoragePoolState.degraded) else { return }
-        for (label, value) in [("Capacity:", info.capacity), ("Allocation:", info.allocation), ("Available:", info.available)] {
+        guard info.state == UInt8(VirStoragePoolState.running) || info.state == UInt8(VirStoragePoolState.degraded)
+        else { return }
+        for (label, value) in [
+            ("Capacity:", info.capacity), ("Allocation:", info.allocation), ("Available:", info.available),
+        ] {
             line(label, c.has("bytes") ? "\(value)" : size(value))
         }
     }
@@ -225,7 +230,9 @@ extension Run {
             "vstorage", "iscsi-direct",
         ]
         for name in (c["type"] ?? "").split(separator: ",") {
-            guard let place = types.firstIndex(of: String(name)) else { throw CommandFailure("Invalid pool type '\(name)'") }
+            guard let place = types.firstIndex(of: String(name)) else {
+                throw CommandFailure("Invalid pool type '\(name)'")
+            }
             flags |= Flags.dir << UInt32(place)
         }
         let pools = try failing("Failed to list pools") {
@@ -237,12 +244,13 @@ extension Run {
             for (pool, _) in sorted {
                 var words: [String] = []
                 if c.has("uuid") { words.append("\(pool.uuid)") }
-                if c.has("name") { words.append(pool.name) }
+                if c.has("name") { words.append(NumberText.left(pool.name, 20)) }
                 c.out(words.joined(separator: " ") + "\n")
             }
             return
         }
-        var table = c.has("details")
+        var table =
+            c.has("details")
             ? TextTable("Name", "State", "Autostart", "Persistent", "Capacity", "Allocation", "Available")
             : TextTable("Name", "State", "Autostart")
         for (pool, active) in sorted {
@@ -273,7 +281,8 @@ extension Run {
     private static func findSources(_ c: Call, _ type: String, _ spec: String?) throws {
         let text = try failing("Failed to find any \(type) pool sources") {
             try c.ask(
-                Remote.ConnectFindStoragePoolSources.self, .init(type: type, srcSpec: spec, flags: 0)).xml
+                Remote.ConnectFindStoragePoolSources.self, .init(type: type, srcSpec: spec, flags: 0)
+            ).xml
         }
         c.out(text)
     }

@@ -13,7 +13,8 @@ extension Run {
 
     static func volCreate(_ c: Call) throws {
         let flags = c.bits(
-            ("prealloc-metadata", VirStorageVolCreateFlags.preallocMetadata), ("validate", VirStorageVolCreateFlags.validate))
+            ("prealloc-metadata", VirStorageVolCreateFlags.preallocMetadata),
+            ("validate", VirStorageVolCreateFlags.validate))
         let pool = try c.pool()
         let path = try c.text("file")
         let xml = try c.file(path)
@@ -46,7 +47,8 @@ extension Run {
         }
         if let backing = c["backing-vol"] {
             // By its name in the pool, its key or its path.
-            let found = (try? c.ask(Remote.StorageVolLookupByName.self, .init(pool: pool, name: backing)).vol)
+            let found =
+                (try? c.ask(Remote.StorageVolLookupByName.self, .init(pool: pool, name: backing)).vol)
                 ?? (try? c.ask(Remote.StorageVolLookupByKey.self, .init(key: backing)).vol)
                 ?? (try? c.ask(Remote.StorageVolLookupByPath.self, .init(path: backing)).vol)
             guard let found else { throw CommandFailure("failed to get vol '\(backing)'") }
@@ -66,13 +68,15 @@ extension Run {
     static func volCreateFrom(_ c: Call) throws {
         let pool = try c.pool()
         typealias Flags = VirStorageVolCreateFlags
-        let flags = c.bits(("prealloc-metadata", Flags.preallocMetadata), ("reflink", Flags.reflink), ("validate", Flags.validate))
+        let flags = c.bits(
+            ("prealloc-metadata", Flags.preallocMetadata), ("reflink", Flags.reflink), ("validate", Flags.validate))
         let path = try c.text("file")
         let source = try c.volume("vol", pool: "inputpool")
         let xml = try c.file(path)
         let volume = try failing("Failed to create vol from \(source.name)") {
             try c.ask(
-                Remote.StorageVolCreateXMLFrom.self, .init(pool: pool, xml: xml, clonevol: source, flags: flags)).vol
+                Remote.StorageVolCreateXMLFrom.self, .init(pool: pool, xml: xml, clonevol: source, flags: flags)
+            ).vol
         }
         c.say("Vol \(volume.name) created from input vol \(source.name)\n")
     }
@@ -85,12 +89,16 @@ extension Run {
             try c.ask(Remote.StoragePoolLookupByVolume.self, .init(vol: source)).pool
         }
         let name = try c.text("newname")
-        guard let root = XMLDocument.parse(try volumeXML(c, source)) else { throw CommandFailure("Failed to allocate XML buffer") }
-        let xml = XMLWriter.write(root.replacing("name") { _ in XMLTree("name", nodes: [.text(name)]) })
-        if c.has("print-xml") { return c.out(xml) }
+        guard let root = XMLDocument.parse(try volumeXML(c, source)) else {
+            throw CommandFailure("Failed to allocate XML buffer")
+        }
+        let copy = root.replacing("name") { _ in XMLTree("name", nodes: [.text(name)]) }
+        if c.has("print-xml") { return c.out(NodeText.dump(copy) + "\n") }
+        let xml = XMLWriter.write(copy)
         let volume = try failing("Failed to clone vol from \(source.name)") {
             try c.ask(
-                Remote.StorageVolCreateXMLFrom.self, .init(pool: pool, xml: xml, clonevol: source, flags: flags)).vol
+                Remote.StorageVolCreateXMLFrom.self, .init(pool: pool, xml: xml, clonevol: source, flags: flags)
+            ).vol
         }
         c.say("Vol \(volume.name) cloned from \(source.name)\n")
     }
@@ -110,7 +118,9 @@ extension Run {
         let names = ["zero", "nnsa", "dod", "bsi", "gutmann", "schneier", "pfitzner7", "pfitzner33", "random", "trim"]
         let name = c["vol"] ?? ""
         if let algorithm = c["algorithm"] {
-            guard let place = names.firstIndex(of: algorithm) else { throw CommandFailure("Unsupported algorithm '\(algorithm)'") }
+            guard let place = names.firstIndex(of: algorithm) else {
+                throw CommandFailure("Unsupported algorithm '\(algorithm)'")
+            }
             try failing("Failed to wipe vol \(name)") {
                 try c.ask(
                     Remote.StorageVolWipePattern.self, .init(vol: volume, algorithm: UInt32(place), flags: 0))
@@ -134,7 +144,8 @@ extension Run {
                 Remote.StorageVolGetInfoFlags.self, .init(vol: volume, flags: VirStorageVolInfoFlags.getPhysical))
             : try c.ask(Remote.StorageVolGetInfo.self, .init(vol: volume))
         line("Type:", DomainText.name(kinds, info.type))
-        for (label, value) in [("Capacity:", info.capacity), (physical ? "Physical:" : "Allocation:", info.allocation)] {
+        for (label, value) in [("Capacity:", info.capacity), (physical ? "Physical:" : "Allocation:", info.allocation)]
+        {
             line(label, c.has("bytes") ? "\(value) bytes" : size(value))
         }
     }
@@ -155,10 +166,14 @@ extension Run {
         } else {
             digits = text[...]
         }
-        guard let capacity = NumberText.scaled(String(digits), 1) else { throw CommandFailure("Malformed size \(text)") }
+        guard let capacity = NumberText.scaled(String(digits), 1) else {
+            throw CommandFailure("Malformed size \(text)")
+        }
         let isDelta = c.has("delta")
         try failing(
-            isDelta ? "Failed to change size of volume '\(volume.name)' by \(text)" : "Failed to change size of volume '\(volume.name)' to \(text)"
+            isDelta
+                ? "Failed to change size of volume '\(volume.name)' by \(text)"
+                : "Failed to change size of volume '\(volume.name)' to \(text)"
         ) {
             try c.ask(Remote.StorageVolResize.self, .init(vol: volume, capacity: capacity, flags: flags))
         }
@@ -172,7 +187,7 @@ extension Run {
 
     static func volList(_ c: Call) throws {
         let pool = try c.pool()
-        let volumes = try failing("Failed to list storage volumes") {
+        let volumes = try failing("Failed to list volumes") {
             try c.ask(Remote.StoragePoolListAllVolumes.self, .init(pool: pool, needResults: 1, flags: 0)).vols
         }.sorted { isBefore($0.name, $1.name) }
         let details = c.has("details")
@@ -224,7 +239,8 @@ extension Run {
                 Remote.StorageVolUpload.self,
                 .init(
                     vol: volume, offset: offset, length: length,
-                    flags: sparse ? VirStorageVolUploadFlags.sparseStream : 0)).stream
+                    flags: sparse ? VirStorageVolUploadFlags.sparseStream : 0)
+            ).stream
         }
         do { try Transfer.upload(stream, file, sparse: sparse) } catch {
             stream.abort()
@@ -245,11 +261,13 @@ extension Run {
                 Remote.StorageVolDownload.self,
                 .init(
                     vol: volume, offset: offset, length: length,
-                    flags: sparse ? VirStorageVolDownloadFlags.sparseStream : 0)).stream
+                    flags: sparse ? VirStorageVolDownloadFlags.sparseStream : 0)
+            ).stream
         }
         do { try Transfer.download(stream, path) } catch {
             if isNew { try? HostFile.remove(path) }
-            throw CommandFailure(lines: ["cannot receive data from volume \(volume.name)"] + CommandFailure.lines(of: error))
+            throw CommandFailure(
+                lines: ["cannot receive data from volume \(volume.name)"] + CommandFailure.lines(of: error))
         }
     }
 }

@@ -167,7 +167,7 @@ extension Command {
             "!format !config", Run.domxmlFromNative),
         Command(
             "domxml-to-native", "a hypervisor's own configuration of domain XML",
-            "!format domain= xml=", Run.domxmlToNative),
+            "!format ^domain= xml=", Run.domxmlToNative),
         Command(
             "dump", "write a domain's memory to a file",
             "!domain !file live crash bypass-cache reset verbose memory-only format=", Run.dump),

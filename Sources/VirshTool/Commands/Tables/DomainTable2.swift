@@ -68,7 +68,7 @@ extension Command {
             "!domain ^timeout# async block pretty +cmd", Run.qemuAgentCommand),
         Command(
             "guest-agent-timeout", "set how long the guest's agent may take",
-            "!domain timeout#", Run.guestAgentTimeout),
+            "!domain ^timeout#", Run.guestAgentTimeout),
         Command(
             "reboot", "ask the guest to start again",
             "!domain mode=", Run.reboot),

@@ -61,7 +61,7 @@ extension Command {
     static let domainEvents: [Command] = [
         Command(
             "event", "wait for events of domains",
-            "domain= event= all loop timeout# list timestamp", Run.event),
+            "domain= event= all loop timeout# list timestamp", Run.event)
     ]
 
     static let host: [Command] = [
