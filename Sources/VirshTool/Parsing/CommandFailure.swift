@@ -4,6 +4,8 @@ internal import LibvirtClient
 struct CommandFailure: Error {
     /// Lines, each of which gets `error: ` before it.
     let lines: [String]
+    /// There is no connection: whatever was tried, this is what is wrong.
+    var isOfConnection = false
 
     /// Without a line: the command has said it itself.
     init(_ lines: String...) { self.lines = lines }
@@ -21,6 +23,7 @@ struct CommandFailure: Error {
 @discardableResult
 func failing<Result>(_ text: @autoclosure () -> String, _ body: () throws -> Result) throws -> Result {
     do { return try body() } catch {
+        if let failure = error as? CommandFailure, failure.isOfConnection { throw failure }
         throw CommandFailure(lines: [text()] + CommandFailure.lines(of: error))
     }
 }

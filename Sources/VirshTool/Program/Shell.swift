@@ -76,9 +76,11 @@ final class Shell {
         do {
             try connect(settings.uri, isReadOnly: settings.isReadOnly)
         } catch {
-            throw CommandFailure(
+            var failure = CommandFailure(
                 lines: [isAgain ? "failed to reconnect to the hypervisor" : "failed to connect to the hypervisor"]
                     + CommandFailure.lines(of: error))
+            failure.isOfConnection = true
+            throw failure
         }
         if isAgain { complain("Reconnected to the hypervisor") }
         guard let open else { throw CommandFailure("no valid connection") }

@@ -116,11 +116,7 @@ extension Run {
         guard let root = XMLDocument.parse(xml) else { throw CommandFailure("(domain_definition): malformed XML") }
         let found: [String]
         do { found = try XPath(path).texts(root) } catch { throw CommandFailure("\(error)") }
-        guard !found.isEmpty else {
-            // Nothing found is no output and the status of a failure.
-            throw CommandFailure()
-        }
-        if c.has("wrap") {
+        if c.has("wrap"), !found.isEmpty {
             let lines = found.flatMap { $0.split(separator: "\n") }
             c.out("<nodes>\n" + lines.map { "  \($0)\n" }.joined() + "</nodes>\n")
         } else {
