@@ -115,7 +115,7 @@ struct HostileSenderTests {
             let saved = try SavedBytes("\(folder)/packed")
             try second.machine.take(SavedBytes(saved.bytes))
             let place = try #require(saved.sections.first { $0.name == "pc.ram" || $0.name.contains("ram") })
-            var random = SeededNumbers(state: 21)
+            var random = SplitMix64(state: 21)
             for _ in 0..<FuzzRounds.times(200) {
                 var bytes = saved.bytes
                 let at = Int.random(in: place.contents, using: &random)

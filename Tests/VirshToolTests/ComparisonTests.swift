@@ -77,13 +77,12 @@ struct ComparisonTests {
             #expect(ours.status == theirs.status, "\(input)")
             #expect(ours.errors == theirs.errors, "\(input)")
             // Debian's prompt repeats what it reads.
-            let shown = theirs.output.split(separator: "\n").filter {
+            let shown: [String] = theirs.output.split(separator: "\n").map(String.init).filter {
                 !$0.hasPrefix("virsh #") && !$0.hasPrefix("virsh >")
             }
-            let own = ours.output.split(separator: "\n").map { line in
-                line.replacingOccurrences(of: "virsh # ", with: "")
-            }.filter { !$0.isEmpty }
-            #expect(own.map(String.init) == shown.map(String.init), "\(input)")
+            let own: [String] = ours.output.replacingOccurrences(of: "virsh # ", with: "").split(separator: "\n")
+                .map(String.init)
+            #expect(own == shown, "\(input)")
         }
     }
 

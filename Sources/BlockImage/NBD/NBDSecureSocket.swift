@@ -26,7 +26,7 @@ final class NBDSecureSocket: NBDTransport {
 
     func send(_ pieces: [iovec]) -> Descriptor.Transfer {
         var total = 0
-        for index in pieces.indices {
+        for index in unsafe pieces.indices {
             let piece = unsafe pieces[index]
             var done = 0
             while unsafe done < piece.iov_len {
