@@ -27,7 +27,12 @@ final class PCIBench {
     /// Puts a function in slot 3 and opens its windows and its way to memory.
     func attach(_ function: PCIFunction) throws {
         try bus.attach(function, slot: 3)
-        var (port, address): (UInt64, UInt64) = (0xC000, 0xFE00_0000)
+        open(function)
+    }
+
+    /// Opens the windows of a function: after a reset they are closed.
+    func open(_ function: PCIFunction) {
+        var (port, address): (UInt64, UInt64) = (0xC000, 0xE000_0000)
         for bar in function.bars where bar.kind != .rom {
             let index = (bar.register - PCIRegister.bar0) / 4
             if bar.isIO {

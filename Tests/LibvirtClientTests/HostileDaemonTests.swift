@@ -1,6 +1,7 @@
 import HostOS
 import LibvirtClient
 import RPCWire
+import Synchronization
 import Testing
 
 @Suite("A client of daemons that mean no good")
@@ -148,14 +149,15 @@ struct HostileDaemonTests {
 
     @Test("Pings are answered while a call waits")
     func pings() throws {
+        let asked = Mutex<RPCHeader?>(nil)
         let daemon = try FakeDaemon { call, _ in
             if let frames = FakeDaemon.open(call) { return frames }
             if call.header.program == RPCProgram.keepalive.rawValue, call.header.procedure == 2 {
                 // The pong lets the answer go.
-                let header = RPCHeader(
-                    program: .remote, procedure: Remote.ConnectGetHostname.number, type: .reply, serial: 4)
+                guard let header = asked.withLock({ $0 })?.answering(.reply, .ok) else { return nil }
                 return (try? Frame(header, Remote.ConnectGetHostname.Result(hostname: "pong"))).map { [$0] }
             }
+            asked.withLock { $0 = call.header }
             return [Frame.ping]
         }
         let client = try Self.open(daemon)

@@ -19,7 +19,7 @@ struct ChangedEngineTests {
 
     @Test(
         "A guest goes on under the other engine, and back", .enabled(if: hasKVM, "needs /dev/kvm"),
-        arguments: [BoardKind.pc, .microvm])
+        arguments: [BoardKind.microvm])
     func changes(kind: BoardKind) throws {
         try Samples.withFolder(["kernel": CountingGuest.kernel]) { folder in
             var count: UInt64 = 0

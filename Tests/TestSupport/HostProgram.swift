@@ -57,15 +57,27 @@ public struct HostProgram: Equatable, Sendable, CustomStringConvertible {
         let number = process.processIdentifier
         let watchdog = DispatchWorkItem { kill(number, SIGKILL) }
         DispatchQueue.global().asyncAfter(deadline: .now() + seconds, execute: watchdog)
-        process.waitUntilExit()
+        let (wasSignalled, code) = Self.end(of: process)
         watchdog.cancel()
         func text(_ url: URL) throws -> String { String(decoding: try Data(contentsOf: url), as: UTF8.self) }
         let said = try text(output.url)
-        let wasSignalled = process.terminationReason == .uncaughtSignal
-        if wasSignalled, process.terminationStatus == SIGKILL { throw Late(program: program, output: said) }
+        if wasSignalled, code == SIGKILL { throw Late(program: program, output: said) }
         return HostProgram(
-            status: wasSignalled ? 128 + process.terminationStatus : process.terminationStatus, output: said,
-            errors: joined ? "" : try text(errors.url))
+            status: wasSignalled ? 128 + code : code, output: said, errors: joined ? "" : try text(errors.url))
+    }
+
+    /// How a process ended. Foundation's own wait lasts until all have ended that it started in turn, machines that go on
+    /// by themselves among them: the kernel is asked instead.
+    private static func end(of process: Process) -> (wasSignalled: Bool, code: Int32) {
+        var info = unsafe siginfo_t()
+        var result: Int32
+        repeat {
+            result = unsafe waitid(P_PID, id_t(process.processIdentifier), &info, WEXITED | WNOWAIT)
+        } while result == -1 && errno == EINTR
+        if result == 0 { return unsafe (info.si_code != Int32(CLD_EXITED), info._sifields._sigchld.si_status) }
+        // Foundation was first.
+        process.waitUntilExit()
+        return (process.terminationReason == .uncaughtSignal, process.terminationStatus)
     }
 
     /// Runs a program that is to succeed, and returns what it wrote and complained of.

@@ -87,6 +87,7 @@ import Testing
             + (0..<3).flatMap { engine in [0, 4, 5, 6, 8, 0xB].map { UInt64(engine) * 16 + $0 } }
         try machine.bench.poke(registers, seed: 12)
         machine.card.reset()
+        machine.bench.open(machine.card.function)
         #expect(machine.bench.read(0x02, size: 2) == 0x8000)
     }
 }

@@ -124,7 +124,8 @@ final class RecordedAudio: AudioBackend, AudioVoice {
         #expect(machine.bench.interrupts, "The second buffer has ended")
         #expect(machine.audio.rate == 48000)
         #expect(machine.audio.samples == (0..<4800).flatMap { [Int16($0), Int16(-$0)] })
-        #expect(machine.bench.read(0x24) == 1 << 31 | 1 << 4)
+        // The rings have interrupted too (bit 30).
+        #expect(machine.bench.read(0x24) & ~(1 << 30) == 1 << 31 | 1 << 4)
         machine.bench.write(Self.stream + 3, 4, size: 1)
         #expect(!machine.bench.interrupts)
         #expect(machine.bench.read(Self.stream + 4) == 0, "The list begins anew")
@@ -145,7 +146,7 @@ final class RecordedAudio: AudioBackend, AudioVoice {
         machine.bench.clock.advance(by: 10_000_000)
         let samples = machine.audio.samples
         #expect(samples.count == 960 && samples.allSatisfy { $0 == 0 || (1630...1645).contains($0) })
-        #expect(samples[0] > 0 && samples[1] == 0)
+        #expect(samples[0] > 0 && samples[1] == 0, "\(samples.prefix(8))")
     }
 
     @Test func malformedLists() throws {
@@ -201,6 +202,7 @@ final class RecordedAudio: AudioBackend, AudioVoice {
             if bits & 7 == 0 { machine.start() }
         }
         machine.controller.reset()
+        machine.bench.open(machine.controller.function)
         #expect(machine.bench.read(0x08) == 0)
     }
 }

@@ -80,10 +80,10 @@ import Testing
         let machine = try Machine()
         machine.start()
         machine.aim(0x2_0000, count: 3 * 512, toMemory: true)
-        // Track 1, head 1, from sector 17 on, over the track's end to sector 1 of the next with both heads.
+        // Track 1, head 1, from sector 17 on, over the track's end to sector 1 of the other head.
         machine.command([0xE6, 0x00, 1, 0, 17, 2, 18, 0x1B, 0xFF])
         #expect(machine.lines.level(6))
-        #expect(machine.results(7) == [0x04, 0, 0, 1, 1, 1, 2])
+        #expect(machine.results(7) == [0x04, 0, 0, 1, 1, 2, 2])
         let first = (1 * 2 + 0) * 18 + 16
         #expect(try machine.memory.bytes(GuestPhysical(0x2_0000), count: 1536) == machine.disk.bytes(first * 512..<(first + 3) * 512))
         #expect(machine.io.read(0x08, size: 1) & 4 != 0, "The count has ended")

@@ -98,8 +98,8 @@ private let failures: [(String, String)] = [
         "-netdev user,id=x,hostfwd=tcp:22: Parameter 'hostfwd' expects [tcp|udp]:[hostaddr]:hostport-[guestaddr]:guestport, not 'tcp:22'"
     ),
     (
-        "-nic user,model=rtl8139",
-        "-nic user,model=rtl8139: Unsupported NIC model: 'rtl8139'; valid: virtio-net-pci, virtio-net-pci-transitional, virtio-net-pci-non-transitional, e1000"
+        "-nic user,model=ne3210",
+        "-nic user,model=ne3210: Unsupported NIC model: 'ne3210'; valid: virtio-net-pci, virtio-net-pci-transitional, virtio-net-pci-non-transitional, e1000, e1000e, pcnet, rtl8139"
     ),
     (
         "-chardev foo,id=a",
@@ -138,7 +138,7 @@ private let failures: [(String, String)] = [
     ("-smbios type=99", "-smbios type=99: Parameter 'type' expects one of 0, 1, 2, 3, 4, 8, 11, 17, 41, not '99'"),
     ("-fw_cfg x", "-fw_cfg x: name, plus exactly one of file and string, are needed"),
     ("-display gtk", "-display gtk: display 'gtk' is not supported yet; valid: none, vnc"),
-    ("-vga foo", "-vga foo: unknown vga type 'foo'; valid: none, std"),
+    ("-vga foo", "-vga foo: unknown vga type 'foo'; valid: none, std, cirrus, virtio"),
     (
         "-action reboot=foo",
         "-action reboot=foo: Parameter 'reboot' does not accept value 'foo'; valid: reset, shutdown"
