@@ -32,6 +32,7 @@ private final class LibraryPacker: PagePacker {
         method = kind == .zstd ? PagePacking.zstd : PagePacking.zlib
     }
     func pack(_ pages: UnsafeRawBufferPointer) -> [UInt8]? {
+        // SAFETY: the packer is used by this thread alone, and its stream is valid until it ends.
         guard let packed = unsafe packer.pack(pages), packed.count < pages.count else { return nil }
         self.pages += UInt64(pages.count >> 12)
         bytes += UInt64(packed.count)

@@ -75,7 +75,7 @@ extension VirtualMachine {
 
     // MARK: The thread
 
-    private func send(to place: MigrationAddress, _ opened: MigrationChannel?) {
+    func send(to place: MigrationAddress, _ opened: MigrationChannel?) {
         var journey = Journey(address: place)
         do throws(StateError) {
             let channel: MigrationChannel
@@ -104,7 +104,7 @@ extension VirtualMachine {
     }
 
     /// What has to be known to undo it.
-    private struct Journey {
+    struct Journey {
         let address: MigrationAddress
         /// The machine was made to stand for it.
         var stood = false
@@ -118,7 +118,7 @@ extension VirtualMachine {
         }
     }
 
-    private func send(over channel: MigrationChannel, _ journey: inout Journey) throws(StateError) {
+    func send(over channel: MigrationChannel, _ journey: inout Journey) throws(StateError) {
         let settings = desk.settings
         let answers = channel.isSocket
         var plan = JourneyPlan(lanes: settings.lanes, isLate: settings.has("postcopy-ram"))
@@ -194,7 +194,7 @@ extension VirtualMachine {
     }
 
     /// What bytes go over.
-    private struct Road {
+    struct Road {
         let channel: MigrationChannel
         let lanes: SendingLanes?
         let isUnlimited: Bool
@@ -207,7 +207,7 @@ extension VirtualMachine {
     }
 
     /// Sends pages over what there is. Those that stay where the round is ended early.
-    private func send(
+    func send(
         _ sets: [PageSet], _ writer: inout StateWriter, _ pages: GuestPages, _ road: Road, skipsZeroes: Bool,
         isStanding: Bool = false, unsent: UnsentPages? = nil
     ) throws(StateError) -> [PageSet]? {
@@ -227,10 +227,10 @@ extension VirtualMachine {
         return unsent?.sets
     }
 
-    private func note(_ counters: GuestPages.Counters, _ road: Road, _ writer: StateWriter) throws(StateError) {
+    func note(_ counters: GuestPages.Counters, _ road: Road, _ writer: StateWriter) throws(StateError) {
         try note(counters, road, writer.packer)
     }
-    private func note(
+    func note(
         _ counters: GuestPages.Counters, _ road: Road, _ packer: (any PagePacker)?
     ) throws(StateError) {
         if desk.isCancelled { throw .cancelled }
@@ -248,7 +248,7 @@ extension VirtualMachine {
     }
 
     /// Waits until somebody says that the machine may go.
-    private func awaitWord() throws(StateError) {
+    func awaitWord() throws(StateError) {
         change { $0.status = .preSwitchover }
         while !desk.state.withLock({ $0.mayContinue }) {
             if desk.isCancelled || state.withLock({ $0.hasEnded }) { throw .cancelled }
@@ -263,121 +263,8 @@ extension VirtualMachine {
         desk.state.withLock { $0.mayContinue = true }
     }
 
-    // MARK: Memory that follows
-
-    public func startLateMigration() throws(MachineError) {
-        guard desk.settings.has("postcopy-ram") else {
-            throw .failed("Capability 'postcopy-ram' has to be on before a migration starts")
-        }
-        try desk.state.withLock { (state) throws(MachineError) in
-            guard state.information.status.isUnderWay, !state.information.isIncoming else {
-                throw .failed("There is no migration on its way")
-            }
-            state.wantsLate = true
-        }
-    }
-
-    private func sendLate(
-        _ writer: inout StateWriter, _ pages: GuestPages, _ first: MigrationChannel, _ late: LateSender,
-        _ plan: JourneyPlan, _ stopped: UInt64, _ journey: inout Journey
-    ) throws(StateError) {
-        var channel = first
-        var isGiven = false
-        func note() {
-            _ = desk.update { information in
-                information.transferred = channel.written
-                information.requests = late.requests
-                information.remaining = late.remaining << 12
-                information.zeroPages = pages.counters.zeroPages
-                information.fullPages = pages.counters.fullPages
-            }
-        }
-        while true {
-            do throws(StateError) {
-                channel.setLimit(isGiven ? desk.settings.lateBandwidth : 0)
-                let begin = { () throws(StateError) -> Void in
-                    try self.giveImages()
-                    isGiven = true
-                    self.state.withLock { $0.runState = .postMigrate }
-                    self.change { information in
-                        information.status = .postcopyActive
-                        information.downtime = (HostClock.monotonic - stopped) / 1_000_000
-                    }
-                    channel.setLimit(self.desk.settings.lateBandwidth)
-                }
-                let isFirst = !isGiven
-                try late.run(channel, &writer, pages, begin: isFirst ? begin : nil) { () throws(StateError) in
-                    note()
-                    if !isGiven, self.desk.isCancelled { throw .cancelled }
-                }
-                note()
-                // The other end closes when it has everything.
-                try? writer.finish()
-                try? channel.finish()
-                journey.stood = false
-                _ = desk.update { $0.bytesLate = $0.transferred &- min($0.transferred, $0.bytesBefore) }
-                return
-            } catch {
-                guard isGiven else { throw error }
-                journey.stood = false
-                log.warning("The connection of a machine that has left is broken: \(error)")
-                change { $0.status = .postcopyPaused }
-            }
-            repeat {
-                channel = try awaitReplacement()
-                do throws(StateError) {
-                    change { $0.status = .postcopyRecover }
-                    writer = try StateWriter(channel)
-                    var words = DeviceState(version: 1)
-                    words.set("token", plan.token)
-                    try writer.write(words, section: LateWord.resume)
-                    try late.resume(channel, pages.blocks)
-                    change { $0.status = .postcopyActive }
-                } catch {
-                    log.warning("The machine that has left does not go on: \(error)")
-                    change { $0.status = .postcopyPaused }
-                }
-            } while desk.information.status != .postcopyActive
-        }
-    }
-
-    private func awaitReplacement() throws(StateError) -> MigrationChannel {
-        while true {
-            let channel = desk.state.withLock { state -> MigrationChannel? in
-                defer { state.replacement = nil }
-                return state.replacement
-            }
-            if let channel {
-                desk.use(channel)
-                return channel
-            }
-            if state.withLock({ $0.hasEnded }) { throw .cancelled }
-            Bell().wait(nanoseconds: 10_000_000)
-        }
-    }
-
-    public func resumeMigration(to address: String, descriptor: Descriptor?) throws(MachineError) {
-        guard desk.information.status == .postcopyPaused, !desk.information.isIncoming else {
-            throw .failed("Cannot resume if there is no paused migration")
-        }
-        let place = try MigrationAddress(address)
-        guard place.isSocket else { throw .failed("A migration is resumed over a socket, not '\(address)'") }
-        do throws(StateError) {
-            let channel = try openChannel(to: place, descriptor)
-            desk.state.withLock { $0.replacement = channel }
-        } catch { throw .failed(error.description) }
-    }
-
-    public func pauseMigration() throws(MachineError) {
-        let (information, channel, late) = desk.state.withLock { ($0.information, $0.channel, $0.lateReceiver) }
-        guard information.status == .postcopyActive else {
-            throw .failed("No migration whose memory follows is on its way")
-        }
-        if information.isIncoming { late?.breakOff() } else { channel?.cancel() }
-    }
-
     /// Connects to an address, with TLS where it is asked for.
-    private func openChannel(
+    func openChannel(
         to place: MigrationAddress, _ descriptor: Descriptor? = nil, beside first: MigrationChannel? = nil
     ) throws(StateError) -> MigrationChannel {
         if first != nil {
@@ -392,7 +279,7 @@ extension VirtualMachine {
         return channel
     }
 
-    private func secure(_ channel: MigrationChannel, _ place: MigrationAddress) throws(StateError) {
+    func secure(_ channel: MigrationChannel, _ place: MigrationAddress) throws(StateError) {
         let settings = desk.settings
         guard let id = settings.credentials else { return }
         let host: String? = if case .tcp(let host, _) = place { settings.peerName ?? host } else { settings.peerName }
@@ -410,118 +297,4 @@ extension VirtualMachine {
         }
         return found
     }
-
-    // MARK: While the guest runs
-
-    /// Sends memory again and again, until what is left is little. What is left.
-    private func sendWhileRunning(
-        _ writer: inout StateWriter, _ pages: GuestPages, _ road: Road
-    ) throws(StateError) -> [PageSet] {
-        guard board.engine.movable != nil else { return pages.all }
-        setDirtyLog(true)
-        // What is marked until here goes with the first round.
-        _ = takeDirty(pages)
-        let throttle = ProcessorThrottle(self)
-        defer { throttle.end() }
-        var left = pages.touched()
-        var hopeless = 0
-        while true {
-            let settings = desk.settings
-            road.setLimit(settings.bandwidth)
-            let began = HostClock.monotonic
-            let before = road.written
-            let (round, pagesBefore) = (desk.information.rounds, desk.information.fullPages)
-            let unsent = UnsentPages(pages.blocks) { [desk] in desk.state.withLock { $0.wantsLate } }
-            let stay = try send(left, &writer, pages, road, skipsZeroes: round == 0, unsent: unsent)
-            if !runState.isRunning { return stay ?? left }
-            left = takeDirty(pages)
-            if let stay { for index in left.indices { left[index].formUnion(stay[index]) } }
-            let nanoseconds = max(1, HostClock.monotonic - began)
-            let sent = max(1, road.written - before)
-            let size = left.reduce(0) { $0 + UInt64($1.size) }
-            // Bytes of memory a millisecond, at least one: packed pages are fewer bytes on the way.
-            let moved = settings.packing == nil ? sent : max(sent, (desk.information.fullPages &- pagesBefore) << 12)
-            let speed = max(1, moved * 1_000_000 / nanoseconds)
-            let expected = (size << 12) / speed
-            change { information in
-                information.rounds += 1
-                information.remaining = size << 12
-                information.expectedDowntime = expected
-                information.dirtyRate = UInt64(Double(size) * 1e9 / Double(nanoseconds))
-                information.megabitsPerSecond = Double(sent) * 8000 / Double(nanoseconds)
-                information.throttle = throttle.percent
-            }
-            if settings.has("events") { emit(.migrationPass(round + 1)) }
-            if expected <= settings.downtimeLimit || desk.state.withLock({ $0.wantsLate }) { return left }
-            if settings.has("auto-converge") {
-                hopeless = (size << 12) * 100 > sent * settings.throttle.trigger ? hopeless + 1 : 0
-                if hopeless >= 2 {
-                    hopeless = 0
-                    throttle.increase(settings.throttle)
-                }
-            }
-        }
-    }
-
-    /// The pages written since the last time, with the machine standing for the moment.
-    func takeDirty(_ pages: GuestPages) -> [PageSet] {
-        control.withLock { _ in
-            group.whileParked { _ in
-                guard let engine = board.engine.movable else { return pages.all }
-                do throws(MachineError) { try engine.markDirtyPages() } catch { return pages.all }
-                let taken = pages.takeDirty()
-                engine.dirtyPagesTaken()
-                return taken
-            }
-        }
-    }
-
-    /// Stops the machine on the loop's thread, behind what guests asked for and timers that fire. Whether it ran.
-    func standForMigration() throws(StateError) -> Bool {
-        let shared = StandRequest()
-        loop.post { [self] in
-            if shared.claim() { shared.finish(halt(as: .finishMigrate)) }
-        }
-        while true {
-            if let ran = shared.wait() { return ran }
-            // A monitor that waits for this migration does so on the loop's thread: nothing else happens there.
-            if desk.state.withLock({ $0.loopWaits }), shared.claim() { return halt(as: .finishMigrate) }
-            if state.withLock({ $0.hasEnded }) { throw .cancelled }
-        }
-    }
-}
-
-/// Whether a machine has come to stand, told from one thread to another.
-private final class StandRequest: Sendable {
-    private let answer = Mutex<Bool?>(nil)
-    private let isTaken = Mutex(false)
-    private let bell = Bell()
-
-    /// True for the first who asks.
-    func claim() -> Bool {
-        isTaken.withLock { isTaken in
-            defer { isTaken = true }
-            return !isTaken
-        }
-    }
-
-    func finish(_ ran: Bool) {
-        answer.withLock { $0 = ran }
-        bell.ring()
-    }
-    func wait() -> Bool? {
-        if let known = answer.withLock({ $0 }) { return known }
-        bell.wait(nanoseconds: 50_000_000)
-        return answer.withLock { $0 }
-    }
-}
-
-/// The words after the stream, where the other end can speak.
-enum MigrationWord {
-    /// The receiver has everything and could run.
-    static let ready: UInt8 = 0x52
-    /// The sender will not run any more.
-    static let go: UInt8 = 0x47
-    /// A fork's memory comes with this.
-    static let memory: UInt8 = 0x4D
 }

@@ -193,7 +193,7 @@ package struct HDACodec: Sendable {
         let gains = output.amplifier.map(Self.gain)
         guard pins[0].control & 0x40 != 0, powerState == 0 else { return [Int16](repeating: 0, count: samples.count) }
         guard hasMixer, gains != [65536, 65536] else { return samples }
-        return samples.indices.map { Int16(clamping: Int(samples[$0]) * gains[$0 & 1] >> 16) }
+        return samples.indices.map { Int16(clamping: (Int(samples[$0]) * gains[$0 & 1]) >> 16) }
     }
     /// A gain as parts of 65536.
     private static func gain(_ setting: UInt8) -> Int {

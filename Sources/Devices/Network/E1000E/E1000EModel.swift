@@ -60,6 +60,7 @@ package struct E1000EModel: CardModel {
         base.transmit(now, into: &frames)
     }
     package mutating func receive(_ frame: UnsafeRawBufferPointer, _ now: UInt64) -> Bool {
+        // SAFETY: the caller's frame lives over the call.
         unsafe base.receive(frame, now)
     }
 

@@ -105,6 +105,7 @@ extension PCNetModel {
     }
 
     private func match(_ frame: UnsafeRawBufferPointer) -> UInt16? {
+        // SAFETY: a frame has at least its header, and lives over the call.
         let destination = unsafe [UInt8](frame[..<6])
         let mode = csr[15]
         if destination == [UInt8](repeating: 0xFF, count: 6) {

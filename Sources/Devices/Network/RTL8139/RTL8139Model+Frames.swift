@@ -184,6 +184,7 @@ extension RTL8139Model {
     private enum Match { case own, multicast, broadcast, promiscuous }
     private func match(_ frame: UnsafeRawBufferPointer) -> Match? {
         let accepted = dword(Register.receiveConfiguration)
+        // SAFETY: a frame has at least its header, and lives over the call.
         let destination = unsafe [UInt8](frame[..<6])
         if accepted & 1 != 0 {
             return destination == [UInt8](repeating: 0xFF, count: 6)

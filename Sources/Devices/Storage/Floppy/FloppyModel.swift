@@ -1,4 +1,4 @@
-package import DeviceModel
+internal import DeviceModel
 
 /// The 82078 floppy disk controller as a pure model: commands and data by the FIFO in; requests for sectors, data and an
 /// interrupt out. (Intel 290474, 82078 data sheet.)
@@ -32,10 +32,10 @@ package struct FloppyModel: Sendable {
         /// A diskette was taken out or put in since the head moved last.
         var hasChanged = true
     }
-    private enum Phase: UInt8 { case command, execution, result }
+    enum Phase: UInt8 { case command, execution, result }
 
     /// Bits of the main status register.
-    private enum MainStatus {
+    enum MainStatus {
         static let busy: UInt8 = 1 << 4
         static let notDMA: UInt8 = 1 << 5
         static let toHost: UInt8 = 1 << 6
@@ -44,29 +44,29 @@ package struct FloppyModel: Sendable {
     static let sectorSize = 512
 
     var drives = [Drive(), Drive()]
-    private var output: UInt8 = 0x0C
-    private var tape: UInt8 = 0
-    private var rate: UInt8 = 0
-    private var phase = Phase.command
-    private var fifo: [UInt8] = []
-    private var position = 0
-    private var isPending = false
+    var output: UInt8 = 0x0C
+    var tape: UInt8 = 0
+    var rate: UInt8 = 0
+    var phase = Phase.command
+    var fifo: [UInt8] = []
+    var position = 0
+    var isPending = false
     /// Sense Interrupt's answers that are still to come after a reset, by drive.
-    private var resetSenses: UInt8 = 0
-    private var senseStatus: UInt8 = 0
-    private var usesFIFO = true
-    private var configuration: UInt8 = 0
-    private var precompensation: UInt8 = 0
-    private var specify: [UInt8] = [0, 0]
-    private var isLocked = false
-    private var perpendicular: UInt8 = 0
+    var resetSenses: UInt8 = 0
+    var senseStatus: UInt8 = 0
+    var usesFIFO = true
+    var configuration: UInt8 = 0
+    var precompensation: UInt8 = 0
+    var specify: [UInt8] = [0, 0]
+    var isLocked = false
+    var perpendicular: UInt8 = 0
     // The command at work.
-    private var transfer: Transfer?
+    var transfer: Transfer?
     /// What the command needs now.
-    package private(set) var request: Request?
+    package internal(set) var request: Request?
 
     /// A command that moves sectors.
-    private struct Transfer: Equatable, Sendable {
+    struct Transfer: Equatable, Sendable {
         var command: UInt8
         var drive: Int
         var track: UInt8
@@ -105,7 +105,7 @@ package struct FloppyModel: Sendable {
         drives = old
     }
 
-    private var selected: Int { Int(output & 3) }
+    var selected: Int { Int(output & 3) }
     /// Whether the command at work moves its data by DMA.
     var transfersByDMA: Bool { transfer?.usesDMA ?? true }
     /// The interrupt line, which the output register lets through.
@@ -141,7 +141,7 @@ package struct FloppyModel: Sendable {
         }
     }
 
-    private var mainStatus: UInt8 {
+    var mainStatus: UInt8 {
         guard output & 4 != 0 else { return 0 }
         switch phase {
         case .command: return MainStatus.ready | (fifo.isEmpty ? 0 : MainStatus.busy)
@@ -155,19 +155,19 @@ package struct FloppyModel: Sendable {
         }
     }
 
-    private mutating func setOutput(_ value: UInt8) {
+    mutating func setOutput(_ value: UInt8) {
         let before = output
         output = value
         if before & 4 != 0, value & 4 == 0 { stopCommand() }
         if before & 4 == 0, value & 4 != 0 { resetController() }
     }
 
-    private mutating func stopCommand() {
+    mutating func stopCommand() {
         (phase, fifo, position, transfer, request, isPending) = (.command, [], 0, nil, nil, false)
     }
 
     /// A reset by software: an interrupt, and four drives to ask about.
-    private mutating func resetController() {
+    mutating func resetController() {
         stopCommand()
         if !isLocked { (usesFIFO, configuration, precompensation) = (true, 0, 0) }
         perpendicular &= 0x3C
@@ -179,7 +179,7 @@ package struct FloppyModel: Sendable {
     // MARK: Commands
 
     /// Bytes of a command, by its first.
-    private static func length(_ command: UInt8) -> Int {
+    static func length(_ command: UInt8) -> Int {
         switch command & 0x1F {
         case 0x06, 0x05, 0x0C, 0x09, 0x02, 0x16, 0x11, 0x19, 0x1D: return 9
         case 0x0D: return 6
@@ -193,7 +193,7 @@ package struct FloppyModel: Sendable {
         }
     }
 
-    private mutating func writeFIFO(_ value: UInt8) {
+    mutating func writeFIFO(_ value: UInt8) {
         guard output & 4 != 0 else { return }
         switch phase {
         case .command:
@@ -213,7 +213,7 @@ package struct FloppyModel: Sendable {
         }
     }
 
-    private mutating func readFIFO() -> UInt8 {
+    mutating func readFIFO() -> UInt8 {
         switch phase {
         case .result:
             guard position < fifo.count else { return 0 }
@@ -235,15 +235,15 @@ package struct FloppyModel: Sendable {
         }
     }
 
-    private mutating func answer(_ bytes: [UInt8], interrupts: Bool = false) {
+    mutating func answer(_ bytes: [UInt8], interrupts: Bool = false) {
         (phase, fifo, position, transfer, request) = (.result, bytes, 0, nil, nil)
         if interrupts { isPending = true }
     }
 
-    private func drive(_ byte: UInt8) -> Int { Int(byte & 3) }
-    private func isThere(_ drive: Int) -> Bool { drives.indices.contains(drive) && drives[drive].isPresent }
+    func drive(_ byte: UInt8) -> Int { Int(byte & 3) }
+    func isThere(_ drive: Int) -> Bool { drives.indices.contains(drive) && drives[drive].isPresent }
 
-    private mutating func run(_ bytes: [UInt8]) {
+    mutating func run(_ bytes: [UInt8]) {
         let command = bytes[0]
         switch command & 0x1F {
         case 0x05, 0x06, 0x09, 0x0C, 0x16: startTransfer(bytes)
@@ -270,7 +270,7 @@ package struct FloppyModel: Sendable {
         }
     }
 
-    private mutating func dumpRegisters() {
+    mutating func dumpRegisters() {
         let tracks = drives.map(\.track)
         answer(
             [tracks[0], tracks[1], 0, 0] + specify
@@ -280,7 +280,7 @@ package struct FloppyModel: Sendable {
                 ])
     }
 
-    private mutating func senseInterrupt() {
+    mutating func senseInterrupt() {
         if resetSenses > 0 {
             let number = 4 - resetSenses
             resetSenses -= 1
@@ -294,7 +294,7 @@ package struct FloppyModel: Sendable {
         }
     }
 
-    private mutating func senseDrive(_ byte: UInt8) {
+    mutating func senseDrive(_ byte: UInt8) {
         let number = drive(byte)
         guard isThere(number) else { return answer([byte & 7 | 0x20]) }
         let one = drives[number]
@@ -303,7 +303,7 @@ package struct FloppyModel: Sendable {
         ])
     }
 
-    private mutating func seek(_ byte: UInt8, to track: UInt8) {
+    mutating func seek(_ byte: UInt8, to track: UInt8) {
         let number = drive(byte)
         output = output & ~3 | byte & 3
         guard isThere(number) else {
@@ -318,7 +318,7 @@ package struct FloppyModel: Sendable {
         isPending = true
     }
 
-    private mutating func relativeSeek(_ command: UInt8, _ bytes: [UInt8]) {
+    mutating func relativeSeek(_ command: UInt8, _ bytes: [UInt8]) {
         guard command & 0x80 != 0 else { return seek(bytes[1], to: bytes[2]) }
         let number = drive(bytes[1])
         let now = drives.indices.contains(number) ? drives[number].track : 0
@@ -326,7 +326,7 @@ package struct FloppyModel: Sendable {
         seek(bytes[1], to: command & 0x40 != 0 ? (over ? UInt8.max : up) : now - min(now, bytes[2]))
     }
 
-    private mutating func readID(_ byte: UInt8) {
+    mutating func readID(_ byte: UInt8) {
         let number = drive(byte)
         guard isThere(number), drives[number].hasMedium, rateFits(number) else {
             return answer([0x40 | byte & 7, 0x01, 0, 0, byte >> 2 & 1, 1, 2], interrupts: true)
@@ -335,217 +335,5 @@ package struct FloppyModel: Sendable {
     }
 
     /// Whether the data rate is the diskette's; a driver that looks for the format tries several.
-    private func rateFits(_ number: Int) -> Bool { drives[number].geometry.rate == rate }
-
-    // MARK: Sectors
-
-    private func isRead(_ command: UInt8) -> Bool { [0x06, 0x0C, 0x16].contains(command & 0x1F) }
-
-    private mutating func startTransfer(_ bytes: [UInt8]) {
-        let number = drive(bytes[1])
-        output = output & ~3 | bytes[1] & 3
-        transfer = Transfer(
-            command: bytes[0], drive: number, track: bytes[2], head: bytes[3], sector: bytes[4], last: bytes[6],
-            isMultiTrack: bytes[0] & 0x80 != 0, usesDMA: specify[1] & 1 == 0)
-        phase = .execution
-        guard isThere(number), drives[number].hasMedium else { return end(0x40, 0x01) }
-        guard bytes[5] == 2, rateFits(number) else { return end(0x40, 0x04) }
-        if !isRead(bytes[0]), drives[number].isReadOnly { return end(0x40, 0x02) }
-        if bytes[0] & 0x1F == 0x16 {
-            // Verify: all sectors are good.
-            return end(0, 0)
-        }
-        askForSector()
-    }
-
-    /// Asks for the sector that the transfer has come to.
-    private mutating func askForSector() {
-        guard let moving = transfer else { return }
-        guard
-            let offset = drives[moving.drive].geometry.offset(
-                track: Int(moving.track), head: Int(moving.head), sector: Int(moving.sector))
-        else { return end(0x40, moving.sector > moving.last ? 0x80 : 0x04) }
-        if isRead(moving.command) {
-            request = .read(drive: moving.drive, offset: offset)
-        } else if moving.usesDMA {
-            request = .write(drive: moving.drive, offset: offset, data: nil)
-        }
-    }
-
-    /// A sector is in the FIFO as a whole.
-    private mutating func askToWrite() {
-        guard var moving = transfer else { return }
-        if moving.command & 0x1F == 0x0D {
-            (moving.track, moving.head, moving.sector) = (moving.data[0], moving.data[1], moving.data[2])
-            moving.data = [UInt8](repeating: moving.filler, count: Self.sectorSize)
-        }
-        let data = moving.data
-        moving.data = []
-        transfer = moving
-        guard
-            let offset = drives[moving.drive].geometry.offset(
-                track: Int(moving.track), head: Int(moving.head), sector: Int(moving.sector))
-        else { return end(0x40, 0x04) }
-        request = .write(drive: moving.drive, offset: offset, data: data)
-    }
-
-    private mutating func startFormat(_ bytes: [UInt8]) {
-        let number = drive(bytes[1])
-        output = output & ~3 | bytes[1] & 3
-        phase = .execution
-        let track = isThere(number) ? drives[number].track : 0
-        // All sectors of a track, whose names DMA would bring: here they come in order.
-        transfer = Transfer(
-            command: bytes[0], drive: number, track: track, head: bytes[1] >> 2 & 1, sector: 1, last: bytes[3],
-            isMultiTrack: false, usesDMA: specify[1] & 1 == 0, filler: bytes[5])
-        guard isThere(number), drives[number].hasMedium else { return end(0x40, 0x01) }
-        guard !drives[number].isReadOnly else { return end(0x40, 0x02) }
-        guard bytes[2] == 2, Int(bytes[3]) <= drives[number].geometry.sectors, bytes[3] > 0 else {
-            return end(0x40, 0x04)
-        }
-        if specify[1] & 1 == 0 { formatNext() }
-    }
-    private mutating func formatNext() {
-        guard let moving = transfer,
-            let offset = drives[moving.drive].geometry.offset(
-                track: Int(moving.track), head: Int(moving.head), sector: Int(moving.sector))
-        else { return end(0x40, 0x04) }
-        request = .write(
-            drive: moving.drive, offset: offset, data: [UInt8](repeating: moving.filler, count: Self.sectorSize))
-    }
-
-    /// How the request went.
-    package mutating func complete(_ outcome: Outcome) {
-        guard let asked = request, var moving = transfer else { return }
-        switch outcome {
-        // Nobody fetched the data in time: an overrun.
-        case .stalled:
-            request = nil
-            return end(0x40, 0x10)
-        case .failed:
-            request = nil
-            return end(0x40, isRead(moving.command) ? 0x20 : 0x02)
-        case .data(let bytes):
-            request = nil
-            guard case .read = asked else { return }
-            (moving.data, moving.place) = (bytes, 0)
-            transfer = moving
-        case .moved(let isLast):
-            request = nil
-            if moving.command & 0x1F == 0x0D {
-                if moving.sector >= moving.last { return end(0, 0) }
-                if moving.usesDMA {
-                    moving.sector += 1
-                    transfer = moving
-                    return formatNext()
-                }
-                return
-            }
-            nextSector(isLast: isLast)
-        }
-    }
-
-    /// Goes on to the next sector, or ends.
-    private mutating func nextSector(isLast: Bool) {
-        guard var moving = transfer else { return }
-        if moving.sector < moving.last {
-            moving.sector += 1
-        } else if moving.isMultiTrack, moving.head == 0 {
-            (moving.head, moving.sector) = (1, 1)
-        } else {
-            // The end of the cylinder; a host that counts itself has what it wants.
-            moving.sector = 1
-            moving.track &+= 1
-            moving.head = moving.isMultiTrack ? 0 : moving.head
-            transfer = moving
-            return end(isLast || !moving.usesDMA ? 0 : 0x40, isLast || !moving.usesDMA ? 0 : 0x80)
-        }
-        transfer = moving
-        if isLast { return end(0, 0) }
-        askForSector()
-    }
-
-    /// Ends a command with its seven bytes of results.
-    private mutating func end(_ status0: UInt8, _ status1: UInt8) {
-        guard let done = transfer else { return }
-        answer(
-            [
-                status0 | done.head << 2 | UInt8(done.drive), status1, 0, done.track, done.head, done.sector, 2,
-            ], interrupts: true)
-    }
-
-    // MARK: State
-
-    package func exportState() -> DeviceState {
-        var state = DeviceState(version: 1)
-        state.set(
-            "registers",
-            [
-                output, tape, rate, phase.rawValue, isPending ? 1 : 0, resetSenses, senseStatus, configuration,
-                precompensation, specify[0], specify[1], isLocked ? 1 : 0, perpendicular,
-            ])
-        state.set("fifo", fifo)
-        state.set("position", position)
-        state.set("tracks", drives.map(\.track))
-        state.set("changed", drives.map { $0.hasChanged ? 1 : 0 })
-        if let moving = transfer {
-            var part = DeviceState(version: 1)
-            part.set(
-                "bytes",
-                [
-                    moving.command, UInt8(moving.drive), moving.track, moving.head, moving.sector, moving.last,
-                    moving.isMultiTrack ? 1 : 0, moving.usesDMA ? 1 : 0, moving.filler,
-                ])
-            part.set("data", moving.data)
-            part.set("place", moving.place)
-            state.set("transfer", [part])
-        }
-        switch request {
-        case .read(_, let offset): state.set("read", offset)
-        case .write(_, let offset, let data):
-            state.set("write", offset)
-            if let data { state.set("write-data", data) }
-        case nil: break
-        }
-        return state
-    }
-
-    /// Takes a saved state; diskettes are the machine's.
-    package mutating func importState(_ state: DeviceState) throws(DeviceStateError) {
-        try state.requireVersion(1...1)
-        let bytes = try state.bytes("registers", count: 13)
-        (output, tape, rate) = (bytes[0], bytes[1] & 3, bytes[2] & 3)
-        guard let phase = Phase(rawValue: bytes[3]) else { throw .outOfRange(field: "registers", value: 3) }
-        self.phase = phase
-        (isPending, resetSenses, senseStatus) = (bytes[4] != 0, min(bytes[5], 4), bytes[6])
-        (configuration, precompensation, specify) = (bytes[7], bytes[8], [bytes[9], bytes[10]])
-        (isLocked, perpendicular) = (bytes[11] != 0, bytes[12])
-        fifo = try state.bytes("fifo")
-        position = Int(try state.integer("position", as: UInt8.self))
-        guard fifo.count <= 17, phase == .result ? position < fifo.count : true else {
-            throw .outOfRange(field: "fifo", value: UInt64(fifo.count))
-        }
-        let tracks = try state.bytes("tracks", count: 2)
-        let changed = try state.bytes("changed", count: 2)
-        for index in drives.indices { (drives[index].track, drives[index].hasChanged) = (tracks[index], changed[index] != 0) }
-        (transfer, request) = (nil, nil)
-        guard state.fields["transfer"] != nil else { return }
-        let part = try state.list("transfer", count: 1)[0]
-        let moving = try part.bytes("bytes", count: 9)
-        var made = Transfer(
-            command: moving[0], drive: Int(moving[1] & 1), track: moving[2], head: moving[3], sector: moving[4],
-            last: moving[5], isMultiTrack: moving[6] != 0, usesDMA: moving[7] != 0, filler: moving[8])
-        made.data = try part.bytes("data")
-        made.place = Int(try part.integer("place", as: UInt16.self))
-        guard made.data.count <= Self.sectorSize, made.place <= made.data.count else {
-            throw .outOfRange(field: "data", value: UInt64(made.data.count))
-        }
-        transfer = made
-        if state.fields["read"] != nil {
-            request = .read(drive: made.drive, offset: try state.integer("read"))
-        } else if state.fields["write"] != nil {
-            let data = state.fields["write-data"] == nil ? nil : try state.bytes("write-data", count: Self.sectorSize)
-            request = .write(drive: made.drive, offset: try state.integer("write"), data: data)
-        }
-    }
+    func rateFits(_ number: Int) -> Bool { drives[number].geometry.rate == rate }
 }
