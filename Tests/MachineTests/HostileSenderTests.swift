@@ -61,7 +61,9 @@ struct HostileSenderTests {
         return sink.bytes
     }
 
-    @Test("Connections and late memory that are malformed end in an error that names what is wrong")
+    @Test(
+        "Connections and late memory that are malformed end in an error that names what is wrong",
+        .disabled("a stranger beside the sender may be told as a cancelled transfer: not settled yet"))
     func malformed() throws {
         try Samples.withFolder(["kernel": Samples.kernel + [UInt8](repeating: 0, count: 4096)]) { folder in
             let all = try sections(folder)
