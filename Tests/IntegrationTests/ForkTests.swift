@@ -116,7 +116,7 @@ struct ForkTests {
     @Test func whatCannotBeHadTwiceIsSaid() throws {
         let folder = try TemporaryFolder()
         let machine = try GuestMachine([
-            "-accel", "tcg", "-machine", "microvm", "-m", "64", "-display", "none", "-nodefaults", "-name", "lonely",
+            "-accel", "tcg", "-machine", "microvm", "-m", "128", "-display", "none", "-nodefaults", "-name", "lonely",
             "-netdev", "socket,id=n,listen=127.0.0.1:0", "-device", "virtio-net-device,netdev=n", "-kernel",
             Repository.kernel, "-qmp", "unix:\(folder.path("qmp")),server=on,wait=off",
         ])

@@ -114,8 +114,10 @@ struct GraphicsGuestTests {
             try machine.output(
                 of: "cat /sys/class/graphics/fb0/virtual_size; cat /sys/class/drm/card0-Virtual-1/modes | head -1")
                 == "800,600\n800x600")
-        // Paints over all, of which the console's cursor may stay.
-        _ = try machine.output(of: "yes pqr | tr -d '\\n' | head -c 1920000 >/dev/fb0")
+        // Paints over all, of which the console's cursor may stay. Two rows at once: Linux 6.1 takes what ends at the
+        // end of the row that it begins in for nothing.
+        _ = try machine.output(
+            of: "yes pqr | tr -d '\\n' | head -c 1920000 >/paint; dd if=/paint of=/dev/fb0 bs=6400 2>&-")
         func shot() throws -> Pixmap {
             try monitor.execute("screendump", ["filename": folder.path("screen.ppm")])
             return try #require(Pixmap(ppm: try Data(contentsOf: URL(fileURLWithPath: folder.path("screen.ppm")))))
@@ -132,7 +134,9 @@ struct GraphicsGuestTests {
         // size that it began with.
         let viewer = try RawViewer(path: folder.path("vnc"), encodings: [-308])
         try viewer.look()
-        #expect(viewer.picture == picture)
+        #expect((viewer.picture.width, viewer.picture.height) == (800, 600))
+        // All but the cursor, which may blink in between: 8 times 16 pixels.
+        #expect(zip(viewer.picture.bytes, picture.bytes).count { $0 != $1 } <= 8 * 16 * 3)
         try viewer.want(width: 720, height: 560)
         let mode = try machine.output(
             of:
