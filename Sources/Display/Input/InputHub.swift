@@ -21,6 +21,7 @@ public final class InputHub: Sendable {
         var nextIndex = 0
         var event = PointerEvent()
         var leds: UInt8 = 0
+        var isListening = true
     }
     private let state = Mutex(State())
 
@@ -75,9 +76,15 @@ public final class InputHub: Sendable {
         set { state.withLock { $0.leds = newValue } }
     }
 
+    /// Whether the guest runs: what comes while it does not is dropped, as QEMU does.
+    public var isListening: Bool {
+        get { state.withLock { $0.isListening } }
+        set { state.withLock { $0.isListening = newValue } }
+    }
+
     /// A key goes down or up: its scan code of set 1, with bit 7 for those that have the prefix E0.
     public func key(_ code: UInt8, down: Bool) {
-        guard let keyboard = state.withLock({ $0.keyboards.first }) else { return }
+        guard let keyboard = state.withLock({ $0.isListening ? $0.keyboards.first : nil }) else { return }
         keyboard.key(code: code, down: down)
     }
 
@@ -101,6 +108,7 @@ public final class InputHub: Sendable {
 
     private func send(_ change: (inout PointerEvent) -> Void) {
         let (event, device) = state.withLock { state -> (PointerEvent, (any PointerInput)?) in
+            guard state.isListening else { return (state.event, nil) }
             (state.event.dx, state.event.dy, state.event.dz) = (0, 0, 0)
             change(&state.event)
             return (state.event, state.pointers.first?.device)

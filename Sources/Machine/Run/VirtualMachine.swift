@@ -1,6 +1,7 @@
 internal import BlockImage
 internal import DeviceModel
 internal import Devices
+internal import Display
 internal import Execution
 public import HostOS
 internal import Log
@@ -75,6 +76,8 @@ public final class VirtualMachine: Sendable {
                 board.close()
                 throw error
             }
+            for device in board.devices { device.pause() }
+            board.input.isListening = false
             pending = threads
             let reporter = EventReporter()
             do throws(MachineBuildError) {
@@ -184,6 +187,7 @@ public final class VirtualMachine: Sendable {
             board.clock.start()
             board.engine.timeStarted()
             for device in board.devices { device.resume() }
+            board.input.isListening = true
             group.release()
             return true
         }
@@ -198,6 +202,7 @@ public final class VirtualMachine: Sendable {
             let wasRunning = state.withLock { $0.runState == .running }
             group.park()
             if wasRunning {
+                board.input.isListening = false
                 for device in board.devices { device.pause() }
                 board.clock.stop()
                 board.engine.timeStopped()

@@ -207,6 +207,24 @@ import Testing
         }
     }
 
+    /// What is typed for a machine that waits for its state stays with the back-end until the machine goes on.
+    @Test func whatIsTypedBeforeTheStateComesIsKept() throws {
+        write(2, 0x01)
+        write(1, 0x01)
+        let saved = port.exportState()
+        port.reset()
+        port.pause()
+        host.type([1, 2, 3])
+        #expect(host.held == 3)
+        try port.importState(saved)
+        #expect(host.held == 3)
+        // The controller's own state comes last: no edge before the machine goes on.
+        #expect(!irq)
+        port.resume()
+        #expect(host.held == 0 && irq)
+        #expect([read(0), read(0), read(0)] == [1, 2, 3])
+    }
+
     @Test func badStatesAreRefused() {
         var state = port.exportState()
         state.set("rx", [UInt8](repeating: 0, count: 17))

@@ -16,6 +16,8 @@ public final class SerialPort: BusDevice, Device, CharacterEventReceiver {
         var outgoing: [UInt8] = []
         /// The back-end was told "no more" and waits for `acceptInput`.
         var backendWaits = false
+        /// Nothing comes in: the interrupt of a byte would be lost with the controllers' state that is being taken.
+        var isPaused = false
         var level = false
     }
 
@@ -102,7 +104,7 @@ public final class SerialPort: BusDevice, Device, CharacterEventReceiver {
 
     public func receiveCapacity() -> Int {
         state.withLock { state in
-            let capacity = state.uart.capacity
+            let capacity = state.isPaused ? 0 : state.uart.capacity
             if capacity == 0 { state.backendWaits = true }
             return capacity
         }
@@ -115,7 +117,8 @@ public final class SerialPort: BusDevice, Device, CharacterEventReceiver {
             for byte in bytes.prefix(count) { state.uart.receive(byte, now: now) }
             // The sender may hold more than was asked for: it hears when the FIFO is empty.
             if state.uart.capacity == 0 { state.backendWaits = true }
-            _ = finish(&state)
+            // What was on its way when the machine stopped interrupts when it goes on.
+            if !state.isPaused { _ = finish(&state) }
         }
     }
 
@@ -147,15 +150,21 @@ public final class SerialPort: BusDevice, Device, CharacterEventReceiver {
         let uart = try UART16550(saved)
         state.withLock { state in
             state.uart = uart
-            state.backendWaits = true
             state.level = uart.interrupt
             line.set(state.level)
             _ = finish(&state)
+            // Heard when the machine goes on.
+            state.backendWaits = true
         }
     }
 
+    public func pause() { state.withLock { $0.isPaused = true } }
+
     public func resume() {
-        let room = state.withLock { finish(&$0) }
+        let room = state.withLock { state in
+            state.isPaused = false
+            return finish(&state)
+        }
         if room { backend?.acceptInput() }
     }
 }
