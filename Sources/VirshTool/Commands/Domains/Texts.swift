@@ -147,7 +147,7 @@ extension Run {
             throw c["type"].map { CommandFailure("No graphical display with type '\($0)' found") }
                 ?? CommandFailure("No graphical display found")
         }
-        c.out(found.joined(separator: "\n") + "\n")
+        c.out(c.has("all") ? found.map { $0 + "\n" }.joined() : found.joined())
     }
 
     private static func displayURI(_ c: Call, _ type: String, _ graphics: XMLTree) -> String? {
