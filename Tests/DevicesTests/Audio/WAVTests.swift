@@ -31,8 +31,7 @@ import Testing
         audio.close()
     }
 
-    @Test(.disabled("voices that begin at the same moment are written one after the other, not mixed"))
-    func voicesMixAndRatesChange() throws {
+    @Test func voicesMixAndRatesChange() throws {
         let path = Self.file()
         defer { try? FileManager.default.removeItem(atPath: path) }
         var format = WAVAudio.Format()
