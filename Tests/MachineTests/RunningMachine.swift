@@ -1,6 +1,7 @@
 import HostOS
 import Machine
 import MachineState
+import Synchronization
 import Testing
 
 /// A machine with its loop on a thread.
@@ -8,18 +9,24 @@ final class RunningMachine {
     let machine: VirtualMachine
     private let loop: EventLoop
     private let thread: HostThread
+    private final class Flag: Sendable { let isSet = Atomic(false) }
+    private let isOver = Flag()
 
     init(_ configuration: MachineConfiguration) throws {
         let loop = try EventLoop()
         self.loop = loop
         machine = try VirtualMachine(configuration, loop: loop)
         try machine.start()
-        thread = try HostThread(name: "loop") { loop.run() }
+        thread = try HostThread(name: "loop") { [isOver] in
+            loop.run()
+            isOver.isSet.store(true, ordering: .releasing)
+        }
     }
     func wait(_ what: String, _ isSo: () -> Bool) {
         let end = HostClock.monotonic + 90_000_000_000
         while !isSo() {
-            guard HostClock.monotonic < end else {
+            // A machine that has ended does nothing more; what it did last counts.
+            guard HostClock.monotonic < end, !isOver.isSet.load(ordering: .acquiring) || isSo() else {
                 Issue.record("\(what): \(machine.migration)")
                 return
             }

@@ -31,38 +31,44 @@ extension CPUModel {
     /// is (`CPUSpecification.resolve`).
     public static let names: [String] = {
         var names: [String] = []
-        for row in table.split(separator: "\n") {
-            let version = String(row.prefix { $0 != "|" })
+        for version in entries(of: table, key: 124).map(\.key) {
             if version.hasSuffix("-v1") { names.append(String(version.dropLast(3))) }
-            names.append(version)
+            names.append(String(version))
         }
-        return names + aliases.split(separator: "\n").map { String($0.prefix { $0 != " " }) }
+        return names + entries(of: aliases, key: 32).map { String($0.key) }
     }()
+
+    /// The lines of a table, by what stands before the first of an ASCII character.
+    private static func entries(of text: String, key separator: UInt8) -> [(key: Substring, rest: Substring)] {
+        text.utf8.split(separator: 10).map { line in
+            let end = line.firstIndex(of: separator) ?? line.endIndex
+            return (Substring(line[..<end]), Substring(line[end...].dropFirst()))
+        }
+    }
+    private static let rows = Dictionary(uniqueKeysWithValues: entries(of: table, key: 124))
+    private static let versions = Dictionary(uniqueKeysWithValues: entries(of: aliases, key: 32))
 
     /// The version that a name stands for: itself for a version, the first where nothing else is said.
     public static func version(of name: String) -> String {
-        for line in aliases.split(separator: "\n") {
-            let pair = line.split(separator: " ")
-            if pair[0] == name { return String(pair[1]) }
-        }
+        if let version = versions[name[...]] { return String(version) }
         guard let dash = name.lastIndex(of: "-"), name[dash...].dropFirst().first == "v" else { return name + "-v1" }
         return name
     }
 
     /// The model of a name; nil where there is none. Letters count as they are.
     public static func named(_ name: String) -> CPUModel? {
-        guard var model = row(version(of: name)) else { return nil }
+        guard var model = row(version(of: name)[...]) else { return nil }
         model.name = name
         return model
     }
 
     /// A row of the table and those that it builds on. A parent stands before its child, so this ends.
-    private static func row(_ version: String) -> CPUModel? {
-        guard let line = table.split(separator: "\n").first(where: { $0.hasPrefix(version + "|") }) else { return nil }
+    private static func row(_ version: Substring) -> CPUModel? {
+        guard let line = rows[version] else { return nil }
         let fields = line.split(separator: "|", omittingEmptySubsequences: false).map(String.init)
         var features = FeatureSet()
-        for word in fields[8].split(separator: " ").map(String.init) {
-            if let feature = CPUFeature(name: word) {
+        for word in fields[7].split(separator: " ") {
+            if let feature = CPUFeature(name: String(word)) {
                 features.insert(feature)
             } else if word.hasPrefix("-"), let feature = CPUFeature(name: String(word.dropFirst())) {
                 features.remove(feature)
@@ -73,9 +79,9 @@ extension CPUModel {
             }
         }
         return CPUModel(
-            name: version, vendor: fields[1], family: UInt32(fields[2])!, model: UInt32(fields[3])!,
-            stepping: UInt32(fields[4])!, level: UInt32(fields[5], radix: 16)!,
-            xlevel: UInt32(fields[6], radix: 16)!, modelID: fields[7], features: features)
+            name: String(version), vendor: fields[0], family: UInt32(fields[1])!, model: UInt32(fields[2])!,
+            stepping: UInt32(fields[3])!, level: UInt32(fields[4], radix: 16)!,
+            xlevel: UInt32(fields[5], radix: 16)!, modelID: fields[6], features: features)
     }
 
     /// Features that a model has but that virtual machines do without in silence where the engine lacks them, as
