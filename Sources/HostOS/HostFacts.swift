@@ -16,8 +16,6 @@ public enum HostFacts {
         guard unsafe localtime_r(&moment, &fields) != nil else { return 0 }
         return unsafe Int64(fields.tm_gmtoff)
     }
-    /// This process's number.
-    public static var processID: Int32 { getpid() }
 }
 
 /// Which processors a thread may run on.

@@ -1,4 +1,5 @@
 internal import CLinux
+internal import Synchronization
 internal import SystemPackage
 
 /// Folders and names in them. Any thread.
@@ -67,10 +68,14 @@ extension HostFile {
         return (PathKind(rawValue: kind) ?? PathKind.other, size, allocated)
     }
 
+    private static let replacements = Atomic<UInt64>(0)
+
     /// Puts a file in the place of another in one step: whoever reads sees the old bytes or the new ones, also after
     /// the host lost its power.
     public static func replace(_ path: String, with bytes: [UInt8], permissions: UInt32 = 0o600) throws(HostError) {
-        let temporary = path + ".new"
+        // A name of its own: two who write the same file at once must not write into each other's bytes.
+        let number = replacements.wrappingAdd(1, ordering: .relaxed).newValue
+        let temporary = "\(path).new.\(HostIdentity.processID).\(number)"
         let file = try open(temporary, Mode.replace, permissions: permissions)
         do throws(HostError) {
             try file.writeAll(bytes)

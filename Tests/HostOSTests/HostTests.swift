@@ -71,7 +71,7 @@ import Testing
         let folder = try HostFile.makeTemporaryFolder()
         defer { HostFile.removeTree(folder) }
         let file = try PIDFile(folder + "/pid")
-        #expect(try HostFile.contents(file.path) == Array("\(HostFacts.processID)\n".utf8))
+        #expect(try HostFile.contents(file.path) == Array("\(HostIdentity.processID)\n".utf8))
         file.remove()
         #expect(throws: HostError.self) { try HostFile.size(file.path) }
         #expect(throws: HostError.self) { try PIDFile(folder + "/missing/pid") }

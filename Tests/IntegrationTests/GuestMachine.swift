@@ -118,6 +118,15 @@ final class GuestMachine: Sendable {
         return lines[start..<end].trimmingCharacters(in: .newlines)
     }
 
+    /// When the guest's monotonic clock was 0 by the host's clock, in seconds: between two moments, as its answer takes a
+    /// while.
+    func clockZero() throws -> ClosedRange<Double> {
+        let before = Date().timeIntervalSince1970
+        let text = try output(of: "cut -d' ' -f1 /proc/uptime")
+        let uptime = try #require(Double(text.split(separator: "\n").first ?? ""))
+        return before - uptime...Date().timeIntervalSince1970 - uptime
+    }
+
     /// Has the guest's shell make a file of a few bytes.
     func write(_ bytes: [UInt8], to path: String) throws {
         _ = try output(of: "rm -f \(path)")

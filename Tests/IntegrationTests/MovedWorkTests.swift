@@ -115,7 +115,7 @@ struct MovedWorkTests {
         let own = try machine.output(of: "nc 10.9.0.1 5001 >/blob; sha256sum </blob")
         try #require(own == wanted)
         _ = try machine.shell(Self.begin)
-        let since = try uptimeZero(machine)
+        let since = try machine.clockZero()
 
         // Saved while requests are on their way, and restored in another process.
         let state = work.folder.path("state")
@@ -158,7 +158,7 @@ struct MovedWorkTests {
             try check(guest, work, received: hasPeer ? wanted : nil)
         }
         // Its time is the host's, though nobody ran it for some moments.
-        let now = try uptimeZero(machine)
+        let now = try machine.clockZero()
         #expect(
             now.lowerBound - 0.1 <= since.upperBound && since.lowerBound - 0.1 <= now.upperBound,
             "The guest's clock was 0 at \(since), and after its travels at \(now)")
@@ -170,14 +170,6 @@ struct MovedWorkTests {
             #expect(try runOnHost(Self.image, "check", work.folder.path("\(name).qcow2")).status == 0)
         }
         try peer.type("poweroff -f")
-    }
-
-    /// When the guest's monotonic clock was 0 by the host's clock: between two moments, as its answer takes a while.
-    private func uptimeZero(_ machine: GuestMachine) throws -> ClosedRange<Double> {
-        let before = Date().timeIntervalSince1970
-        let text = try machine.output(of: "cut -d' ' -f1 /proc/uptime")
-        let uptime = try #require(Double(text.split(separator: "\n").first ?? ""))
-        return before - uptime...Date().timeIntervalSince1970 - uptime
     }
 
     private func check(_ guest: GuestMachine, _ work: Work, received: String?) throws {

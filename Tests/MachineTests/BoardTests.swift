@@ -34,7 +34,7 @@ struct BoardTests {
         let bench = try Bench(
             configuration,
             [
-                address(0, 0), read, address(1, 0), read, address(1, 3), read, address(3, 0), read, address(4, 0), read,
+                address(0, 0), read, address(1, 0), read, address(1, 3), read, address(2, 0), read, address(3, 0), read,
                 Samples.powerOff,
             ])
 
@@ -43,8 +43,8 @@ struct BoardTests {
         #expect(
             bench.first.inner.withLock { $0.answers }
                 == [0x1237_8086, 0x7000_8086, 0x7113_8086, 0x1005_1AF4, 0xFFFF_FFFF])
-        let card = bench.machine.pciFunctions.first { $0.slot == 3 }
-        #expect(card?.interruptLine == 11)
+        let card = bench.machine.pciFunctions.first { $0.slot == 2 }
+        #expect(card?.interruptLine == 10)
         #expect(card?.regions.isEmpty == false)
         #expect(card?.regions.allSatisfy { $0.address != nil } == true)
     }
@@ -121,8 +121,8 @@ struct BoardTests {
         try bench.run()
 
         let cards = bench.machine.pciFunctions.filter { $0.classCode == 0x0200 }
-        #expect(cards.map(\.slot) == [3, 9] && cards.map(\.device) == [0x100E, 0x100E])
-        #expect(cards.map(\.interruptLine) == [11, 10])
+        #expect(cards.map(\.slot) == [2, 9] && cards.map(\.device) == [0x100E, 0x100E])
+        #expect(cards.map(\.interruptLine) == [10, 10])
         #expect(cards.allSatisfy { $0.regions.allSatisfy { $0.address != nil } })
         #expect(bench.machine.networks.map(\.name) == ["e1000.0", "net1"])
         #expect(bench.machine.networks[0].text.hasSuffix("model=e1000,macaddr=02:00:00:00:00:07"))

@@ -37,7 +37,7 @@ extension BoardBuilder {
     // MARK: Network
 
     private func addNIC(_ nic: NICConfiguration) throws(MachineBuildError) {
-        var model = nic.model ?? (pci == nil ? "virtio-net-device" : "e1000")
+        var model = nic.model ?? (pci == nil ? "virtio-net-device" : configuration.board.kind == .q35 ? "e1000e" : "e1000")
         if model == "virtio" || (pci == nil && model.hasPrefix("virtio-net")) {
             model = pci == nil ? "virtio-net-device" : "virtio-net-pci"
         }
@@ -102,6 +102,9 @@ extension BoardBuilder {
 
     // MARK: PCI
 
+    /// The first slot of the root bus for devices that name none.
+    var firstSlot: Int { configuration.reservesGraphicsSlot ? configuration.board.kind == .q35 ? 2 : 3 : 0 }
+
     /// Puts a function in the slot that its properties name, or in the first that is free.
     func attach(
         _ function: PCIFunction, _ device: DeviceConfiguration, _ properties: JSONObject
@@ -113,7 +116,7 @@ extension BoardBuilder {
             if Self.place(properties) != nil {
                 try bus.attach(function, slot: place.slot, function: place.function)
             } else {
-                place.slot = try bus.attach(function, firstFreeFrom: 0)
+                place.slot = try bus.attach(function, firstFreeFrom: isRoot ? firstSlot : 0)
             }
         } catch {
             throw MachineBuildError("\(device.origin): \(error)")
@@ -179,7 +182,7 @@ extension BoardBuilder {
         let bus: PCIBus
         do throws(PCIBusError) {
             if Self.place(properties) == nil {
-                place.slot = (0..<Q35Board.chipsetSlot).first { slot in
+                place.slot = (firstSlot..<Q35Board.chipsetSlot).first { slot in
                     (0..<8).allSatisfy { pci.function(slot: slot, function: $0) == nil }
                 } ?? 32
             }

@@ -77,8 +77,10 @@ enum PCBoard {
             builder.io.add(hotplug, start: SlotHotplug.port, count: SlotHotplug.count, name: "acpi-pci-hotplug")
             builder.devices.append(hotplug)
             builder.slotHotplug = hotplug
+            // The board's own graphics adapter stays.
+            let first: UInt8 = builder.configuration.graphics == .none ? 2 : 3
             host.hotplug = PCIHotplug(
-                port: UInt16(SlotHotplug.port), event: UInt8(SlotHotplug.event), slots: 3...31)
+                port: UInt16(SlotHotplug.port), event: UInt8(SlotHotplug.event), slots: first...31)
         }
         builder.acpi.pci = host
         for irq: UInt8 in [10, 11] {

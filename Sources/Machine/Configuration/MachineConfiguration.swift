@@ -56,6 +56,8 @@ public struct MachineConfiguration: Equatable, Sendable {
 
     /// The graphics adapter.
     public var graphics = GraphicsAdapter.none
+    /// Whether the slot stays free in which QEMU would have an adapter that this machine does without.
+    public var reservesGraphicsSlot = false
     /// Where its picture goes.
     public var display = DisplayConfiguration.none
     /// VNC servers of `-vnc` and `-display vnc=`, or the one of a machine that has a picture and no other display.

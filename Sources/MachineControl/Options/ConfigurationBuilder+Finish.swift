@@ -61,8 +61,9 @@ extension ConfigurationBuilder {
         configuration.defaultDevices.cdrom =
             !noDefaults && kind.isPC && !hasCDROM && !configuration.devices.contains { $0.driver == "ide-cd" }
         let hasAdapter = configuration.devices.contains { DeviceCatalogue.find($0.driver)?.category == .display }
-        if !hasGraphics, !hasAdapter, !noDefaults, !noGraphic, kind.isPC, configuration.board.graphics {
-            configuration.graphics = .std
+        if !hasGraphics, !hasAdapter, !noDefaults, kind.isPC, configuration.board.graphics {
+            // A machine without a screen starts sooner without it; cards keep the places by which guests name them.
+            if noGraphic { configuration.reservesGraphicsSlot = true } else { configuration.graphics = .std }
         }
         if !hasDisplay, !noGraphic, configuration.graphics != .none || hasAdapter {
             // Somebody wants to look at it, and there is no window to open.
@@ -110,7 +111,7 @@ extension ConfigurationBuilder {
         }
         if !hasNetwork, !noDefaults, configuration.board.kind.isPC {
             var nic = NICConfiguration()
-            nic.model = "e1000"
+            nic.model = kind == .q35 ? "e1000e" : "e1000"
             nic.network = "#nic0"
             configuration.networks.append(NetworkConfiguration(id: "#nic0", kind: .user))
             configuration.nics.append(nic)

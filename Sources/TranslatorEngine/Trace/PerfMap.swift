@@ -8,7 +8,7 @@ public final class PerfMap: Sendable {
 
     /// Makes this process's file anew.
     public init() throws(HostError) {
-        file = try HostFile.open("/tmp/perf-\(HostFacts.processID).map", HostFile.Mode.replace)
+        file = try HostFile.open("/tmp/perf-\(HostIdentity.processID).map", HostFile.Mode.replace)
     }
 
     /// Notes a block; each line is one write, so that those of several processors do not mix.
