@@ -14,6 +14,15 @@ extension HardwareEngine {
         }
     }
 
+    /// Has the guest's watchdogs know that the clock goes on from a later time than it stood at
+    /// (KVM_KVMCLOCK_CTRL). While no processor runs.
+    public func tellClockStep() {
+        // A guest that does not keep time by this clock has nothing to be told.
+        for processor in processors {
+            _ = try? processor.control.request(APUS_KVM_KVMCLOCK_CTRL, "tell the guest of a pause")
+        }
+    }
+
     /// Sets the clock.
     public func setGuestClock(_ nanoseconds: UInt64) throws(KVMError) {
         var data = kvm_clock_data()

@@ -203,6 +203,36 @@ struct StorageTests {
         return (holes, bytes)
     }
 
+    @Test("A pool is made with its folder where that is asked for, and one that cannot start leaves nothing behind")
+    func created() throws {
+        let daemon = try TestDaemon()
+        let client = try daemon.client()
+        func names() throws -> [String] {
+            try client.call(Remote.ConnectListAllStoragePools.self, .init(needResults: 1, flags: 0)).pools.map(\.name)
+        }
+        func xml(_ path: String) -> String {
+            "<pool type='dir'><name>p</name><target><path>\(path)</path></target></pool>"
+        }
+        let path = daemon.folder + "/a/b"
+        let missing = try client.failure(Remote.StoragePoolCreateXML.self, .init(xml: xml(path), flags: 0))
+        #expect(missing?.message == "cannot open directory '\(path)': No such file or directory")
+        #expect(try names() == [])
+        let file = daemon.folder + "/file"
+        try HostFile.replace(file, with: [])
+        let withBuild = VirStoragePoolCreateFlags.withBuild
+        #expect(
+            try client.failure(Remote.StoragePoolCreateXML.self, .init(xml: xml(file), flags: withBuild)) != nil)
+        #expect(try names() == [])
+        let pool = try client.call(Remote.StoragePoolCreateXML.self, .init(xml: xml(path), flags: withBuild)).pool
+        #expect(try client.call(Remote.StoragePoolIsActive.self, .init(pool: pool)).active == 1)
+        _ = try client.call(Remote.StoragePoolDestroy.self, .init(pool: pool))
+        #expect(try names() == [])
+        // A pool that is defined stays so when it cannot start.
+        let defined = try client.call(Remote.StoragePoolDefineXML.self, .init(xml: xml(file), flags: 0)).pool
+        #expect(try client.failure(Remote.StoragePoolCreate.self, .init(pool: defined, flags: 0)) != nil)
+        #expect(try names() == ["p"])
+    }
+
     @Test("Pools that cannot be are refused, and volumes' names stay in their folder")
     func refused() throws {
         let daemon = try TestDaemon()

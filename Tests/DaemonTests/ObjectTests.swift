@@ -33,6 +33,35 @@ struct NetworkTests {
         #expect(try Self.names(client) == ["n"])
     }
 
+    @Test("A network that never says whether it runs keeps nobody from the daemon")
+    func silent() throws {
+        let folder = try HostFile.makeTemporaryFolder(prefix: "/tmp/apus-daemon-")
+        defer { HostFile.removeTree(folder) }
+        try HostFolder.make(folder + "/programs")
+        // It stands where the daemon finds the program of networks, and goes with its folder.
+        let script = "#!/bin/sh\nwhile [ -e '\(folder)/programs' ]; do sleep 1; done\n"
+        try HostFile.replace(folder + "/programs/apus", with: Array(script.utf8), permissions: 0o755)
+        let began = HostClock.monotonic
+        let client = try TestDaemon(folder: folder, emulator: folder + "/programs/apus-vmm").client()
+        // The network itself is given a minute.
+        #expect(HostClock.monotonic - began < 50_000_000_000)
+        #expect(try Self.names(client, VirConnectListAllNetworksFlags.inactive) == ["default"])
+    }
+
+    @Test("A network that another daemon defined starts")
+    func definedBefore() throws {
+        let folder = try HostFile.makeTemporaryFolder(prefix: "/tmp/apus-daemon-")
+        defer { HostFile.removeTree(folder) }
+        do {
+            let client = try TestDaemon(folder: folder).client()
+            _ = try client.call(Remote.NetworkDefineXML.self, .init(xml: Self.xml))
+        }
+        let client = try TestDaemon(folder: folder).client()
+        let net = try client.call(Remote.NetworkLookupByName.self, .init(name: "n")).net
+        _ = try client.call(Remote.NetworkCreate.self, .init(net: net))
+        #expect(try Self.names(client, VirConnectListAllNetworksFlags.active) == ["default", "n"])
+    }
+
     @Test("A network is defined, started, changed while it runs, stopped and taken away, and tells of it")
     func life() throws {
         let client = try TestDaemon().client()
@@ -142,6 +171,32 @@ struct SmallObjectTests {
         _ = try client.call(Remote.NWFilterUndefine.self, .init(nwfilter: two))
         _ = try client.call(Remote.NWFilterUndefine.self, .init(nwfilter: one))
         #expect(try client.call(Remote.ConnectNumOfNwfilters.self, .init()).num == 0)
+    }
+
+    @Test("Counters of a cell or a processor that the host does not have are refused")
+    func counters() throws {
+        let client = try TestDaemon().client()
+        for cell: Int32 in [-1, 0] {
+            let count = try client.call(
+                Remote.NodeGetMemoryStats.self, .init(nparams: 0, cellNum: cell, flags: 0)
+            ).nparams
+            let stats = try client.call(
+                Remote.NodeGetMemoryStats.self, .init(nparams: count, cellNum: cell, flags: 0)
+            ).params
+            #expect(stats.map(\.field) == Array(["total", "free", "buffers", "cached"].prefix(cell == 0 ? 2 : 4)))
+            #expect(stats.first { $0.field == "total" }.map { $0.value > 0 } ?? false)
+        }
+        for cell: Int32 in [-2, 1 << 20, .max, .min] {
+            let refused = try client.failure(
+                Remote.NodeGetMemoryStats.self, .init(nparams: 4, cellNum: cell, flags: 0))
+            #expect(refused?.code == VirErrorNumber.invalidArg)
+        }
+        for cpu: Int32 in [-2, 1 << 20, .max, .min] {
+            let refused = try client.failure(Remote.NodeGetCPUStats.self, .init(cpuNum: cpu, nparams: 4, flags: 0))
+            #expect(refused?.message == "Invalid cpuNum in virHostCPUGetStatsLinux")
+        }
+        #expect(
+            try client.call(Remote.NodeGetCPUStats.self, .init(cpuNum: 0, nparams: 4, flags: 0)).params.count == 4)
     }
 
     @Test("The host's devices and interfaces have documents that say their own names")

@@ -51,6 +51,11 @@ struct MemoryModuleTests {
         let summary = try monitor.execute("query-memory-size-summary") as? [String: Int]
         #expect(summary == ["base-memory": 256 << 20, "plugged-memory": 384 << 20])
         #expect(try monitor.human("info memory-devices").contains("Memory device [dimm]: \"second\"\n  addr: 0x1"))
+        let memory = try #require(try monitor.execute("query-memdev") as? [[String: Any]])
+        #expect(Set(memory.map { $0["id"] as? String }) == [nil, "m0", "m1"])
+        #expect(memory.allSatisfy { ($0["prealloc"] as? Bool) == ($0["id"] as? String == "m1") })
+        // What the board's clock says of itself: its status register D is 0x80.
+        #expect(try monitor.human("o /b 0x70 0xd") == "" && monitor.human("i /b 0x71") == "portb[0x0071] = 0x80\n")
         let states = try #require(try monitor.execute("query-acpi-ospm-status") as? [[String: Any]])
         #expect(states.count == 3 && states[0]["source"] as? Int == 1)
         // It holds what is written there: more than there was without it.

@@ -43,6 +43,8 @@ final class FakeDaemon: Sendable {
 
     /// What a well-behaved daemon answers while a client connects; nil for other calls.
     static func open(_ call: Frame) -> [Frame]? {
+        // Programs number their procedures apart: a ping is 1 as the open is, a pong 2 as the close is.
+        guard call.header.program == RPCProgram.remote.rawValue else { return nil }
         let header = call.header.answering(.reply, .ok)
         switch call.header.procedure {
         case Remote.AuthList.number: return (try? Frame(header, Remote.AuthList.Result(types: [0]))).map { [$0] }

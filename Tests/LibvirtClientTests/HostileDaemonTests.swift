@@ -56,9 +56,7 @@ struct HostileDaemonTests {
         #expect(text == "internal error: the daemon does not answer")
     }
 
-    @Test(
-        "One that stops answering after it has promised pongs",
-        .disabled("takes longer than its promise: not settled yet"))
+    @Test("One that stops answering after it has promised pongs")
     func noPong() throws {
         let daemon = try FakeDaemon { call, _ in FakeDaemon.open(call) }
         let client = try Self.open(daemon) {
@@ -149,7 +147,7 @@ struct HostileDaemonTests {
         #expect(text == "no space")
     }
 
-    @Test("Pings are answered while a call waits", .disabled("the answer does not come, not understood yet"))
+    @Test("Pings are answered while a call waits")
     func pings() throws {
         let asked = Mutex<RPCHeader?>(nil)
         let daemon = try FakeDaemon { call, _ in
@@ -163,6 +161,6 @@ struct HostileDaemonTests {
             return [Frame.ping]
         }
         let client = try Self.open(daemon)
-        #expect(try client.call(Remote.ConnectGetHostname.self, NoPayload(), within: 30_000).hostname == "pong")
+        #expect(try client.call(Remote.ConnectGetHostname.self, NoPayload(), within: 120_000).hostname == "pong")
     }
 }

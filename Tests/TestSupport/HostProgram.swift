@@ -53,7 +53,7 @@ public struct HostProgram: Equatable, Sendable, CustomStringConvertible {
             try pipe.fileHandleForWriting.close()
             process.standardInput = pipe
         }
-        try process.run()
+        try withoutBlockedSignals { try process.run() }
         let number = process.processIdentifier
         let watchdog = DispatchWorkItem { kill(number, SIGKILL) }
         DispatchQueue.global().asyncAfter(deadline: .now() + seconds, execute: watchdog)
@@ -64,6 +64,16 @@ public struct HostProgram: Equatable, Sendable, CustomStringConvertible {
         if wasSignalled, code == SIGKILL { throw Late(program: program, output: said) }
         return HostProgram(
             status: wasSignalled ? 128 + code : code, output: said, errors: joined ? "" : try text(errors.url))
+    }
+
+    /// Threads of Dispatch block most signals, and what they start has that from them: a program that cannot be ended.
+    private static func withoutBlockedSignals(_ body: () throws -> Void) rethrows {
+        var (none, before) = (sigset_t(), sigset_t())
+        // SAFETY: both sets live for the calls.
+        unsafe sigemptyset(&none)
+        unsafe pthread_sigmask(SIG_SETMASK, &none, &before)
+        defer { unsafe pthread_sigmask(SIG_SETMASK, &before, nil) }
+        try body()
     }
 
     /// How a process ended. Foundation's own wait lasts until all have ended that it started in turn, machines that go on

@@ -18,7 +18,8 @@ final class OwnDaemon {
     let folder: String
 
     init() throws {
-        folder = "/tmp/apus-virsh-\(UInt32.random(in: 0...UInt32.max))"
+        // Always as long: tables are as wide as the names in them.
+        folder = "/tmp/apus-virsh-\(UInt32.random(in: 1_000_000_000...UInt32.max))"
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
         // It comes back when it can be reached.
         _ = try HostProgram.output(

@@ -91,6 +91,8 @@ enum Scripts {
         domif-getlink vm 52:54:00:00:00:01
         domif-setlink vm 52:54:00:00:00:01 down --config
         domif-getlink vm 52:54:00:00:00:01 --config
+        -q domif-getlink vm 52:54:00:00:00:01
+        domif-setlink vm 52:54:00:00:00:01 up --print-xml --config
         domif-setlink vm 52:54:00:00:00:01 sideways --config
         domif-setlink vm nope down --config
         autostart vm
@@ -100,11 +102,15 @@ enum Scripts {
         desc vm --config hello there
         desc vm
         desc vm --title --config newtitle
+        -q desc vm
+        -q desc vm --title
         desc vm --title
         metadata vm http://x/y
         metadata vm http://x/y --key k --set '<a/>' --config
         metadata vm http://x/y --config
         metadata vm http://x/y --config --remove
+        -q metadata vm http://x/y --key k --set '<b/>' --config
+        -q metadata vm http://x/y --config --remove
         domrename vm vm2
         domrename vm2 vm
         edit vm
@@ -132,6 +138,8 @@ enum Scripts {
         domiflist vm
         detach-interface vm bridge --config --mac 52:54:00:00:00:09
         detach-interface vm network --config
+        detach-interface vm user --print-xml --config
+        domif-setlink vm 52:54:00:00:00:01 down --print-xml --config
         change-media vm hdc @DIR@/b.raw --config
         change-media vm hdc --eject --config
         change-media vm hdc --eject --config
@@ -205,6 +213,11 @@ enum Scripts {
         snapshot-info vm --current
         snapshot-parent vm s2
         snapshot-parent vm s1
+        -q snapshot-parent vm s2
+        -q snapshot-current vm --name
+        snapshot-current vm --security-info
+        -q snapshot-create-as vm s4
+        snapshot-delete vm s4
         snapshot-dumpxml vm s1 --xpath /domainsnapshot/name
         snapshot-revert vm s1
         snapshot-create-as vm s3
@@ -242,6 +255,12 @@ enum Scripts {
         nodecpumap --pretty
         node-memory-tune
         nodememstats --cell 5
+        nodememstats --cell 0
+        nodememstats --cell -2
+        nodecpustats
+        nodecpustats --cpu 0
+        nodecpustats --cpu 9999
+        nodecpustats --cpu -3
         cpu-models x86_64
         cpu-models foo
         nodesevinfo
@@ -311,6 +330,8 @@ enum Scripts {
         pool-create-as q dir --target @DIR@/q --build
         pool-info q
         pool-destroy q
+        pool-create-as r dir --target @DIR@/r
+        pool-list --all
         pool-capabilities
         find-storage-pool-sources-as netfs
         """#
@@ -394,6 +415,10 @@ enum Scripts {
         echo --shell "a b" 'c"d' "e'f"
         echo --xml "<a&b>"
         echo --split a,b,,c d
+        echo --split a, , "" b
+        echo --split --xml a,b
+        echo --shell --xml a
+        echo --err ""
         echo --err x
         echo
         pwd
@@ -417,6 +442,7 @@ enum Scripts {
         -t echo
         quit
         connect
+        "connect; uri"
         connect foo:///bar
         connect qemu+unix:///session?socket=/nope
         -q pool-list

@@ -75,9 +75,11 @@ extension HandlerTable {
 
     private mutating func addHostCounters() {
         add(Remote.NodeGetCPUStats.self, .loop) { (_, arguments) throws(LibvirtError) in
-            let name = arguments.cpuNum < 0 ? "cpu " : "cpu\(arguments.cpuNum) "
+            if arguments.nparams == 0 { return Remote.NodeGetCPUStats.Result(params: [], nparams: 4) }
+            let isAll = arguments.cpuNum == VirNodeGetCPUStatsAllCPUs.cpus
+            let name = isAll ? "cpu " : "cpu\(arguments.cpuNum) "
             let line = HostDescription.text("/proc/stat").split(separator: "\n").first { $0.hasPrefix(name) }
-            guard let line else { throw LibvirtError.invalidArgument("Invalid cpuNum in virNodeGetCPUStats") }
+            guard let line else { throw HandlerTable.notThere("Invalid cpuNum in virHostCPUGetStatsLinux") }
             let ticks = line.split(separator: " ").dropFirst().map { UInt64($0) ?? 0 }
             guard ticks.count >= 5 else { throw LibvirtError.internalError("/proc/stat is not understood") }
             let irqs = ticks.dropFirst(5).prefix(2).reduce(0, &+)
@@ -85,19 +87,35 @@ extension HandlerTable {
                 ("kernel", ticks[2] &+ irqs), ("user", ticks[0] &+ ticks[1]), ("idle", ticks[3]), ("iowait", ticks[4]),
             ].map { RemoteNodeGetCPUStats(field: $0.0, value: $0.1 &* 10_000_000) }
             return Remote.NodeGetCPUStats.Result(
-                params: arguments.nparams == 0 ? [] : Array(values.prefix(Int(max(0, arguments.nparams)))),
-                nparams: Int32(values.count))
+                params: Array(values.prefix(Int(max(0, arguments.nparams)))), nparams: Int32(values.count))
         }
-        add(Remote.NodeGetMemoryStats.self, .loop) { (_, arguments) throws(LibvirtError) in
-            let table = HostDescription.text("/proc/meminfo")
-            let values = [("total", "MemTotal:"), ("free", "MemFree:"), ("buffers", "Buffers:"), ("cached", "Cached:")]
-                .map {
-                    RemoteNodeGetMemoryStats(field: $0.0, value: HostDescription.kilobytes($0.1, in: table))
+        add(Remote.NodeGetMemoryStats.self, .loop) { (call, arguments) throws(LibvirtError) in
+            let names = [("total", "MemTotal:"), ("free", "MemFree:"), ("buffers", "Buffers:"), ("cached", "Cached:")]
+            let isAll = arguments.cellNum == VirNodeGetMemoryStatsAllCells.cells
+            // Of one node the kernel tells what it has and what is free.
+            let wanted = isAll ? names : Array(names.prefix(2))
+            var table = HostDescription.text("/proc/meminfo")
+            if !isAll {
+                let cells = call.session.daemon.host.cells
+                guard cells.contains(where: { Int32(exactly: $0.id) == arguments.cellNum }) else {
+                    let last = cells.map(\.id).max() ?? 0
+                    throw HandlerTable.notThere("cellNum in virHostMemGetStats must be less than or equal to \(last)")
                 }
+                let own = HostDescription.text("/sys/devices/system/node/node\(arguments.cellNum)/meminfo")
+                if !own.isEmpty { table = own }
+            }
+            let values = wanted.map {
+                RemoteNodeGetMemoryStats(field: $0.0, value: HostDescription.kilobytes($0.1, in: table))
+            }
             return Remote.NodeGetMemoryStats.Result(
                 params: arguments.nparams == 0 ? [] : Array(values.prefix(Int(max(0, arguments.nparams)))),
                 nparams: Int32(values.count))
         }
+    }
+
+    /// What a caller asks for is not on this host.
+    private static func notThere(_ message: String) -> LibvirtError {
+        LibvirtError(code: VirErrorNumber.invalidArg, message: message, detail: message)
     }
 
     /// A C string as the protocol sends fixed ones: with its zero.

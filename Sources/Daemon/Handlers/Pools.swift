@@ -95,18 +95,18 @@ extension HandlerTable {
     /// What is done with pools.
     mutating func addPoolChanges() {
         add(Remote.StoragePoolDefineXML.self, .worker) { (call, arguments) throws(LibvirtError) in
-            let pool = try call.storage.define(arguments.xml, persistent: true)
+            let pool = try call.storage.define(arguments.xml)
             call.tell(pool, VirStoragePoolEventLifecycleType.defined)
             return .init(pool: pool.reference)
         }
         add(Remote.StoragePoolCreateXML.self, .worker) { (call, arguments) throws(LibvirtError) in
-            let pool = try call.storage.define(arguments.xml, persistent: false)
+            let pool = try call.storage.create(arguments.xml, flags: arguments.flags)
             call.tell(pool, VirStoragePoolEventLifecycleType.started)
             return .init(pool: pool.reference)
         }
         add(Remote.StoragePoolCreate.self, .worker) { (call, arguments) throws(LibvirtError) -> Void in
             let pool = try call.storage.find(arguments.pool)
-            try call.storage.start(pool, builds: arguments.flags & VirStoragePoolCreateFlags.withBuild != 0)
+            try call.storage.start(pool, flags: arguments.flags)
             call.tell(pool, VirStoragePoolEventLifecycleType.started)
         }
         add(Remote.StoragePoolBuild.self, .worker) { (call, arguments) throws(LibvirtError) -> Void in

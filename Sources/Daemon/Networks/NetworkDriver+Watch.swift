@@ -21,6 +21,32 @@ extension NetworkDriver {
         }
     }
 
+    private final class Gate: Sendable {
+        let bell = Bell()
+        let isOpen = Mutex(false)
+    }
+
+    /// Starts what starts by itself, and waits for it: clients and machines are to find it. A network that cannot say
+    /// whether it has started keeps nobody from the daemon for ever: its start then goes on beside the clients'.
+    func startByThemselves() {
+        let nets = all.filter { net in !net.isActive && net.state.withLock { $0.autostart } }
+        if nets.isEmpty { return }
+        let gate = Gate()
+        workers.submit { [self] in
+            for net in nets {
+                do { try start(net) } catch { log.error("Cannot start network '\(net.name)': \(error)") }
+            }
+            gate.isOpen.withLock { $0 = true }
+            gate.bell.ring()
+        }
+        let deadline = HostClock.monotonic + 10_000_000_000
+        while !gate.isOpen.withLock({ $0 }) {
+            let now = HostClock.monotonic
+            guard now < deadline else { return log.warning("Networks are slow to start: clients come first") }
+            gate.bell.wait(nanoseconds: deadline - now)
+        }
+    }
+
     /// Hears of the end of a network's process.
     func watch(_ net: VirtualNet) {
         net.unwatch()

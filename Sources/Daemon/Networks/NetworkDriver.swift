@@ -327,9 +327,7 @@ final class NetworkDriver: Sendable {
             net.state.withLock { $0.live = network }
             takeUp(net, network)
         }
-        for net in all where !net.isActive && net.state.withLock({ $0.autostart }) {
-            do { try start(net) } catch { log.error("Cannot start network '\(net.name)': \(error)") }
-        }
+        startByThemselves()
     }
 
     private func makeDefault() {

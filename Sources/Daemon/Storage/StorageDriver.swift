@@ -100,14 +100,22 @@ final class StorageDriver: Sendable {
         return Parsed(name: name, uuid: uuid, path: path, tree: tree)
     }
 
-    /// Defines a pool, or makes one that goes when it stops.
-    func define(_ text: String, persistent: Bool) throws(LibvirtError) -> StoragePool {
+    /// Defines a pool.
+    func define(_ text: String) throws(LibvirtError) -> StoragePool {
         let parsed = try StorageDriver.parse(text)
-        let pool = try enter(parsed, persistent: persistent)
-        if persistent {
-            try save(pool)
-        } else {
-            try start(pool, builds: false)
+        let pool = try enter(parsed, persistent: true)
+        try save(pool)
+        return pool
+    }
+
+    /// Makes a pool that goes when it stops, or when it cannot be started. `flags`: `virStoragePoolCreateFlags`.
+    func create(_ text: String, flags: UInt32) throws(LibvirtError) -> StoragePool {
+        let parsed = try StorageDriver.parse(text)
+        let pool = try enter(parsed, persistent: false)
+        do throws(LibvirtError) { try start(pool, flags: flags) } catch {
+            let isOurs = pool.state.withLock { !$0.active && !$0.persistent }
+            if isOurs { pools.withLock { $0[pool.uuid] = nil } }
+            throw error
         }
         return pool
     }
@@ -179,11 +187,19 @@ final class StorageDriver: Sendable {
 
     // MARK: - Lives
 
-    func start(_ pool: StoragePool, builds: Bool) throws(LibvirtError) {
+    /// Starts a pool. `flags` (`virStoragePoolCreateFlags`) say whether what it stands on is made first.
+    func start(_ pool: StoragePool, flags: UInt32 = 0) throws(LibvirtError) {
         if pool.isActive {
             throw StorageDriver.fail(.operationInvalid("storage pool '\(pool.reference.name)' is already active"))
         }
-        if builds { try build(pool, flags: 0) }
+        typealias Create = VirStoragePoolCreateFlags
+        var building: UInt32 = 0
+        if flags & Create.withBuildOverwrite != 0 {
+            building = VirStoragePoolBuildFlags.overwrite
+        } else if flags & Create.withBuildNoOverwrite != 0 {
+            building = VirStoragePoolBuildFlags.noOverwrite
+        }
+        if building != 0 || flags & Create.withBuild != 0 { try build(pool, flags: building) }
         let mounted = try pool.mounted
         try mounted?.mount()
         do throws(LibvirtError) { try pool.refresh() } catch {
@@ -240,7 +256,7 @@ final class StorageDriver: Sendable {
                 }
                 let starts = HostFile.status("\(autostart)/\(name)").kind == .file
                 if persistent { pool.state.withLock { $0.autostart = starts } }
-                if !persistent || starts, !pool.isActive { try? start(pool, builds: false) }
+                if !persistent || starts, !pool.isActive { try? start(pool) }
             }
         }
     }

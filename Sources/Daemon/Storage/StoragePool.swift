@@ -46,7 +46,7 @@ final class StoragePool: Sendable {
     func refresh() throws(LibvirtError) {
         let names: [String]
         do throws(HostError) { names = try HostFolder.names(in: path) } catch {
-            throw LibvirtError.system("cannot open path '\(path)': \(error)").from(VirErrorDomain.storage)
+            throw LibvirtError.system("cannot open directory '\(path)': \(error.errno)").from(VirErrorDomain.storage)
         }
         var volumes: [String: StorageVolume] = [:]
         for name in names where !name.hasPrefix(".") {

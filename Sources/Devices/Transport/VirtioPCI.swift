@@ -113,7 +113,9 @@ public final class VirtioPCI: Device, PCIFunctionDelegate {
                 regions: [
                     PCIBAR.Region(
                         count: (size + 3) & ~3, name: "\(device.kind.name)-legacy",
-                        device: Window(transport: self, structure: nil))
+                        device: WeakWindow(
+                            self, read: { $0.readLegacy(offset: $1, size: $2) },
+                            write: { $0.writeLegacy(offset: $1, size: $2, value: $3) }))
                 ])
         }
         if hasModern {
@@ -126,7 +128,9 @@ public final class VirtioPCI: Device, PCIFunctionDelegate {
                 regions: structures.map { structure, name in
                     PCIBAR.Region(
                         offset: structure.rawValue, count: Structure.size, name: "\(device.kind.name)-\(name)",
-                        device: Window(transport: self, structure: structure))
+                        device: WeakWindow(
+                            self, read: { $0.read(structure, offset: $1, size: $2) },
+                            write: { $0.write(structure, offset: $1, size: $2, value: $3) }))
                 })
         }
         function.setDelegate(self)
@@ -234,28 +238,5 @@ public final class VirtioPCI: Device, PCIFunctionDelegate {
         try state.requireVersion(1...1)
         try core.importState(try state.list("virtio", count: 1)[0])
         try function.importState(try state.list("pci", count: 1)[0])
-    }
-
-    /// A window's piece: the legacy one, or a modern structure. The function keeps it, so it must not keep the
-    /// transport, which keeps the function.
-    private final class Window: BusDevice {
-        private struct Owner: Sendable { weak let transport: VirtioPCI? }
-        private let owner: Owner
-        private let structure: Structure?
-
-        init(transport: VirtioPCI, structure: Structure?) {
-            owner = Owner(transport: transport)
-            self.structure = structure
-        }
-        func read(offset: UInt64, size: Int) -> UInt64 {
-            guard let transport = owner.transport else { return UInt64.max }
-            guard let structure else { return transport.readLegacy(offset: offset, size: size) }
-            return transport.read(structure, offset: offset, size: size)
-        }
-        func write(offset: UInt64, size: Int, value: UInt64) {
-            guard let transport = owner.transport else { return }
-            guard let structure else { return transport.writeLegacy(offset: offset, size: size, value: value) }
-            transport.write(structure, offset: offset, size: size, value: value)
-        }
     }
 }

@@ -63,9 +63,10 @@ extension BoardBuilder {
         let name = stateName(device.id ?? "e1000.\(cards.count)")
         let properties = withGlobals(device)
         let (backend, address) = try network(properties, name, device)
-        let card = E1000(
-            macAddress: address, memory: memory, backend: backend, clock: clock, scheduler: try worker(name),
-            stateName: name)
+        let card = PCICard.e1000(
+            PCICardParts(
+                macAddress: address, memory: memory, backend: backend, clock: clock, scheduler: try worker(name),
+                stateName: name))
         try attach(card.function, device, properties)
         devices.append(card)
         cards.append((name, properties.string("netdev"), card))

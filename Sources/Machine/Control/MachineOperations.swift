@@ -37,6 +37,10 @@ public protocol MachineOperations: MigrationOperations, ScreenOperations {
 
     /// Guest memory by physical address; device memory reads as nothing. At most 1 MiB at a time.
     func readPhysical(_ address: UInt64, count: Int) throws(MachineError) -> [UInt8]
+    /// Reads an I/O port of 1, 2 or 4 bytes as a processor would, with its effects.
+    func readPort(_ port: UInt16, size: Int) -> UInt32
+    /// Writes an I/O port of 1, 2 or 4 bytes as a processor would.
+    func writePort(_ port: UInt16, size: Int, _ value: UInt32)
     /// Guest memory by linear address, as a processor's page tables have it. At most 1 MiB at a time.
     func readVirtual(_ address: UInt64, count: Int, processor: Int) throws(MachineError) -> [UInt8]
     /// The instruction at the start of some bytes, in the mode that a processor is in; nil where they hold none.
@@ -182,6 +186,8 @@ public enum MachineError: Error, Equatable, Sendable, CustomStringConvertible {
 }
 
 extension MachineOperations {
+    public func readPort(_ port: UInt16, size: Int) -> UInt32 { UInt32.max }
+    public func writePort(_ port: UInt16, size: Int, _ value: UInt32) {}
     public var objects: [ObjectConfiguration] { configuration.objects }
     public func openTray(_ drive: MediumTarget, force: Bool) throws(MachineError) { throw .deviceNotFound(drive.name) }
     public func closeTray(_ drive: MediumTarget) throws(MachineError) { throw .deviceNotFound(drive.name) }

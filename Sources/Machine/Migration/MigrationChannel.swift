@@ -177,7 +177,10 @@ final class MigrationChannel: StateSink, StateSource, Sendable {
             switch transfer {
             case .moved(let count): return count
             case .wouldBlock: _ = descriptor.wait(for: [.read], milliseconds: Self.patience)
-            case .end: return 0
+            case .end:
+                // The end that `cancel` makes is not the sender's.
+                if wasCancelled { throw .cancelled }
+                return 0
             case .failed(let number):
                 throw wasCancelled ? .cancelled : .host("Cannot read the machine's state: \(HostError.text(number))")
             }

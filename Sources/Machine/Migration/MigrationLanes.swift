@@ -175,6 +175,8 @@ final class ReceivingLanes: Sendable {
         var arrived = 0
         var generation: UInt64 = 0
         var failure: StateError?
+        /// Nobody comes to the end of this round any more.
+        var isEnded = false
     }
     private let state = Mutex(State())
     private let threads = Mutex<[HostThread]>([])
@@ -233,11 +235,12 @@ final class ReceivingLanes: Sendable {
     }
 
     private func fail(_ error: StateError) {
-        state.withLock { $0.failure = $0.failure ?? error }
+        // That a connection was ended here is not why: who ended it knows.
+        if error != .cancelled { state.withLock { $0.failure = $0.failure ?? error } }
         for channel in channels { channel.cancel() }
         first.cancel()
     }
-    /// Why one of them broke; nil where none did.
+    /// Why one of them broke; nil where none did, or where all were ended from here.
     var failure: StateError? { state.withLock { $0.failure } }
 
     /// Waits until all connections have come to the end of a round.
@@ -254,10 +257,10 @@ final class ReceivingLanes: Sendable {
         }
         let pause = Bell()
         while true {
-            let (now, failure) = state.withLock { ($0.generation, $0.failure) }
+            let (now, failure, isEnded) = state.withLock { ($0.generation, $0.failure, $0.isEnded) }
             if let failure { throw failure }
             if now != generation { return }
-            if first.wasCancelled { throw .cancelled }
+            if isEnded || first.wasCancelled { throw .cancelled }
             pause.wait(nanoseconds: 200_000)
         }
     }
@@ -266,9 +269,11 @@ final class ReceivingLanes: Sendable {
     func finish() throws(StateError) {
         for thread in threads.withLock({ $0 }) { thread.join() }
         if let error = failure { throw error }
+        if first.wasCancelled { throw .cancelled }
     }
     /// Ends them.
     func cancel() {
+        state.withLock { $0.isEnded = true }
         for channel in channels { channel.cancel() }
         for thread in threads.withLock({ $0 }) { thread.join() }
     }

@@ -18,6 +18,8 @@ public final class VirtualMachine: Sendable {
         /// What is done at the turns of its life; a monitor may change it.
         var life = LifecycleConfiguration()
         var hasEnded = false
+        /// The wall clock when the machine began to stand for work on its state, its own or that of the one it was.
+        var stoodSince: UInt64?
         var exitStatus: Int32 = 0
         var subscribers: [(id: EventSubscription, handler: @Sendable (MachineEvent) -> Void)] = []
         var nextSubscription = 1
@@ -184,6 +186,7 @@ public final class VirtualMachine: Sendable {
             guard state.withLock({ !$0.hasEnded && $0.runState != .running }) else { return false }
             state.withLock { $0.runState = .running }
             board.storage.resetHealth()
+            makeGoodClock()
             board.clock.start()
             board.engine.timeStarted()
             for device in board.devices { device.resume() }
@@ -208,6 +211,9 @@ public final class VirtualMachine: Sendable {
                 board.engine.timeStopped()
             }
             state.withLock { state in
+                if wasRunning && (newState == .saveVM || newState == .finishMigrate) {
+                    state.stoodSince = board.clock.wallClock
+                }
                 if wasRunning || newState != .paused { state.runState = newState }
             }
             return wasRunning

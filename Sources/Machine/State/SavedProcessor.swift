@@ -56,6 +56,8 @@ protocol MovableEngine: AnyObject {
     var guestClock: UInt64 { get }
     /// Has it go on from there.
     func setGuestClock(_ time: UInt64)
+    /// Has the guest's watchdogs know that the clock goes on from a later time than it stood at.
+    func tellClockStep()
     /// The host's time-stamp counter that the processors' offsets are to be taken with while time stands.
     var standingCounter: UInt64 { get }
     /// The processors were restored: their offsets are those of this value of the host's counter.

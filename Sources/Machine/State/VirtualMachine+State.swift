@@ -282,6 +282,7 @@ extension VirtualMachine {
         let clock = try take(Section.clock)
         var savedCounter: UInt64 = 0
         var guestClock: UInt64 = 0
+        var wallClock: UInt64 = 0
         try step(Section.clock) { () throws(DeviceStateError) in
             try clock.requireVersion(1...1)
             let time: UInt64 = try clock.integer("time")
@@ -289,6 +290,7 @@ extension VirtualMachine {
             board.clock.set(time)
             savedCounter = try clock.integer("host-tsc")
             guestClock = try clock.integer("kvm-clock")
+            wallClock = try clock.integer("wall-clock")
         }
         for device in board.devices {
             device.pause()
@@ -322,6 +324,7 @@ extension VirtualMachine {
         if let engine = board.engine.movable {
             engine.restoredCounters(at: counter)
             engine.setGuestClock(guestClock)
+            clockStands(since: wallClock)
             for message in board.ioapic.awaitedMessages {
                 engine.expectEnd(address: message.address, data: message.data)
             }

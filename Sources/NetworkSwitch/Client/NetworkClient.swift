@@ -37,7 +37,9 @@ public struct NetworkClient: Sendable {
             try HostFolder.make(paths.state, permissions: 0o700)
             try HostFolder.make(paths.folder(name), permissions: 0o700)
             try HostFile.replace(paths.definition(name), with: Array(xml.utf8))
-            let line = try Self.line(spawn(name, onHost: onHost))
+            guard let line = try Self.line(spawn(name, onHost: onHost)) else {
+                throw NetworkError("network '\(name)' does not start: its process says nothing")
+            }
             guard line == "ready" else {
                 throw NetworkError("network '\(name)' does not start: \(line.isEmpty ? "its process ended" : line)")
             }
@@ -64,11 +66,12 @@ public struct NetworkClient: Sendable {
         return input
     }
 
-    /// The first line that comes from a descriptor before all who write to it have ended.
-    private static func line(_ input: Descriptor) throws -> String {
+    /// The first line that comes from a descriptor before all who write to it have ended; nil: none came in time.
+    private static func line(_ input: Descriptor) throws -> String? {
         var bytes: [UInt8] = []
         let end = HostClock.monotonic + UInt64(patience) * 1_000_000
-        while !bytes.contains(10), HostClock.monotonic < end {
+        while !bytes.contains(10) {
+            guard HostClock.monotonic < end else { return nil }
             let events = input.wait(for: [.read], milliseconds: 100)
             if events.contains(.read) {
                 let more = try input.readAvailable(limit: 4096)

@@ -58,6 +58,10 @@ extension SoftwareEngine {
 // kvm-clock: the guest computes time from its time-stamp counter and a page that the host writes, so that it
 // calibrates nothing and reads no device.
 extension SoftwareProcessor {
+    /// Flags of the page: the counters of all processors agree; the guest stood still.
+    private static let countersAgree: UInt8 = 1
+    private static let guestStopped: UInt8 = 2
+
     /// Writes this processor's time page, where the guest has asked for one.
     func updatePVClock() {
         let request = unsafe cpu.p.pointee.s.kvm_system_time
@@ -76,7 +80,10 @@ extension SoftwareProcessor {
             try memory.store(address + 16, base.time &+ pvClockOffset.load(ordering: .relaxed))
             try memory.store(address + 24, rate.multiplier)
             try memory.store(address + 28, UInt8(bitPattern: rate.shift))
-            try memory.store(address + 29, 1 as UInt8)  // the counters of all processors agree
+            // That the machine stood stays until the guest has seen it.
+            let told = try memory.load(address + 29, as: UInt8.self) & Self.guestStopped
+            let stepped = pvClockStepped.exchange(false, ordering: .relaxed) ? Self.guestStopped : 0
+            try memory.store(address + 29, Self.countersAgree | told | stepped)
             try memory.store(address, version &+ 1)
         } catch {
             // The guest named a page that it does not have.

@@ -88,6 +88,10 @@ extension SoftwareEngine {
             processor.pvClockBase = PVClockBase()
         }
     }
+    /// Has the guest's watchdogs know that kvm-clock goes on from a later time than it stood at.
+    public func tellClockStep() {
+        for processor in processors { processor.pvClockStepped.store(true, ordering: .relaxed) }
+    }
     /// What kvm-clock tells.
     public var guestClock: UInt64 {
         processors[0].now() &+ processors[0].pvClockOffset.load(ordering: .relaxed)

@@ -52,6 +52,8 @@ internal import X86
     var pvClockBase = PVClockBase()
     /// What kvm-clock tells minus virtual time: other than 0 where the guest came from another engine.
     let pvClockOffset = Atomic<UInt64>(0)
+    /// It told a later time after the machine stood, which the guest is yet to be told.
+    let pvClockStepped = Atomic<Bool>(false)
     /// NMIs that came and were not looked at. A processor holds one back while it handles another; two that come before
     /// this thread looks are two, as they would be where it looks at once.
     let messagesNMI = Atomic<UInt32>(0)

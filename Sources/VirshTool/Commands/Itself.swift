@@ -36,24 +36,18 @@ extension Run {
     }
 
     static func echo(_ c: Call) throws {
-        var parts: [String] = []
-        // `--str` and `--hi` stand for words in the middle of others.
-        for word in c.all("string") {
-            var text = word
-            if c.has("xml") { text = XMLDocument.escaped(text) }
-            if c.has("shell") { text = shellQuoted(text) }
-            if c.has("split") {
-                parts += commaParts(text)
-                continue
-            }
-            parts.append(text)
-        }
-        let text = parts.joined(separator: c.has("split") ? "\n" : " ") + "\n"
-        if c.has("err") {
-            c.complain(String(text.dropLast()))
-        } else {
-            c.out(text)
-        }
+        try c.exclusive("shell", "xml")
+        try c.exclusive("shell", "split")
+        try c.exclusive("xml", "split")
+        let words = c.all("string")
+        let text = words.map { word in
+            if c.has("xml") { return XMLDocument.escaped(word) }
+            if c.has("shell") { return shellQuoted(word) }
+            guard c.has("split"), !word.isEmpty else { return word }
+            return commaParts(word).map { $0 + "\n" }.joined()
+        }.joined(separator: " ")
+        if words.isEmpty { return }
+        if c.has("err") { c.complain(text) } else { c.out(text) }
     }
 
     /// A word that a shell reads as it is; quoted only where it must be.
@@ -66,7 +60,11 @@ extension Run {
 
     static func connect(_ c: Call) throws {
         try failing("failed to connect to the hypervisor") {
-            try c.shell.connect(c["name"], isReadOnly: c.has("readonly"))
+            // Without a name it is the same daemon again, with no more than before.
+            let settings = c.shell.settings
+            try c.shell.connect(
+                c["name"] ?? settings.uri,
+                isReadOnly: c.has("readonly") || c["name"] == nil && settings.isReadOnly)
         }
     }
 

@@ -11,8 +11,8 @@ struct InteractiveShell {
         shell.isInteractive = true
     }
 
-    /// Until the end of input or `quit`. The last command's success.
-    func run() -> Bool {
+    /// Until the end of input or `quit`. A command that fails does not end it, nor count for the program's status.
+    func run() {
         let input = shell.lines
         input.idle = { [shell] in shell.liveConnection?.descriptor }
         input.serve = { [shell] in
@@ -31,8 +31,11 @@ struct InteractiveShell {
 
                 """)
         }
-        var succeeded = true
-        while !shell.isLeaving {
+        while true {
+            if shell.isLeaving {
+                shell.out("\n")
+                break
+            }
             shell.flush()
             guard let line = input.line(prompt) else {
                 if !input.isTerminal { shell.out("\n") }
@@ -41,14 +44,12 @@ struct InteractiveShell {
             guard !line.trimmed.isEmpty else { continue }
             do throws(CommandFailure) {
                 let commands = try CommandLineParser.parse(line: line)
-                if !commands.isEmpty { succeeded = shell.run(commands) }
+                if !commands.isEmpty { _ = shell.run(commands) }
             } catch {
                 for line in error.lines { shell.complain(line) }
-                succeeded = false
             }
         }
         shell.flush()
-        return succeeded
     }
 
     private var prompt: String { shell.settings.isReadOnly ? "virsh > " : "virsh # " }

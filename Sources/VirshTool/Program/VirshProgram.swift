@@ -41,7 +41,10 @@ public enum VirshProgram {
                 return 1
             }
         }
-        if words.isEmpty { return InteractiveShell(shell).run() ? 0 : 1 }
+        if words.isEmpty {
+            InteractiveShell(shell).run()
+            return 0
+        }
         let commands: [ParsedCommand]
         do throws(CommandFailure) {
             // One word is a line of commands, as the interactive shell would read it.

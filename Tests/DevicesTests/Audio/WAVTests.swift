@@ -31,8 +31,7 @@ import Testing
         audio.close()
     }
 
-    @Test(.disabled("voices that begin at the same moment are written one after the other, not mixed"))
-    func voicesMixAndRatesChange() throws {
+    @Test func voicesMixAndRatesChange() throws {
         let path = Self.file()
         defer { try? FileManager.default.removeItem(atPath: path) }
         var format = WAVAudio.Format()
@@ -49,5 +48,40 @@ import Testing
         // Nothing is written once it is closed.
         first.play([1, 1], rate: 48000, end: 20_000_000)
         #expect(Self.samples(try Data(contentsOf: URL(fileURLWithPath: path))) == samples)
+    }
+
+    @Test func aLateVoiceIsAddedWhereItBelongs() throws {
+        let path = Self.file()
+        defer { try? FileManager.default.removeItem(atPath: path) }
+        var format = WAVAudio.Format()
+        format.frequency = 48000
+        let audio = try WAVAudio(path: path, format: format)
+        let (first, second) = (audio.makeVoice(), audio.makeVoice())
+        // 10 ms, 480 frames, at a time; what the second plays belongs to the second of three.
+        for end in 1...3 as ClosedRange<UInt64> {
+            first.play([Int16](repeating: 1000, count: 960), rate: 48000, end: end * 10_000_000)
+        }
+        second.play([Int16](repeating: 2000, count: 960), rate: 48000, end: 20_000_000)
+        first.stop()
+        second.stop()
+        audio.close()
+        let samples = Self.samples(try Data(contentsOf: URL(fileURLWithPath: path)))
+        #expect(samples.count == 2880)
+        #expect(samples[..<960].allSatisfy { $0 == 1000 } && samples[1920...].allSatisfy { $0 == 1000 })
+        #expect(samples[960..<1920].allSatisfy { $0 == 3000 })
+    }
+
+    @Test func aVoiceAloneDoesNotWaitForEver() throws {
+        let path = Self.file()
+        defer { try? FileManager.default.removeItem(atPath: path) }
+        let audio = try WAVAudio(path: path)
+        let voice = audio.makeVoice()
+        // A second, 441 frames at a time: what is older than a tenth is in the file.
+        for end in 1...100 as ClosedRange<UInt64> {
+            voice.play([Int16](repeating: 1, count: 882), rate: 44100, end: end * 10_000_000)
+        }
+        #expect(try Data(contentsOf: URL(fileURLWithPath: path)).count == 44 + 90 * 441 * 4)
+        audio.close()
+        #expect(try Data(contentsOf: URL(fileURLWithPath: path)).count == 44 + 100 * 441 * 4)
     }
 }

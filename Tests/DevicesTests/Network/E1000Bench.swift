@@ -21,16 +21,17 @@ final class E1000Bench {
     let io = Bus()
     let mmio = Bus()
     let bus: PCIBus
-    let card: E1000
+    let card: PCICard
 
     init() throws {
         memory = try makeMemory()
         bus = PCIBus(
             spaces: PCISpaces(io: io, memory: mmio, ram: memory),
             routing: .swizzled([InterruptLine(sink: line, number: 11)]))
-        card = E1000(
-            macAddress: Self.mac, memory: memory, backend: network, clock: clock, scheduler: InlineScheduler(),
-            stateName: "e1000")
+        card = PCICard.e1000(
+            PCICardParts(
+                macAddress: Self.mac, memory: memory, backend: network, clock: clock, scheduler: InlineScheduler(),
+                stateName: "e1000"))
         try bus.attach(card.function, slot: 3)
         clock.advance(by: 1_000_000_000)
         card.function.writeConfiguration(PCIRegister.bar0, size: 4, value: UInt32(Self.window))

@@ -32,6 +32,8 @@ final class FakeMachine: MachineOperations {
     }
 
     let descriptorSets = DescriptorSets()
+    func readPort(_ port: UInt16, size: Int) -> UInt32 { size == 4 ? UInt32(port) << 16 | 0x5A : 0x5A }
+    func writePort(_ port: UInt16, size: Int, _ value: UInt32) { note("o \(port) \(size) \(value)") }
     var runState: RunState { state.withLock { $0.runState } }
     func stop() {
         note("stop")

@@ -17,6 +17,9 @@ private let texts: [(String, String)] = [
     ("info status", "VM status: paused (prelaunch)\n"),
     ("info kvm", "kvm support: disabled\n"),
     ("info cpus", "* CPU #0: thread_id=3967\n  CPU #1: thread_id=3968\n"),
+    ("info numa", "0 nodes\n"),
+    ("i /b 0x70", "portb[0x0070] = 0x5a\n"),
+    ("i /w 0x10064", "portl[0x0064] = 0x0064005a\n"),
     ("info uuid", "00000000-0000-0000-0000-000000000000\n"),
     ("info chardev", "serial0: filename=stdio\n"),
     (
@@ -149,6 +152,36 @@ private func terminal(_ input: String, _ machine: FakeMachine = FakeMachine()) -
 @Test func thePromptGreets() {
     let text = String(decoding: HMPSession(machine: FakeMachine()).open(), as: UTF8.self)
     #expect(text == "QEMU 7.2.0 monitor - type 'help' for more information\r\n(qemu) \u{1b}[K")
+}
+
+@Test func portsAreWritten() throws {
+    let machine = FakeMachine()
+    #expect(try human("o /b 0x80 0x1ff", machine) == "" && human("o /h 0x72 0x12345", machine) == "")
+    #expect(try human("o 0xcf8 0x80000000", machine) == "")
+    #expect(machine.calls == ["o 128 1 255", "o 114 2 9029", "o 3320 4 2147483648"])
+}
+
+@Test func memoryBackendsAndNodes() throws {
+    var configuration = MachineConfiguration()
+    configuration.memory.size = 512 << 20
+    #expect(
+        try human("info memdev", FakeMachine(configuration))
+            == "memory backend: pc.ram\n  size:  536870912\n  merge: true\n  dump: true\n  prealloc: false\n"
+            + "  share: false\n  reserve: true\n  policy: default\n  host nodes: \n\n")
+    var object = ObjectConfiguration(type: "memory-backend-memfd", id: "b")
+    object.properties = ["size": 268_435_456, "policy": "bind", "host-nodes": [0, 1], "prealloc": true]
+    configuration.objects = [object]
+    configuration.numa.nodes = [
+        NUMAConfiguration.Node(memory: 256 << 20, backend: "b"), NUMAConfiguration.Node(memory: 256 << 20),
+    ]
+    configuration.numa.processors = [1, 0]
+    let machine = FakeMachine(configuration)
+    #expect(try human("info memdev", machine).hasPrefix("memory backend: b\n  size:  268435456\n"))
+    #expect(try human("info memdev", machine).hasSuffix("  share: true\n  reserve: true\n  policy: bind\n  host nodes: 0,1\n\n"))
+    #expect(
+        try human("info numa", machine)
+            == "2 nodes\nnode 0 cpus: 1\nnode 0 size: 256 MB\nnode 0 plugged: 0 MB\nnode 1 cpus: 0\n"
+            + "node 1 size: 256 MB\nnode 1 plugged: 0 MB\n")
 }
 
 @Test func linesAreEchoedAndRun() {

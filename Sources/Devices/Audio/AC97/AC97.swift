@@ -33,12 +33,11 @@ public final class AC97: Device {
                 subsystemID: 0x1100),
             interruptPin: 1)
         for (index, count, isMixer) in [(0, 1024, true), (1, 256, false)] as [(Int, UInt64, Bool)] {
+            let window = WeakWindow(
+                self, read: { $0.read(isMixer, $1, $2) }, write: { $0.write(isMixer, $1, $2, $3) })
             function.addBAR(
                 index, .io, size: count,
-                regions: [
-                    PCIBAR.Region(
-                        count: count, name: isMixer ? "ac97-nam" : "ac97-nabm", device: Window(self, isMixer: isMixer))
-                ])
+                regions: [PCIBAR.Region(count: count, name: isMixer ? "ac97-nam" : "ac97-nabm", device: window)])
         }
         timer.make(clock) { [weak self] in
             guard let self else { return }
@@ -93,18 +92,6 @@ public final class AC97: Device {
             model.writeMixer(Int(offset), UInt16(truncatingIfNeeded: value))
             if size >= 4 { model.writeMixer(Int(offset) + 2, UInt16(truncatingIfNeeded: value >> 16)) }
         }
-    }
-
-    private final class Window: BusDevice {
-        private struct Owner: Sendable { weak let device: AC97? }
-        private let owner: Owner
-        private let isMixer: Bool
-        init(_ device: AC97, isMixer: Bool) {
-            owner = Owner(device: device)
-            self.isMixer = isMixer
-        }
-        func read(offset: UInt64, size: Int) -> UInt64 { owner.device?.read(isMixer, offset, size) ?? UInt64.max }
-        func write(offset: UInt64, size: Int, value: UInt64) { owner.device?.write(isMixer, offset, size, value) }
     }
 
     // MARK: Life

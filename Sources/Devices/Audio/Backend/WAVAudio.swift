@@ -28,6 +28,8 @@ public final class WAVAudio: AudioBackend {
         var mix: [Int32] = []
         /// Where in the file the voices' present turn began, and when.
         var turn: (position: UInt64, time: UInt64) = (0, 0)
+        /// The newest virtual time that any voice of this turn has come to.
+        var newest: UInt64 = 0
         var isClosed = false
     }
     /// Frames that may wait for another voice.
@@ -68,7 +70,11 @@ public final class WAVAudio: AudioBackend {
             guard !state.isClosed else { return }
             let length = UInt64(samples.count / 2) &* 1_000_000_000 / UInt64(rate)
             let begin = end &- min(length, end)
-            if state.speakers.isEmpty { state.turn = (state.written, begin) }
+            if state.speakers.isEmpty {
+                state.turn = (state.written, begin)
+                state.newest = end
+            }
+            state.newest = max(state.newest, end)
             var speaker =
                 state.speakers[voice]
                 ?? Speaker(
@@ -87,7 +93,12 @@ public final class WAVAudio: AudioBackend {
             for index in frames.indices { state.mix[place + index] &+= Int32(frames[index]) }
             speaker.position += UInt64(frames.count / 2)
             state.speakers[voice] = speaker
-            let slowest = state.speakers.values.map(\.position).min() ?? 0
+            // A voice that has yet to begin may be as late as devices are: until then the mix waits for it.
+            let settled = state.newest - min(AudioPace.mostLate, state.newest)
+            let open =
+                state.turn.position
+                + Ticks.at(settled - min(state.turn.time, settled), hertz: UInt64(format.frequency))
+            let slowest = min(state.speakers.values.map(\.position).min() ?? 0, open)
             let least = state.written + UInt64(max(state.mix.count / 2 - Self.mostWaiting, 0))
             write(&state, upTo: max(slowest, least))
         }

@@ -61,7 +61,11 @@ public final class HDAController: Device, PCIFunctionDelegate {
         if hasMSI { function.addMSI(vectors: 1) }
         function.addBAR(
             0, .memory32(prefetchable: false), size: Self.windowSize,
-            regions: [PCIBAR.Region(count: Self.windowSize, name: "intel-hda", device: Window(self))])
+            regions: [
+                PCIBAR.Region(
+                    count: Self.windowSize, name: "intel-hda",
+                    device: WeakWindow(self, read: { $0.read($1, $2) }, write: { $0.write($1, $2, $3) }))
+            ])
         function.setDelegate(self)
         timer.make(clock) { [weak self] in
             guard let self else { return }
@@ -124,14 +128,6 @@ public final class HDAController: Device, PCIFunctionDelegate {
                     UInt32(offset & ~3) + 4, UInt32(truncatingIfNeeded: value >> 32), mask: UInt32.max, now)
             }
         }
-    }
-
-    private final class Window: BusDevice {
-        private struct Owner: Sendable { weak let device: HDAController? }
-        private let owner: Owner
-        init(_ device: HDAController) { owner = Owner(device: device) }
-        func read(offset: UInt64, size: Int) -> UInt64 { owner.device?.read(offset, size) ?? UInt64.max }
-        func write(offset: UInt64, size: Int, value: UInt64) { owner.device?.write(offset, size, value) }
     }
 
     // MARK: Life

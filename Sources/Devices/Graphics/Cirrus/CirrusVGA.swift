@@ -56,10 +56,20 @@ public final class CirrusVGA: Device, BusDevice, PictureSource, PCIFunctionDeleg
         self.function = function
         function.addBAR(
             0, .memory32(prefetchable: true), size: Self.windowSize,
-            regions: [PCIBAR.Region(count: Self.windowSize, name: "cirrus-linear", device: Linear(self))])
+            regions: [
+                PCIBAR.Region(
+                    count: Self.windowSize, name: "cirrus-linear",
+                    // Where its memory is not mapped.
+                    device: WeakWindow(self, read: { $0.readLinear($1, $2) }, write: { $0.writeLinear($1, $2, $3) }))
+            ])
         function.addBAR(
             1, .memory32(prefetchable: false), size: Self.registerSize,
-            regions: [PCIBAR.Region(count: Self.registerSize, name: "cirrus-mmio", device: Registers(self))])
+            regions: [
+                PCIBAR.Region(
+                    count: Self.registerSize, name: "cirrus-mmio",
+                    device: WeakWindow(
+                        self, read: { $0.readRegister($1, $2) }, write: { $0.writeRegister($1, $2, $3) }))
+            ])
         if let rom = self.rom { OptionROM.add(rom, to: function) }
         function.setDelegate(self)
     }
@@ -69,7 +79,8 @@ public final class CirrusVGA: Device, BusDevice, PictureSource, PCIFunctionDeleg
         for (start, count) in [(0x3B4, 2), (0x3BA, 1), (0x3C0, 16), (0x3D4, 2), (0x3DA, 1)] as [(UInt64, UInt64)] {
             io.add(PortWindow(self, base: start), start: start, count: count, name: "cirrus")
         }
-        bus.add(Window(self), start: VGA.window, count: VGAModel.windowSize, name: "cirrus-lowmem")
+        let window = WeakWindow(self, read: { $0.readWindow($1, $2) }, write: { $0.writeWindow($1, $2, $3) })
+        bus.add(window, start: VGA.window, count: VGAModel.windowSize, name: "cirrus-lowmem")
     }
 
     public func configurationWritten(_ function: PCIFunction, offset: Int, size: Int) {
@@ -243,30 +254,5 @@ public final class CirrusVGA: Device, BusDevice, PictureSource, PCIFunctionDeleg
         if let function { try function.importState(try saved.list("pci", count: 1)[0]) }
         state.withLock { $0.model = model }
         remap()
-    }
-
-    /// The window at 0xA0000, which the bus keeps.
-    private final class Window: BusDevice {
-        private struct Owner: Sendable { weak let card: CirrusVGA? }
-        private let owner: Owner
-        init(_ card: CirrusVGA) { owner = Owner(card: card) }
-        func read(offset: UInt64, size: Int) -> UInt64 { owner.card?.readWindow(offset, size) ?? UInt64.max }
-        func write(offset: UInt64, size: Int, value: UInt64) { owner.card?.writeWindow(offset, size, value) }
-    }
-    /// Window 0, where its memory is not mapped.
-    private final class Linear: BusDevice {
-        private struct Owner: Sendable { weak let card: CirrusVGA? }
-        private let owner: Owner
-        init(_ card: CirrusVGA) { owner = Owner(card: card) }
-        func read(offset: UInt64, size: Int) -> UInt64 { owner.card?.readLinear(offset, size) ?? UInt64.max }
-        func write(offset: UInt64, size: Int, value: UInt64) { owner.card?.writeLinear(offset, size, value) }
-    }
-    /// Window 1.
-    private final class Registers: BusDevice {
-        private struct Owner: Sendable { weak let card: CirrusVGA? }
-        private let owner: Owner
-        init(_ card: CirrusVGA) { owner = Owner(card: card) }
-        func read(offset: UInt64, size: Int) -> UInt64 { owner.card?.readRegister(offset, size) ?? UInt64.max }
-        func write(offset: UInt64, size: Int, value: UInt64) { owner.card?.writeRegister(offset, size, value) }
     }
 }

@@ -75,8 +75,8 @@ public final class ICH9LPC: Device, PCIFunctionDelegate {
 
     /// Puts the ports of SMI and TCO beside those of power management.
     public func attach(to io: Bus) {
-        io.add(Window(self, .smi), start: Self.powerBase + 0x30, count: 8, name: "ich9-smi")
-        io.add(Window(self, .tco), start: Self.powerBase + 0x60, count: 32, name: "sm-tco")
+        io.add(window(.smi), start: Self.powerBase + 0x30, count: 8, name: "ich9-smi")
+        io.add(window(.tco), start: Self.powerBase + 0x60, count: 32, name: "sm-tco")
     }
 
     public func configurationWritten(_ function: PCIFunction, offset: Int, size: Int) {
@@ -117,18 +117,8 @@ public final class ICH9LPC: Device, PCIFunctionDelegate {
     // MARK: Registers
 
     private enum Part { case smi, tco, chipset }
-    private final class Window: BusDevice {
-        private struct Owner: Sendable { weak let device: ICH9LPC? }
-        private let owner: Owner
-        private let part: Part
-        init(_ device: ICH9LPC, _ part: Part) {
-            owner = Owner(device: device)
-            self.part = part
-        }
-        func read(offset: UInt64, size: Int) -> UInt64 {
-            owner.device?.read(part, offset, size) ?? UInt64.max
-        }
-        func write(offset: UInt64, size: Int, value: UInt64) { owner.device?.write(part, offset, size, value) }
+    private func window(_ part: Part) -> any BusDevice {
+        WeakWindow(self, read: { $0.read(part, $1, $2) }, write: { $0.write(part, $1, $2, $3) })
     }
 
     private func read(_ part: Part, _ offset: UInt64, _ size: Int) -> UInt64 {
@@ -176,7 +166,7 @@ public final class ICH9LPC: Device, PCIFunctionDelegate {
     private func mapChipset() {
         let value = UInt64(function.readRaw(Self.chipsetRegister, size: 4))
         let wanted = value & 1 == 0 ? nil : value & ~0x3FFF
-        let window = Window(self, .chipset)
+        let window = self.window(.chipset)
         state.withLock { state in
             guard wanted != state.chipsetBase else { return }
             if let old = state.chipsetRange { mmio.remove(old) }

@@ -55,10 +55,16 @@ package protocol CardModel: Sendable {
     var polls: Bool { get }
     func exportState() -> DeviceState
     mutating func importState(_ state: DeviceState) throws(DeviceStateError)
+    /// Adds the fields that the card's state has beside its model's.
+    func exportBeside(_ state: inout DeviceState)
+    /// Takes them.
+    mutating func importBeside(_ state: DeviceState) throws(DeviceStateError)
 }
 
 extension CardModel {
     package var polls: Bool { false }
+    package func exportBeside(_ state: inout DeviceState) {}
+    package mutating func importBeside(_ state: DeviceState) throws(DeviceStateError) {}
 }
 
 /// Sums and hashes of Ethernet (IEEE 802.3, 3.2.9).

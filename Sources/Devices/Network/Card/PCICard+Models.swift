@@ -65,6 +65,21 @@ extension PCICard {
             ], parts)
     }
 
+    /// Intel's 82540EM: `e1000`.
+    public static func e1000(_ parts: PCICardParts) -> PCICard {
+        let function = PCIFunction(
+            PCIIdentity(
+                vendorID: 0x8086, deviceID: 0x100E, classCode: 0x020000, revision: 3, subsystemVendorID: 0x1AF4,
+                subsystemID: 0x1100),
+            interruptPin: 1)
+        return make(
+            E1000Model(macAddress: parts.macAddress, memory: parts.memory), function,
+            [
+                WindowKind(index: 0, kind: .memory32(prefetchable: false), size: 128 << 10, name: "e1000-mmio"),
+                WindowKind(index: 1, kind: .io, size: 64, name: "e1000-io"),
+            ], parts)
+    }
+
     /// Intel's 82574L: `e1000e`.
     public static func e1000e(_ parts: PCICardParts, subsystem: (vendor: UInt16, device: UInt16)? = nil) -> PCICard {
         let function = PCIFunction(

@@ -36,7 +36,6 @@ public final class PCICard: Device, NetworkCard, PCIFunctionDelegate {
     private let state: Mutex<State>
     private let timer = LateTimer()
     private let work = Mutex<(send: any WorkItem, refill: any WorkItem)?>(nil)
-    private let outgoing = Mutex(CardFrames())
 
     init(
         _ model: any CardModel, function: PCIFunction, windows: [WindowKind], backend: any NetworkBackend,
@@ -60,7 +59,9 @@ public final class PCICard: Device, NetworkCard, PCIFunctionDelegate {
         for window in windows {
             var regions = window.others
             if window.hasRegisters {
-                let answers = Window(self, window.index)
+                let index = window.index
+                let answers = WeakWindow(
+                    self, read: { $0.read(index, $1, $2) }, write: { $0.write(index, $1, $2, $3) })
                 regions.append(PCIBAR.Region(count: window.size, name: window.name, device: answers))
             }
             function.addBAR(window.index, window.kind, size: window.size, regions: regions)
@@ -136,30 +137,28 @@ public final class PCICard: Device, NetworkCard, PCIFunctionDelegate {
 
     private func send() {
         guard isMaster else { return }
-        outgoing.withLock { frames in
-            var hasMore = true
-            while hasMore {
-                frames.removeAll()
-                let (more, goesOut, taken) = change { state -> (Bool, Bool, CardFrames) in
-                    var taken = CardFrames()
-                    guard !state.isPaused else { return (false, false, taken) }
-                    let more = state.model.transmit(clock.now, into: &taken)
-                    let isLoopback = state.model.isLoopback
-                    if isLoopback { loopBack(taken, &state) }
-                    return (more, !isLoopback && state.model.hasLink, taken)
-                }
-                hasMore = more
-                guard goesOut else { continue }
-                var start = 0
-                unsafe taken.bytes.withUnsafeBytes { bytes in
-                    for end in taken.ends {
-                        // SAFETY: ends rise and the last is the count.
-                        _ = unsafe backend.transmit(UnsafeRawBufferPointer(rebasing: bytes[start..<end]))
-                        start = end
-                    }
-                }
-                if !taken.ends.isEmpty { backend.flush() }
+        var frames = CardFrames()
+        var hasMore = true
+        while hasMore {
+            frames.removeAll()
+            let (more, goesOut) = change { state -> (Bool, Bool) in
+                guard !state.isPaused else { return (false, false) }
+                let more = state.model.transmit(clock.now, into: &frames)
+                let isLoopback = state.model.isLoopback
+                if isLoopback { loopBack(frames, &state) }
+                return (more, !isLoopback && state.model.hasLink)
             }
+            hasMore = more
+            guard goesOut, !frames.ends.isEmpty else { continue }
+            var start = 0
+            unsafe frames.bytes.withUnsafeBytes { bytes in
+                for end in frames.ends {
+                    // SAFETY: ends rise and the last is the count.
+                    _ = unsafe backend.transmit(UnsafeRawBufferPointer(rebasing: bytes[start..<end]))
+                    start = end
+                }
+            }
+            backend.flush()
         }
     }
 
@@ -206,12 +205,11 @@ public final class PCICard: Device, NetworkCard, PCIFunctionDelegate {
 
     private func receive(_ frame: UnsafeRawBufferPointer) {
         guard frame.count <= Ethernet.mostBytes, isMaster else { return }
-        let bytes = unsafe [UInt8](frame)
         change { state in
             guard state.held == nil, state.model.hasLink else { return }
-            let now = clock.now
-            if state.isPaused || !(unsafe bytes.withUnsafeBytes { unsafe state.model.receive($0, now) }) {
-                state.held = bytes
+            // SAFETY: the caller's frame lives over the call.
+            if state.isPaused || !(unsafe state.model.receive(frame, clock.now)) {
+                state.held = unsafe [UInt8](frame)
                 state.hasRefused = true
             }
         }
@@ -246,6 +244,7 @@ public final class PCICard: Device, NetworkCard, PCIFunctionDelegate {
             saved.set("pci", [function.exportState()])
             saved.set("model", [state.model.exportState()])
             saved.set("held", state.held ?? [])
+            state.model.exportBeside(&saved)
             return saved
         }
     }
@@ -254,6 +253,7 @@ public final class PCICard: Device, NetworkCard, PCIFunctionDelegate {
         try saved.requireVersion(1...1)
         var model = state.withLock { $0.model }
         try model.importState(try saved.list("model", count: 1)[0])
+        try model.importBeside(saved)
         let held = try saved.bytes("held")
         guard held.count <= Ethernet.mostBytes else {
             throw .outOfRange(field: "held", value: UInt64(held.count))
@@ -264,22 +264,12 @@ public final class PCICard: Device, NetworkCard, PCIFunctionDelegate {
             state.model = restored
             state.held = held.isEmpty ? nil : held
             state.hasRefused = true
-            return settle(&state)
+            let messages = settle(&state)
+            // What the pin was is told with the function, what it is by the model.
+            function.setINTx(state.drivenLevel)
+            return messages
         }
         deliver(messages)
-    }
-
-    /// A window, which the function keeps: it must not keep the card, which keeps the function.
-    private final class Window: BusDevice {
-        private struct Owner: Sendable { weak let card: PCICard? }
-        private let owner: Owner
-        private let index: Int
-        init(_ card: PCICard, _ index: Int) {
-            owner = Owner(card: card)
-            self.index = index
-        }
-        func read(offset: UInt64, size: Int) -> UInt64 { owner.card?.read(index, offset, size) ?? UInt64.max }
-        func write(offset: UInt64, size: Int, value: UInt64) { owner.card?.write(index, offset, size, value) }
     }
 
     /// The card's end of its back-end, which keeps it; the card must not be kept that way.

@@ -29,8 +29,8 @@ extension E1000Model {
     }
 
     /// A driver's write of the dword at an offset, a multiple of 4.
-    package mutating func write(_ offset: UInt32, _ value: UInt32) -> Effects {
-        var effects = Effects()
+    package mutating func write(_ offset: UInt32, _ value: UInt32) -> CardEffects {
+        var effects = CardEffects()
         switch offset {
         case Register.control, 0x0004: effects.receives = setControl(value)
         case Register.eepromControl: eeprom.setControl(value)

@@ -5,10 +5,7 @@ package import GuestMemory
 ///
 /// Rings, lengths and addresses are the guest's and are taken for what they are: a ring whose head or tail lies
 /// outside of it stands still, and memory that is not there reads as a descriptor of nothing.
-package struct E1000Model {
-    /// What a register write asks of the adapter.
-    package typealias Effects = CardEffects
-
+package struct E1000Model: E1000Windows {
     /// A delay that starts anew with each event, and one that counts from the first. SDM 13.4.30 and 13.4.31.
     struct Delay: Equatable {
         var fromLast: UInt64?
@@ -48,6 +45,8 @@ package struct E1000Model {
     var transmitDelay = Delay()
     var receiveDelay = Delay()
     var transmission = E1000Transmission()
+    /// The address port. SDM 13.2.2.1.
+    package var ioAddress: UInt32 = 0
     /// For frames that are not stored as they came.
     var scratch: [UInt8] = []
 
@@ -74,6 +73,7 @@ package struct E1000Model {
     package mutating func reset() {
         phy.reset(id: isExpress ? 0x0CB1 : 0x0C20)
         eeprom = E1000EEPROM(macAddress: macAddress, deviceID: isExpress ? 0x10D3 : 0x100E)
+        ioAddress = 0
         resetController()
     }
 

@@ -5,7 +5,7 @@ package import GuestMemory
 /// its causes and vectors of MSI-X, its EEPROM's register and status bits. (Intel 317694, 82574 GbE Controller Family.)
 ///
 /// One queue each way is served, as drivers use it without receive-side scaling.
-package struct E1000EModel: CardModel {
+package struct E1000EModel: E1000Windows {
     /// Entries of the table of MSI-X.
     static let vectors = 5
 
@@ -54,7 +54,6 @@ package struct E1000EModel: CardModel {
         base.reset()
         (announced, wasHigh) = (0, false)
         raised = [UInt64?](repeating: nil, count: Self.vectors)
-        ports = 0
     }
     package mutating func transmit(_ now: UInt64, into frames: inout CardFrames) -> Bool {
         base.transmit(now, into: &frames)
@@ -66,39 +65,13 @@ package struct E1000EModel: CardModel {
 
     // MARK: Registers
 
-    /// The address port of the I/O window.
-    private var ports: UInt32 = 0
-    private static let ioWindow = 2
-
-    package mutating func read(_ window: Int, _ offset: UInt64, _ size: Int, _ now: UInt64) -> UInt64 {
-        if window == Self.ioWindow {
-            return offset == 0 ? UInt64(ports) : offset == 4 ? read(0, UInt64(ports), min(size, 4), now) : 0
-        }
-        guard offset < 128 << 10 else { return UInt64.max }
-        var value = UInt64(readWord(UInt32(offset & ~3))) >> (offset & 3 * 8)
-        if size == 8 { value |= UInt64(readWord(UInt32(offset & ~3) + 4)) << 32 }
-        return value
+    package static var ioWindow: Int { 2 }
+    package var ioAddress: UInt32 {
+        get { base.ioAddress }
+        set { base.ioAddress = newValue }
     }
 
-    package mutating func write(
-        _ window: Int, _ offset: UInt64, _ size: Int, _ value: UInt64, _ now: UInt64
-    ) -> CardEffects {
-        if window == Self.ioWindow {
-            guard size >= 4 else { return CardEffects() }
-            if offset == 0 { ports = UInt32(truncatingIfNeeded: value) & 0x1_FFFC }
-            return offset == 4 ? write(0, UInt64(ports), 4, value & 0xFFFF_FFFF, now) : CardEffects()
-        }
-        guard offset < 128 << 10, offset & 3 == 0, size >= 4 else { return CardEffects() }
-        var effects = writeWord(UInt32(offset), UInt32(truncatingIfNeeded: value))
-        if size == 8 {
-            let more = writeWord(UInt32(offset) + 4, UInt32(truncatingIfNeeded: value >> 32))
-            effects = CardEffects(
-                transmits: effects.transmits || more.transmits, receives: effects.receives || more.receives)
-        }
-        return effects
-    }
-
-    private mutating func readWord(_ offset: UInt32) -> UInt32 {
+    package mutating func readWord(_ offset: UInt32) -> UInt32 {
         switch offset {
         case E1000Register.status:
             let isDisabled = base[E1000Register.control] & Self.masterDisable != 0
@@ -120,7 +93,7 @@ package struct E1000EModel: CardModel {
         }
     }
 
-    private mutating func writeWord(_ offset: UInt32, _ value: UInt32) -> CardEffects {
+    package mutating func writeWord(_ offset: UInt32, _ value: UInt32) -> CardEffects {
         switch offset {
         case E1000Register.eepromRead:
             // Start in bit 0, done in bit 1, the address from bit 2 on. 10.2.2.4.
@@ -197,14 +170,14 @@ package struct E1000EModel: CardModel {
         var state = base.exportState()
         state.set("announced", announced)
         state.set("high", wasHigh)
-        state.set("ports", ports)
+        state.set("ports", ioAddress)
         return state
     }
     package mutating func importState(_ state: DeviceState) throws(DeviceStateError) {
         try base.importState(state)
         announced = try state.integer("announced")
         wasHigh = try state.bool("high")
-        ports = try state.integer("ports", as: UInt32.self) & 0x1_FFFC
+        ioAddress = try state.integer("ports", as: UInt32.self) & Self.ioAddressMask
         raised = [UInt64?](repeating: nil, count: Self.vectors)
     }
 }

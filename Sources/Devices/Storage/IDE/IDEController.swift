@@ -105,15 +105,15 @@ public final class IDEController: Device, PCIFunctionDelegate {
         work.withLock { $0 = items }
         function.addBAR(
             Self.busMasterBAR, .io, size: 16,
-            regions: [PCIBAR.Region(count: 16, name: "piix-bmdma", device: Window(self, .busMaster, 0))])
+            regions: [PCIBAR.Region(count: 16, name: "piix-bmdma", device: busMasterWindow)])
         function.setDelegate(self)
     }
 
     /// Puts both channels at their ports.
     public func attach(to bus: Bus) {
         for (channel, base) in Self.ports.enumerated() {
-            bus.add(Window(self, .command, channel), start: base, count: 8, name: "ide")
-            bus.add(Window(self, .control, channel), start: base + 0x206, count: 1, name: "ide")
+            bus.add(commandWindow(channel), start: base, count: 8, name: "ide")
+            bus.add(controlWindow(channel), start: base + 0x206, count: 1, name: "ide")
         }
     }
 
@@ -363,37 +363,30 @@ public final class IDEController: Device, PCIFunctionDelegate {
         followMaster()
     }
 
-    /// A range of ports, which the bus keeps.
-    private final class Window: BusDevice {
-        enum Kind { case command, control, busMaster }
-        private struct Owner: Sendable { weak let controller: IDEController? }
-        private let owner: Owner
-        private let kind: Kind
-        private let channel: Int
+    // MARK: Windows
 
-        init(_ controller: IDEController, _ kind: Kind, _ channel: Int) {
-            owner = Owner(controller: controller)
-            self.kind = kind
-            self.channel = channel
-        }
-        func read(offset: UInt64, size: Int) -> UInt64 {
-            guard let controller = owner.controller else { return UInt64.max }
-            switch kind {
-            case .command: return controller.readCommand(channel, offset: offset, size: size)
-            case .control:
-                controller.yieldToRequest(channel)
-                return controller.access(channel) { UInt64($0.alternateStatus) }
-            case .busMaster: return controller.readBusMaster(offset: offset, size: size)
-            }
-        }
-        func write(offset: UInt64, size: Int, value: UInt64) {
-            guard let controller = owner.controller else { return }
-            switch kind {
-            case .command: controller.writeCommand(channel, offset: offset, size: size, value: value)
-            case .control:
-                controller.access(channel) { $0.writeControl(UInt8(truncatingIfNeeded: value)) }
-            case .busMaster: controller.writeBusMaster(offset: offset, size: size, value: value)
-            }
-        }
+    /// The ports of a channel's command block, which the bus keeps.
+    private func commandWindow(_ channel: Int) -> any BusDevice {
+        WeakWindow(
+            self, read: { $0.readCommand(channel, offset: $1, size: $2) },
+            write: { $0.writeCommand(channel, offset: $1, size: $2, value: $3) })
+    }
+    /// The port of its control block.
+    private func controlWindow(_ channel: Int) -> any BusDevice {
+        WeakWindow(
+            self,
+            read: { owner, _, _ in
+                owner.yieldToRequest(channel)
+                return owner.access(channel) { UInt64($0.alternateStatus) }
+            },
+            write: { owner, _, _, value in
+                owner.access(channel) { $0.writeControl(UInt8(truncatingIfNeeded: value)) }
+            })
+    }
+    /// The bus master's ports, which the function keeps.
+    private var busMasterWindow: any BusDevice {
+        WeakWindow(
+            self, read: { $0.readBusMaster(offset: $1, size: $2) },
+            write: { $0.writeBusMaster(offset: $1, size: $2, value: $3) })
     }
 }

@@ -3,7 +3,7 @@ internal import Machine
 extension HMPCommandTable {
     /// What `info` shows.
     static let info: [HMPCommand] =
-        (infoMachine + infoProcessor + infoDevices + infoState + [infoVNC]).sorted { $0.name < $1.name }
+        (infoMachine + infoMemory + infoProcessor + infoDevices + infoState + [infoVNC]).sorted { $0.name < $1.name }
 
     private static let infoMachine: [HMPCommand] = [
         HMPCommand("mice", "show which guest mouse is receiving events") { (monitor, _, _) throws(MonitorError) in
@@ -41,6 +41,39 @@ extension HMPCommandTable {
         },
         HMPCommand("history", "show the command line history") { (_, _, state) throws(MonitorError) in
             state.history.enumerated().map { "\($0.offset): '\($0.element)'\n" }.joined()
+        },
+    ]
+
+    private static let infoMemory: [HMPCommand] = [
+        HMPCommand("memdev", "show memory backends") { (monitor, _, _) throws(MonitorError) in
+            monitor.machine.memoryBackends.map { backend in
+                """
+                memory backend: \(backend.id ?? "pc.ram")
+                  size:  \(backend.size)
+                  merge: \(backend.merges)
+                  dump: \(backend.dumps)
+                  prealloc: \(backend.preallocates)
+                  share: \(backend.isShared)
+                  reserve: true
+                  policy: \(backend.policy)
+                  host nodes: \(backend.hostNodes.map(String.init).joined(separator: ","))
+
+                """
+            }.joined() + "\n"
+        },
+        HMPCommand("numa", "show NUMA information") { (monitor, _, _) throws(MonitorError) in
+            let numa = monitor.machine.configuration.numa
+            let present = monitor.machine.processors.map(\.index)
+            let modules = monitor.machine.memoryModules
+            var text = "\(numa.nodes.count) nodes\n"
+            for (number, node) in numa.nodes.enumerated() {
+                let processors = present.filter { numa.processors.indices.contains($0) && numa.processors[$0] == number }
+                let plugged = modules.filter { $0.node == number }.reduce(0) { $0 + $1.size }
+                text += "node \(number) cpus:" + processors.map { " \($0)" }.joined() + "\n"
+                text += "node \(number) size: \((node.memory + plugged) >> 20) MB\n"
+                text += "node \(number) plugged: \(plugged >> 20) MB\n"
+            }
+            return text
         },
         HMPCommand("memory_size_summary", "show the amount of initially allocated and plugged memory in bytes") {
             (monitor, _, _) throws(MonitorError) in

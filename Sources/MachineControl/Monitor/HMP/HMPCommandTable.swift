@@ -65,6 +65,23 @@ enum HMPCommandTable {
             default: return "0x\(String(value, radix: 16))\n"
             }
         },
+        HMPCommand("i", [HMPArgument("fmt", .format), HMPArgument("addr", .expression)], "I/O port read") {
+            (monitor, arguments, _) throws(MonitorError) in
+            let (port, size, letter) = port(arguments)
+            let digits = String(monitor.machine.readPort(port, size: size), radix: 16)
+            let place = String(port, radix: 16)
+            return "port\(letter)[0x\(String(repeating: "0", count: 4 - place.count))\(place)] = "
+                + "0x\(String(repeating: "0", count: max(0, size * 2 - digits.count)))\(digits)\n"
+        },
+        HMPCommand(
+            "o", [HMPArgument("fmt", .format), HMPArgument("addr", .expression), HMPArgument("val", .expression)],
+            "I/O port write"
+        ) { (monitor, arguments, _) throws(MonitorError) in
+            let (port, size, _) = port(arguments)
+            let value = UInt32(truncatingIfNeeded: arguments.numbers["val"] ?? 0)
+            monitor.machine.writePort(port, size: size, size == 4 ? value : value & (1 << (size * 8) - 1))
+            return ""
+        },
         memorySave("memsave", "save to disk virtual memory dump starting at 'addr' of size 'size'", isPhysical: false),
         memorySave("pmemsave", "save to disk physical memory dump starting at 'addr' of size 'size'", isPhysical: true),
     ]
@@ -75,6 +92,16 @@ enum HMPCommandTable {
         state.format = arguments.format
         let text = MemoryText(machine: monitor.machine, processor: state.processor, isPhysical: isPhysical)
         return text.dump(arguments.numbers["addr"] ?? 0, arguments.format)
+    }
+
+    /// The port, bytes and their letter that `i` and `o` mean.
+    private static func port(_ arguments: HMPArguments) -> (UInt16, Int, String) {
+        let port = UInt16(truncatingIfNeeded: arguments.numbers["addr"] ?? 0)
+        switch arguments.format.size {
+        case 1: return (port, 1, "b")
+        case 2: return (port, 2, "w")
+        default: return (port, 4, "l")
+        }
     }
 
     private static func memorySave(_ name: String, _ help: String, isPhysical: Bool) -> HMPCommand {

@@ -20,11 +20,34 @@ extension QMPCommandTable {
             SchemaMember("status", .integer),
         ])
 
-    /// Memory modules.
+    private static let policies = SchemaType.enumeration("HostMemPolicy", ["default", "preferred", "bind", "interleave"])
+    private static let backend = SchemaObject(
+        "Memdev",
+        [
+            SchemaMember("id", .string, optional: true), SchemaMember("size", .integer), SchemaMember("merge", .boolean),
+            SchemaMember("dump", .boolean), SchemaMember("prealloc", .boolean), SchemaMember("share", .boolean),
+            SchemaMember("reserve", .boolean, optional: true), SchemaMember("host-nodes", .array(.integer)),
+            SchemaMember("policy", policies),
+        ])
+
+    /// Memory back-ends and modules.
     static let memoryModules: [QMPCommand] = [
         QMPCommand("query-memory-devices", returns: SchemaType.array(.object(module))) {
             (context, _) throws(MonitorError) in
             .array(context.machine.memoryModules.map { ["type": "dimm", "data": .object(value(of: $0))] })
+        },
+        QMPCommand("query-memdev", returns: SchemaType.array(.object(backend))) { (context, _) throws(MonitorError) in
+            .array(
+                context.machine.memoryBackends.map { backend in
+                    var object: JSONObject = [
+                        "share": .bool(backend.isShared), "reserve": true, "prealloc": .bool(backend.preallocates),
+                        "host-nodes": .array(backend.hostNodes.map { .number($0) }), "size": .number(backend.size),
+                        "merge": .bool(backend.merges), "dump": .bool(backend.dumps),
+                        "policy": .string(backend.policy),
+                    ]
+                    if let id = backend.id { object["id"] = .string(id) }
+                    return .object(object)
+                })
         },
         QMPCommand("query-acpi-ospm-status", returns: SchemaType.array(.object(hotplugReport))) {
             (context, _) throws(MonitorError) in

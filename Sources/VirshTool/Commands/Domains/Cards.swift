@@ -111,7 +111,7 @@ extension Run {
                     + "specify the device pci address to remove it.")
         }
         let text = XMLWriter.write(card)
-        if c.has("print-xml") { return c.out(NodeText.dump(card, depth: 2) + "\n") }
+        if c.has("print-xml") { return c.out(NodeText.dump(card, depth: 2)) }
         try failing("Failed to detach interface") { try detach(c, domain, text, flags) }
         c.say("Interface detached successfully\n")
     }
@@ -146,15 +146,16 @@ extension Run {
         if found.child("link") != nil {
             found = found.replacing("link") { _ in link }
         } else {
-            // libvirt writes a link behind the model and what stands with it.
-            let place = found.nodes.lastIndex { node in
-                if case .element(let child) = node { return !["alias", "address", "boot"].contains(child.name) }
-                return false
+            // Behind all that is there, its line end too.
+            let end = "</\(found.name)>"
+            let before = NodeText.dump(found, depth: 2)
+            if c.has("print-xml"), before.hasSuffix(end) {
+                return c.out(before.dropLast(end.utf8.count) + NodeText.dump(link) + end)
             }
-            found.nodes.insert(.element(link), at: place.map { $0 + 1 } ?? found.nodes.count)
+            found.nodes.append(.element(link))
         }
         let text = XMLWriter.write(found)
-        if c.has("print-xml") { return c.out(NodeText.dump(found, depth: 2) + "\n") }
+        if c.has("print-xml") { return c.out(NodeText.dump(found, depth: 2)) }
         try failing("Failed to update interface link state") {
             try c.ask(Remote.DomainUpdateDeviceFlags.self, .init(dom: domain, xml: text, flags: flags))
         }
@@ -165,7 +166,7 @@ extension Run {
         let name = try c.text("interface")
         let domain = try c.domain()
         let found = try card(try c.xml(of: domain, c.has("config") ? VirDomainXMLFlags.inactive : 0), name)
-        c.out("\(name) \(found.child("link")?["state"] ?? "up")\n")
+        c.out("\(name) \(found.child("link")?["state"] ?? "up")")
     }
 
     static func domiftune(_ c: Call) throws {

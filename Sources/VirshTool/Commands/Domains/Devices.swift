@@ -162,7 +162,7 @@ extension Run {
         let xml = try c.xml(of: domain, flags == VirDomainModificationImpact.config ? VirDomainXMLFlags.inactive : 0)
         let found = try disk(xml, target)
         let text = XMLWriter.write(found)
-        if c.has("print-xml") { return c.out(NodeText.dump(found, depth: 2) + "\n") }
+        if c.has("print-xml") { return c.out(NodeText.dump(found, depth: 2)) }
         try failing("Failed to detach disk") { try detach(c, domain, text, flags) }
         c.say("Disk detached successfully\n")
     }
@@ -205,12 +205,12 @@ extension Run {
             found.nodes.insert(.element(element), at: place ?? found.nodes.count)
         }
         let text = XMLWriter.write(found)
-        if c.has("print-xml") { return c.out(NodeText.dump(found, depth: 2) + "\n") }
+        if c.has("print-xml") { return c.out(NodeText.dump(found, depth: 2)) }
         try failing("Failed to complete action \(action) on media") {
             try c.ask(Remote.DomainUpdateDeviceFlags.self, .init(dom: domain, xml: text, flags: flags))
         }
         let done = ["eject": "ejected", "insert": "inserted", "update": "updated"][action] ?? action
-        c.say("Successfully \(done) media.\n")
+        c.say("Successfully \(done) media.")
     }
 
     static func domblkthreshold(_ c: Call) throws {
@@ -230,7 +230,7 @@ extension Run {
         try failing("Failed to resize block device '\(path)'") {
             try c.ask(Remote.DomainBlockResize.self, .init(dom: domain, disk: path, size: size, flags: flags))
         }
-        c.say("Block device '\(path)' is resized\n")
+        c.say("Block device '\(path)' is resized")
     }
 
     // MARK: - Memory devices

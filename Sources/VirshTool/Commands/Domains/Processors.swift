@@ -250,7 +250,7 @@ extension Run {
         let threads = try failing("Unable to get domain IOThreads information") {
             try c.ask(Remote.DomainGetIOThreadInfo.self, .init(dom: domain, flags: flags)).info
         }
-        if threads.isEmpty { return c.say("No IOThreads found for the domain\n") }
+        if threads.isEmpty { return c.say("No IOThreads found for the domain") }
         var table = TextTable("IOThread ID", "CPU Affinity")
         for thread in threads { table.add("\(thread.iothreadId)", ranges(thread.cpumap, count: cpus)) }
         c.table(table)

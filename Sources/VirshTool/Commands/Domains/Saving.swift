@@ -104,7 +104,7 @@ extension Run {
         try failing("Failed to remove managed save image for domain '\(domain.name)'") {
             try c.ask(Remote.DomainManagedSaveRemove.self, .init(dom: domain, flags: 0))
         }
-        c.say("Removed managedsave image for domain '\(domain.name)'\n")
+        c.say("Removed managedsave image for domain '\(domain.name)'")
     }
 
     private static func managedXML(_ c: Call, _ domain: RemoteDomain, _ flags: UInt32) throws -> String {

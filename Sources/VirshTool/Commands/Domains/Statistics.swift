@@ -151,9 +151,14 @@ extension Run {
                 c.out("\(device) \(name) \(value)\n")
             }
         }
-        let count = try? c.ask(
-            Remote.DomainBlockStatsFlags.self, .init(dom: domain, path: device, nparams: 0, flags: 0)
-        ).nparams
+        var count: Int32?
+        do {
+            count = try c.ask(
+                Remote.DomainBlockStatsFlags.self, .init(dom: domain, path: device, nparams: 0, flags: 0)
+            ).nparams
+        } catch let error as ClientError where error.isUnsupported {
+            // An older daemon knows the fixed list alone.
+        }
         if let count {
             var left = try c.ask(
                 Remote.DomainBlockStatsFlags.self, .init(dom: domain, path: device, nparams: count, flags: 0)

@@ -24,9 +24,9 @@ extension Run {
             let text = try current()
             if text.isEmpty {
                 return c.say(
-                    isTitle ? "No title for domain: \(domain.name)\n" : "No description for domain: \(domain.name)\n")
+                    isTitle ? "No title for domain: \(domain.name)" : "No description for domain: \(domain.name)")
             }
-            return c.out("\(text)\n")
+            return c.out(text)
         }
         var text = words.joined(separator: " ")
         if c.has("edit") {
@@ -62,21 +62,21 @@ extension Run {
         }
         if c.has("remove") {
             try set(nil)
-            return c.out("Metadata removed\n")
+            return c.say("Metadata removed\n")
         }
         if c.has("set") || c.has("edit"), !c.has("key") {
             throw CommandFailure("namespace key is required when modifying metadata")
         }
         if let text = c["set"] {
             try set(text)
-            return c.out("Metadata modified\n")
+            return c.say("Metadata modified\n")
         }
         if c.has("edit") {
             let old = (try? current()) ?? "\n"
             let text = try Editor.edit(old, c.shell)
-            if text == old { return c.say("Metadata not changed") }
+            if text == old { return c.say("Metadata not changed\n") }
             try set(text)
-            return c.out("Metadata modified")
+            return c.say("Metadata modified\n")
         }
         c.out("\(try current())\n")
     }
@@ -147,7 +147,7 @@ extension Run {
             throw c["type"].map { CommandFailure("No graphical display with type '\($0)' found") }
                 ?? CommandFailure("No graphical display found")
         }
-        c.out(found.joined(separator: "\n") + "\n")
+        c.out(c.has("all") ? found.map { $0 + "\n" }.joined() : found.joined())
     }
 
     private static func displayURI(_ c: Call, _ type: String, _ graphics: XMLTree) -> String? {

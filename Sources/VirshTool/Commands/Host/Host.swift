@@ -115,56 +115,6 @@ extension Run {
         }
     }
 
-    static func nodecpustats(_ c: Call) throws {
-        let cpu = try c.number("cpu", Int32.self) ?? VirNodeGetCPUStatsAllCPUs.cpus
-        if c.has("cpu"), cpu < 0 { throw CommandFailure("Invalid value of <cpu>") }
-        func read() throws -> [RemoteNodeGetCPUStats] {
-            let count = try c.ask(Remote.NodeGetCPUStats.self, .init(cpuNum: cpu, nparams: 0, flags: 0)).nparams
-            guard count > 0 else { return [] }
-            return try c.ask(Remote.NodeGetCPUStats.self, .init(cpuNum: cpu, nparams: count, flags: 0)).params
-        }
-        let first = try failing("Unable to get node cpu stats") { try read() }
-        if first.isEmpty { return c.out("") }
-        func value(_ stats: [RemoteNodeGetCPUStats], _ name: String) -> UInt64? {
-            stats.first { $0.field == name }?.value
-        }
-        func line(_ label: String, _ value: String) { c.out("\(NumberText.left(label, 15)) \(value)\n") }
-        let names = ["user", "system", "idle", "iowait", "intr"]
-        if c.has("percent") {
-            if let busy = value(first, "utilization") {
-                line("usage:", "\(NumberText.right("\(busy)", 5)).0%")
-                line("idle:", "\(NumberText.right("\(100 - min(100, busy))", 5)).0%")
-                return
-            }
-            Pause.wait(milliseconds: 1000)
-            let second = try failing("Unable to get node cpu stats") { try read() }
-            let deltas = names.map { Double((value(second, $0) ?? 0) &- (value(first, $0) ?? 0)) }
-            let total = max(1, deltas.reduce(0, +))
-            func percent(_ share: Double) -> String {
-                NumberText.right(NumberText.fixed(share / total * 100, 1), 5) + "%"
-            }
-            line("usage:", percent(deltas[0] + deltas[1] + deltas[4]))
-            for (name, delta) in zip(names, deltas) where value(first, name) != nil { line("\(name):", percent(delta)) }
-            return
-        }
-        for name in names {
-            if let number = value(first, name) { line("\(name):", NumberText.right("\(number)", 20)) }
-        }
-        if let number = value(first, "utilization") { line("usage:", "\(number)%") }
-    }
-
-    static func nodememstats(_ c: Call) throws {
-        let cell = try c.number("cell", Int32.self) ?? VirNodeGetMemoryStatsAllCells.cells
-        let params = try failing("Unable to get memory stats") {
-            let count = try c.ask(Remote.NodeGetMemoryStats.self, .init(nparams: 0, cellNum: cell, flags: 0)).nparams
-            guard count > 0 else { throw CommandFailure("Unable to get number of memory stats") }
-            return try c.ask(Remote.NodeGetMemoryStats.self, .init(nparams: count, cellNum: cell, flags: 0)).params
-        }
-        for param in params {
-            c.out("\(NumberText.left(param.field, 7)): \(NumberText.right("\(param.value)", 20)) KiB\n")
-        }
-    }
-
     static func nodesevinfo(_ c: Call) throws {
         let count = try failing("Unable to get host SEV information") {
             try c.ask(Remote.NodeGetSEVInfo.self, .init(nparams: 0, flags: 0)).nparams
@@ -210,8 +160,7 @@ extension Run {
         }
         if !params.isEmpty { c.out("Shared memory:\n") }
         for param in params {
-            let name = param.field.hasPrefix("shm_") ? String(param.field.dropFirst(4)) : param.field
-            c.out("\t\(NumberText.left(name, 15)) \(ParameterText.value(param.value))\n")
+            c.out("\t\(NumberText.left(param.field, 15)) \(ParameterText.value(param.value))\n")
         }
     }
 

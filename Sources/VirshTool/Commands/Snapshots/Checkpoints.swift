@@ -20,7 +20,6 @@ extension Run {
         } else {
             c.say("Domain checkpoint \(made.name) created")
         }
-        c.say("\n")
     }
 
     static func checkpointCreate(_ c: Call) throws {
@@ -56,7 +55,7 @@ extension Run {
             xml.children.append(disks)
         }
         let text = xml.written()
-        if c.has("print-xml") { return c.out(text) }
+        if c.has("print-xml") { return c.out(text + "\n") }
         let flags: UInt32 = c.has("quiesce") ? VirDomainCheckpointCreateFlags.quiesce : 0
         try makeCheckpoint(c, domain, text, flags, from: nil)
     }
@@ -150,7 +149,7 @@ extension Run {
         guard let parent = root?.first("parent/name")?.text else {
             throw CommandFailure("checkpoint '\(checkpoint.name)' has no parent")
         }
-        c.out("\(parent)\n")
+        c.out(parent)
     }
 
     static func checkpointDelete(_ c: Call) throws {

@@ -23,7 +23,6 @@ extension Run {
         } else {
             c.say("Domain snapshot \(snapshot.name) created")
         }
-        c.say("\n")
     }
 
     static func snapshotCreate(_ c: Call) throws {
@@ -111,7 +110,7 @@ extension Run {
             xml.children.append(disks)
         }
         let text = xml.written()
-        if c.has("print-xml") { return c.out(text) }
+        if c.has("print-xml") { return c.out(text + "\n") }
         try makeSnapshot(c, domain, text, createFlags(c), from: nil)
     }
 
@@ -166,7 +165,7 @@ extension Run {
         let has = try c.ask(Remote.DomainHasCurrentSnapshot.self, .init(dom: domain, flags: 0)).result != 0
         guard has else { throw CommandFailure("domain '\(domain.name)' has no current snapshot") }
         let snapshot = try c.ask(Remote.DomainSnapshotCurrent.self, .init(dom: domain, flags: 0)).snap
-        c.out(c.has("name") ? "\(snapshot.name)\n" : try snapshotXML(c, snapshot, flags))
+        c.out(c.has("name") ? snapshot.name : try snapshotXML(c, snapshot, flags))
     }
 
     static func snapshotInfo(_ c: Call) throws {
@@ -264,7 +263,7 @@ extension Run {
         guard let parent = root?.first("parent/name")?.text else {
             throw CommandFailure("snapshot '\(snapshot.name)' has no parent")
         }
-        c.out("\(parent)\n")
+        c.out(parent)
     }
 
     static func snapshotRevert(_ c: Call) throws {

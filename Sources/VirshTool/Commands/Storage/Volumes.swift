@@ -93,7 +93,7 @@ extension Run {
             throw CommandFailure("Failed to allocate XML buffer")
         }
         let copy = root.replacing("name") { _ in XMLTree("name", nodes: [.text(name)]) }
-        if c.has("print-xml") { return c.out(NodeText.dump(copy) + "\n") }
+        if c.has("print-xml") { return c.out(NodeText.dump(copy)) }
         let xml = XMLWriter.write(copy)
         let volume = try failing("Failed to clone vol from \(source.name)") {
             try c.ask(
