@@ -5,7 +5,6 @@
 #include "linux.h"
 #include <stdio.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
 #include <sys/sysmacros.h>
@@ -147,14 +146,15 @@ static inline long apus_share_remove_attribute(int fd, const void *name) {
 }
 // Allows this process as many descriptors as it may have, up to `wanted`, and returns how many it then may have.
 static inline long apus_share_descriptors(long wanted) {
-    struct rlimit limit;
-    if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return -(long)errno;
-    if (limit.rlim_cur < (rlim_t)wanted && limit.rlim_cur < limit.rlim_max) {
-        rlim_t before = limit.rlim_cur;
-        limit.rlim_cur = limit.rlim_max < (rlim_t)wanted ? limit.rlim_max : (rlim_t)wanted;
-        if (setrlimit(RLIMIT_NOFILE, &limit) != 0) limit.rlim_cur = before;
+    // As in `struct rlimit64`, which <sys/resource.h> would bring along with more than the C library's Swift module has.
+    // RLIMIT_NOFILE is 7.
+    uint64_t limit[2], target = (uint64_t)wanted;
+    if (syscall(SYS_prlimit64, 0, 7, (void *)0, limit) != 0) return -(long)errno;
+    if (limit[0] < target && limit[0] < limit[1]) {
+        uint64_t more[2] = {limit[1] < target ? limit[1] : target, limit[1]};
+        if (syscall(SYS_prlimit64, 0, 7, more, (void *)0) == 0) limit[0] = more[0];
     }
-    return limit.rlim_cur < (rlim_t)wanted ? (long)limit.rlim_cur : wanted;
+    return limit[0] < target ? (long)limit[0] : wanted;
 }
 
 #endif

@@ -105,14 +105,8 @@ final class ShareNode: @unchecked Sendable {
         return status.device == device && status.inode == inode
     }
 
-    /// It has another name now. Nothing changes where the new folder is known to be below the file itself: what is
-    /// known is old then, and would become a circle.
+    /// It has another name now, in a folder that is not below itself: a circle would never be let go of.
     func move(to folder: ShareNode, _ name: FileName) {
-        var above: ShareNode? = folder
-        while let node = above {
-            if node === self { return }
-            above = node.parent
-        }
         parent = folder
         self.name = name
     }

@@ -211,17 +211,22 @@ extension ShareSession {
     private func move(_ from: ShareNode, _ old: FileName, to: ShareNode, _ new: FileName) throws(ShareError) {
         // SAFETY: both names end with a zero.
         try unsafe ShareError.check(apus_share_rename(from.fd, old.bytes, to.fd, new.bytes))
-        // Every file that was known by its old name is known by the new one, each once.
+        // Every file that was known by its old name is known by the new one, each once. What is above the new folder
+        // stays: what is known of it is old, or it could not be moved there.
         var seen: Set<ObjectIdentifier> = []
+        var above: ShareNode? = to
+        while let node = above {
+            seen.insert(ObjectIdentifier(node))
+            above = node.parent
+        }
         for fid in fids.values {
             var next: ShareNode? = fid.node
             while let node = next, seen.insert(ObjectIdentifier(node)).inserted {
                 next = node.parent
                 guard node.name == old, let parent = node.parent, parent.isSame(from) else { continue }
-                let (before, name) = (parent, old)
                 node.move(to: to, new)
                 // A file of the same name from before this one is not what has moved.
-                if !node.isInPlace() { node.move(to: before, name) }
+                if !node.isInPlace() { node.move(to: parent, old) }
             }
         }
     }

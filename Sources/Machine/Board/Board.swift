@@ -46,7 +46,7 @@ struct Board: Sendable {
     let ioThreads: [(id: String, thread: WorkerThread)]
     let balloon: VirtioBalloon?
     /// Devices that share folders, with the folders.
-    let shares: [(path: String, device: VirtioShare)]
+    let shares: SharedFolders
     let audio: [any AudioBackend]
     var disks: [(name: String, device: VirtioBlock)] { contents.parts.disks }
     var scsiHosts: [(name: String, host: VirtioSCSI)] { contents.parts.scsiHosts }

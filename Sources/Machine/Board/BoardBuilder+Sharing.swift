@@ -2,6 +2,7 @@ internal import Devices
 internal import FileSharing
 internal import HostOS
 internal import JSON
+internal import Synchronization
 
 /// Folders of `-fsdev` and `-device virtio-9p-…`.
 extension BoardBuilder {
@@ -41,15 +42,24 @@ extension BoardBuilder {
             try ShareSession(options)
         }
         let made = VirtioShare(tag: tag, session: session, scheduler: try worker(name))
-        shares.append((folder.path, made))
+        shares.add(folder.path, made)
         return made
     }
+}
+
+/// Devices that share folders, those that came later too. Any thread.
+final class SharedFolders: Sendable {
+    private let devices = Mutex<[(path: String, device: VirtioShare)]>([])
+
+    func add(_ path: String, _ device: VirtioShare) { devices.withLock { $0.append((path, device)) } }
+    /// A folder that the guest has mounted.
+    var pathInUse: String? { devices.withLock { $0.first { $0.device.isInUse }?.path } }
 }
 
 extension VirtualMachine {
     /// What a guest has open in a folder of this host is nowhere else: its machine neither goes nor is saved.
     func checkSharedFolders() throws(MachineError) {
-        guard let share = board.shares.first(where: { $0.device.isInUse }) else { return }
-        throw .failed("Migration is disabled when VirtFS export path '\(share.path)' is mounted in the guest")
+        guard let path = board.shares.pathInUse else { return }
+        throw .failed("Migration is disabled when VirtFS export path '\(path)' is mounted in the guest")
     }
 }

@@ -98,7 +98,7 @@ final class BoardBuilder {
     /// TPM back-ends that a device has.
     var usedTPMs: Set<String> = []
     /// Devices that share folders, with the folders.
-    var shares: [(path: String, device: VirtioShare)] = []
+    let shares = SharedFolders()
     /// The back-ends of `-audiodev`.
     var audio: [(id: String, backend: any AudioBackend)] = []
     /// What graphics adapters show, the first adapter's first.
