@@ -78,6 +78,17 @@ private func request(_ image: [UInt8], _ guest: TestGuest) -> BootRequest {
     }
 }
 
+@Test func whatNeedsLongModeIsRefusedWithoutIt() throws {
+    let guest = try TestGuest(ram: 64 << 20)
+    var boot = request(SyntheticKernel.linux(), guest)
+    boot.hasLongMode = false
+    let error = #expect(throws: LoadError.self) { try KernelLoader.load(boot, into: guest.memory) }
+    #expect("\(error.map { "\($0)" } ?? "")".contains("no long mode ('lm')"))
+    var other = request(SyntheticKernel.linux(extendedFlags: 0), guest)
+    other.hasLongMode = false
+    #expect(try KernelLoader.load(other, into: guest.memory).mode == .protected32)
+}
+
 @Test func oldProtocolsLoadAt1MiB() throws {
     let guest = try TestGuest(ram: 64 << 20)
     let state = try KernelLoader.load(

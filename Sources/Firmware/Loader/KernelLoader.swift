@@ -40,6 +40,8 @@ public struct BootRequest: Sendable {
     public var rsdp: GuestPhysical?
     /// Enter a Linux kernel by its 32-bit entry even where it has a 64-bit one.
     public var prefers32BitEntry = false
+    /// Whether the processors have long mode.
+    public var hasLongMode = true
     /// Bytes for the kernel's random pool; none by default.
     public var seed: [UInt8] = []
     /// A VGA in text mode is there, as a BIOS would leave it.

@@ -9,6 +9,11 @@ enum LinuxBoot {
         let header = try LinuxHeader(file: request.kernel, prefix: prefix)
         let name = request.kernel.name
         var builder = EntryBuilder(memory: memory, file: name, placement: Placement(request.memory))
+        // Its 32-bit entry would halt without a word.
+        guard request.hasLongMode || !header.has64BitEntry else {
+            throw .unsupported(
+                file: name, "it is for 64-bit processors, and this processor model has no long mode ('lm')")
+        }
         let mode: EntryState.Mode = header.has64BitEntry && !request.prefers32BitEntry ? .long64 : .protected32
         let start = header.loadAddress
 

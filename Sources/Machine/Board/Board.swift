@@ -270,7 +270,9 @@ struct Board: Sendable {
             thread.state = state
         }
         guard loadsKernel else { return }
-        if let entry = try image.load(into: memory), let first = threads.first {
+        let features = engine.features
+        let hasLongMode = features.isEmpty || features.contains("lm")
+        if let entry = try image.load(into: memory, hasLongMode: hasLongMode), let first = threads.first {
             var state = first.state
             entry.apply(to: &state)
             first.state = state

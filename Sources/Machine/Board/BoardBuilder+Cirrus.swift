@@ -9,8 +9,6 @@ internal import Synchronization
 
 /// Cirrus's adapters, and the framebuffer in guest memory.
 extension BoardBuilder {
-    static func isCirrus(_ driver: String) -> Bool { driver == "cirrus-vga" || driver == "isa-cirrus-vga" }
-
     func addCirrus(_ device: DeviceConfiguration) throws(MachineBuildError) {
         guard !acpi.hasVGA else {
             throw MachineBuildError("\(device.origin): there is a VGA already, and only one can have its ports")
@@ -35,15 +33,7 @@ extension BoardBuilder {
         // What a VGA BIOS would do: registers are where colour adapters have them, and the memory answers.
         let ports = io
         if !configuration.hasFirmware { afterReset.append { ports.write(0x3C2, size: 1, value: 0xE3) } }
-        if let function = adapter.function {
-            try attach(function, device, properties)
-        } else {
-            try checkBus(device, "isa.0")
-            note(device.driver, id: device.id, bus: "isa.0", properties: device.properties)
-        }
-        devices.append(adapter)
-        screens.append(Screen(name: device.id ?? adapter.stateName, source: adapter))
-        acpi.hasVGA = true
+        try addAdapter(adapter, adapter.function, device, properties)
     }
 
     // MARK: ramfb

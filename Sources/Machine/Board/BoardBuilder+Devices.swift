@@ -7,22 +7,20 @@ internal import Network
 /// The devices of `-device`, `-drive` and `-nic`, and what those of every kind share.
 extension BoardBuilder {
     func addDevices() throws(MachineBuildError) {
-        for device in configuration.devices where device.driver == "pcie-root-port" { try addRootPort(device) }
-        try addGraphics()
+        try addDefaultGraphics()
         try addAudio()
         try addDrives()
         try addFloppies()
         try addParallelPorts()
         try addUSB()
+        // In QEMU's order, by which guests name their cards and disks: the board's own, `-device`, then `if=virtio`.
         for nic in configuration.nics { try addNIC(nic) }
+        for device in configuration.devices { try plug(device) }
         for drive in configuration.drives where drive.interface == .virtio && drive.hasMedium {
             var device = DeviceConfiguration(driver: pci == nil ? "virtio-blk-device" : "virtio-blk-pci")
             device.properties["drive"] = .string(drive.id)
             device.origin = drive.origin
             try addVirtio(device)
-        }
-        for device in configuration.devices {
-            try plug(device)
         }
         for drive in configuration.drives where drive.hasMedium && drive.interface != .none {
             switch (drive.interface, configuration.board.kind) {
@@ -115,9 +113,7 @@ extension BoardBuilder {
             if Self.place(properties) != nil {
                 try bus.attach(function, slot: place.slot, function: place.function)
             } else {
-                // Slot 2 is the graphics adapter's, on boards that have one, 1 on a Q35's; a port has one slot.
-                let first = !isRoot ? 0 : configuration.board.kind == .q35 ? 2 : 3
-                place.slot = try bus.attach(function, firstFreeFrom: first)
+                place.slot = try bus.attach(function, firstFreeFrom: 0)
             }
         } catch {
             throw MachineBuildError("\(device.origin): \(error)")
@@ -169,7 +165,7 @@ extension BoardBuilder {
     }
 
     /// A root port of PCI Express, with the bus behind it by its id.
-    private func addRootPort(_ device: DeviceConfiguration) throws(MachineBuildError) {
+    func addRootPort(_ device: DeviceConfiguration) throws(MachineBuildError) {
         guard let pci, configuration.board.kind == .q35 else {
             throw MachineBuildError("\(device.origin): No 'PCIE' bus found for device '\(device.driver)'")
         }
@@ -183,7 +179,7 @@ extension BoardBuilder {
         let bus: PCIBus
         do throws(PCIBusError) {
             if Self.place(properties) == nil {
-                place.slot = (2..<Q35Board.chipsetSlot).first { slot in
+                place.slot = (0..<Q35Board.chipsetSlot).first { slot in
                     (0..<8).allSatisfy { pci.function(slot: slot, function: $0) == nil }
                 } ?? 32
             }

@@ -30,6 +30,7 @@ extension BoardBuilder {
         if configuration.boot.strict == true { machine.bootOrder.append("HALT") }
         do throws(FwCfgError) {
             try items.add(machine)
+            acpi.fwCfg = UInt16(FwCfgDevice.port)
             if hasACPI {
                 let tables = ACPITables(acpi)
                 try items.add(tables)

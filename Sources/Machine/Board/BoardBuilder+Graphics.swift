@@ -14,11 +14,8 @@ extension BoardBuilder {
         "/usr/share/seabios", "/usr/share/qemu", "/usr/share/vgabios", "/usr/lib/ipxe/qemu",
     ]
 
-    static func isGraphics(_ driver: String) -> Bool { driver == "VGA" || driver == "isa-vga" || isVirtioGPU(driver) }
-    private static func isVirtioGPU(_ driver: String) -> Bool { driver == "virtio-gpu-pci" || driver == "virtio-vga" }
-
-    /// The adapters, before other devices take their slots.
-    func addGraphics() throws(MachineBuildError) {
+    /// The adapter of `-vga`, before other devices take its slot.
+    func addDefaultGraphics() throws(MachineBuildError) {
         if configuration.graphics != .none {
             let word = configuration.graphics.rawValue
             guard pci != nil else {
@@ -34,11 +31,6 @@ extension BoardBuilder {
             default: try addVGA(device)
             }
         }
-        for device in configuration.devices where Self.isGraphics(device.driver) {
-            if Self.isVirtioGPU(device.driver) { try addVirtio(device) } else { try addVGA(device) }
-        }
-        for device in configuration.devices where Self.isCirrus(device.driver) { try addCirrus(device) }
-        for device in configuration.devices where device.driver == "ramfb" { try addRAMFramebuffer(device) }
     }
 
     /// A virtio GPU; as `virtio-vga` it is a VGA until its driver takes over.
@@ -87,7 +79,7 @@ extension BoardBuilder {
         }
     }
 
-    private func addVGA(_ device: DeviceConfiguration) throws(MachineBuildError) {
+    func addVGA(_ device: DeviceConfiguration) throws(MachineBuildError) {
         guard !acpi.hasVGA else {
             throw MachineBuildError("\(device.origin): there is a VGA already, and only one can have its ports")
         }
@@ -107,7 +99,15 @@ extension BoardBuilder {
                 stateName: stateName(device.id ?? "vga"))
         }
         adapter.attach(io: io, memory: mmio)
-        if let function = adapter.function {
+        try addAdapter(adapter, adapter.function, device, properties)
+    }
+
+    /// Puts an adapter at its place on the PCI or the ISA bus, and its picture among the screens.
+    func addAdapter(
+        _ adapter: some Device & PictureSource, _ function: PCIFunction?, _ device: DeviceConfiguration,
+        _ properties: JSONObject
+    ) throws(MachineBuildError) {
+        if let function {
             try attach(function, device, properties)
         } else {
             try checkBus(device, "isa.0")

@@ -207,6 +207,15 @@ extension BoardBuilder {
         case "pcie-root-port", "VGA", "isa-vga", "virtio-gpu-pci", "virtio-vga", "cirrus-vga",
             "isa-cirrus-vga", "ramfb":
             guard !isThere else { throw MachineBuildError("Device '\(device.driver)' does not support hotplugging") }
+            switch device.driver {
+            case "pcie-root-port": try addRootPort(device)
+            case "VGA", "isa-vga": try addVGA(device)
+            case "cirrus-vga", "isa-cirrus-vga": try addCirrus(device)
+            case "ramfb": try addRAMFramebuffer(device)
+            default: try addVirtio(device)
+            }
+            // Nobody takes them out.
+            lastPlace = .fixed
         default:
             if isThere, Self.kind(of: device.driver) == nil {
                 throw MachineBuildError("Device '\(device.driver)' does not support hotplugging")

@@ -63,13 +63,14 @@ struct BootImage: Sendable {
     }
 
     /// Writes everything to guest memory. The entry of the first processor, or nil without a kernel.
-    func load(into memory: AddressSpace) throws(MachineBuildError) -> EntryState? {
+    func load(into memory: AddressSpace, hasLongMode: Bool) throws(MachineBuildError) -> EntryState? {
         guard let kernel else { return nil }
         var map = layout.map
         let rsdp = try placeTables(&map, memory)
         var request = BootRequest(kernel: kernel, memory: map)
         request.commandLine = commandLine
         request.modules = modules
+        request.hasLongMode = hasLongMode
         request.rsdp = rsdp
         request.seed = (try? HostRandom.bytes(32)) ?? []
         let entry: EntryState

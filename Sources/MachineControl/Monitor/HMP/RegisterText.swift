@@ -102,8 +102,9 @@ enum RegisterText {
     static func value(of name: String, _ registers: RegisterDump) -> UInt64? {
         let name = name.lowercased()
         switch name {
-        case "rip", "pc": return registers.instructionPointer
-        case "eip": return registers.instructionPointer & 0xffff_ffff
+        case "rip": return registers.instructionPointer
+        // A linear address, as QEMU has it: what `x/i $pc` reads.
+        case "pc", "eip": return registers.instructionPointer &+ registers.segments[1].base
         case "rflags", "eflags": return registers.flags
         case "cr0": return registers.control.cr0
         case "cr2": return registers.control.cr2
