@@ -144,7 +144,7 @@ let package = Package(
         tests("Network", ["HostOS"]),
         tests("CharacterBackend", ["HostOS", "DeviceModel"]),
         tests("Firmware", ["GuestMemory", "DeviceModel"]),
-        tests("FileSharing", ["HostOS"]),
+        tests("FileSharing", ["HostOS", "CLinux"]),
         tests("Display", ["CZlib"]),
         tests("VNC", ["Display", "HostOS", "CZlib"]),
         tests(

@@ -1,3 +1,4 @@
+import CLinux
 import FileSharing
 import Foundation
 import Testing

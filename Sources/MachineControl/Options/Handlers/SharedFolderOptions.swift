@@ -78,7 +78,7 @@ enum SharedFolderOptions {
                 "Parameter 'security_model' does not accept value", words, among: models.map(\.rawValue))
         }
         var folder = SharedFolderConfiguration(id: id, path: path, securityModel: model)
-        folder.isReadOnly = values.bool("readonly") ?? false
+        folder.isReadOnly = values["readonly"]?.boolValue ?? false
         folder.writesThrough = values.string("writeout") == "immediate"
         if let mode = try mode("fmode", values, model) { folder.fileMode = mode }
         if let mode = try mode("dmode", values, model) { folder.folderMode = mode }
