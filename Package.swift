@@ -69,13 +69,14 @@ let package = Package(
         library("Network", ["HostOS", "CSlirp", "CLinux", "Log"]),
         library("CharacterBackend", ["HostOS", "CLinux", "Log", "DeviceModel", system]),
         library("Firmware", ["GuestMemory", "DeviceModel"]),
+        library("FileSharing", ["HostOS", "CLinux", system]),
         library("Display", ["CEngine", "CZlib"]),
         library("VNC", ["Display", "HostOS", "Log", "CZlib", "CTurboJPEG"]),
         library(
             "Devices",
             [
                 "CEngine", "DeviceModel", "GuestMemory", "VirtQueue", "BlockImage", "Network", "CharacterBackend",
-                "HostOS", "Log", "Display",
+                "HostOS", "Log", "Display", "FileSharing",
             ]),
 
         library("ImageTool", ["BlockImage", "HostOS", "CLinux", "TLS", "JSON", system]),
@@ -86,7 +87,7 @@ let package = Package(
             [
                 "CEngine", "HostOS", "Log", "JSON", "GuestMemory", "X86", "Execution", "LocalAPIC",
                 "KVMEngine", "TranslatorEngine", "DeviceModel", "MachineState", "BlockImage", "TLS", "Network",
-                "CharacterBackend", "Firmware", "Devices", "Display", "VNC",
+                "CharacterBackend", "Firmware", "Devices", "Display", "VNC", "FileSharing",
             ]),
         library(
             "MachineControl",
@@ -143,9 +144,14 @@ let package = Package(
         tests("Network", ["HostOS"]),
         tests("CharacterBackend", ["HostOS", "DeviceModel"]),
         tests("Firmware", ["GuestMemory", "DeviceModel"]),
+        tests("FileSharing", ["HostOS", "CLinux"]),
         tests("Display", ["CZlib"]),
         tests("VNC", ["Display", "HostOS", "CZlib"]),
-        tests("Devices", ["Display", "DeviceModel", "GuestMemory", "VirtQueue", "BlockImage", "Network", "HostOS"]),
+        tests(
+            "Devices",
+            [
+                "Display", "DeviceModel", "GuestMemory", "VirtQueue", "BlockImage", "Network", "HostOS", "FileSharing",
+            ]),
         tests(
             "Machine",
             ["KVMEngine", "MachineState", "CEngine", "HostOS", "JSON", "GuestMemory", "Execution", "DeviceModel"]),

@@ -16,6 +16,8 @@ public final class FileConfinement: Sendable {
         /// Making and removing files, folders, sockets and links.
         public static let change = Rights(
             rawValue: 1 << 4 | 1 << 5 | 1 << 7 | 1 << 8 | 1 << 9 | 1 << 10 | 1 << 12)
+        /// Moving files from folder to folder.
+        public static let move = Rights(rawValue: 1 << 13)
     }
 
     /// The ruleset.

@@ -56,11 +56,15 @@ enum Floors {
                 target("Network", "HostOS CSlirp CLinux Log"),
                 target("CharacterBackend", "HostOS CLinux Log DeviceModel SystemPackage"),
                 target("Firmware", "GuestMemory DeviceModel"),
+                target("FileSharing", "HostOS CLinux SystemPackage"),
                 target("Display", "CEngine CZlib"),
                 target("VNC", "Display HostOS Log CZlib CTurboJPEG"),
                 target(
                     "Devices",
-                    "CEngine DeviceModel GuestMemory VirtQueue BlockImage Network CharacterBackend HostOS Log Display"),
+                    """
+                    CEngine DeviceModel GuestMemory VirtQueue BlockImage Network CharacterBackend HostOS Log Display \
+                    FileSharing
+                    """),
                 target("ImageTool", "BlockImage HostOS CLinux TLS JSON SystemPackage"),
             ]),
         Floor(
@@ -70,7 +74,8 @@ enum Floors {
                     "Machine",
                     """
                     CEngine HostOS Log JSON GuestMemory X86 Execution LocalAPIC KVMEngine TranslatorEngine \
-                    DeviceModel MachineState BlockImage TLS Network CharacterBackend Firmware Devices Display VNC
+                    DeviceModel MachineState BlockImage TLS Network CharacterBackend Firmware Devices Display VNC \
+                    FileSharing
                     """),
                 target("HostCheck", "CLinux HostOS JSON KVMEngine Machine"),
                 target("MachineControl", "JSON Log HostOS CharacterBackend Machine X86 Execution DeviceModel VNC"),

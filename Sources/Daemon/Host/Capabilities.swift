@@ -161,9 +161,10 @@ enum Capabilities {
         var video = XMLTree.of("video", ["supported": screens.isEmpty ? "no" : "yes"])
         video.append(choice("modelType", screens + ["none"]))
         devices.append(video)
-        let hasVirtioFS = emulator.has(device: "virtio-9p-pci")
-        var fileSystem = XMLTree.of("filesystem", ["supported": hasVirtioFS ? "yes" : "no"])
-        if hasVirtioFS { fileSystem.append(choice("driverType", ["path", "handle", "virtiofs"])) }
+        let sharing = [("path", "virtio-9p-pci"), ("handle", "virtio-9p-pci"), ("virtiofs", "vhost-user-fs-pci")]
+        let kinds = sharing.filter { emulator.has(device: $0.1) }.map(\.0)
+        var fileSystem = XMLTree.of("filesystem", ["supported": kinds.isEmpty ? "no" : "yes"])
+        if !kinds.isEmpty { fileSystem.append(choice("driverType", kinds)) }
         var random = XMLTree.of("rng", ["supported": emulator.has(device: "virtio-rng-pci") ? "yes" : "no"])
         random.append(choice("model", ["virtio", "virtio-transitional", "virtio-non-transitional"]))
         random.append(choice("backendModel", ["random", "builtin"]))

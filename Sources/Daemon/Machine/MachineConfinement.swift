@@ -103,7 +103,8 @@ enum MachineConfinement {
         for device in live.child("devices")?.children ?? [] {
             switch device.name {
             case "filesystem":
-                if let path = device.child("source")?["dir"] { list.append((path, [.read, .write, .change])) }
+                guard let path = device.child("source")?["dir"] else { continue }
+                list.append((path, device.child("readonly") != nil ? .read : [.read, .write, .change, .move]))
             case "serial", "console", "parallel", "channel", "redirdev":
                 guard let path = device.child("source")?["path"], path.hasPrefix("/") else { continue }
                 // A socket is made in its folder.

@@ -78,6 +78,8 @@ public struct VirtioDeviceKind: Equatable, Sendable {
 
     /// 5.6.
     public static let scsi = VirtioDeviceKind(id: 8, transitionalID: 0x1004, classCode: 0x010000, name: "virtio-scsi")
+    /// Linux's `virtio_ids.h`; the class is QEMU's.
+    public static let share = VirtioDeviceKind(id: 9, transitionalID: 0x1009, classCode: 0x000200, name: "virtio-9p")
 
     /// A type of device.
     public init(id: UInt16, transitionalID: UInt16?, classCode: UInt32, name: String) {

@@ -45,6 +45,8 @@ struct Board: Sendable {
     var cards: [(name: String, backend: String?, card: any NetworkCard)] { contents.parts.cards }
     let ioThreads: [(id: String, thread: WorkerThread)]
     let balloon: VirtioBalloon?
+    /// Devices that share folders, with the folders.
+    let shares: SharedFolders
     let audio: [any AudioBackend]
     var disks: [(name: String, device: VirtioBlock)] { contents.parts.disks }
     var scsiHosts: [(name: String, host: VirtioSCSI)] { contents.parts.scsiHosts }
@@ -193,6 +195,7 @@ struct Board: Sendable {
         threadContexts = builder.threadContexts
         ioThreads = builder.ioThreads
         balloon = builder.balloon
+        shares = builder.shares
         audio = builder.audio.map(\.backend)
         screens = builder.screens
         consoles =

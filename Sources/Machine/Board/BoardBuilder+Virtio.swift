@@ -20,6 +20,7 @@ extension BoardBuilder {
         switch kind {
         case "blk": made = try block(properties, name, device)
         case "net": made = try card(properties, name, device)
+        case "9p": made = try sharedFolder(properties, name, device)
         case "rng": made = try entropy(properties, name)
         case "balloon": made = try balloon(properties, name)
         case "serial": made = try console(properties, name, device)
@@ -36,7 +37,7 @@ extension BoardBuilder {
     }
 
     private static let kinds: Set<String> = [
-        "blk", "net", "rng", "balloon", "serial", "scsi", "gpu", "vga", "keyboard", "mouse", "tablet",
+        "blk", "net", "rng", "balloon", "serial", "scsi", "gpu", "vga", "keyboard", "mouse", "tablet", "9p",
     ]
     /// `blk` of `virtio-blk-pci`; nil for what is no virtio device.
     static func kind(of driver: String) -> String? {

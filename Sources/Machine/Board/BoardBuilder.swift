@@ -97,6 +97,8 @@ final class BoardBuilder {
     var ramfb: FirmwareFiles?
     /// TPM back-ends that a device has.
     var usedTPMs: Set<String> = []
+    /// Devices that share folders, with the folders.
+    let shares = SharedFolders()
     /// The back-ends of `-audiodev`.
     var audio: [(id: String, backend: any AudioBackend)] = []
     /// What graphics adapters show, the first adapter's first.

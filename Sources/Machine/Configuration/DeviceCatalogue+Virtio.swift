@@ -9,6 +9,7 @@ extension DeviceCatalogue {
         family("blk", .storage, "virtio block device", blk, pci: bootIndex + blkPCI)
         + family("net", .network, "virtio network card", net, pci: bootIndex + netPCI)
         + family("rng", .misc, "virtio entropy device", rng)
+        + family("9p", .storage, "virtio shared folder", share)
         + family("serial", .input, "virtio console and port bus", serial)
         + family("scsi", .storage, "virtio SCSI host", scsi)
         + family("balloon", .misc, "virtio memory balloon", balloon) + ports + modern
@@ -100,6 +101,10 @@ extension DeviceCatalogue {
         Property("rng", Kind.object("rng-backend")),
         Property("max-bytes", Kind.unsigned(bits: 64), .integer(Int64.max)),
         Property("period", Kind.unsigned(bits: 32), .integer(65536)),
+    ]
+    private static let share: [DeviceProperty] = [
+        Property("fsdev", Kind.string, nil, "Name of a shared folder (-fsdev)"),
+        Property("mount_tag", Kind.string, nil, "Name by which the guest mounts it"),
     ]
     private static let serial: [DeviceProperty] = [
         Property("max_ports", Kind.unsigned(bits: 32), .integer(31)),

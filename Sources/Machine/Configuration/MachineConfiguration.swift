@@ -66,6 +66,8 @@ public struct MachineConfiguration: Equatable, Sendable {
     public var audioBackends: [AudioConfiguration] = []
     /// TPM back-ends of `-tpmdev`.
     public var tpmBackends: [TPMConfiguration] = []
+    /// Folders of `-fsdev` and `-virtfs`.
+    public var sharedFolders: [SharedFolderConfiguration] = []
     /// Whether there is a USB controller.
     public var usb = false
     /// Keyboard layout of `-k`.

@@ -13,6 +13,7 @@ internal import TLS
 extension VirtualMachine {
     public func migrate(to address: String, descriptor: Descriptor?) throws(MachineError) {
         let place = try MigrationAddress(address)
+        try checkSharedFolders()
         switch runState {
         case .inMigrate: throw .failed("Guest is waiting for an incoming migration")
         case .internalError: throw .failed("The engine cannot go on: its state cannot be saved")

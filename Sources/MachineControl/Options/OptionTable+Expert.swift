@@ -78,6 +78,17 @@ extension OptionTable {
             "tpmdev", OptionDescription.Argument.text, "emulator,id=name,chardev=name", "A TPM back-end: swtpm",
             declares: TPMOptions.table.parameters, TPMOptions.tpmdev),
         OptionDescription(
+            "fsdev", OptionDescription.Argument.text,
+            "local,id=name,path=folder,security_model=mapped-xattr|passthrough|none\n"
+                + "      [,readonly=on|off][,fmode=mode][,dmode=mode][,multidevs=remap|forbid|warn]",
+            "A folder that a guest may share, by a virtio-9p device", declares: SharedFolderOptions.table.parameters,
+            SharedFolderOptions.fsdev),
+        OptionDescription(
+            "virtfs", OptionDescription.Argument.text,
+            "local,path=folder,mount_tag=tag,security_model=model[,id=name][,option=value...]",
+            "The folder and its device at once", declares: SharedFolderOptions.virtualTable.parameters,
+            SharedFolderOptions.virtfs),
+        OptionDescription(
             "add-fd", OptionDescription.Argument.parameters(ProcessOptions.descriptorTable),
             "fd=n,set=n[,opaque=text]", "A descriptor handed over by the parent", ProcessOptions.addDescriptor),
         OptionDescription(
@@ -103,8 +114,6 @@ extension OptionTable {
             ("runas", "start the program as that user instead"), ("chroot", "start the program there instead"),
             ("dtb", "a PC takes no device tree"),
             ("spice", "SPICE is not supported; use -vnc"),
-            ("fsdev", "shared directories are not supported yet"),
-            ("virtfs", "shared directories are not supported yet"),
             ("iscsi", "iSCSI is not supported"), ("sd", "SD cards are not supported"),
             ("mtdblock", "raw flash is not supported"), ("acpitable", "ACPI tables from files are not supported yet"),
             ("plugin", "plug-ins are not supported"),

@@ -18,8 +18,12 @@ import VirtQueue
         case scsi
         case gpu
         case keyboard
+        case share
     }
-    private func make(_ kind: Kind, _ memory: AddressSpace) -> any VirtioDevice {
+    private let folder: ShareFolder
+    init() throws { folder = try ShareFolder() }
+
+    private func make(_ kind: Kind, _ memory: AddressSpace) throws -> any VirtioDevice {
         let inline = InlineScheduler()
         return switch kind {
         case .entropy: VirtioEntropy(scheduler: inline) { bytes in for index in bytes.indices { bytes[index] = 7 } }
@@ -38,13 +42,14 @@ import VirtQueue
                 scheduler: inline)
         case .gpu: VirtioGPU(VirtioGPUProperties(), scheduler: inline)
         case .keyboard: VirtioInput(.keyboard, scheduler: inline)
+        case .share: try folder.device()
         case .balloon: VirtioBalloon(.init(hasFreePageReporting: true), memory: memory, scheduler: inline)
         }
     }
 
     @Test(arguments: Kind.allCases, [false, true]) func nonsense(_ kind: Kind, _ packed: Bool) throws {
         let memory = try makeMemory()
-        let device = make(kind, memory)
+        let device = try make(kind, memory)
         let transport = MMIOTransport(device, memory, rings: VirtioRingOptions(isPacked: packed))
         var random = SplitMix64(state: packed ? 21 : 42)
         var failures = 0

@@ -135,6 +135,24 @@ private let failures: [(String, String)] = [
         "-object iothread,id=9",
         "-object iothread,id=9: Parameter 'id' expects an identifier: a letter, then letters, digits, '-', '.', '_', not '9'"
     ),
+    ("-fsdev synth,id=f", "-fsdev synth,id=f: fsdriver 'synth' is not supported; use 'local'"),
+    (
+        "-fsdev local,id=f,path=/,security_model=mapped-file",
+        "-fsdev local,id=f,path=/,security_model=mapped-file: security_model 'mapped-file' is not supported; use 'mapped-xattr'"
+    ),
+    (
+        "-fsdev local,id=f,path=/,security_model=x",
+        "-fsdev local,id=f,path=/,security_model=x: Parameter 'security_model' does not accept value 'x'; valid: passthrough, none, mapped-xattr"
+    ),
+    ("-fsdev local,id=f,path=/", "-fsdev local,id=f,path=/: Parameter 'security_model' is missing"),
+    (
+        "-fsdev local,id=f,path=/,security_model=mapped,fmode=600",
+        "-fsdev local,id=f,path=/,security_model=mapped,fmode=600: Parameter 'fmode' expects an octal mode, from 0000 to 0777, not '600'"
+    ),
+    (
+        "-virtfs local,path=/,security_model=none",
+        "-virtfs local,path=/,security_model=none: Parameter 'mount_tag' is missing"
+    ),
     ("-smbios type=99", "-smbios type=99: Parameter 'type' expects one of 0, 1, 2, 3, 4, 8, 11, 17, 41, not '99'"),
     ("-fw_cfg x", "-fw_cfg x: name, plus exactly one of file and string, are needed"),
     ("-display gtk", "-display gtk: display 'gtk' is not supported yet; valid: none, vnc"),

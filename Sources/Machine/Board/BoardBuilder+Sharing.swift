@@ -1,0 +1,65 @@
+internal import Devices
+internal import FileSharing
+internal import HostOS
+internal import JSON
+internal import Synchronization
+
+/// Folders of `-fsdev` and `-device virtio-9p-…`.
+extension BoardBuilder {
+    func sharedFolder(
+        _ properties: JSONObject, _ name: String, _ device: DeviceConfiguration
+    ) throws(MachineBuildError) -> any VirtioDevice {
+        let id = properties.string("fsdev") ?? ""
+        guard let folder = configuration.sharedFolders.first(where: { $0.id == id }) else {
+            throw MachineBuildError(
+                id.isEmpty
+                    ? "\(device.origin): '\(device.driver)' needs fsdev=, the id of an -fsdev"
+                    : "\(device.origin): there is no -fsdev with id '\(id)'")
+        }
+        guard let tag = properties.string("mount_tag"), !tag.isEmpty else {
+            throw MachineBuildError("\(device.origin): '\(device.driver)' needs mount_tag=, the name to mount it by")
+        }
+        guard tag.utf8.count <= VirtioShare.mostTagBytes else {
+            throw MachineBuildError(
+                "\(device.origin): mount tag '\(tag)' is longer than maximum (\(VirtioShare.mostTagBytes))")
+        }
+        var options = ShareOptions(path: folder.path, securityModel: .passthrough)
+        switch folder.securityModel {
+        case .passthrough: break
+        case .none: options.securityModel = .none
+        case .mapped: options.securityModel = .mapped
+        }
+        switch folder.devices {
+        case .warn: break
+        case .remap: options.devices = .remap
+        case .forbid: options.devices = .forbid
+        }
+        options.isReadOnly = folder.isReadOnly
+        options.writesThrough = folder.writesThrough
+        options.fileMode = folder.fileMode
+        options.folderMode = folder.folderMode
+        let session = try MachineBuildError.wrapping("-fsdev local,id=\(id): ") { () throws(HostError) in
+            try ShareSession(options)
+        }
+        let made = VirtioShare(tag: tag, session: session, scheduler: try worker(name))
+        shares.add(folder.path, made)
+        return made
+    }
+}
+
+/// Devices that share folders, those that came later too. Any thread.
+final class SharedFolders: Sendable {
+    private let devices = Mutex<[(path: String, device: VirtioShare)]>([])
+
+    func add(_ path: String, _ device: VirtioShare) { devices.withLock { $0.append((path, device)) } }
+    /// A folder that the guest has mounted.
+    var pathInUse: String? { devices.withLock { $0.first { $0.device.isInUse }?.path } }
+}
+
+extension VirtualMachine {
+    /// What a guest has open in a folder of this host is nowhere else: its machine neither goes nor is saved.
+    func checkSharedFolders() throws(MachineError) {
+        guard let path = board.shares.pathInUse else { return }
+        throw .failed("Migration is disabled when VirtFS export path '\(path)' is mounted in the guest")
+    }
+}
