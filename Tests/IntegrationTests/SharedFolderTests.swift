@@ -35,7 +35,7 @@ struct SharedFolderTests {
         #expect(try run("chmod 4751 /mnt/a/b/moved && stat -c %a /mnt/a/b/moved") == "4751")
         #expect(try run("mkfifo /mnt/pipe && stat -c %F /mnt/pipe") == "fifo")
         #expect(try run("truncate -s 1000 /mnt/second && stat -c %s /mnt/large") == "1000")
-        #expect(try run("df -P /mnt | tail -1 | awk '{ print $2 > 0 }'") == "1")
+        #expect(try run("df -P /mnt | tail -1 | awk '{ print ($2 > 0) }'") == "1")
         // Many entries.
         #expect(
             try run("mkdir /mnt/many; cd /mnt/many; i=0; while [ $i -lt 1000 ]; do : >$i; i=$((i+1)); done; cd /; ls /mnt/many | wc -l")
