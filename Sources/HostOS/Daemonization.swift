@@ -46,11 +46,14 @@ public struct Daemonization: ~Copyable {
 public final class PIDFile: Sendable {
     /// Its path, as given.
     public let path: String
+    /// The same from the root, as the process may go to another folder.
+    private let place: String
     private let descriptor: Descriptor
 
     /// Writes the process's number and keeps the file locked. Call after daemonizing.
     public init(_ path: String) throws(HostError) {
         self.path = path
+        place = HostFile.absolute(path)
         while true {
             // SAFETY: the C string lives for the call.
             let raw = unsafe path.withCString { unsafe apus_open($0, O_RDWR | O_CREAT | O_CLOEXEC, 0o600) }
@@ -72,5 +75,5 @@ public final class PIDFile: Sendable {
     }
 
     /// Removes the file; the lock goes with the last owner.
-    public func remove() { try? HostFile.remove(path) }
+    public func remove() { try? HostFile.remove(place) }
 }

@@ -83,6 +83,34 @@ public enum Socket {
         return socket
     }
 
+    /// Takes over a stream socket that somebody else made: one that listens, or one that is connected. Anything else
+    /// is an error, and stays its owner's.
+    public static func adopt(_ number: Int32, listening: Bool) throws(HostError) -> Descriptor {
+        let purpose = listening ? "accept connections from" : "use as a connection"
+        func option(_ name: Int32) throws(HostError) -> Int32 {
+            var value: Int32 = 0
+            var length = socklen_t(MemoryLayout<Int32>.size)
+            // SAFETY: the kernel writes at most the four bytes of the value.
+            guard unsafe getsockopt(number, SOL_SOCKET, name, &value, &length) == 0 else {
+                throw HostError(reason: apus_errno(), "\(purpose) descriptor \(number)")
+            }
+            return value
+        }
+        // SOCK_STREAM is 1.
+        guard try option(SO_TYPE) == 1 else { throw HostError(reason: EPROTOTYPE, "\(purpose) descriptor \(number)") }
+        guard try (option(SO_ACCEPTCONN) != 0) == listening else {
+            throw HostError(reason: listening ? EINVAL : ENOTCONN, "\(purpose) descriptor \(number)")
+        }
+        if !listening { _ = try peerAddress(Descriptor(borrowing: number)) }
+        let flags = apus_fcntl(number, F_GETFD, 0)
+        guard flags >= 0, apus_fcntl(number, F_SETFD, Int(flags | FD_CLOEXEC)) >= 0 else {
+            throw HostError(reason: apus_errno(), "\(purpose) descriptor \(number)")
+        }
+        let socket = Descriptor(owning: number)
+        try socket.setNonBlocking()
+        return socket
+    }
+
     /// The address that a socket is bound to.
     public static func localAddress(_ socket: Descriptor) throws(HostError) -> SocketAddress {
         var bytes = [UInt8](repeating: 0, count: 128)

@@ -17,6 +17,15 @@ public struct SocketAddress: Sendable, CustomStringConvertible {
         return UInt16(bytes[2]) << 8 | UInt16(bytes[3])
     }
 
+    /// Whether it is a Unix socket's.
+    public var isUnix: Bool { family == AF_UNIX }
+    /// The path of a Unix socket; nil for other families, and for one without a path.
+    public var path: String? {
+        guard isUnix else { return nil }
+        let name = bytes.dropFirst(2).prefix { $0 != 0 }
+        return name.isEmpty ? nil : String(decoding: name, as: UTF8.self)
+    }
+
     /// The address of a Unix socket. A path of more than 107 bytes, an empty one, or one with a zero byte is an error.
     public static func unix(_ path: String) throws(HostError) -> SocketAddress {
         let name = Array(path.utf8)

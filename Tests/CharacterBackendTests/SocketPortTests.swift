@@ -16,6 +16,60 @@ import Testing
         return (port, try SocketAddress.resolve(host: "127.0.0.1", port: "\(port.boundPort)")[0])
     }
 
+    @Test func aListeningSocketThatWasInheritedIsServed() throws {
+        let loop = try EventLoop()
+        let folder = try HostFile.makeTemporaryFolder()
+        defer { HostFile.removeTree(folder) }
+        let address = try SocketAddress.unix(folder + "/s")
+        guard case .success(let number) = try Socket.listen(address).rawCopy() else { return #expect(Bool(false)) }
+        #expect(throws: HostError.self) {
+            try SocketPort(label: "c", SocketSpecification(.descriptor(number)), loop: loop)
+        }
+        let port = try SocketPort(
+            label: "s", SocketSpecification(.descriptor(number), isServer: true, waits: false), loop: loop)
+        #expect(port.filename == "fd:\(number),server=on")
+        for round in 0..<2 {
+            let client = try Socket.connect(address)
+            #expect(loop.turn { port.isConnected })
+            port.write(bytes("hello \(round)"))
+            #expect(try client.receiveSome() == bytes("hello \(round)"))
+            Socket.shutDown(client)
+            #expect(loop.turn { !port.isConnected })
+        }
+        port.close()
+        #expect(HostFile.status(folder + "/s").kind != .socket)
+    }
+
+    @Test func aConnectionThatWasInheritedIsUsedAsItIs() throws {
+        let loop = try EventLoop()
+        let folder = try HostFile.makeTemporaryFolder()
+        defer { HostFile.removeTree(folder) }
+        let listener = try Socket.listen(SocketAddress.unix(folder + "/s"))
+        let far = try Socket.connect(SocketAddress.unix(folder + "/s"))
+        let near = try #require(try Socket.accept(listener))
+        guard case .success(let number) = near.rawCopy() else { return #expect(Bool(false)) }
+        #expect(throws: HostError.self) {
+            try SocketPort(label: "s", SocketSpecification(.descriptor(number), isServer: true), loop: loop)
+        }
+        let port = try SocketPort(label: "c", SocketSpecification(.descriptor(number)), loop: loop)
+        #expect(port.isConnected)
+        port.write(bytes("hello"))
+        #expect(try far.receiveSome() == bytes("hello"))
+        port.close()
+    }
+
+    @Test func whatIsNoSocketIsRefused() throws {
+        let loop = try EventLoop()
+        let file = try HostFile.open("/dev/null", HostFile.Mode.read)
+        for number in [file.rawValue, 100_000] {
+            for isServer in [false, true] {
+                let specification = SocketSpecification(.descriptor(number), isServer: isServer, waits: false)
+                #expect(throws: HostError.self) { try SocketPort(label: "x", specification, loop: loop) }
+            }
+        }
+        #expect(Descriptor.isOpen(file.rawValue))
+    }
+
     @Test func aUnixServerTakesOneClientAfterTheOther() throws {
         let loop = try EventLoop()
         let folder = try HostFile.makeTemporaryFolder()

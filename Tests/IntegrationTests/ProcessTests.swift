@@ -50,13 +50,13 @@ struct ProcessTests {
     @Test func aDaemonReturnsAtOnceAndLeavesItsNumber() throws {
         let folder = try TemporaryFolder()
         // The descriptors by which a test watches its processes would keep it waiting for the daemon.
-        let closed = "for f in /proc/$$/fd/*; do f=${f##*/}; ((f > 2)) && eval \"exec $f>&-\"; done; exec \"$@\""
+        let closed = "cd \(folder.path); for f in /proc/$$/fd/*; do f=${f##*/}; ((f > 2)) && eval \"exec $f>&-\"; done; exec \"$@\""
         let starter = try GuestMachine(
             program: "/bin/bash",
             ["-c", closed, "bash", Repository.program]
-                + ["-daemonize", "-m", "256", "-display", "none", "-nic", "none", "-pidfile", folder.path("pid")]
+                + ["-daemonize", "-m", "256", "-display", "none", "-nic", "none", "-pidfile", "pid"]
                 + ["-serial", "file:\(folder.path("console"))", "-kernel", Repository.kernel]
-                + ["-qmp", "unix:\(folder.path("qmp")),server=on,wait=off"]
+                + ["-qmp", "unix:qmp,server=on,wait=off"]
                 + ["-initrd", Repository.initramfs, "-append", "console=ttyS0"])
         #expect(try starter.status() == 0)
         // It leaves nothing open that its caller could wait for.
@@ -79,7 +79,9 @@ struct ProcessTests {
         try monitor.wait(forEvent: "SHUTDOWN")
         while kill(process, 0) == 0, Date() < end { Thread.sleep(forTimeInterval: 0.05) }
         #expect(kill(process, 0) != 0)
+        // It is in another folder by now, and yet finds what it has to take away.
         #expect(!FileManager.default.fileExists(atPath: folder.path("pid")))
+        #expect(!FileManager.default.fileExists(atPath: folder.path("qmp")))
     }
 
     @Test func aSignalEndsTheMachine() throws {

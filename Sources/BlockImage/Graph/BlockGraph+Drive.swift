@@ -48,9 +48,17 @@ extension BlockGraph {
         ]
         let path = drive.path.hasPrefix("file:") ? String(drive.path.dropFirst(5)) : drive.path
         var head: [UInt8]?
-        var named = try drive.path.isEmpty ? [:] : ImageName.options(of: drive.path) ?? [:]
+        let ofName = try drive.path.isEmpty ? nil : ImageName.options(of: drive.path)
+        var named = ofName ?? [:]
         named.merge(drive.more) { first, _ in first }
-        if named.isEmpty || named["file.driver"].map({ ["file", "host_device"].contains($0) }) ?? false {
+        // Options may say what is under the format, or only add to what the path says.
+        let isFile: Bool
+        if let driver = named["file.driver"] {
+            isFile = ["file", "host_device"].contains(driver)
+        } else {
+            isFile = named.isEmpty || (ofName == nil && !path.isEmpty && named["file"] == nil)
+        }
+        if isFile {
             let isDevice: Bool
             (isDevice, head) = try BlockGraph.examine(named["file.filename"] ?? path, opener)
             options["file.driver"] = isDevice ? "host_device" : "file"

@@ -28,6 +28,7 @@ public enum ImageName {
             guard NBDLocation(name) != nil else { throw NBDLocation.malformed(name) }
             return ["driver": "nbd", "filename": name]
         }
+        if name == "null-co://" || name == "null-aio://" { return ["driver": String(name.dropLast(3))] }
         guard name.hasPrefix("blkdebug:") else { return ["filename": name] }
         let parts = name.split(separator: ":", maxSplits: 2, omittingEmptySubsequences: false)
         guard parts.count == 3, depth < 8 else {

@@ -16,6 +16,10 @@ public final class SocketPort: HostCharacterPort {
     private let input: InputPump
     private let output: OutputQueue
     private let addresses: [SocketAddress]
+    /// The path of a server's Unix socket, which goes with it. Its folder may not be the process's one at the end.
+    private let path: String?
+    /// Whether descriptors may come with the bytes.
+    private let isUnix: Bool
 
     private struct State {
         var closed = false
@@ -44,10 +48,22 @@ public final class SocketPort: HostCharacterPort {
         log = Logger(label)
         filename = specification.description
         addresses = try specification.addresses()
+        var adopted: Descriptor?
+        switch specification.endpoint {
+        case .unix(let name): (path, isUnix) = (HostFile.absolute(name), true)
+        case .tcp: (path, isUnix) = (nil, false)
+        case .descriptor(let number):
+            let socket = try Socket.adopt(number, listening: specification.isServer)
+            let address = try Socket.localAddress(socket)
+            (path, isUnix) = (address.path.map(HostFile.absolute), address.isUnix)
+            adopted = socket
+        }
         input = InputPump(loop: loop)
         output = OutputQueue(loop: loop, policy: overflow)
         if specification.isServer {
-            try listen(announce)
+            try listen(adopted, announce)
+        } else if let adopted {
+            connected(adopted)
         } else if specification.reconnectMilliseconds > 0 {
             let timer = loop.makeTimer { [weak self] in self?.tryConnecting() }
             state.withLock { $0.retry = timer }
@@ -92,7 +108,7 @@ public final class SocketPort: HostCharacterPort {
         old.attempt?.remove()
         old.listener?.remove()
         drop(old.socket)
-        if specification.isServer, case .unix(let path) = specification.endpoint { try? HostFile.remove(path) }
+        if specification.isServer, let path { try? HostFile.remove(path) }
     }
 
     /// Ends the connection; a server waits for the next, a client with `reconnect` connects again.
@@ -105,9 +121,14 @@ public final class SocketPort: HostCharacterPort {
 
     // MARK: - Server
 
-    private func listen(_ announce: (String) -> Void) throws(HostError) {
-        guard let address = addresses.first else { return }
-        let listener = try Socket.listen(address)
+    private func listen(_ adopted: Descriptor?, _ announce: (String) -> Void) throws(HostError) {
+        let listener: Descriptor
+        if let adopted {
+            listener = adopted
+        } else {
+            guard let address = addresses.first else { return }
+            listener = try Socket.listen(address)
+        }
         let source = try loop.add(listener, []) { [weak self] _ in self?.accept() }
         state.withLock { $0.listener = source }
         if specification.waits {
@@ -201,7 +222,7 @@ public final class SocketPort: HostCharacterPort {
 
     private func feed(_ socket: Descriptor, _ generation: UInt64) -> InputPump.Feed {
         var feed = InputPump.Feed(socket) { [weak self] in self?.lost(generation: generation) }
-        if case .unix = specification.endpoint { feed.passed = { [weak self] in self?.keep($0) } }
+        if isUnix { feed.passed = { [weak self] in self?.keep($0) } }
         if specification.isTelnet {
             let filter = TelnetBox()
             feed.filter = { filter.receive($0) }

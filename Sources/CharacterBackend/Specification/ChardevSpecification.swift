@@ -56,6 +56,8 @@ public struct SocketSpecification: Sendable, Equatable, CustomStringConvertible 
         case unix(path: String)
         /// A TCP port; an empty host is every address for a server, this host for a client.
         case tcp(host: String, port: String)
+        /// A socket that the process was started with: one that listens for a server, a connected one for a client.
+        case descriptor(Int32)
     }
 
     /// Where.
@@ -102,6 +104,7 @@ public struct SocketSpecification: Sendable, Equatable, CustomStringConvertible 
         let server = isServer ? ",server=on" : ""
         switch endpoint {
         case .unix(let path): return "unix:\(path)\(server)"
+        case .descriptor(let number): return "fd:\(number)\(server)"
         case .tcp(let host, let port):
             let name = host.contains(":") ? "[\(host)]" : host
             return "\(isTelnet ? "telnet" : "tcp"):\(name):\(port)\(server)"
@@ -112,6 +115,7 @@ public struct SocketSpecification: Sendable, Equatable, CustomStringConvertible 
     func addresses() throws(HostError) -> [SocketAddress] {
         switch endpoint {
         case .unix(let path): return [try SocketAddress.unix(path)]
+        case .descriptor: return []
         case .tcp(let host, let port):
             let wanted: SocketAddress.Family =
                 switch family {

@@ -119,7 +119,10 @@ public final class CharacterHub: Sendable {
             if ipv6 == false || (ipv4 == true && ipv6 != true) { family = .ipv4 }
             if ipv4 == false || (ipv6 == true && ipv4 != true) { family = .ipv6 }
         case .descriptor(let name):
-            throw MachineBuildError("chardev '\(id)': descriptor '\(name)' cannot be a socket here")
+            guard let number = Int32(name), number > 2 else {
+                throw MachineBuildError("chardev '\(id)': there is no descriptor '\(name)' that could be a socket")
+            }
+            endpoint = .descriptor(number)
         }
         let (reconnect, overflow) = socket.reconnect.multipliedReportingOverflow(by: 1000)
         return SocketSpecification(

@@ -37,7 +37,15 @@ public func makeSoftwareEngine(_ request: EngineRequest) throws(MachineBuildErro
 /// The processor that guests of the software engine see.
 private func resolveModel(_ request: EngineRequest) throws(MachineBuildError) -> ResolvedCPU {
     do throws(CPUSpecificationError) {
-        let specification = try CPUSpecification(parsing: request.processorModel ?? "qemu64")
+        var specification = try CPUSpecification(parsing: request.processorModel ?? "qemu64")
+        if let wanted = specification.tscFrequency {
+            // As KVM does, a frequency within 250 ppm of the one there is counts as the same.
+            let own = UInt64(SoftwareEngine.tscKHz) * 1000
+            if max(own, wanted) - min(own, wanted) > own / 4000 {
+                Logger("cpu").warning("The software engine's TSC runs at \(own) Hz, not at tsc-frequency=\(wanted)")
+            }
+            specification.tscFrequency = nil
+        }
         var topology = Topology.Request()
         topology.cpus = request.topology.processors
         topology.maxcpus = request.topology.maximum

@@ -3,8 +3,8 @@ extension CPUSpecification {
     static let properties: [String] =
         [
             "enforce", "check", "kvm", "vendor", "family", "model", "stepping", "level", "min-level", "xlevel",
-            "min-xlevel", "model-id", "phys-bits", "host-phys-bits", "tsc-frequency",
-        ] + inert
+            "min-xlevel", "model-id", "phys-bits", "host-phys-bits", "tsc-frequency", "tsc-freq",
+        ] + inert + hyperVFlags + hyperVValues
 
     /// Properties of QEMU that choose between versions of its own tables, or are the default here: taken, without
     /// effect.
@@ -39,23 +39,71 @@ extension CPUSpecification {
         case "phys-bits":
             let bits = value == "0" ? 0 : try number(key, value, 32...52)
             physicalBits = bits == 0 ? nil : Int(bits)
-        case "tsc-frequency":
-            guard let hertz = UInt64(value), (1_000_000...100_000_000_000).contains(hertz) else {
+        case "tsc-frequency", "tsc-freq":
+            guard let hertz = key == "tsc-freq" ? Self.hertz(value) : UInt64(value), (1_000_000...100_000_000_000).contains(hertz) else {
                 throw .badValue(property: key, value: value, expected: "1000000 to 100000000000 Hz")
             }
             tscFrequency = hertz
         default:
             if let feature = CPUFeature(name: key) {
                 changes.append(Change(feature: feature, isOn: try boolean(key, value)))
-            } else if key.hasPrefix("hv-") {
+            } else if Self.hyperVFlags.contains(key) {
                 // Switching off what is not there is no mistake.
-                guard Self.booleans[value] == false else { throw .hyperV(key) }
+                hyperV.removeAll { $0 == key }
+                if try boolean(key, value) { hyperV.append(key) }
+            } else if Self.hyperVValues.contains(key) {
+                try setHyperV(key, value)
             } else if Self.inert.contains(key) {
                 _ = try boolean(key, value)
             } else {
                 throw Self.unknown(name)
             }
         }
+    }
+
+    /// Enlightenments that are on or off. None is offered; who asks for one is told.
+    private static let hyperVFlags: [String] = [
+        "hv-relaxed", "hv-vapic", "hv-vpindex", "hv-runtime", "hv-crash", "hv-time", "hv-synic", "hv-stimer",
+        "hv-stimer-direct", "hv-frequencies", "hv-reenlightenment", "hv-tlbflush", "hv-tlbflush-ext",
+        "hv-tlbflush-direct", "hv-evmcs", "hv-ipi", "hv-reset", "hv-avic", "hv-apicv", "hv-xmm-input",
+        "hv-emsr-bitmap", "hv-syndbg", "hv-passthrough", "hv-enforce-cpuid",
+    ]
+    /// Those with a value of another kind.
+    private static let hyperVValues: [String] = [
+        "hv-spinlocks", "hv-vendor-id", "hv-no-nonarch-coresharing", "hv-version-id-build", "hv-version-id-major",
+        "hv-version-id-minor", "hv-version-id-spack", "hv-version-id-sbranch", "hv-version-id-snumber",
+    ]
+
+    private mutating func setHyperV(_ key: String, _ value: String) throws(CPUSpecificationError) {
+        switch key {
+        case "hv-vendor-id":
+            guard value.utf8.count <= 12 else {
+                throw .badValue(property: key, value: value, expected: "at most 12 characters")
+            }
+        case "hv-no-nonarch-coresharing":
+            if value != "auto" { _ = try boolean(key, value) }
+            return
+        default: _ = try number(key, value, 0...UInt32.max)
+        }
+        if !key.hasPrefix("hv-version-id"), !hyperV.contains(key) { hyperV.append(key) }
+    }
+
+    /// Whether a name is that of an enlightenment that `+` and `-` switch.
+    static func isHyperV(_ name: String) -> Bool {
+        hyperVFlags.contains(String(name.map { $0 == "_" ? "-" : $0 }))
+    }
+
+    /// A frequency with a unit: `2500M`, `2.5G`.
+    private static func hertz(_ text: String) -> UInt64? {
+        let scale: Double
+        switch text.last {
+        case "k", "K": scale = 1e3
+        case "m", "M": scale = 1e6
+        case "g", "G": scale = 1e9
+        default: return UInt64(text)
+        }
+        guard let number = Double(text.dropLast()), number.isFinite, number >= 0 else { return nil }
+        return UInt64(exactly: (number * scale).rounded())
     }
 
     private static let booleans: [String: Bool] = [

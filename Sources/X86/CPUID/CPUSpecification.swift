@@ -30,6 +30,8 @@ public struct CPUSpecification: Equatable, Sendable {
     public var hostPhysicalBits = false
     /// Frequency of the time-stamp counter in Hz.
     public var tscFrequency: UInt64?
+    /// Hyper-V enlightenments that were asked for by name; none is offered.
+    public var hyperV: [String] = []
 
     /// A feature switched on or off.
     public struct Change: Equatable, Sendable {
@@ -56,7 +58,9 @@ public struct CPUSpecification: Equatable, Sendable {
         var plus: [Change] = []
         var minus: [Change] = []
         for part in parts.dropFirst() {
-            if part.hasPrefix("+") {
+            if let sign = part.first, sign == "+" || sign == "-", Self.isHyperV(String(part.dropFirst())) {
+                try set(String(part.dropFirst()), sign == "+" ? "on" : "off")
+            } else if part.hasPrefix("+") {
                 plus.append(Change(feature: try Self.feature(String(part.dropFirst())), isOn: true))
             } else if part.hasPrefix("-") {
                 minus.append(Change(feature: try Self.feature(String(part.dropFirst())), isOn: false))

@@ -59,10 +59,14 @@ extension CPUSpecification {
         if enforce, !(missing + orphaned).isEmpty {
             throw .missing(engine: environment.engine, features: missing + orphaned)
         }
+        if enforce, let first = hyperV.first { throw .hyperV(first) }
         var warnings: [String] = []
         if check {
             warnings += missing.map { "The \(environment.engine) lacks the requested CPU feature \($0)" }
             warnings += orphaned.map { "The requested CPU feature \($0) needs another that is off" }
+        }
+        if !hyperV.isEmpty {
+            warnings.append("No Hyper-V enlightenment is offered: " + hyperV.joined(separator: ", "))
         }
         if !kvm { shown[FeatureWord.kvmEAX] = 0 }
         return ResolvedCPU(

@@ -34,6 +34,18 @@ private let failures: [(String, String)] = [
     ("-m 0", "-m 0: Parameter 'size' expects a size above 0, such as 512M, not '0'"),
     ("-m abc", "-m abc: Parameter 'size' expects a size, such as 512M or 4G, not 'abc'"),
     ("-m 99999999999E", "-m 99999999999E: Parameter 'size' expects a size, such as 512M or 4G, not '99999999999E'"),
+    (
+        "-global PIIX4_PM.disable_s3=x",
+        "-global PIIX4_PM.disable_s3=x: Property 'PIIX4_PM.disable_s3' doesn't take value 'x', it expects a number of 8 bits"
+    ),
+    (
+        "-global isa-fdc.foo=1",
+        "-global isa-fdc.foo=1: Property 'isa-fdc.foo' not found; '-device isa-fdc,help' lists them"
+    ),
+    (
+        "-device PIIX4_PM",
+        "-device PIIX4_PM: Parameter 'driver' expects a pluggable device type: 'PIIX4_PM' is part of the board"
+    ),
     ("-m 1G,slots=2", "-m 1G,slots=2: slots specified but no maxmem"),
     ("-machine foo", "-machine foo: unsupported machine type 'foo'; valid: pc, q35, microvm, none"),
     ("-M pc,hpet=maybe", "-M pc,hpet=maybe: Parameter 'hpet' expects 'on' or 'off', not 'maybe'"),
@@ -224,7 +236,7 @@ func helpIsATextAndNoMachine(line: String) {
 }
 
 @Test func warningsStopNothing() {
-    guard case .machine(_, let warnings) = request("-vga std -fw_cfg x,string=y -global foo.bar=1") else {
+    guard case .machine(_, let warnings) = request("-vga std -fw_cfg x,string=y -global foo.bar=1 -global PIIX4_PM.disable_s3=0") else {
         Issue.record("no machine")
         return
     }
@@ -232,6 +244,7 @@ func helpIsATextAndNoMachine(line: String) {
         warnings == [
             "qemu-system-x86_64: warning: -fw_cfg x,string=y: externally provided fw_cfg item names should be prefixed with \"opt/\"",
             "qemu-system-x86_64: warning: -global foo.bar=1: there is no device model 'foo'",
+            "qemu-system-x86_64: warning: -global PIIX4_PM.disable_s3=0: the machine has no ACPI S3; it stays off",
         ])
 }
 

@@ -69,6 +69,46 @@ func memorySizes(text: String, bytes: UInt64) throws {
     #expect(try machine("-m \(text)").memory.size == bytes)
 }
 
+@Test func boardsTakeTheOldSpellingOfProperties() throws {
+    let pc = try machine("-machine pc,kernel_irqchip=off,dump_guest_core=off,mem_merge=off")
+    #expect(pc.board.kernelIRQChip == .off)
+    #expect(!pc.board.dumpsGuestMemory && !pc.board.mergesMemory)
+    #expect(try machine("-machine microvm,isa_serial=off").board.isaSerial == false)
+    #expect(try machine("-m 64,maxmem=1G").memory.maximum == 1 << 30)
+}
+
+@Test(
+    arguments: [
+        "PIIX4_PM.disable_s3=1", "ICH9-LPC.disable_s4=1", "kvm-pit.lost_tick_policy=delay",
+        "mc146818rtc.lost_tick_policy=slew", "isa-fdc.fdtypeA=144", "virtio-mmio.force-legacy=off",
+    ])
+func globalsReachWhatIsOnTheBoard(text: String) throws {
+    #expect(try machine("-global \(text)").globals.count == 1)
+}
+
+@Test func drivesTakeTheOptionsOfTheirNodes() throws {
+    let lines: [(String, CacheMode)] = [
+        ("cache.direct=on", .none), ("cache.writeback=off", .writethrough), ("cache.no-flush=on", .unsafe),
+        ("cache=none,cache.direct=off", .writeback), ("cache.direct=on,cache.writeback=off", .directsync),
+        ("cache=unsafe,cache.no-flush=off", .writeback),
+    ]
+    for (text, mode) in lines {
+        let drive = try #require(try machine("-drive file=x,format=raw,\(text)").drives.first)
+        #expect(drive.cache == mode && drive.fileOptions.isEmpty)
+    }
+    let both = try machine("-drive file=x,cache.no-flush=on,cache.direct=on").drives[0]
+    #expect(both.cache == .none && both.fileOptions["cache"] == ["no-flush": true])
+    let node = try machine(
+        "-drive file=x,format=qcow2,node-name=a,auto-read-only=on,l2-cache-size=1M,lazy-refcounts=on").drives[0]
+    #expect(
+        node.fileOptions
+            == ["node-name": "a", "auto-read-only": true, "lazy-refcounts": true, "l2-cache-size": .integer(1 << 20)])
+    let raw = try machine("-drive file=x,format=raw,offset=512,size=1M").drives[0]
+    #expect(raw.fileOptions == ["offset": .integer(512), "size": .integer(1 << 20)])
+    let none = try machine("-drive driver=null-co,size=1M,if=virtio").drives[0]
+    #expect(none.fileOptions == ["driver": "null-co", "size": .integer(1 << 20)])
+}
+
 @Test func nographicSharesTheTerminal() throws {
     let shared = try machine("-nographic")
     #expect(

@@ -50,14 +50,38 @@ import X86
                 property: "vendor", value: "me", expected: "12 characters, such as GenuineIntel")
         ),
         ("qemu64,avx=maybe", .badValue(property: "avx", value: "maybe", expected: "on or off")),
-        ("qemu64,hv-relaxed", .hyperV("hv-relaxed")),
-        ("qemu64,hv_time=on", .hyperV("hv-time")),
+        ("qemu64,hv-relaxed=maybe", .badValue(property: "hv-relaxed", value: "maybe", expected: "on or off")),
+        ("qemu64,hv-foo", .unknownProperty("hv-foo", nearest: nil)),
     ])
     func mistakes(_ text: String, _ expected: CPUSpecificationError) {
         #expect(error(text) == expected)
     }
 
-    @Test func switchingHyperVOffIsFine() { #expect(error("qemu64,hv-relaxed=off") == nil) }
+    @Test(arguments: [
+        ("hv-relaxed", ["hv-relaxed"]), ("hv_relaxed,hv_time=on", ["hv-relaxed", "hv-time"]),
+        ("hv_spinlocks=0x1fff,hv-vapic", ["hv-spinlocks", "hv-vapic"]), ("+hv_vapic", ["hv-vapic"]),
+        ("hv-passthrough=on,hv-vendor-id=KVMKVMKVM", ["hv-passthrough", "hv-vendor-id"]),
+        ("hv-relaxed=off", []), ("hv-relaxed,hv-relaxed=off", []), ("hv-no-nonarch-coresharing=auto", []),
+    ])
+    func hyperVIsTakenWithOneWarning(_ text: String, _ asked: [String]) throws {
+        #expect(try CPUSpecification(parsing: "qemu64,\(text)").hyperV == asked)
+        let warnings = try resolved("qemu64,check=off,\(text)").warnings
+        #expect(
+            warnings
+                == (asked.isEmpty ? [] : ["No Hyper-V enlightenment is offered: " + asked.joined(separator: ", ")]))
+    }
+
+    @Test func enforceRefusesHyperV() {
+        #expect(throws: CPUSpecificationError.hyperV("hv-time")) { try resolved("qemu64,enforce,hv_time=on") }
+    }
+
+    @Test(arguments: [
+        ("tsc-frequency=2500000000", 2_500_000_000), ("tsc-freq=2.5G", 2_500_000_000), ("tsc-freq=2500M", 2_500_000_000),
+        ("tsc_freq=1000000000", 1_000_000_000),
+    ])
+    func frequencyOfTheCounter(_ text: String, _ hertz: UInt64) throws {
+        #expect(try CPUSpecification(parsing: "qemu64,\(text)").tscFrequency == hertz)
+    }
 
     @Test func help() {
         #expect(CPUSpecification.isHelp("?") && CPUSpecification.isHelp("help") && !CPUSpecification.isHelp("host"))

@@ -24,11 +24,19 @@ extension QMPCommandTable {
             returns: SchemaType.object(
                 SchemaObject("ChardevReturn", [SchemaMember("pty", .string, optional: true)]))
         ) { (context, arguments) throws(MonitorError) in
-            let device = try read { () throws(OptionError) in
+            var device = try read { () throws(OptionError) in
                 try CharacterBackendSyntax.device(
                     arguments["id"]?.stringValue ?? "", arguments["backend"]?.objectValue ?? JSONObject())
             }
-            let path = try monitored { () throws(MachineError) in try context.machine.addCharacterDevice(device) }
+            // A name that `getfd` gave becomes the descriptor's number, which is the back-end's from now on.
+            if case .socket(var socket) = device.kind, case .descriptor(let name) = socket.address,
+                let passed = context.named.take(name), case .success(let number) = passed.rawCopy()
+            {
+                socket.address = .descriptor("\(number)")
+                device.kind = .socket(socket)
+            }
+            let added = device
+            let path = try monitored { () throws(MachineError) in try context.machine.addCharacterDevice(added) }
             return path.map { ["pty": .string($0)] } ?? [:]
         },
         QMPCommand("chardev-remove", [SchemaMember("id", .string)]) { (context, arguments) throws(MonitorError) in

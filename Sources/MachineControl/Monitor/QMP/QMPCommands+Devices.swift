@@ -120,7 +120,7 @@ extension QMPCommandTable {
             "device-list-properties", [SchemaMember("typename", .string)], returns: SchemaType.array(.object(property))
         ) { (_, arguments) throws(MonitorError) in
             let name = arguments["typename"]?.stringValue ?? ""
-            guard let device = DeviceCatalogue.all.first(where: { $0.name == name }) else {
+            guard let device = DeviceCatalogue.listed(name) else {
                 throw .deviceNotFound("Device '\(printable(name))' not found")
             }
             return .array(device.properties.map(propertyValue))

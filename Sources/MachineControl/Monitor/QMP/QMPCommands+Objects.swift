@@ -110,7 +110,7 @@ extension QMPCommandTable {
         if let object = ObjectOptions.types.first(where: { $0.name == name }) {
             return [value("type", "string")] + object.table.parameters.map(value)
         }
-        if let device = DeviceCatalogue.all.first(where: { $0.name == name }) {
+        if let device = DeviceCatalogue.listed(name) {
             return [value("type", "string")] + device.properties.map { value($0.name, $0.kind.typeName, $0.help) }
         }
         let boards = BoardKind.allCases.filter(\.isSupported)
@@ -135,7 +135,7 @@ extension QMPCommandTable {
             default: ["virtio-serial-port", "device"]
             }
         }
-        return DeviceCatalogue.all.map { ($0.name, parents(of: $0.bus)) }
+        return (DeviceCatalogue.all + DeviceCatalogue.board).map { ($0.name, parents(of: $0.bus)) }
             + ObjectOptions.types.map { ($0.name, ["user-creatable"]) }
             + BoardKind.allCases.filter(\.isSupported).map { ($0.versionedName + "-machine", ["machine"]) }
             // Both engines are there; whether KVM works, `query-kvm` says.

@@ -205,6 +205,9 @@ enum CharacterBackendSyntax {
         socket.reconnect = values.int("reconnect") ?? 0
         socket.tlsCredentials = values.string("tls-creds")
         socket.tlsAuthorization = values.string("tls-authz")
+        if case .descriptor = address, socket.reconnect > 0 {
+            throw .invalid("'reconnect' option is incompatible with 'fd'")
+        }
         if !socket.isServer, values["wait"] != nil {
             throw .invalid("'wait' option is incompatible with a client socket")
         }

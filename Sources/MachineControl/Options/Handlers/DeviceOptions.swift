@@ -13,6 +13,9 @@ enum DeviceOptions {
         if pairs.startsWithHelp {
             throw .information(DeviceCatalogue.help)
         }
+        if pairs.asksForHelp, let part = pairs["driver"].flatMap(DeviceCatalogue.onBoard) {
+            throw .information(DeviceCatalogue.help(of: part))
+        }
         let description = try find(pairs["driver"])
         if pairs.asksForHelp { throw .information(DeviceCatalogue.help(of: description)) }
         var object = JSONObject()
@@ -61,6 +64,9 @@ enum DeviceOptions {
     private static func find(_ name: String?) throws(OptionError) -> DeviceDescription {
         guard let name, !name.isEmpty else { throw .missing("driver") }
         if let description = DeviceCatalogue.find(name) { return description }
+        if DeviceCatalogue.onBoard(name) != nil {
+            throw .invalid("Parameter 'driver' expects a pluggable device type: '\(name)' is part of the board")
+        }
         throw unknownModel(name)
     }
     private static func unknownModel(_ name: String) -> OptionError {
@@ -108,13 +114,18 @@ enum DeviceOptions {
             else { throw .invalid("expects driver.property=value") }
             property = GlobalProperty(driver: driver, property: name, value: value)
         }
-        guard let description = DeviceCatalogue.find(property.driver) else {
+        let onBoard = DeviceCatalogue.onBoard(property.driver)
+        guard let description = onBoard ?? DeviceCatalogue.find(property.driver) else {
             // QEMU's users set defaults of devices that a machine may not have, and so does libvirt.
             builder.warn("there is no device model '\(property.driver)'")
             return
         }
         property.driver = description.name
-        _ = try device(["driver": .string(description.name), property.property: .string(property.value)])
+        let given: JSONObject = [property.property: .string(property.value)]
+        let checked = try given.members.map { (member) throws(OptionError) in try value(of: member, description) }
+        if ["disable_s3", "disable_s4"].contains(property.property), onBoard != nil, checked.first?.uint64Value == 0 {
+            builder.warn("the machine has no ACPI S\(property.property.suffix(1)); it stays off")
+        }
         builder.configuration.globals.append(property)
     }
 

@@ -11,8 +11,8 @@ enum DriveOptions {
             Parameter("bus", Parameter.Kind.number(0...255), "Its bus"),
             Parameter("unit", Parameter.Kind.number(0...255), "Its unit on the bus"),
             Parameter("media", Parameter.Kind.choice(DriveConfiguration.Media.words), "A disk or a CD-ROM"),
-            Parameter("format", Parameter.Kind.choice(BlockNodeOptions.formats), "The image's format"),
-            Parameter("driver", Parameter.Kind.choice(BlockNodeOptions.formats), "The same as format"),
+            Parameter("format", Parameter.Kind.choice(formats), "The image's format"),
+            Parameter("driver", Parameter.Kind.choice(formats), "The same as format"),
             Parameter("cache", Parameter.Kind.choice(CacheMode.words + ["off"]), "How the host's page cache is used"),
             Parameter("aio", Parameter.Kind.choice(AsynchronousIO.words), "How requests are made"),
             Parameter(
@@ -28,7 +28,29 @@ enum DriveOptions {
                 "werror", Parameter.Kind.choice(["report", "ignore", "stop", "enospc"]), "About errors of writes"),
             Parameter("locking", Parameter.onOffAuto, "Whether the image is locked"),
             Parameter("group", Parameter.Kind.string, "The group that shares the limits"),
-        ] + throttling.map { Parameter($0, Parameter.Kind.unsigned, "A limit of throughput") })
+            Parameter("cache.direct", Parameter.Kind.boolean, "Passes the host's page cache by"),
+            Parameter("cache.writeback", Parameter.Kind.boolean, "The guest sees a volatile write cache"),
+            Parameter("cache.no-flush", Parameter.Kind.boolean, "Ignores flushes"),
+        ] + image + throttling.map { Parameter($0, Parameter.Kind.unsigned, "A limit of throughput") })
+
+    private static let formats = BlockNodeOptions.formats + ["null-co", "null-aio"]
+    /// Options of the image's own node, under the names that -blockdev has for them.
+    static let image: [Parameter] = [
+        Parameter("node-name", Parameter.Kind.string, "The node's name"),
+        Parameter("auto-read-only", Parameter.Kind.boolean, "Read-only where the file is"),
+        Parameter("force-share", Parameter.Kind.boolean, "Others may write to the image"),
+        Parameter("offset", Parameter.size, "Where a raw image begins"),
+        Parameter("size", Parameter.size, "Bytes of a raw or null image"),
+        Parameter("lazy-refcounts", Parameter.Kind.boolean, "Of qcow2"),
+        Parameter("cache-size", Parameter.size, "Of qcow2"), Parameter("l2-cache-size", Parameter.size, "Of qcow2"),
+        Parameter("l2-cache-entry-size", Parameter.size, "Of qcow2"),
+        Parameter("refcount-cache-size", Parameter.size, "Of qcow2"),
+        Parameter("cache-clean-interval", Parameter.Kind.unsigned, "Of qcow2"),
+        Parameter("pass-discard-request", Parameter.Kind.boolean, "Of qcow2"),
+        Parameter("pass-discard-snapshot", Parameter.Kind.boolean, "Of qcow2"),
+        Parameter("pass-discard-other", Parameter.Kind.boolean, "Of qcow2"),
+        Parameter("overlap-check", Parameter.Kind.string, "Of qcow2"),
+    ]
 
     private static let throttling = [
         "bps", "bps_rd", "bps_wr", "iops", "iops_rd", "iops_wr", "bps_max", "bps_rd_max", "bps_wr_max", "iops_max",
@@ -64,17 +86,30 @@ enum DriveOptions {
             }
             return OptionPairs.Pair(key: name, value: pair.value)
         }
-        let dotted = pairs.pairs.filter { $0.key.utf8.contains(UInt8(ascii: ".")) }
-        pairs.pairs.removeAll { $0.key.utf8.contains(UInt8(ascii: ".")) }
+        func isDotted(_ pair: OptionPairs.Pair) -> Bool {
+            pair.key.utf8.contains(UInt8(ascii: ".")) && !pair.key.hasPrefix("cache.")
+        }
+        let dotted = pairs.pairs.filter(isDotted)
+        pairs.pairs.removeAll(where: isDotted)
         var tree = OptionPairs()
         tree.pairs = dotted
-        let fileOptions = try tree.nested()
-        for name in fileOptions.names where name != "file" && name != "backing" {
+        var fileOptions = try tree.nested()
+        for name in fileOptions.names where !["file", "backing", "encrypt"].contains(name) {
             throw .unknown(
                 "Invalid parameter", dotted.first { $0.key.hasPrefix(name) }?.key ?? name,
                 among: table.parameters.map(\.name))
         }
         let values = try table.values(pairs)
+        for parameter in image {
+            guard let value = values[parameter.name] else { continue }
+            fileOptions[parameter.name] = value
+        }
+        if let name = values.string("node-name"), !DeviceOptions.isIdentifier(name) || name.utf8.count >= 32 {
+            throw .value("node-name", name, expects: "an identifier of at most 31 characters")
+        }
+        if let driver = values.string("driver") ?? values.string("format"), driver.hasPrefix("null-") {
+            fileOptions["driver"] = .string(driver)
+        }
         builder.driveRequests.append(
             ConfigurationBuilder.DriveRequest(values: values, fileOptions: fileOptions, origin: builder.origin))
     }
@@ -146,6 +181,7 @@ extension ConfigurationBuilder {
         if let file = values.string("file"), !file.isEmpty { drive.file = file }
         drive.format = values.string("format") ?? values.string("driver")
         if let cache = values.string("cache") { drive.cache = CacheMode(rawValue: cache) ?? .none }
+        setCacheFlags(values, of: &drive)
         drive.asynchronousIO = values.choice("aio")
         drive.discardUnmap = ["unmap", "on"].contains(values.string("discard") ?? "")
         drive.detectZeroes = values.choice("detect-zeroes") ?? .off
@@ -164,6 +200,23 @@ extension ConfigurationBuilder {
                 "aio=native was specified, but it requires cache.direct=on: use cache=none or cache=directsync")
         }
         return drive
+    }
+
+    /// `cache.direct` and its like over what `cache` says.
+    private func setCacheFlags(_ values: JSONObject, of drive: inout DriveConfiguration) {
+        let names = ["cache.direct", "cache.writeback", "cache.no-flush"]
+        guard names.contains(where: { values[$0] != nil }) else { return }
+        let isDirect = values.flag("cache.direct") ?? drive.cache.isDirect
+        let ignoresFlush = values.flag("cache.no-flush") ?? drive.cache.ignoresFlush
+        if values.flag("cache.writeback") ?? drive.cache.isWriteBack {
+            drive.cache = isDirect ? .none : ignoresFlush ? .unsafe : .writeback
+        } else {
+            drive.cache = isDirect ? .directsync : .writethrough
+        }
+        // Some combinations have no name of their own.
+        if ignoresFlush != drive.cache.ignoresFlush {
+            drive.fileOptions["cache"] = .object(["no-flush": .bool(ignoresFlush)])
+        }
     }
 
     /// Bus and unit: given by number, or the first that is free.
