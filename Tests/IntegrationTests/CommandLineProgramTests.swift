@@ -102,6 +102,13 @@ struct CommandLineProgramTests {
             ("-nic foo", "valid: user"), ("-nic user,model=foo", "valid: virtio-net-pci"),
             ("-nic user,mac=x", "MAC address"), ("-nic user,foo=1", "'foo'"),
         ],
+        "fsdev": [
+            ("-fsdev foo", "valid: local"), ("-fsdev local,id=f", "'path' is missing"),
+            ("-fsdev local,id=f,path=/tmp,security_model=foo", "valid: passthrough, none, mapped-xattr"),
+        ],
+        "virtfs": [
+            ("-virtfs foo", "valid: local"), ("-virtfs local,path=/tmp,mount_tag=t", "'security_model' is missing"),
+        ],
         "net": [("-net foo", "valid: user"), ("-net nic,model=foo", "NIC model"), ("-net user,foo=1", "'foo'")],
         "chardev": [
             ("-chardev foo,id=c", "valid: null"), ("-chardev null", "'id' is missing"),

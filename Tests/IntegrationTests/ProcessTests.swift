@@ -47,7 +47,7 @@ struct ProcessTests {
         }
     }
 
-    @Test func aDaemonReturnsAtOnceAndLeavesItsNumber() throws {
+    @Test(arguments: ["powerdown", "SIGTERM"]) func aDaemonReturnsAtOnceAndLeavesItsNumber(_ way: String) throws {
         let folder = try TemporaryFolder()
         // The descriptors by which a test watches its processes would keep it waiting for the daemon.
         let closed = "cd \(folder.path); for f in /proc/$$/fd/*; do f=${f##*/}; ((f > 2)) && eval \"exec $f>&-\"; done; exec \"$@\""
@@ -75,7 +75,7 @@ struct ProcessTests {
             console = (try? String(contentsOfFile: folder.path("console"), encoding: .utf8)) ?? ""
         }
         #expect(console.contains("Type poweroff to end."))
-        try monitor.execute("system_powerdown")
+        if way == "powerdown" { try monitor.execute("system_powerdown") } else { kill(process, SIGTERM) }
         try monitor.wait(forEvent: "SHUTDOWN")
         while kill(process, 0) == 0, Date() < end { Thread.sleep(forTimeInterval: 0.05) }
         #expect(kill(process, 0) != 0)

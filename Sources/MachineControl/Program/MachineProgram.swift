@@ -28,6 +28,9 @@ public enum MachineProgram {
         }
     }
 
+    /// Signals that end a machine in good order.
+    private static let ending = [Signals.terminate, Signals.interrupt, Signals.hangUp]
+
     private struct ProgramError: Error {
         let text: String
     }
@@ -54,6 +57,8 @@ public enum MachineProgram {
         _ configuration: MachineConfiguration, in daemon: consuming Daemonization
     ) throws(ProgramError) -> Int32 {
         let background = Background(daemon)
+        // The first thread only waits: signals are for the other, which reads them.
+        Signals.block(ending)
         do throws(HostError) {
             let thread = try HostThread(name: "main loop", stackSize: 8 << 20) { background.run(configuration) }
             thread.join()
@@ -106,8 +111,7 @@ public enum MachineProgram {
 
         init(_ configuration: MachineConfiguration) throws(ProgramError) {
             // Before any thread: each inherits what is blocked.
-            let wanted = [Signals.terminate, Signals.interrupt, Signals.hangUp]
-            let signals = try MachineProgram.step { () throws(HostError) in try SignalDescriptor(wanted) }
+            let signals = try MachineProgram.step { () throws(HostError) in try SignalDescriptor(MachineProgram.ending) }
             let loop = try MachineProgram.step { () throws(HostError) in try EventLoop() }
             let pidFile: PIDFile?
             if let path = configuration.process.pidFile {
