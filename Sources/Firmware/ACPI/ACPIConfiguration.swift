@@ -261,6 +261,9 @@ public struct ACPIConfiguration: Sendable {
     public var power: Power
     /// The value of SLP_TYP for power-off.
     public var sleepTypeOff: UInt8 = 0
+    /// SLP_TYP of suspending to RAM, `\_S3`, and to disk, `\_S4`; nil where the board cannot.
+    public var sleepTypeMemory: UInt8?
+    public var sleepTypeDisk: UInt8?
     /// The register that resets the machine.
     public var resetRegister: GenericAddress?
     /// What is written there.

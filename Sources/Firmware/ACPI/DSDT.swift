@@ -15,13 +15,17 @@ enum DSDT {
         if let tpm = board.tpm { system.append(Self.tpm(tpm)) }
         system += board.virtioMMIO.enumerated().map { virtio($0.offset, $0.element) }
         if case .reduced(let power) = board.power { system += powerButton(power) }
-        let off = AML.integer(UInt64(board.sleepTypeOff))
         if let hotplug = board.processorHotplug { system += HotplugAML.processors(hotplug, board.processors) }
         if let hotplug = board.memoryHotplug { system += MemoryHotplugAML.objects(hotplug) }
-        return AML.concatenate([
-            AML.scope("\\_SB", system),
-            AML.define("\\_S5", AML.package([off, off, AML.integer(0), AML.integer(0)])),
-        ] + HotplugAML.events(board))
+        let states = [("\\_S3", board.sleepTypeMemory), ("\\_S4", board.sleepTypeDisk), ("\\_S5", board.sleepTypeOff)]
+        let sleep = states.compactMap { name, type in type.map { Self.sleepState(name, $0) } }
+        return AML.concatenate([AML.scope("\\_SB", system)] + sleep + HotplugAML.events(board))
+    }
+
+    /// The package of a sleep state: SLP_TYP of both control registers (ACPI 6.5, 7.4.2).
+    private static func sleepState(_ name: String, _ type: UInt8) -> AML {
+        let value = AML.integer(UInt64(type))
+        return AML.define(name, AML.package([value, value, AML.integer(0), AML.integer(0)]))
     }
 
     /// `C000` to `CFFF`. A processor that is not there has status 0; without a hot-plug controller it stays so.

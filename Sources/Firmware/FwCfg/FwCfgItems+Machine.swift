@@ -19,6 +19,9 @@ extension FwCfgItems {
         public var rebootTimeout: UInt32?
         /// Boot devices by their OpenFirmware paths, the first first.
         public var bootOrder: [String] = []
+        /// SLP_TYP of suspending to RAM and to disk; nil where guests may not.
+        public var sleepTypeMemory: UInt8?
+        public var sleepTypeDisk: UInt8?
 
         /// A machine without boot options.
         public init(memory: PCMemory, processors: UInt16, maximumProcessors: UInt16) {
@@ -38,8 +41,9 @@ extension FwCfgItems {
         set(Key.bootMenu, UInt16(machine.showsBootMenu ? 1 : 0))
         set(Key.irq0Override, UInt32(1))
         try add(file: "etc/e820", bytes: machine.memory.firmwareMap.e820)
-        // S3 and S4 are off: bit 7 says that the state's byte counts, the low bits are its SLP_TYP.
-        try add(file: "etc/system-states", bytes: [0x80, 0, 0, 0, 0, 0x80])
+        // S0 to S5: bit 7 says that there is the state, the low bits are its SLP_TYP.
+        let (memory, disk) = (machine.sleepTypeMemory.map { $0 | 0x80 }, machine.sleepTypeDisk.map { $0 | 0x80 })
+        try add(file: "etc/system-states", bytes: [0x80, 0, 0, memory ?? 0, disk ?? 0, 0x80])
         if let wait = machine.bootMenuWait {
             try add(file: "etc/boot-menu-wait", bytes: [UInt8(wait & 0xFF), UInt8(wait >> 8)])
         }

@@ -32,6 +32,7 @@ struct Board: Sendable {
     var devices: [any Device] { contents.parts.devices }
     let afterReset: [@Sendable () -> Void]
     let power: ACPIPowerManagement?
+    let rtc: RealTimeClock?
     let pci: PCIBus?
     var workers: [WorkerThread] { contents.parts.workers }
     let lifecycle: LifecyclePort
@@ -186,6 +187,7 @@ struct Board: Sendable {
         moduleReportObserver = builder.moduleReportObserver
         afterReset = builder.afterReset
         power = builder.power
+        rtc = builder.rtc
         pci = builder.pci
         lifecycle = builder.lifecycle
         characters = builder.characters

@@ -19,6 +19,8 @@ extension BoardBuilder {
             maximumProcessors: UInt16(clamping: topology.maximum))
         if let uuid = configuration.uuid { machine.uuid = uuid }
         machine.isHeadless = configuration.process.isNoGraphic
+        let sleep = configuration.sleepStates
+        (machine.sleepTypeMemory, machine.sleepTypeDisk) = (sleep.memory, sleep.disk)
         machine.showsBootMenu = configuration.boot.menu ?? false
         machine.bootMenuWait = configuration.boot.splashTime.flatMap { UInt16(exactly: $0) }
         machine.rebootTimeout = configuration.boot.rebootTimeout.map { UInt32(truncatingIfNeeded: $0) }

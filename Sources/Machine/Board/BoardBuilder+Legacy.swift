@@ -47,9 +47,18 @@ extension BoardBuilder {
 
     func addPowerManagement(_ settings: ACPIPowerManagementConfiguration = ACPIPowerManagementConfiguration()) {
         let lifecycle = lifecycle
+        var settings = settings
+        let states = configuration.sleepStates
+        if let type = states.disk { settings.s4Type = type }
+        (acpi.sleepTypeMemory, acpi.sleepTypeDisk) = (states.memory, states.disk)
         let power = ACPIPowerManagement(clock: clock, line: line(9), configuration: settings) { state in
-            if state == .s5 { lifecycle.send(.shutdown(.guestShutdown)) }
+            switch state {
+            case .s3: if states.memory != nil { lifecycle.send(.suspended) }
+            case .s4: if states.disk != nil { lifecycle.send(.suspendedToDisk) }
+            case .s5: lifecycle.send(.shutdown(.guestShutdown))
+            }
         }
+        rtc?.observeAlarm { [weak power] in if power?.isAsleep == true { lifecycle.send(.alarm) } }
         powerRange = power.attach(to: io).first
         devices.append(power)
         self.power = power

@@ -89,6 +89,28 @@ struct BootImage: Sendable {
     private func placeTables(
         _ map: inout MemoryMap, _ memory: AddressSpace
     ) throws(MachineBuildError) -> GuestPhysical? {
+        let (structures, base) = try takePlaces(&map)
+        do throws(GuestMemoryError) {
+            try smbios.place(
+                structures: GuestPhysical(structures), entryPoint: GuestPhysical(Self.smbiosEntry), in: memory)
+            guard let tables, let base else { return nil }
+            try tables.place(tables: GuestPhysical(base), rsdp: GuestPhysical(Self.rsdp), in: memory)
+            return GuestPhysical(Self.rsdp)
+        } catch {
+            throw MachineBuildError("Cannot place tables in guest memory: \(error)")
+        }
+    }
+
+    /// The address at which a guest that has suspended wants to be woken, in real mode; nil without tables. The FACS,
+    /// which has it, is the first of the tables (ACPI 6.5, 5.2.10).
+    func wakingVector(in memory: AddressSpace) -> UInt32? {
+        var map = layout.map
+        guard let places = try? takePlaces(&map), let base = places.tables else { return nil }
+        return try? memory.load(GuestPhysical(base + 12), as: UInt32.self)
+    }
+
+    /// Takes room for the tables of SMBIOS and ACPI.
+    private func takePlaces(_ map: inout MemoryMap) throws(MachineBuildError) -> (structures: UInt64, tables: UInt64?) {
         var structures = Self.smbiosStructures
         if UInt64(smbios.structures.count) > BIOSRemains.handlersStart - Self.smbiosStructures {
             guard
@@ -101,14 +123,6 @@ struct BootImage: Sendable {
             base = map.takeTop(count: UInt64(tables.blob.count), below: 1 << 32, kind: .acpi)
             if base == nil { throw MachineBuildError("There is no room for ACPI tables in guest memory") }
         }
-        do throws(GuestMemoryError) {
-            try smbios.place(
-                structures: GuestPhysical(structures), entryPoint: GuestPhysical(Self.smbiosEntry), in: memory)
-            guard let tables, let base else { return nil }
-            try tables.place(tables: GuestPhysical(base), rsdp: GuestPhysical(Self.rsdp), in: memory)
-            return GuestPhysical(Self.rsdp)
-        } catch {
-            throw MachineBuildError("Cannot place tables in guest memory: \(error)")
-        }
+        return (structures, base)
     }
 }

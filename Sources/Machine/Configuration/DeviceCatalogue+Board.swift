@@ -132,10 +132,9 @@ extension DeviceCatalogue {
     private static let tickPolicy = Kind.choice("LostTickPolicy", ["discard", "delay", "slew"])
     private static let floppyKind = Kind.choice("FdcDriveType", ["144", "288", "120", "none", "auto"])
     private static let anyPort = Property("iobase", Kind.unsigned(bits: 32), .integer(0xffff_ffff))
-    /// Guests cannot suspend here: S3 and S4 are off and stay so.
     private static let sleep: [DeviceProperty] = [
-        Property("disable_s3", Kind.unsigned(bits: 8), .integer(1)),
-        Property("disable_s4", Kind.unsigned(bits: 8), .integer(1)),
+        Property("disable_s3", Kind.unsigned(bits: 8), .integer(0)),
+        Property("disable_s4", Kind.unsigned(bits: 8), .integer(0)),
         Property("s4_val", Kind.unsigned(bits: 8), .integer(2)),
         Property("memory-hotplug-support", Kind.bool, .bool(true)),
         Property("acpi-pci-hotplug-with-bridge-support", Kind.bool, .bool(true)),

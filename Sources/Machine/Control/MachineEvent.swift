@@ -17,6 +17,8 @@ public struct MachineEvent: Equatable, Sendable {
         case resume
         /// The guest was suspended.
         case suspend
+        /// The guest has written itself to its disk, and ends.
+        case suspendDisk
         /// The guest was woken.
         case wakeUp
         /// The guest panicked; what the machine does now.

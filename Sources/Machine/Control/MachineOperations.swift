@@ -25,6 +25,8 @@ public protocol MachineOperations: MigrationOperations, ScreenOperations {
     func changeActions(_ change: (inout LifecycleConfiguration) -> Void)
     /// Asks the guest to power off, by the ACPI power button.
     func powerDown()
+    /// Wakes a guest that has suspended to RAM. Throws for another.
+    func wakeUp() throws(MachineError)
     /// Raises a non-maskable interrupt on all processors.
     func injectNMI() throws(MachineError)
 

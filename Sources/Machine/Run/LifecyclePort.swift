@@ -8,6 +8,12 @@ enum LifecycleRequest: Sendable, Equatable {
     case shutdown(ShutdownCause)
     /// Reset.
     case reset(ShutdownCause)
+    /// Suspend to RAM.
+    case suspended
+    /// Suspend to disk, which the guest has done.
+    case suspendedToDisk
+    /// The clock's alarm rings.
+    case alarm
     /// End of the process with a status (isa-debug-exit).
     case exit(Int32)
     /// The guest's kernel panicked.

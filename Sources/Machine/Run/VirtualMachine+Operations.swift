@@ -49,6 +49,14 @@ extension VirtualMachine: MachineOperations {
         emit(.powerDown)
         board.power?.pressPowerButton()
     }
+    public func wakeUp() throws(MachineError) {
+        guard configuration.sleepStates.memory != nil else {
+            throw .failed("wake-up from suspend is not supported by this guest")
+        }
+        guard wake(byClock: false) else {
+            throw .failed("Unable to wake up: guest is not in suspended state")
+        }
+    }
     public func injectNMI() throws(MachineError) { for thread in group.present { thread.injectNMI() } }
 
     public var accelerator: AcceleratorStatus {

@@ -183,15 +183,19 @@ public final class VirtualMachine: Sendable {
     /// Lets time and processors go on. False where they went already.
     func run() -> Bool {
         let changed = control.withLock { _ -> Bool in
-            guard state.withLock({ !$0.hasEnded && $0.runState != .running }) else { return false }
-            state.withLock { $0.runState = .running }
+            guard state.withLock({ !$0.hasEnded && $0.runState != .running && $0.runState != .suspended }) else {
+                return false
+            }
+            // A guest that sleeps goes on sleeping.
+            let isAsleep = board.power?.isAsleep == true
+            state.withLock { $0.runState = isAsleep ? .suspended : .running }
             board.storage.resetHealth()
             makeGoodClock()
             board.clock.start()
             board.engine.timeStarted()
             for device in board.devices { device.resume() }
             board.input.isListening = true
-            group.release()
+            if !isAsleep { group.release() }
             return true
         }
         if changed { emit(.resume) }
@@ -202,7 +206,7 @@ public final class VirtualMachine: Sendable {
     @discardableResult
     func halt(as newState: RunState) -> Bool {
         let changed = control.withLock { _ -> Bool in
-            let wasRunning = state.withLock { $0.runState == .running }
+            let wasRunning = state.withLock { $0.runState == .running || $0.runState == .suspended }
             group.park()
             if wasRunning {
                 board.input.isListening = false
@@ -225,7 +229,7 @@ public final class VirtualMachine: Sendable {
     /// Resets everything; the machine then runs or stands as before.
     func performReset(_ cause: ShutdownCause) {
         let failure = control.withLock { _ -> MachineBuildError? in
-            let wasRunning = state.withLock { $0.runState == .running }
+            let wasRunning = state.withLock { $0.runState == .running || $0.runState == .suspended }
             group.park()
             do throws(MachineBuildError) { try board.reset(group.threads) } catch { return error }
             // A machine that stood because its guest was at its end starts anew as a paused one.
@@ -235,7 +239,10 @@ public final class VirtualMachine: Sendable {
                 default: break
                 }
             }
-            if wasRunning { group.release() }
+            if wasRunning {
+                state.withLock { $0.runState = .running }
+                group.release()
+            }
             return nil
         }
         if let failure {
@@ -271,6 +278,9 @@ public final class VirtualMachine: Sendable {
         case .crashLoaded: emit(.guestCrashLoaded)
         case .trayMoved, .balloonChanged, .networkConnected, .networkDisconnected, .blockJob: break
         case .watchdog: watchdogFired(life.watchdog)
+        case .suspended: suspend()
+        case .suspendedToDisk: suspendToDisk()
+        case .alarm: alarmRings()
         case .blockFailed:
             // Who has stopped the machine meanwhile keeps it stopped under that name.
             if runState.isRunning { halt(as: .ioError) }
@@ -306,7 +316,7 @@ public final class VirtualMachine: Sendable {
     }
 
     /// The end, or with `-no-shutdown` a stop that a monitor may look at.
-    private func shutDown(_ cause: ShutdownCause) {
+    func shutDown(_ cause: ShutdownCause) {
         guard actions.shutdown == .pause else {
             end(status: 0, cause: cause)
             return
@@ -327,7 +337,7 @@ public final class VirtualMachine: Sendable {
     }
 
     /// Undoes the stop that came with a request which changes nothing.
-    private func resumeAfterRequest() {
+    func resumeAfterRequest() {
         control.withLock { _ in
             if state.withLock({ $0.runState == .running && !$0.hasEnded }) { group.release() }
         }

@@ -49,7 +49,7 @@ import Testing
 
     @Test func otherEvents() {
         pm.pressSleepButton()
-        pm.wake()
+        pm.wake(byClock: false)
         #expect(get(0) == 0x8200)
         set(0, 0xFFFF)
         set(2, 0xFFFF)

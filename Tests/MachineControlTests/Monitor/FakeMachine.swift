@@ -61,6 +61,7 @@ final class FakeMachine: MachineOperations {
         note("powerdown")
         send(.powerDown)
     }
+    func wakeUp() throws(MachineError) { throw .failed("Unable to wake up: guest is not in suspended state") }
     func injectNMI() throws(MachineError) { note("nmi") }
 
     var processors: [ProcessorStatus] {

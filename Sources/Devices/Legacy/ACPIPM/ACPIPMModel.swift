@@ -26,6 +26,8 @@ struct ACPIPMModel: Sendable {
     var status: UInt16 = 0
     var enable: UInt16 = 0
     var control: UInt16 = 0
+    /// The guest has suspended to RAM and was not woken yet.
+    var isAsleep = false
     /// General-purpose events: status and enable bytes.
     var eventStatus: [UInt8]
     var eventEnable: [UInt8]

@@ -123,8 +123,20 @@ public final class ACPIPowerManagement: BusDevice, Device {
     public func pressPowerButton() { change { model, _ in model.status |= ACPIPMModel.PM1.powerButton } }
     /// The sleep button. Any thread.
     public func pressSleepButton() { change { model, _ in model.status |= ACPIPMModel.PM1.sleepButton } }
-    /// The machine wakes from a sleep state.
-    public func wake() { change { model, _ in model.status |= ACPIPMModel.PM1.wake } }
+    /// The guest has suspended to RAM and was not woken yet. Saved with the machine.
+    public var isAsleep: Bool {
+        get { state.withLock { $0.model.isAsleep } }
+        set { state.withLock { $0.model.isAsleep = newValue } }
+    }
+    /// The guest wants the clock's alarm to wake it.
+    public var wakesByClock: Bool { state.withLock { $0.model.enable & ACPIPMModel.PM1.clock != 0 } }
+    /// Says, after a reset, that the machine wakes from a sleep state: by the clock, or by something else.
+    public func wake(byClock: Bool) {
+        change { model, _ in
+            model.isAsleep = false
+            model.status |= ACPIPMModel.PM1.wake | (byClock ? ACPIPMModel.PM1.clock : 0)
+        }
+    }
     /// A general-purpose event happened. Any thread.
     public func raiseEvent(_ number: Int) { change { model, _ in model.raiseEvent(number) } }
     /// The guest drives this block by ACPI.
@@ -214,6 +226,7 @@ public final class ACPIPowerManagement: BusDevice, Device {
             saved.set("command", model.command)
             saved.set("scratch", model.scratch)
             saved.set("last-half", model.lastHalf)
+            if model.isAsleep { saved.set("asleep", true) }
             return saved
         }
     }
@@ -229,6 +242,7 @@ public final class ACPIPowerManagement: BusDevice, Device {
         model.command = try saved.integer("command")
         model.scratch = try saved.integer("scratch")
         model.lastHalf = try saved.integer("last-half")
+        if saved.fields["asleep"] != nil { model.isAsleep = try saved.bool("asleep") }
         let restored = model
         state.withLock { state in
             state.model = restored

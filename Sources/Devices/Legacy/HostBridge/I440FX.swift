@@ -83,6 +83,21 @@ public final class I440FX: Device, PCIFunctionDelegate {
         }
     }
 
+    /// The attributes of the first MiB, a byte a register. Firmware that is to resume a guest counts on them being as it
+    /// left them.
+    public var attributes: [UInt8] {
+        get {
+            (0..<ShadowRegisters.pamCount).map {
+                UInt8(truncatingIfNeeded: function.readRaw(firstPAM + $0, size: 1))
+            }
+        }
+        set {
+            for (index, value) in newValue.prefix(ShadowRegisters.pamCount).enumerated() {
+                function.writeConfiguration(firstPAM + index, size: 1, value: UInt32(value))
+            }
+        }
+    }
+
     public func configurationWritten(_ function: PCIFunction, offset: Int, size: Int) {
         if isQ35, offset < Self.expressBase + 8, offset + size > Self.expressBase { windowObserver.withLock { $0 }?() }
         let isSMRAM = offset <= smram && smram < offset + size

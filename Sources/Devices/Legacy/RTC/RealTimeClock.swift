@@ -13,6 +13,7 @@ public final class RealTimeClock: BusDevice, Device {
     private let line: InterruptLine
     private let state: Mutex<State>
     private let timer = LateTimer()
+    private let onAlarm = Mutex<(@Sendable () -> Void)?>(nil)
 
     /// A clock that shows `base`; for `.localtime`, `localOffset` is how many seconds the host's local time is ahead
     /// of UTC.
@@ -46,12 +47,18 @@ public final class RealTimeClock: BusDevice, Device {
     }
 
     private func timerFired() {
-        state.withLock { state in
+        let rings = state.withLock { state in
             timer.fired()
+            let before = state.rtc.c
             state.rtc.tick(moment)
             finish(&state)
+            return state.rtc.c & ~before & state.rtc.b & RTC146818.Flag.alarm != 0
         }
+        if rings { onAlarm.withLock { $0 }?() }
     }
+
+    /// Has somebody told of an alarm that the guest enabled, on the device thread and with no lock held.
+    public func observeAlarm(_ observer: @escaping @Sendable () -> Void) { onAlarm.withLock { $0 = observer } }
 
     /// False takes the clock off IRQ 8: the HPET's legacy replacement has it. Any thread.
     public func setDrivesLine(_ drives: Bool) {

@@ -32,6 +32,10 @@ enum HMPCommandTable {
             monitor.machine.powerDown()
             return ""
         },
+        HMPCommand("system_wakeup", "wake the guest up from suspend") { (monitor, _, _) throws(MonitorError) in
+            try monitored { () throws(MachineError) in try monitor.machine.wakeUp() }
+            return ""
+        },
         HMPCommand("nmi", "inject an NMI") { (monitor, _, _) throws(MonitorError) in
             try monitored { () throws(MachineError) in try monitor.machine.injectNMI() }
             return ""

@@ -21,8 +21,5 @@ extension QMPCommandTable {
                 returns: SchemaType.object(SchemaObject("DisplayOptions", [SchemaMember("type", .string)]))
             ) { (context, _) throws(MonitorError) in ["type": .string(context.machine.configuration.display.rawValue)] },
             QMPCommand("rtc-reset-reinjection") { (_, _) throws(MonitorError) in [:] },
-            QMPCommand("system_wakeup") { (_, _) throws(MonitorError) in
-                throw .generic("Unable to wake up: guest is not in suspended state")
-            },
         ]
 }

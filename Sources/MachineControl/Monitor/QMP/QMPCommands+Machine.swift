@@ -99,7 +99,13 @@ extension QMPCommandTable {
             "query-current-machine",
             returns: SchemaType.object(
                 SchemaObject("CurrentMachineParams", [SchemaMember("wakeup-suspend-support", .boolean)]))
-        ) { (_, _) throws(MonitorError) in ["wakeup-suspend-support": false] },
+        ) { (context, _) throws(MonitorError) in
+            ["wakeup-suspend-support": .bool(context.machine.configuration.sleepStates.memory != nil)]
+        },
+        QMPCommand("system_wakeup") { (context, _) throws(MonitorError) in
+            try monitored { () throws(MachineError) in try context.machine.wakeUp() }
+            return [:]
+        },
         QMPCommand(
             "query-memory-size-summary",
             returns: SchemaType.object(

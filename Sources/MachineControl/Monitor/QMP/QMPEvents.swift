@@ -23,6 +23,7 @@ enum QMPEvents {
     /// The events that there are, with what they carry.
     static let all: [(name: String, data: [SchemaMember])] = [
         ("SHUTDOWN", reset), ("RESET", reset), ("POWERDOWN", []), ("STOP", []), ("RESUME", []), ("SUSPEND", []),
+        ("SUSPEND_DISK", []),
         ("WAKEUP", []),
         (
             "GUEST_PANICKED",
@@ -95,6 +96,7 @@ enum QMPEvents {
         case .stop: ("STOP", [:])
         case .resume: ("RESUME", [:])
         case .suspend: ("SUSPEND", [:])
+        case .suspendDisk: ("SUSPEND_DISK", [:])
         case .wakeUp: ("WAKEUP", [:])
         case .guestPanicked(let action):
             ("GUEST_PANICKED", ["action": action == .pause ? "pause" : action == .none ? "run" : "poweroff"])
