@@ -101,6 +101,13 @@ struct InterruptedWorkTests {
         arguments += ["-device", "nvme,drive=nvme,serial=n", "-device", "virtio-scsi-pci"]
         arguments += ["-device", "scsi-hd,drive=scsi", "-device", "qemu-xhci,id=x", "-device", "usb-ehci,id=e"]
         arguments += ["-device", "usb-storage,drive=xhci,bus=x.0", "-device", "usb-storage,drive=ehci,bus=e.0"]
+        arguments += ["-audiodev", "none,id=a"]
+        arguments +=
+            board == "pc"
+            ? ["-device", "AC97,audiodev=a"] : ["-device", "intel-hda", "-device", "hda-duplex,audiodev=a"]
+        if board == "pc" {
+            arguments += ["-fda", try folder.file("a.img", (0..<1_474_560).map { UInt8(truncatingIfNeeded: $0 >> 7) })]
+        }
         let traveller = try Traveller(folder, arguments)
         let found = try traveller.machine.output(
             of: "n=0; while [ $(ls -d /sys/block/sd? /sys/block/nvme0n1 2>/dev/null | wc -l) != 5 ] && [ $n -lt 900 ]; "
@@ -127,7 +134,27 @@ struct InterruptedWorkTests {
                 [ "$s" = "$own" ] || echo sum $s >>/trouble; n=$((n+1)); echo $n >/count.sum; done; \
                 echo >/over.sum) & true
                 """)
-        try traveller.wander(disks + ["sr0", "sum"], times: FuzzRounds.times(board == "pc" ? 5 : 10))
+        var workers = disks + ["sr0", "sum"]
+        if board == "pc" {
+            workers.append("fd0")
+            _ = try traveller.machine.output(
+                of: """
+                    modprobe floppy; n=0; while [ ! -b /dev/fd0 ] && [ $n -lt 900 ]; do sleep 0.1; n=$((n+1)); done; \
+                    (n=0; first=; while [ ! -e /stop ]; do s=$(dd if=/dev/fd0 bs=512 count=36 iflag=direct 2>/said.fd0 \
+                    | sha256sum); [ "$s" = "${first:=$s}" ] || echo fd0 $n $s >>/trouble; n=$((n+1)); \
+                    echo $n >/count.fd0; done; echo >/over.fd0) & true
+                    """)
+        }
+        if try traveller.machine.output(of: "command -v aplay") != "" {
+            workers.append("sound")
+            _ = try traveller.machine.output(
+                of: """
+                    (n=0; while [ ! -e /stop ]; do head -c 35280 /dev/zero | aplay -q -D plughw:0 -t raw -f S16_LE \
+                    -r 44100 -c 2 2>/said.sound || cat /said.sound >>/trouble; n=$((n+1)); echo $n >/count.sound; \
+                    done; echo >/over.sound) & true
+                    """)
+        }
+        try traveller.wander(workers, times: FuzzRounds.times(board == "pc" ? 5 : 10))
     }
 
     /// Four cards in pairs, of which one each is in a room of its own, so that what they say takes the wire.
