@@ -81,7 +81,7 @@ struct StreamTests {
     func malformedValues() {
         let good = StateCoding.encode(Sample.device)
         var random = SystemRandomNumberGenerator.seeded
-        for _ in 0..<FuzzRounds.times(20_000) {
+        for _ in 0..<FuzzRounds.times(45_000) {
             var bytes = good
             for _ in 0..<Int.random(in: 1...4, using: &random) {
                 bytes[Int.random(in: 0..<bytes.count, using: &random)] = UInt8.random(in: 0...255, using: &random)

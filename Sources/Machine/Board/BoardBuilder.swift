@@ -127,7 +127,7 @@ final class BoardBuilder {
         self.storage = storage
         self.networks = networks
         lifecycle = networks.lifecycle
-        ioapic = IOAPIC(sink: engine)
+        ioapic = IOAPIC(sink: engine, clock: clock)
         let controllers = engine.controllers
         pic = hasPIC && controllers == nil ? LegacyPIC { engine.setExternalInterrupt($0) } : nil
         interrupts = controllers ?? GlobalInterrupts(pic: pic, ioapic: ioapic)

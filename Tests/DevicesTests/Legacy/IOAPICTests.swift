@@ -143,6 +143,39 @@ import Testing
         #expect(cpu.messages == otherCPU.messages)
     }
 
+    /// A handler that does not release its line gets it back at once, but not without end: what it has interrupted goes
+    /// on between, as it does with a chip that takes its time.
+    @Test func aLineThatNobodyReleasesLeavesTime() throws {
+        let clock = ManualClock()
+        let ioapic = IOAPIC(sink: cpu, clock: clock)
+        ioapic.write(offset: 0, size: 4, value: 0x24)
+        ioapic.write(offset: 0x10, size: 4, value: 0xA041)
+        ioapic.setLine(10, level: true)
+        for round in 1..<1000 {
+            #expect(cpu.messages.count == round)
+            ioapic.endOfInterrupt(vector: 0x41)
+        }
+        #expect(cpu.messages.count == 1000)
+        ioapic.endOfInterrupt(vector: 0x41)
+        ioapic.setLine(10, level: true)
+        #expect(cpu.messages.count == 1000, "It waits")
+        // A machine that is saved meanwhile sends it when it goes on.
+        let otherCPU = RecordedMessages()
+        let other = IOAPIC(sink: otherCPU, clock: clock)
+        try other.importState(ioapic.exportState())
+        #expect(otherCPU.messages.isEmpty)
+        other.resume()
+        #expect(otherCPU.messages.count == 1)
+        clock.advance(by: 2_000_000)
+        #expect(cpu.messages.count == 1001)
+        // A line that was released in between starts anew.
+        ioapic.endOfInterrupt(vector: 0x41)
+        ioapic.setLine(10, level: false)
+        ioapic.endOfInterrupt(vector: 0x41)
+        ioapic.setLine(10, level: true)
+        #expect(cpu.messages.count == 1003)
+    }
+
     @Test func randomPokes() throws {
         var random = SplitMix64(state: 5)
         for _ in 0..<200 {

@@ -136,6 +136,27 @@ private struct CardBench {
         card.bench.write(0xD9, 0x40, size: 1)
         #expect(card.network.frames == [card.frame(100)])
         #expect(try card.word(CardBench.transmitRing) >> 31 == 0)
+        // A descriptor that the driver gives before it lets causes through again.
+        let given: UInt32 = 0xC000_0600
+        try card.store(CardBench.receiveRing, given)
+        #expect(card.network.waitingCount == 1)
+        card.bench.write(0x3C, 0xE1FF, size: 2)
+        #expect(card.network.waitingCount == 0)
+        // One that it gives without a word is found a moment later.
+        card.network.bring(card.frame(300))
+        #expect(card.network.waitingCount == 1)
+        card.bench.clock.advance(by: 20_000_000)
+        #expect(card.network.waitingCount == 1, "It is still the driver's")
+        try card.store(CardBench.receiveRing, given)
+        card.bench.clock.advance(by: 20_000_000)
+        #expect(card.network.waitingCount == 0)
+        #expect(try card.bytes(CardBench.buffers, 300) == card.frame(300))
+        // What it gives back says nothing of collisions, whatever it was asked to compute.
+        let asked: UInt32 = 0xF007_003C
+        try card.store(CardBench.transmitRing, asked)
+        card.bench.write(0x20, UInt32(CardBench.transmitRing))
+        card.bench.write(0xD9, 0x40, size: 1)
+        #expect(try card.word(CardBench.transmitRing) == 0x7000_003C)
     }
 
     @Test func stateMoves() throws {
@@ -345,6 +366,37 @@ private struct CardBench {
         card.card.setLink(up: false)
         #expect(card.bench.messages.messages.last?.data == 0x42 && !card.bench.interrupts)
         #expect(card.bench.read(0xC0) & 4 == 4)
+    }
+
+    /// A message that waits for its time when the state is taken is sent by the card that goes on, and not before the
+    /// processors are there.
+    @Test func aMessageThatWaitsIsSentWhereTheCardGoesOn() throws {
+        let card = try make()
+        let table = try #require(card.bench.windows[3])
+        table.bus.write(table.start, size: 4, value: 0xFEE0_0000)
+        table.bus.write(table.start + 8, size: 4, value: 0x40)
+        table.bus.write(table.start + 12, size: 4, value: 0)
+        let capability = (0x40..<0x100).first {
+            $0 % 4 == 0 && card.card.function.readConfiguration($0, size: 1) == 0x11
+        }
+        card.card.function.writeConfiguration(try #require(capability) + 2, size: 2, value: 0x8000)
+        try start(card)
+        card.bench.write(0xE4, 0x8)
+        card.bench.write(0xDC, 0x01F0_0000)
+        card.bench.write(0xD0, 0x0010_0000)
+        // 65535 times 256 ns between two.
+        card.bench.write(0xE8, 0xFFFF)
+        card.network.bring(card.frame(100))
+        card.network.bring(card.frame(100))
+        #expect(card.bench.messages.messages.map(\.data) == [0x40])
+        card.card.pause()
+        let saved = card.card.exportState()
+        let twin = try make()
+        twin.card.pause()
+        try twin.card.importState(saved)
+        #expect(twin.bench.messages.messages.isEmpty)
+        twin.card.resume()
+        #expect(twin.bench.messages.messages.map(\.data) == [0x40])
     }
 
     @Test func stateMoves() throws {

@@ -11,12 +11,25 @@ public final class IOAPIC: BusDevice, Device, InterruptSink {
 
     public let stateName: String
     private let sink: any MSISink
+    private let clock: (any VirtualClock)?
     private let state = Mutex(IOAPIC82093())
+    private let timer = LateTimer()
+    /// Nanoseconds for which a line waits that has asked too often in a row.
+    private static let moment: UInt64 = 1_000_000
 
-    /// An I/O APIC with all inputs masked.
-    public init(name: String = "ioapic", sink: any MSISink) {
+    /// An I/O APIC with all inputs masked. With a clock, lines that nobody releases leave the processors time between
+    /// their interrupts.
+    public init(name: String = "ioapic", sink: any MSISink, clock: (any VirtualClock)? = nil) {
         stateName = name
         self.sink = sink
+        self.clock = clock
+        guard let clock else { return }
+        state.withLock { $0.mayDelay = true }
+        timer.make(clock) { [weak self] in
+            guard let self else { return }
+            timer.fired()
+            askAgain()
+        }
     }
 
     /// Puts the registers on a bus of device memory.
@@ -34,9 +47,17 @@ public final class IOAPIC: BusDevice, Device, InterruptSink {
     }
 
     /// A local APIC ended a level-triggered interrupt. Any thread.
-    public func endOfInterrupt(vector: UInt8) {
-        state.withLock { for message in $0.endOfInterrupt(vector: vector) { send(message) } }
+    public func endOfInterrupt(vector: UInt8) { state.withLock { end(vector, &$0) } }
+
+    private func end(_ vector: UInt8, _ ioapic: inout IOAPIC82093) {
+        let before = ioapic.delayed
+        for message in ioapic.endOfInterrupt(vector: vector) { send(message) }
+        if let clock, ioapic.delayed != before { timer.set(clock.now &+ Self.moment) }
     }
+
+    private func askAgain() { state.withLock { for message in $0.askAgain() { send(message) } } }
+    /// Lines that waited when the state was taken ask now.
+    public func resume() { askAgain() }
 
     /// True where an input with this vector is level-triggered: an engine that can choose reports only these ends.
     public func awaitsEnd(of vector: UInt8) -> Bool { state.withLock { $0.awaitsEnd(of: vector) } }
@@ -73,8 +94,7 @@ public final class IOAPIC: BusDevice, Device, InterruptSink {
             switch offset {
             case 0x00: ioapic.select = UInt8(truncatingIfNeeded: value)
             case 0x10: send(ioapic.writeWindow(UInt32(truncatingIfNeeded: value)))
-            case 0x40:
-                for message in ioapic.endOfInterrupt(vector: UInt8(truncatingIfNeeded: value)) { send(message) }
+            case 0x40: end(UInt8(truncatingIfNeeded: value), &ioapic)
             default: break
             }
         }
@@ -85,6 +105,7 @@ public final class IOAPIC: BusDevice, Device, InterruptSink {
             let lines = ioapic.lines
             ioapic = IOAPIC82093()
             ioapic.lines = lines
+            ioapic.mayDelay = clock != nil
         }
     }
 
@@ -105,6 +126,7 @@ public final class IOAPIC: BusDevice, Device, InterruptSink {
     public func importState(_ saved: DeviceState) throws(DeviceStateError) {
         try saved.requireVersion(1...1)
         var ioapic = IOAPIC82093()
+        ioapic.mayDelay = clock != nil
         ioapic.id = try saved.integer("id", as: UInt8.self) & 0x0F
         ioapic.select = try saved.integer("select")
         let valid: UInt32 = (1 << UInt32(IOAPIC82093.inputs)) - 1

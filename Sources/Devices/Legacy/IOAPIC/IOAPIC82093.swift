@@ -28,6 +28,16 @@ struct IOAPIC82093: Sendable {
     var lines: UInt32 = 0
     /// Edges that came while their entry was masked.
     var edges: UInt32 = 0
+    /// How often in a row each input's interrupt ended with its line still up.
+    private var endsInRow = [UInt16](repeating: 0, count: IOAPIC82093.inputs)
+    /// Inputs that ask again a moment later.
+    private(set) var delayed: UInt32 = 0
+    /// Whether somebody calls `askAgain` that moment later.
+    var mayDelay = false
+    /// Ends in a row after which a line waits for a moment. The chip takes its time from an end to the next message, in
+    /// which a processor gets on; here none passes, and a handler that leaves its cause to what it has interrupted
+    /// would never let that go on.
+    static let mostEndsInRow: UInt16 = 1000
 
     /// The message of an entry: as a device's MSI, with the extended destination in address bits 5 to 11.
     static func message(_ entry: UInt64) -> Message {
@@ -48,7 +58,7 @@ struct IOAPIC82093: Sendable {
         let bit = UInt32(1) << UInt32(number)
         guard entry & Entry.masked == 0 else { return nil }
         if entry & Entry.level != 0 {
-            guard lines & bit != 0, entry & Entry.remoteIRR == 0 else { return nil }
+            guard lines & bit != 0, entry & Entry.remoteIRR == 0, delayed & bit == 0 else { return nil }
             entries[number] |= Entry.remoteIRR
         } else {
             guard edges & bit != 0 else { return nil }
@@ -68,6 +78,7 @@ struct IOAPIC82093: Sendable {
             // An edge behind a mask is not kept for longer than its line is up.
             lines &= ~bit
             edges &= ~bit
+            delayed &= ~bit
         }
         if rising && entries[line] & Entry.level == 0 { edges |= bit }
         return service(line)
@@ -82,9 +93,21 @@ struct IOAPIC82093: Sendable {
                 UInt8(truncatingIfNeeded: entry) == vector
             else { continue }
             entries[number] &= ~Entry.remoteIRR
+            let bit = UInt32(1) << UInt32(number)
+            endsInRow[number] = lines & bit == 0 ? 0 : endsInRow[number] &+ 1
+            if mayDelay, endsInRow[number] >= Self.mostEndsInRow {
+                endsInRow[number] = 0
+                delayed |= bit
+            }
             if let message = service(number) { messages.append(message) }
         }
         return messages
+    }
+
+    /// The moment is over.
+    mutating func askAgain() -> [Message] {
+        delayed = 0
+        return (0..<Self.inputs).compactMap { service($0) }
     }
 
     /// True where an entry waits for the end of `vector`: such an end must come here.

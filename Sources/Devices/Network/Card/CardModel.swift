@@ -53,6 +53,9 @@ package protocol CardModel: Sendable {
     mutating func update(_ now: UInt64, _ mode: CardInterruptMode) -> CardSignals
     /// Whether the driver wants its ring of frames to send looked at now and then; asked when the deadline has passed.
     var polls: Bool { get }
+    /// Whether the driver may give buffers for frames without an access to a register: there are none, and the card has
+    /// to look again by itself.
+    var refillsSilently: Bool { get }
     func exportState() -> DeviceState
     mutating func importState(_ state: DeviceState) throws(DeviceStateError)
     /// Adds the fields that the card's state has beside its model's.
@@ -63,6 +66,7 @@ package protocol CardModel: Sendable {
 
 extension CardModel {
     package var polls: Bool { false }
+    package var refillsSilently: Bool { false }
     package func exportBeside(_ state: inout DeviceState) {}
     package mutating func importBeside(_ state: DeviceState) throws(DeviceStateError) {}
 }

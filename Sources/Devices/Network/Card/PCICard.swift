@@ -14,8 +14,12 @@ public final class PCICard: Device, NetworkCard, PCIFunctionDelegate {
         var held: [UInt8]?
         /// The back-end was told that there is no room: it waits for news.
         var hasRefused = false
+        /// When to look for buffers that the driver gives without a word.
+        var nextLook: UInt64?
         var drivenLevel = false
     }
+    /// Nanoseconds between two looks for buffers.
+    private static let lookPeriod: UInt64 = 10_000_000
     /// A window onto the model's registers.
     struct WindowKind {
         var index: Int
@@ -53,8 +57,13 @@ public final class PCICard: Device, NetworkCard, PCIFunctionDelegate {
         timer.make(clock) { [weak self] in
             guard let self else { return }
             timer.fired()
-            let polls = change { state in state.model.polls }
-            schedule(CardEffects(transmits: polls))
+            let now = clock.now
+            let effects = change { state in
+                let looks = state.nextLook.map { $0 <= now } ?? false
+                if looks { state.nextLook = nil }
+                return CardEffects(transmits: state.model.polls, receives: looks)
+            }
+            schedule(effects)
         }
         for window in windows {
             var regions = window.others
@@ -84,12 +93,18 @@ public final class PCICard: Device, NetworkCard, PCIFunctionDelegate {
     private func settle(_ state: inout State) -> UInt32 {
         let mode: CardInterruptMode =
             function.isMSIXEnabled ? .vectors : function.isMSIEnabled ? .message : .pin
-        let signals = state.model.update(clock.now, mode)
+        let now = clock.now
+        let signals = state.model.update(now, mode)
         if signals.level != state.drivenLevel {
             state.drivenLevel = signals.level
             function.setINTx(signals.level)
         }
-        timer.set(signals.deadline)
+        if state.hasRefused, state.model.refillsSilently {
+            if state.nextLook.map({ $0 <= now }) ?? true { state.nextLook = now &+ Self.lookPeriod }
+        } else {
+            state.nextLook = nil
+        }
+        timer.set([signals.deadline, state.nextLook].compactMap { $0 }.min())
         return signals.messages
     }
 
@@ -196,11 +211,13 @@ public final class PCICard: Device, NetworkCard, PCIFunctionDelegate {
 
     private func canReceive() -> Bool {
         let isMaster = isMaster
-        return state.withLock { state in
+        let (isReady, looks) = state.withLock { state in
             let isReady = isMaster && !state.isPaused && state.held == nil && state.model.canReceive
             if !isReady { state.hasRefused = true }
-            return isReady
+            return (isReady, !isReady && state.nextLook == nil && state.model.refillsSilently)
         }
+        if looks { change { _ in } }
+        return isReady
     }
 
     private func receive(_ frame: UnsafeRawBufferPointer) {
@@ -244,6 +261,7 @@ public final class PCICard: Device, NetworkCard, PCIFunctionDelegate {
             saved.set("pci", [function.exportState()])
             saved.set("model", [state.model.exportState()])
             saved.set("held", state.held ?? [])
+            saved.set("pin", state.drivenLevel)
             state.model.exportBeside(&saved)
             return saved
         }
@@ -260,16 +278,19 @@ public final class PCICard: Device, NetworkCard, PCIFunctionDelegate {
         }
         try function.importState(try saved.list("pci", count: 1)[0])
         let restored = model
-        let messages = state.withLock { state in
+        let pin = saved.fields["pin"] == nil ? nil : try saved.bool("pin")
+        state.withLock { state in
             state.model = restored
             state.held = held.isEmpty ? nil : held
             state.hasRefused = true
-            let messages = settle(&state)
-            // What the pin was is told with the function, what it is by the model.
+            state.nextLook = nil
+            // The pin is as the controllers remember it. What has become due since, and messages, come with `resume`:
+            // the processors that would take them have their own state still to come.
+            var model = restored
+            state.drivenLevel = pin ?? model.update(clock.now, .pin).level
+            if function.isMSIXEnabled || function.isMSIEnabled, pin == nil { state.drivenLevel = false }
             function.setINTx(state.drivenLevel)
-            return messages
         }
-        deliver(messages)
     }
 
     /// The card's end of its back-end, which keeps it; the card must not be kept that way.

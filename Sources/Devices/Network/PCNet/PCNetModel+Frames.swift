@@ -104,6 +104,8 @@ extension PCNetModel {
         return descriptor(24, receiveIndex).map { $0.status & Bit.own != 0 } ?? false
     }
 
+    package var refillsSilently: Bool { hasLink && csr[0] & Status.receiverOn != 0 && csr[5] & 1 == 0 }
+
     private func match(_ frame: UnsafeRawBufferPointer) -> UInt16? {
         // SAFETY: a frame has at least its header, and lives over the call.
         let destination = unsafe [UInt8](frame[..<6])

@@ -66,8 +66,8 @@ extension RTL8139Model {
                 packet += bytes
             }
             if flags & Descriptor.last != 0 { finishPacket(into: &frames) }
-            // It gives the descriptor back with all else cleared but the end of the ring.
-            try? memory.store(place, flags & ~(Descriptor.own | 0x07F0_0000))
+            // It gives the descriptor back with all cleared that counts errors and collisions in a status.
+            try? memory.store(place, flags & ~(Descriptor.own | 0x0FFF_0000))
             plusTransmit = flags & Descriptor.endOfRing != 0 ? 0 : (plusTransmit + 1) & 63
             if frames.bytes.count >= CardFrames.limit { return true }
         }
@@ -173,6 +173,9 @@ extension RTL8139Model {
         if isPlusReceiving { return plusBuffer != nil }
         return freeBytes >= 1514 + 8 + 4
     }
+
+    /// The rings of the C+ mode are in memory alone.
+    package var refillsSilently: Bool { hasLink && isReceiving && isPlusReceiving }
 
     /// The next descriptor of the C+ mode's ring where it is the card's.
     private var plusBuffer: (place: GuestPhysical, flags: UInt32)? {

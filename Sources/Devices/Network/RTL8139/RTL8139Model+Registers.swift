@@ -65,7 +65,11 @@ extension RTL8139Model {
         case Register.mask where width >= 2:
             set(Register.mask, UInt16(truncatingIfNeeded: value) & 0xE17F)
             if width == 4 { causes &= ~UInt16(truncatingIfNeeded: value >> 16) }
-        case Register.status where width >= 2: causes &= ~UInt16(truncatingIfNeeded: value)
+            // The end of a driver's turn, in which it has given buffers of the C+ mode without another word.
+            effects.receives = true
+        case Register.status where width >= 2:
+            causes &= ~UInt16(truncatingIfNeeded: value)
+            effects.receives = true
         case Register.timer where width == 4:
             timerStart = now
             hasTimedOut = false
