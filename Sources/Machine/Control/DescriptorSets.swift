@@ -67,4 +67,13 @@ public final class DescriptorSets: Sendable {
         guard let found else { return .failure(HostError.noDescriptor("open '\(path)'")) }
         return found.rawCopy()
     }
+
+    /// The same for output, of a file from its beginning unless `append`; nil for other names.
+    public func openOutput(_ path: String, append: Bool) throws(HostError) -> Descriptor? {
+        guard let opened = open(path, writes: true) else { return nil }
+        let copy = Descriptor(owning: try opened.get())
+        // A pipe has no beginning to go to.
+        if !append, copy.isRegularFile { try HostFile.setSize(copy, 0) }
+        return copy
+    }
 }

@@ -110,12 +110,15 @@ enum BoardOptions {
             pairs.pairs = pairs.pairs.map {
                 OptionPairs.Pair(key: String($0.key.map { $0 == "_" ? "-" : $0 }), value: $0.value)
             }
+            if let pair = pairs.pairs.first(where: { $0.value == nil }) {
+                throw .invalid("Expected '=' after parameter '\(printable(pair.key))'")
+            }
             let isNested = pairs.pairs.contains { $0.key.utf8.contains(UInt8(ascii: ".")) }
             values = try isNested ? machineTable.values(try pairs.nested()) : machineTable.values(pairs)
         }
         builder.boardOrigin = builder.origin
         if let name = values.string("type") { try choose(name, &builder) }
-        if let engines = values.string("accel") { builder.machineAccelerators = try accelerators(engines) }
+        if let engines = values.string("accel") { builder.machineAccelerators = try accelerators(engines, &builder) }
         builder.boardProperties += values.names
         store(values, in: &builder.configuration)
     }
@@ -168,8 +171,10 @@ enum BoardOptions {
         if let value = values.string("firmware") { configuration.boot.bios = value }
     }
 
-    /// Engines by name, with colons between them.
-    private static func accelerators(_ names: String) throws(OptionError) -> [AcceleratorConfiguration] {
+    /// Engines by name, with colons between them. Those that there are none of are passed over while others are named.
+    private static func accelerators(
+        _ names: String, _ builder: inout ConfigurationBuilder
+    ) throws(OptionError) -> [AcceleratorConfiguration] {
         var result: [AcceleratorConfiguration] = []
         for name in names.split(separator: ":", omittingEmptySubsequences: false) {
             switch name {
@@ -179,7 +184,10 @@ enum BoardOptions {
                 var choice = AcceleratorConfiguration(kind: .automatic)
                 choice.tellsChoice = true
                 result.append(choice)
-            default: throw .unknown("invalid accelerator", String(name), among: ["tcg", "translator", "kvm", "auto"])
+            default:
+                let known = ["tcg", "translator", "kvm", "auto"]
+                builder.unknownAccelerators.append(
+                    (builder.origin, .unknown("invalid accelerator", String(name), among: known)))
             }
         }
         return result
@@ -196,7 +204,7 @@ enum BoardOptions {
         let argument = OptionArgument(
             option: argument.option, text: argument.text, values: try acceleratorTable.values(pairs))
         guard let names = argument.string("accel") else { throw .missing("accel") }
-        for var engine in try accelerators(names) {
+        for var engine in try accelerators(names, &builder) {
             let software: Set<String> = ["thread", "tb-size", "split-wx", "verify"]
             for name in argument.values.names where name != "accel" {
                 let fits = engine.kind == .automatic || software.contains(name) == (engine.kind == .translator)
