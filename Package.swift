@@ -91,7 +91,10 @@ let package = Package(
             ]),
         library(
             "MachineControl",
-            ["JSON", "Log", "HostOS", "CharacterBackend", "Machine", "X86", "Execution", "DeviceModel", "VNC"]),
+            [
+                "JSON", "Log", "HostOS", "CharacterBackend", "FileSharing", "Machine", "X86", "Execution", "DeviceModel",
+                "VNC",
+            ]),
 
         // Management
         library("DomainModel"),
@@ -155,7 +158,7 @@ let package = Package(
         tests(
             "Machine",
             ["KVMEngine", "MachineState", "CEngine", "HostOS", "JSON", "GuestMemory", "Execution", "DeviceModel"]),
-        tests("MachineControl", ["JSON"]),
+        tests("MachineControl", ["FileSharing", "JSON"]),
         tests("HostCheck"),
         tests("DomainModel"),
         tests("DomainCommandLine", ["DomainModel", "JSON"]),

@@ -38,12 +38,8 @@ public enum HostFile {
 
     /// A path from the root, for who goes to another folder later; as it is where the current folder has no name.
     public static func absolute(_ path: String) -> String {
-        guard !path.hasPrefix("/") else { return path }
-        // SAFETY: the text is the caller's to free, and copied before.
-        guard let folder = unsafe getcwd(nil, 0) else { return path }
-        defer { unsafe free(folder) }
-        let name = unsafe String(cString: folder)
-        return name == "/" ? "/" + path : name + "/" + path
+        guard !path.hasPrefix("/"), let folder = workingFolder else { return path }
+        return folder == "/" ? "/" + path : folder + "/" + path
     }
 
     /// The size in bytes of a file or block device.

@@ -78,7 +78,7 @@ enum Floors {
                     FileSharing
                     """),
                 target("HostCheck", "CLinux HostOS JSON KVMEngine Machine"),
-                target("MachineControl", "JSON Log HostOS CharacterBackend Machine X86 Execution DeviceModel VNC"),
+                target("MachineControl", "JSON Log HostOS CharacterBackend FileSharing Machine X86 Execution DeviceModel VNC"),
             ]),
         Floor(
             name: "management",

@@ -34,12 +34,7 @@ extension BlockGraph {
     /// The name by which another image can refer to this one from anywhere.
     public static func absoluteName(_ node: any BlockNode) -> String {
         let name = node.filename
-        guard !name.hasPrefix("/"), ImageName.scheme(name) == nil else { return name }
-        var buffer = [CChar](repeating: 0, count: 4096)
-        // SAFETY: the kernel writes at most the array's count.
-        guard unsafe getcwd(&buffer, buffer.count) != nil else { return name }
-        let folder = String(decoding: buffer.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
-        return folder + "/" + name
+        return ImageName.scheme(name) == nil ? HostFile.absolute(name) : name
     }
 
     /// Opens the image of a target of a job or of a snapshot, with the cache options of the disk beside it; its

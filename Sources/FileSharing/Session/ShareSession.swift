@@ -94,7 +94,7 @@ public final class ShareSession: @unchecked Sendable {
             let message = MessageReader(request, from: Self.headCount, to: Int(size))
             var writer = ReplyWriter(type: type &+ 1, tag: tag, limit: min(room, most))
             try answer(type, message, request, &writer)
-            guard let reply = writer.whole else { throw ShareError(ENOBUFS) }
+            guard let reply = writer.whole() else { throw ShareError(ENOBUFS) }
             return reply
         } catch {
             return ReplyWriter.error(error.number, tag: tag)

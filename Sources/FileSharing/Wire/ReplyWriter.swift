@@ -22,7 +22,7 @@ struct ReplyWriter {
     static func error(_ number: Int32, tag: UInt16) -> [UInt8] {
         var writer = ReplyWriter(type: MessageType.error, tag: tag, limit: 11)
         writer.add(UInt32(bitPattern: number))
-        return writer.finished
+        return writer.finish()
     }
 
     /// How many more bytes fit.
@@ -72,13 +72,13 @@ struct ReplyWriter {
         if let failure { throw failure }
     }
 
-    /// The reply's bytes, or nil where they did not fit.
-    var whole: [UInt8]? { isTooLong ? nil : finished }
+    /// Ends the reply: its bytes, or nil where they did not fit.
+    mutating func whole() -> [UInt8]? { isTooLong ? nil : finish() }
 
-    private var finished: [UInt8] {
-        var result = bytes
-        for index in 0..<4 { result[index] = UInt8(truncatingIfNeeded: bytes.count >> (index * 8)) }
-        return result
+    /// Writes the size, in place, and gives the bytes away: a copy would be one of all data.
+    private mutating func finish() -> [UInt8] {
+        for index in 0..<4 { bytes[index] = UInt8(truncatingIfNeeded: bytes.count >> (index * 8)) }
+        return bytes
     }
 }
 

@@ -37,7 +37,7 @@ extension BoardBuilder {
     // MARK: Network
 
     private func addNIC(_ nic: NICConfiguration) throws(MachineBuildError) {
-        var model = nic.model ?? (pci == nil ? "virtio-net-device" : configuration.board.kind == .q35 ? "e1000e" : "e1000")
+        var model = nic.model ?? (pci == nil ? "virtio-net-device" : configuration.board.kind.usualCard)
         if model == "virtio" || (pci == nil && model.hasPrefix("virtio-net")) {
             model = pci == nil ? "virtio-net-device" : "virtio-net-pci"
         }
@@ -50,24 +50,10 @@ extension BoardBuilder {
         if let address = nic.address { device.properties["addr"] = .string(address) }
         if let vectors = nic.vectors { device.properties["vectors"] = .integer(Int64(vectors)) }
         switch model {
-        case "e1000": try addE1000(device)
-        case "e1000e", "pcnet", "rtl8139": try addPCICard(device)
+        case "e1000", "e1000e", "pcnet", "rtl8139": try addPCICard(device)
         case let model where model.hasPrefix("virtio-net"): try addVirtio(device)
         default: throw MachineBuildError("-nic: network card model '\(model)' is not supported")
         }
-    }
-
-    func addE1000(_ device: DeviceConfiguration) throws(MachineBuildError) {
-        let name = stateName(device.id ?? "e1000.\(cards.count)")
-        let properties = withGlobals(device)
-        let (backend, address) = try network(properties, name, device)
-        let card = PCICard.e1000(
-            PCICardParts(
-                macAddress: address, memory: memory, backend: backend, clock: clock, scheduler: try worker(name),
-                stateName: name))
-        try attach(card.function, device, properties)
-        devices.append(card)
-        cards.append((name, properties.string("netdev"), card))
     }
 
     /// A card's back-end and hardware address, and its line in `info network`.

@@ -19,8 +19,8 @@ extension BoardBuilder {
         var parts = PCICardParts(
             macAddress: address, memory: memory, backend: backend, clock: clock, scheduler: try worker(name),
             stateName: name)
-        // Without firmware nobody looks at option ROMs.
-        if configuration.hasFirmware, properties.number("rombar") != 0 {
+        // Without firmware nobody looks at option ROMs. The e1000 has none.
+        if configuration.hasFirmware, device.driver != "e1000", properties.number("rombar") != 0 {
             let image = try optionROM(properties.string("romfile"), usual: "efi-\(device.driver).rom", device)
             if !image.isEmpty {
                 parts.rom = try MachineBuildError.wrapping("\(device.origin): ") { () throws(HostError) in
@@ -30,6 +30,7 @@ extension BoardBuilder {
         }
         let card: PCICard
         switch device.driver {
+        case "e1000": card = .e1000(parts)
         case "pcnet": card = .pcnet(parts)
         case "rtl8139": card = .rtl8139(parts)
         default:

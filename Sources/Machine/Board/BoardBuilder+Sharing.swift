@@ -23,26 +23,11 @@ extension BoardBuilder {
             throw MachineBuildError(
                 "\(device.origin): mount tag '\(tag)' is longer than maximum (\(VirtioShare.mostTagBytes))")
         }
-        var options = ShareOptions(path: folder.path, securityModel: .passthrough)
-        switch folder.securityModel {
-        case .passthrough: break
-        case .none: options.securityModel = .none
-        case .mapped: options.securityModel = .mapped
-        }
-        switch folder.devices {
-        case .warn: break
-        case .remap: options.devices = .remap
-        case .forbid: options.devices = .forbid
-        }
-        options.isReadOnly = folder.isReadOnly
-        options.writesThrough = folder.writesThrough
-        options.fileMode = folder.fileMode
-        options.folderMode = folder.folderMode
         let session = try MachineBuildError.wrapping("-fsdev local,id=\(id): ") { () throws(HostError) in
-            try ShareSession(options)
+            try ShareSession(folder.options)
         }
         let made = VirtioShare(tag: tag, session: session, scheduler: try worker(name))
-        shares.add(folder.path, made)
+        shares.add(folder.options.path, made)
         return made
     }
 }

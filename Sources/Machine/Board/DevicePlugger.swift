@@ -186,8 +186,7 @@ extension BoardBuilder {
 
     private func make(_ device: DeviceConfiguration) throws(MachineBuildError) {
         switch device.driver {
-        case "e1000": try addE1000(device)
-        case "e1000e", "pcnet", "rtl8139": try addPCICard(device)
+        case "e1000", "e1000e", "pcnet", "rtl8139": try addPCICard(device)
         case "nvme": try addNVMe(device)
         case "AC97": try addAC97(device)
         case "i6300esb", "ib700": try addWatchdog(device)
@@ -207,24 +206,26 @@ extension BoardBuilder {
         case "isa-parallel": break
         case let driver where Self.usbDevices.contains(driver): try addUSBDevice(device)
         case let driver where Self.usbControllers.contains(driver): try addUSBController(device)
-        case "pcie-root-port", "VGA", "isa-vga", "virtio-gpu-pci", "virtio-vga", "cirrus-vga",
-            "isa-cirrus-vga", "ramfb":
-            guard !isThere else { throw MachineBuildError("Device '\(device.driver)' does not support hotplugging") }
-            switch device.driver {
-            case "pcie-root-port": try addRootPort(device)
-            case "VGA", "isa-vga": try addVGA(device)
-            case "cirrus-vga", "isa-cirrus-vga": try addCirrus(device)
-            case "ramfb": try addRAMFramebuffer(device)
-            default: try addVirtio(device)
-            }
-            // Nobody takes them out.
-            lastPlace = .fixed
+        case "pcie-root-port": try makeFixed(device, addRootPort)
+        case "VGA", "isa-vga": try makeFixed(device, addVGA)
+        case "virtio-gpu-pci", "virtio-vga": try makeFixed(device, addVirtio)
+        case "cirrus-vga", "isa-cirrus-vga": try makeFixed(device, addCirrus)
+        case "ramfb": try makeFixed(device, addRAMFramebuffer)
         default:
             if isThere, Self.kind(of: device.driver) == nil {
                 throw MachineBuildError("Device '\(device.driver)' does not support hotplugging")
             }
             try addVirtio(device)
         }
+    }
+
+    /// Makes a device that neither comes later nor goes.
+    private func makeFixed(
+        _ device: DeviceConfiguration, _ add: (DeviceConfiguration) throws(MachineBuildError) -> Void
+    ) throws(MachineBuildError) {
+        guard !isThere else { throw MachineBuildError("Device '\(device.driver)' does not support hotplugging") }
+        try add(device)
+        lastPlace = .fixed
     }
 
     /// Lets the guest know of a device that came.

@@ -80,9 +80,7 @@ struct GuestRAM {
             } else {
                 block = try RAMBlock(name: name, size: Int(total))
             }
-            try advise(
-                block, merges: configuration.board.mergesMemory, dumps: configuration.board.dumpsGuestMemory,
-                preallocates: configuration.memory.preallocates)
+            try advise(block, MemoryBackendStatus(configuration))
             return block
         }
     }
@@ -93,6 +91,7 @@ struct GuestRAM {
         _ contexts: [ThreadContext]
     ) throws(MachineBuildError) -> RAMBlock {
         let properties = object.properties
+        let wanted = MemoryBackendStatus(object, configuration)
         let size = Int(count)
         var context: ThreadContext?
         if let name = properties.string("prealloc-context") {
@@ -108,38 +107,32 @@ struct GuestRAM {
             case "memory-backend-file":
                 let path = properties.string("mem-path") ?? ""
                 let file = try Descriptor.backingFile(path, name: object.id, count: size)
-                block = try RAMBlock(
-                    name: object.id, size: size, file: file, isShared: properties.bool("share") ?? false)
+                block = try RAMBlock(name: object.id, size: size, file: file, isShared: wanted.isShared)
             case "memory-backend-memfd":
                 let isHuge = properties.bool("hugetlb") == true
                 let file = try Descriptor.memoryFile(
                     name: "memory-backend-memfd", count: size, canBeSealed: true,
                     hugePages: isHuge ? properties["hugetlbsize"]?.uint64Value ?? 0 : nil)
-                block = try RAMBlock(
-                    name: object.id, size: size, file: file, isShared: properties.bool("share") ?? true)
+                block = try RAMBlock(name: object.id, size: size, file: file, isShared: wanted.isShared)
             default:
-                if properties.bool("share") == true {
+                if wanted.isShared {
                     let file = try Descriptor.memoryFile(name: object.id, count: size, canBeSealed: true)
                     block = try RAMBlock(name: object.id, size: size, file: file, isShared: true)
                 } else {
                     block = try RAMBlock(name: object.id, size: size)
                 }
             }
-            try place(block, properties)
-            try advise(
-                block, merges: properties.bool("merge") ?? configuration.board.mergesMemory,
-                dumps: properties.bool("dump") ?? configuration.board.dumpsGuestMemory,
-                preallocates: properties.bool("prealloc") ?? configuration.memory.preallocates, on: worker)
+            try place(block, wanted)
+            try advise(block, wanted, on: worker)
             return block
         }
     }
 
-    private static func place(_ block: RAMBlock, _ properties: JSONObject) throws(HostError) {
-        let nodes = (properties["host-nodes"]?.arrayValue ?? []).compactMap(\.intValue)
-        switch properties.string("policy") {
-        case "preferred": try block.bind(.preferred, nodes: nodes)
-        case "bind": try block.bind(.bind, nodes: nodes)
-        case "interleave": try block.bind(.interleave, nodes: nodes)
+    private static func place(_ block: RAMBlock, _ wanted: MemoryBackendStatus) throws(HostError) {
+        switch wanted.policy {
+        case "preferred": try block.bind(.preferred, nodes: wanted.hostNodes)
+        case "bind": try block.bind(.bind, nodes: wanted.hostNodes)
+        case "interleave": try block.bind(.interleave, nodes: wanted.hostNodes)
         default: break
         }
     }
@@ -152,12 +145,12 @@ struct GuestRAM {
 
     /// Tells the host's kernel how RAM is used (madvise(2)).
     private static func advise(
-        _ block: RAMBlock, merges: Bool, dumps: Bool, preallocates: Bool, on context: ThreadContext? = nil
+        _ block: RAMBlock, _ wanted: MemoryBackendStatus, on context: ThreadContext? = nil
     ) throws(HostError) {
         block.advise(Advice.hugePages)
-        if merges { block.advise(Advice.mergeable) }
-        if !dumps { block.advise(Advice.dontDump) }
-        guard preallocates else { return }
+        if wanted.merges { block.advise(Advice.mergeable) }
+        if !wanted.dumps { block.advise(Advice.dontDump) }
+        guard wanted.preallocates else { return }
         guard let context else { return try block.populate() }
         // Pages come from beside the processor that touches them first.
         let failure = Mutex<HostError?>(nil)

@@ -41,6 +41,8 @@ public enum BoardKind: String, CaseIterable, Sendable {
     public var isSupported: Bool { true }
     /// Whether it is a whole PC.
     public var isPC: Bool { self == .pc || self == .q35 }
+    /// The network card of a PC where no model is named.
+    public var usualCard: String { self == .q35 ? "e1000e" : "e1000" }
 }
 
 /// On, off, or as the board thinks best.

@@ -18,30 +18,35 @@ public struct MemoryBackendStatus: Equatable, Sendable {
     public var policy: String
     /// The host's nodes.
     public var hostNodes: [Int]
+
+    /// What the machine has where no object is its RAM.
+    init(_ configuration: MachineConfiguration) {
+        let (board, memory) = (configuration.board, configuration.memory)
+        (size, merges, dumps) = (memory.size, board.mergesMemory, board.dumpsGuestMemory)
+        (preallocates, isShared, policy, hostNodes) = (memory.preallocates, false, "default", [])
+    }
+
+    /// A `memory-backend-*` object, with what the machine says where the object says nothing.
+    init(_ object: ObjectConfiguration, _ configuration: MachineConfiguration) {
+        self.init(configuration)
+        let properties = object.properties
+        id = object.id
+        size = properties["size"]?.uint64Value ?? 0
+        merges = properties.bool("merge") ?? merges
+        dumps = properties.bool("dump") ?? dumps
+        preallocates = properties.bool("prealloc") ?? preallocates
+        isShared = properties.bool("share") ?? (object.type == "memory-backend-memfd")
+        policy = properties.string("policy") ?? policy
+        hostNodes = (properties["host-nodes"]?.arrayValue ?? []).compactMap(\.intValue)
+    }
 }
 
 extension MachineOperations {
     /// The memory back-ends: the objects, or what the machine has where none is its RAM.
     public var memoryBackends: [MemoryBackendStatus] {
-        let (board, memory) = (configuration.board, configuration.memory)
-        var backends: [MemoryBackendStatus] = []
-        if board.memoryBackend == nil && configuration.numa.nodes.allSatisfy({ $0.backend == nil }) {
-            backends.append(
-                MemoryBackendStatus(
-                    size: memory.size, merges: board.mergesMemory, dumps: board.dumpsGuestMemory,
-                    preallocates: memory.preallocates, isShared: false, policy: "default", hostNodes: []))
-        }
-        return backends
-            + objects.filter { $0.type.hasPrefix("memory-backend-") }.map { object in
-                let properties = object.properties
-                return MemoryBackendStatus(
-                    id: object.id, size: properties["size"]?.uint64Value ?? 0,
-                    merges: properties.bool("merge") ?? board.mergesMemory,
-                    dumps: properties.bool("dump") ?? board.dumpsGuestMemory,
-                    preallocates: properties.bool("prealloc") ?? memory.preallocates,
-                    isShared: properties.bool("share") ?? (object.type == "memory-backend-memfd"),
-                    policy: properties.string("policy") ?? "default",
-                    hostNodes: (properties["host-nodes"]?.arrayValue ?? []).compactMap(\.intValue))
-            }
+        let isPlain =
+            configuration.board.memoryBackend == nil && configuration.numa.nodes.allSatisfy { $0.backend == nil }
+        return (isPlain ? [MemoryBackendStatus(configuration)] : [])
+            + objects.filter { $0.type.hasPrefix("memory-backend-") }.map { MemoryBackendStatus($0, configuration) }
     }
 }

@@ -122,7 +122,7 @@ extension ConfigurationBuilder {
         }
         if !hasNetwork, !noDefaults, configuration.board.kind.isPC {
             var nic = NICConfiguration()
-            nic.model = configuration.board.kind == .q35 ? "e1000e" : "e1000"
+            nic.model = configuration.board.kind.usualCard
             nic.network = "#nic0"
             configuration.networks.append(NetworkConfiguration(id: "#nic0", kind: .user))
             configuration.nics.append(nic)

@@ -206,10 +206,16 @@ struct ParameterTable: Sendable {
         return values
     }
 
-    /// The typed values of an argument that may be a JSON object, with dotted keys where it is not.
-    func valuesOrJSON(_ text: String) throws(OptionError) -> JSONObject {
+    /// The typed values of an argument that may be a JSON object, with dotted keys where it is not. With
+    /// `takesUnderscores` its keys may have them for dashes.
+    func valuesOrJSON(_ text: String, takesUnderscores: Bool = false) throws(OptionError) -> JSONObject {
         if let object = try jsonArgument(text) { return try values(object) }
-        let pairs = try OptionPairs(text, implied: implied)
+        var pairs = try OptionPairs(text, implied: implied)
+        if takesUnderscores {
+            pairs.pairs = pairs.pairs.map {
+                OptionPairs.Pair(key: String($0.key.map { $0 == "_" ? "-" : $0 }), value: $0.value)
+            }
+        }
         guard pairs.pairs.contains(where: { $0.key.utf8.contains(UInt8(ascii: ".")) }) else { return try values(pairs) }
         return try values(try pairs.nested())
     }

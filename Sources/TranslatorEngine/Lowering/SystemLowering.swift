@@ -11,12 +11,17 @@ extension Lowering {
         op.imm = UInt64(bitPattern: i.immediate)
         switch i.mnemonic {
         case .hlt: op.handler = hlt
-        case .cli: op.handler = cli
-        case .sti: op.handler = sti
+        case .cli:
+            op.handler = cli
+            return .next
+        case .sti:
+            op.handler = sti
+            return .next
         case .clts: op.handler = clts
         case .stac, .clac:
             op.extra = i.mnemonic == .stac ? 1 : 0
             op.handler = setAccess
+            return .next
         case .in, .out:
             let accumulator = i.mnemonic == .in ? a : b
             let port = i.mnemonic == .in ? b : a

@@ -53,6 +53,8 @@ enum ModeBits {
     /// The code size in bytes.
     static let codeSize: UInt64 = 15
     static let user: UInt16 = 0x100
+    /// Level 1 or 2: not as privileged as supervisor code is taken to be.
+    static let middle: UInt16 = 0x2000
 }
 
 /// MXCSR (SDM volume 1, 10.2.3).
@@ -151,7 +153,7 @@ extension CPU {
         unsafe p.pointee.flat_base = apus_flat_base(p, Int32(index))
         // Everything that decoded code depends on: code size, stack size, user or supervisor, paragraphs.
         var mode = unsafe UInt64(p.pointee.code_size) | UInt64(p.pointee.stack_size) << 4
-        if cpl == 3 { mode |= 0x100 }
+        if cpl == 3 { mode |= UInt64(ModeBits.user) } else if cpl != 0 { mode |= UInt64(ModeBits.middle) }
         if paragraphs { mode |= 0x200 }
         if !vectorsArePlain { mode |= ModeBits.vectorsChecked }
         if unsafe p.pointee.fpu_blocked & UInt8(APUS_FPU_AVX_UD) != 0 { mode |= ModeBits.wideChecked }

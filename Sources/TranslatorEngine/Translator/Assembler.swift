@@ -10,6 +10,7 @@ enum Host {
     static let rbp: UInt8 = 5
     static let rsi: UInt8 = 6
     static let rdi: UInt8 = 7
+    static let r11: UInt8 = 11
     /// The addend of an access; free otherwise.
     static let addend: UInt8 = 13
     /// The address of an access; free otherwise.

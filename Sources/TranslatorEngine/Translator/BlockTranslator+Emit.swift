@@ -97,6 +97,7 @@ extension BlockTranslator {
     /// Emits what lies out of line.
     mutating func emitOutOfLine() {
         emitSlowPaths()
+        emitStepPaths()
         emitWindowPaths()
         emitEndPaths()
         emitPolls()

@@ -13,6 +13,8 @@ internal import X86
     let ops: UnsafePointer<apus_op>
     let tier: Tier
     let is64: Bool
+    /// It is code of level 0.
+    let isSupervisor: Bool
     /// The instructions whose accesses have inline caches in the upper tiers: a bit each.
     let cached: UInt64
     /// Executions in this tier before the next.
@@ -26,6 +28,7 @@ internal import X86
     var slowPaths: [SlowPath] = []
     /// The same for instructions that end the block.
     var endPaths: [SlowPath] = []
+    var stepPaths: [StepPath] = []
     var exits: [Exit] = []
     /// Places where translated code may fault by itself, with their op: code address after the access.
     var sites: [(end: UnsafeMutablePointer<UInt8>, op: UnsafePointer<apus_op>, dirty: UInt32)] = unsafe []
@@ -80,9 +83,11 @@ internal import X86
 
     init(
         _ assembler: Assembler, stubs: TranslatedStubs, ops: UnsafePointer<apus_op>,
-        records: UnsafeMutablePointer<UInt8>, code: CodeSize, tier: Tier, cached: UInt64, promotion: Int32
+        records: UnsafeMutablePointer<UInt8>, code: CodeSize, isSupervisor: Bool, tier: Tier, cached: UInt64,
+        promotion: Int32
     ) {
         is64 = code == .bits64
+        self.isSupervisor = isSupervisor
         a = assembler
         self.tier = tier
         self.cached = cached
@@ -260,7 +265,7 @@ internal import X86
         unsafe a.patch(within, to: path.aligned)
     }
 
-    private mutating func emitCall(_ op: UnsafePointer<apus_op>, _ stub: UnsafeMutablePointer<UInt8>) {
+    mutating func emitCall(_ op: UnsafePointer<apus_op>, _ stub: UnsafeMutablePointer<UInt8>) {
         a.immediate(Host.addend, UInt64(UInt(bitPattern: op)))
         unsafe a.call(stub)
     }

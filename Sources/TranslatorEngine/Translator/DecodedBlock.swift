@@ -14,6 +14,8 @@ internal import X86
     let offered: [Bool]
     /// The block ends with its last instruction, not by being cut after it.
     let endsItself: Bool
+    /// It runs at level 0.
+    let isSupervisor: Bool
     /// Vector instructions may be executed as they are.
     let hasPlainVectors: Bool
     /// It has AVX instructions that may be executed as they are.
@@ -92,6 +94,7 @@ extension CodeFetcher {
         let (taken, fall) = flagsLive(after: last, code, page: page, end: end, endsItself: endsItself)
         return unsafe DecodedBlock(
             header: header, instructions: instructions, code: code, offered: offered, endsItself: endsItself,
+            isSupervisor: block.mode & (ModeBits.user | ModeBits.middle) == 0,
             hasPlainVectors: UInt64(block.mode) & ModeBits.vectorsChecked == 0,
             hasWideVectors: UInt64(block.mode) & (ModeBits.vectorsChecked | ModeBits.wideChecked) == 0
                 && zip(instructions, offered).contains { $0.category == .avx && $1 },

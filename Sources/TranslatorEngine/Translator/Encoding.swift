@@ -170,6 +170,7 @@ extension BlockTranslator {
             (.primary, 0xfe), (.primary, 0xc6...0xc7):
             return (.digit(digit), x)
         case (.primary, 0xff): return digit <= 1 ? (.digit(digit), x) : nil
+        case (.secondary, 0xc7) where i.mnemonic == .cmpxchg8b || i.mnemonic == .cmpxchg16b: return (.digit(digit), x)
         case (.primary, 0x00...0x3b), (.primary, 0x84...0x8b), (.primary, 0x63), (.primary, 0x69), (.primary, 0x6b):
             break
         case (.secondary, 0x90...0x9f): return (.digit(0), x)

@@ -52,6 +52,7 @@ struct FlagUse {
             return .none
         case .bsf, .bsr: return FlagUse(writes: .others, touches: .all)
         case .cmps, .scas: return .unknown
+        case .cmpxchg8b, .cmpxchg16b: return FlagUse(touches: .others)
         case .cmov, .set, .jcc: return .reading(condition(i.encoding.opcode))
         case .adc, .sbb: return FlagUse(reads: .carry, writes: .all, touches: .all)
         case .inc, .dec: return .writing(.others)

@@ -12,6 +12,7 @@ extension BlockTranslator {
         if isOffered {
             switch i.category {
             case .integer, .system:
+                if unsafe emitSystem(i, op, liveBefore: liveBefore) { return }
                 if unsafe emitSpecial(i, op, use: use, liveBefore: liveBefore, liveAfter: liveAfter) { return }
                 if unsafe emitGeneral(i, op, use: use, liveBefore: liveBefore, liveAfter: liveAfter) { return }
             case .sse where hasPlainVectors:
@@ -296,6 +297,13 @@ extension BlockTranslator {
             unsafe noteSite(op)
             moveStack(by: unsafe unit + Int32(truncatingIfNeeded: op.pointee.imm & 0xffff))
             unsafe a.indirectJump(stubs.indirect)
+        case .syscall where is64:
+            if flagsInHost { spillFlags() }
+            a.immediate(Host.addend, UInt64(UInt(bitPattern: op)))
+            unsafe a.jump(to: stubs.systemCall)
+        case .sysret where is64 && isSupervisor && i.operandSize == 8:
+            a.immediate(Host.addend, UInt64(UInt(bitPattern: op)))
+            unsafe a.jump(to: stubs.systemReturn)
         default: unsafe emitInterpretedEnd(op)
         }
     }

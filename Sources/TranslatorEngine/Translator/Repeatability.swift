@@ -14,7 +14,7 @@ extension Instruction {
         }
         switch mnemonic {
         case .in, .out, .ins, .outs, .int, .int3, .into, .icebp, .iret, .jmpFar, .callFar, .retFar, .syscall, .sysret,
-            .sysenter, .sysexit, .cli, .sti, .popf, .pause, .cpuid, .rdtsc, .rdtscp, .rdpmc, .rdpid, .rdrand, .rdseed,
+            .sysenter, .sysexit, .cli, .sti, .pushf, .popf, .pause, .cpuid, .rdtsc, .rdtscp, .rdpmc, .rdpid, .rdrand, .rdseed,
             .fxsave, .fxrstor, .xsave, .xsavec, .xsaveopt, .xsaves, .xrstor, .xrstors, .ldmxcsr, .vldmxcsr, .emms,
             .lds, .les, .lss, .lfs, .lgs, .wrfsbase, .wrgsbase, .rdfsbase, .rdgsbase, .hlt, .maskmovq, .maskmovdqu:
             return true

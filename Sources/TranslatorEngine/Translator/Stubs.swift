@@ -29,6 +29,9 @@ internal import CEngine
     var promote: UnsafeMutablePointer<UInt8>
     /// Jumped to with an op: leaves, to go on there.
     var leave: UnsafeMutablePointer<UInt8>
+    /// Jumped to with the op of a SYSCALL or SYSRET, the flags in the structure.
+    var systemCall: UnsafeMutablePointer<UInt8>
+    var systemReturn: UnsafeMutablePointer<UInt8>
 }
 
 private func field(_ offset: Int?) -> Int { unsafe offset.unsafelyUnwrapped }
@@ -64,8 +67,7 @@ extension Assembler {
             rm: .state(field(MemoryLayout<apus_vcpu>.offset(of: \.gs_loaded))))
         let same = unsafe jump(if: 4)
         unsafe store(Host.rcx, .state(field(MemoryLayout<apus_vcpu>.offset(of: \.gs_loaded))))
-        bytes(0xf3, 0x48, 0x0f)  // wrgsbase rcx
-        bytes(0xae, 0xd9)
+        setTableBase(Host.rcx)
         unsafe land(same)
     }
 
@@ -141,8 +143,7 @@ extension Assembler {
         byte(8)
         unsafe load(Host.rax, .base(Host.rdi, Int32(field(MemoryLayout<apus_vcpu>.offset(of: \.flat_base)))))
         unsafe store(Host.rax, .base(Host.rdi, Int32(field(MemoryLayout<apus_vcpu>.offset(of: \.gs_loaded)))))
-        bytes(0xf3, 0x48, 0x0f)  // wrgsbase rax
-        bytes(0xae, 0xd8)
+        setTableBase(Host.rax)
         move(Host.addend, Host.rsi)
         loadMXCSR()
         reloadAll()
@@ -184,6 +185,9 @@ extension Assembler {
         let cacheRead = unsafe makeCacheStub(write: false)
         let cacheWrite = unsafe makeCacheStub(write: true)
 
+        let systemCall = unsafe makeSystemCall(end: end, indirect: indirect)
+        let systemReturn = unsafe makeSystemReturn(end: end, indirect: indirect)
+
         let fault = unsafe begin()
         for register in UInt8(0)..<16 {
             let place = RM.state(VectorLayout.scratch + 32 * Int(register))
@@ -198,7 +202,8 @@ extension Assembler {
         restoreAndReturn()
         return unsafe TranslatedStubs(
             enter: enter, slow: slow, step: step, end: end, link: link, indirect: indirect, far: far, fault: fault,
-            window: window, cacheRead: cacheRead, cacheWrite: cacheWrite, promote: promote, leave: leave)
+            window: window, cacheRead: cacheRead, cacheWrite: cacheWrite, promote: promote, leave: leave,
+            systemCall: systemCall, systemReturn: systemReturn)
     }
 
     /// Looks the target in the address register up in the jump table and goes there; to the stub without a hit.

@@ -158,8 +158,8 @@ internal import X86
         unsafe BlockHead.of(entry).initialize(to: BlockHead(leave: Int32(coldFirst - entry)))
         unsafe assembler.cursor = entry
         var translator = unsafe BlockTranslator(
-            assembler, stubs: stubs, ops: block.header, records: records, code: block.code, tier: tier, cached: cached,
-            promotion: promotion)
+            assembler, stubs: stubs, ops: block.header, records: records, code: block.code,
+            isSupervisor: block.isSupervisor, tier: tier, cached: cached, promotion: promotion)
         translator.emit(block)
         unsafe cursor = translator.a.cursor
         unsafe translator.a.cursor = coldCursor

@@ -6,6 +6,11 @@ import Testing
     private static func file() -> String {
         FileManager.default.temporaryDirectory.appendingPathComponent("apus-\(UUID().uuidString).wav").path
     }
+    private static func audio48kHz(_ path: String) throws -> WAVAudio {
+        var format = WAVAudio.Format()
+        format.frequency = 48000
+        return try WAVAudio(path: path, format: format)
+    }
     private static func number(_ data: Data, _ place: Int, _ count: Int) -> Int {
         (0..<count).reduce(0) { $0 | Int(data[place + $1]) << ($1 * 8) }
     }
@@ -34,9 +39,7 @@ import Testing
     @Test func voicesMixAndRatesChange() throws {
         let path = Self.file()
         defer { try? FileManager.default.removeItem(atPath: path) }
-        var format = WAVAudio.Format()
-        format.frequency = 48000
-        let audio = try WAVAudio(path: path, format: format)
+        let audio = try Self.audio48kHz(path)
         let (first, second) = (audio.makeVoice(), audio.makeVoice())
         // 10 ms each: the second at half the rate, and loud enough to clip.
         first.play([Int16](repeating: 20000, count: 960), rate: 48000, end: 10_000_000)
@@ -53,9 +56,7 @@ import Testing
     @Test func aLateVoiceIsAddedWhereItBelongs() throws {
         let path = Self.file()
         defer { try? FileManager.default.removeItem(atPath: path) }
-        var format = WAVAudio.Format()
-        format.frequency = 48000
-        let audio = try WAVAudio(path: path, format: format)
+        let audio = try Self.audio48kHz(path)
         let (first, second) = (audio.makeVoice(), audio.makeVoice())
         // 10 ms, 480 frames, at a time; what the second plays belongs to the second of three.
         for end in 1...3 as ClosedRange<UInt64> {

@@ -1,3 +1,4 @@
+import FileSharing
 import JSON
 import Machine
 import MachineControl
@@ -253,10 +254,10 @@ func globalsReachWhatIsOnTheBoard(text: String) throws {
     let machine = try machine(
         "-fsdev local,id=f,path=/tmp,security_model=mapped-xattr,readonly=on,fmode=0640,multidevs=remap"
             + " -device virtio-9p-pci,fsdev=f,mount_tag=a -virtfs local,path=/var,mount_tag=b,security_model=none")
-    #expect(machine.sharedFolders.map(\.path) == ["/tmp", "/var"])
-    #expect(machine.sharedFolders.map(\.securityModel) == [.mapped, .none])
-    #expect(machine.sharedFolders[0].isReadOnly && machine.sharedFolders[0].fileMode == 0o640)
-    #expect(machine.sharedFolders[0].folderMode == 0o700 && machine.sharedFolders[0].devices == .remap)
+    #expect(machine.sharedFolders.map(\.options.path) == ["/tmp", "/var"])
+    #expect(machine.sharedFolders.map(\.options.securityModel) == [.mapped, .none])
+    #expect(machine.sharedFolders[0].options.isReadOnly && machine.sharedFolders[0].options.fileMode == 0o640)
+    #expect(machine.sharedFolders[0].options.folderMode == 0o700 && machine.sharedFolders[0].options.devices == .remap)
     let devices = machine.devices.filter { $0.driver == "virtio-9p-pci" }
     #expect(devices.map { $0.properties["mount_tag"] } == ["a", "b"])
     #expect(devices.map { $0.properties["fsdev"] == .string(machine.sharedFolders[0].id) } == [true, false])

@@ -117,8 +117,7 @@ public final class SerialPort: BusDevice, Device, CharacterEventReceiver {
             for byte in bytes.prefix(count) { state.uart.receive(byte, now: now) }
             // The sender may hold more than was asked for: it hears when the FIFO is empty.
             if state.uart.capacity == 0 { state.backendWaits = true }
-            // What was on its way when the machine stopped interrupts when it goes on.
-            if !state.isPaused { _ = finish(&state) }
+            settle(&state)
         }
     }
 
@@ -128,8 +127,13 @@ public final class SerialPort: BusDevice, Device, CharacterEventReceiver {
         state.withLock { state in
             guard state.uart.capacity > 0 else { return }
             state.uart.receiveBreak(now: clock.now)
-            _ = finish(&state)
+            settle(&state)
         }
+    }
+
+    /// After something came from the wire. What was on its way when the machine stopped interrupts when it goes on.
+    private func settle(_ state: inout State) {
+        if !state.isPaused { _ = finish(&state) }
     }
 
     // MARK: Device

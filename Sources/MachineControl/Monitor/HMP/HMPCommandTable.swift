@@ -68,10 +68,8 @@ enum HMPCommandTable {
         HMPCommand("i", [HMPArgument("fmt", .format), HMPArgument("addr", .expression)], "I/O port read") {
             (monitor, arguments, _) throws(MonitorError) in
             let (port, size, letter) = port(arguments)
-            let digits = String(monitor.machine.readPort(port, size: size), radix: 16)
-            let place = String(port, radix: 16)
-            return "port\(letter)[0x\(String(repeating: "0", count: 4 - place.count))\(place)] = "
-                + "0x\(String(repeating: "0", count: max(0, size * 2 - digits.count)))\(digits)\n"
+            let value = UInt64(monitor.machine.readPort(port, size: size))
+            return "port\(letter)[0x\(hex(UInt64(port), 4))] = 0x\(hex(value, size * 2))\n"
         },
         HMPCommand(
             "o", [HMPArgument("fmt", .format), HMPArgument("addr", .expression), HMPArgument("val", .expression)],

@@ -100,22 +100,12 @@ enum BoardOptions {
                 if let name = pairs["type"] { try choose(name, &builder) }
                 throw .information(propertyHelp(of: builder.configuration.board.kind))
             }
-        }
-        let values: JSONObject
-        if let object = try jsonArgument(argument.text) {
-            values = try machineTable.values(object)
-        } else {
-            // Properties of boards were written with underscores once: kernel_irqchip.
-            var pairs = try OptionPairs(argument.text, implied: machineTable.implied)
-            pairs.pairs = pairs.pairs.map {
-                OptionPairs.Pair(key: String($0.key.map { $0 == "_" ? "-" : $0 }), value: $0.value)
-            }
             if let pair = pairs.pairs.first(where: { $0.value == nil }) {
                 throw .invalid("Expected '=' after parameter '\(printable(pair.key))'")
             }
-            let isNested = pairs.pairs.contains { $0.key.utf8.contains(UInt8(ascii: ".")) }
-            values = try isNested ? machineTable.values(try pairs.nested()) : machineTable.values(pairs)
         }
+        // Properties of boards were written with underscores once: kernel_irqchip.
+        let values = try machineTable.valuesOrJSON(argument.text, takesUnderscores: true)
         builder.boardOrigin = builder.origin
         if let name = values.string("type") { try choose(name, &builder) }
         if let engines = values.string("accel") { builder.machineAccelerators = try accelerators(engines, &builder) }

@@ -1,3 +1,4 @@
+internal import FileSharing
 internal import JSON
 internal import Machine
 
@@ -13,7 +14,7 @@ enum SharedFolderOptions {
         Parameter("fmode", Parameter.Kind.string, "Mode of new files, as 0600"),
         Parameter("dmode", Parameter.Kind.string, "Mode of new folders, as 0700"),
         Parameter(
-            "multidevs", Parameter.Kind.choice(SharedFolderConfiguration.Devices.allCases.map(\.rawValue))),
+            "multidevs", Parameter.Kind.choice(ShareOptions.Devices.allCases.map(\.rawValue))),
     ]
     static let table = ParameterTable(implied: "fsdriver", parameters)
     static let virtualTable = ParameterTable(
@@ -68,7 +69,7 @@ enum SharedFolderOptions {
         }
         guard let path = values.string("path"), !path.isEmpty else { throw .missing("path") }
         guard let words = values.string("security_model") else { throw .missing("security_model") }
-        let models = SharedFolderConfiguration.SecurityModel.allCases
+        let models = ShareOptions.SecurityModel.allCases
         if words == "mapped-file" {
             throw .invalid("security_model 'mapped-file' is not supported; use 'mapped-xattr'")
         }
@@ -77,18 +78,17 @@ enum SharedFolderOptions {
             throw .unknown(
                 "Parameter 'security_model' does not accept value", words, among: models.map(\.rawValue))
         }
-        var folder = SharedFolderConfiguration(id: id, path: path, securityModel: model)
-        folder.isReadOnly = values["readonly"]?.boolValue ?? false
-        folder.writesThrough = values.string("writeout") == "immediate"
-        if let mode = try mode("fmode", values, model) { folder.fileMode = mode }
-        if let mode = try mode("dmode", values, model) { folder.folderMode = mode }
-        folder.devices =
-            values.string("multidevs").flatMap { SharedFolderConfiguration.Devices(rawValue: $0) } ?? .warn
-        return folder
+        var options = ShareOptions(path: path, securityModel: model)
+        options.isReadOnly = values["readonly"]?.boolValue ?? false
+        options.writesThrough = values.string("writeout") == "immediate"
+        if let mode = try mode("fmode", values, model) { options.fileMode = mode }
+        if let mode = try mode("dmode", values, model) { options.folderMode = mode }
+        options.devices = values.string("multidevs").flatMap { ShareOptions.Devices(rawValue: $0) } ?? .warn
+        return SharedFolderConfiguration(id: id, options: options)
     }
 
     private static func mode(
-        _ name: String, _ values: JSONObject, _ model: SharedFolderConfiguration.SecurityModel
+        _ name: String, _ values: JSONObject, _ model: ShareOptions.SecurityModel
     ) throws(OptionError) -> UInt32? {
         guard let text = values.string(name) else { return nil }
         guard model == .mapped else { throw .invalid("'\(name)' is only for security_model=mapped-xattr") }
