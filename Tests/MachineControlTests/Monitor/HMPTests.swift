@@ -112,7 +112,7 @@ private let texts: [(String, String)] = [
     ("stop 1", "stop|s: extraneous characters at the end of line\nTry \"help stop\" for more information\n"),
     ("help stop", "stop|s  -- stop emulation\n"),
     ("help x", "x /fmt addr -- virtual memory dump starting at 'addr'\n"),
-    ("help info mtree", "info mtree [-f] -- show memory tree (-f: accepted)\n"),
+    ("help info mtree", "info mtree [-f] -- show memory tree (-f: dump flat view for address spaces)\n"),
     ("logfile", "logfile: filename expected\nTry \"help logfile\" for more information\n"),
     ("memsave 0 1", "memsave: filename expected\nTry \"help memsave\" for more information\n"),
     ("sendkey nonsense", "Error: invalid parameter: nonsense\n"),

@@ -394,7 +394,7 @@ struct WakeCounter { let wakes: @Sendable () -> Void }
 /// Queries that need arguments, or say that what they ask for is not there.
 private let unanswered: Set<String> = [
     "query-cpu-model-expansion", "query-balloon", "query-sev-capabilities", "query-sgx-capabilities",
-    "query-block-jobs", "query-jobs", "query-vm-generation-id",
+    "query-block-jobs", "query-jobs", "query-vm-generation-id", "query-stats",
 ]
 
 @Test func everyQueryAnswers() throws {
