@@ -161,3 +161,28 @@ func dmidecodeReadsTheTables() throws {
         }
     }
 }
+
+@Test func connectorsAndDevicesOnTheBoard() throws {
+    var machine = SMBIOSConfiguration(memory: PCMemory.pc(ram: 1 << 30))
+    var connector = SMBIOSConfiguration.Connector()
+    connector.internalReference = "JUSB1"
+    connector.externalReference = "USB"
+    (connector.connectorType, connector.portType) = (0x12, 0x10)
+    machine.connectors = [connector, SMBIOSConfiguration.Connector()]
+    var device = SMBIOSConfiguration.OnboardDevice()
+    device.designation = "Onboard LAN"
+    device.kind = try #require(SMBIOSConfiguration.OnboardDevice.kinds.firstIndex(of: "ethernet"))
+    (device.instance, device.address) = (2, 0x19)
+    machine.onboardDevices = [device]
+
+    let parsed = try parse(try SMBIOSTables(machine).structures)
+
+    let connectors = parsed.filter { $0.type == 8 }
+    #expect(connectors.map(\.handle) == [0x800, 0x801])
+    #expect(connectors[0].string(4) == "JUSB1" && connectors[0].string(6) == "USB")
+    #expect(connectors[0].bytes == [8, 9, 0, 8, 1, 0, 2, 0x12, 0x10])
+    #expect(connectors[1].bytes == [8, 9, 1, 8, 0, 0, 0, 0, 0])
+    let boards = parsed.filter { $0.type == 41 }
+    #expect(boards.map(\.strings) == [["Onboard LAN"]])
+    #expect(boards[0].bytes == [41, 11, 0, 0x29, 1, 0x85, 2, 0, 0, 0, 0x19])
+}

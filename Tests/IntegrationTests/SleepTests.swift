@@ -6,7 +6,7 @@ import Testing
 struct SleepTests {
     private static let seaBIOS = "/usr/share/seabios/bios-256k.bin"
 
-    private func machine(
+    private func start(
         _ folder: TemporaryFolder, _ name: String = "qmp", _ arguments: [String]
     ) throws -> (GuestMachine, MonitorClient) {
         let path = folder.path(name)
@@ -22,7 +22,7 @@ struct SleepTests {
     @Test(arguments: [("pc", 2, false), ("q35", 2, false), ("pc", 1, true), ("q35", 2, true)])
     func aGuestSleepsAndWakes(board: String, processors: Int, hasFirmware: Bool) throws {
         let folder = try TemporaryFolder()
-        let (machine, monitor) = try machine(
+        let (machine, monitor) = try start(
             folder, ["-M", board, "-smp", "\(processors)"] + (hasFirmware ? ["-bios", Self.seaBIOS] : []))
         try machine.wait(for: "Type poweroff to end.")
         #expect(throws: MonitorClient.Failed.self) { try monitor.execute("system_wakeup") }
@@ -55,7 +55,7 @@ struct SleepTests {
     /// A machine that sleeps is saved, and what comes back sleeps, until it is woken.
     @Test func aSleepingMachineIsSaved() throws {
         let folder = try TemporaryFolder()
-        let (first, monitor) = try machine(folder, ["-M", "pc"])
+        let (first, monitor) = try start(folder, ["-M", "pc"])
         try first.wait(for: "Type poweroff to end.")
         try first.type("echo mem >/sys/power/state; echo awa''ke-$?")
         try monitor.wait(forEvent: "SUSPEND", seconds: 120)
@@ -65,7 +65,7 @@ struct SleepTests {
         try monitor.execute("quit")
         _ = try first.status()
 
-        let (second, other) = try machine(folder, "second", ["-M", "pc", "-incoming", "file:\(folder.path("state"))"])
+        let (second, other) = try start(folder, "second", ["-M", "pc", "-incoming", "file:\(folder.path("state"))"])
         while try status(other) != "suspended", Date() < end { Thread.sleep(forTimeInterval: 0.02) }
         #expect(try status(other) == "suspended")
         try other.execute("system_wakeup")
@@ -76,7 +76,7 @@ struct SleepTests {
     /// Where it is off, the guest does not know of it.
     @Test func sleepCanBeTurnedOff() throws {
         let folder = try TemporaryFolder()
-        let (machine, monitor) = try machine(
+        let (machine, monitor) = try start(
             folder, ["-M", "pc", "-global", "PIIX4_PM.disable_s3=1", "-global", "PIIX4_PM.disable_s4=1"])
         let known = try monitor.execute("query-current-machine") as? [String: Any]
         #expect(known?["wakeup-suspend-support"] as? Bool == false)

@@ -128,6 +128,65 @@ struct LifeTests {
         #expect(bench.machine.processors.count == 4)
     }
 
+    @Test func aMachineThatStandsIsAsNewAfterAReset() throws {
+        let bench = try Bench(Samples.configuration(.microvm))
+        bench.loop.post {
+            bench.machine.stop()
+            #expect(bench.machine.runState == .paused)
+            bench.machine.reset(cause: .hostReset)
+            #expect(bench.machine.runState == .prelaunch)
+            bench.machine.quit(cause: .hostQuit)
+        }
+
+        #expect(try bench.run() == 0)
+    }
+
+    /// A reset is the end where the user said so, and an end is a stop where the user said that too.
+    @Test func aResetThatIsAnEndIsOneForUsersToo() throws {
+        var configuration = Samples.configuration(.microvm)
+        (configuration.lifecycle.reboot, configuration.lifecycle.shutdown) = (.shutdown, .pause)
+        let bench = try Bench(configuration)
+        bench.loop.post {
+            bench.machine.stop()
+            bench.machine.reset(cause: .hostReset)
+            #expect(bench.machine.runState == .paused)
+            try? bench.machine.resume()
+            bench.machine.reset(cause: .hostReset)
+            #expect(bench.machine.runState == .shutdown)
+            bench.machine.quit(cause: .hostQuit)
+        }
+
+        #expect(try bench.run() == 0)
+        #expect(
+            bench.events.withLock { $0 } == [
+                .resume, .stop, .shutdown(.hostReset), .resume, .shutdown(.hostReset), .stop, .shutdown(.hostQuit),
+            ])
+    }
+
+    /// libvirt hands over the files of its serial ports as descriptors.
+    @Test(arguments: [true, false])
+    func serialOutputGoesToADescriptorOfASet(append: Bool) throws {
+        try Samples.withFolder { folder in
+            try HostFile.open("\(folder)/out", HostFile.Mode.append).writeAll([0x2E])
+            let file = try HostFile.open("\(folder)/out", HostFile.Mode.append)
+            var configuration = Samples.configuration(.pc)
+            configuration.process.descriptors = [
+                PassedDescriptor(descriptor: try file.rawCopy().get(), set: 7, opaque: nil)
+            ]
+            configuration.characterDevices = [
+                CharacterDeviceConfiguration(
+                    id: "serial0", kind: .file(path: "/dev/fdset/7", append: append, input: nil))
+            ]
+            configuration.serialPorts = ["serial0"]
+            let bench = try Bench(
+                configuration, [.portWrite(port: 0x3F8, size: 1, value: 0x48), Samples.powerOff])
+
+            #expect(try bench.run() == 0)
+
+            #expect(try HostFile.contents("\(folder)/out") == (append ? [0x2E, 0x48] : [0x48]))
+        }
+    }
+
     @Test func startsPausedOnRequest() throws {
         var configuration = Samples.configuration(.microvm)
         configuration.lifecycle.startsPaused = true

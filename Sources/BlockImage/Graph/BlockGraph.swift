@@ -109,7 +109,7 @@ public final class BlockGraph: Sendable {
     }
 
     /// Opens a node that goes with its last user.
-    func openImplicitly(_ options: [String: String]) throws(BlockError) -> any BlockNode {
+    public func openImplicitly(_ options: [String: String]) throws(BlockError) -> any BlockNode {
         try open(BlockOptions(options), isImplicit: true)
     }
 

@@ -13,6 +13,7 @@ public final class BlockJob: Sendable {
         case snapshotSave = "snapshot-save"
         case snapshotLoad = "snapshot-load"
         case snapshotDelete = "snapshot-delete"
+        case create
 
         /// Whether it is one of a disk's, which the older commands and events of block jobs know.
         public var isBlock: Bool { self == .stream || self == .commit || self == .mirror || self == .backup }
@@ -126,7 +127,12 @@ public final class BlockJob: Sendable {
         body: @escaping @Sendable () throws(BlockError) -> Void
     ) -> BlockJob {
         let work = Work(
-            run: { _ throws(Stop) in do throws(BlockError) { try body() } catch { throw .failed(error) } },
+            run: { job throws(Stop) in
+                // It is done as a whole or not at all.
+                job.setTotal(1)
+                defer { job.advance(1) }
+                do throws(BlockError) { try body() } catch { throw .failed(error) }
+            },
             finish: { _ in }, clean: { _ in })
         return BlockJob(kind, settings, work, tell: tell)
     }

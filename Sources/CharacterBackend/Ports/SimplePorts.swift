@@ -24,10 +24,13 @@ public final class FilePort: HostCharacterPort {
     private let complaint: RateLimitedLogger
 
     /// A port onto the end of a file, which is made; emptied first unless `append`.
-    public init(label: String, path: String, append: Bool) throws(HostError) {
+    public init(
+        label: String, path: String, append: Bool,
+        openFile: CharacterPorts.FileOpener = CharacterPorts.openDirectly
+    ) throws(HostError) {
         self.label = label
         filename = "file:\(path)"
-        file = try HostFile.open(path, append ? HostFile.Mode.append : HostFile.Mode.replace)
+        file = try openFile(path, append)
         complaint = RateLimitedLogger(Logger(label), burst: 1, perSecond: 1)
     }
 
@@ -72,9 +75,12 @@ public final class LoggingPort: HostCharacterPort {
     private let log: FilePort
 
     /// Records into a file, which is emptied first unless `append`.
-    public init(_ port: any HostCharacterPort, path: String, append: Bool) throws(HostError) {
+    public init(
+        _ port: any HostCharacterPort, path: String, append: Bool,
+        openFile: CharacterPorts.FileOpener = CharacterPorts.openDirectly
+    ) throws(HostError) {
         self.port = port
-        log = try FilePort(label: port.label, path: path, append: append)
+        log = try FilePort(label: port.label, path: path, append: append, openFile: openFile)
     }
 
     public var label: String { port.label }

@@ -70,6 +70,10 @@ public struct SMBIOSConfiguration: Equatable, Sendable {
     public var coresPerSocket = 1
     /// Threads of a socket.
     public var threadsPerSocket = 1
+    /// Type 8.
+    public var connectors: [Connector] = []
+    /// Type 41.
+    public var onboardDevices: [OnboardDevice] = []
     /// Type 11.
     public var oemStrings: [String] = []
     /// Type 17, one for each 16 GiB.

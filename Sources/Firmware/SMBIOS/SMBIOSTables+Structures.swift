@@ -5,8 +5,10 @@ extension SMBIOSTables {
             firmware(machine.firmware), system(machine), baseboard(machine.baseboard), chassis(machine.chassis),
         ]
         for socket in 0..<max(machine.sockets, 1) { list.append(processor(machine, socket, version)) }
+        list += machine.connectors.enumerated().map { connector($0.element, $0.offset) }
         if !machine.oemStrings.isEmpty { list.append(oemStrings(machine.oemStrings)) }
         return list + memory(machine) + [bootInformation()]
+            + machine.onboardDevices.enumerated().map { onboardDevice($0.element, $0.offset) }
     }
 
     private static let chassisHandle: UInt16 = 0x0300

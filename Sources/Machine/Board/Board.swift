@@ -56,6 +56,8 @@ struct Board: Sendable {
     let input: InputHub
     let keys: KeySequencer
     let ioapic: IOAPIC
+    /// What firmware is told to start; nil without a clock whose memory tells it.
+    let bootDevices: BootDevices?
     let generation: GenerationID?
     /// What a guest's kernel has told where its note for debuggers is; nil without the device.
     let guestNoteBytes: @Sendable () -> [UInt8]?
@@ -160,8 +162,14 @@ struct Board: Sendable {
         modules = builder.modules
         io = builder.io
         mmio = builder.mmio
+        bootDevices = builder.bootDevices
         let hasACPI = builder.power != nil
-        let smbios = try configuration.smbiosTables(layout: layout, topology: topology)
+        let smbios = try configuration.smbiosTables(layout: layout, topology: topology) { name in
+            guard let device = builder.plugged.first(where: { $0.configuration.id == name }),
+                case .slot(let bus, _, let slot, let function) = device.place
+            else { return nil }
+            return (bus.bridge == nil, slot, function)
+        }
         try builder.addFirmware(smbios: smbios, hasACPI: hasACPI)
         image = try BootImage(
             configuration, layout: layout, acpi: hasACPI ? builder.acpi : nil,

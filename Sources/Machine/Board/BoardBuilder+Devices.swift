@@ -71,6 +71,7 @@ extension BoardBuilder {
         let address =
             properties.string("mac").flatMap(Self.macAddress)
             ?? [0x52, 0x54, 0, 0x12, 0x34, UInt8(truncatingIfNeeded: 0x56 + networkStatus.count)]
+        lastMAC = Self.text(ofMAC: address)
         networkStatus.append(
             NetworkStatus(
                 name: name, text: "index=0,type=nic,model=\(device.driver),macaddr=\(Self.text(ofMAC: address))",
@@ -118,7 +119,7 @@ extension BoardBuilder {
         }
         note(
             device.driver, id: device.id, bus: name, properties: device.properties,
-            details: ["addr \(place.slot).\(place.function)"])
+            place: place)
         let unit = String(place.slot, radix: 16) + (place.function > 0 ? ",\(place.function)" : "")
         let leaf: String
         switch device.driver {
@@ -180,7 +181,7 @@ extension BoardBuilder {
         devices.append(port)
         note(
             device.driver, id: device.id, bus: "pcie.0", properties: device.properties,
-            details: ["addr \(place.slot).\(place.function)"])
+            place: place)
     }
 
     /// Refuses a device for another bus than the one of its kind.

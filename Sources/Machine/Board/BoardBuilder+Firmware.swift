@@ -102,8 +102,9 @@ extension BoardBuilder {
         var image: [UInt8]
         if let bios = configuration.boot.bios {
             image = try readFirmware(bios)
-            guard !image.isEmpty, image.count <= 16 << 20, image.count % 4096 == 0 else {
-                throw MachineBuildError("could not load PC BIOS '\(bios)': \(image.count) bytes are no firmware image")
+            guard !image.isEmpty, image.count <= 16 << 20, image.count % 65536 == 0 else {
+                throw MachineBuildError(
+                    "could not load PC BIOS '\(bios)': \(image.count) bytes are no multiple of 64 KiB")
             }
         } else {
             // HLT and a jump back to it, at the reset vector: a machine with nothing to start stands still.
@@ -195,8 +196,10 @@ extension BoardBuilder {
     /// Hands the kernel of `-kernel` to the firmware, which starts it: UEFI by itself, SeaBIOS by an option ROM.
     private func addKernel(_ path: String, _ items: inout FwCfgItems) throws(MachineBuildError) {
         let boot = configuration.boot
-        let kernel = ByteImage(name: path, bytes: try BootImage.read(path, "kernel"))
-        let initrd = try boot.initrd.map { path throws(MachineBuildError) in try BootImage.read(path, "initrd") } ?? []
+        let kernel = ByteImage(name: path, bytes: try BootImage.read(path, "kernel", configuration))
+        let initrd = try boot.initrd.map { path throws(MachineBuildError) in
+            try BootImage.read(path, "initrd", configuration)
+        } ?? []
         do throws(LoadError) {
             try items.add(
                 linux: kernel, commandLine: boot.append ?? "", initrd: initrd, lowMemory: layout.low - 0x28000)

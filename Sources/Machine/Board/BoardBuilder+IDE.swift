@@ -76,7 +76,7 @@ extension BoardBuilder {
             try pci.attach(controller.function, slot: 1, function: 1)
         }
         devices.append(controller)
-        note("piix3-ide", bus: "pci.0", details: ["addr 1.1"], buses: Self.buses(places))
+        note("piix3-ide", bus: "pci.0", place: (1, 1), buses: Self.buses(places))
     }
 
     private func addAHCI() throws(MachineBuildError) {
@@ -90,7 +90,7 @@ extension BoardBuilder {
             try pci.attach(controller.function, slot: Q35Board.chipsetSlot, function: 2)
         }
         devices.append(controller)
-        note("ich9-ahci", bus: "pcie.0", details: ["addr 1f.2"], buses: Self.buses(places))
+        note("ich9-ahci", bus: "pcie.0", place: (0x1F, 2), buses: Self.buses(places))
     }
 
     private func addDrive(_ device: DeviceConfiguration, _ places: inout [[Place?]]) throws(MachineBuildError) {
@@ -139,7 +139,9 @@ extension BoardBuilder {
         try noteBootIndex(
             device, properties,
             isAHCI ? "pci8086,2922@1f,2/drive@\(channel)/disk@0" : "ide@1,1/drive@\(channel)/disk@\(unit)")
-        let shown = drive.map { [DeviceNode.Property(name: "drive", value: "\"\($0)\"")] } ?? []
+        var given = device.properties
+        if let drive { given["drive"] = .string(drive) }
+        let shown = shownProperties(device.driver, given)
         let node = DeviceNode(
             model: device.driver, id: device.id ?? "", path: path, properties: shown, details: ["unit \(unit)"])
         places[channel][unit] = Place(unit: IDEUnit(options, backend: backend), node: node)

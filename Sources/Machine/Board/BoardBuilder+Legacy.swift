@@ -5,7 +5,6 @@ internal import Firmware
 internal import GuestMemory
 internal import HostOS
 internal import JSON
-internal import Synchronization
 
 /// The devices of a PC that hang on I/O ports.
 extension BoardBuilder {
@@ -118,12 +117,13 @@ extension BoardBuilder {
         let layout = layout
         rtc.setMemorySize(below4G: layout.low, above4G: layout.high)
         devices.append(rtc)
-        let order = Self.bootDevices(configuration.boot.order ?? "cad")
-        let isFirst = Atomic(configuration.boot.once != nil)
-        let once = Self.bootDevices(configuration.boot.once ?? "")
+        let boot = BootDevices(
+            rtc, Self.bootDevices(configuration.boot.order ?? "cad"),
+            once: configuration.boot.once.map(Self.bootDevices))
+        bootDevices = boot
         afterReset.append { [weak rtc] in
             rtc?.setMemorySize(below4G: layout.low, above4G: layout.high)
-            rtc?.setBootOrder(isFirst.exchange(false, ordering: .relaxed) ? once : order)
+            boot.tell()
         }
         self.rtc = rtc
         acpi.hasRTC = true

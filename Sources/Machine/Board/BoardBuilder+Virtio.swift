@@ -169,8 +169,12 @@ extension BoardBuilder {
             var number = wanted ?? next
             // Port 0 is a console by the specification: the first console takes it.
             if wanted == nil, isConsole, !ports.contains(where: { $0.id == 0 }) { number = 0 }
-            guard number < limit, !ports.contains(where: { $0.id == number }) else {
-                throw MachineBuildError("\(port.origin): virtio-serial-bus: port \(number) is taken or out of range")
+            guard number < limit else {
+                throw MachineBuildError(
+                    "\(port.origin): virtio-serial-bus: Out-of-range port id specified, max. allowed: \(limit - 1)")
+            }
+            guard !ports.contains(where: { $0.id == number }) else {
+                throw MachineBuildError("\(port.origin): virtio-serial-bus: A port already exists at id \(number)")
             }
             if number >= next { next = number + 1 }
             ports.append(
@@ -258,6 +262,8 @@ extension BoardBuilder {
         let transport = VirtioPCI(
             made, memory: memory, stateName: name, options: options, doorbells: rings ? lastWorker : nil)
         addWindows(transport.function)
+        var device = device
+        device.properties["vectors"] = .integer(Int64(options.vectors ?? made.queueSizes.count + 1))
         try attach(transport.function, device, properties)
         devices.append(transport)
     }

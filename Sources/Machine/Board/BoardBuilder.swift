@@ -48,6 +48,8 @@ final class BoardBuilder {
     /// The root ports by the names of their buses.
     var rootPorts: [String: PCIERootPort] = [:]
     var rtc: RealTimeClock?
+    /// What firmware is told to start.
+    var bootDevices: BootDevices?
     /// What was made by name, in order.
     var plugged: [PluggedDevice] = []
     /// Where the device that was made last sits.
@@ -87,6 +89,8 @@ final class BoardBuilder {
     var tree: [(bus: String, node: DeviceNode)] = []
     /// The cards of `info network`.
     var networkStatus: [NetworkStatus] = []
+    /// The hardware address of the card that was made last.
+    var lastMAC: String?
     /// The cards by their own and their back-end's names.
     var cards: [(name: String, backend: String?, card: any NetworkCard)] = []
     var usedNames: Set<String> = []
@@ -193,24 +197,6 @@ final class BoardBuilder {
             number += 1
         }
         return name
-    }
-
-    /// Notes a device for `info qtree`.
-    func note(
-        _ model: String, id: String? = nil, bus: String, properties: JSONObject = JSONObject(), details: [String] = [],
-        buses: [DeviceNode.Bus] = []
-    ) {
-        let count = tree.count
-        let path = id.map { "/machine/peripheral/\($0)" } ?? "/machine/unattached/device[\(count)]"
-        // The place is told by the details. JSON writes the others as the tree does: text in quotes, numbers and words.
-        let shown = properties.members.filter { $0.name != "addr" }
-            .map { member in
-                DeviceNode.Property(
-                    name: member.name, value: String(decoding: JSONWriter.write(member.value), as: UTF8.self))
-            }
-        tree.append(
-            (bus, DeviceNode(model: model, id: id ?? "", path: path, properties: shown, details: details, buses: buses))
-        )
     }
 
     /// The thread of the `iothread` object that a device names, or one of its own.

@@ -161,6 +161,9 @@ extension BoardBuilder {
                 throw MachineBuildError("Device '\(device.driver)' does not support hotplugging")
             }
         }
+        if let words = DeviceCatalogue.find(device.driver)?.objection(to: withGlobals(device)) {
+            throw MachineBuildError(device.origin.isEmpty ? words : "\(device.origin): \(words)")
+        }
         let (deviceCount, workerCount) = (devices.count, workers.count)
         lastPlace = .fixed
         do throws(MachineBuildError) { try make(device) } catch {

@@ -96,7 +96,7 @@ enum PCBoard {
         let bridge = I440FX(memory: builder.memory, block: block, stateName: builder.stateName("i440FX"))
         try MachineBuildError.wrapping { () throws(PCIBusError) in try bus.attach(bridge.function, slot: 0) }
         builder.devices.append(bridge)
-        builder.note("i440FX", bus: "pci.0", details: ["addr 0.0"])
+        builder.note("i440FX", bus: "pci.0", place: (0, 0))
         if !builder.configuration.hasFirmware { builder.afterReset.append { bridge.shadowAll() } }
     }
 
@@ -117,7 +117,7 @@ enum PCBoard {
             try bus.attach(made, slot: slot, function: function)
         }
         builder.devices.append(device)
-        builder.note(name, bus: "pci.0", details: ["addr \(slot).\(function)"])
+        builder.note(name, bus: "pci.0", place: (slot, function))
     }
 
     private static var routes: [PCIHost.Route] {

@@ -85,7 +85,7 @@ enum Q35Board {
             try bus.attach(function, slot: chipsetSlot, function: number)
         }
         builder.devices.append(device)
-        builder.note(model, bus: "pcie.0", details: ["addr 1f.\(number)"])
+        builder.note(model, bus: "pcie.0", place: (0x1F, number))
     }
 
     private static func addHostBridge(
@@ -98,7 +98,7 @@ enum Q35Board {
             memory: builder.memory, block: block, chipset: .q35, stateName: builder.stateName("mch"))
         try MachineBuildError.wrapping { () throws(PCIBusError) in try bus.attach(bridge.function, slot: 0) }
         builder.devices.append(bridge)
-        builder.note("mch", bus: "pcie.0", details: ["addr 0.0"])
+        builder.note("mch", bus: "pcie.0", place: (0, 0))
         let window = ConfigurationWindow(bus, builder.mmio)
         bridge.observeConfigurationWindow { [weak bridge] in window.move(to: bridge?.configurationWindow) }
         if !builder.configuration.hasFirmware {

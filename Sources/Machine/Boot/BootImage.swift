@@ -31,7 +31,7 @@ struct BootImage: Sendable {
             modules = []
             return
         }
-        let image = ByteImage(name: path, bytes: try Self.read(path, "kernel"))
+        let image = ByteImage(name: path, bytes: try Self.read(path, "kernel", configuration))
         var modules: [BootModule] = []
         if let initrd = boot.initrd {
             let format = try MachineBuildError.wrapping { () throws(LoadError) in
@@ -39,12 +39,12 @@ struct BootImage: Sendable {
             }
             if format == .multiboot {
                 for module in KernelLoader.parseModules(initrd) {
-                    let bytes = try Self.read(module.file, "module")
+                    let bytes = try Self.read(module.file, "module", configuration)
                     modules.append(
                         BootModule(source: ByteImage(name: module.file, bytes: bytes), commandLine: module.commandLine))
                 }
             } else {
-                let bytes = try Self.read(initrd, "initrd")
+                let bytes = try Self.read(initrd, "initrd", configuration)
                 if let flaw = InitialRAMDisk.flaw(bytes) {
                     throw MachineBuildError("could not load initrd '\(initrd)': \(flaw)")
                 }
@@ -55,10 +55,28 @@ struct BootImage: Sendable {
         self.modules = modules
     }
 
-    /// A file as a whole.
-    static func read(_ path: String, _ what: String) throws(MachineBuildError) -> [UInt8] {
+    /// A file as a whole, which guest memory must have room for.
+    static func read(
+        _ path: String, _ what: String, _ configuration: MachineConfiguration
+    ) throws(MachineBuildError) -> [UInt8] {
+        let failure = "could not load \(what) '\(path)': "
+        let isRegular: Bool
+        let size: Int64
+        do throws(HostError) {
+            // Opening a FIFO waits for no writer, and a device may have no end.
+            let file = try HostFile.open(path, HostFile.Mode.read, nonBlocking: true)
+            isRegular = file.isRegularFile
+            // Of a folder the host says what it is.
+            if !isRegular { _ = try file.readAvailable(limit: 1) }
+            size = try HostFile.size(path)
+        } catch { throw MachineBuildError(failure + "\(error.errno)") }
+        guard isRegular else { throw MachineBuildError(failure + "it is not a regular file") }
+        guard size <= Int64(clamping: configuration.memory.size) else {
+            throw MachineBuildError(
+                failure + "it is larger than the machine's memory of \(configuration.memory.size >> 20) MiB")
+        }
         do throws(HostError) { return try HostFile.contents(path, limit: 1 << 32) } catch {
-            throw MachineBuildError("could not load \(what) '\(path)': \(error.errno)")
+            throw MachineBuildError(failure + "\(error.errno)")
         }
     }
 

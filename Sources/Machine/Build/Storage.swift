@@ -90,6 +90,19 @@ final class Storage: Sendable {
         try graph.secrets.add(type: object.type, options)
     }
 
+    /// Opens a drive while the machine is there.
+    func add(_ drive: DriveConfiguration) throws(MachineError) {
+        let isTaken =
+            drives.withLock { $0.contains { $0.name == drive.id } } || graph.node(named: drive.id) != nil
+            || removableDrives.contains { $0.name == drive.id }
+        guard !isTaken else { throw .failed("Duplicate ID '\(drive.id)' for drive") }
+        do throws(MachineBuildError) { try open(drive) } catch {
+            // It comes of no option that would be named.
+            let words = "\(error)"
+            throw .failed(drive.origin.isEmpty && words.hasPrefix(": ") ? String(words.dropFirst(2)) : words)
+        }
+    }
+
     private func open(_ drive: DriveConfiguration) throws(MachineBuildError) {
         var options = DriveOptions(id: drive.id, path: drive.file ?? "", format: drive.format)
         do throws(BlockError) { options.more = try ImageName.flat(drive.fileOptions) } catch {
@@ -316,6 +329,7 @@ final class Storage: Sendable {
             actualSize: Self.allocated(root), isReadOnly: root.isReadOnly, cache: cache, detectZeroes: detectZeroes,
             backingDepth: backing.count,
             backingFile: backing.first?.filename)
+        status.fileNodeName = root.children.first { $0.role == "file" }?.node.nodeName
         status.bitmaps = live.bitmapStatus(root)
         if let device = fixedDevices.first(where: { $0.device.root === root })?.device, let group = device.throttle {
             status.limits = LiveStorage.values(group.limits)

@@ -15,8 +15,14 @@ public final class CharacterHub: Sendable {
     private let consoles = Mutex<[TextConsole]>([])
     private let exit = Mutex<(@Sendable () -> Void)?>(nil)
 
-    /// Opens all back-ends of a configuration. Those that monitors use wait for slow readers.
-    public init(_ configuration: MachineConfiguration, loop: EventLoop) throws(MachineBuildError) {
+    private let descriptors: DescriptorSets
+
+    /// Opens all back-ends of a configuration. Those that monitors use wait for slow readers. Files may be
+    /// descriptors of sets.
+    public init(
+        _ configuration: MachineConfiguration, loop: EventLoop, descriptors: DescriptorSets = DescriptorSets()
+    ) throws(MachineBuildError) {
+        self.descriptors = descriptors
         let monitored = Set(configuration.monitors.map(\.characterDevice) + [configuration.gdbServer].compactMap { $0 })
         do throws(MachineBuildError) {
             // A TPM speaks on its socket by itself, as descriptors go with what it says.
@@ -41,7 +47,11 @@ public final class CharacterHub: Sendable {
             do throws(ChardevError) {
                 port = try CharacterPorts.open(
                     specification, label: device.id, loop: loop,
-                    overflow: waits ? OverflowPolicy.wait : OverflowPolicy.dropOldest)
+                    overflow: waits ? OverflowPolicy.wait : OverflowPolicy.dropOldest,
+                    openFile: { path, append throws(HostError) -> Descriptor in
+                        if let copy = try descriptors.openOutput(path, append: append) { return copy }
+                        return try CharacterPorts.openDirectly(path, append: append)
+                    })
             } catch { throw MachineBuildError("\(error)") }
         }
         var mux: CharacterMux?

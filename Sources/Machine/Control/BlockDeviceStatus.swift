@@ -35,6 +35,8 @@ public struct BlockDeviceStatus: Equatable, Sendable {
         public var backingDepth: Int
         /// The backing file, or nil.
         public var backingFile: String?
+        /// The name of the node that has its file, where it is another one.
+        public var fileNodeName: String?
         /// Its dirty bitmaps.
         public var bitmaps: [DirtyBitmap] = []
         /// Limits of throughput that are set, by QMP's names.

@@ -38,4 +38,6 @@ public enum BlockOperation: String, CaseIterable, Sendable {
     case addExport = "nbd-server-add"
     case removeExport = "nbd-server-remove"
     case stopServer = "nbd-server-stop"
+    case queryExports = "query-block-exports"
+    case create = "blockdev-create"
 }

@@ -59,12 +59,27 @@ public final class DescriptorSets: Sendable {
 
     /// A copy of a descriptor of the set that a name stands for, opened for what is wanted; nil for other names.
     func open(_ path: String, writes: Bool) -> Result<Int32, HostError>? {
+        open(path) { $0.allows(writing: writes) }
+    }
+
+    private func open(_ path: String, _ fits: (Descriptor) -> Bool) -> Result<Int32, HostError>? {
         guard path.hasPrefix(Self.prefix) else { return nil }
         let number = Int(path.dropFirst(Self.prefix.count)) ?? -1
         let found = entries.withLock { entries in
-            entries.first { $0.set == number && $0.descriptor.allows(writing: writes) }?.descriptor
+            entries.first { $0.set == number && fits($0.descriptor) }?.descriptor
         }
         guard let found else { return .failure(HostError.noDescriptor("open '\(path)'")) }
         return found.rawCopy()
+    }
+
+    /// The same for output, of a file from its beginning unless `append`; nil for other names.
+    public func openOutput(_ path: String, append: Bool) throws(HostError) -> Descriptor? {
+        // Of one that was opened for output alone nothing can be read.
+        let found = open(path) { $0.allows(writing: true) || !$0.allows(writing: false) }
+        guard let opened = found else { return nil }
+        let copy = Descriptor(owning: try opened.get())
+        // A pipe has no beginning to go to.
+        if !append, copy.isRegularFile { try HostFile.setSize(copy, 0) }
+        return copy
     }
 }

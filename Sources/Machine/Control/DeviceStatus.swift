@@ -39,6 +39,8 @@ public struct DeviceNode: Equatable, Sendable {
     public var details: [String]
     /// Its buses.
     public var buses: [Bus]
+    /// Whether it was plugged in after the start.
+    public var isHotplugged = false
     /// A device of a model.
     public init(
         model: String, id: String = "", path: String, properties: [Property] = [], details: [String] = [],

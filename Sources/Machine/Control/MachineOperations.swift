@@ -50,6 +50,19 @@ public protocol MachineOperations: MigrationOperations, ScreenOperations {
     /// A processor's pages by linear address, at most `limit` of them; nil with paging off.
     func pageMappings(of processor: Int, limit: Int) throws(MachineError) -> [PageMapping]?
 
+    /// A processor's local APIC; stops it for the moment of reading.
+    func localAPIC(of processor: Int) throws(MachineError) -> LocalAPICStatus
+    /// The interrupt controllers beside those.
+    var interruptControllers: InterruptControllerStatus { get }
+    /// The physical address of a linear one, as a processor's page tables have it; nil where nothing is mapped.
+    func physicalAddress(_ linear: UInt64, processor: Int) throws(MachineError) -> UInt64?
+    /// Where this process has guest memory of an address, and what of; nil where there is no memory.
+    func hostAddress(_ physical: UInt64) -> (address: UInt, block: String)?
+    /// Has firmware look for what to start in this order from now on: letters as `-boot` has them.
+    func setBootOrder(_ order: String) throws(MachineError)
+    /// Opens a drive that no device has.
+    func addDrive(_ drive: DriveConfiguration) throws(MachineError)
+
     /// The address spaces.
     var addressSpaces: [AddressSpaceStatus] { get }
     /// The main system bus with all devices below it.
@@ -188,6 +201,18 @@ public enum MachineError: Error, Equatable, Sendable, CustomStringConvertible {
 }
 
 extension MachineOperations {
+    public func localAPIC(of processor: Int) throws(MachineError) -> LocalAPICStatus {
+        throw .noProcessor(processor)
+    }
+    public var interruptControllers: InterruptControllerStatus { InterruptControllerStatus() }
+    public func physicalAddress(_ linear: UInt64, processor: Int) throws(MachineError) -> UInt64? { nil }
+    public func hostAddress(_ physical: UInt64) -> (address: UInt, block: String)? { nil }
+    public func setBootOrder(_ order: String) throws(MachineError) {
+        throw .notSupported("no function defined to set boot device list for this architecture")
+    }
+    public func addDrive(_ drive: DriveConfiguration) throws(MachineError) {
+        throw .notSupported("Drives cannot be added to this machine")
+    }
     public func readPort(_ port: UInt16, size: Int) -> UInt32 { UInt32.max }
     public func writePort(_ port: UInt16, size: Int, _ value: UInt32) {}
     public var objects: [ObjectConfiguration] { configuration.objects }
@@ -214,7 +239,7 @@ extension MachineOperations {
     public func blockOperation(
         _ operation: BlockOperation, _ arguments: JSONObject
     ) throws(MachineError) -> JSONValue {
-        if operation == .queryJobs || operation == .queryBlockJobs { return [] }
+        if [.queryJobs, .queryBlockJobs, .queryExports].contains(operation) { return [] }
         throw .notSupported("This machine has no disks to work on")
     }
     public func addCharacterDevice(_ device: CharacterDeviceConfiguration) throws(MachineError) -> String? {

@@ -172,6 +172,8 @@ public protocol MigrationOperations: AnyObject, Sendable {
 
     /// Writes guest memory for `gdb` and `crash`.
     func dumpMemory(_ request: DumpRequest) throws(MachineError)
+    /// How far the last such file is.
+    var dumpProgress: DumpProgress { get }
 }
 
 /// What `snapshot-save`, `-load` and `-delete` ask for.
@@ -229,7 +231,32 @@ public struct DumpRequest: Sendable {
     public init(address: String) { self.address = address }
 }
 
+/// How far a file of guest memory is.
+public struct DumpProgress: Equatable, Sendable {
+    /// Where it is, in QMP's words.
+    public enum Status: String, Sendable {
+        /// There was none.
+        case none
+        /// It is being written.
+        case active
+        /// It is whole.
+        case completed
+        /// It could not be written.
+        case failed
+    }
+    /// Where it is.
+    public var status = Status.none
+    /// Bytes of guest memory that were written.
+    public var done: UInt64 = 0
+    /// Bytes that it is to hold.
+    public var total: UInt64 = 0
+
+    /// None.
+    public init() {}
+}
+
 extension MigrationOperations {
+    public var dumpProgress: DumpProgress { DumpProgress() }
     public func migrate(to address: String, descriptor: Descriptor?) throws(MachineError) {
         throw .notSupported("This machine cannot be migrated")
     }

@@ -214,6 +214,8 @@ final class LiveStorage: Sendable {
         case .addExport: try addExport(arguments)
         case .removeExport: try removeExport(arguments)
         case .stopServer: try stopServer()
+        case .queryExports: return exports
+        case .create: try create(arguments)
         }
         return [:]
     }

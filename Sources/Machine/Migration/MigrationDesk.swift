@@ -27,6 +27,8 @@ final class MigrationDesk: Sendable {
         var wantsLate = false
         /// Who waits before the switch may go on.
         var mayContinue = false
+        /// The last file of guest memory.
+        var dump = DumpProgress()
         /// Another connection for memory that comes late.
         var replacement: MigrationChannel?
     }

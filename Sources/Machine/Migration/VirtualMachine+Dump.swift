@@ -5,7 +5,21 @@ internal import Synchronization
 
 // Guest memory in a file, for gdb and crash.
 extension VirtualMachine {
+    public var dumpProgress: DumpProgress { desk.state.withLock { $0.dump } }
+
     public func dumpMemory(_ request: DumpRequest) throws(MachineError) {
+        do throws(MachineError) { try writeMemory(request) } catch {
+            // What was refused before it began changes nothing.
+            desk.state.withLock { if $0.dump.status == .active { $0.dump.status = .failed } }
+            throw error
+        }
+        desk.state.withLock { state in
+            state.dump.status = .completed
+            state.dump.done = state.dump.total
+        }
+    }
+
+    private func writeMemory(_ request: DumpRequest) throws(MachineError) {
         guard (request.begin == nil) == (request.length == nil) else {
             throw .failed("Parameter '\(request.begin == nil ? "begin" : "length")' is missing")
         }
@@ -36,6 +50,11 @@ extension VirtualMachine {
         let states = control.withLock { _ in group.whileParked { threads in threads.map(\.state) } }
         let segments = try segments(request, states)
         guard !segments.isEmpty else { throw .failed("There is no guest memory in the range") }
+        desk.state.withLock { state in
+            state.dump = DumpProgress()
+            state.dump.status = .active
+            state.dump.total = segments.reduce(0) { $0 + $1.count }
+        }
         let guestNote = board.guestNoteBytes().flatMap { told in
             GuestNote(told: told) { address, count in
                 try? board.memory.bytes(GuestPhysical(address), count: count)
@@ -64,6 +83,7 @@ extension VirtualMachine {
                 } catch { throw .memory(segment.physical + done) }
                 do throws(HostError) { try file.writeAll(bytes) } catch { throw .failed("\(error)") }
                 done += UInt64(part)
+                desk.state.withLock { $0.dump.done += UInt64(part) }
             }
         }
     }

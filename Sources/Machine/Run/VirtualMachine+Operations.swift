@@ -38,7 +38,7 @@ extension VirtualMachine: MachineOperations {
 
     public func reset(cause: ShutdownCause) {
         if actions.reboot == .shutdown, cause != .snapshotLoad {
-            end(status: 0, cause: cause)
+            shutDown(cause)
         } else {
             performReset(cause)
         }
@@ -79,7 +79,7 @@ extension VirtualMachine: MachineOperations {
     }
 
     /// A processor's state, all of them standing for the moment of reading.
-    private func processorState(_ index: Int) throws(MachineError) -> apus_x86_state {
+    func processorState(_ index: Int) throws(MachineError) -> apus_x86_state {
         let state = control.withLock { _ in
             group.whileParked { threads in threads.first { $0.index == index }?.state }
         }
@@ -269,6 +269,7 @@ extension VirtualMachine: MachineOperations {
         try board.storage.changeMedium(drive, file: file, format: format, force: force)
     }
     public func addBlockNode(_ node: BlockNodeConfiguration) throws(MachineError) { try board.storage.add(node) }
+    public func addDrive(_ drive: DriveConfiguration) throws(MachineError) { try board.storage.add(drive) }
     public func removeBlockNode(_ name: String) throws(MachineError) { try board.storage.remove(node: name) }
     public var blockNodes: [BlockNodeStatus] { board.storage.nodes }
     public func blockOperation(

@@ -62,7 +62,7 @@ public final class VirtualMachine: Sendable {
         self.configuration = configuration
         self.loop = loop
         descriptorSets = DescriptorSets(configuration.process.descriptors)
-        let characters = try CharacterHub(configuration, loop: loop)
+        let characters = try CharacterHub(configuration, loop: loop, descriptors: descriptorSets)
         self.characters = characters
         do throws(MachineBuildError) {
             let board = try Board(
@@ -232,11 +232,11 @@ public final class VirtualMachine: Sendable {
             let wasRunning = state.withLock { $0.runState == .running || $0.runState == .suspended }
             group.park()
             do throws(MachineBuildError) { try board.reset(group.threads) } catch { return error }
-            // A machine that stood because its guest was at its end starts anew as a paused one.
+            // Reset by its user, a machine that stands is as new, as QEMU's is.
             state.withLock { state in
                 switch state.runState {
-                case .internalError, .shutdown, .guestPanicked, .ioError, .watchdog: state.runState = .paused
-                default: break
+                case .running, .inMigrate, .finishMigrate: break
+                default: if cause != .snapshotLoad { state.runState = .prelaunch }
                 }
             }
             if wasRunning {
@@ -315,14 +315,14 @@ public final class VirtualMachine: Sendable {
         }
     }
 
-    /// The end, or with `-no-shutdown` a stop that a monitor may look at.
+    /// The end, or with `-no-shutdown` a stop that a monitor may look at. A machine that stands stays as it is.
     func shutDown(_ cause: ShutdownCause) {
         guard actions.shutdown == .pause else {
             end(status: 0, cause: cause)
             return
         }
         emit(.shutdown(cause))
-        halt(as: .shutdown)
+        if runState.isRunning { halt(as: .shutdown) }
     }
 
     /// A processor stopped for the debugger: so does the machine. Of several at the same time the first counts.

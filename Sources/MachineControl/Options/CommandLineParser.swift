@@ -36,7 +36,7 @@ public enum CommandLineParser {
                 return .failure("\(printable(program)): \(place)\(text)")
             }
         }
-        let warnings = builder.warnings.map { "\(printable(program)): warning: \(printable($0))" }
+        let warnings = builder.warnings.map { "\(printable(program)): warning: \(printable($0, limit: lineLimit))" }
         return .machine(builder.configuration, warnings: warnings)
     }
 

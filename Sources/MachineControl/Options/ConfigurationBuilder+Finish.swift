@@ -10,6 +10,7 @@ extension ConfigurationBuilder {
         try finishNetwork()
         try finishCharacterDevices()
         try checkDevices()
+        warnOfLonelyNetworks()
         origin = ""
         if configuration.process.daemonizes {
             if noGraphic, !noDefaults { throw .invalid("-nographic cannot be used with -daemonize") }
@@ -36,6 +37,16 @@ extension ConfigurationBuilder {
             )
         }
         if kind == .microvm { configuration.board.hpet = false }
+        if let first = unknownAccelerators.first {
+            let named = (machineAccelerators ?? []) + accelerators
+            for unknown in unknownAccelerators {
+                origin = unknown.origin
+                guard !named.isEmpty, case .invalid(let words) = unknown.error else { throw first.error }
+                warn(words)
+            }
+            if machineAccelerators?.isEmpty == true { machineAccelerators = nil }
+            origin = boardOrigin
+        }
         if let machineAccelerators {
             guard accelerators.isEmpty else {
                 origin = ""
@@ -205,10 +216,17 @@ extension ConfigurationBuilder {
         let characters = Set(configuration.characterDevices.map(\.id))
         let objects = Set(configuration.objects.map(\.id))
         var ids: Set<String> = []
+        var singles: Set<String> = []
         for device in configuration.devices {
             origin = device.origin
             if let id = device.id, !ids.insert(id).inserted { throw .invalid("Duplicate ID '\(id)' for device") }
             guard let description = DeviceCatalogue.find(device.driver) else { continue }
+            if let words = DeviceDescription.single[device.driver], !singles.insert(device.driver).inserted {
+                throw .invalid(words)
+            }
+            if let words = description.objection(to: propertiesWithGlobals(device, description)) {
+                throw .invalid(words)
+            }
             for member in device.properties.members {
                 let known: Set<String>
                 switch description.property(member.name)?.kind {
@@ -227,5 +245,15 @@ extension ConfigurationBuilder {
                 throw .invalid("drive property not set: '\(device.driver)' needs drive=id")
             }
         }
+    }
+
+    /// A device's own properties over those of `-global`, typed.
+    private func propertiesWithGlobals(_ device: DeviceConfiguration, _ description: DeviceDescription) -> JSONObject {
+        var properties = device.properties
+        for global in configuration.globals
+        where global.driver == device.driver && properties[global.property] == nil {
+            properties[global.property] = description.property(global.property)?.checked(.string(global.value))
+        }
+        return properties
     }
 }

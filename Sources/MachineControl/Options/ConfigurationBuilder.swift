@@ -11,6 +11,8 @@ struct ConfigurationBuilder {
 
     var machineAccelerators: [AcceleratorConfiguration]?
     var accelerators: [AcceleratorConfiguration] = []
+    /// Engines that there are none of, with the option: wrong unless others are named too.
+    var unknownAccelerators: [(origin: String, error: OptionError)] = []
     /// Board properties by name, to be checked against the board when it is known.
     var boardProperties: [String] = []
     var boardOrigin = ""

@@ -28,11 +28,11 @@ extension OptionError {
     }
 }
 
-/// A text from outside, safe for one line of a terminal: control characters as escapes, cut after 200 characters.
-func printable(_ text: String) -> String {
+/// A text from outside, safe for one line of a terminal: control characters as escapes, cut after some characters.
+func printable(_ text: String, limit: Int = 200) -> String {
     var result = ""
     for (place, scalar) in text.unicodeScalars.enumerated() {
-        if place == 200 { return result + "…" }
+        if place == limit { return result + "…" }
         if scalar.value < 0x20 || (0x7f..<0xa0).contains(scalar.value) || scalar.value == 0x2028
             || scalar.value == 0x2029
         {
@@ -43,6 +43,10 @@ func printable(_ text: String) -> String {
     }
     return result
 }
+
+/// As many characters as a line for the user may have that is the program's own, such as one that names all features
+/// of a processor.
+let lineLimit = 16384
 
 /// The known word that a mistyped one is nearest to.
 enum Suggestion {

@@ -77,6 +77,38 @@ struct Parameter: Sendable {
         }
     }
 
+    /// A value of JSON that has the parameter's type itself, as QMP has it: a number is no string. In QMP's words, with
+    /// `path` before the name.
+    func typed(_ json: JSONValue, path: String = "") throws(OptionError) -> JSONValue {
+        guard repeats else { return try typedSingle(json, path + name) }
+        guard case .array(let elements) = json else { throw Self.mismatch(path + name, "array") }
+        var values: [JSONValue] = []
+        for (place, element) in elements.enumerated() {
+            // A list of strings is one of objects with a string in them.
+            guard case .object = element, let text = element["str"] else {
+                throw Self.mismatch("\(path)\(name)[\(place)]", "object")
+            }
+            values.append(try typedSingle(text, "\(path)\(name)[\(place)].str"))
+        }
+        return .array(values)
+    }
+
+    private func typedSingle(_ json: JSONValue, _ path: String) throws(OptionError) -> JSONValue {
+        switch (kind, json) {
+        case (.any, _), (.boolean, .bool), (.string, .string): return json
+        case (.choice, .string), (.number, .integer), (.unsigned, .integer), (.unsigned, .unsigned),
+            (.size, .integer), (.size, .unsigned):
+            return try single(json)
+        case (.size, _): throw .invalid("Parameter '\(path)' expects uint64")
+        case (.boolean, _): throw Self.mismatch(path, "boolean")
+        case (.number, _), (.unsigned, _): throw Self.mismatch(path, "integer")
+        case (.string, _), (.choice, _): throw Self.mismatch(path, "string")
+        }
+    }
+    static func mismatch(_ path: String, _ type: String) -> OptionError {
+        .invalid("Invalid parameter type for '\(path)', expected: \(type)")
+    }
+
     /// The typed value of JSON. Strings are taken as options write them.
     func value(_ json: JSONValue) throws(OptionError) -> JSONValue {
         if repeats, case .array(let elements) = json {
@@ -163,12 +195,13 @@ struct ParameterTable: Sendable {
         return values
     }
 
-    /// The typed values of a JSON object, or of dotted keys made into one.
-    func values(_ object: JSONObject) throws(OptionError) -> JSONObject {
+    /// The typed values of a JSON object whose members have their types, or of dotted keys made into one.
+    func values(_ object: JSONObject, isTyped: Bool = false, path: String = "") throws(OptionError) -> JSONObject {
         var values = JSONObject()
         for member in object.members {
             guard let parameter = parameter(member.name) else { throw unknown(member.name) }
-            values[member.name] = try parameter.value(member.value)
+            values[member.name] =
+                try isTyped ? parameter.typed(member.value, path: path) : parameter.value(member.value)
         }
         return values
     }

@@ -22,7 +22,7 @@ public enum MachineProgram {
             configuration.lifecycle.restoresOnDemand = true
             do throws(ProgramError) { return try run(configuration) } catch {
                 RawTerminal.restoreAny()
-                write("\(configuration.program): \(printable(error.text))\n", to: 2)
+                write("\(configuration.program): \(printable(error.text, limit: lineLimit))\n", to: 2)
                 return 1
             }
         }

@@ -57,7 +57,7 @@ public struct CPUSpecification: Equatable, Sendable {
         try self.init(model: parts[0])
         var plus: [Change] = []
         var minus: [Change] = []
-        for part in parts.dropFirst() {
+        for part in parts.dropFirst() where !part.isEmpty {
             if let sign = part.first, sign == "+" || sign == "-", Self.isHyperV(String(part.dropFirst())) {
                 try set(String(part.dropFirst()), sign == "+" ? "on" : "off")
             } else if part.hasPrefix("+") {

@@ -152,6 +152,41 @@ final class FakeMachine: MachineOperations {
     var characterDevices: [CharacterDeviceStatus] {
         [CharacterDeviceStatus(label: "serial0", filename: "stdio", isOpen: true)]
     }
+    func localAPIC(of processor: Int) throws(MachineError) -> LocalAPICStatus {
+        var apic = LocalAPICStatus()
+        apic.vectors = [0x8700, 0x400, 0x10000, 0xFE, 0x10000, 0x200EF]
+        apic.spurious = 0x1FF
+        apic.command = (0xC0FB, 0x0100_0000)
+        apic.requests[1] = 1 << 5
+        apic.inService[7] = 1 << 12
+        apic.levels[1] = 1 << 5
+        apic.taskPriority = 0x20
+        apic.logical = (0x0100_0000, 0xFFFF_FFFF)
+        apic.timer = (3, 62500, 1000)
+        return apic
+    }
+    var interruptControllers: InterruptControllerStatus {
+        var status = InterruptControllerStatus()
+        status.legacy = [InterruptControllerStatus.Legacy(), InterruptControllerStatus.Legacy()]
+        (status.legacy[0].requests, status.legacy[0].mask, status.legacy[0].base) = (1, 0xFB, 0x30)
+        (status.entries, status.requests, status.select) = ([0x0100_0000_0000_E931, 0x10000], 1, 0x12)
+        return status
+    }
+    func physicalAddress(_ linear: UInt64, processor: Int) throws(MachineError) -> UInt64? {
+        linear >= 0x8000 ? nil : linear + 0x10_0000
+    }
+    func hostAddress(_ physical: UInt64) -> (address: UInt, block: String)? {
+        physical < 0x1000 ? (0x7F00_0000_0000 + UInt(physical), "pc.ram") : nil
+    }
+    func setBootOrder(_ order: String) throws(MachineError) { note("boot \(order)") }
+    func addDrive(_ drive: DriveConfiguration) throws(MachineError) { note("drive \(drive.id) \(drive.file ?? "")") }
+    func addBlockNode(_ node: BlockNodeConfiguration) throws(MachineError) { note("node \(node.nodeName ?? "")") }
+    func addObject(_ object: ObjectConfiguration) throws(MachineError) { note("object \(object.type) \(object.id)") }
+    func addDevice(_ device: DeviceConfiguration) throws(MachineError) { note("device \(device.properties.names)") }
+    func blockOperation(_ operation: BlockOperation, _ arguments: JSONObject) throws(MachineError) -> JSONValue {
+        if operation == .create { note("create \(arguments["options"]?["driver"]?.stringValue ?? "")") }
+        return [.create].contains(operation) ? [:] : []
+    }
     var processorModels: [ProcessorModelStatus] { [ProcessorModelStatus(name: "qemu64")] }
     func expandProcessorModel(_ name: String) -> JSONObject? { name == "qemu64" ? ["sse2": true] : nil }
     func saveMemory(_ address: UInt64, size: UInt64, processor: Int?, to path: String) throws(MachineError) {

@@ -61,7 +61,7 @@ private let texts: [(String, String)] = [
             bus: pci.0
               type PCI
               dev: virtio-blk-pci, id "d"
-                vectors = 2
+                vectors = 2 (0x2)
                 drive = "v"
                 class SCSI controller, addr 00:04.0, pci id 1af4:1001 (sub 1af4:0002)
 
@@ -112,13 +112,74 @@ private let texts: [(String, String)] = [
     ("stop 1", "stop|s: extraneous characters at the end of line\nTry \"help stop\" for more information\n"),
     ("help stop", "stop|s  -- stop emulation\n"),
     ("help x", "x /fmt addr -- virtual memory dump starting at 'addr'\n"),
-    ("help info mtree", "info mtree [-f] -- show memory tree (-f: accepted)\n"),
+    ("help info mtree", "info mtree [-f] -- show memory tree (-f: dump flat view for address spaces)\n"),
     ("logfile", "logfile: filename expected\nTry \"help logfile\" for more information\n"),
     ("memsave 0 1", "memsave: filename expected\nTry \"help memsave\" for more information\n"),
     ("sendkey nonsense", "Error: invalid parameter: nonsense\n"),
     ("info registers 7", "CPU#7 not available\n"),
     ("log foo", "invalid log item 'foo'; 'log help' lists them\n"),
 ]
+
+private let looks: [(String, String)] = [
+    ("gva2gpa 0x1000", "gpa: 0x101000\n"), ("gva2gpa 0x9000", "Unmapped\n"),
+    ("gpa2hva 0x10", "Host virtual address for 0x10 (pc.ram) is 0x7f0000000010\n"),
+    ("gpa2hva 0x1000", "No memory is mapped at address 0x1000\n"),
+    ("info qom-tree /nope", "Path '/nope' could not be resolved.\n"),
+    (
+        "info qom-tree", "/machine (pc-i440fx-7.2-machine)\n  /i440fx (i440FX-pcihost)\n  /peripheral (container)\n"
+            + "    /d (virtio-blk-pci)\n  /peripheral-anon (container)\n  /unattached (container)\n"
+            + "    /device[0] (qemu64-x86_64-cpu)\n    /device[1] (qemu64-x86_64-cpu)\n"
+    ),
+    ("help foo", "unknown command: 'foo'\n"), ("help info foo", "unknown command: 'info foo'\n"),
+    ("boot_set zz", "Invalid boot device 'z'\n"),
+    (
+        "info pic",
+        "ioapic0: ver=0x20 id=0x00 sel=0x12 (redir[1])\n"
+            + "  pin 0  0x010000000000e931 dest=1 vec=49  active-lo level        lowest logical\n"
+            + "  pin 1  0x0000000000010000 dest=0 vec=0   active-hi edge  masked fixed  physical\n"
+            + "  IRR      0 \n  Remote IRR 0 \n"
+            + "pic1: irr=00 imr=00 isr=00 hprio=0 irq_base=00 rr_sel=0 elcr=00 fnm=0\n"
+            + "pic0: irr=01 imr=fb isr=00 hprio=0 irq_base=30 rr_sel=0 elcr=00 fnm=0\n"
+    ),
+    (
+        "info mtree -f",
+        "FlatView #0\n AS \"memory\", root: system\n Root memory region: system\n"
+            + "  0000000000000000-0000000007ffffff (prio 0, ram): pc.ram\n\n"
+            + "FlatView #1\n AS \"I/O\", root: io\n Root memory region: io\n"
+            + "  00000000000003f8-00000000000003ff (prio 0, i/o): serial\n"
+    ),
+]
+
+@Test(arguments: looks)
+func looksAreQEMUs(line: String, expected: String) throws {
+    #expect(try human(line) == expected)
+}
+
+@Test func theLocalControllerIsShown() throws {
+    let lines = try human("info lapic").split(separator: "\n", omittingEmptySubsequences: false).map(String.init)
+    #expect(lines[0] == "dumping local APIC state for CPU 0 ")
+    #expect(lines[2] == "LVT0\t 0x00008700 active-hi level                             ExtINT (vec 0)")
+    #expect(lines[3] == "LVT1\t 0x00000400 active-hi edge                              NMI   ")
+    #expect(lines[7] == "LVTT\t 0x000200ef active-hi edge                 periodic     Fixed  (vec 239)")
+    #expect(lines[8] == "Timer\t DCR=0x3 (divide by 16) initial_count = 62500 current_count = 1000")
+    #expect(lines[9] == "SPIV\t 0x000001ff APIC enabled, focus=off, spurious vec 255")
+    #expect(lines[10] == "ICR\t 0x0000c0fb physical level assert no-shorthand")
+    #expect(lines[11] == "ICR2\t 0x01000000 cpu 1 (APIC ID)")
+    #expect(lines[13] == "ISR\t 236" && lines[14] == "IRR\t 37(level)")
+    #expect(lines[16] == "APR 0x00 TPR 0x20 DFR 0x0f LDR 0x01 PPR 0xe0")
+    #expect(try human("info lapic 7") == "No CPU available\n")
+}
+
+@Test func objectsAndDrivesComeByTheirOptions() throws {
+    let machine = FakeMachine()
+    #expect(try human("object_add rng-random,id=r", machine) == "")
+    #expect(try human("boot_set nc", machine) == "boot device list now set to nc\n")
+    #expect(try human("drive_add 0 if=none,id=d9,file=/x,format=raw", machine) == "OK\n")
+    #expect(try human("drive_add -n 0 driver=null-co,node-name=nn", machine) == "")
+    #expect(try human("drive_add 0 if=virtio,id=d8,file=/x", machine) == "Can't hot-add drive to type virtio\n")
+    #expect(machine.calls == ["object rng-random r", "boot nc", "drive d9 /x", "node nn"])
+    #expect(try human("object_add foo,id=r", machine).hasPrefix("Error: Parameter 'qom-type' does not accept value 'foo'"))
+}
 
 @Test(arguments: texts)
 func printsAsQEMUDoes(line: String, expected: String) throws {

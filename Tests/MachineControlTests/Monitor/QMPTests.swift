@@ -143,6 +143,97 @@ private let exchanges: [(String, String)] = [
     ),
 ]
 
+private func mismatch(_ words: String) -> String {
+    #"{"error": {"class": "GenericError", "desc": "\#(words)"}}"#
+}
+/// Values of JSON that are not of their types, which options would take as texts.
+private let mismatches: [(command: String, arguments: String, words: String)] = [
+    ("object-add", "'qom-type':'memory-backend-ram','id':'m','size':'64M'", "Parameter 'size' expects uint64"),
+    (
+        "object-add", "'qom-type':'memory-backend-ram','id':'m','size':1048576,'share':'on'",
+        "Invalid parameter type for 'share', expected: boolean"
+    ),
+    (
+        "object-add", "'qom-type':'rng-random','id':'m','filename':5",
+        "Invalid parameter type for 'filename', expected: string"
+    ),
+    (
+        "netdev_add", "'type':'user','id':'n','ipv6-prefixlen':'64'",
+        "Invalid parameter type for 'ipv6-prefixlen', expected: integer"
+    ),
+    (
+        "netdev_add", "'type':'user','id':'n','hostfwd':['tcp::0-:22']",
+        "Invalid parameter type for 'hostfwd[0]', expected: object"
+    ),
+    (
+        "blockdev-add", "'driver':'file','node-name':'b','filename':'/x','read-only':'on'",
+        "Invalid parameter type for 'read-only', expected: boolean"
+    ),
+    (
+        "blockdev-add", "'driver':'raw','node-name':'b','file':{'driver':'file','filename':'/x','cache':{'direct':'off'}}",
+        "Invalid parameter type for 'file.cache.direct', expected: boolean"
+    ),
+    (
+        "chardev-add", "'id':'c','backend':{'type':'file','data':{'out':'/x','append':'on'}}",
+        "Invalid parameter type for 'backend.data.append', expected: boolean"
+    ),
+    (
+        "blockdev-create", "'job-id':'j','options':{'driver':'qcow2','file':'f','size':'1M'}",
+        "Parameter 'options.size' expects uint64"
+    ),
+    (
+        "blockdev-create", "'job-id':'j','options':{'driver':'vdi','file':'f','size':0,'foo':1}",
+        "Parameter 'options.foo' is unexpected"
+    ),
+    ("blockdev-create", "'job-id':'j','options':{'driver':'file','size':0}", "Parameter 'options.filename' is missing"),
+    (
+        "blockdev-create", "'job-id':'j','options':{'driver':'raw','file':'f','size':0}",
+        "Driver 'raw' does not support blockdev-create"
+    ),
+    ("query-stats", "'target':'foo'", "Parameter 'target' does not accept value 'foo'"),
+]
+
+@Test(arguments: mismatches)
+func typesAreThoseOfTheSchema(command: String, arguments: String, words: String) {
+    let reply = Client(FakeMachine()).send("{'execute':'\(command)','arguments':{\(arguments)}}")
+    #expect(reply == [mismatch(words)])
+}
+
+/// As QEMU's, device_add takes what an option would say.
+@Test func devicesTakeTextsForNumbers() {
+    let machine = FakeMachine()
+    let client = Client(machine)
+    let reply = client.send(
+        "{'execute':'device_add','arguments':{'driver':'virtio-blk-pci','id':'a','num-queues':'2','serial':7}}")
+    #expect(reply == ["{\"return\": {}}"])
+    #expect(machine.calls == ["device [\"num-queues\", \"serial\"]"])
+}
+
+@Test func whatThereIsNothingOfIsEmpty() throws {
+    let machine = FakeMachine()
+    let client = Client(machine)
+    #expect(try client.value("{'execute':'query-stats','arguments':{'target':'vcpu'}}")["return"] == [])
+    #expect(try client.value("{'execute':'query-stats-schemas'}")["return"] == [])
+    #expect(try client.value("{'execute':'query-block-exports'}")["return"] == [])
+    #expect(
+        try client.value("{'execute':'query-dump'}")["return"] == ["status": "none", "completed": 0, "total": 0])
+    let create = "{'execute':'blockdev-create','arguments':{'job-id':'j','options':{'driver':'file','filename':'/x','size':512}}}"
+    #expect(try client.value(create)["return"] == [:])
+    #expect(machine.calls == ["create file"])
+}
+
+@Test func theObjectTreeKnowsEveryDevicesLife() throws {
+    let client = Client(FakeMachine())
+    let list = try client.value("{'execute':'qom-list','arguments':{'path':'/machine/peripheral/d'}}")
+    let names = list["return"]?.arrayValue?.compactMap { $0["name"]?.stringValue } ?? []
+    #expect(Set(["type", "parent_bus", "realized", "hotplugged", "hotpluggable", "vectors"]).isSubset(of: names))
+    func get(_ name: String) throws -> JSONValue? {
+        try client.value("{'execute':'qom-get','arguments':{'path':'/machine/peripheral/d','property':'\(name)'}}")["return"]
+    }
+    #expect(try get("parent_bus") == "/machine/i440fx/pci.0")
+    #expect(try get("realized") == true && get("hotplugged") == false && get("hotpluggable") == true)
+}
+
 @Test(arguments: exchanges)
 func answersAsQEMUDoes(request: String, expected: String) {
     #expect(Client(FakeMachine()).send(request) == [expected])
@@ -303,7 +394,7 @@ struct WakeCounter { let wakes: @Sendable () -> Void }
 /// Queries that need arguments, or say that what they ask for is not there.
 private let unanswered: Set<String> = [
     "query-cpu-model-expansion", "query-balloon", "query-sev-capabilities", "query-sgx-capabilities",
-    "query-block-jobs", "query-jobs", "query-vm-generation-id",
+    "query-block-jobs", "query-jobs", "query-vm-generation-id", "query-stats",
 ]
 
 @Test func everyQueryAnswers() throws {

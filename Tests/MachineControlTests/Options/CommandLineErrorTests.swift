@@ -2,14 +2,6 @@ import MachineControl
 import TestSupport
 import Testing
 
-/// The line of a failure without the program's name.
-private func failure(_ line: String) -> String {
-    guard case .failure(let text) = request(line) else { return "no failure: \(request(line))" }
-    #expect(text.hasPrefix("qemu-system-x86_64: "))
-    #expect(!text.contains("\n"))
-    return String(text.dropFirst("qemu-system-x86_64: ".count))
-}
-
 private let failures: [(String, String)] = [
     ("-foo", "-foo: invalid option; see -help"),
     ("-enable-kmv", "-enable-kmv: invalid option; did you mean '-enable-kvm'?"),
@@ -55,6 +47,8 @@ private let failures: [(String, String)] = [
         "-M microvm,hpet=off: Property 'microvm-machine.hpet' not found; '-machine microvm,help' lists them"
     ),
     ("-accel foo", "-accel foo: invalid accelerator 'foo'; valid: tcg, translator, kvm, auto"),
+    ("-accel foo -accel bar", "-accel foo: invalid accelerator 'foo'; valid: tcg, translator, kvm, auto"),
+    ("-M accel=foo:bar", "-M accel=foo:bar: invalid accelerator 'foo'; valid: tcg, translator, kvm, auto"),
     ("-accel kvm,thread=multi", "-accel kvm,thread=multi: Property 'thread' is not one of accelerator 'kvm'"),
     ("-accel tcg -M accel=kvm", "The -accel and \"-machine accel=\" options are incompatible"),
     ("-device foo", "-device foo: 'foo' is not a valid device model name; '-device help' lists them"),

@@ -12,6 +12,16 @@ enum DeviceText {
         return text
     }
 
+    static func flatView(_ space: AddressSpaceStatus, _ number: Int) -> String {
+        var text = "FlatView #\(number)\n AS \"\(space.name)\", root: \(space.root)\n"
+        text += " Root memory region: \(space.root)\n"
+        for range in space.ranges {
+            text += "  " + hex(range.start, 16) + "-" + hex(range.last, 16)
+            text += " (prio \(range.priority), \(range.kind)): \(range.name)\n"
+        }
+        return text
+    }
+
     static func pciFunction(_ function: PCIFunctionStatus) -> String {
         var text =
             "  Bus \(right("\(function.bus)", 2)), device \(right("\(function.slot)", 3)), function \(function.function):\n"
@@ -44,12 +54,32 @@ enum DeviceText {
         var text = "\(space)bus: \(bus.name)\n\(space)  type \(bus.type)\n"
         for device in bus.devices {
             text += "\(space)  dev: \(device.model), id \"\(device.id)\"\n"
-            for property in device.properties { text += "\(space)    \(property.name) = \(property.value)\n" }
+            let description = DeviceCatalogue.listed(device.model)
+            for property in device.properties {
+                let value = self.value(property.value, description?.property(property.name)?.kind)
+                if let value { text += "\(space)    \(property.name) = \(value)\n" }
+            }
             for line in device.details { text += "\(space)    \(line)\n" }
             for inner in device.buses { text += self.bus(inner, indent: indent + 4) }
         }
         return text
     }
+
+    /// A property's value as the tree shows it, which leaves out links: numbers in hexadecimal too, sizes with units.
+    private static func value(_ text: String, _ kind: DeviceProperty.Kind?) -> String? {
+        switch kind {
+        case .object: return nil
+        case .pciAddress: return Int(text).map(place) ?? text
+        case .unsigned, .int32:
+            guard let number = Int64(text) else { return text }
+            return "\(number) (0x\(String(UInt64(bitPattern: number), radix: 16)))"
+        case .size: return UInt64(text).map { "\($0) (\(SizeText.binary($0)))" } ?? text
+        default: return text
+        }
+    }
+
+    /// Slot and function: `05.0`.
+    static func place(_ number: Int) -> String { hex(UInt64(number >> 3), 2) + ".\(number & 7)" }
 
     /// The devices of all USB buses.
     static func usb(_ root: DeviceNode.Bus) -> String {
@@ -104,6 +134,25 @@ enum DeviceText {
             text += "    Removable device: \(device.isLocked ? "" : "not ")locked\(tray)\n"
         }
         return text
+    }
+}
+
+/// Sizes for people.
+enum SizeText {
+    /// With three digits and a unit of powers of 1024: `512 B`, `2 GiB`, `1.5 MiB`.
+    static func binary(_ size: UInt64) -> String {
+        let units = ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"]
+        var place = 0
+        var scaled = Double(size)
+        // As QEMU does, 1000 of a unit are written in the next.
+        while scaled >= 1000, place < units.count - 1 {
+            scaled /= 1024
+            place += 1
+        }
+        let digits = scaled >= 100 ? 1.0 : scaled >= 10 ? 10.0 : 100.0
+        let rounded = (scaled * digits).rounded() / digits
+        let text = rounded == rounded.rounded() ? "\(Int(rounded))" : "\(rounded)"
+        return "\(text) \(units[place])"
     }
 }
 

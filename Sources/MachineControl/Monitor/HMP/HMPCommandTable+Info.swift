@@ -3,7 +3,7 @@ internal import Machine
 extension HMPCommandTable {
     /// What `info` shows.
     static let info: [HMPCommand] =
-        (infoMachine + infoMemory + infoProcessor + infoDevices + infoState + [infoVNC]).sorted { $0.name < $1.name }
+        (infoMachine + infoMemory + infoProcessor + infoDevices + infoInterrupts + infoState + [infoVNC]).sorted { $0.name < $1.name }
 
     private static let infoMachine: [HMPCommand] = [
         HMPCommand("mice", "show which guest mouse is receiving events") { (monitor, _, _) throws(MonitorError) in
@@ -141,9 +141,13 @@ extension HMPCommandTable {
     }
 
     private static let infoDevices: [HMPCommand] = [
-        HMPCommand("mtree", [HMPArgument("flatview", .flag("f"))], "show memory tree (-f: accepted)") {
-            (monitor, _, _) throws(MonitorError) in
-            monitor.machine.addressSpaces.map(DeviceText.addressSpace).joined(separator: "\n")
+        HMPCommand("mtree", [HMPArgument("flatview", .flag("f"))], "show memory tree (-f: dump flat view for address spaces)") {
+            (monitor, arguments, _) throws(MonitorError) in
+            if arguments.flags.contains("f") {
+                let views = monitor.machine.addressSpaces.enumerated()
+                return views.map { DeviceText.flatView($0.element, $0.offset) }.joined(separator: "\n")
+            }
+            return monitor.machine.addressSpaces.map(DeviceText.addressSpace).joined(separator: "\n")
         },
         HMPCommand("pci", "show PCI info") { (monitor, _, _) throws(MonitorError) in
             monitor.machine.pciFunctions.map(DeviceText.pciFunction).joined()
@@ -162,8 +166,13 @@ extension HMPCommandTable {
             ], "show info of one block device or all block devices (-n: show named nodes; -v: show details)"
         ) { (monitor, arguments, _) throws(MonitorError) in
             let wanted = arguments.words["device"]
-            let devices = monitor.machine.blockDevices.filter { device in
+            func isWanted(_ device: BlockDeviceStatus) -> Bool {
                 wanted == nil || device.device == wanted || device.image?.nodeName == wanted
+            }
+            var devices = monitor.machine.blockDevices.filter(isWanted)
+            if arguments.flags.contains("n") || (wanted != nil && devices.isEmpty) {
+                devices = monitor.machine.blockNodes.map { BlockDeviceStatus(device: "", image: $0.image) }
+                    .filter(isWanted)
             }
             if let wanted, devices.isEmpty { return "Device '\(printable(wanted))' not found\n" }
             return devices.map { DeviceText.block($0, isVerbose: arguments.flags.contains("v")) }.joined(

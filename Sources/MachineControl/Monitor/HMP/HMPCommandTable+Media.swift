@@ -125,12 +125,5 @@ extension HMPCommandTable {
             try monitored { () throws(MachineError) in try monitor.machine.removeHostForward(network: network, rule) }
             return "host forwarding rule for \(rule) removed\n"
         },
-        HMPCommand("object_del", [HMPArgument("id", .word)], "destroy an object") {
-            (monitor, arguments, _) throws(MonitorError) in
-            try monitored { () throws(MachineError) in
-                try monitor.machine.removeObject(arguments.words["id"] ?? "")
-            }
-            return ""
-        },
     ]
 }

@@ -3,7 +3,7 @@ internal import Machine
 /// The commands of the monitor for people.
 enum HMPCommandTable {
     static let all: [HMPCommand] =
-        (life + memory + media + disks + state + screen + vnc + others + [
+        (life + memory + addresses + objects + media + disks + state + screen + vnc + others + [
             HMPCommand(
                 "info", [HMPArgument("subcommand", .word, optional: true)],
                 "show various information about the system state"
@@ -183,9 +183,12 @@ enum HMPCommandTable {
         guard let name = words.first else { return all.map { $0.usage() }.joined() }
         if name == "info" {
             let wanted = info.filter { words.count < 2 || $0.answers(to: words[1]) }
+            if wanted.isEmpty { return "unknown command: 'info \(printable(words[1]))'\n" }
             return wanted.map { $0.usage(prefix: "info ") }.joined()
         }
         if name == "log" { return ProcessOptions.logHelp }
-        return all.filter { $0.answers(to: name) }.map { $0.usage() }.joined()
+        let found = all.filter { $0.answers(to: name) }
+        if found.isEmpty { return "unknown command: '\(printable(name))'\n" }
+        return found.map { $0.usage() }.joined()
     }
 }

@@ -51,7 +51,7 @@ struct ObjectTree {
             set(path, "core-id", "int", .number(processor.place.core))
             set(path, "thread-id", "int", .number(processor.place.thread))
         }
-        addDevices(machine.deviceTree, depth: 0)
+        addDevices(machine.deviceTree, below: "", depth: 0)
         for object in machine.objects {
             add("/objects/\(object.id)", object.type)
             for member in object.properties.members where object.type != "secret" {
@@ -64,15 +64,25 @@ struct ObjectTree {
         for device in machine.characterDevices { add("/chardevs/\(device.label)", "chardev") }
     }
 
-    private mutating func addDevices(_ bus: DeviceNode.Bus, depth: Int) {
+    private mutating func addDevices(_ bus: DeviceNode.Bus, below path: String, depth: Int) {
         guard depth < 32 else { return }
         for device in bus.devices {
             add(device.path, device.model)
+            let description = DeviceCatalogue.listed(device.model)
+            let isPluggable = description.map { ["PCI", "SCSI", "usb-bus", "memory"].contains($0.bus) } ?? false
+            set(device.path, "parent_bus", "link<bus>", .string("\(path)/\(bus.name)"))
+            set(device.path, "realized", "bool", true)
+            set(device.path, "hotplugged", "bool", .bool(device.isHotplugged))
+            set(device.path, "hotpluggable", "bool", .bool(isPluggable))
             for property in device.properties {
                 let value = (try? JSONReader.parse(property.value)) ?? .string(property.value)
-                set(device.path, property.name, value.kindName == "integer" ? "int" : value.kindName, value)
+                let type = description?.property(property.name)?.kind.typeName
+                set(device.path, property.name, type ?? value.typeName, value)
+                if property.name == "addr", let place = value.intValue, (0..<256).contains(place) {
+                    set(device.path, "legacy-addr", "str", .string(DeviceText.place(place)))
+                }
             }
-            for inner in device.buses { addDevices(inner, depth: depth + 1) }
+            for inner in device.buses { addDevices(inner, below: device.path, depth: depth + 1) }
         }
     }
 
@@ -104,6 +114,29 @@ struct ObjectTree {
         throw .deviceNotFound("Device '\(printable(path))' not found")
     }
 
+    /// A node and all below it, by name, as `info qom-tree` shows them; nil where the path leads nowhere.
+    func text(from path: String) -> String? {
+        guard let start = try? properties(at: path) else { return nil }
+        var text = ""
+        func add(_ path: String, _ name: String, _ properties: [Property], _ depth: Int) {
+            text += String(repeating: "  ", count: depth) + "/\(name) (\(Self.type(properties)))\n"
+            guard depth < 32 else { return }
+            let children = properties.filter { $0.type.hasPrefix("child<") }
+            for child in children.sorted(by: { Array($0.name.utf8).lexicographicallyPrecedes(Array($1.name.utf8)) }) {
+                let below = path == "/" ? "/" + child.name : path + "/" + child.name
+                if let node = nodes[below] { add(below, child.name, node, depth + 1) }
+            }
+        }
+        let full = nodes[path] == nil ? nodes.keys.first { $0.hasSuffix("/" + path) } ?? path : path
+        add(full, full == "/" ? "" : String(full.dropFirst()), start, 0)
+        return text
+    }
+
     /// The type at a path's node.
     static func type(_ properties: [Property]) -> String { properties.first?.value.stringValue ?? "object" }
+}
+
+extension JSONValue {
+    /// The type of a property of no table that has such a value.
+    fileprivate var typeName: String { kindName == "integer" ? "int" : kindName == "boolean" ? "bool" : kindName }
 }

@@ -46,7 +46,8 @@ struct QMPCommand: Sendable {
     private static func check(_ value: JSONValue, _ type: SchemaType, path: String) throws(MonitorError) {
         let expected: String
         switch (type, value) {
-        case (.any, _), (.string, .string), (.boolean, .bool), (.integer, .integer), (.number, .integer),
+        case (.any, _), (.string, .string), (.boolean, .bool), (.integer, .integer), (.integer, .unsigned),
+            (.number, .integer),
             (.number, .double), (.number, .unsigned):
             return
         case (.array(let element), .array(let values)):
@@ -103,7 +104,7 @@ final class NamedDescriptors: Sendable {
 enum QMPCommandTable {
     static let all: [QMPCommand] =
         lifecycle + migration + snapshots + processors + machineQueries + devices + media + disks + backends
-        + descriptors + objects + absent + monitorCommands + screen + input + vnc + memoryModules
+        + descriptors + objects + images + statistics + absent + monitorCommands + screen + input + vnc + memoryModules
     static let byName: [String: QMPCommand] = Dictionary(
         all.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
 }

@@ -6,7 +6,7 @@ extension QMPCommandTable {
     static let absent: [QMPCommand] =
         [
             "query-tpm-models", "query-tpm-types", "query-tpm",
-            "query-gic-capabilities", "query-pr-managers", "query-stats-schemas", "query-yank",
+            "query-gic-capabilities", "query-pr-managers", "query-yank",
         ].map { name in
             QMPCommand(name, returns: SchemaType.array(.any)) { (_, _) throws(MonitorError) in [] }
         } + [

@@ -61,6 +61,13 @@ extension QMPCommandTable {
         [
             SchemaMember("device", .string, optional: true), SchemaMember("qdev", .string, optional: true),
             SchemaMember("node-name", .string, optional: true), SchemaMember("stats", .object(counts)),
+            SchemaMember(
+                "parent",
+                .object(
+                    SchemaObject(
+                        "BlockStatsParent",
+                        [SchemaMember("node-name", .string, optional: true), SchemaMember("stats", .object(counts))])),
+                optional: true),
         ])
     private static let counts = SchemaObject(
         "BlockDeviceStats",
@@ -82,7 +89,13 @@ extension QMPCommandTable {
         QMPCommand(
             "query-blockstats", [SchemaMember("query-nodes", .boolean, optional: true)],
             returns: SchemaType.array(.object(blockStatistics))
-        ) { (context, _) throws(MonitorError) in .array(context.machine.blockDevices.map(statisticsValue)) },
+        ) { (context, arguments) throws(MonitorError) in
+            // Requests are counted where devices make them: nodes have none of their own.
+            guard arguments["query-nodes"] == true else {
+                return .array(context.machine.blockDevices.map(statisticsValue))
+            }
+            return .array(context.machine.blockNodes.map { .object(nodeStatistics($0.image)) })
+        },
         QMPCommand("query-chardev", returns: SchemaType.array(.object(characterDevice))) {
             (context, _) throws(MonitorError) in
             .array(
@@ -233,15 +246,28 @@ extension QMPCommandTable {
     }
 
     private static func statisticsValue(_ device: BlockDeviceStatus) -> JSONValue {
-        var stats = JSONObject()
-        for (name, value) in statisticsPairs(device.statistics) { stats[name] = .number(value) }
-        stats["account_invalid"] = true
-        stats["account_failed"] = true
-        stats["timed_stats"] = []
-        var object: JSONObject = ["device": .string(device.device), "stats": .object(stats)]
-        if let image = device.image { object["node-name"] = .string(image.nodeName) }
+        var object = device.image.map(nodeStatistics) ?? JSONObject()
+        object["device"] = .string(device.device)
+        object["stats"] = .object(counters(device.statistics, isDevice: true))
         if let path = device.devicePath { object["qdev"] = .string(path) }
         return .object(object)
+    }
+    /// A node's counters, which stay at zero, and those of the node of its file.
+    private static func nodeStatistics(_ image: BlockDeviceStatus.Image) -> JSONObject {
+        let none = counters(BlockDeviceStatus.Statistics(), isDevice: false)
+        var object: JSONObject = ["node-name": .string(image.nodeName), "stats": .object(none)]
+        if let name = image.fileNodeName {
+            object["parent"] = ["node-name": .string(name), "stats": .object(none)]
+        }
+        return object
+    }
+    private static func counters(_ statistics: BlockDeviceStatus.Statistics, isDevice: Bool) -> JSONObject {
+        var stats = JSONObject()
+        for (name, value) in statisticsPairs(statistics) { stats[name] = .number(value) }
+        stats["account_invalid"] = .bool(isDevice)
+        stats["account_failed"] = .bool(isDevice)
+        stats["timed_stats"] = []
+        return stats
     }
 }
 

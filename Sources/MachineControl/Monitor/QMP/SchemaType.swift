@@ -58,6 +58,9 @@ struct SchemaMember: Sendable {
     init(_ parameter: Parameter, of owner: String, optional: Bool) {
         let type: SchemaType
         switch parameter.kind {
+        // A list of strings is one of objects with a string in them, as QMP has it.
+        case .string where parameter.repeats:
+            type = .object(SchemaObject("String", [SchemaMember("str", .string)]))
         case .string: type = .string
         case .boolean: type = .boolean
         case .number, .unsigned, .size: type = .integer

@@ -71,7 +71,8 @@ enum BlockNodeOptions {
 
     static func blockdev(_ builder: inout ConfigurationBuilder, _ argument: OptionArgument) throws(OptionError) {
         let object: JSONObject
-        if let json = try jsonArgument(argument.text) {
+        let json = try jsonArgument(argument.text)
+        if let json {
             object = json
         } else {
             let pairs = try OptionPairs(argument.text, implied: "driver")
@@ -80,7 +81,7 @@ enum BlockNodeOptions {
             }
             object = try pairs.nested()
         }
-        let node = try node(object, depth: 0)
+        let node = try node(object, isTyped: json != nil)
         guard let name = node.nodeName else { throw .invalid("'node-name' must be specified for the root node") }
         guard !allNodes(builder.configuration.blockNodes).contains(name) else {
             throw .invalid("Duplicate nodes with node-name='\(name)'")
@@ -88,14 +89,17 @@ enum BlockNodeOptions {
         builder.configuration.blockNodes.append(node)
     }
 
-    /// The node that an object of -blockdev or `blockdev-add` describes.
-    static func node(_ object: JSONObject, depth: Int) throws(OptionError) -> BlockNodeConfiguration {
+    /// The node that an object of -blockdev or `blockdev-add` describes, whose members have their types or are texts of
+    /// options; `path` is that of an inner node.
+    static func node(
+        _ object: JSONObject, depth: Int = 0, isTyped: Bool = true, path: String = ""
+    ) throws(OptionError) -> BlockNodeConfiguration {
         guard depth < 32 else { throw .invalid("block nodes are nested too deep") }
         guard let driver = object.string("driver") else { throw .missing("driver") }
         guard drivers.contains(driver) else {
             throw .unknown("Parameter 'driver' does not accept value", driver, among: drivers)
         }
-        var values = try table(driver).values(object)
+        var values = try table(driver).values(object, isTyped: isTyped, path: path)
         var node = BlockNodeConfiguration(driver: driver)
         if let name = values.string("node-name") {
             guard DeviceOptions.isIdentifier(name), name.utf8.count < 32 else {
@@ -112,15 +116,15 @@ enum BlockNodeOptions {
             guard let object = cache.objectValue else {
                 throw .value("cache", cache.description, expects: "cache.direct=on|off and cache.no-flush=on|off")
             }
-            let flags = try cacheTable.values(object)
+            let flags = try cacheTable.values(object, isTyped: isTyped, path: path + "cache.")
             node.cacheDirect = flags.flag("direct") ?? false
             node.cacheNoFlush = flags.flag("no-flush") ?? false
         }
         node.filename = values.string("filename")
         node.asynchronousIO = values.choice("aio")
-        if let file = values["file"] { node.file = try child(file, "file", depth) }
+        if let file = values["file"] { node.file = try child(file, "file", depth, isTyped, path) }
         if let backing = values["backing"] {
-            node.backing = backing == .null ? .some(nil) : try child(backing, "backing", depth)
+            node.backing = backing == .null ? .some(nil) : try child(backing, "backing", depth, isTyped, path)
         }
         if files.contains(driver), node.filename == nil { throw .missing("filename") }
         if formats.contains(driver), node.file == nil { throw .missing("file") }
@@ -130,11 +134,11 @@ enum BlockNodeOptions {
     }
 
     private static func child(
-        _ value: JSONValue, _ name: String, _ depth: Int
+        _ value: JSONValue, _ name: String, _ depth: Int, _ isTyped: Bool, _ path: String
     ) throws(OptionError) -> BlockNodeConfiguration.Child {
         switch value {
         case .string(let reference): return .reference(reference)
-        case .object(let object): return .node(try node(object, depth: depth + 1))
+        case .object(let object): return .node(try node(object, depth: depth + 1, isTyped: isTyped, path: "\(path)\(name)."))
         default: throw .value(name, value.description, expects: "a node's name or a node")
         }
     }

@@ -100,12 +100,15 @@ enum BoardOptions {
                 if let name = pairs["type"] { try choose(name, &builder) }
                 throw .information(propertyHelp(of: builder.configuration.board.kind))
             }
+            if let pair = pairs.pairs.first(where: { $0.value == nil }) {
+                throw .invalid("Expected '=' after parameter '\(printable(pair.key))'")
+            }
         }
         // Properties of boards were written with underscores once: kernel_irqchip.
         let values = try machineTable.valuesOrJSON(argument.text, takesUnderscores: true)
         builder.boardOrigin = builder.origin
         if let name = values.string("type") { try choose(name, &builder) }
-        if let engines = values.string("accel") { builder.machineAccelerators = try accelerators(engines) }
+        if let engines = values.string("accel") { builder.machineAccelerators = try accelerators(engines, &builder) }
         builder.boardProperties += values.names
         store(values, in: &builder.configuration)
     }
@@ -158,8 +161,10 @@ enum BoardOptions {
         if let value = values.string("firmware") { configuration.boot.bios = value }
     }
 
-    /// Engines by name, with colons between them.
-    private static func accelerators(_ names: String) throws(OptionError) -> [AcceleratorConfiguration] {
+    /// Engines by name, with colons between them. Those that there are none of are passed over while others are named.
+    private static func accelerators(
+        _ names: String, _ builder: inout ConfigurationBuilder
+    ) throws(OptionError) -> [AcceleratorConfiguration] {
         var result: [AcceleratorConfiguration] = []
         for name in names.split(separator: ":", omittingEmptySubsequences: false) {
             switch name {
@@ -169,7 +174,10 @@ enum BoardOptions {
                 var choice = AcceleratorConfiguration(kind: .automatic)
                 choice.tellsChoice = true
                 result.append(choice)
-            default: throw .unknown("invalid accelerator", String(name), among: ["tcg", "translator", "kvm", "auto"])
+            default:
+                let known = ["tcg", "translator", "kvm", "auto"]
+                builder.unknownAccelerators.append(
+                    (builder.origin, .unknown("invalid accelerator", String(name), among: known)))
             }
         }
         return result
@@ -186,7 +194,7 @@ enum BoardOptions {
         let argument = OptionArgument(
             option: argument.option, text: argument.text, values: try acceleratorTable.values(pairs))
         guard let names = argument.string("accel") else { throw .missing("accel") }
-        for var engine in try accelerators(names) {
+        for var engine in try accelerators(names, &builder) {
             let software: Set<String> = ["thread", "tb-size", "split-wx", "verify"]
             for name in argument.values.names where name != "accel" {
                 let fits = engine.kind == .automatic || software.contains(name) == (engine.kind == .translator)

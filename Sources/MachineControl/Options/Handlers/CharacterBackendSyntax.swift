@@ -95,7 +95,9 @@ enum CharacterBackendSyntax {
         }
         add("backend", .string(type))
         add("id", .string(id))
+        let known = dataParameters(type)
         for member in backend["data"]?.objectValue?.members ?? [] {
+            _ = try known.first { $0.name == member.name }?.typed(member.value, path: "backend.data.")
             switch (type, member.name) {
             case ("file", "out"), ("pipe", "device"), ("serial", "device"), ("tty", "device"),
                 ("parallel", "device"), ("parport", "device"):

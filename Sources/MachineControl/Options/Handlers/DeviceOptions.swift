@@ -5,7 +5,7 @@ internal import Machine
 enum DeviceOptions {
     static func device(_ builder: inout ConfigurationBuilder, _ argument: OptionArgument) throws(OptionError) {
         if let object = try jsonArgument(argument.text) {
-            var device = try self.device(object)
+            var device = try self.device(object, isTyped: true)
             device.origin = builder.origin
             return builder.configuration.devices.append(device)
         }
@@ -38,8 +38,9 @@ enum DeviceOptions {
         builder.configuration.devices.append(device)
     }
 
-    /// The device of an object of QMP's `device_add` or of -device's JSON form.
-    static func device(_ object: JSONObject) throws(OptionError) -> DeviceConfiguration {
+    /// The device of an object of QMP's `device_add`, which takes texts for numbers too, or of -device's JSON form,
+    /// whose members have their types.
+    static func device(_ object: JSONObject, isTyped: Bool = false) throws(OptionError) -> DeviceConfiguration {
         let description = try find(object.string("driver"))
         var device = DeviceConfiguration(driver: description.name)
         for member in object.members {
@@ -55,7 +56,9 @@ enum DeviceOptions {
                     throw .value("bus", "\(member.value)", expects: "a name")
                 }
                 device.bus = bus
-            default: device.properties[member.name] = try value(of: member, description)
+            default:
+                if isTyped, let mismatch = description.property(member.name)?.mismatch(member.value) { throw mismatch }
+                device.properties[member.name] = try value(of: member, description)
             }
         }
         return device
@@ -169,6 +172,20 @@ enum DeviceOptions {
 }
 
 extension DeviceProperty {
+    /// What is wrong with the type of a value that is not a text of an option; nil where it fits.
+    func mismatch(_ value: JSONValue) -> OptionError? {
+        switch (kind, value) {
+        case (.bool, .bool), (.pciAddress, .integer), (.pciAddress, .string): return nil
+        case (.unsigned, .integer), (.unsigned, .unsigned), (.size, .integer), (.size, .unsigned), (.int32, .integer):
+            return nil
+        case (.bool, _): return Parameter.mismatch(name, "boolean")
+        case (.int32, _): return Parameter.mismatch(name, "integer")
+        case (.unsigned, _), (.size, _): return .invalid("Parameter '\(name)' expects uint64")
+        case (_, .string): return nil
+        default: return Parameter.mismatch(name, "string")
+        }
+    }
+
     /// The value in the property's type, of a text or a JSON value; nil where it does not fit.
     func checked(_ value: JSONValue) -> JSONValue? {
         let text = value.stringValue
@@ -181,7 +198,9 @@ extension DeviceProperty {
             guard let number = value.int64Value ?? text.flatMap(OptionValue.integer) else { return nil }
             return Int32(exactly: number).map { .integer(Int64($0)) }
         case .size: return (value.uint64Value ?? text.flatMap { OptionValue.size($0) }).map(JSONValue.number)
-        case .string, .drive, .network, .characterDevice, .object: return text.map(JSONValue.string)
+        case .string, .drive, .network, .characterDevice, .object:
+            // QMP's device_add takes a number where a text is wanted, as options do.
+            return (text ?? value.int64Value.map { "\($0)" }).map(JSONValue.string)
         case .onOffAuto:
             if let flag = value.boolValue { return .string(flag ? "on" : "off") }
             return text.flatMap { OnOffAuto(rawValue: $0) == nil ? nil : .string($0) }

@@ -26,6 +26,13 @@ enum GuestOptions {
             Parameter("strict", Parameter.Kind.boolean, "Only devices with a boot index"),
         ])
 
+    /// What every display takes, whether there is a window or not.
+    private static let displayTable = ParameterTable([
+        Parameter("full-screen", Parameter.Kind.boolean), Parameter("window-close", Parameter.Kind.boolean),
+        Parameter("show-cursor", Parameter.Kind.boolean),
+        Parameter("gl", Parameter.Kind.choice(["on", "off", "core", "es"])),
+    ])
+
     static func rtc(_ builder: inout ConfigurationBuilder, _ argument: OptionArgument) throws(OptionError) {
         switch argument.string("base") {
         case nil: break
@@ -93,7 +100,14 @@ enum GuestOptions {
                 Parameter("speed", Parameter.Kind.number(0...65535))
             ]),
         41: ParameterTable(
-            strings("designation kind pcidev") + [Parameter("instance", Parameter.Kind.number(0...255))]),
+            strings("designation pcidev") + [
+                Parameter("instance", Parameter.Kind.number(0...255)),
+                Parameter(
+                    "kind",
+                    Parameter.Kind.choice([
+                        "other", "unknown", "video", "scsi", "ethernet", "tokenring", "sound", "pata", "sata", "sas",
+                    ])),
+            ]),
     ]
 
     static func smbios(_ builder: inout ConfigurationBuilder, _ argument: OptionArgument) throws(OptionError) {
@@ -157,7 +171,8 @@ enum GuestOptions {
 
     static func display(_ builder: inout ConfigurationBuilder, _ argument: OptionArgument) throws(OptionError) {
         if argument.text.hasPrefix("vnc=") { return try VNCOptions.add(String(argument.text.dropFirst(4)), to: &builder) }
-        let type = try OptionPairs(argument.text, implied: "type")["type"] ?? ""
+        let pairs = try OptionPairs(argument.text, implied: "type")
+        let type = pairs["type"] ?? ""
         if isHelp(type) { throw .information("Available display backend types:\nnone\nvnc\n") }
         if type == "vnc" { throw .invalid("expects a display: -display vnc=:0") }
         guard let display = DisplayConfiguration(rawValue: type) else {
@@ -166,6 +181,14 @@ enum GuestOptions {
                 throw .unknown("Parameter 'type' does not accept value", type, among: DisplayConfiguration.words)
             }
             throw .invalid("display '\(type)' is not supported yet; valid: none, vnc")
+        }
+        for pair in pairs.pairs where pair.key != "type" {
+            guard let parameter = displayTable.parameter(pair.key) else {
+                throw .invalid("Parameter '\(printable(pair.key))' is unexpected")
+            }
+            guard let value = pair.value else { throw .invalid("Expected '=' after parameter '\(pair.key)'") }
+            _ = try parameter.value(value)
+            if pair.key == "gl", value != "off" { throw .invalid("OpenGL is not supported by the display") }
         }
         builder.configuration.display = display
         builder.hasDisplay = true

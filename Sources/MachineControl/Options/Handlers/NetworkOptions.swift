@@ -39,7 +39,7 @@ enum NetworkOptions {
         let kind = try kind(json?.string("type") ?? pairs["type"])
         let values: JSONObject
         if let json {
-            values = try ParameterTable(implied: "type", common + parameters(kind)).values(json)
+            values = try ParameterTable(implied: "type", common + parameters(kind)).values(json, isTyped: true)
         } else {
             values = try Self.values(kind, pairs, common)
         }
@@ -81,7 +81,7 @@ enum NetworkOptions {
     static func network(_ object: JSONObject) throws(OptionError) -> NetworkConfiguration {
         var builder = ConfigurationBuilder(program: "")
         let kind = try kind(object.string("type"))
-        let values = try ParameterTable(common + parameters(kind)).values(object)
+        let values = try ParameterTable(common + parameters(kind)).values(object, isTyped: true)
         guard let id = values.string("id") else { throw .missing("id") }
         guard DeviceOptions.isIdentifier(id) else { throw .value("id", id, expects: DeviceOptions.identifierWords) }
         try add(kind, id, values, to: &builder)
@@ -176,7 +176,9 @@ enum NetworkOptions {
 
     static func nic(_ builder: inout ConfigurationBuilder, _ argument: OptionArgument) throws(OptionError) {
         builder.hasNetwork = true
-        let pairs = try OptionPairs(argument.text, implied: "type")
+        var pairs = try OptionPairs(argument.text, implied: "type")
+        // A card without a word of its network is in one of its user.
+        if pairs["type"] == nil { pairs.pairs.append(OptionPairs.Pair(key: "type", value: NetworkKind.user.rawValue)) }
         if isHelp(pairs["model"] ?? "") {
             throw .information("Supported NIC models:\n" + DeviceCatalogue.networkModels.map { "\($0)\n" }.joined())
         }

@@ -75,7 +75,8 @@ enum ObjectOptions {
 
     static func object(_ builder: inout ConfigurationBuilder, _ argument: OptionArgument) throws(OptionError) {
         let object: JSONObject
-        if let json = try jsonArgument(argument.text) {
+        let json = try jsonArgument(argument.text)
+        if let json {
             object = json
         } else {
             let pairs = try OptionPairs(argument.text, implied: "qom-type")
@@ -89,7 +90,7 @@ enum ObjectOptions {
             }
             object = try pairs.nested()
         }
-        let made = try self.object(object)
+        let made = try self.object(object, isTyped: json != nil)
         guard !builder.configuration.objects.contains(where: { $0.id == made.id }) else {
             throw .invalid("attempt to add duplicate property '\(made.id)' to object (type 'container')")
         }
@@ -119,8 +120,8 @@ enum ObjectOptions {
         return nodes
     }
 
-    /// The object that a JSON object describes.
-    static func object(_ json: JSONObject) throws(OptionError) -> ObjectConfiguration {
+    /// The object that a JSON object describes, whose members have their types or are texts of options.
+    static func object(_ json: JSONObject, isTyped: Bool = true) throws(OptionError) -> ObjectConfiguration {
         var properties = json
         guard let name = json.string("qom-type") else { throw .missing("qom-type") }
         guard let type = types.first(where: { $0.name == name }) else {
@@ -133,7 +134,7 @@ enum ObjectOptions {
         properties["qom-type"] = nil
         properties["id"] = nil
         var object = ObjectConfiguration(type: type.name, id: id)
-        object.properties = try type.table.values(properties)
+        object.properties = try type.table.values(properties, isTyped: isTyped)
         for name in type.required where object.properties[name] == nil { throw .missing(name) }
         if let nodes = object.properties["host-nodes"] {
             object.properties["host-nodes"] = .array(try hostNodes(nodes).map { .integer(Int64($0)) })
@@ -144,6 +145,11 @@ enum ObjectOptions {
                 policy == "default"
                     ? "host-nodes must be empty for policy 'default', or you should explicitly specify a policy"
                     : "host-nodes must be set for policy \(policy)")
+        }
+        if let alignment = object.properties.size("align"), alignment != 0 {
+            let number = "alignment 0x" + String(alignment, radix: 16)
+            guard alignment % 4096 == 0 else { throw .invalid("\(number) must be multiples of page size 0x1000") }
+            guard alignment & (alignment - 1) == 0 else { throw .invalid("\(number) must be a power of two") }
         }
         if object.properties.size("size") == 0 { throw .value("size", "0", expects: "a size above 0") }
         return object
