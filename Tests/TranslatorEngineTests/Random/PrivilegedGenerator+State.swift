@@ -65,13 +65,18 @@ extension PrivilegedGenerator {
             let rights: UInt16 = item.mode == .real ? 0x93 : 0xf3
             for number in 0..<6 {
                 let selector = number == 1 ? 0 : number == 2 ? UInt16(0) : UInt16(random.below(0x4000))
-                set(&state, number, UInt64(selector) << 4, 0xffff, selector, number == 1 && item.mode == .real ? 0x9b : rights)
+                set(
+                    &state, number, UInt64(selector) << 4, 0xffff, selector,
+                    number == 1 && item.mode == .real ? 0x9b : rights)
             }
         } else {
             let isLong = item.mode == .long
             let is32 = item.mode.is32
             let code: UInt16 = isLong ? 0xa9b : is32 ? 0xc9b : 0x89b
-            let selectors: (UInt16, UInt16) = level == 3 ? (isLong ? 0x33 : 0x23, 0x2b) : level == 1 ? (isLong ? 0x61 : 0x51, 0x59) : (isLong ? 0x18 : 0x08, 0x10)
+            let selectors: (UInt16, UInt16) =
+                level == 3
+                ? (isLong ? 0x33 : 0x23, 0x2b)
+                : level == 1 ? (isLong ? 0x61 : 0x51, 0x59) : (isLong ? 0x18 : 0x08, 0x10)
             let data = 0xc93 | level << 5
             for number in [0, 2, 3, 4, 5] { set(&state, number, 0, .max, selectors.1, data) }
             // Code of 16 bits reaches 64 KiB: its base is the code's.
@@ -81,7 +86,8 @@ extension PrivilegedGenerator {
                 // Some segment that is not flat: a base, a limit, read-only, expand-down, none at all.
                 let number = [0, 3, 3, 4, 2][Int(random.below(5))]
                 let rights = data & ~0x80f | [0x3, 0x1, 0x7, 0x3, 0x80f][Int(random.below(number == 2 ? 1 : 5))]
-                let limit = random.chance(50) ? UInt32.max : UInt32(truncatingIfNeeded: UserCase.dataBase + random.below(8192))
+                let limit =
+                    random.chance(50) ? UInt32.max : UInt32(truncatingIfNeeded: UserCase.dataBase + random.below(8192))
                 set(&state, number, random.chance(60) ? 0 : random.below(4096), limit, selectors.1, rights)
             }
         }
@@ -115,14 +121,22 @@ extension PrivilegedGenerator {
         }
         values[4] = (isSmall ? Place.stack : instructions.dataAddress()) & ~7
         values[15] = random.below(64)
-        if item.mode != .long { for number in 0..<16 { values[number] = number < 8 ? values[number] & 0xffff_ffff : 0 } }
+        if item.mode != .long {
+            for number in 0..<16 { values[number] = number < 8 ? values[number] & 0xffff_ffff : 0 }
+        }
         // SAFETY: there are sixteen registers.
         unsafe withUnsafeMutableBytes(of: &state.gpr) { registers in
-            for number in 0..<16 { unsafe registers.storeBytes(of: values[number], toByteOffset: number * 8, as: UInt64.self) }
+            for number in 0..<16 {
+                unsafe registers.storeBytes(of: values[number], toByteOffset: number * 8, as: UInt64.self)
+            }
         }
-        state.rflags = 2 | random.next() & 0x8d5 | bits(0x4_4600, 20) | (random.chance(50) ? 0x3000 : bits(0x3000, 50)) | bits(0x20_0000, 20) | bits(0x100, 2)
+        state.rflags =
+            2 | random.next() & 0x8d5 | bits(0x4_4600, 20) | (random.chance(50) ? 0x3000 : bits(0x3000, 50))
+            | bits(0x20_0000, 20) | bits(0x100, 2)
         if item.mode == .virtual8086 { state.rflags |= 0x2_0000 }
-        let linear = item.mode.isReal ? Place.code : item.mode == .protected16 || item.mode == .compatibility16 ? 0 : UserCase.codeBase
+        let linear =
+            item.mode.isReal
+            ? Place.code : item.mode == .protected16 || item.mode == .compatibility16 ? 0 : UserCase.codeBase
         state.rip = linear + UInt64(item.start)
     }
 }

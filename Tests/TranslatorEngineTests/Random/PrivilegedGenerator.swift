@@ -2,8 +2,8 @@ import CEngine
 import TestSupport
 import X86
 
-/// Makes cases of every mode and privilege: random bytes, random well-formed instructions, system instructions among them,
-/// on tables that are mostly sound.
+/// Makes cases of every mode and privilege: random bytes, and random well-formed instructions, those of systems among
+/// them, on tables that are mostly sound.
 struct PrivilegedGenerator {
     private typealias Place = PrivilegedGuest.Place
     var instructions: InstructionGenerator
@@ -23,7 +23,8 @@ struct PrivilegedGenerator {
 
     mutating func makeCase(_ mode: PrivilegedCase.Mode, level: UInt64) -> PrivilegedCase {
         var item = PrivilegedCase(
-            mode: mode, level: level, state: initial, code: [], memory: [UInt8](repeating: 0, count: Place.end), start: 0)
+            mode: mode, level: level, state: initial, code: [], memory: [UInt8](repeating: 0, count: Place.end),
+            start: 0)
         item.start = Int(random.below(64))
         makeMemory(&item)
         makeState(&item)
@@ -71,14 +72,15 @@ struct PrivilegedGenerator {
         ([0x0f, 0x31], .none, 0), ([0x0f, 0x01, 0xf9], .none, 0), ([0x0f, 0x30], .none, 0), ([0x0f, 0x32], .none, 0),
         ([0x0f, 0xc7], .digits(6...7, memoryOnly: false), 0), ([0x0f, 0x33], .none, 0),
     ]
-    // SWAPGS, STAC, CLAC, XGETBV, XSETBV, MONITOR, MWAIT, RDPKRU, WRPKRU, VMCALL, VMMCALL, ENCLU and what else has 0F 01
+    // SWAPGS, STAC, CLAC, XGETBV, XSETBV, MONITOR, MWAIT, RDPKRU, WRPKRU, VMCALL, VMMCALL, ENCLU and others
     private static let registers: [UInt8] = [
         0xf8, 0xcb, 0xca, 0xd0, 0xd1, 0xc8, 0xc9, 0xee, 0xef, 0xc1, 0xd9, 0xd7, 0xfa, 0xfb, 0xfc, 0xfd,
     ]
     private static let withOperands: [Row] = [
         // The groups 6 and 7; LAR, LSL; MOV of control and debug registers and of selectors; far pointers
         ([0x0f, 0x00], .any, 0), ([0x0f, 0x01], .digits(0...7, memoryOnly: true), 0), ([0x0f, 0x02], .any, 0),
-        ([0x0f, 0x03], .any, 0), ([0x0f, 0x20], .register, 0), ([0x0f, 0x22], .register, 0), ([0x0f, 0x21], .register, 0),
+        ([0x0f, 0x03], .any, 0), ([0x0f, 0x20], .register, 0), ([0x0f, 0x22], .register, 0),
+        ([0x0f, 0x21], .register, 0),
         ([0x0f, 0x23], .register, 0), ([0x8e], .any, 0), ([0x8c], .any, 0), ([0x0f, 0xb2], .memory, 0),
         ([0x0f, 0xb4], .memory, 0), ([0x0f, 0xb5], .memory, 0), ([0xff], .any, 0),
         // FXSAVE, XSAVE and their kin, fences; CMPXCHG8B, XSAVES; PUSH and POP of memory; ARPL or MOVSXD; BOUND
@@ -100,7 +102,9 @@ struct PrivilegedGenerator {
         case 7...9: return prefixes(mode) + [0x0f, 0x01, pick(Self.registers)]
         case 10...17: return encode(pick(Self.withOperands), mode)
         case 18: return random.chance(20) ? encode(pick(Self.timed), mode) : []
-        case 19: return (random.chance(20) ? [0xb9] + instructions.bytes(random.below(6), 4) + [0xf3] : []) + encode(pick(Self.ports), mode)
+        case 19:
+            return (random.chance(20) ? [0xb9] + instructions.bytes(random.below(6), 4) + [0xf3] : [])
+                + encode(pick(Self.ports), mode)
         case 20: return farTransfer(mode)
         case 21:
             // A pair that undoes itself: STI and CLI, STAC and CLAC, SWAPGS, PUSHF and POPF.
@@ -113,10 +117,15 @@ struct PrivilegedGenerator {
         case 22:
             // MOV ES, DS, FS, GS of a selector that there is.
             let load: [UInt8] = mode.isReal || mode == .protected16 || mode == .compatibility16 ? [] : [0x66]
-            return load + [0xb8] + instructions.bytes(UInt64(selector()), 2) + [0x8e, 0xc0 | pick([0, 3, 4, 5, 2]) << 3]
+            return load + [0xb8] + instructions.bytes(UInt64(selector()), 2) + [
+                0x8e, 0xc0 | pick([0, 3, 4, 5, 2]) << 3,
+            ]
         default:
             // RDFSBASE and the others, with registers that mostly hold addresses.
-            return [0xf3, mode == .long ? 0x48 : 0x66, 0x0f, 0xae, 0xc0 | UInt8(random.below(4)) << 3 | pick([0, 3, 5, 6, 7])]
+            return [
+                0xf3, mode == .long ? 0x48 : 0x66, 0x0f, 0xae,
+                0xc0 | UInt8(random.below(4)) << 3 | pick([0, 3, 5, 6, 7]),
+            ]
         }
     }
 
@@ -143,7 +152,9 @@ struct PrivilegedGenerator {
         var bytes: [UInt8] = []
         if random.chance(10) { bytes.append(0x66) }
         if random.chance(4) { bytes.append(pick([0x67, 0xf0, 0xf2, 0xf3, 0x2e, 0x65, 0x64])) }
-        if mode == .long && random.chance(40) { bytes.append(random.chance(70) ? 0x48 : 0x40 | UInt8(random.below(16))) }
+        if mode == .long && random.chance(40) {
+            bytes.append(random.chance(70) ? 0x48 : 0x40 | UInt8(random.below(16)))
+        }
         return bytes
     }
 
@@ -175,7 +186,9 @@ struct PrivilegedGenerator {
 
     private mutating func makeMemory(_ item: inout PrivilegedCase) {
         func put(_ address: UInt64, _ value: UInt64, _ count: Int = 8) {
-            for byte in 0..<count { item.memory[Int(address) + byte] = UInt8(truncatingIfNeeded: value >> UInt64(byte * 8)) }
+            for byte in 0..<count {
+                item.memory[Int(address) + byte] = UInt8(truncatingIfNeeded: value >> UInt64(byte * 8))
+            }
         }
         // Data without the first byte of two-byte opcodes, because it may be executed.
         for at in stride(from: Int(Place.data), to: Place.end, by: 8) { put(UInt64(at), instructions.value()) }
@@ -229,8 +242,8 @@ struct PrivilegedGenerator {
         }
     }
 
-    /// The first 2 MiB where they are; the code at `UserCase.codeBase` and the data at `UserCase.dataBase`, with the pages
-    /// behind it anywhere and with any rights.
+    /// The first pages where they are; the code at `UserCase.codeBase` and the data at `UserCase.dataBase`, with the
+    /// pages behind it anywhere and with any rights.
     private mutating func makeTables(_ item: PrivilegedCase, _ put: (UInt64, UInt64, Int) -> Void) {
         let tables = Place.tables
         let size = item.mode.isLong ? 8 : 4

@@ -7,7 +7,7 @@ import TranslatorEngine
 
 /// A guest with little memory, in a block that goes on before it and behind it, for cases of any mode and privilege.
 final class PrivilegedGuest {
-    /// Physical addresses; the code and the data also appear at the linear addresses of `UserCase`, where there is paging.
+    /// Physical addresses; where there is paging, code and data also appear at the linear addresses of `UserCase`.
     enum Place {
         static let gdt: UInt64 = 0x6000
         static let tss: UInt64 = 0x6800
@@ -31,8 +31,8 @@ final class PrivilegedGuest {
         var memory: [UInt8]
         /// Accesses to ports and device memory.
         var accesses: [Exit]
-        /// Whether it was kicked: how far an instruction that repeats has got then is not said, and one that writes over
-        /// itself is another one afterwards.
+        /// Whether it was kicked: nobody says how far an instruction that repeats has got then, and one that writes
+        /// over itself is another one afterwards.
         var isDisturbed: Bool
     }
 
