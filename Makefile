@@ -18,7 +18,7 @@ OPTIONS ?=
 # What `make bench` reads.
 export ROUNDS ONLY CPU OPTIONS
 
-.PHONY: help run test bench bench-images bench-network fuzz lint format build guest install-deps clean
+.PHONY: help run test bench bench-images bench-network fuzz stress lint format build guest install-deps clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -96,9 +96,20 @@ bench-network: ## Time networks beside QEMU and print the ratios (SECONDS_EACH=5
 	@$(MAKE) -s --no-print-directory $(vmm) guest/initramfs.cpio.gz
 	@Scripts/bench-network $(or $(SECONDS_EACH),5)
 
-fuzz: ## Run the hostile-input tests with more rounds (APUS_FUZZ_ROUNDS=20)
+fuzz: ## Run the hostile-input tests with more rounds, and busy guests for an hour (APUS_FUZZ_ROUNDS=20, MINUTES=60)
 	@Scripts/install-deps build test
 	@Scripts/fuzz
+	@if $(MAKE) -s --no-print-directory guest/stress.cpio; then \
+		$(MAKE) -s --no-print-directory stress MINUTES=$(or $(MINUTES),60); \
+	else echo "No compilers for a guest: none is kept busy."; fi
+
+stress: ## Keep guests busy, with 2 and with 4 processors, and listen to their kernels (MINUTES=5)
+	@Scripts/install-deps build guest
+	@$(MAKE) -s --no-print-directory $(vmm) guest/stress.cpio
+	@Scripts/stress $(vmm) guest/stress.cpio $(or $(MINUTES),5)
+
+guest/stress.cpio: guest/initramfs.cpio.gz Scripts/make-stress-image $(wildcard Scripts/stress-guest/*)
+	@Scripts/make-stress-image guest/initramfs.cpio.gz $@
 
 lint: ## Check the format of the sources and the words in them
 	@Scripts/lint

@@ -7,7 +7,7 @@ struct SleepTests {
     private static let seaBIOS = "/usr/share/seabios/bios-256k.bin"
 
     private func start(
-        _ folder: TemporaryFolder, _ name: String = "qmp", _ arguments: [String]
+        _ folder: TemporaryFolder, _ arguments: [String], name: String = "qmp"
     ) throws -> (GuestMachine, MonitorClient) {
         let path = folder.path(name)
         let machine = try GuestMachine(
@@ -65,7 +65,8 @@ struct SleepTests {
         try monitor.execute("quit")
         _ = try first.status()
 
-        let (second, other) = try start(folder, "second", ["-M", "pc", "-incoming", "file:\(folder.path("state"))"])
+        let (second, other) = try start(
+            folder, ["-M", "pc", "-incoming", "file:\(folder.path("state"))"], name: "second")
         while try status(other) != "suspended", Date() < end { Thread.sleep(forTimeInterval: 0.02) }
         #expect(try status(other) == "suspended")
         try other.execute("system_wakeup")

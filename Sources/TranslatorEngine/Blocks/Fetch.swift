@@ -221,7 +221,10 @@ internal import X86
         unsafe bytes.copyMemory(from: UnsafeRawPointer(bitPattern: host)!, byteCount: first)
         let slot = Self.crossing(host)
         let crossing = unsafe crossings + slot
-        if unsafe crossing.pointee.host == host && crossing.pointee.mode == mode {
+        // Other bytes may be an instruction that ends in this page, and the next one is then not looked at.
+        if unsafe crossing.pointee.host == host && crossing.pointee.mode == mode
+            && apus_equal(bytes, &crossing.pointee.bytes, min(first, Int(crossing.pointee.length)))
+        {
             let next = try hostAddress(cpu, (linear & ~0xfff) &+ 0x1000)
             let length = unsafe Int(crossing.pointee.length)
             unsafe (bytes + first).copyMemory(from: UnsafeRawPointer(bitPattern: next)!, byteCount: length - first)

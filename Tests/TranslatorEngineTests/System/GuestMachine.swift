@@ -13,12 +13,14 @@ final class GuestMachine {
     let model: ResolvedCPU
     var cpu: SoftwareProcessor { engine.processors[0] }
 
+    /// `margin` bytes of the block before the guest's RAM, and behind it, are not the guest's.
     init(
-        size: Int = 4 << 20, processors: Int = 1, named name: String = "max", threshold: UInt64? = nil,
+        size: Int = 4 << 20, margin: Int = 0, processors: Int = 1, named name: String = "max", threshold: UInt64? = nil,
         change: (inout SoftwareEngineRequest) -> Void = { _ in }
     ) throws {
-        block = try RAMBlock(name: "test", size: size)
-        memory.add(FlatView.Range(start: GuestPhysical(0), count: UInt64(size), block: block))
+        block = try RAMBlock(name: "test", size: size + 2 * margin)
+        memory.add(
+            FlatView.Range(start: GuestPhysical(0), count: UInt64(size), block: block, offset: UInt64(margin)))
         let host = HostCPU { leaf, subleaf in
             let answer = apus_host_cpuid(leaf, subleaf)
             return CPUIDRegisters(eax: answer.eax, ebx: answer.ebx, ecx: answer.ecx, edx: answer.edx)

@@ -131,4 +131,24 @@ import Testing
         ])
         #expect(guest.run() == .port(0x66))
     }
+
+    /// An instruction that crossed into the next page becomes one that does not, and the next page goes away.
+    @Test(arguments: [nil, 1] as [UInt64?])
+    func crossingInstructionBecomesAShortOne(threshold: UInt64?) throws {
+        let guest = try SystemGuest(.long, threshold: threshold)
+        let tables = Place.tables
+        guest.machine.write64(tables + 0x1000, tables + 0x2000 | 7)
+        guest.machine.write64(tables + 0x2000, tables + 0x3000 | 7)
+        for page in UInt64(0)..<512 { guest.machine.write64(tables + 0x3000 + page * 8, page << 12 | 3) }
+        guest.code([0xb8, 7, 0, 0, 0, 0xc3], at: 0x1_0ffc)  // mov eax, 7; ret
+        guest.code([
+            0xe8, 0xf7, 0x8f, 0x00, 0x00,  // call 10ffcH
+            0xc7, 0x04, 0x25, 0xfc, 0x0f, 0x01, 0x00, 0xfe, 0xc0, 0xc3, 0x90,  // there: inc al; ret; nop
+            0x48, 0xc7, 0x04, 0x25, 0x88, 0x30, 0x04, 0x00, 0, 0, 0, 0,  // the entry of page 11000H
+            0x0f, 0x01, 0x3c, 0x25, 0x00, 0x10, 0x01, 0x00,  // invlpg [11000H]
+            0xe8, 0xd3, 0x8f, 0x00, 0x00,  // call 10ffcH
+            0xe6, 0xf4, 0xf4,
+        ])
+        #expect(guest.run() == .port(8))
+    }
 }
