@@ -56,7 +56,7 @@ struct MonitoredMachineTests {
             var configuration = Samples.configuration(.pc)
             configuration.boot.kernel = "\(folder)/large"
             let error = #expect(throws: MachineBuildError.self) { _ = try Bench(configuration) }
-            #expect(error?.description.hasSuffix("it is larger than the machine's memory of 32 MiB") == true)
+            #expect(error?.description.hasSuffix("it needs more than the machine's memory of 32 MiB") == true)
         }
     }
 

@@ -73,7 +73,7 @@ struct BootImage: Sendable {
         guard isRegular else { throw MachineBuildError(failure + "it is not a regular file") }
         guard size <= Int64(clamping: configuration.memory.size) else {
             throw MachineBuildError(
-                failure + "it is larger than the machine's memory of \(configuration.memory.size >> 20) MiB")
+                failure + "it needs more than the machine's memory of \(configuration.memory.size >> 20) MiB")
         }
         do throws(HostError) { return try HostFile.contents(path, limit: 1 << 32) } catch {
             throw MachineBuildError(failure + "\(error.errno)")

@@ -17,10 +17,9 @@ public enum MachineProgram {
             write(text + "\n", to: 2)
             return 1
         case .machine(let configuration, let warnings):
-            for warning in warnings { write(warning + "\n", to: 2) }
             var configuration = configuration
             configuration.lifecycle.restoresOnDemand = true
-            do throws(ProgramError) { return try run(configuration) } catch {
+            do throws(ProgramError) { return try run(configuration, warnings) } catch {
                 RawTerminal.restoreAny()
                 write("\(configuration.program): \(printable(error.text, limit: lineLimit))\n", to: 2)
                 return 1
@@ -35,7 +34,9 @@ public enum MachineProgram {
         let text: String
     }
 
-    private static func run(_ configuration: MachineConfiguration) throws(ProgramError) -> Int32 {
+    private static func run(
+        _ configuration: MachineConfiguration, _ warnings: [String]
+    ) throws(ProgramError) -> Int32 {
         let process = configuration.process
         Signals.ignoreBrokenPipes()
         LogSink.standard.setProgram(configuration.program)
@@ -44,23 +45,23 @@ public enum MachineProgram {
         if let path = process.logFile {
             try step { () throws(HostError) in try LogSink.standard.redirect(toFile: path) }
         }
-        guard process.daemonizes else { return try Session(configuration).run() }
+        guard process.daemonizes else { return try Session(configuration, warnings).run() }
         let daemon: Daemonization
         do throws(HostError) { daemon = try Daemonization() } catch { throw ProgramError(text: "\(error)") }
-        return try run(configuration, in: daemon)
+        return try run(configuration, warnings, in: daemon)
     }
 
     /// Runs the machine in the background, on a thread of its own. Swift's locks name their owner by a thread number
     /// that each thread looks up once; the first thread's is that of the process before the fork, and a lock that it
     /// holds while another thread waits for it is never given back.
     private static func run(
-        _ configuration: MachineConfiguration, in daemon: consuming Daemonization
+        _ configuration: MachineConfiguration, _ warnings: [String], in daemon: consuming Daemonization
     ) throws(ProgramError) -> Int32 {
         let background = Background(daemon)
         // The first thread only waits: signals are for the other, which reads them.
         Signals.block(ending)
         do throws(HostError) {
-            let thread = try HostThread(name: "main loop", stackSize: 8 << 20) { background.run(configuration) }
+            let thread = try HostThread(name: "main loop", stackSize: 8 << 20) { background.run(configuration, warnings) }
             thread.join()
         } catch { throw ProgramError(text: "\(error)") }
         return try background.outcome.withLock { $0 }.get()
@@ -82,10 +83,10 @@ public enum MachineProgram {
 
         init(_ daemon: consuming Daemonization) { unsafe self.daemon = consume daemon }
 
-        func run(_ configuration: MachineConfiguration) {
+        func run(_ configuration: MachineConfiguration, _ warnings: [String]) {
             let result: Result<Int32, ProgramError>
             do throws(ProgramError) {
-                let session = try Session(configuration)
+                let session = try Session(configuration, warnings)
                 try release()
                 result = .success(try session.run())
             } catch { result = .failure(error) }
@@ -109,7 +110,7 @@ public enum MachineProgram {
         let monitors: [MonitorConnection]
         let doors: DebugDoors
 
-        init(_ configuration: MachineConfiguration) throws(ProgramError) {
+        init(_ configuration: MachineConfiguration, _ warnings: [String]) throws(ProgramError) {
             // Before any thread: each inherits what is blocked.
             let signals = try MachineProgram.step { () throws(HostError) in try SignalDescriptor(MachineProgram.ending) }
             let loop = try MachineProgram.step { () throws(HostError) in try EventLoop() }
@@ -124,6 +125,8 @@ public enum MachineProgram {
                 pidFile?.remove()
                 throw ProgramError(text: error.description)
             }
+            // Of a machine that cannot be, the error alone counts.
+            for warning in warnings { MachineProgram.write(warning + "\n", to: 2) }
             signalSource = try MachineProgram.step { () throws(HostError) in
                 try loop.add(signals.descriptor, [.read]) { _ in
                     while let signal = signals.next() {
