@@ -249,10 +249,11 @@ struct MigrationTests {
                     dom: domain, dconnuri: uri, params: [], cookieIn: [],
                     flags: VirDomainMigrateFlags.live | VirDomainMigrateFlags.peer2peer | VirDomainMigrateFlags.unsafe))
         }
-        let other = Virsh(daemon: destination)
+        // At once when it is there: on a busy host a slow look would find that the whole machine has gone.
+        let watcher = try TestClient(there + "/libvirt-sock", opens: true)
         let pause = Bell()
-        for _ in 0..<600 where try !other("list", "--all", "--name").contains("m") {
-            pause.wait(nanoseconds: 50_000_000)
+        for _ in 0..<6000 where try watcher.failure(Remote.DomainLookupByName.self, .init(name: "m")) != nil {
+            pause.wait(nanoseconds: 5_000_000)
         }
         destination.kill()
         source.kill()

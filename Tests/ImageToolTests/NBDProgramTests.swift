@@ -22,6 +22,8 @@ final class Server {
         unsafe sigemptyset(&none)
         unsafe posix_spawnattr_setsigmask(&attributes, &none)
         unsafe posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK))
+        // One that was killed has left its socket.
+        _ = unsafe unlink(socket)
         var child: pid_t = 0
         // SAFETY: the words live until the child has been started.
         let status = unsafe posix_spawn(&child, all[0], nil, &attributes, &arguments, nil)

@@ -29,7 +29,10 @@ extension BlockTranslator {
     /// would make its SSE instructions wait.
     mutating func endVectors() {
         spillVectors()
-        if hasWideVectors && loadedVectors != 0 { a.zeroUpperHalves() }
+        guard hasWideVectors && loadedVectors != 0 else { return }
+        a.zeroUpperHalves()
+        // What another turn of a loop needs it loads anew, whole.
+        loadedVectors = 0
     }
     mutating func need(_ register: UInt8) {
         let bit: UInt16 = 1 << UInt16(register & 15)

@@ -273,7 +273,7 @@ func keysEditTheLine(keys: String, line: String) throws {
 }
 
 @Test func tabShowsWhatFits() {
-    #expect(terminal("system_\t").contains("\r\nsystem_powerdown  system_reset\r\n\r(qemu) system_\u{1b}[K"))
+    #expect(terminal("system_\t").contains("\r\nsystem_powerdown  system_reset  system_wakeup\r\n\r(qemu) system_\u{1b}[K"))
     #expect(terminal("sys\t") == "system_")
 }
 

@@ -236,6 +236,30 @@ import TranslatorEngine
         }
     }
 
+    /// The upper halves of AVX registers last through the turns of a loop that is laid out several times.
+    @Test func vectorsStayWholeInLoops() throws {
+        // mov ecx, 100; vmovdqu ymm1, [rbx]; again: vpaddq ymm2, ymm2, ymm1; dec ecx; jnz again; vmovdqu [rbx+20H], ymm2; int3
+        let code: [UInt8] = [
+            0xb9, 0x64, 0, 0, 0, 0xc5, 0xfe, 0x6f, 0x0b, 0xc5, 0xed, 0xd4, 0xd1, 0xff, 0xc9, 0x75, 0xf8, 0xc5, 0xfe, 0x7f, 0x53,
+            0x20, 0xcc,
+        ]
+        let guest = try SystemGuest(.long, threshold: 1) { $0.translationPromotion = 1 }
+        guest.code(code, at: Self.user)
+        for word in UInt64(0)..<4 { guest.machine.write64(Place.data + word * 8, 1000 + word) }
+        guest.gate(3, 0xee)
+        guest.enterUser()
+        var state = guest.cpu.state
+        state.rip = Self.user
+        state.cr4 |= 0x4_0000
+        state.xcr0 = 7
+        state.gpr.3 = Place.data
+        guest.cpu.state = state
+        #expect(guest.run() == .exception(3))
+        for word in UInt64(0)..<4 {
+            #expect(guest.machine.read64(Place.data + 32 + word * 8) == 100 * (1000 + word), "word \(word)")
+        }
+    }
+
     // MARK: Time
 
     @Test(arguments: [false, true])

@@ -36,7 +36,6 @@ import X86
         ("zilog80", .unknownModel("zilog80", nearest: nil)),
         ("qemu64,+pcidd", .unknownProperty("pcidd", nearest: "pcid")),
         ("qemu64,+", .unknownProperty("", nearest: nil)),
-        ("qemu64,", .unknownProperty("", nearest: nil)),
         ("qemu64,stping=1", .unknownProperty("stping", nearest: "stepping")),
         ("qemu64,family=x", .badValue(property: "family", value: "x", expected: "0 to 270")),
         ("qemu64,family=+1", .badValue(property: "family", value: "+1", expected: "0 to 270")),
