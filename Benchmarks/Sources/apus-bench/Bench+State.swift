@@ -70,7 +70,7 @@ extension Bench {
             if side == .peer, address.hasPrefix("file:") { continue }
             let began = ContinuousClock().now
             let (machine, other) = try startState(side, "two", ["-incoming", address])
-            try other.wait(for: "RESUME", limit: options.limit)
+            try other.runOnceThere()
             found[row] = (ContinuousClock().now - began) / .seconds(1)
             machine.end()
         }
@@ -150,7 +150,7 @@ private final class Monitor {
     init(_ path: String, limit: Double) throws {
         let end = Date().addingTimeInterval(limit)
         while true {
-            let descriptor = unsafe Foundation.socket(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0)
+            let descriptor = Foundation.socket(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0)
             var address = sockaddr_un()
             address.sun_family = sa_family_t(AF_UNIX)
             unsafe withUnsafeMutableBytes(of: &address.sun_path) { unsafe $0.copyBytes(from: path.utf8.prefix(107)) }
@@ -220,6 +220,12 @@ private final class Monitor {
             }
             if let next = (try message(limit))["event"] as? String { events.append(next) }
         }
+    }
+
+    /// Waits until a state that comes in is there, and has the machine run: QEMU's stands as the one that it was.
+    func runOnceThere() throws {
+        while (try execute("query-status"))["status"] as? String == "inmigrate" { usleep(1000) }
+        try execute("cont")
     }
 
     /// Sends the machine to an address, and gives the seconds.

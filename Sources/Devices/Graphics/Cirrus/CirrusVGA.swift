@@ -230,7 +230,9 @@ public final class CirrusVGA: Device, BusDevice, PictureSource, PCIFunctionDeleg
 
     public func reset() {
         state.withLock { $0.model = CirrusModel(memory: block.size) }
-        memory.clear()
+        // No page that was never written takes memory.
+        block.clear()
+        memory.noteAll()
         function?.reset()
         remap()
     }

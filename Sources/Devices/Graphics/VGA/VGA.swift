@@ -192,7 +192,9 @@ public final class VGA: Device, BusDevice, PictureSource {
 
     public func reset() {
         state.withLock { $0.model = VGAModel(memory: block.size) }
-        memory.clear()
+        // No page that was never written takes memory.
+        block.clear()
+        memory.noteAll()
         function?.reset()
         remap()
     }

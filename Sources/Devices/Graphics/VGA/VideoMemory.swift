@@ -55,6 +55,10 @@ internal import GuestMemory
     /// Zeroes everything.
     func clear() {
         unsafe UnsafeMutableRawPointer(base).initializeMemory(as: UInt8.self, repeating: 0, count: count)
+        noteAll()
+    }
+    /// Tells that all pages were written: the block's memory has gone back to the host.
+    func noteAll() {
         for page in 0..<(count >> 12) { note(page << 12) }
     }
 
