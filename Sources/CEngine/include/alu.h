@@ -100,15 +100,16 @@ APUS_ALU_WIDE(APUS_ALU_SCAN, bts, "bts")
 APUS_ALU_WIDE(APUS_ALU_SCAN, btr, "btr")
 APUS_ALU_WIDE(APUS_ALU_SCAN, btc, "btc")
 
-// Widening multiplications; `high` receives the upper half.
+// Widening multiplications; `high` receives the upper half. AMD's processors leave four flags as they were.
 #define APUS_ALU_MULTIPLY(name, insn, bits, suffix)                                                         \
     static inline uint##bits##_t apus_##name##bits(uint##bits##_t a, uint##bits##_t b, uint##bits##_t *high, \
                                                    uint16_t *flags) {                                       \
-        uint##bits##_t h, l = a;                                                                            \
-        uint64_t keep;                                                                                      \
-        uint16_t f;                                                                                         \
-        __asm__(insn suffix " %5; movq %%rax, %2; lahf; seto %%al; movw %%ax, %3; movq %2, %%rax"            \
-                : "=&a"(l), "=&d"(h), "=&r"(keep), "=&r"(f) : "0"(l), "r"(b) : "cc");                        \
+        uint##bits##_t h, l;                                                                                \
+        uint64_t keep, wide = a;                                                                            \
+        uint16_t f = *flags;                                                                                \
+        __asm__("movw %3, %%ax; addb $0x7f, %%al; sahf; movq %4, %%rax; " insn suffix " %5; movq %%rax, %2; " \
+                "lahf; seto %%al; movw %%ax, %3; movq %2, %%rax"                                            \
+                : "=&a"(l), "=&d"(h), "=&r"(keep), "+&r"(f) : "r"(wide), "r"(b) : "cc");                     \
         *high = h;                                                                                          \
         *flags = f;                                                                                         \
         return l;                                                                                           \
@@ -118,9 +119,9 @@ APUS_ALU_WIDE(APUS_ALU_MULTIPLY, imul_wide, "imul")
 // The 8-bit forms: AX = AL * b.
 #define APUS_ALU_MULTIPLY8(name, insn)                                                                      \
     static inline uint16_t apus_##name##8(uint8_t a, uint8_t b, uint16_t *flags) {                          \
-        uint16_t wide = a, f;                                                                               \
-        __asm__(insn "b %3; movw %%ax, %1; lahf; seto %%al"                                                 \
-                : "=&a"(f), "=&r"(wide) : "0"((uint16_t)a), "q"(b) : "cc");                                  \
+        uint16_t wide, f = *flags;                                                                          \
+        __asm__("addb $0x7f, %%al; sahf; movb %2, %%al; " insn "b %3; movw %%ax, %1; lahf; seto %%al"        \
+                : "+&a"(f), "=&r"(wide) : "q"(a), "q"(b) : "cc");                                            \
         *flags = f;                                                                                         \
         return wide;                                                                                        \
     }

@@ -1,3 +1,4 @@
+import CEngine
 import TestSupport
 
 /// Makes random general-purpose instructions of 64-bit code by an encoder of its own. Memory operands mostly lie in the
@@ -17,8 +18,16 @@ struct InstructionGenerator {
     /// Whether there are AVX2, FMA, BMI1 and BMI2.
     private let hasVectors: Bool
 
-    init(seed: UInt64, hasTZCNT: Bool, hasVectors: Bool = false, isNarrow: Bool = false) {
+    /// Flags that an instruction leaves undefined are defined by the next one.
+    private let definesFlags: Bool
+
+    /// The host leaves flags that the manual calls undefined as they were, as AMD's processors do, or sets them in ways of
+    /// its own after divisions. Translated code does not keep them for that.
+    static let hostKeepsFlags = apus_host_cpuid(0, 0).ebx == 0x6874_7541
+
+    init(seed: UInt64, hasTZCNT: Bool, hasVectors: Bool = false, isNarrow: Bool = false, definesFlags: Bool = false) {
         self.isNarrow = isNarrow
+        self.definesFlags = definesFlags
         self.hasVectors = hasVectors
         random = SplitMix64(state: seed)
         self.hasTZCNT = hasTZCNT
@@ -163,6 +172,12 @@ struct InstructionGenerator {
         var byteSized = false
         var lockable = false
         var sizePrefix = true
+
+        /// Multiplication, division, and what looks at bits.
+        var leavesFlagsUndefined: Bool {
+            if map.isEmpty { return opcode & 0xfe == 0xf6 && (digit ?? 0) >= 4 || opcode == 0x69 || opcode == 0x6b }
+            return map == [0x0f] && [0xa3, 0xab, 0xb3, 0xba, 0xbb, 0xbc, 0xbd, 0xaf].contains(opcode)
+        }
     }
 
     private mutating func form() -> Form {
@@ -301,6 +316,7 @@ struct InstructionGenerator {
         // OF is undefined after counts above 1, and the processor's own forms differ in it.
         if form.map.isEmpty && (form.opcode & 0xfe == 0xc0 || form.opcode & 0xfe == 0xd2) { code += [0x85, 0xc0] }
         if form.map == [0x0f] && form.opcode & 0xf6 == 0xa4 { code += [0x85, 0xc0] }
+        if definesFlags && form.leavesFlagsUndefined { code += [0x85, 0xc0] }
         return code
     }
 

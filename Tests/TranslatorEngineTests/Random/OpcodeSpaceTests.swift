@@ -31,6 +31,9 @@ import X86
         // SYSCALL, SYSENTER, the groups of 00 and 01 (host's tables, hypercalls), LSL, LAR, POP FS and GS, LSS, LFS, LGS
         case 0x00, 0x01, 0x02, 0x03, 0x05, 0x34, 0xa1, 0xa9, 0xb2, 0xb4, 0xb5: return true
         case 0x80...0x8f: return true
+        // AMD's SSE4A, and its PREFETCH of a register, which is no instruction there
+        case 0x2b where bytes[0] & 0xfe == 0xf2, 0x78, 0x79: return true
+        case 0x0d: return third >= 0xc0 && InstructionGenerator.hostKeepsFlags
         // State areas, bases of FS and GS, waits; RDRAND and what else is in the group of C7
         case 0xae: return true
         case 0xc7: return third >> 3 & 7 != 1

@@ -17,8 +17,11 @@ struct PrivilegedGenerator {
         initial = guest.initial
         random = SplitMix64(state: seed)
         let hasVectors = ["avx2", "fma", "bmi1", "bmi2"].allSatisfy { guest.machine.model.has($0) }
-        instructions = InstructionGenerator(seed: seed, hasTZCNT: true, hasVectors: hasVectors)
-        narrow = InstructionGenerator(seed: seed, hasTZCNT: true, hasVectors: hasVectors, isNarrow: true)
+        let definesFlags = InstructionGenerator.hostKeepsFlags
+        instructions = InstructionGenerator(
+            seed: seed, hasTZCNT: true, hasVectors: hasVectors, definesFlags: definesFlags)
+        narrow = InstructionGenerator(
+            seed: seed, hasTZCNT: true, hasVectors: hasVectors, isNarrow: true, definesFlags: definesFlags)
     }
 
     mutating func makeCase(_ mode: PrivilegedCase.Mode, level: UInt64) -> PrivilegedCase {

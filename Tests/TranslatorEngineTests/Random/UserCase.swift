@@ -1,3 +1,5 @@
+import X86
+
 /// A piece of 64-bit user code with the registers it starts with.
 struct UserCase {
     /// Where the code, and where the data lies, in the guest and natively.
@@ -20,6 +22,37 @@ struct UserCase {
     /// Whether a string instruction at the end has stored to the code's page.
     func writesItself(_ end: UserOutcome) -> Bool {
         end.vector == 14 && (end.gpr[7] &- Self.codeBase) < UInt64(Self.codeCount + 8)
+    }
+
+    // MARK: Processors of AMD
+
+    /// Whether the host ends the case with flags that Intel's manual has otherwise: AMD's processors keep those of a
+    /// repeated comparison's last iteration when the next one faults, and a trap may follow an instruction that leaves
+    /// some undefined.
+    func endsWithFlagsOfItsOwn(_ native: UserOutcome) -> Bool {
+        guard InstructionGenerator.hostKeepsFlags else { return false }
+        let last = native.vector == 14 ? mnemonic(at: native.rip) : nil
+        return native.vector == 1 || last == .scas || last == .cmps
+    }
+
+    /// Whether the host faults where Intel's processors do not, or not yet: at the other operand of a comparison of strings,
+    /// at BOUND's second limit, at MOVSXD's upper half to a register of 16 bits, at the segment's limit where an operand goes
+    /// over the end of 4 GiB.
+    func faultsElsewhere(_ native: UserOutcome, _ here: UserOutcome) -> Bool {
+        guard InstructionGenerator.hostKeepsFlags else { return false }
+        switch native.vector {
+        case 14:
+            let last = mnemonic(at: native.rip)
+            return last == .cmps && here.vector == 14 || last == .bound && here.vector == 5 || last == .movsxd
+        case 12, 13: return isNarrow && here.vector == 14 && here.rip == native.rip && here.address >= 0xffff_ff00
+        default: return false
+        }
+    }
+
+    private func mnemonic(at rip: UInt64) -> Mnemonic? {
+        let place = Int(truncatingIfNeeded: rip &- Self.codeBase) &- start
+        guard code.indices.contains(place) else { return nil }
+        return try? Decoder.decode(Array(code[place...]), code: isNarrow ? .bits32 : .bits64).mnemonic
     }
 }
 
