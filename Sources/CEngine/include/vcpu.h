@@ -170,6 +170,11 @@ struct apus_vcpu {
     struct apus_code_entry *_Nullable code_jumps;
     uint32_t translated_mxcsr;  // of translated code: plain control bits with the guest's flags
     uint64_t (*_Nullable translated_step)(struct apus_vcpu *_Nonnull, const struct apus_op *_Nonnull, uint64_t);
+    // Counted instructions (`-icount`): a block begins where all of it fits before the limit
+    uint64_t executed, execution_limit;
+    const struct apus_op *_Nullable charged;  // the first op of the block that `executed` has as a whole
+    uint64_t (*_Nullable translated_limit)(struct apus_vcpu *_Nonnull, const struct apus_op *_Nonnull, uint64_t);
+    uint8_t counts_instructions;
     _Alignas(16) uint8_t scratch[1024];  // memory operands of host-executed instructions
 };
 
@@ -224,6 +229,7 @@ static inline void apus_count_way(struct apus_vcpu *_Nonnull v, int way) { v->wa
 static inline uint64_t apus_flat_base(const struct apus_vcpu *_Nonnull v, int mode) { return v->flat_bases[mode]; }
 static inline struct apus_local_apic *_Nonnull apus_vcpu_apic(struct apus_vcpu *_Nonnull v) { return &v->apic; }
 
+static inline uint64_t apus_vcpu_executed(const struct apus_vcpu *_Nonnull v) { return __atomic_load_n(&v->executed, __ATOMIC_RELAXED); }
 static inline uint32_t apus_vcpu_pending(const struct apus_vcpu *_Nonnull v) { return __atomic_load_n(&v->pending, __ATOMIC_RELAXED); }
 static inline uint32_t apus_vcpu_post(struct apus_vcpu *_Nonnull v, uint32_t bits) { return __atomic_fetch_or(&v->pending, bits, __ATOMIC_SEQ_CST); }
 static inline uint32_t apus_vcpu_clear(struct apus_vcpu *_Nonnull v, uint32_t bits) { return __atomic_fetch_and(&v->pending, ~bits, __ATOMIC_SEQ_CST); }

@@ -77,7 +77,7 @@ struct Board: Sendable {
         }
         let kind = configuration.board.kind
         guard kind.isSupported else { throw MachineBuildError("-machine \(kind.rawValue): not supported") }
-        let clock = MachineClock(loop: loop, source: configuration.clock.source)
+        let clock = MachineClock(loop: loop, configuration.clock)
         let layout = Self.layout(configuration)
         var contexts: [ThreadContext] = []
         do throws(MachineBuildError) {
@@ -113,6 +113,12 @@ struct Board: Sendable {
                 accelerator: configuration.accelerators.first ?? AcceleratorConfiguration(kind: .automatic))
             request.keepsIdleInGuest = configuration.memory.processorPowerManagement
             request.alternatives = Array(configuration.accelerators.dropFirst())
+            request.instructionTime = clock.instructions
+            if let seed = configuration.process.seed {
+                let random = GuestRandom(seed: seed, .processor)
+                request.random = { random.next() }
+            }
+            request.wallClock = { clock.guestWallClock }
             request.trace = ExecutionTrace(TraceItems(names: configuration.process.logItems)) {
                 LogSink.standard.writeText($0)
             }

@@ -113,6 +113,10 @@ extension BoardBuilder {
 
     private func entropy(_ properties: JSONObject, _ name: String) throws(MachineBuildError) -> any VirtioDevice {
         var source = VirtioEntropy.hostSource
+        if let seed = configuration.process.seed {
+            let random = GuestRandom(seed: seed, .entropyDevice)
+            source = { random.fill(&$0) }
+        }
         if let id = properties.string("rng"), let object = configuration.objects.first(where: { $0.id == id }) {
             guard object.type.hasPrefix("rng-") else {
                 throw MachineBuildError("Property 'rng' of virtio-rng: object '\(id)' is a \(object.type)")

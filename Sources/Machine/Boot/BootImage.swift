@@ -10,6 +10,7 @@ struct BootImage: Sendable {
     private let tables: ACPITables?
     private let smbios: SMBIOSTables
     private let layout: PCMemory
+    private let random: GuestRandom
 
     /// Where the tables' roots are: in the segment that kernels search.
     static let rsdp: UInt64 = 0xF0000
@@ -22,6 +23,7 @@ struct BootImage: Sendable {
         smbios: SMBIOSTables
     ) throws(MachineBuildError) {
         let boot = configuration.boot
+        random = GuestRandom(seed: configuration.process.seed, .boot)
         self.layout = layout
         self.smbios = smbios
         tables = acpi.map { ACPITables($0) }
@@ -90,7 +92,8 @@ struct BootImage: Sendable {
         request.modules = modules
         request.hasLongMode = hasLongMode
         request.rsdp = rsdp
-        request.seed = (try? HostRandom.bytes(32)) ?? []
+        var seed = [UInt8](repeating: 0, count: 32)
+        request.seed = random.fill(&seed) ? seed : []
         let entry: EntryState
         do throws(LoadError) { entry = try KernelLoader.load(request, into: memory) } catch {
             throw MachineBuildError("\(error)")

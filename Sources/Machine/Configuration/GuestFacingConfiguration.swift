@@ -46,9 +46,26 @@ public struct ClockConfiguration: Equatable, Sendable {
     public var source = Source.host
     /// Whether lost ticks are made up for.
     public var slewsLostTicks = false
+    /// Virtual time goes with executed instructions, as `-icount` has it.
+    public var counting: InstructionCounting?
 
     /// UTC by the host's clock.
     public init() {}
+}
+
+/// How virtual time goes with executed instructions.
+public struct InstructionCounting: Equatable, Sendable {
+    /// The greatest shift: about 1 µs an instruction.
+    public static let greatestShift: UInt8 = 10
+    /// An instruction takes 2^shift nanoseconds; nil: as many as keep virtual time near the host's.
+    public var shift: UInt8?
+    /// While processors halt time goes as the host's; else it jumps to the next timer.
+    public var sleeps = true
+    /// The guest waits where its time is ahead of the host's.
+    public var aligns = false
+
+    /// A clock of that shift.
+    public init(shift: UInt8?) { self.shift = shift }
 }
 
 /// One `-smbios`: a table from a file, or fields of a type.

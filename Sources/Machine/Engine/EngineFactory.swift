@@ -28,6 +28,12 @@ public struct EngineRequest: Sendable {
     public var keepsIdleInGuest = false
     /// Accelerators to try after it, in order.
     public var alternatives: [AcceleratorConfiguration] = []
+    /// The date that paravirtual clocks tell, nanoseconds since 1970; nil: the clock's.
+    public var wallClock: (@Sendable () -> UInt64)?
+    /// What RDRAND and RDSEED give where engines in software execute them; nil: the host's.
+    public var random: (@Sendable () -> UInt64?)?
+    /// Virtual time is counted in instructions, which takes an engine in software and one processor.
+    public var instructionTime: (any InstructionTime)?
     /// What engines in software write down.
     public var trace = ExecutionTrace()
     /// Whether the names of translated blocks go to a file for perf.

@@ -7,6 +7,9 @@ internal import X86
 
 /// The engine over /dev/kvm: the one place that names it. The error says why KVM cannot be used, and the way out.
 public func makeKVMEngine(_ request: EngineRequest) throws(MachineBuildError) -> any MachineEngine {
+    guard request.instructionTime == nil else {
+        throw MachineBuildError("-icount is not allowed with hardware virtualization")
+    }
     let log = Logger("kvm")
     let machine = try MachineBuildError.wrapping { () throws(KVMError) in try KVMVirtualMachine(KVMDevice()) }
     let model = try resolveModel(request, machine)

@@ -10,23 +10,37 @@ public final class MachineClock: VirtualClock {
     private let loop: EventLoop
     private let source: ClockConfiguration.Source
     private let wallStart: UInt64
+    /// The guest's date minus the host's.
+    private let wallOffset: UInt64
     private let monotonicStart: UInt64
     /// Monotonic time minus virtual time while running. Set while the clock stands.
     private let offset: Atomic<UInt64>
     /// The time at which it stands, or `running`. Atomic, for processors read the time often.
     private let frozen = Atomic<UInt64>(0)
     private let timers = Mutex<[Timer]>([])
+    /// Where virtual time goes with executed instructions: it has the time and the timers.
+    let instructions: InstructionClock?
 
     /// A clock that stands at 0.
-    public init(loop: EventLoop, source: ClockConfiguration.Source = .host) {
+    public init(loop: EventLoop, _ configuration: ClockConfiguration = ClockConfiguration()) {
+        instructions = configuration.counting.map { InstructionClock($0) }
         self.loop = loop
-        self.source = source
-        wallStart = HostClock.realtime
+        source = configuration.source
+        var wallStart = HostClock.realtime
+        var offset: UInt64 = 0
+        if case .date(let seconds) = configuration.base {
+            let date = UInt64(clamping: seconds).multipliedReportingOverflow(by: 1_000_000_000)
+            let start = date.overflow ? wallStart : date.partialValue
+            if source == .virtual { wallStart = start } else { offset = start &- wallStart }
+        }
+        self.wallStart = wallStart
+        wallOffset = offset
         monotonicStart = HostClock.monotonic
-        offset = Atomic(monotonicStart)
+        self.offset = Atomic(monotonicStart)
     }
 
     public var now: UInt64 {
+        if let instructions { return instructions.now }
         let stands = frozen.load(ordering: .acquiring)
         return stands == Self.running ? HostClock.monotonic &- offset.load(ordering: .relaxed) : stands
     }
@@ -39,7 +53,11 @@ public final class MachineClock: VirtualClock {
         }
     }
 
+    /// Wall-clock time as paravirtual clocks tell it: the RTC's where `-rtc base=` has a date.
+    var guestWallClock: UInt64 { wallClock &+ wallOffset }
+
     public func makeTimer(_ fire: @escaping @Sendable () -> Void) -> any VirtualTimer {
+        if let instructions { return instructions.makeTimer(fire) }
         let timer = Timer(clock: self, loop: loop, fire: fire)
         timers.withLock { $0.append(timer) }
         return timer
@@ -49,6 +67,7 @@ public final class MachineClock: VirtualClock {
     public func start() {
         let stands = frozen.load(ordering: .relaxed)
         guard stands != Self.running else { return }
+        instructions?.start()
         offset.store(HostClock.monotonic &- stands, ordering: .relaxed)
         frozen.store(Self.running, ordering: .releasing)
         for timer in timers.withLock({ $0 }) { timer.rearm() }
@@ -63,6 +82,7 @@ public final class MachineClock: VirtualClock {
     /// Sets the time of a clock that stands: a saved machine's. Devices set their timers after it.
     public func set(_ time: UInt64) {
         guard frozen.load(ordering: .relaxed) != Self.running, time != Self.running else { return }
+        instructions?.set(time)
         frozen.store(time, ordering: .releasing)
     }
 

@@ -12,11 +12,20 @@ public func makeSoftwareEngine(_ request: EngineRequest) throws(MachineBuildErro
     let clock = request.clock
     var software = SoftwareEngineRequest(
         memory: request.memory, apicIDs: request.apicIDs, model: model, now: { clock.now },
-        wallClock: { clock.wallClock }, tscOffset: request.tscOffset)
+        wallClock: request.wallClock ?? { clock.wallClock }, tscOffset: request.tscOffset)
     if let size = request.accelerator.translationBufferSize {
         software.translationCapacity = Int(clamping: size)
     }
     software.trace = request.trace
+    software.random = request.random
+    if let time = request.instructionTime {
+        guard request.processorCount == 1 else {
+            throw MachineBuildError("-icount takes one processor, not \(request.processorCount)")
+        }
+        guard !request.accelerator.verifies else { throw MachineBuildError("-icount and verify=on exclude each other") }
+        software.instructionTime = time
+        software.tscOffset = 0
+    }
     if request.accelerator.verifies {
         guard request.apicIDs.count == 1 else {
             throw MachineBuildError("verify=on takes one processor, not \(request.apicIDs.count)")
@@ -36,11 +45,12 @@ public func makeSoftwareEngine(_ request: EngineRequest) throws(MachineBuildErro
 
 /// The processor that guests of the software engine see.
 private func resolveModel(_ request: EngineRequest) throws(MachineBuildError) -> ResolvedCPU {
+    let tscKHz = request.instructionTime == nil ? SoftwareEngine.tscKHz : SoftwareEngine.countedTSCKHz
     do throws(CPUSpecificationError) {
         var specification = try CPUSpecification(parsing: request.processorModel ?? "qemu64")
         if let wanted = specification.tscFrequency {
             // As KVM does, a frequency within 250 ppm of the one there is counts as the same.
-            let own = UInt64(SoftwareEngine.tscKHz) * 1000
+            let own = UInt64(tscKHz) * 1000
             if max(own, wanted) - min(own, wanted) > own / 4000 {
                 Logger("cpu").warning("The software engine's TSC runs at \(own) Hz, not at tsc-frequency=\(wanted)")
             }
@@ -60,7 +70,7 @@ private func resolveModel(_ request: EngineRequest) throws(MachineBuildError) ->
         return try specification.resolve(
             CPUEnvironment(
                 engine: "software engine", offered: SoftwareEngine.offeredFeatures,
-                topology: (try? Topology(topology)) ?? Topology(), tscKHz: SoftwareEngine.tscKHz, host: host))
+                topology: (try? Topology(topology)) ?? Topology(), tscKHz: tscKHz, host: host))
     } catch {
         throw MachineBuildError("-cpu \(request.processorModel ?? "qemu64"): \(error)")
     }

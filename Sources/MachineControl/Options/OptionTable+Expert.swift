@@ -72,6 +72,10 @@ extension OptionTable {
             "overcommit", OptionDescription.Argument.parameters(ProcessOptions.overcommitTable),
             "[mem-lock=on|off][,cpu-pm=on|off]", "How the host is shared", ProcessOptions.overcommit),
         OptionDescription(
+            "icount", OptionDescription.Argument.parameters(ProcessOptions.countingTable),
+            "[shift=N|auto][,align=on|off][,sleep=on|off]",
+            "Virtual time goes with executed instructions, 2^N ns each", ProcessOptions.counting),
+        OptionDescription(
             "msg", OptionDescription.Argument.parameters(ProcessOptions.messageTable),
             "[timestamp=on|off][,guest-name=on|off]", "What messages carry", ProcessOptions.message),
         OptionDescription(
@@ -108,7 +112,6 @@ extension OptionTable {
     /// Options of QEMU that this release refuses by name, rather than as unknown. Not in `-help`.
     static let unsupported: [OptionDescription] =
         [
-            ("icount", "counting instructions is not supported yet"),
             ("readconfig", "configuration files are not supported"),
             ("writeconfig", "configuration files are not supported"),
             ("runas", "start the program as that user instead"), ("chroot", "start the program there instead"),

@@ -180,7 +180,11 @@ internal import HostOS
 /// What a dropped block's ops became: find the instruction anew, and go there directly from then on.
 let staleInstruction: apus_handler = { cpu, op in
     let target = op.linked
-    if cpu.pending == 0 && !target.isLeave { return target }
+    if cpu.pending == 0 && !target.isLeave {
+        cpu.giveBackCharge(at: cpu.ripOf(op))
+        return target
+    }
     unsafe cpu.p.pointee.link_from = op.op
+    cpu.giveBackCharge(at: cpu.ripOf(op))
     return cpu.lookup(cpu.ripOf(op))
 }

@@ -160,8 +160,10 @@ internal import X86
         var position = 0
         // The block's first op counts its executions.
         unsafe scratch[0] = lowering.blank(offset: offset, length: 0)
+        let isCounted = unsafe cpu.p.pointee.counts_instructions != 0
+        let header = isCounted ? chargeBlock : noOperation
         unsafe scratch[0].handler =
-            tracesBlocks ? traceBlock : translator != nil && isTranslatable ? countBlock : noOperation
+            tracesBlocks ? traceBlock : translator != nil && isTranslatable ? countBlock : header
         var ops = 1
         var instructions = 0
         while true {
@@ -171,7 +173,9 @@ internal import X86
             var continuation = Continuation.ends
             do throws(DecodeError) {
                 let instruction = unsafe try Decoder.decode(rest, code: code)
-                if verifier != nil && isTranslatable && instruction.isNotRepeatable {
+                let isAlone =
+                    verifier != nil && isTranslatable && instruction.isNotRepeatable || isCounted && instruction.readsTime
+                if isAlone {
                     guard instructions > 0 else { return (0, 0) }
                     unsafe lowering.makeCut(offset: at, count: instructions, into: &scratch[ops])
                     return (ops + 1, position)
@@ -190,6 +194,7 @@ internal import X86
             }
             ops += 1
             instructions += 1
+            unsafe scratch[0].extra = UInt8(instructions)
             switch continuation {
             case .next where instructions < Self.maximumBlock && offset + position < 4096: continue
             case .next, .cut:

@@ -17,6 +17,7 @@ extension CPU {
                 return .shutdown
             }
             if isDebugging(APUS_DEBUG_WATCH), let stop = owner.takeWatchStop() { return .debug(stop) }
+            if countsInstructions && isAtLimit { owner.reachedLimit() }
             if unsafe p.pointee.runs_alone != 0 {
                 unsafe p.pointee.runs_alone = 0
                 if let exit = stepWithTrap(owner) { return exit }
@@ -40,6 +41,7 @@ extension CPU {
         let fetcher = owner.fetcher
         while true {
             let found: MicroOp?
+            unsafe p.pointee.charged = nil
             unsafe apus_count_way(p, APUS_WAY_LOOKUP)
             do throws(Leave) { found = try fetcher.find(self) } catch { return left(owner) }
             guard var op = found else {
@@ -68,6 +70,7 @@ extension CPU {
     /// Why the loop was left.
     private func left(_ owner: SoftwareProcessor) -> Exit? {
         unsafe p.pointee.link_from = nil
+        if unsafe p.pointee.charged != nil && p.pointee.status != UInt8(APUS_STATUS_LOOKUP) { giveBackCharge(at: rip) }
         switch Int32(unsafe p.pointee.status) {
         case APUS_STATUS_FAULT:
             commitReplies()
@@ -83,7 +86,9 @@ extension CPU {
         let first: MicroOp
         do throws(Leave) { first = try fetcher.single(self) } catch { return left(owner) }
         let after = ripAfter(first)
+        unsafe p.pointee.charged = nil
         let next = first.run(self)
+        if countsInstructions { countSingle(first, next) }
         if next.isLeave { return left(owner) }
         unsafe p.pointee.link_from = nil
         rip = fetcher.isSingle(next) ? after : ripOf(next)

@@ -18,6 +18,8 @@ extension SoftwareEngine {
 
     /// kHz of the guest's time-stamp counter.
     public static var tscKHz: UInt32 { UInt32(clamping: TimeStampFrequency.host) }
+    /// The same where instructions are counted.
+    public static var countedTSCKHz: UInt32 { UInt32(clamping: TimeStampFrequency.counted) }
 }
 
 extension SoftwareProcessor {

@@ -45,7 +45,7 @@ extension SoftwareEngine {
     /// apart since.
     func pvClockBase(frequency: UInt64, now: () -> UInt64) -> PVClockBase {
         clockBase.withLock { base in
-            let counter = apus_rdtsc() &- pausedTicks.load(ordering: .relaxed)
+            let counter = hostCounter &- pausedTicks.load(ordering: .relaxed)
             let time = now()
             if base == PVClockBase() || base.drift(counter: counter, time: time, frequency: frequency) > 1_000_000 {
                 base = PVClockBase(counter: counter, time: time)
@@ -93,7 +93,7 @@ extension SoftwareProcessor {
     /// Writes the time page anew where the machine stood still meanwhile: virtual time did not go on, the counter did.
     func checkPVClock() {
         guard unsafe cpu.p.pointee.s.kvm_system_time & 1 != 0, let engine else { return }
-        let counter = apus_rdtsc() &- engine.pausedTicks.load(ordering: .relaxed)
+        let counter = engine.hostCounter &- engine.pausedTicks.load(ordering: .relaxed)
         if pvClockBase.drift(counter: counter, time: now(), frequency: frequency) > 1_000_000 { updatePVClock() }
     }
 

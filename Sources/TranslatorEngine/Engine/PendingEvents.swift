@@ -58,7 +58,12 @@ extension SoftwareProcessor {
 
 extension SoftwareEngine {
     /// The time-stamp counters stand with the machine's time, so that guests who compare clocks find them agree.
-    public func timeStopped() { stoppedCounter.store(apus_rdtsc(), ordering: .relaxed) }
+    public func timeStopped() {
+        if instructionTime == nil { stoppedCounter.store(apus_rdtsc(), ordering: .relaxed) }
+    }
+    /// What the processors' counters are offset from: the host's, or virtual time that is counted in instructions, which
+    /// stands by itself.
+    var hostCounter: UInt64 { instructionTime?.now ?? apus_rdtsc() }
     public func timeStarted() {
         let stopped = stoppedCounter.exchange(0, ordering: .relaxed)
         guard stopped != 0 else { return }
@@ -69,10 +74,12 @@ extension SoftwareEngine {
     /// The host's counter that the processors' offsets are to be taken with while time stands.
     public var standingCounter: UInt64 {
         let stopped = stoppedCounter.load(ordering: .relaxed)
-        return stopped != 0 ? stopped : apus_rdtsc()
+        return stopped != 0 ? stopped : hostCounter
     }
     /// The processors were restored: their offsets are those of this moment.
-    public func restoredCounters(at counter: UInt64) { stoppedCounter.store(counter, ordering: .relaxed) }
+    public func restoredCounters(at counter: UInt64) {
+        if instructionTime == nil { stoppedCounter.store(counter, ordering: .relaxed) }
+    }
 
     /// The pages' dirty flags were taken and cleared: the next write to each page sets them again. While all
     /// processors are outside `run`.

@@ -28,6 +28,10 @@ public struct SoftwareEngineRequest: Sendable {
     public var translationCapacity: Int
     /// Each translated block is compared with the interpreter. For one processor.
     public var verifiesTranslation = false
+    /// Virtual time is counted in instructions, and the time-stamp counter in its nanoseconds. For one processor.
+    public var instructionTime: (any InstructionTime)?
+    /// What RDRAND and RDSEED give, nil where nothing is ready; nil: the host's. The processor's thread.
+    public var random: (@Sendable () -> UInt64?)?
     /// What is written down.
     public var trace = ExecutionTrace()
     /// Takes the names of translated blocks.
@@ -57,6 +61,7 @@ public final class SoftwareEngine: Engine {
     public let name = "tcg"
     public let processors: [SoftwareProcessor]
     private let timer: TimerThread
+    let instructionTime: (any InstructionTime)?
     private let arbitration = Mutex(-1)
     /// The host's time-stamp counter when the machine's time stopped; 0 while it goes on.
     let stoppedCounter = Atomic<UInt64>(0)
@@ -68,7 +73,8 @@ public final class SoftwareEngine: Engine {
 
     /// An engine with processors in the state after power-on. Throws where memory or threads are short.
     public init(_ request: SoftwareEngineRequest) throws(HostError) {
-        let frequency = TimeStampFrequency.host
+        let frequency = request.instructionTime == nil ? TimeStampFrequency.host : TimeStampFrequency.counted
+        instructionTime = request.instructionTime
         let timer = try TimerThread()
         var made: [SoftwareProcessor] = []
         for (index, id) in request.apicIDs.enumerated() {
@@ -79,7 +85,14 @@ public final class SoftwareEngine: Engine {
         processors = made
         self.timer = timer
         for processor in made { processor.connect(self) }
-        timer.start(made)
+        if let time = request.instructionTime {
+            let processor = made[0]
+            time.connect(
+                executed: { [weak processor] in processor?.executedInstructions ?? 0 },
+                deadlineMoved: { [weak processor] in processor?.kick() })
+        } else {
+            timer.start(made)
+        }
         request.memory.observeCode { [weak self] block, offset, count in
             self?.codeWritten(block, offset: offset, count: count)
         }

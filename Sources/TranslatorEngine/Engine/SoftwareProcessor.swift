@@ -23,7 +23,9 @@ internal import X86
     let apicID: UInt32
     private let initialOffset: UInt64
     private let timer: TimerThread
-    private let bell = Bell()
+    let instructionTime: (any InstructionTime)?
+    let random: (@Sendable () -> UInt64?)?
+    let bell = Bell()
     private let mailbox = Mutex<[CodeMessage]>([])
     /// The PIC's output line.
     private let externalLine = Atomic<Bool>(false)
@@ -82,6 +84,8 @@ internal import X86
         initialOffset = request.tscOffset
         trace = request.trace
         self.timer = timer
+        instructionTime = request.instructionTime
+        random = request.random
         self.frequency = frequency
         storage = try ProcessorStorage()
         cpu = storage.cpu
@@ -95,6 +99,7 @@ internal import X86
                 capacity: request.translationCapacity / request.apicIDs.count, perfMap: request.perfMap,
                 isVerified: request.verifiesTranslation)
         }
+        unsafe cpu.p.pointee.counts_instructions = request.instructionTime == nil ? 0 : 1
         cpu.takeTraceItems()
         reset()
     }
@@ -156,6 +161,7 @@ internal import X86
 
     /// Sleeps until an event is posted or the APIC's timer is due.
     func sleep() {
+        if let instructionTime { return idle(instructionTime) }
         let due = deadline.load(ordering: .acquiring)
         if due == .max { return bell.wait(nanoseconds: nil) }
         let time = HostClock.monotonic
@@ -171,6 +177,7 @@ internal import X86
 
     /// Requests the timer's interrupt where it is due, and arms the next deadline.
     func advanceTimer() {
+        if let instructionTime { return advanceCountedTimer(instructionTime) }
         let time = now()
         let counter = cpu.timeStampCounter
         if apic.advanceTimer(nowNanoseconds: time, guestTSC: counter) { post(UInt32(APUS_PENDING_INTERRUPT)) }
@@ -277,6 +284,7 @@ internal import X86
         }
         if translation != nil { makeTranslator() }
         checkPVClock()
+        if let instructionTime { setLimit(instructionTime) }
         let exit = cpu.execute(self)
         cpu.saveX87()
         exits.count(exit)

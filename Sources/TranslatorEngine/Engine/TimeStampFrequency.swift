@@ -3,6 +3,8 @@ internal import HostOS
 
 /// The rate of the host's time-stamp counter.
 enum TimeStampFrequency {
+    /// Kilohertz of a counter that counts virtual nanoseconds.
+    static let counted: UInt64 = 1_000_000
     /// Kilohertz, measured once against the monotonic clock: 20 ms, a few parts in a million.
     static let host: UInt64 = measure()
 

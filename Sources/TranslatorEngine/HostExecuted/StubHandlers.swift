@@ -145,4 +145,7 @@ let stubHandlers: [apus_handler] = [
 ]
 
 /// There was no room for the stub: the block is asked for again, after whoever keeps the blocks has dropped them.
-let noRoomForStub: apus_handler = { cpu, op in cpu.lookup(cpu.ripOf(op)) }
+let noRoomForStub: apus_handler = { cpu, op in
+    cpu.giveBackCharge(at: cpu.ripOf(op))
+    return cpu.lookup(cpu.ripOf(op))
+}

@@ -45,6 +45,7 @@ let sysret: apus_handler = { cpu, op in
     cpu.rflags = cpu.gpr(11) & 0x3c_7fd7 | 2
     setFlat(cpu, code: (to64 ? selector &+ 16 : selector) | 3, stack: (selector &+ 8) | 3, level: 3, long: to64)
     cpu.count(op)
+    unsafe cpu.p.pointee.charged = nil
     if cpu.systemFlags & Flag.tf != 0 {
         // Here too the TF that it leaves counts: as if the SYSCALL had trapped.
         cpu.rip = target

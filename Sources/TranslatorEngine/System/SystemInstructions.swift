@@ -166,7 +166,13 @@ let rdpid: apus_handler = { cpu, op in
 /// RDRAND and RDSEED (`extra` bit 3) of `extra` bits 0-2 log2 bytes.
 let random: apus_handler = { cpu, op in
     var value: UInt64 = 0
-    let ready = unsafe op.extra & 8 != 0 ? apus_rdseed64(&value) : apus_rdrand64(&value)
+    let ready: Bool
+    if let own = cpu.owner.random {
+        let next = own()
+        (value, ready) = (next ?? 0, next != nil)
+    } else {
+        ready = unsafe op.extra & 8 != 0 ? apus_rdseed64(&value) : apus_rdrand64(&value)
+    }
     cpu.writeRegister(op.dst, ready ? value : 0, size: 1 << Int(op.extra & 7))
     cpu.arith = ready ? Flag.carry : 0
     return op.next
@@ -174,7 +180,10 @@ let random: apus_handler = { cpu, op in
 
 extension CPU {
     /// The guest's time-stamp counter.
-    var timeStampCounter: UInt64 { unsafe apus_rdtsc() &+ p.pointee.s.tsc_offset }
+    var timeStampCounter: UInt64 {
+        let counter = countsInstructions ? owner.now() : apus_rdtsc()
+        return unsafe counter &+ p.pointee.s.tsc_offset
+    }
 }
 
 let cpuidInstruction: apus_handler = { cpu, op in

@@ -7,6 +7,7 @@ extension CPU {
     func afterTransfer() -> MicroOp {
         if maskedEvents || systemFlags & Flag.tf != 0 {
             unsafe p.pointee.status = UInt8(APUS_STATUS_STATE)
+            unsafe p.pointee.charged = nil
             return .leave
         }
         return jump(rip)

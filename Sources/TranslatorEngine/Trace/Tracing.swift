@@ -193,5 +193,5 @@ func hexadecimal(_ value: UInt64, _ width: Int) -> String {
 /// The first op of a block while blocks are traced.
 let traceBlock: apus_handler = { cpu, op in
     cpu.traceBlock(op)
-    return op.next
+    return cpu.countsInstructions ? cpu.charge(op) : op.next
 }

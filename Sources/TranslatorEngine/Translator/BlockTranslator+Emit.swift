@@ -15,6 +15,7 @@ extension BlockTranslator {
         hasWideVectors = block.hasWideVectors
         let windows = planWindows(block)
         emitCount()
+        if countsInstructions { emitCharge(count) }
         for _ in 1..<turns(block) {
             emitBody(block, last, liveness, windows)
             unsafe emitTurnEnd(block.instructions[last], fall: op(last + 2))
@@ -78,7 +79,7 @@ extension BlockTranslator {
     /// events are looked at once for all.
     private func turns(_ block: DecodedBlock) -> Int {
         let count = block.instructions.count
-        guard tier == .hot, count <= 12, block.endsItself, block.offered[count - 1],
+        guard tier == .hot, !countsInstructions, count <= 12, block.endsItself, block.offered[count - 1],
             block.instructions[count - 1].mnemonic == .jcc, block.liveTaken.isEmpty, block.liveFall.isEmpty
         else { return 1 }
         let (head, branch, fall) = unsafe (ops.pointee.offset, op(count).pointee, op(count + 1).pointee)
@@ -102,6 +103,7 @@ extension BlockTranslator {
         emitEndPaths()
         emitPolls()
         emitPromotion()
+        emitLimitPath()
     }
 }
 

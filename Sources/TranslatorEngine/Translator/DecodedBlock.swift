@@ -48,8 +48,8 @@ extension CodeFetcher {
     /// Has the block that an op begins translated, and goes on with it.
     func translateBlock(_ cpu: CPU, _ op: MicroOp) -> MicroOp {
         guard let translator, let block = cache.block(of: op), let decoded = decodedBlock(op, block) else {
-            op.setHeader(noOperation, state: HeaderState.interpreted)
-            return op.next
+            op.setHeader(cpu.countsInstructions ? chargeBlock : noOperation, state: HeaderState.interpreted)
+            return op
         }
         let code = translator.translate(cpu, decoded, tier: firstTier(block))
         // Without room everything is dropped, which this op does not survive: at the next look-up.

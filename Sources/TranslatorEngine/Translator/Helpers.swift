@@ -216,7 +216,7 @@ extension CPU {
 let countBlock: apus_handler = { cpu, op in
     let count = op.imm &+ 1
     op.setImmediate(count)
-    if unsafe count < cpu.p.pointee.translation_threshold { return op.next }
+    if unsafe count < cpu.p.pointee.translation_threshold { return cpu.countsInstructions ? cpu.charge(op) : op.next }
     return cpu.owner.fetcher.translateBlock(cpu, op)
 }
 /// The first op of a translated block.

@@ -1,6 +1,9 @@
 internal import X86
 
 extension Instruction {
+    /// Whether it reads the time-stamp counter, which stands within a block where instructions are counted.
+    var readsTime: Bool { mnemonic == .rdtsc || mnemonic == .rdtscp }
+
     /// Whether an instruction must run once and alone where executions are compared: its result is no function of
     /// registers and memory, or it changes what blocks depend on.
     var isNotRepeatable: Bool {

@@ -29,6 +29,8 @@ internal import CEngine
     var promote: UnsafeMutablePointer<UInt8>
     /// Jumped to with an op: leaves, to go on there.
     var leave: UnsafeMutablePointer<UInt8>
+    /// Jumped to with a block's first op, which does not fit before the limit of counted instructions: leaves.
+    var limit: UnsafeMutablePointer<UInt8>
     /// Jumped to with the op of a SYSCALL or SYSRET, the flags in the structure.
     var systemCall: UnsafeMutablePointer<UInt8>
     var systemReturn: UnsafeMutablePointer<UInt8>
@@ -154,6 +156,7 @@ extension Assembler {
 
         let end = unsafe makeLeave(MemoryLayout<apus_vcpu>.offset(of: \.translated_end))
         let window = unsafe makeLeave(MemoryLayout<apus_vcpu>.offset(of: \.translated_window))
+        let limit = unsafe makeLeave(MemoryLayout<apus_vcpu>.offset(of: \.translated_limit))
 
         // leave
         let leave = unsafe begin()
@@ -203,7 +206,7 @@ extension Assembler {
         return unsafe TranslatedStubs(
             enter: enter, slow: slow, step: step, end: end, link: link, indirect: indirect, far: far, fault: fault,
             window: window, cacheRead: cacheRead, cacheWrite: cacheWrite, promote: promote, leave: leave,
-            systemCall: systemCall, systemReturn: systemReturn)
+            limit: limit, systemCall: systemCall, systemReturn: systemReturn)
     }
 
     /// Looks the target in the address register up in the jump table and goes there; to the stub without a hit.

@@ -11,7 +11,7 @@ extension BlockTranslator {
     mutating func emitSystem(_ i: Instruction, _ op: UnsafePointer<apus_op>, liveBefore: Bool) -> Bool {
         switch i.mnemonic {
         case .lfence, .mfence, .sfence: emitFence(i.mnemonic)
-        case .rdtsc, .rdtscp: unsafe emitTime(i, op, liveBefore: liveBefore)
+        case .rdtsc where !countsInstructions, .rdtscp where !countsInstructions: unsafe emitTime(i, op, liveBefore: liveBefore)
         case .push where i.operands.0.kind == .memory: return unsafe emitPushMemory(i, op, liveBefore: liveBefore)
         case .pushf where is64 && i.operandSize == 8: unsafe emitPushFlags(op)
         case .popf where is64 && i.operandSize == 8 && isSupervisor: unsafe emitPopFlags(op, liveBefore: liveBefore)

@@ -101,6 +101,7 @@ internal import X86
         unsafe p.pointee.translated_fault = translatedFault
         unsafe p.pointee.translated_window = translatedWindow
         unsafe p.pointee.translated_promote = translatedPromote
+        unsafe p.pointee.translated_limit = translatedLimit
         unsafe p.pointee.enter_stub = executableAddress(stubs.enter)
         unsafe cpu.p.pointee.flat_tables = Unmanaged.passUnretained(tables).toOpaque()
         cpu.setFlatBases((UInt64(tables.base(0)), UInt64(tables.base(1)), UInt64(tables.base(2))))
@@ -159,7 +160,8 @@ internal import X86
         unsafe assembler.cursor = entry
         var translator = unsafe BlockTranslator(
             assembler, stubs: stubs, ops: block.header, records: records, code: block.code,
-            isSupervisor: block.isSupervisor, tier: tier, cached: cached, promotion: promotion)
+            isSupervisor: block.isSupervisor, tier: tier, cached: cached, promotion: promotion,
+            countsInstructions: cpu.countsInstructions)
         translator.emit(block)
         unsafe cursor = translator.a.cursor
         unsafe translator.a.cursor = coldCursor

@@ -2,7 +2,7 @@ internal import HostOS
 internal import JSON
 internal import Machine
 
-/// -name, -uuid, -action, -d, -trace, -sandbox, -overcommit, -msg, -add-fd, -echr, -seed.
+/// -name, -uuid, -action, -d, -trace, -sandbox, -overcommit, -icount, -msg, -add-fd, -echr, -seed.
 enum ProcessOptions {
     static let nameTable = ParameterTable(
         implied: "guest",
@@ -35,6 +35,15 @@ enum ProcessOptions {
     static let overcommitTable = ParameterTable([
         Parameter("mem-lock", Parameter.Kind.boolean), Parameter("cpu-pm", Parameter.Kind.boolean),
     ])
+    static let countingTable = ParameterTable(
+        implied: "shift",
+        [
+            Parameter("shift", Parameter.Kind.string, "Nanoseconds of an instruction as a power of 2, or auto"),
+            Parameter("align", Parameter.Kind.boolean, "Waits for the host's time"),
+            Parameter("sleep", Parameter.Kind.boolean, "Idle time goes as the host's"),
+            Parameter("rr", Parameter.Kind.string), Parameter("rrfile", Parameter.Kind.string),
+            Parameter("rrsnapshot", Parameter.Kind.string),
+        ])
     static let messageTable = ParameterTable([
         Parameter("timestamp", Parameter.Kind.boolean), Parameter("guest-name", Parameter.Kind.boolean),
     ])
@@ -142,6 +151,30 @@ enum ProcessOptions {
     static func overcommit(_ builder: inout ConfigurationBuilder, _ argument: OptionArgument) throws(OptionError) {
         if let flag = argument.flag("mem-lock") { builder.configuration.memory.locked = flag }
         if let flag = argument.flag("cpu-pm") { builder.configuration.memory.processorPowerManagement = flag }
+    }
+
+    static func counting(_ builder: inout ConfigurationBuilder, _ argument: OptionArgument) throws(OptionError) {
+        if argument.string("rr") != nil || argument.string("rrfile") != nil || argument.string("rrsnapshot") != nil {
+            throw .invalid("Recording and replaying is not supported")
+        }
+        guard let word = argument.string("shift") else {
+            throw argument.flag("align") == nil
+                ? .missing("shift") : .invalid("Please specify shift option when using align")
+        }
+        var shift: UInt8?
+        if word != "auto" {
+            guard let number = UInt8(word), number <= InstructionCounting.greatestShift else {
+                throw .value("shift", word, expects: "a number from 0 to \(InstructionCounting.greatestShift), or auto")
+            }
+            shift = number
+        }
+        var counting = InstructionCounting(shift: shift)
+        counting.aligns = argument.flag("align") ?? false
+        counting.sleeps = argument.flag("sleep") ?? true
+        if counting.aligns && !counting.sleeps { throw .invalid("align=on and sleep=off are incompatible") }
+        if shift == nil && counting.aligns { throw .invalid("shift=auto and align=on are incompatible") }
+        if shift == nil && !counting.sleeps { throw .invalid("shift=auto and sleep=off are incompatible") }
+        builder.configuration.clock.counting = counting
     }
 
     static func message(_ builder: inout ConfigurationBuilder, _ argument: OptionArgument) throws(OptionError) {
