@@ -35,8 +35,10 @@ enum Host {
     /// [rip + disp]: a place in the same view as the cursor. The instruction ends with its displacement.
     case relative(UnsafeMutablePointer<UInt8>)
 
+    /// A field of the processor's structure, by `MemoryLayout.offset(of:)`.
+    static func field(_ offset: Int?) -> RM { unsafe .state(offset.unsafelyUnwrapped) }
     /// The mask of a table's byte offset.
-    static var indexMask: RM { unsafe .state(MemoryLayout<apus_vcpu>.offset(of: \.index_mask).unsafelyUnwrapped) }
+    static var indexMask: RM { unsafe .field(MemoryLayout<apus_vcpu>.offset(of: \.index_mask)) }
 }
 
 /// Writes host instructions into the code cache.

@@ -324,7 +324,7 @@ internal import X86
     private mutating func emitPolledJump(_ op: UnsafePointer<apus_op>) {
         unsafe a.modrm(
             0, wide: false, opcode: 0x83, length: 1, reg: 7,
-            rm: .state(MemoryLayout<apus_vcpu>.offset(of: \.pending).unsafelyUnwrapped))
+            rm: .field(MemoryLayout<apus_vcpu>.offset(of: \.pending)))
         a.byte(0)
         unsafe exits.append(Exit(place: a.jump(if: 4), op: op))
         // This place is never linked: its op's exit finds the event.

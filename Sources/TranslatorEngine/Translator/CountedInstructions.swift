@@ -58,20 +58,18 @@ let translatedLimit: @convention(c) (UnsafeMutablePointer<apus_vcpu>, UnsafePoin
 }
 
 extension BlockTranslator {
-    private func field(_ offset: Int?) -> RM { unsafe .state(offset.unsafelyUnwrapped) }
-
     /// Emits what `charge` does; the flags are in the structure.
     mutating func emitCharge(_ count: Int) {
-        let executed = unsafe field(MemoryLayout<apus_vcpu>.offset(of: \.executed))
+        let executed = unsafe RM.field(MemoryLayout<apus_vcpu>.offset(of: \.executed))
         a.load(Host.addend, executed)
         a.lea(Host.addend, .base(Host.addend, Int32(count)))
         unsafe a.modrm(
             0, wide: true, opcode: 0x3b, length: 1, reg: Host.addend,
-            rm: field(MemoryLayout<apus_vcpu>.offset(of: \.execution_limit)))
+            rm: .field(MemoryLayout<apus_vcpu>.offset(of: \.execution_limit)))
         unsafe limitPath = a.jump(if: 7)
         a.store(Host.addend, executed)
         unsafe a.immediate(Host.addend, UInt64(UInt(bitPattern: ops)))
-        unsafe a.store(Host.addend, field(MemoryLayout<apus_vcpu>.offset(of: \.charged)))
+        unsafe a.store(Host.addend, .field(MemoryLayout<apus_vcpu>.offset(of: \.charged)))
     }
     mutating func emitLimitPath() {
         guard let path = unsafe limitPath else { return }

@@ -5,20 +5,18 @@ internal import X86
 // is not the common case is the interpreter's (`System/FastCalls`), which has the same effects one by one.
 
 extension Assembler {
-    private func field(_ offset: Int?) -> RM { unsafe .state(offset.unsafelyUnwrapped) }
-
     /// Makes a table the current one, by its mode's index: 0 supervisor, 1 user, 2 supervisor with access to user pages.
     /// `free` is lost; flags stay.
     mutating func chooseTable(_ mode: Int, by free: UInt8) {
-        let index = unsafe field(MemoryLayout<apus_vcpu>.offset(of: \.mode_index))
+        let index = unsafe RM.field(MemoryLayout<apus_vcpu>.offset(of: \.mode_index))
         let (tlbs, tlb) = unsafe (MemoryLayout<apus_vcpu>.offset(of: \.tlbs), MemoryLayout<apus_vcpu>.offset(of: \.tlb))
         let bases = unsafe MemoryLayout<apus_vcpu>.offset(of: \.flat_bases)
         storeByte(UInt8(mode), index)
         unsafe load(free, .state(tlbs.unsafelyUnwrapped + 8 * mode))
-        store(free, field(tlb))
+        store(free, .field(tlb))
         unsafe load(free, .state(bases.unsafelyUnwrapped + 8 * mode))
-        unsafe store(free, field(MemoryLayout<apus_vcpu>.offset(of: \.flat_base)))
-        unsafe store(free, field(MemoryLayout<apus_vcpu>.offset(of: \.gs_loaded)))
+        unsafe store(free, .field(MemoryLayout<apus_vcpu>.offset(of: \.flat_base)))
+        unsafe store(free, .field(MemoryLayout<apus_vcpu>.offset(of: \.gs_loaded)))
         setTableBase(free)
     }
 
@@ -38,7 +36,7 @@ extension Assembler {
         shiftLeft(register, by: 11)
         modrm(0, wide: false, opcode: 0x0b, length: 1, reg: register, rm: .register(free))
         unsafe modrm(
-            0, wide: true, opcode: 0x0b, length: 1, reg: register, rm: field(MemoryLayout<apus_vcpu>.offset(of: \.s.rflags)))
+            0, wide: true, opcode: 0x0b, length: 1, reg: register, rm: .field(MemoryLayout<apus_vcpu>.offset(of: \.s.rflags)))
         operate(.and, register, ~Int32(Flag.rf | Flag.vm), wide: true)
     }
 
@@ -62,8 +60,8 @@ extension Assembler {
     ) -> UnsafeMutablePointer<UInt8> {
         let start = unsafe begin()
         unsafe leaveUnlessPlain(to: end)
-        let mask = unsafe field(MemoryLayout<apus_vcpu>.offset(of: \.s.sfmask))
-        let flags = unsafe field(MemoryLayout<apus_vcpu>.offset(of: \.s.rflags))
+        let mask = unsafe RM.field(MemoryLayout<apus_vcpu>.offset(of: \.s.sfmask))
+        let flags = unsafe RM.field(MemoryLayout<apus_vcpu>.offset(of: \.s.rflags))
         // AC that stays set is another table, TF traps.
         load(Host.address, mask)
         invert(Host.address)
@@ -84,16 +82,16 @@ extension Assembler {
         keepArithmetic(of: Host.addend, by: Host.address)
         keepSystemFlags(Host.addend)
 
-        unsafe load(Host.address, field(MemoryLayout<apus_vcpu>.offset(of: \.s.star)))
+        unsafe load(Host.address, .field(MemoryLayout<apus_vcpu>.offset(of: \.s.star)))
         shiftRight(Host.address, by: 32, wide: true)
         operate(.and, Host.address, 0xfffc)
         setFlat(APUS_SEG_CS, Host.address, attributes: 0xa9b)
         operate(.add, Host.address, 8)
         setFlat(APUS_SEG_SS, Host.address, attributes: 0xc93)
-        unsafe storeByte(0, field(MemoryLayout<apus_vcpu>.offset(of: \.trap_armed)))
+        unsafe storeByte(0, .field(MemoryLayout<apus_vcpu>.offset(of: \.trap_armed)))
         enter(level: 0, generation: unsafe MemoryLayout<apus_vcpu>.offset(of: \.code_generation))
         chooseTable(0, by: Host.addend)
-        unsafe load(Host.address, field(MemoryLayout<apus_vcpu>.offset(of: \.s.lstar)))
+        unsafe load(Host.address, .field(MemoryLayout<apus_vcpu>.offset(of: \.s.lstar)))
         unsafe indirectJump(indirect)
         return unsafe start
     }
@@ -105,7 +103,7 @@ extension Assembler {
         let start = unsafe begin()
         unsafe leaveUnlessPlain(to: end)
         unsafe modrm(
-            0, wide: false, opcode: 0x80, length: 1, reg: 7, rm: field(MemoryLayout<apus_vcpu>.offset(of: \.masked_events)))
+            0, wide: false, opcode: 0x80, length: 1, reg: 7, rm: .field(MemoryLayout<apus_vcpu>.offset(of: \.masked_events)))
         byte(0)
         unsafe patch(jump(if: 5), to: end)
         operate(.test, Host.r11, Int32(Flag.tf))
@@ -122,7 +120,7 @@ extension Assembler {
         operate(.and, Host.addend, 0x3c_7fd7)
         keepArithmetic(of: Host.addend, by: Host.address)
         keepSystemFlags(Host.addend)
-        unsafe load(Host.addend, field(MemoryLayout<apus_vcpu>.offset(of: \.s.star)))
+        unsafe load(Host.addend, .field(MemoryLayout<apus_vcpu>.offset(of: \.s.star)))
         shiftRight(Host.addend, by: 48, wide: true)
         for (segment, distance, attributes): (Int32, Int32, UInt16) in [
             (APUS_SEG_CS, 16, 0xafb), (APUS_SEG_SS, 8, 0xcf3),
@@ -141,11 +139,11 @@ extension Assembler {
     /// Goes to `end` where an event waits or the fast calls are off.
     private mutating func leaveUnlessPlain(to end: UnsafeMutablePointer<UInt8>) {
         unsafe modrm(
-            0, wide: false, opcode: 0x83, length: 1, reg: 7, rm: field(MemoryLayout<apus_vcpu>.offset(of: \.pending)))
+            0, wide: false, opcode: 0x83, length: 1, reg: 7, rm: .field(MemoryLayout<apus_vcpu>.offset(of: \.pending)))
         byte(0)
         unsafe patch(jump(if: 5), to: end)
         unsafe modrm(
-            0, wide: false, opcode: 0xf6, length: 1, reg: 0, rm: field(MemoryLayout<apus_vcpu>.offset(of: \.s.efer)))
+            0, wide: false, opcode: 0xf6, length: 1, reg: 0, rm: .field(MemoryLayout<apus_vcpu>.offset(of: \.s.efer)))
         byte(UInt8(EFER.sce))
         unsafe patch(jump(if: 4), to: end)
     }
@@ -154,7 +152,7 @@ extension Assembler {
     private mutating func keepSystemFlags(_ flags: UInt8) {
         operate(.and, flags, ~Int32(Flag.arithmetic), wide: true)
         operate(.or, flags, 2, wide: true)
-        unsafe store(flags, field(MemoryLayout<apus_vcpu>.offset(of: \.s.rflags)))
+        unsafe store(flags, .field(MemoryLayout<apus_vcpu>.offset(of: \.s.rflags)))
     }
 
     /// Makes a segment a flat one, its selector in the low half of a register.
@@ -173,9 +171,9 @@ extension Assembler {
 
     /// Changes the level of 64-bit code; the addend's and the address register are lost.
     private mutating func enter(level: UInt8, generation: Int?) {
-        let key = unsafe field(MemoryLayout<apus_vcpu>.offset(of: \.jump_key))
-        unsafe storeByte(level, field(MemoryLayout<apus_vcpu>.offset(of: \.cpl)))
-        load(Host.addend, field(generation))
+        let key = unsafe RM.field(MemoryLayout<apus_vcpu>.offset(of: \.jump_key))
+        unsafe storeByte(level, .field(MemoryLayout<apus_vcpu>.offset(of: \.cpl)))
+        load(Host.addend, .field(generation))
         shiftLeft(Host.addend, by: 16, wide: true)
         modrm(0, wide: false, opcode: 0x0fb7, length: 2, reg: Host.address, rm: key)
         operate(.and, Host.address, ~Int32(ModeBits.user | ModeBits.middle))

@@ -35,10 +35,13 @@ let translatedEnd: @convention(c) (UnsafeMutablePointer<apus_vcpu>, UnsafePointe
     vcpu, op, linear in
     let cpu = unsafe CPU(vcpu: vcpu)
     unsafe apus_count_way(vcpu, APUS_WAY_END)
-    let next = unsafe cpu.interpret(MicroOp(op: op))
+    let op = unsafe MicroOp(op: op)
+    let next = cpu.interpret(op)
     cpu.fillTable(linear)
     unsafe cpu.p.pointee.code_changed = 0
-    return next.pointer
+    // What a transfer leads to is a block's first op; what follows in the block is none.
+    guard unsafe next.op != op.next.op, let code = next.translatedCode else { return next.pointer }
+    return code | 1
 }
 
 let translatedLink: @convention(c) (UnsafeMutablePointer<apus_vcpu>, UnsafePointer<apus_op>, UInt64) -> UInt64 = {

@@ -188,7 +188,7 @@ extension Assembler {
             0, wide: true, opcode: 0x83, length: 1, reg: 7, rm: cache(MemoryLayout<InlineCache>.offset(of: \.addend)))
         byte(0)
         let isLogged = unsafe jump(if: 5)
-        let count = unsafe RM.state(MemoryLayout<apus_vcpu>.offset(of: \.cache_count).unsafelyUnwrapped)
+        let count = unsafe RM.field(MemoryLayout<apus_vcpu>.offset(of: \.cache_count))
         modrm(0, wide: false, opcode: 0x8b, length: 1, reg: Host.rcx, rm: count)
         bytes(0x81, 0xf9)  // cmp ecx, capacity
         word32(Int32(APUS_CACHE_LOG))
@@ -198,7 +198,7 @@ extension Assembler {
         byte(3)
         unsafe modrm(
             0, wide: true, opcode: 0x03, length: 1, reg: Host.rcx,
-            rm: .state(MemoryLayout<apus_vcpu>.offset(of: \.cache_log).unsafelyUnwrapped))
+            rm: .field(MemoryLayout<apus_vcpu>.offset(of: \.cache_log)))
         store(Host.addend, .base(Host.rcx, 0))
         unsafe land(isLogged)
         move(Host.rcx, Host.address)

@@ -280,9 +280,9 @@ extension BlockTranslator {
                 loadGuest(x.register, into: Host.address)
             }
             if i.mnemonic == .call {
-                unsafe a.store(Host.address, .state(MemoryLayout<apus_vcpu>.offset(of: \.temporary).unsafelyUnwrapped))
+                unsafe a.store(Host.address, temporary)
                 unsafe emitReturnAddress(op)
-                unsafe a.load(Host.address, .state(MemoryLayout<apus_vcpu>.offset(of: \.temporary).unsafelyUnwrapped))
+                unsafe a.load(Host.address, temporary)
             }
             unsafe a.indirectJump(stubs.indirect)
         case .ret:

@@ -9,7 +9,7 @@ internal import CEngine
     var slow: UnsafeMutablePointer<UInt8>
     /// The same without a linear address.
     var step: UnsafeMutablePointer<UInt8>
-    /// Jumped to with the op: executes it and leaves.
+    /// Jumped to with the op: has it interpreted, and goes to the code that it leads to, or leaves.
     var end: UnsafeMutablePointer<UInt8>
     /// Jumped to with a branch's op and the place of its displacement: goes to its target.
     var link: UnsafeMutablePointer<UInt8>
@@ -55,20 +55,20 @@ extension Assembler {
 
     /// Calls a function of the structure with (structure, addend register, address register); RSP is aligned.
     private mutating func callHelper(_ function: Int?) {
-        unsafe load(Host.rdi, .state(field(MemoryLayout<apus_vcpu>.offset(of: \.self_pointer))))
+        unsafe load(Host.rdi, .field(MemoryLayout<apus_vcpu>.offset(of: \.self_pointer)))
         move(Host.rsi, Host.addend)
         move(Host.rdx, Host.address)
-        modrm(0, wide: false, opcode: 0xff, length: 1, reg: 2, rm: .state(field(function)))
+        modrm(0, wide: false, opcode: 0xff, length: 1, reg: 2, rm: .field(function))
     }
 
     /// Loads the GS base anew where the mode has changed.
     private mutating func refreshTable() {
-        unsafe load(Host.rcx, .state(field(MemoryLayout<apus_vcpu>.offset(of: \.flat_base))))
+        unsafe load(Host.rcx, .field(MemoryLayout<apus_vcpu>.offset(of: \.flat_base)))
         unsafe modrm(
             0, wide: true, opcode: 0x3b, length: 1, reg: Host.rcx,
-            rm: .state(field(MemoryLayout<apus_vcpu>.offset(of: \.gs_loaded))))
+            rm: .field(MemoryLayout<apus_vcpu>.offset(of: \.gs_loaded)))
         let same = unsafe jump(if: 4)
-        unsafe store(Host.rcx, .state(field(MemoryLayout<apus_vcpu>.offset(of: \.gs_loaded))))
+        unsafe store(Host.rcx, .field(MemoryLayout<apus_vcpu>.offset(of: \.gs_loaded)))
         setTableBase(Host.rcx)
         unsafe land(same)
     }
@@ -130,7 +130,7 @@ extension Assembler {
         return unsafe start
     }
 
-    private var controlField: RM { unsafe .state(field(MemoryLayout<apus_vcpu>.offset(of: \.translated_mxcsr))) }
+    private var controlField: RM { unsafe .field(MemoryLayout<apus_vcpu>.offset(of: \.translated_mxcsr)) }
     private mutating func loadMXCSR() { modrm(0, wide: false, opcode: 0x0fae, length: 2, reg: 2, rm: controlField) }
     private mutating func storeMXCSR() { modrm(0, wide: false, opcode: 0x0fae, length: 2, reg: 3, rm: controlField) }
 
@@ -154,7 +154,6 @@ extension Assembler {
         let slow = unsafe makeCall(MemoryLayout<apus_vcpu>.offset(of: \.translated_slow))
         let step = unsafe makeCall(MemoryLayout<apus_vcpu>.offset(of: \.translated_step))
 
-        let end = unsafe makeLeave(MemoryLayout<apus_vcpu>.offset(of: \.translated_end))
         let window = unsafe makeLeave(MemoryLayout<apus_vcpu>.offset(of: \.translated_window))
         let limit = unsafe makeLeave(MemoryLayout<apus_vcpu>.offset(of: \.translated_limit))
 
@@ -184,6 +183,7 @@ extension Assembler {
         let indirect = unsafe makeJump(MemoryLayout<apus_vcpu>.offset(of: \.translated_jump), common)
         let far = unsafe makeJump(MemoryLayout<apus_vcpu>.offset(of: \.translated_far), common)
         let promote = unsafe makeJump(MemoryLayout<apus_vcpu>.offset(of: \.translated_promote), common)
+        let end = unsafe makeJump(MemoryLayout<apus_vcpu>.offset(of: \.translated_end), common)
 
         let cacheRead = unsafe makeCacheStub(write: false)
         let cacheWrite = unsafe makeCacheStub(write: true)
@@ -213,7 +213,7 @@ extension Assembler {
     mutating func indirectJump(_ stub: UnsafeMutablePointer<UInt8>) {
         unsafe modrm(
             0, wide: false, opcode: 0x83, length: 1, reg: 7,
-            rm: .state(field(MemoryLayout<apus_vcpu>.offset(of: \.pending))))
+            rm: .field(MemoryLayout<apus_vcpu>.offset(of: \.pending)))
         byte(0)
         unsafe patch(jump(if: 5), to: stub)
         rotateRight(Host.addend, Host.address, by: 12)
@@ -224,17 +224,17 @@ extension Assembler {
         byte(5)
         unsafe modrm(
             0, wide: true, opcode: 0x03, length: 1, reg: Host.addend,
-            rm: .state(field(MemoryLayout<apus_vcpu>.offset(of: \.code_jumps))))
+            rm: .field(MemoryLayout<apus_vcpu>.offset(of: \.code_jumps)))
         modrm(0, wide: true, opcode: 0x3b, length: 1, reg: Host.address, rm: .base(Host.addend, 0))
         unsafe patch(jump(if: 5), to: stub)
-        unsafe load(Host.address, .state(field(MemoryLayout<apus_vcpu>.offset(of: \.jump_key))))
+        unsafe load(Host.address, .field(MemoryLayout<apus_vcpu>.offset(of: \.jump_key)))
         modrm(0, wide: true, opcode: 0x3b, length: 1, reg: Host.address, rm: .base(Host.addend, 8))
         let hit = unsafe jump(if: 4)
         load(Host.address, .base(Host.addend, 0))
         unsafe jump(to: stub)
         unsafe land(hit)
         load(Host.address, .base(Host.addend, 16))
-        unsafe store(Host.address, .state(field(MemoryLayout<apus_vcpu>.offset(of: \.page_base))))
+        unsafe store(Host.address, .field(MemoryLayout<apus_vcpu>.offset(of: \.page_base)))
         modrm(0, wide: false, opcode: 0xff, length: 1, reg: 4, rm: .base(Host.addend, 24))
     }
 
@@ -242,19 +242,19 @@ extension Assembler {
     /// jumps for all others.
     mutating func farJump(_ record: UnsafeMutablePointer<UInt8>) -> [UnsafeMutablePointer<UInt8>] {
         var misses: [UnsafeMutablePointer<UInt8>] = unsafe []
-        unsafe load(Host.addend, .state(field(MemoryLayout<apus_vcpu>.offset(of: \.jump_key))))
+        unsafe load(Host.addend, .field(MemoryLayout<apus_vcpu>.offset(of: \.jump_key)))
         unsafe modrm(0, wide: true, opcode: 0x3b, length: 1, reg: Host.addend, rm: .relative(record))
         unsafe misses.append(jump(if: 5))
-        unsafe load(Host.addend, .state(field(MemoryLayout<apus_vcpu>.offset(of: \.page_base))))
+        unsafe load(Host.addend, .field(MemoryLayout<apus_vcpu>.offset(of: \.page_base)))
         unsafe modrm(0, wide: true, opcode: 0x3b, length: 1, reg: Host.addend, rm: .relative(record + 8))
         unsafe misses.append(jump(if: 5))
         unsafe modrm(
             0, wide: false, opcode: 0x83, length: 1, reg: 7,
-            rm: .state(field(MemoryLayout<apus_vcpu>.offset(of: \.pending))))
+            rm: .field(MemoryLayout<apus_vcpu>.offset(of: \.pending)))
         byte(0)
         unsafe misses.append(jump(if: 5))
         unsafe load(Host.addend, .relative(record + 16))
-        unsafe store(Host.addend, .state(field(MemoryLayout<apus_vcpu>.offset(of: \.page_base))))
+        unsafe store(Host.addend, .field(MemoryLayout<apus_vcpu>.offset(of: \.page_base)))
         unsafe modrm(0, wide: false, opcode: 0xff, length: 1, reg: 4, rm: .relative(record + 24))
         return unsafe misses
     }

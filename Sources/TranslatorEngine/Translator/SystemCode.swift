@@ -25,7 +25,7 @@ extension BlockTranslator {
             releaseAll()
             window = nil
             let base = RM.state(Int(Slot.base(5)) * 8)
-            let kernel = unsafe field(MemoryLayout<apus_vcpu>.offset(of: \.s.kernel_gs_base))
+            let kernel = unsafe RM.field(MemoryLayout<apus_vcpu>.offset(of: \.s.kernel_gs_base))
             a.load(Host.addend, base)
             a.load(Host.address, kernel)
             a.store(Host.address, base)
@@ -72,8 +72,8 @@ extension BlockTranslator {
     /// Jumps where an event waits that IF masked, or a new one. The addend's register is lost.
     private mutating func emitWaitingTest() -> UnsafeMutablePointer<UInt8> {
         window = nil
-        let masked = unsafe field(MemoryLayout<apus_vcpu>.offset(of: \.masked_events))
-        let pending = unsafe field(MemoryLayout<apus_vcpu>.offset(of: \.pending))
+        let masked = unsafe RM.field(MemoryLayout<apus_vcpu>.offset(of: \.masked_events))
+        let pending = unsafe RM.field(MemoryLayout<apus_vcpu>.offset(of: \.pending))
         a.modrm(0, wide: false, opcode: 0x0fb6, length: 2, reg: Host.addend, rm: masked)
         a.modrm(0, wide: false, opcode: 0x0b, length: 1, reg: Host.addend, rm: pending)
         return unsafe a.jump(if: 5)
@@ -101,7 +101,7 @@ extension BlockTranslator {
     private mutating func emitPopFlags(_ op: UnsafePointer<apus_op>, liveBefore: Bool) {
         protectFlags(liveBefore)
         window = nil
-        let flags = unsafe field(MemoryLayout<apus_vcpu>.offset(of: \.s.rflags))
+        let flags = unsafe RM.field(MemoryLayout<apus_vcpu>.offset(of: \.s.rflags))
         let accessed = unsafe emitCheck(op, at: Host.guestStack, size: 8, write: false)
         a.load(Host.address, accessed)
         unsafe noteSite(op)
@@ -128,8 +128,7 @@ extension BlockTranslator {
 
     // MARK: Stack
 
-    private var temporary: RM { unsafe field(MemoryLayout<apus_vcpu>.offset(of: \.temporary)) }
-    private func field(_ offset: Int?) -> RM { unsafe .state(offset.unsafelyUnwrapped) }
+    var temporary: RM { unsafe .field(MemoryLayout<apus_vcpu>.offset(of: \.temporary)) }
 
     /// PUSH of a value in memory: two accesses, of which either's miss gives the whole instruction to the interpreter.
     private mutating func emitPushMemory(_ i: Instruction, _ op: UnsafePointer<apus_op>, liveBefore: Bool) -> Bool {
@@ -165,7 +164,7 @@ extension BlockTranslator {
         protectFlags(liveBefore)
         var forbidden: [UnsafeMutablePointer<UInt8>] = unsafe []
         if !isSupervisor {
-            let control = unsafe field(MemoryLayout<apus_vcpu>.offset(of: \.s.cr4))
+            let control = unsafe RM.field(MemoryLayout<apus_vcpu>.offset(of: \.s.cr4))
             a.modrm(0, wide: false, opcode: 0xf6, length: 1, reg: 0, rm: control)
             a.byte(UInt8(CR4.tsd))
             unsafe forbidden.append(a.jump(if: 5))
@@ -174,14 +173,14 @@ extension BlockTranslator {
         a.bytes(0x48, 0xc1, 0xe2)  // shl rdx, 32
         a.byte(32)
         a.modrm(0, wide: true, opcode: 0x0b, length: 1, reg: Host.rax, rm: .register(Host.rdx))
-        let offset = unsafe field(MemoryLayout<apus_vcpu>.offset(of: \.s.tsc_offset))
+        let offset = unsafe RM.field(MemoryLayout<apus_vcpu>.offset(of: \.s.tsc_offset))
         a.modrm(0, wide: true, opcode: 0x03, length: 1, reg: Host.rax, rm: offset)
         a.move(Host.rdx, Host.rax)
         a.bytes(0x48, 0xc1, 0xea)  // shr rdx, 32
         a.byte(32)
         a.load(Host.rax, .register(Host.rax), wide: false)
         if i.mnemonic == .rdtscp {
-            let identifier = unsafe field(MemoryLayout<apus_vcpu>.offset(of: \.s.tsc_aux))
+            let identifier = unsafe RM.field(MemoryLayout<apus_vcpu>.offset(of: \.s.tsc_aux))
             a.load(Host.rcx, identifier, wide: false)
         }
         unsafe finishStep(op, forbidden)

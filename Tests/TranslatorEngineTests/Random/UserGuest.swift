@@ -27,10 +27,13 @@ final class UserGuest {
     private let repeats: Bool
 
     /// A guest whose code is translated after `threshold` executions, and for the hottest tier after `promotion` more.
-    init(threshold: UInt64? = nil, promotion: Int32? = nil) throws {
+    init(
+        threshold: UInt64? = nil, promotion: Int32? = nil, change: (inout SoftwareEngineRequest) -> Void = { _ in }
+    ) throws {
         repeats = promotion != nil
         machine = try GuestMachine(threshold: threshold) { request in
             if let promotion { request.translationPromotion = promotion }
+            change(&request)
         }
         var state = machine.cpu.state
         state.cr0 = 0x8001_0033
