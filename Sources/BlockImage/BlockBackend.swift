@@ -86,13 +86,20 @@ public protocol BlockBackend: AnyObject, Sendable {
     /// What is to be done about a request that failed; whoever has to know is told. Devices ask once a failed
     /// request, with no lock held that a stop of the machine takes.
     func judge(_ error: Int32, isWrite: Bool) -> BlockErrorAction
+    /// Who is told when the disk has another size: one at a time, with no lock held.
+    func observeSize(_ observer: (@Sendable () -> Void)?)
+}
+
+extension BlockBackend {
+    public func observeSize(_ observer: (@Sendable () -> Void)?) {}
 }
 
 /// A back-end that gains from being told about several requests at once.
 public protocol BatchingBackend: BlockBackend {
     /// Requests submitted from now on may be held back until the matching `endBatch`. Nests; any thread.
     func beginBatch()
-    /// Starts what was held back.
+    /// Starts what was held back. What is quickest done by the calling thread is done by it, with its completions: so by
+    /// a worker that holds no lock.
     func endBatch()
     /// Calls the completions of requests that are already done, on the calling thread, without sleeping. A worker
     /// that holds no lock calls it after `endBatch` and saves the wake-up of the completion thread.

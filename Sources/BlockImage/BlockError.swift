@@ -28,6 +28,8 @@ public enum BlockError: Error, Sendable, Hashable, CustomStringConvertible {
     case message(String)
     /// The image below another cannot be opened: why.
     indirect case backing(BlockError)
+    /// More images lie below one another than are followed: perhaps in a loop.
+    case endlessChain(path: String, most: UInt64)
     /// The file system knows no `O_DIRECT`.
     case noDirectIO(path: String)
     /// `aio=io_uring` was asked for and the kernel refuses it.
@@ -72,6 +74,8 @@ public enum BlockError: Error, Sendable, Hashable, CustomStringConvertible {
             "Cannot open '\(path)': another process uses the image with \(access) access"
         case .bitmap(let text), .snapshot(let text), .secret(let text), .message(let text): text
         case .backing(let reason): "Cannot open the backing image: \(reason)"
+        case .endlessChain(let path, let most):
+            "Cannot open '\(path)': a chain of over \(most) backing images is not followed; is it a loop?"
         case .noDirectIO(let path): "Cannot open '\(path)' with cache.direct=on: the file system has no O_DIRECT"
         case .noRing(let path, let reason): "Cannot open '\(path)' with aio=io_uring: \(reason)"
         case .wrongFormat(let path, let expected, let found):
@@ -110,5 +114,11 @@ public enum BlockError: Error, Sendable, Hashable, CustomStringConvertible {
         case .readOnlyFileSystem: .readOnly(path: path)
         default: .system(path: path, operation: "open", reason)
         }
+    }
+
+    /// Why an image cannot be opened when it is for the one below it; said once for a whole chain.
+    static func below(_ error: BlockError) -> BlockError {
+        if case .endlessChain = error { return error }
+        return .backing(error)
     }
 }

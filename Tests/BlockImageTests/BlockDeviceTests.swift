@@ -2,6 +2,7 @@ import BlockImage
 import CLinux
 import HostOS
 import Synchronization
+import TestSupport
 import Testing
 
 /// The top of the graph: accounting, draining, standing still.
@@ -59,6 +60,54 @@ import Testing
         #expect(numbers.flush.operations == 1)
         #expect(numbers.unmap.operations == 1)
         #expect(numbers.highestWrite == 5120)
+        node.close()
+    }
+
+    /// A snapshot may come between the two ends of a batch that has submitted nothing yet.
+    @Test func aBatchEndsWhereTheDiskIsThen() throws {
+        let (below, above) = (TestFile(suffix: ".raw"), TestFile(suffix: ".qcow2"))
+        let graph = BlockGraph()
+        defer { graph.closeAll() }
+        try graph.makeImage(below.path, format: "raw", size: 1 << 20)
+        try graph.makeImage(above.path, format: "qcow2", size: 1 << 20, backing: (below.path, "raw"))
+        let old = try graph.open(["driver": "raw", "file.driver": "file", "file.filename": below.path])
+        let device = BlockDevice(id: "d", root: old)
+        let overlay = try graph.openTarget(above.path, format: "qcow2", nodeName: "top", like: old)
+        device.beginBatch()
+        device.beginDrained()
+        _ = try graph.takeSnapshot(device, overlay: overlay)
+        device.endDrained()
+        device.endBatch()
+        // Neither disk still waits for the end of a batch.
+        #expect(device.root === overlay && device.perform(.flush) == 0)
+        #expect(old.read(512, at: 0).status == 0)
+        device.drain()
+    }
+
+    @Test func smallWritesOfABatchAreDoneAtItsEnd() throws {
+        let file = TestFile(bytes: [UInt8](repeating: 0, count: 1 << 20))
+        let node = try openFile(file)
+        var numbers = SplitMix64(state: 5)
+        let pieces = (0..<200).map { _ in randomBytes(4096, &numbers) }
+        for round in 0..<4 {
+            let memories = pieces.map { Memory($0) }
+            let replies = pieces.map { _ in Reply() }
+            node.beginBatch()
+            for index in pieces.indices {
+                node.submit(
+                    BlockRequest(
+                        operation: .write, offset: UInt64(index * 4096 + round * 512), length: 4096,
+                        segments: memories[index].segments(round == 1 ? 1000 : nil), forceUnitAccess: round == 2,
+                        completion: { replies[index].set($0) }))
+            }
+            #expect(replies.allSatisfy { $0.value == nil }, "not before the end")
+            node.endBatch()
+            #expect(replies.allSatisfy { $0.wait() == 0 })
+            withExtendedLifetime(memories) {}
+            let isSame = Array(file.read()[(round * 512)...].prefix(200 * 4096)) == pieces.flatMap { $0 }
+            #expect(isSame)
+        }
+        #expect(node.perform(.flush) == 0)
         node.close()
     }
 

@@ -4,24 +4,24 @@ import Testing
 /// Jobs on the disk of a guest that goes on writing.
 @Suite(.serialized, .enabled(if: Repository.hasGuest, "needs 'make guest'"))
 struct LiveJobTests {
-    private static let tool = Repository.root.appendingPathComponent(".build/release/apus-img").path
+    static let tool = Repository.root.appendingPathComponent(".build/release/apus-img").path
     /// Debian's own, to compare with.
-    private static let judge =
+    static let judge =
         FileManager.default.fileExists(atPath: "/usr/bin/qemu-img") ? "/usr/bin/qemu-img" : tool
 
-    private static func run(_ words: String...) throws {
+    static func run(_ words: String...) throws {
         let line = ([tool] + words).map { "'\($0)'" }.joined(separator: " ")
         let result = try runOnHost("sh", "-c", line)
         #expect(result.status == 0, "\(words): \(result.output)")
     }
 
     /// A machine whose virtio disk is `top.qcow2` over `base.qcow2`, with data of the guest's in both.
-    private struct Bench {
+    struct Bench {
         let folder: TemporaryFolder
         let machine: GuestMachine
         let monitor: MonitorClient
 
-        init(chain names: [String] = ["base.qcow2", "top.qcow2"]) throws {
+        init(chain names: [String] = ["base.qcow2", "top.qcow2"], more: [String] = []) throws {
             folder = try TemporaryFolder()
             var last: String?
             for (index, name) in names.enumerated() {
@@ -40,7 +40,7 @@ struct LiveJobTests {
             machine = try GuestMachine(booting: [
                 "-nic", "none", "-qmp", "unix:\(socket),server=on,wait=off", "-drive",
                 "file=\(last ?? ""),format=qcow2,if=virtio,id=disk",
-            ])
+            ] + more)
             monitor = try MonitorClient(path: socket)
             try machine.wait(for: "Type poweroff to end.")
             // What the kernel says (of caches that are dropped) would stand among a command's lines.

@@ -9,7 +9,7 @@ protocol FileEngine: AnyObject, Sendable {
     func schedule(_ work: @escaping @Sendable () -> Void)
     /// Holds submissions back until the matching `endBatch`.
     func beginBatch()
-    /// Starts what was held back.
+    /// Starts what was held back; may carry a part of it out.
     func endBatch()
     /// Calls completions that are due, without sleeping.
     func poll()

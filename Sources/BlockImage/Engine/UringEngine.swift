@@ -8,6 +8,9 @@ internal import SystemPackage
 ///
 /// Submission: the caller fills an entry under `state` and enters the kernel outside of it, once for a batch. A
 /// completion that submits more leaves the entering to the completion thread, which submits and waits in one call.
+///
+/// Most file systems make the ring hand a write to the page cache to a thread of the kernel's, which costs more than the
+/// write. So small ones of a batch are carried out by whoever ends it, as long as they are quick.
 final class UringEngine: FileEngine {
     private struct State {
         /// Free slots.
@@ -17,6 +20,8 @@ final class UringEngine: FileEngine {
         /// Queued in the ring and not yet handed to the kernel.
         var unsubmitted = 0
         var batches = 0
+        /// Small writes for whoever ends the batch.
+        var small = SmallWrites()
         var isClosed = false
     }
 
@@ -57,14 +62,16 @@ final class UringEngine: FileEngine {
             return
         }
         let enters = state.withLock { state -> Bool in
-            guard let index = state.free.popLast() else {
-                state.waiting.append(request)
-                return false
-            }
-            start(request, in: index, &state)
+            if state.batches > 0 && state.small.take(request, access) { return false }
+            queue(request, &state)
             return state.batches == 0
         }
         if enters && !isOnCompletionThread { enterKernel() }
+    }
+
+    private func queue(_ request: BlockRequest, _ state: inout State) {
+        guard let index = state.free.popLast() else { return state.waiting.append(request) }
+        start(request, in: index, &state)
     }
 
     func schedule(_ work: @escaping @Sendable () -> Void) { pool.submit(work) }
@@ -72,11 +79,36 @@ final class UringEngine: FileEngine {
     func beginBatch() { state.withLock { $0.batches += 1 } }
 
     func endBatch() {
-        let enters = state.withLock { state in
+        let (enters, writes) = state.withLock { state -> (Bool, [BlockRequest]) in
             state.batches -= 1
-            return state.batches == 0 && state.unsubmitted > 0
+            guard state.batches == 0 else { return (false, []) }
+            return (state.unsubmitted > 0, state.small.hand())
         }
         if enters && !isOnCompletionThread { enterKernel() }
+        if !writes.isEmpty { carryOut(writes) }
+    }
+
+    /// Writes to the page cache here and now. When one takes its time (memory is short, a page must be read first), the
+    /// rest and the next ones go by the ring.
+    private func carryOut(_ writes: [BlockRequest]) {
+        var before = HostClock.monotonic
+        for (index, request) in writes.enumerated() {
+            let status = access.perform(request)
+            let after = HostClock.monotonic
+            let isSlow = after &- before > SmallWrites.patience
+            request.completion(status)
+            before = HostClock.monotonic
+            guard isSlow else { continue }
+            let rest = writes[(index + 1)...]
+            let enters = state.withLock { state in
+                state.small.turnAway()
+                for request in rest { queue(request, &state) }
+                return state.batches == 0 && state.unsubmitted > 0
+            }
+            if enters { enterKernel() }
+            return
+        }
+        state.withLock { $0.small.commend(writes.count) }
     }
 
     func poll() { while reap() {} }

@@ -12,7 +12,7 @@ extension BlockDriver {
                     let backing = try openBacking(graph, named, file, &options, node, depth, driver: "qed")
                     if let backing { children.append(BlockChild(role: "backing", node: backing)) }
                 } catch {
-                    throw BlockError.backing(error)
+                    throw BlockError.below(error)
                 }
                 try options.finish(driver: "qed")
                 var reading = node

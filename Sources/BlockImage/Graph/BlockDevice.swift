@@ -15,15 +15,17 @@ public final class BlockDevice: BatchingBackend {
         var health = BlockHealth.ok
         var root: any BlockNode
         var batching: (any BatchingBackend)?
+        /// How many batches are open there.
+        var batches = 0
         var taps: [any ChangeTap] = []
         var limits: ThrottleGroup?
+        var sizeObserver: (@Sendable () -> Void)?
     }
 
     /// The drive's name (`id=`), as the monitor shows it.
     public let id: String
     /// The node that does the work. Jobs and snapshots put another in its place.
     public var root: any BlockNode { state.withLock { $0.root } }
-    private var batching: (any BatchingBackend)? { state.withLock { $0.batching } }
     private let state: Mutex<State>
     private let writeCache: Atomic<Bool>
 
@@ -43,6 +45,10 @@ public final class BlockDevice: BatchingBackend {
         get { writeCache.load(ordering: .relaxed) }
         set { writeCache.store(newValue, ordering: .relaxed) }
     }
+
+    public func observeSize(_ observer: (@Sendable () -> Void)?) { state.withLock { $0.sizeObserver = observer } }
+    /// The image has another size: the guest's device is to know.
+    public func sizeChanged() { state.withLock { $0.sizeObserver }?() }
 
     /// What the device has done so far.
     public var statistics: BlockStatistics { state.withLock { $0.statistics } }
@@ -89,9 +95,16 @@ public final class BlockDevice: BatchingBackend {
         if starts { start(request) }
     }
 
-    public func beginBatch() { batching?.beginBatch() }
-    public func endBatch() { batching?.endBatch() }
-    public func poll() { batching?.poll() }
+    public func beginBatch() { changeBatches(by: 1)?.beginBatch() }
+    public func endBatch() { changeBatches(by: -1)?.endBatch() }
+    public func poll() { state.withLock { $0.batching }?.poll() }
+
+    private func changeBatches(by step: Int) -> (any BatchingBackend)? {
+        state.withLock { state in
+            state.batches += step
+            return state.batching
+        }
+    }
 
     /// Sleeps until nothing is in flight, here or below. New requests may come in meanwhile. Not from a completion.
     public func drain() {
@@ -131,9 +144,15 @@ public final class BlockDevice: BatchingBackend {
 
     /// Another node does the work from now on. Between `beginDrained` and `endDrained`; the graph counts the users.
     func exchange(root: any BlockNode) {
-        state.withLock { state in
-            state.root = root
-            state.batching = root as? any BatchingBackend
+        let new = root as? any BatchingBackend
+        let (old, batches) = state.withLock { state in
+            defer { (state.root, state.batching) = (root, new) }
+            return (state.batching, state.batches)
+        }
+        // Who has begun a batch and submitted nothing yet ends it at the new node.
+        for _ in 0..<max(0, batches) {
+            new?.beginBatch()
+            old?.endBatch()
         }
     }
 
@@ -166,6 +185,7 @@ public final class BlockDevice: BatchingBackend {
                 for (tap, token) in entered { tap.didChange(request.offset, request.length, token) }
                 request.completion(status)
             }
+            for (tap, _) in entered { inner = tap.request(for: inner) }
             return root.submit(inner)
         }
         tap.willChange(request.offset, request.length) { [self] token in

@@ -5,8 +5,14 @@ protocol ChangeTap: AnyObject, Sendable {
     /// A range is about to change. `go` lets that begin, now or later, from any thread; what it is given comes back
     /// with `didChange`.
     func willChange(_ offset: UInt64, _ length: UInt64, _ go: @escaping @Sendable (UInt64) -> Void)
+    /// The request that makes the change, once it may begin: as it came, or another in its place that completes it.
+    func request(for request: BlockRequest) -> BlockRequest
     /// The change is over, whether or not it worked.
     func didChange(_ offset: UInt64, _ length: UInt64, _ token: UInt64)
+}
+
+extension ChangeTap {
+    func request(for request: BlockRequest) -> BlockRequest { request }
 }
 
 /// A bit for each granule of a disk. Any thread.

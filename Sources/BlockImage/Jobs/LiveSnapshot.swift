@@ -27,6 +27,15 @@ extension BlockGraph {
             options.backingFile = backing?.name
             options.backingFormat = backing?.format
             try QCow2Node.create(options, in: target)
+        case "vdi": try OtherFormats.createVDI(size: size, isStatic: false, in: target)
+        case "vpc": try OtherFormats.createVPC(size: size, isFixed: false, isExact: true, in: target)
+        case "vhdx":
+            try OtherFormats.createVHDX(
+                size: size, blockSize: 0, logSize: 1 << 20, isFixed: false, marksZero: true, in: target)
+        case "vmdk":
+            try OtherFormats.createVMDK(VMDKCreateOptions(size: size), at: path) {
+                (_, body) throws(BlockError) in try body(target)
+            }
         default: throw .message("Images of the format '\(format)' cannot be made by a machine")
         }
     }

@@ -1,17 +1,5 @@
 internal import Synchronization
 
-/// Marks what a guest changes, for the job that copies it again.
-private final class MirrorTap: ChangeTap {
-    let bits: DirtyBits
-    let job = Mutex<BlockJob?>(nil)
-    init(_ bits: DirtyBits) { self.bits = bits }
-    func willChange(_ offset: UInt64, _ length: UInt64, _ go: @escaping @Sendable (UInt64) -> Void) { go(0) }
-    func didChange(_ offset: UInt64, _ length: UInt64, _ token: UInt64) {
-        bits.set(offset, length)
-        job.withLock { $0 }?.nudge()
-    }
-}
-
 /// What a mirror copies at its start.
 public enum MirrorScope: Sendable {
     /// The whole disk.
@@ -27,7 +15,7 @@ extension BlockGraph {
     /// then that node) or ended (the node stays as it is). With `isCommit` the node is an image below the disk's own.
     public func mirrorJob(
         _ settings: BlockJob.Settings, device: BlockDevice, target: any BlockNode, scope: MirrorScope,
-        granularity: UInt64 = 65536, isCommit: Bool = false,
+        granularity: UInt64 = 65536, copyMode: MirrorCopyMode = .background, isCommit: Bool = false,
         tell: @escaping @Sendable (BlockJob, BlockJob.Event) -> Void
     ) throws(BlockError) -> BlockJob {
         let source = device.root
@@ -55,11 +43,11 @@ extension BlockGraph {
             }
         }
         let bits = DirtyBits(size: size, granularity: granularity)
-        let tap = MirrorTap(bits)
+        let copier = JobCopier(source: source, target: target)
+        let tap = MirrorTap(bits, copier, copyMode)
         device.add(tap)
         pin(target)
         pin(source)
-        let copier = JobCopier(source: source, target: target)
         let isPivoted = Atomic(false)
         let work = BlockJob.Work(
             run: { job throws(BlockJob.Stop) in
@@ -70,9 +58,10 @@ extension BlockGraph {
                 var at: UInt64 = 0
                 while true {
                     try job.checkpoint()
+                    let failed = tap.takeFailure()
+                    if failed != 0 { _ = try job.judge(failed, isRead: false, path: target.filename) }
                     if let run = bits.next(from: at, limit: JobCopier.step) {
-                        bits.clear(run.offset, run.length)
-                        try Self.mirror(copier, run.offset, run.length, buffer, bits, job)
+                        try Self.mirror(copier, run.offset, run.length, buffer, tap, job)
                         job.advance(run.length)
                         if job.progress.isReady { job.setTotal(job.progress.done + bits.bytes) }
                         at = run.offset + run.length
@@ -136,12 +125,15 @@ extension BlockGraph {
     }
 
     private static func mirror(
-        _ copier: JobCopier, _ offset: UInt64, _ length: UInt64, _ buffer: AlignedBuffer, _ bits: DirtyBits,
+        _ copier: JobCopier, _ offset: UInt64, _ length: UInt64, _ buffer: AlignedBuffer, _ tap: MirrorTap,
         _ job: BlockJob
     ) throws(BlockJob.Stop) {
-        let (status, isRead) = copier.copy(offset, length, buffer)
+        let (status, isRead) = tap.apart(offset, length) {
+            tap.bits.clear(offset, length)
+            return copier.copy(offset, length, buffer)
+        }
         guard status != 0 else { return }
-        bits.set(offset, length)
+        tap.bits.set(offset, length)
         _ = try job.judge(status, isRead: isRead, path: isRead ? copier.source.filename : copier.target.filename)
     }
 }

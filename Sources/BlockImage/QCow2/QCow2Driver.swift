@@ -29,7 +29,7 @@ extension BlockDriver {
                         graph, header.backingFile.map { ($0, header.backingFormat) }, file, &options, node, depth,
                         driver: "qcow2")
                 } catch {
-                    throw BlockError.backing(error)
+                    throw BlockError.below(error)
                 }
                 try options.finish(driver: "qcow2")
                 return try QCow2Node(file: file, backing: backing, nodeName: nodeName, options: own, node: node)
@@ -91,7 +91,7 @@ extension BlockDriver {
         let given = options.takeChild("backing")
         guard named != nil || given != nil else { return nil }
         guard depth < maximumChain else {
-            throw .unsupported(path: file.filename, feature: "a chain of over \(maximumChain) backing images")
+            throw .endlessChain(path: file.filename, most: maximumChain)
         }
         var child = given ?? BlockOptions([:])
         if let named, child.value("file") == nil, child.value("file.filename") == nil {

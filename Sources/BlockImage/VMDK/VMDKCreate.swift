@@ -12,6 +12,12 @@ public struct VMDKCreateOptions: Sendable {
         var isSplit: Bool { self == .twoGbMaxExtentSparse || self == .twoGbMaxExtentFlat }
     }
 
+    /// How many files the extents take; 0 where the image is the one file.
+    public var extentCount: Int {
+        if layout.isSplit { return Int((size + OtherFormats.splitSize - 1) / OtherFormats.splitSize) }
+        return layout.isFlat ? 1 : 0
+    }
+
     /// The disk's size in bytes.
     public var size: UInt64
     /// `subformat`.
@@ -32,12 +38,13 @@ public struct VMDKCreateOptions: Sendable {
 }
 
 extension OtherFormats {
-    private static let splitSize: UInt64 = 2 << 30
+    static let splitSize: UInt64 = 2 << 30
 
     /// Makes a VMDK image of the files that it needs: one, or a descriptor and extents beside it. `make` makes an
-    /// empty file and opens it for as long as the body runs.
+    /// empty file and opens it for as long as the body runs. `names` are those of the extents in their order, where they
+    /// are not to follow from the image's.
     public static func createVMDK(
-        _ options: VMDKCreateOptions, at path: String,
+        _ options: VMDKCreateOptions, at path: String, names: [String]? = nil,
         make: (_ path: String, _ body: (any Resizable) throws(BlockError) -> Void) throws(BlockError) -> Void
     ) throws(BlockError) {
         let folder = path.lastIndex(of: "/").map { String(path[...$0]) } ?? ""
@@ -65,6 +72,7 @@ extension OtherFormats {
             let count = String(repeating: "0", count: max(0, 3 - digits.count)) + digits
             let extent: String
             switch options.layout {
+            case _ where names != nil: extent = number <= names!.count ? names![number - 1] : ""
             case .monolithicFlat: extent = "\(stem)-flat\(suffix)"
             case .twoGbMaxExtentFlat: extent = "\(stem)-f\(count)\(suffix)"
             default: extent = "\(stem)-s\(count)\(suffix)"

@@ -12,7 +12,7 @@ extension BlockDriver {
                         graph, map.parent.map { ($0, nil) }, file, &options, node, depth, driver: "vmdk")
                     if let backing { children.append(BlockChild(role: "backing", node: backing)) }
                 } catch {
-                    throw BlockError.backing(error)
+                    throw BlockError.below(error)
                 }
                 try options.finish(driver: "vmdk")
                 return try MappedNode(map, children: children, nodeName: nodeName, node: node)

@@ -49,7 +49,9 @@ final class VPCMap: ImageMap {
             return
         }
         guard footer.kind == VPCFooter.Kind.dynamic.rawValue else {
-            throw .unsupported(path: path, feature: "a VPC image of type \(footer.kind)")
+            let isDifferencing = footer.kind == VPCFooter.Kind.differencing.rawValue
+            throw .unsupported(
+                path: path, feature: isDifferencing ? "a differencing VPC image" : "a VPC image of type \(footer.kind)")
         }
         try readTables(path)
     }

@@ -67,6 +67,7 @@ enum AmendCommand {
         }
         let progress = Progress(session, isOn: showsProgress && !session.isQuiet)
         try amend(node, image, values, session)
+        progress.show(1)
         progress.end()
         return 0
     }
@@ -106,9 +107,8 @@ enum AmendCommand {
         if values.text("backing_file").map({ $0 != header.backingFile ?? "" }) == true
             || values.text("backing_fmt").map({ $0 != header.backingFormat ?? "" }) == true
         {
-            let which = values.has("backing_file") ? "file" : "format"
             throw ToolFailure(
-                lines: ["Cannot amend the backing \(which)"], hint: "You can use 'qemu-img rebase' instead.")
+                lines: ["Cannot amend the backing file"], hint: "You can use 'qemu-img rebase' instead.")
         }
         let bits = values.number("refcount_bits") ?? UInt64(header.refcountBits)
         if version == 2 && bits != 16 {

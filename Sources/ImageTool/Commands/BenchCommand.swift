@@ -35,7 +35,13 @@ enum BenchCommand {
             case "q": session.isQuiet = true
             case "s": plan.size = max(1, try number("buffer size", 1 << 30))
             case "S": plan.step = try number("step size")
-            case "t": mode.cache = try CacheOption.parse(value)
+            case "t":
+                guard let cache = CacheMode(name: value) else { throw ToolFailure("Invalid cache mode") }
+                mode.cache = cache
+            case "i":
+                guard ["threads", "native", "io_uring"].contains(value) else {
+                    throw ToolFailure("Invalid aio option: \(value)")
+                }
             case "w": (plan.writes, mode.isWritable) = (true, true)
             case "U": mode.isShared = true
             case "pattern": plan.pattern = UInt8(truncatingIfNeeded: try number("pattern byte", 255))
@@ -47,6 +53,9 @@ enum BenchCommand {
         guard scanner.operands.count == 1 else { throw .usage("Expecting one image file name") }
         if !plan.writes && plan.flushInterval > 0 {
             throw ToolFailure("--flush-interval is only available in write tests")
+        }
+        if plan.flushInterval > 0 && plan.flushInterval < plan.depth {
+            throw ToolFailure("Flush interval can't be smaller than depth")
         }
         mode.isParallel = true
         let image = try OpenImage(scanner.operands[0], format: format, isOptionList: isOptionList, mode, session)

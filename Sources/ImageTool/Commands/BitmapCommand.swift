@@ -30,10 +30,10 @@ enum BitmapCommand {
             default: actions.append((key, value))
             }
         }
-        guard scanner.operands.count == 2 else { throw ToolFailure("Expecting filename and bitmap name") }
         guard !actions.isEmpty else {
             throw ToolFailure("Need at least one of --add, --remove, --clear, --enable, --disable, or --merge")
         }
+        guard scanner.operands.count == 2 else { throw ToolFailure("Expecting filename and bitmap name") }
         let isAdding = actions.contains { $0.name == "add" }
         let isMerging = actions.contains { $0.name == "merge" }
         if granularity != nil && !isAdding { throw ToolFailure("granularity only supported with --add") }

@@ -32,7 +32,7 @@ enum CheckCommand {
                 switch value {
                 case "leaks": repair = .leaks
                 case "all": repair = .all
-                default: throw .usage("-r must be used with a valid value for the repair (leaks or all)")
+                default: throw .usage("Unknown option value for -r (expecting 'leaks' or 'all'): \(value)")
                 }
             default: break
             }

@@ -1,6 +1,6 @@
 internal import BlockImage
 
-/// `commit [-q] [-f fmt] [-t cache] [-b base] [-d] [-p] filename`
+/// `commit [-q] [-f fmt] [-t cache] [-b base] [-d] [-p] [-r rate_limit] filename`
 enum CommitCommand {
     static func run(_ words: [String], _ session: Session) throws(ToolFailure) -> Int32 {
         var scanner = OptionScanner(
@@ -9,6 +9,7 @@ enum CommitCommand {
         var (format, base): (String?, String?)
         var (isOptionList, keepsTop, showsProgress) = (false, false, false)
         var mode = OpenMode.write
+        var limit: RateLimit?
         while let (key, value) = try scanner.next() {
             switch key {
             case "h":
@@ -19,6 +20,7 @@ enum CommitCommand {
             case "b": (base, keepsTop) = (value, true)
             case "d": keepsTop = true
             case "p": showsProgress = true
+            case "r": limit = try RateLimit(option: value)
             case "q": session.isQuiet = true
             case "image-opts": isOptionList = true
             default: break
@@ -35,7 +37,7 @@ enum CommitCommand {
             throw ToolFailure("Image does not have a backing file")
         }
         let progress = Progress(session, isOn: showsProgress && !session.isQuiet)
-        try merge(image, into: chain[mode.writableDepth], progress)
+        try merge(image, into: chain[mode.writableDepth], limit, progress)
         if !keepsTop {
             do throws(BlockError) {
                 try image.qcow2?.makeEmpty()
@@ -70,7 +72,9 @@ enum CommitCommand {
     }
 
     /// Writes into the base what the images above it hold.
-    private static func merge(_ image: OpenImage, into base: any BlockNode, _ progress: Progress) throws(ToolFailure) {
+    private static func merge(
+        _ image: OpenImage, into base: any BlockNode, _ limit: RateLimit?, _ progress: Progress
+    ) throws(ToolFailure) {
         do throws(BlockError) {
             if base.sizeInBytes < image.size {
                 guard let base = base as? any Resizable else {
@@ -90,6 +94,7 @@ enum CommitCommand {
                     var done: UInt64 = 0
                     while done < run.length {
                         let count = Int(min(run.length - done, UInt64(buffer.count)))
+                        limit?.take(UInt64(count))
                         try BlockError.check(image.node.read(buffer, at: at + done, count: count), image.node)
                         try BlockError.check(base.write(buffer, at: at + done, count: count), base)
                         done += UInt64(count)

@@ -19,7 +19,13 @@ enum CompareCommand {
                 return 0
             case "f": first = value
             case "F": second = value
-            case "T": mode.cache = try CacheOption.parse(value, "source")
+            case "T":
+                do throws(ToolFailure) { mode.cache = try CacheOption.parse(value, "source") } catch {
+                    var failure = error
+                    // 1 says that the images differ.
+                    failure.status = 2
+                    throw failure
+                }
             case "p": showsProgress = true
             case "q": session.isQuiet = true
             case "s": isStrict = true

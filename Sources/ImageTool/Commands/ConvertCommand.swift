@@ -16,6 +16,8 @@ enum ConvertCommand {
         var skipsBrokenBitmaps = false
         var isOptionList = false
         var isTargetOptionList = false
+        /// `-C`, `-S`.
+        var (isOffloaded, saysSparseSize) = (false, false)
         var source = OpenMode.read
         var targetCache = CacheMode.unsafe
         var plan = ConvertJob.Plan()
@@ -58,7 +60,9 @@ enum ConvertCommand {
         case "F": request.creation.backingFormat = value
         case "c": request.isCompressed = true
         case "o": try request.creation.add(options: value)
-        case "l": request.snapshot = snapshotKey(value)
+        case "C": request.isOffloaded = true
+        case "l": request.snapshot = try snapshotKey(value)
+        case "r": request.plan.limit = try RateLimit(option: value)
         case "S":
             let size = try Sizes.parse(value, "buffer size for sparse output")
             guard size % 512 == 0, size <= 16 << 20 else {
@@ -67,6 +71,7 @@ enum ConvertCommand {
                         + "16777216. Select 0 to disable sparse detection (fully allocates output).")
             }
             request.plan.minimumZeroes = Int(size)
+            request.saysSparseSize = true
         case "p": request.showsProgress = true
         case "t": request.targetCache = try CacheOption.parse(value)
         case "T": request.source.cache = try CacheOption.parse(value, "source")
@@ -89,9 +94,15 @@ enum ConvertCommand {
     }
 
     /// `snapshot.id=…`, `snapshot.name=…` or either alone.
-    static func snapshotKey(_ text: String) -> String {
+    static func snapshotKey(_ text: String) throws(ToolFailure) -> String {
         guard text.hasPrefix("snapshot.") else { return text }
-        return OptionText.pairs(text).compactMap(\.value).first ?? text
+        let pairs = OptionText.pairs(text)
+        if let unknown = pairs.first(where: { $0.name != "snapshot.id" && $0.name != "snapshot.name" }) {
+            throw ToolFailure(lines: [
+                "Invalid parameter '\(unknown.name)'", "Failed in parsing snapshot param '\(text)'",
+            ])
+        }
+        return pairs.compactMap(\.value).first ?? text
     }
 
     private static func check(_ request: Request) throws(ToolFailure) {
@@ -100,6 +111,14 @@ enum ConvertCommand {
         }
         if request.isTargetZero && !request.skipsCreation {
             throw ToolFailure("--target-is-zero requires use of -n flag")
+        }
+        if request.isOffloaded {
+            let what = request.isCompressed ? "when -c is used" : request.saysSparseSize ? "when -S is used" : nil
+            if let what { throw ToolFailure("Cannot enable copy offloading \(what)") }
+            if request.plan.salvages { throw ToolFailure("Cannot use copy offloading in salvaging mode") }
+        }
+        if request.isTargetZero && request.creation.backing != nil {
+            throw ToolFailure("Cannot use --target-is-zero when the destination image has a backing file")
         }
         if request.skipsBrokenBitmaps && !request.copiesBitmaps {
             throw ToolFailure("Use of --skip-broken-bitmaps requires --bitmaps")
@@ -113,7 +132,8 @@ enum ConvertCommand {
         if request.isCompressed && request.creation.value("preallocation").map({ $0 != "off" }) == true {
             throw ToolFailure("Compression and preallocation not supported at the same time")
         }
-        if request.creation.backing != nil && request.creation.backingFormat == nil
+        if (request.creation.backing ?? request.creation.value("backing_file")) != nil
+            && request.creation.backingFormat == nil
             && request.creation.value("backing_fmt") == nil
         {
             throw ToolFailure("Use of backing file requires explicit backing format")
@@ -149,9 +169,12 @@ enum ConvertCommand {
                 var failure = error
                 let prefix = "\(targetName): "
                 if let first = failure.lines.first, first.hasPrefix(prefix) {
+                    let text = first.dropFirst(prefix.count)
+                    // What is wrong with the options has nothing to do with the image.
+                    let isOption = text.hasPrefix("Invalid parameter ") || text.hasPrefix("Backing file not supported")
                     failure.lines[0] =
-                        "\(targetName): error while converting \(request.outputFormat): "
-                        + first.dropFirst(prefix.count)
+                        isOption
+                        ? String(text) : "\(targetName): error while converting \(request.outputFormat): \(text)"
                 }
                 throw failure
             }

@@ -28,7 +28,10 @@ enum CreateCommand {
             return 0
         }
         guard let path = operands.first else { throw .usage("Expecting image file name") }
-        if operands.count > 1 { request.size = try Sizes.parse(operands[1], "image size") }
+        if operands.count > 1 {
+            request.size = try Sizes.parse(operands[1], "image size")
+            request.isSizeGiven = true
+        }
         guard operands.count <= 2 else { throw .usage("Unexpected argument: \(operands[2])") }
         try request.create(path, format, session)
         return 0

@@ -40,7 +40,9 @@ enum DDCommand {
         let image = try OpenImage(input, format: format, isOptionList: isOptionList, mode, session)
         defer { image.close() }
         guard let target = CreationFormat.named(outputFormat) else {
-            throw ToolFailure("Unknown file format '\(outputFormat)'")
+            throw ToolFailure(
+                CreationRequest.knownFormats.contains(outputFormat)
+                    ? "Format driver '\(outputFormat)' does not support image creation" : "Unknown file format")
         }
         var size = image.size
         if let count, let bytes = Optional(count.multipliedReportingOverflow(by: block)), !bytes.overflow {

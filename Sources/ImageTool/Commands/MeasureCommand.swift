@@ -22,7 +22,7 @@ enum MeasureCommand {
                 session.put(Help.text)
                 return 0
             case "f": format = value
-            case "l": mode.snapshot = ConvertCommand.snapshotKey(value)
+            case "l": mode.snapshot = try ConvertCommand.snapshotKey(value)
             case "o": try creation.add(options: value)
             case "O": outputFormat = value
             case "U": mode.isShared = true
@@ -49,7 +49,16 @@ enum MeasureCommand {
                 : ToolFailure("Unknown file format '\(outputFormat)'")
         }
         var values = CreationValues(target)
-        for (name, value) in creation.all { try values.set(name, value ?? "on") }
+        for (name, value) in creation.all {
+            do throws(ToolFailure) { try values.set(name, value ?? "on") } catch {
+                var failure = error
+                failure.lines.append("Invalid options for file format '\(outputFormat)'")
+                throw failure
+            }
+        }
+        if values.text("encrypt.format") == "luks" && values.text("encrypt.key-secret") == nil {
+            throw ToolFailure("Parameter 'encrypt.key-secret' is required for cipher")
+        }
         let image = try names.first.map { name throws(ToolFailure) in
             try OpenImage(name, format: format, isOptionList: isOptionList, mode, session)
         }

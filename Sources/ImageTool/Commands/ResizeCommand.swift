@@ -68,6 +68,9 @@ enum ResizeCommand {
         guard let node = image.node as? any Resizable else {
             throw ToolFailure("Image format driver does not support resize")
         }
+        if way == .metadata && image.format == "raw" {
+            throw ToolFailure("Unsupported preallocation mode: \(way.rawValue)")
+        }
         do throws(BlockError) {
             try node.resize(to: (total + 511) / 512 * 512, preallocation: way)
         } catch {

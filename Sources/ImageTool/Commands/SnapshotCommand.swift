@@ -65,7 +65,9 @@ enum SnapshotCommand {
                 throw refusal("create", name, error)
             }
         case .apply(let name):
-            guard let node = image.qcow2 else { throw refusal("apply", name, EOPNOTSUPP) }
+            guard let node = image.qcow2 else {
+                throw ToolFailure("Could not apply snapshot '\(name)': Block driver does not support snapshots")
+            }
             guard let snapshot = node.snapshot(name) else {
                 throw ToolFailure(
                     "Could not apply snapshot '\(name)': Failed to load snapshot: No such file or directory")

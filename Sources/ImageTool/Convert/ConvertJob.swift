@@ -19,6 +19,8 @@ final class ConvertJob: Sendable {
         /// Bytes that cannot be read become zeroes (`--salvage`).
         var salvages = false
         var threads = 2
+        /// `-r`.
+        var limit: RateLimit?
     }
 
     struct Failure: Error {
@@ -100,6 +102,7 @@ final class ConvertJob: Sendable {
         _ piece: ConvertSource.Piece, _ buffer: AlignedBuffer, _ packer: ClusterPacker?
     ) throws(Failure) {
         let count = Int(min(piece.length, UInt64(buffer.count)))
+        if piece.kind == .data { plan.limit?.take(UInt64(count)) }
         let isWritten = piece.kind == .data || (piece.kind == .zero && plan.minimumZeroes == 0)
         if piece.kind == .data { try read(piece, buffer, count) }
         if let packer, piece.kind == .data {

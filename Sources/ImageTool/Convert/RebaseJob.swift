@@ -4,12 +4,19 @@ internal import HostOS
 internal import Synchronization
 
 /// Writes into an image what it shows of its old base and would not show of a new one. Two threads take a piece of the
-/// disk at a time each; a piece is small enough that what is compared is still in the processor's cache.
+/// disk at a time each; a piece is small enough that what is compared is still in the processor's cache. They compare side
+/// by side, and write in the order of the disk, so that the image is the same each time.
 final class RebaseJob: Sendable {
     private struct State {
         let walker: StatusWalker
         var at: UInt64 = 0
         var failure: BlockError?
+        /// How many pieces were taken; the first that is not done; those done behind it.
+        var taken = 0
+        var turn = 0
+        var done: Set<Int> = []
+        /// Who waits for its turn.
+        var waiting: [Bell] = []
     }
 
     private let node: any BlockNode
@@ -45,21 +52,58 @@ final class RebaseJob: Sendable {
 
     private func work(_ show: (Double) -> Void) {
         let (one, two) = (AlignedBuffer(count: Self.pieceSize), AlignedBuffer(count: Self.pieceSize))
+        let bell = Bell()
         do throws(BlockError) {
-            while let (offset, count) = try next() {
+            while let (number, offset, count) = try next() {
                 show(Double(offset) / Double(size))
                 try read(old, one, offset, count)
                 try read(new, two, offset, count)
                 // SAFETY: both buffers hold the count.
-                if unsafe memcmp(one.base, two.base, count) != 0 { try write(one, unlike: two, offset, count) }
+                if unsafe memcmp(one.base, two.base, count) != 0 {
+                    guard waitForTurn(number, bell) else { break }
+                    try write(one, unlike: two, offset, count)
+                }
+                finish(number)
             }
         } catch {
-            state.withLock { if $0.failure == nil { $0.failure = error } }
+            let waiting = state.withLock { state in
+                if state.failure == nil { state.failure = error }
+                return state.waiting
+            }
+            for bell in waiting { bell.ring() }
         }
     }
 
+    /// Sleeps until all pieces before this one are done; false where that will not be.
+    private func waitForTurn(_ number: Int, _ bell: Bell) -> Bool {
+        while true {
+            enum Next { case go, sleep, end }
+            let next = state.withLock { state -> Next in
+                state.waiting.removeAll { $0 === bell }
+                guard state.failure == nil else { return .end }
+                guard state.turn < number else { return .go }
+                state.waiting.append(bell)
+                return .sleep
+            }
+            switch next {
+            case .go: return true
+            case .end: return false
+            case .sleep: bell.wait(nanoseconds: nil)
+            }
+        }
+    }
+
+    private func finish(_ number: Int) {
+        let waiting = state.withLock { state in
+            state.done.insert(number)
+            while state.done.remove(state.turn) != nil { state.turn += 1 }
+            return state.waiting
+        }
+        for bell in waiting { bell.ring() }
+    }
+
     /// The next piece that the image has not itself; nil at the end, and after a failure.
-    private func next() throws(BlockError) -> (offset: UInt64, count: Int)? {
+    private func next() throws(BlockError) -> (number: Int, offset: UInt64, count: Int)? {
         try state.withLock { state throws(BlockError) in
             while state.failure == nil, state.at < size {
                 let at = state.at
@@ -67,7 +111,9 @@ final class RebaseJob: Sendable {
                 let limit = min(size - at, UInt64(Self.pieceSize) - at % UInt64(Self.pieceSize))
                 let run = try state.walker.status(at: at, limit: limit)
                 state.at = at + run.length
-                if !run.isPresent { return (at, Int(run.length)) }
+                guard !run.isPresent else { continue }
+                state.taken += 1
+                return (state.taken - 1, at, Int(run.length))
             }
             return nil
         }

@@ -59,7 +59,7 @@ extension CreationFormat {
         }
         guard let format else { return }
         guard format == "aes" || format == "luks" else {
-            throw ToolFailure("\(path): Unsupported encryption format '\(format)'")
+            throw ToolFailure("\(path): Parameter 'format' does not accept value '\(format)'")
         }
         var encrypted = options
         try made(path, "create") { () throws(BlockError) in

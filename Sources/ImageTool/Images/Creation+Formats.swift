@@ -177,7 +177,9 @@ extension CreationFormat {
     ) throws(ToolFailure) -> Preallocation {
         guard let text = values.text("preallocation") else { return .off }
         guard let way = Preallocation(rawValue: text) else {
-            throw ToolFailure("Parameter 'preallocation' does not accept value '\(text)'")
+            throw ToolFailure(
+                values.format.name == "raw"
+                    ? "invalid parameter value: \(text)" : "Parameter 'preallocation' does not accept value '\(text)'")
         }
         guard allowed.contains(text) else { throw ToolFailure("Unsupported preallocation mode: \(text)") }
         return way

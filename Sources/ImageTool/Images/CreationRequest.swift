@@ -5,6 +5,8 @@ struct CreationRequest {
     var backing: String?
     var backingFormat: String?
     var size: UInt64?
+    /// The size stands on the command line.
+    var isSizeGiven = false
     /// Nobody looks whether the backing image is there (`-u`).
     var isUnsafe = false
     private var given: [(name: String, value: String?)] = []
@@ -62,6 +64,9 @@ struct CreationRequest {
         for (option, value) in given {
             // A flag may stand alone.
             try values.set(option, value ?? "on")
+        }
+        if size != nil && isSizeGiven && values.has("size") {
+            throw ToolFailure("The image size must be specified only once")
         }
         if let size { try values.set("size", "\(size)") }
         if let backing {

@@ -60,6 +60,9 @@ final class OpenImage {
         name = text
         graph = BlockGraph(defaultAIO: mode.isParallel ? .auto : .threads, secrets: session.secrets, references: session.references)
         do throws(BlockError) {
+            if reference.options.isEmpty && text.hasPrefix("json:") {
+                throw BlockError.message("Must specify either driver or file")
+            }
             if let format, !graph.driverNames.contains(format) { throw BlockError.unknownDriver(format) }
             var options = try OpenImage.options(reference, format, mode, graph, session)
             for (name, value) in mode.keys where options[name] == nil { options[name] = value }

@@ -71,7 +71,7 @@ struct NBDProgramOptions {
             case "L": task = .list
             case "s": isSnapshot = true
             case "l":
-                mode.snapshot = ConvertCommand.snapshotKey(value)
+                mode.snapshot = try ConvertCommand.snapshotKey(value)
                 isReadOnly = true
             case "e":
                 guard let number = Int(value), number >= 0 else {

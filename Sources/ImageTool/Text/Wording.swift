@@ -21,11 +21,14 @@ enum Wording {
         case .wrongFormat(_, let expected, _): wrongFormat(expected)
         case .invalidImage(_, let reason): reason
         case .unsupported(_, let feature): "\(feature) is not supported"
+        case .endlessChain(let path, let most):
+            "'\(path)': a chain of over \(most) backing images is not followed; is it a loop?"
         case .unknownDriver(let name): "Unknown driver '\(name)'"
         case .unknownOption(let driver, let option):
             isProtocol(driver)
                 ? "Block protocol '\(driver)' doesn't support the option '\(option)'"
                 : "Block format '\(driver)' does not support the option '\(option)'"
+        case .invalidOption("force-share", _, _): "force-share=on can only be used with read-only images"
         case .invalidOption(let option, let value, let expected):
             "Parameter '\(option)' expects \(expected), not '\(value)'"
         case .missingOption(_, "file"): "A block device must be specified for \"file\""

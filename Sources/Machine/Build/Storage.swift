@@ -265,8 +265,8 @@ final class Storage: Sendable {
         do throws(BlockError) { try graph.remove(name) } catch { throw .failed("\(error)") }
     }
 
-    /// Makes a drive's or node's image as long as is wanted. The name of the device that uses it, or nil.
-    func resize(device: String?, node name: String?, size: UInt64) throws(MachineError) -> String? {
+    /// Makes a drive's or node's image as long as is wanted, and lets the device that uses it know.
+    func resize(device: String?, node name: String?, size: UInt64) throws(MachineError) {
         let drive = drives.withLock { drives in
             drives.first { entry in
                 if let device { return entry.name == device && entry.drive.configuration != nil }
@@ -282,9 +282,10 @@ final class Storage: Sendable {
         }
         guard size % 512 == 0 else { throw .failed("The new size must be a multiple of 512") }
         drive?.device.beginDrained()
-        defer { drive?.device.endDrained() }
-        do throws(BlockError) { try target.resize(to: size, preallocation: .off) } catch { throw .failed("\(error)") }
-        return drive?.user
+        let result = Result { () throws(BlockError) in try target.resize(to: size, preallocation: .off) }
+        drive?.device.endDrained()
+        if case .failure(let error) = result { throw .failed("\(error)") }
+        drive?.device.sizeChanged()
     }
 
     /// The drives for `info block`.

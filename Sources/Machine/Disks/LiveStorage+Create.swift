@@ -22,11 +22,7 @@ extension LiveStorage {
                 try FileNode.create(path: path, size: size, preallocation: way, open: graph.opener)
             }
         }
-        let target = try node(options.string("file") ?? "")
-        guard let file = target as? any Resizable, !file.isReadOnly else {
-            throw .failed("Block node '\(target.nodeName)' is read-only")
-        }
-        guard graph.users(of: file) == 0 else { throw .failed("Node '\(file.nodeName)' is in use") }
+        let file = try emptyTarget(options.string("file") ?? "", graph)
         // Volumes round up to whole sectors by themselves where that is right.
         guard size % 512 == 0 else { throw .failed("Image size must be a multiple of 512 bytes") }
         func refuse(_ name: String) -> MachineError { .failed("Unsupported \(name) mode") }
@@ -57,7 +53,7 @@ extension LiveStorage {
                 try OtherFormats.createVHDX(
                     size: size, blockSize: block, logSize: log, isFixed: isFixed, marksZero: marks, in: file)
             }
-        case "vmdk": try makeVMDK(options, size, in: file)
+        case "vmdk": try makeVMDK(options, size, in: file, graph)
         default: throw .failed("Driver '\(driver)' does not support blockdev-create")
         }
     }
@@ -89,6 +85,22 @@ extension LiveStorage {
         guard wanted.backingFile == nil || way == .off else {
             throw .failed("Backing file and preallocation can only be used at the same time if extended_l2 is enabled")
         }
+        var data: (any Resizable)?
+        if let name = options.string("data-file") {
+            guard wanted.version == 3 else {
+                throw .failed(
+                    "External data files are only supported with compatibility level 1.1 and above (use version=v3 "
+                        + "or greater)")
+            }
+            guard wanted.backingFile == nil else {
+                throw .failed("Backing file and data file cannot be used at the same time")
+            }
+            let node = try emptyTarget(name, graph)
+            guard node !== file else { throw .failed("Node '\(name)' is in use") }
+            (data, wanted.dataFile) = (node, node.filename)
+            wanted.dataFileRaw = options["data-file-raw"] == true
+        }
+        guard data != nil || options["data-file-raw"] != true else { throw .failed("data-file-raw requires data-file") }
         if let encryption = options["encrypt"]?.objectValue {
             guard encryption.string("format") == "luks" else { throw .failed("Encryption is 'luks' or none") }
             wanted.luks = Self.volume(encryption)
@@ -97,36 +109,65 @@ extension LiveStorage {
         }
         let final = wanted
         try images { () throws(BlockError) in try QCow2Node.create(final, in: file) }
-        guard way != .off else { return }
-        guard final.luks == nil else { throw .failed("Preallocation of an encrypted image is not supported") }
+        guard way != .off || data != nil else { return }
+        guard final.luks == nil || way == .off else { throw .failed("Preallocation of an encrypted image is not supported") }
+        let dataNode = data
         try images { () throws(BlockError) in
-            let node = try graph.openImplicitly(["driver": "qcow2", "file": file.nodeName, "backing": ""])
+            // It is of use once it is as long as the disk.
+            if let dataNode { try dataNode.resize(to: size, preallocation: .off) }
+            var open = ["driver": "qcow2", "file": file.nodeName, "backing": ""]
+            if let dataNode { open["data-file"] = dataNode.nodeName }
+            guard way != .off || final.dataFileRaw else { return }
+            let node = try graph.openImplicitly(open)
             defer { try? graph.remove(node.nodeName) }
             try (node as? QCow2Node)?.reserve(way)
         }
     }
 
-    private func makeVMDK(_ options: JSONObject, _ size: UInt64, in file: any Resizable) throws(MachineError) {
+    private func makeVMDK(
+        _ options: JSONObject, _ size: UInt64, in file: any Resizable, _ graph: BlockGraph
+    ) throws(MachineError) {
         var wanted = VMDKCreateOptions(size: size)
         if let name = options.string("subformat") {
             guard let layout = VMDKCreateOptions.Layout(rawValue: name) else { throw .failed("Unknown subformat") }
             wanted.layout = layout
-        }
-        guard wanted.layout == .monolithicSparse || wanted.layout == .streamOptimized else {
-            throw .failed("An image of several files cannot be made in the one node '\(file.nodeName)'")
         }
         wanted.adapter = options.string("adapter-type") ?? wanted.adapter
         wanted.hardware = options.string("hwversion") ?? wanted.hardware
         wanted.tools = options.string("toolsversion") ?? wanted.tools
         wanted.hasZeroGrains = options["zeroed-grain"] == true
         guard options["backing-file"] == nil else { throw .failed("VMDK images over another are not made here") }
-        let final = wanted
+        var extents: [any Resizable] = []
+        for name in options["extents"]?.arrayValue ?? [] {
+            extents.append(try emptyTarget(name.stringValue ?? "", graph))
+        }
+        guard extents.count == wanted.extentCount else {
+            throw .failed(
+                extents.count < wanted.extentCount
+                    ? "Extent [\(extents.count)] not specified" : "List of extents contains unused extents")
+        }
+        let (final, nodes) = (wanted, extents)
+        let names = nodes.map { String($0.filename.split(separator: "/").last ?? "") }
         try images { () throws(BlockError) in
-            try OtherFormats.createVMDK(final, at: file.filename) { (_, body) throws(BlockError) in
-                try file.resize(to: 0, preallocation: .off)
-                try body(file)
+            var number = 0
+            try OtherFormats.createVMDK(final, at: file.filename, names: nodes.isEmpty ? nil : names) {
+                (_, body) throws(BlockError) in
+                let target = number < nodes.count ? nodes[number] : file
+                number += 1
+                try target.resize(to: 0, preallocation: .off)
+                try body(target)
             }
         }
+    }
+
+    /// A node that a new image may be written to: nobody uses it.
+    private func emptyTarget(_ name: String, _ graph: BlockGraph) throws(MachineError) -> any Resizable {
+        let node = try node(name)
+        guard let file = node as? any Resizable, !file.isReadOnly else {
+            throw .failed("Block node '\(node.nodeName)' is read-only")
+        }
+        guard graph.users(of: file) == 0 else { throw .failed("Node '\(file.nodeName)' is in use") }
+        return file
     }
 
     private static func volume(_ options: JSONObject) -> LUKSOptions {

@@ -138,7 +138,7 @@ extension LiveStorage {
                 if !exists {
                     try storage.graph.makeImage(
                         name, format: format, size: source.sizeInBytes,
-                        backing: format == "raw"
+                        backing: format != "qcow2"
                             ? nil : backing.map { (BlockGraph.absoluteName($0), $0.driverName) })
                 }
                 return try storage.graph.openTarget(
@@ -168,6 +168,7 @@ extension LiveStorage {
             }
             granularity = given
         }
+        let copyMode = arguments.string("copy-mode").flatMap { MirrorCopyMode(rawValue: $0) } ?? .background
         let base: (any BlockNode)? =
             if case .above(let node) = scope { node } else if case .none = scope { source } else { nil }
         let (target, isMade) = try target(arguments, device, makes: makesTarget, base)
@@ -175,7 +176,8 @@ extension LiveStorage {
         do throws(MachineError) {
             let job = try images { () throws(BlockError) in
                 try storage.graph.mirrorJob(
-                    settings, device: device, target: target, scope: scope, granularity: granularity, tell: teller)
+                    settings, device: device, target: target, scope: scope, granularity: granularity, copyMode: copyMode,
+                    tell: teller)
             }
             try begin(job, device, [source, target])
         } catch {

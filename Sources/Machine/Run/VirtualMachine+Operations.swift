@@ -278,8 +278,7 @@ extension VirtualMachine: MachineOperations {
         try board.storage.live.perform(operation, arguments)
     }
     public func resizeBlock(device: String?, node: String?, size: UInt64) throws(MachineError) {
-        guard let user = try board.storage.resize(device: device, node: node, size: size) else { return }
-        for disk in board.disks where user.hasSuffix("/\(disk.name)") { disk.device.capacityChanged() }
+        try board.storage.resize(device: device, node: node, size: size)
     }
 
     // MARK: Processor models

@@ -97,7 +97,7 @@ import VirtQueue
         let place = SCSIPlace(
             target: 4, lun: 0, properties: SCSIUnitProperties(isCD: false), backend: FakeDisk(sectors: 8))
         #expect(bench.device.add(place) && !bench.device.add(place))
-        #expect(try bench.memory.bytes(GuestPhysical(event), count: 16) == [1, 0, 0, 0, 1, 4, 0x40, 0, 0, 0, 0, 0, 1, 0, 0, 0])
+        #expect(try bench.memory.bytes(GuestPhysical(event), count: 16) == [1, 0, 0, 0, 1, 4, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0])
         #expect(try bench.run([0, 0, 0, 0, 0, 0], target: 4).status == 0)
         bench.device.remove(target: 4, lun: 0)
         #expect(try bench.run([0, 0, 0, 0, 0, 0], target: 4).response == 3)

@@ -60,6 +60,12 @@ public final class AHCIController: Device {
             State(
                 model: model, drives: drives, backends: units.map { Self.patient($0?.backend, bell) }, lives: zeros.map { UInt64($0) },
                 inFlight: zeros, isResetting: units.map { _ in false }, openTrays: units.map { _ in false }))
+        for (port, unit) in units.enumerated() {
+            guard let unit, unit.properties.kind == .disk else { continue }
+            unit.backend?.observeSize { [weak self] in
+                self?.state.withLock { $0.drives[port]?.size = $0.backends[port]?.sizeInBytes }
+            }
+        }
         let item = scheduler.makeItem { [weak self] in self?.takeCommands() }
         work.withLock { $0 = item }
         // Mode: AHCI.

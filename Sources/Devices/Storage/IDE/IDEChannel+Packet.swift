@@ -116,4 +116,9 @@ extension IDEChannel {
         guard tray(of: unit) != nil else { return }
         drives[unit]?.insert(size: size)
     }
+
+    /// A disk has another size: the next IDENTIFY tells it.
+    package mutating func setSize(of unit: Int, _ size: UInt64?) {
+        if drives.indices.contains(unit), drives[unit]?.isDisk ?? false { drives[unit]?.size = size }
+    }
 }

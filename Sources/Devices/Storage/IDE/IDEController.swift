@@ -101,6 +101,14 @@ public final class IDEController: Device, PCIFunctionDelegate {
             }
             return Channel(IDEChannel(drives, memory: memory), lines[channel], mine.map { $0?.backend })
         }
+        for (channel, mine) in units.prefix(2).enumerated() {
+            for (number, unit) in mine.prefix(2).enumerated() {
+                guard let backend = unit?.backend else { continue }
+                backend.observeSize { [weak self] in
+                    self?.channels[channel].state.withLock { $0.model.setSize(of: number, $0.backends[number]?.sizeInBytes) }
+                }
+            }
+        }
         let items = (0..<2).map { channel in scheduler.makeItem { [weak self] in self?.perform(channel) } }
         work.withLock { $0 = items }
         function.addBAR(

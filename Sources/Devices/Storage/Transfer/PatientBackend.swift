@@ -22,6 +22,7 @@ final class PatientBackend: BatchingBackend {
     var logicalBlockSize: Int { image.logicalBlockSize }
     func carryOut(_ request: BlockRequest) -> Int32 { image.carryOut(request) }
     func judge(_ error: Int32, isWrite: Bool) -> BlockErrorAction { image.judge(error, isWrite: isWrite) }
+    func observeSize(_ observer: (@Sendable () -> Void)?) { image.observeSize(observer) }
     func beginBatch() { batching?.beginBatch() }
     func endBatch() { batching?.endBatch() }
     func poll() { batching?.poll() }

@@ -59,6 +59,7 @@ public final class VirtioBlock: VirtioDevice {
             schedulers[index % schedulers.count].makeItem { [weak self] in self?.perform(index) }
         }
         work.withLock { $0 = items }
+        backend.observeSize { [weak self] in self?.capacityChanged() }
     }
 
     public var kind: VirtioDeviceKind { .block }

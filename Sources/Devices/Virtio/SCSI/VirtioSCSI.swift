@@ -80,6 +80,12 @@ public final class VirtioSCSI: VirtioDevice {
         state.withLock { state in
             for place in places { state.units[Key(target: place.target, lun: place.lun)] = unit(place) }
         }
+        for place in places { watchSize(of: place) }
+    }
+
+    private func watchSize(of place: SCSIPlace) {
+        let key = Key(target: place.target, lun: place.lun)
+        if !place.properties.isCD { place.backend?.observeSize { [weak self] in self?.sizeChanged(key) } }
     }
 
     private func unit(_ place: SCSIPlace) -> Unit {
@@ -141,7 +147,21 @@ public final class VirtioSCSI: VirtioDevice {
             sendEvent(key, reason: 1, &state)
             return true
         }
+        if isAdded { watchSize(of: place) }
         return isAdded
+    }
+
+    /// A disk has another size: the driver hears of it by an event, and by the next command that it gives.
+    private func sizeChanged(_ key: Key) {
+        state.withLock { state in
+            guard let size = state.units[key]?.backend?.sizeInBytes else { return }
+            let attention = IDEDrive.Sense(key: 6, code: 0x2A, qualifier: 9)
+            state.units[key]?.model.drive.size = size
+            state.units[key]?.attention = attention
+            // 5.6.6.3.3, parameter change.
+            guard state.features & Feature.change != 0 else { return }
+            postEvent(3, key, UInt32(attention.code) | UInt32(attention.qualifier) << 8, &state)
+        }
     }
 
     /// Whether any unit is at a target.
@@ -179,7 +199,8 @@ public final class VirtioSCSI: VirtioDevice {
         }
         var bytes: [UInt8] = []
         VirtioConfiguration.append(&bytes, state.hasMissedEvents ? kind | 0x8000_0000 : kind)
-        bytes += [1, key.target, 0x40 | UInt8(key.lun >> 8 & 0x3F), UInt8(key.lun & 0xFF), 0, 0, 0, 0]
+        // As REPORT LUNS has it: Linux takes the two for the same unit only then.
+        bytes += [1, key.target, key.lun < 256 ? 0 : 0x40 | UInt8(key.lun >> 8 & 0x3F), UInt8(key.lun & 0xFF), 0, 0, 0, 0]
         VirtioConfiguration.append(&bytes, reason)
         state.hasMissedEvents = false
         queue.push(chain, written: chain.write(at: 0, bytes: bytes))

@@ -36,6 +36,7 @@ enum BlockCreateOptions {
                 Parameter("lazy-refcounts", Parameter.Kind.boolean),
                 Parameter("refcount-bits", Parameter.Kind.unsigned),
                 Parameter("compression-type", Parameter.Kind.choice(["zlib", "zstd"])),
+                Parameter("data-file", Parameter.Kind.string), Parameter("data-file-raw", Parameter.Kind.boolean),
             ], ["file", "size"]
         ),
         ("vdi", [file, size, reserve("off", "metadata")], ["file", "size"]),
@@ -59,7 +60,7 @@ enum BlockCreateOptions {
                 Parameter("backing-file", Parameter.Kind.string),
                 Parameter("adapter-type", Parameter.Kind.choice(["ide", "buslogic", "lsilogic", "legacyESX"])),
                 Parameter("hwversion", Parameter.Kind.string), Parameter("toolsversion", Parameter.Kind.string),
-                Parameter("zeroed-grain", Parameter.Kind.boolean),
+                Parameter("zeroed-grain", Parameter.Kind.boolean), Parameter("extents", Parameter.Kind.any),
             ], ["file", "size"]
         ),
         ("vpc", [file, size, fixedOrNot, Parameter("force-size", Parameter.Kind.boolean)], ["file", "size"]),
