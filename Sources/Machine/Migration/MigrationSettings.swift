@@ -127,7 +127,8 @@ struct MigrationSettings: Sendable {
         let (first, most) = (values["cpu-throttle-initial"], values["max-cpu-throttle"])
         let initial = first?.int64Value ?? number("cpu-throttle-initial")
         guard initial <= most?.int64Value ?? number("max-cpu-throttle") else {
-            throw .failed("Parameter 'max-cpu-throttle' expects a value between cpu-throttle-initial (\(initial)) and 99")
+            throw .failed(
+                "Parameter 'max-cpu-throttle' expects a value between cpu-throttle-initial (\(initial)) and 99")
         }
         // Null takes a text back.
         for member in values.members {
