@@ -224,7 +224,10 @@ struct ScreenTests {
         let picture = viewer.picture
         try monitor.execute("migrate", ["uri": "file:\(state)"])
         let end = Date().addingTimeInterval(60)
-        while (try monitor.execute("query-migrate") as? [String: Any])?["status"] as? String != "completed", Date() < end {
+        func isSaved() throws -> Bool {
+            (try monitor.execute("query-migrate") as? [String: Any])?["status"] as? String == "completed"
+        }
+        while try !isSaved(), Date() < end {
             Thread.sleep(forTimeInterval: 0.02)
         }
         // Who looks at it sees what it was last, until its process ends: then nothing more comes, and no half of a message.

@@ -49,7 +49,8 @@ private struct PacedGuest {
         for page in stride(from: Self.start, to: Self.start + size, by: 4096) {
             let count = try Self.word(machine, page)
             if count == rounds { isBehind = true }
-            try #require(count == rounds || (count == rounds + 1 && !isBehind), "Page \(page) has \(count) of \(rounds)")
+            let isWhole = count == rounds || (count == rounds + 1 && !isBehind)
+            try #require(isWhole, "Page \(page) has \(count) of \(rounds)")
         }
     }
 }
