@@ -35,8 +35,21 @@ extension BoardBuilder {
 /// Devices that share folders, those that came later too. Any thread.
 final class SharedFolders: Sendable {
     private let devices = Mutex<[(path: String, device: VirtioShare)]>([])
+    private struct Outside: Sendable {
+        let name: String
+        weak let device: VhostUserDevice?
+    }
+    private let others = Mutex<[Outside]>([])
 
     func add(_ path: String, _ device: VirtioShare) { devices.withLock { $0.append((path, device)) } }
+    func add(_ name: String, _ device: VhostUserDevice) {
+        guard !device.isMigratable else { return }
+        others.withLock { $0.append(Outside(name: name, device: device)) }
+    }
+    /// A device that keeps what the guest has open in another process.
+    var unmigratable: String? {
+        others.withLock { $0.first { $0.device != nil }.map { "\($0.name)/\($0.device?.kind.name ?? "")" } }
+    }
     /// A folder that the guest has mounted.
     var pathInUse: String? { devices.withLock { $0.first { $0.device.isInUse }?.path } }
 }
@@ -44,6 +57,9 @@ final class SharedFolders: Sendable {
 extension VirtualMachine {
     /// What a guest has open in a folder of this host is nowhere else: its machine neither goes nor is saved.
     func checkSharedFolders() throws(MachineError) {
+        if let name = board.shares.unmigratable {
+            throw .failed("State blocked by non-migratable device '\(name)'")
+        }
         guard let path = board.shares.pathInUse else { return }
         throw .failed("Migration is disabled when VirtFS export path '\(path)' is mounted in the guest")
     }
