@@ -125,6 +125,8 @@ public final class VhostUserDevice: VirtioDevice {
         let body = VhostUserBytes.of(UInt32(offset), UInt32(size), 0) + bytes.prefix(size)
         withBackend { backend throws(VhostUserError) in try backend.connection.tell(.setConfiguration, body) }
     }
+    /// Whether there is a back-end. Any thread.
+    public var hasBackend: Bool { front.withLock { $0.backend != nil } }
     /// Whether a machine can be saved with it.
     public var isMigratable: Bool { model.isMigratable }
 

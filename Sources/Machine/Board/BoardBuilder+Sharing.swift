@@ -43,12 +43,16 @@ final class SharedFolders: Sendable {
 
     func add(_ path: String, _ device: VirtioShare) { devices.withLock { $0.append((path, device)) } }
     func add(_ name: String, _ device: VhostUserDevice) {
-        guard !device.isMigratable else { return }
         others.withLock { $0.append(Outside(name: name, device: device)) }
     }
-    /// A device that keeps what the guest has open in another process.
-    var unmigratable: String? {
-        others.withLock { $0.first { $0.device != nil }.map { "\($0.name)/\($0.device?.kind.name ?? "")" } }
+    /// A device that keeps what the guest has open in another process; with `all`, any that has one.
+    func outside(all: Bool) -> String? {
+        others.withLock { others in
+            for other in others {
+                if let device = other.device, all || !device.isMigratable { return "\(other.name)/\(device.kind.name)" }
+            }
+            return nil
+        }
     }
     /// A folder that the guest has mounted.
     var pathInUse: String? { devices.withLock { $0.first { $0.device.isInUse }?.path } }
@@ -56,8 +60,10 @@ final class SharedFolders: Sendable {
 
 extension VirtualMachine {
     /// What a guest has open in a folder of this host is nowhere else: its machine neither goes nor is saved.
-    func checkSharedFolders() throws(MachineError) {
-        if let name = board.shares.unmigratable {
+    ///
+    /// Two machines that work in the same memory or on the same disk of another process are no fork.
+    func checkSharedFolders(forks: Bool = false) throws(MachineError) {
+        if let name = board.shares.outside(all: forks) {
             throw .failed("State blocked by non-migratable device '\(name)'")
         }
         guard let path = board.shares.pathInUse else { return }

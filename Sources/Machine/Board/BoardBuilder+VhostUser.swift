@@ -59,6 +59,41 @@ extension BoardBuilder {
         try vhostDevice(VhostUserModel.socket(), properties, name, device)
     }
 
+    /// Sockets between guest and host by this process and Unix sockets.
+    func sockets(
+        _ properties: JSONObject, _ name: String, _ device: DeviceConfiguration
+    ) throws(MachineBuildError) -> any VirtioDevice {
+        let guest = try guestAddress(properties, device)
+        guard let path = properties.string("path"), !path.isEmpty else {
+            throw MachineBuildError("\(device.origin): '\(device.driver)' needs path=, the Unix socket for the host's programs")
+        }
+        let thread = try worker(name)
+        return try MachineBuildError.wrapping("\(device.origin): ") { () throws(HostError) in
+            try VirtioSocket(guest: guest, path: path, thread: thread)
+        }
+    }
+
+    /// Sockets by the host's kernel, which this program does not drive.
+    func kernelSockets(_ properties: JSONObject, _ device: DeviceConfiguration) throws(MachineBuildError) -> any VirtioDevice {
+        _ = try guestAddress(properties, device)
+        let other = "virtio-vsock-pci,guest-cid=,path= does the same by a Unix socket"
+        guard HostFile.status("/dev/vhost-vsock").kind != .nothing else {
+            throw MachineBuildError(
+                "\(device.origin): vhost-vsock: failed to open vhost device: No such file or directory; \(other)")
+        }
+        throw MachineBuildError("\(device.origin): '\(device.driver)' is not supported; \(other)")
+    }
+
+    /// `guest-cid=`: 0 to 2 have their meanings, and all ones is everybody (virtio 1.2, 5.10.4).
+    private func guestAddress(_ properties: JSONObject, _ device: DeviceConfiguration) throws(MachineBuildError) -> UInt64 {
+        let given = properties["guest-cid"]?.uint64Value ?? 0
+        guard given > 2 else { throw MachineBuildError("\(device.origin): guest-cid property must be greater than 2") }
+        guard given < UInt64(UInt32.max) else {
+            throw MachineBuildError("\(device.origin): guest-cid property must be a 32-bit number")
+        }
+        return given
+    }
+
     /// A card whose frames a back-end moves (`-netdev vhost-user`).
     func vhostCard(
         _ backend: VhostUserNetwork, _ properties: JSONObject, _ name: String, _ address: [UInt8],

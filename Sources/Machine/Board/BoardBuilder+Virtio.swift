@@ -23,6 +23,8 @@ extension BoardBuilder {
         case "user-fs": made = try vhostFileSystem(properties, name, device)
         case "user-blk": made = try vhostDisk(properties, name, device)
         case "user-vsock": made = try vhostSockets(properties, name, device)
+        case "kernel-vsock": made = try kernelSockets(properties, device)
+        case "vsock": made = try sockets(properties, name, device)
         case "9p": made = try sharedFolder(properties, name, device)
         case "rng": made = try entropy(properties, name)
         case "balloon": made = try balloon(properties, name)
@@ -40,7 +42,7 @@ extension BoardBuilder {
     }
 
     private static let kinds: Set<String> = [
-        "blk", "net", "rng", "balloon", "serial", "scsi", "gpu", "vga", "keyboard", "mouse", "tablet", "9p",
+        "blk", "net", "rng", "balloon", "serial", "scsi", "gpu", "vga", "keyboard", "mouse", "tablet", "9p", "vsock",
     ]
     /// `blk` of `virtio-blk-pci`; nil for what is no virtio device.
     static func kind(of driver: String) -> String? {

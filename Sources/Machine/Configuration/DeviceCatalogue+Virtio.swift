@@ -170,6 +170,23 @@ extension DeviceCatalogue {
                 "vhost-user-vsock-pci-non-transitional", bus: "PCI", .misc, "sockets to the host by another process",
                 [pci, virtioFeatures, virtioPCI, vhostSocket]),
         ]
+        + sockets("virtio", "sockets to the host by a Unix socket", [cid, socketPath])
+        + sockets("vhost", "sockets to the host by its kernel", [cid, Property("vhostfd", Kind.string)])
+    private static func sockets(
+        _ prefix: String, _ summary: String, _ own: [DeviceProperty]
+    ) -> [DeviceDescription] {
+        [
+            DeviceDescription("\(prefix)-vsock-device", bus: "virtio-bus", .misc, summary, [virtioFeatures, own]),
+            DeviceDescription(
+                "\(prefix)-vsock-pci", bus: "PCI", .misc, summary, [pci, virtioFeatures, virtioPCI, own]),
+            DeviceDescription(
+                "\(prefix)-vsock-pci-non-transitional", bus: "PCI", .misc, summary,
+                [pci, virtioFeatures, virtioPCI, own]),
+        ]
+    }
+    private static let cid = Property("guest-cid", Kind.unsigned(bits: 64), .integer(0), "The guest's address, 3 or more")
+    private static let socketPath = Property(
+        "path", Kind.string, nil, "Unix socket: clients write 'CONNECT port'; the guest's go to PATH_port")
     private static let vhostFS: [DeviceProperty] = [
         Property("chardev", Kind.characterDevice), Property("tag", Kind.string, nil, "Name by which the guest mounts it"),
         Property("num-request-queues", Kind.unsigned(bits: 16), .integer(1)),
