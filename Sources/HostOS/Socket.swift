@@ -162,7 +162,9 @@ public enum Socket {
 
     /// Sends what fits with up to 16 descriptors attached, which go with the first byte. Neither waits nor raises
     /// SIGPIPE.
-    public static func send(_ socket: Descriptor, _ bytes: ArraySlice<UInt8>, passing: [Descriptor]) -> Descriptor.Transfer {
+    public static func send(
+        _ socket: Descriptor, _ bytes: ArraySlice<UInt8>, passing: [Descriptor]
+    ) -> Descriptor.Transfer {
         guard !bytes.isEmpty else { return Descriptor.Transfer.moved(0) }
         let numbers = passing.map(\.rawValue)
         // SAFETY: both arrays live for the call.

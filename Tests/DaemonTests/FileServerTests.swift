@@ -61,7 +61,9 @@ struct FileServerTests {
         let xml = TestXML.domain("v", devices: devices, kernel: TestPrograms.kernel)
         try HostFile.replace(daemon.folder + "/v.xml", with: Array(xml.utf8))
         try virsh("create", daemon.folder + "/v.xml")
-        #expect(try virsh("qemu-monitor-command", "v", "--hmp", "info qtree").contains("dev: virtio-vsock-pci, id \"vsock0\""))
+        #expect(
+            try virsh("qemu-monitor-command", "v", "--hmp", "info qtree").contains(
+                "dev: virtio-vsock-pci, id \"vsock0\""))
         try virsh("destroy", "v")
     }
 }

@@ -37,7 +37,9 @@ extension VhostUserDevice {
         case .configurationChanged: scheduleRefresh()
         case .ended:
             let source = front.withLock { front -> EventSource? in
-                guard let place = front.sources.firstIndex(where: { $0.descriptor === reader.socket }) else { return nil }
+                guard let place = front.sources.firstIndex(where: { $0.descriptor === reader.socket }) else {
+                    return nil
+                }
                 return front.sources.remove(at: place)
             }
             source?.remove()
@@ -112,7 +114,9 @@ extension VhostUserDevice {
                 front.sources = []
                 let backend = try VhostUserBackend(socket, model: model, patience: patience)
                 let missing = features & ~(backend.features | model.own)
-                guard missing == 0 else { throw .lacks("features 0x\(String(missing, radix: 16)) of the one before it") }
+                guard missing == 0 else {
+                    throw .lacks("features 0x\(String(missing, radix: 16)) of the one before it")
+                }
                 front.backend = backend
                 try watch(&front)
                 front.isMissing = false

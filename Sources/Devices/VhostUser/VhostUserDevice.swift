@@ -69,7 +69,8 @@ public final class VhostUserDevice: VirtioDevice {
     let interruptOfConfiguration = Mutex<VirtioInterrupt?>(nil)
     let relays: [RelayQueue]
     // Made once in `init`; they need `self`.
-    private let items = Mutex<(start: (any WorkItem)?, answer: (any WorkItem)?, refresh: (any WorkItem)?)>((nil, nil, nil))
+    private let items = Mutex<(start: (any WorkItem)?, answer: (any WorkItem)?, refresh: (any WorkItem)?)>(
+        (nil, nil, nil))
 
     /// A device whose back-end is there and answers; `thread` is its own. Throws where the back-end is not, or lacks what
     /// the model needs, or where guest memory is not shared.

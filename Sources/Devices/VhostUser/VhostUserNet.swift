@@ -58,7 +58,8 @@ extension VhostUserModel {
         VirtioConfiguration.append(&bytes, UInt16(count / 2))
         VirtioConfiguration.append(&bytes, card.mtu ?? 1500)
         var model = VhostUserModel(
-            .net, queueSizes: sizes, shared: Feature.ofBackend.reduce(UInt64(0)) { $0 | UInt64(1) << $1 } & ~card.without,
+            .net, queueSizes: sizes,
+            shared: Feature.ofBackend.reduce(UInt64(0)) { $0 | UInt64(1) << $1 } & ~card.without,
             configuration: .own(bytes),
             // Without VIRTIO_NET_F_MQ the control queue is the third (5.1.2).
             relayedCount: { $0 & Feature.multiQueue != 0 ? count : 2 })

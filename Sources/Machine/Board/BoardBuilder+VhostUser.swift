@@ -65,7 +65,8 @@ extension BoardBuilder {
     ) throws(MachineBuildError) -> any VirtioDevice {
         let guest = try guestAddress(properties, device)
         guard let path = properties.string("path"), !path.isEmpty else {
-            throw MachineBuildError("\(device.origin): '\(device.driver)' needs path=, the Unix socket for the host's programs")
+            throw MachineBuildError(
+                "\(device.origin): '\(device.driver)' needs path=, the Unix socket for the host's programs")
         }
         let thread = try worker(name)
         return try MachineBuildError.wrapping("\(device.origin): ") { () throws(HostError) in
@@ -74,7 +75,9 @@ extension BoardBuilder {
     }
 
     /// Sockets by the host's kernel, which this program does not drive.
-    func kernelSockets(_ properties: JSONObject, _ device: DeviceConfiguration) throws(MachineBuildError) -> any VirtioDevice {
+    func kernelSockets(_ properties: JSONObject, _ device: DeviceConfiguration) throws(MachineBuildError)
+        -> any VirtioDevice
+    {
         _ = try guestAddress(properties, device)
         let other = "virtio-vsock-pci,guest-cid=,path= does the same by a Unix socket"
         guard HostFile.status("/dev/vhost-vsock").kind != .nothing else {
@@ -85,7 +88,9 @@ extension BoardBuilder {
     }
 
     /// `guest-cid=`: 0 to 2 have their meanings, and all ones is everybody (virtio 1.2, 5.10.4).
-    private func guestAddress(_ properties: JSONObject, _ device: DeviceConfiguration) throws(MachineBuildError) -> UInt64 {
+    private func guestAddress(_ properties: JSONObject, _ device: DeviceConfiguration) throws(MachineBuildError)
+        -> UInt64
+    {
         let given = properties["guest-cid"]?.uint64Value ?? 0
         guard given > 2 else { throw MachineBuildError("\(device.origin): guest-cid property must be greater than 2") }
         guard given < UInt64(UInt32.max) else {
@@ -156,7 +161,9 @@ extension BoardBuilder {
 extension CharacterHub {
     /// Takes a socket over from the back-end that holds it: the descriptors that go with messages are the device's.
     func vhostUserPeer(_ id: String, _ origin: String) throws(MachineBuildError) -> VhostUserPeer {
-        guard let port = port(id) else { throw MachineBuildError("\(origin): Property 'chardev' can't find value '\(id)'") }
+        guard let port = port(id) else {
+            throw MachineBuildError("\(origin): Property 'chardev' can't find value '\(id)'")
+        }
         guard let socket = port as? SocketPort, let parts = socket.surrender() else {
             throw MachineBuildError("\(origin): chardev '\(id)' is not a unix socket that nobody else uses")
         }

@@ -146,7 +146,8 @@ extension DeviceCatalogue {
     private static let outside: [DeviceDescription] =
         [
             DeviceDescription(
-                "vhost-user-fs-device", bus: "virtio-bus", .storage, "file system of virtiofsd", [virtioFeatures, vhostFS]),
+                "vhost-user-fs-device", bus: "virtio-bus", .storage, "file system of virtiofsd",
+                [virtioFeatures, vhostFS]),
             DeviceDescription(
                 "vhost-user-fs-pci", bus: "PCI", .storage, "file system of virtiofsd",
                 [pci, virtioFeatures, virtioPCI, bootIndex, vhostFS]),
@@ -184,17 +185,20 @@ extension DeviceCatalogue {
                 [pci, virtioFeatures, virtioPCI, own]),
         ]
     }
-    private static let cid = Property("guest-cid", Kind.unsigned(bits: 64), .integer(0), "The guest's address, 3 or more")
+    private static let cid = Property(
+        "guest-cid", Kind.unsigned(bits: 64), .integer(0), "The guest's address, 3 or more")
     private static let socketPath = Property(
         "path", Kind.string, nil, "Unix socket: clients write 'CONNECT port'; the guest's go to PATH_port")
     private static let vhostFS: [DeviceProperty] = [
-        Property("chardev", Kind.characterDevice), Property("tag", Kind.string, nil, "Name by which the guest mounts it"),
+        Property("chardev", Kind.characterDevice),
+        Property("tag", Kind.string, nil, "Name by which the guest mounts it"),
         Property("num-request-queues", Kind.unsigned(bits: 16), .integer(1)),
         Property("queue-size", Kind.unsigned(bits: 16), .integer(128)),
     ]
     private static let vhostBlk: [DeviceProperty] = [
         Property("chardev", Kind.characterDevice), Property("num-queues", Kind.unsigned(bits: 16), .integer(0xffff)),
-        Property("queue-size", Kind.unsigned(bits: 32), .integer(128)), Property("config-wce", Kind.bool, .bool(true)),
+        Property("queue-size", Kind.unsigned(bits: 32), .integer(128)),
+        Property("config-wce", Kind.bool, .bool(true)),
     ]
     private static let vhostSocket: [DeviceProperty] = [Property("chardev", Kind.characterDevice)]
     private static let gpu: [DeviceProperty] = [

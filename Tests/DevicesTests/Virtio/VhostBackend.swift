@@ -88,7 +88,9 @@ final class VhostBackend: Sendable {
     // MARK: Bytes
 
     private func number(_ bytes: [UInt8], _ offset: Int, _ count: Int) -> UInt64 {
-        (0..<count).reduce(UInt64(0)) { $0 | (offset + $1 < bytes.count ? UInt64(bytes[offset + $1]) << UInt64($1 * 8) : 0) }
+        (0..<count).reduce(UInt64(0)) {
+            $0 | (offset + $1 < bytes.count ? UInt64(bytes[offset + $1]) << UInt64($1 * 8) : 0)
+        }
     }
     private func bytes(_ value: UInt64, _ count: Int) -> [UInt8] {
         (0..<count).map { UInt8(truncatingIfNeeded: value >> UInt64($0 * 8)) }
@@ -109,7 +111,7 @@ final class VhostBackend: Sendable {
         while !state.withLock({ $0.hasEnded }) {
             _ = socket.wait(for: [.read], milliseconds: 2)
             var space = [UInt8](repeating: 0, count: 8192)
-            let (moved, descriptors) = space.withUnsafeMutableBytes { Socket.receive(socket, into: $0) }
+            let (moved, descriptors) = unsafe space.withUnsafeMutableBytes { unsafe Socket.receive(socket, into: $0) }
             passed += descriptors
             switch moved {
             case .moved(let count): input += space.prefix(count)
@@ -168,7 +170,8 @@ final class VhostBackend: Sendable {
                         name: "region", size: Int(number(body, place + 8, 8)), file: passed[region], isShared: true)
                 else { continue }
                 memory.add(
-                    FlatView.Range(start: GuestPhysical(number(body, place, 8)), count: UInt64(block.size), block: block))
+                    FlatView.Range(
+                        start: GuestPhysical(number(body, place, 8)), count: UInt64(block.size), block: block))
             }
         case 8: rings[index, default: Ring()].size = UInt16(truncatingIfNeeded: number(body, 4, 4))
         case 9: rings[index, default: Ring()].addresses = (0..<3).map { number(body, 8 + $0 * 8, 8) }
@@ -190,7 +193,8 @@ final class VhostBackend: Sendable {
         ring.queue = try? VirtQueue(
             memory: memory,
             configuration: QueueConfiguration(
-                size: ring.size, descriptors: GuestPhysical(ring.addresses[0]), driver: GuestPhysical(ring.addresses[2]),
+                size: ring.size, descriptors: GuestPhysical(ring.addresses[0]),
+                driver: GuestPhysical(ring.addresses[2]),
                 device: GuestPhysical(ring.addresses[1]), hasIndirect: features & Self.indirect != 0))
         rings[index] = ring
     }
@@ -215,6 +219,6 @@ final class VhostBackend: Sendable {
         guard count > 0 else { return }
         state.withLock { $0.served += count }
         var one: UInt64 = 1
-        if let call = ring.call { _ = withUnsafeBytes(of: &one) { call.write($0) } }
+        if let call = ring.call { _ = unsafe withUnsafeBytes(of: &one) { unsafe call.write($0) } }
     }
 }

@@ -47,7 +47,8 @@ import VirtQueue
         }
 
         /// Gives the device a buffer and waits for it.
-        func echo(_ queue: DriverQueue, _ bytes: [UInt8], at place: UInt64 = 0x80000, index: Int = 0) throws -> [UInt8]? {
+        func echo(_ queue: DriverQueue, _ bytes: [UInt8], at place: UInt64 = 0x80000, index: Int = 0) throws -> [UInt8]?
+        {
             try memory.write(GuestPhysical(place), bytes: bytes)
             let count = UInt32(bytes.count)
             let id = queue.add(
@@ -81,7 +82,8 @@ import VirtQueue
     private static let files = VhostUserModel.fileSystem(tag: "t", queueCount: 1, queueSize: 64)
 
     @Test(arguments: [
-        VirtioRingOptions(), VirtioRingOptions(hasIndirect: false, hasEventIndex: false), VirtioRingOptions(isPacked: true),
+        VirtioRingOptions(), VirtioRingOptions(hasIndirect: false, hasEventIndex: false),
+        VirtioRingOptions(isPacked: true),
     ]) func buffersGoThereAndBack(_ rings: VirtioRingOptions) throws {
         let (backend, socket) = try VhostBackend.pair()
         let rig = try Rig(Self.files, VhostUserPeer(first: socket), rings: rings)
@@ -113,7 +115,8 @@ import VirtQueue
     }
 
     @Test func theNextBackendGetsWhatTheLastOneLeft() throws {
-        let path = FileManager.default.temporaryDirectory.appendingPathComponent("v-\(UUID().uuidString.prefix(8))").path
+        let path = FileManager.default.temporaryDirectory.appendingPathComponent("v-\(UUID().uuidString.prefix(8))")
+            .path
         let listener = try Socket.listen(try SocketAddress.unix(path), backlog: 4)
         defer { try? FileManager.default.removeItem(atPath: path) }
         let first = try VhostBackend(try Socket.connect(try SocketAddress.unix(path)), holds: true)
@@ -146,7 +149,8 @@ import VirtQueue
             // Features are asked for before answers can be; then silence is an answer.
             if request == 16, lie == .silent(16) || lie == .mistakes(16) || lie != .hangsUp(16) { continue }
             #expect(throws: VhostUserError.self, "\(lie)") {
-                _ = try Rig(VhostUserModel.fileSystem(tag: "t", queueCount: 1, queueSize: 64), VhostUserPeer(first: socket))
+                _ = try Rig(
+                    VhostUserModel.fileSystem(tag: "t", queueCount: 1, queueSize: 64), VhostUserPeer(first: socket))
             }
             backend.end()
         }
@@ -202,7 +206,8 @@ import VirtQueue
         let (other, otherSocket) = try VhostBackend.pair()
         let thread = try WorkerThread(name: "vhost-test")
         let device = try VhostUserDevice(
-            model, peer: VhostUserPeer(first: otherSocket), memory: rig.memory, thread: thread, name: "e", patience: 300)
+            model, peer: VhostUserPeer(first: otherSocket), memory: rig.memory, thread: thread, name: "e", patience: 300
+        )
         let transport = MMIOTransport(device, rig.memory)
         transport.transport.pause()
         try transport.transport.importState(state)
@@ -253,10 +258,11 @@ import VirtQueue
         for (request, answer) in [(UInt8(2), UInt8(0)), (3, 1), (77, 1)] {
             try channel.writeAll([request, 0, 0, 0, 9, 0, 0, 0, 0, 0, 0, 0])
             var bytes: [UInt8] = []
-            #expect(Self.until {
-                bytes += (try? channel.readAvailable(limit: 100)) ?? []
-                return bytes.count >= 20
-            })
+            #expect(
+                Self.until {
+                    bytes += (try? channel.readAvailable(limit: 100)) ?? []
+                    return bytes.count >= 20
+                })
             #expect(bytes.prefix(13) == [request, 0, 0, 0, 5, 0, 0, 0, 8, 0, 0, 0, answer])
         }
         #expect(Self.until { rig.transport.configuration(0, 4) == 0x43 })
@@ -279,7 +285,9 @@ import VirtQueue
             for _ in 0..<8 {
                 let index = Int(random.next() % 2)
                 func piece() -> DriverQueue.Piece {
-                    .init(random.next() % 3 == 0 ? random.next() : random.next() % (15 << 20), UInt32(random.next() % 9000))
+                    .init(
+                        random.next() % 3 == 0 ? random.next() : random.next() % (15 << 20),
+                        UInt32(random.next() % 9000))
                 }
                 _ = queues[index].add(
                     readable: (0..<random.next() % 4).map { _ in piece() },

@@ -125,7 +125,8 @@ struct SocketModel {
             note(key)
             return .nothing
         case (SocketPacket.Operation.shutdown, .open):
-            connection.guestTakesNoMore = connection.guestTakesNoMore || packet.flags & SocketPacket.Shutdown.receive != 0
+            connection.guestTakesNoMore =
+                connection.guestTakesNoMore || packet.flags & SocketPacket.Shutdown.receive != 0
             let ends = !connection.guestSendsNoMore && packet.flags & SocketPacket.Shutdown.send != 0
             connection.guestSendsNoMore = connection.guestSendsNoMore || ends
             // A connection that is over in both directions is confirmed with a reset, once the last bytes are out.

@@ -142,7 +142,9 @@ public final class VirtioSocket: VirtioDevice {
 
     /// Tells a driver that went on elsewhere (5.10.6.7, VIRTIO_VSOCK_EVENT_TRANSPORT_RESET).
     private func tellReset(_ state: inout Device, _ interrupt: VirtioInterrupt) throws(VirtQueueError) {
-        guard state.owesReset, let queue = state.event, let chain = state.chain, try queue.pop(into: chain) else { return }
+        guard state.owesReset, let queue = state.event, let chain = state.chain, try queue.pop(into: chain) else {
+            return
+        }
         state.owesReset = false
         queue.push(chain, written: chain.store(at: 0, UInt32(0)) ? 4 : 0)
         if queue.needsInterrupt() { interrupt.signalQueue(2) }
