@@ -254,6 +254,32 @@ static inline ssize_t apus_send_descriptor(int fd, const void *buffer, size_t co
     APUS_RETRY(result, sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT));
     return result;
 }
+// The same with up to 16 descriptors, of which there may be none.
+static inline ssize_t apus_send_descriptors(int fd, const void *buffer, size_t count, const int *passed, size_t number) {
+    union { char bytes[CMSG_SPACE(16 * sizeof(int))]; struct cmsghdr alignment; } control;
+    struct iovec vector = { (void *)buffer, count };
+    struct msghdr message;
+    if (number > 16) {
+        errno = EINVAL;
+        return -1;
+    }
+    memset(&message, 0, sizeof message);
+    memset(&control, 0, sizeof control);
+    message.msg_iov = &vector;
+    message.msg_iovlen = 1;
+    if (number > 0) {
+        message.msg_control = control.bytes;
+        message.msg_controllen = CMSG_SPACE(number * sizeof(int));
+        struct cmsghdr *part = CMSG_FIRSTHDR(&message);
+        part->cmsg_level = SOL_SOCKET;
+        part->cmsg_type = SCM_RIGHTS;
+        part->cmsg_len = CMSG_LEN(number * sizeof(int));
+        memcpy(CMSG_DATA(part), passed, number * sizeof(int));
+    }
+    ssize_t result;
+    APUS_RETRY(result, sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT));
+    return result;
+}
 // Resolves a host and service; the list is freed with freeaddrinfo. `family` 0 means any.
 static inline int apus_resolve(const char *host, const char *service, int family, int datagram, int passive,
                                struct addrinfo **list) {

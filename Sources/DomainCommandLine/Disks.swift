@@ -17,9 +17,29 @@ extension QEMUArguments {
             var index = disk.info.bootOrder
             if index == nil, next[key] == nil, let first = bootIndex(kind) { index = first }
             next[key] = 1
-            if disk.source != nil, disk.type != .vhostUser { try images(disk) }
+            if disk.type == .vhostUser {
+                otherProcess(disk, bootIndex: index)
+                continue
+            }
+            if disk.source != nil { try images(disk) }
             device(try object(disk, bootIndex: index))
         }
+    }
+
+    /// A disk that another process has.
+    private mutating func otherProcess(_ disk: Disk, bootIndex: UInt32?) {
+        let alias = disk.info.alias ?? disk.target.dev
+        let path = Self.escaped(disk.source?.path ?? "")
+        add("-chardev", "socket,id=chr-vu-\(alias),path=\(path)\(reconnect(disk.source?.reconnect))")
+        var object: JSONObject = ["driver": "vhost-user-blk-pci"]
+        object.set("num-queues", disk.driver?.queues)
+        object.set("queue-size", disk.driver?.queueSize)
+        object.set(disk.driver?.virtio)
+        object.place(disk.info, in: domain)
+        object["chardev"] = .string("chr-vu-\(alias)")
+        object["id"] = .string(alias)
+        object.set("bootindex", bootIndex)
+        device(object)
     }
 
     /// The node of the disk's top image.

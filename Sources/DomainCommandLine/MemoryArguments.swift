@@ -14,7 +14,9 @@ extension QEMUArguments {
     private var cells: [NUMA.Cell] { domain.cpu?.numa.cells ?? [] }
 
     /// The board's memory is an object of its own, so that its backing can be chosen.
-    var hasOwnMemoryObject: Bool { plan.usesQEMUExtras && cells.isEmpty }
+    var hasOwnMemoryObject: Bool {
+        cells.isEmpty && (plan.usesQEMUExtras || domain.memoryBacking?.accessMode == "shared")
+    }
 
     mutating func memory() throws(DefinitionError) {
         guard initial > 0 else {

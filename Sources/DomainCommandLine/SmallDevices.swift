@@ -215,7 +215,13 @@ extension QEMUArguments {
 
     private mutating func socketDevice() {
         guard let vsock = domain.devices.vsock else { return }
-        var object: JSONObject = ["driver": "vhost-vsock-pci", "id": .string(vsock.info.alias ?? "vsock0")]
+        let alias = vsock.info.alias ?? "vsock0"
+        var object: JSONObject = ["driver": "vhost-vsock-pci", "id": .string(alias)]
+        // Ours needs no kernel for it: the host's programs find the guest at a socket of the machine's folder.
+        if !plan.usesQEMUExtras {
+            object["driver"] = "virtio-vsock-pci"
+            object["path"] = .string("\(plan.folder)/\(alias).sock")
+        }
         object["guest-cid"] = .number(max(vsock.cid ?? 3, 3))
         object.place(vsock.info, in: domain)
         device(object)

@@ -40,6 +40,9 @@ extension Descriptor {
     public func seal() throws(HostError) {
         guard apus_seal(rawValue) == 0 else { throw HostError(reason: apus_errno(), "seal a memory file") }
     }
+    /// Makes a memory file one whose size nobody changes any more; false where it is no such file.
+    @discardableResult
+    public func sealSize() -> Bool { apus_seal_size(rawValue) == 0 }
     /// Whether it is a memory file that keeps its bytes and its size.
     public var isSealed: Bool { apus_is_sealed(rawValue) != 0 }
 

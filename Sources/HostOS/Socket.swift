@@ -160,6 +160,22 @@ public enum Socket {
         }
     }
 
+    /// Sends what fits with up to 16 descriptors attached, which go with the first byte. Neither waits nor raises
+    /// SIGPIPE.
+    public static func send(
+        _ socket: Descriptor, _ bytes: ArraySlice<UInt8>, passing: [Descriptor]
+    ) -> Descriptor.Transfer {
+        guard !bytes.isEmpty else { return Descriptor.Transfer.moved(0) }
+        let numbers = passing.map(\.rawValue)
+        // SAFETY: both arrays live for the call.
+        return unsafe bytes.withUnsafeBytes { buffer in
+            Descriptor.transfer(
+                unsafe apus_send_descriptors(
+                    socket.rawValue, buffer.baseAddress, buffer.count, numbers, numbers.count),
+                zeroIsEnd: false)
+        }
+    }
+
     /// Receives what is there, and the descriptors that came with it (at most 16 in one call).
     public static func receive(
         _ socket: Descriptor, into buffer: UnsafeMutableRawBufferPointer
@@ -172,6 +188,9 @@ public enum Socket {
         let transfer = Descriptor.transfer(result)
         return (transfer, passed.prefix(Int(max(0, count))).map { Descriptor(owning: $0) })
     }
+
+    /// Ends what is written: the other end sees it after what was sent before.
+    public static func endOutput(_ socket: Descriptor) { _ = apus_shutdown(socket.rawValue, Int32(SHUT_WR)) }
 
     /// Ends both directions: the other end sees the end of the stream, whoever else owns the descriptor.
     public static func shutDown(_ socket: Descriptor) { _ = apus_shutdown(socket.rawValue, Int32(SHUT_RDWR)) }

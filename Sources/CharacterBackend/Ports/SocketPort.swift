@@ -111,6 +111,41 @@ public final class SocketPort: HostCharacterPort {
         if specification.isServer, let path { try? HostFile.remove(path) }
     }
 
+    /// What a socket is to a device that speaks on it by itself.
+    public struct Parts: Sendable {
+        /// The connection, where there is one.
+        public let connection: Descriptor?
+        /// Of a server, the socket that listens.
+        public let listener: Descriptor?
+        /// Of a client, where it connects to.
+        public let address: SocketAddress?
+        /// How long after its end a client connects again; 0: never.
+        public let reconnectMilliseconds: Int
+    }
+
+    /// Hands a Unix socket over with its connection; from then on this port does nothing but keep the path. Nil for
+    /// another kind of socket, and where it was done before.
+    public func surrender() -> Parts? {
+        guard isUnix, !specification.isTelnet else { return nil }
+        let old = state.withLock { state -> State? in
+            guard !state.closed else { return nil }
+            defer {
+                state = State()
+                state.closed = true
+            }
+            return state
+        }
+        guard let old else { return nil }
+        old.retry?.cancel()
+        old.attempt?.remove()
+        old.listener?.remove()
+        input.detach()
+        output.detach()
+        return Parts(
+            connection: old.socket, listener: old.listener?.descriptor, address: addresses.first,
+            reconnectMilliseconds: specification.reconnectMilliseconds)
+    }
+
     /// Ends the connection; a server waits for the next, a client with `reconnect` connects again.
     public func disconnect() {
         loop.post { [weak self] in

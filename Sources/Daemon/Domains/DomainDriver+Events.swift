@@ -223,6 +223,7 @@ extension DomainDriver {
         for card in live.map({ DomainFigures.devices($0, "interface") }) ?? [] { networks.release(card) }
         store.removeStatus(domain.name)
         ControlGroup(process: machine.process.number).remove()
+        fileServers.end(domain.uuid)
         HostFile.removeTree(folder(domain))
         let before = domain.reference
         list.deactivate(domain)

@@ -117,6 +117,7 @@ extension DomainDriver {
             watchEnd(domain, machine)
         } catch {
             list.deactivate(domain)
+            fileServers.end(domain.uuid)
             store.removeStatus(name)
             for card in DomainFigures.devices(definition, "interface") { networks.release(card) }
             domain.state.withLock { state in
@@ -188,9 +189,18 @@ extension DomainDriver {
         }
         let logPath = "\(paths.machineLogs)/\(name).log"
         let cards = passed.all.map(\.descriptor)
-        let (process, logStart) = try onHost { () throws(HostError) -> (HostProcess, Int64) in
+        let serverLog = try onHost { () throws(HostError) -> Descriptor in
             HostFile.removeTree(folder)
             try HostFolder.make(folder, permissions: 0o700)
+            return try HostFile.open(logPath, HostFile.Mode.append, permissions: 0o600)
+        }
+        do throws(LibvirtError) {
+            try fileServers.start(domain.uuid, command.live, folder: folder, log: serverLog)
+        } catch {
+            fileServers.end(domain.uuid)
+            throw error
+        }
+        let (process, logStart) = try onHost { () throws(HostError) -> (HostProcess, Int64) in
             let null = try HostFile.open("/dev/null", HostFile.Mode.readWrite)
             let output = try HostFile.open(logPath, HostFile.Mode.append, permissions: 0o600)
             try output.writeAll(Array(commandText(command).utf8))

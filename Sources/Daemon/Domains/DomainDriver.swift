@@ -19,6 +19,7 @@ final class DomainDriver: Sendable {
     let snapshots: SnapshotStore
     let checkpoints: SnapshotStore
     let list = DomainList()
+    let fileServers = FileServers()
     let loop: EventLoop
     let workers: WorkerPool
     let outlet: Outlet

@@ -41,3 +41,4 @@ public struct CardReceiveFilter: Sendable {
 }
 
 extension VirtioNet: NetworkCard {}
+extension VhostUserDevice: NetworkCard {}

@@ -123,7 +123,8 @@ extension BoardBuilder {
         let unit = String(place.slot, radix: 16) + (place.function > 0 ? ",\(place.function)" : "")
         let leaf: String
         switch device.driver {
-        case let name where name.hasPrefix("virtio-blk"): leaf = "scsi@\(unit)/disk@0,0"
+        case let name where name.hasPrefix("virtio-blk") || name.hasPrefix("vhost-user-blk"):
+            leaf = "scsi@\(unit)/disk@0,0"
         case "nvme": leaf = "pci1b36,10@\(unit)/namespace@1,0"
         case let name where name.hasPrefix("virtio-scsi"):
             scsiBuses[scsiBuses.count - 1].path = bridgePath(bus) + "scsi@\(unit)/"

@@ -15,6 +15,9 @@ extension BoardBuilder {
     func addPCICard(_ device: DeviceConfiguration) throws(MachineBuildError) {
         let name = stateName(device.id ?? "\(device.driver).\(cards.count)")
         let properties = withGlobals(device)
+        if let id = properties.string("netdev"), networks.vhostUser(id) != nil {
+            throw MachineBuildError("\(device.origin): vhost-user requires frontend driver virtio-net-*")
+        }
         let (backend, address) = try network(properties, name, device)
         var parts = PCICardParts(
             macAddress: address, memory: memory, backend: backend, clock: clock, scheduler: try worker(name),

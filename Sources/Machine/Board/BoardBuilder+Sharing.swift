@@ -35,15 +35,37 @@ extension BoardBuilder {
 /// Devices that share folders, those that came later too. Any thread.
 final class SharedFolders: Sendable {
     private let devices = Mutex<[(path: String, device: VirtioShare)]>([])
+    private struct Outside: Sendable {
+        let name: String
+        weak let device: VhostUserDevice?
+    }
+    private let others = Mutex<[Outside]>([])
 
     func add(_ path: String, _ device: VirtioShare) { devices.withLock { $0.append((path, device)) } }
+    func add(_ name: String, _ device: VhostUserDevice) {
+        others.withLock { $0.append(Outside(name: name, device: device)) }
+    }
+    /// A device that keeps what the guest has open in another process; with `all`, any that has one.
+    func outside(all: Bool) -> String? {
+        others.withLock { others in
+            for other in others {
+                if let device = other.device, all || !device.isMigratable { return "\(other.name)/\(device.kind.name)" }
+            }
+            return nil
+        }
+    }
     /// A folder that the guest has mounted.
     var pathInUse: String? { devices.withLock { $0.first { $0.device.isInUse }?.path } }
 }
 
 extension VirtualMachine {
     /// What a guest has open in a folder of this host is nowhere else: its machine neither goes nor is saved.
-    func checkSharedFolders() throws(MachineError) {
+    ///
+    /// Two machines that work in the same memory or on the same disk of another process are no fork.
+    func checkSharedFolders(forks: Bool = false) throws(MachineError) {
+        if let name = board.shares.outside(all: forks) {
+            throw .failed("State blocked by non-migratable device '\(name)'")
+        }
         guard let path = board.shares.pathInUse else { return }
         throw .failed("Migration is disabled when VirtFS export path '\(path)' is mounted in the guest")
     }

@@ -14,12 +14,17 @@ extension BoardBuilder {
     /// Makes the device of a configuration where it is a virtio device.
     func addVirtio(_ device: DeviceConfiguration) throws(MachineBuildError) {
         guard let kind = Self.kind(of: device.driver) else { return }
-        let name = stateName(device.id ?? "virtio-\(kind)")
+        let name = stateName(device.id ?? (Self.vhostKinds[device.driver] == nil ? "virtio-\(kind)" : "vhost-\(kind)"))
         let properties = withGlobals(device)
         let made: any VirtioDevice
         switch kind {
         case "blk": made = try block(properties, name, device)
         case "net": made = try card(properties, name, device)
+        case "user-fs": made = try vhostFileSystem(properties, name, device)
+        case "user-blk": made = try vhostDisk(properties, name, device)
+        case "user-vsock": made = try vhostSockets(properties, name, device)
+        case "kernel-vsock": made = try kernelSockets(properties, device)
+        case "vsock": made = try sockets(properties, name, device)
         case "9p": made = try sharedFolder(properties, name, device)
         case "rng": made = try entropy(properties, name)
         case "balloon": made = try balloon(properties, name)
@@ -29,7 +34,7 @@ extension BoardBuilder {
         case "keyboard", "mouse", "tablet": made = try inputDevice(kind, properties, name)
         default: return
         }
-        if device.driver.hasSuffix("-device") {
+        if device.driver.hasSuffix("-device") || device.driver == "vhost-user-blk" {
             try attachMMIO(made, name, device, properties)
         } else {
             try attachPCI(made, name, device, properties)
@@ -37,11 +42,11 @@ extension BoardBuilder {
     }
 
     private static let kinds: Set<String> = [
-        "blk", "net", "rng", "balloon", "serial", "scsi", "gpu", "vga", "keyboard", "mouse", "tablet", "9p",
+        "blk", "net", "rng", "balloon", "serial", "scsi", "gpu", "vga", "keyboard", "mouse", "tablet", "9p", "vsock",
     ]
     /// `blk` of `virtio-blk-pci`; nil for what is no virtio device.
     static func kind(of driver: String) -> String? {
-        guard driver.hasPrefix("virtio-") else { return nil }
+        guard driver.hasPrefix("virtio-") else { return vhostKinds[driver] }
         let name = driver.dropFirst("virtio-".count).split(separator: "-").first.map(String.init)
         return name.flatMap { kinds.contains($0) ? $0 : nil }
     }
@@ -89,6 +94,9 @@ extension BoardBuilder {
         _ properties: JSONObject, _ name: String, _ device: DeviceConfiguration
     ) throws(MachineBuildError) -> any VirtioDevice {
         let (backend, address) = try network(properties, name, device)
+        if let other = properties.string("netdev").flatMap({ networks.vhostUser($0) }) {
+            return try vhostCard(other, properties, name, address, device)
+        }
         let mtu = properties.number("host_mtu").flatMap { $0 > 0 ? UInt16(exactly: $0) : nil }
         var options = VirtioNet.Properties(
             macAddress: address, mtu: mtu, mergesBuffers: properties.bool("mrg_rxbuf") ?? true,

@@ -10,6 +10,8 @@ final class NetworkHub: Sendable {
         let text: String
         let number: Int
         var isUsed = false
+        /// The process that a card of this back-end speaks with.
+        var vhostUser: VhostUserNetwork?
         var user: UserNetwork? { backend.backend as? UserNetwork }
     }
     private struct State {
@@ -47,6 +49,7 @@ final class NetworkHub: Sendable {
         state.withLock { state in
             state.entries[network.id] = Entry(
                 backend: WatchedNetwork(made.backend), text: "index=0,\(made.text)", number: state.next)
+            if case .vhostUser(let other) = network.peer { state.entries[network.id]?.vhostUser = other }
             state.next += 1
         }
     }
@@ -73,6 +76,9 @@ final class NetworkHub: Sendable {
             case .tap(let options): return try maker.tap(options)
             case .bridge(let name, let helper): return try maker.bridge(name, helper)
             case .packet(let interface): return try maker.packet(interface)
+            // Frames never come here: the card hands its queues to the process.
+            case .vhostUser(let other):
+                return (NoNetwork(), "type=vhost-user,vhost-user0 to \(other.characterDevice)")
             case .hub(let number, let other): return try hubPort(number, other, id)
             }
         } catch let error as UserNetworkError {
@@ -151,6 +157,9 @@ final class NetworkHub: Sendable {
 
     /// A card's back-end is free again.
     func giveBack(_ id: String) { state.withLock { $0.entries[id]?.isUsed = false } }
+
+    /// The process that a card of this back-end speaks with; nil where there is none.
+    func vhostUser(_ id: String) -> VhostUserNetwork? { state.withLock { $0.entries[id]?.vhostUser } }
 
     /// The line of `info network` for a back-end.
     func text(of id: String) -> String { state.withLock { $0.entries[id]?.text } ?? "" }

@@ -13,6 +13,7 @@ extension DeviceCatalogue {
         + family("serial", .input, "virtio console and port bus", serial)
         + family("scsi", .storage, "virtio SCSI host", scsi)
         + family("balloon", .misc, "virtio memory balloon", balloon) + ports + modern
+        + outside
 
     private static func family(
         _ name: String, _ category: DeviceDescription.Category, _ summary: String, _ own: [DeviceProperty],
@@ -141,6 +142,65 @@ extension DeviceCatalogue {
                     "virtio-\(name)-device", bus: "virtio-bus", .input, "virtio \(name)", [virtioFeatures, input]),
             ]
         }
+    /// Those whose work another process does.
+    private static let outside: [DeviceDescription] =
+        [
+            DeviceDescription(
+                "vhost-user-fs-device", bus: "virtio-bus", .storage, "file system of virtiofsd",
+                [virtioFeatures, vhostFS]),
+            DeviceDescription(
+                "vhost-user-fs-pci", bus: "PCI", .storage, "file system of virtiofsd",
+                [pci, virtioFeatures, virtioPCI, bootIndex, vhostFS]),
+            DeviceDescription(
+                "vhost-user-blk", bus: "virtio-bus", .storage, "disk of another process",
+                [virtioFeatures, bootIndex, vhostBlk]),
+        ]
+        + ["", "-transitional", "-non-transitional"].map { form in
+            DeviceDescription(
+                "vhost-user-blk-pci\(form)", bus: "PCI", .storage, "disk of another process",
+                [pci, virtioFeatures, virtioPCI, bootIndex, vhostBlk, blkPCI])
+        }
+        + [
+            DeviceDescription(
+                "vhost-user-vsock-device", bus: "virtio-bus", .misc, "sockets to the host by another process",
+                [virtioFeatures, vhostSocket]),
+            DeviceDescription(
+                "vhost-user-vsock-pci", bus: "PCI", .misc, "sockets to the host by another process",
+                [pci, virtioFeatures, virtioPCI, vhostSocket]),
+            DeviceDescription(
+                "vhost-user-vsock-pci-non-transitional", bus: "PCI", .misc, "sockets to the host by another process",
+                [pci, virtioFeatures, virtioPCI, vhostSocket]),
+        ]
+        + sockets("virtio", "sockets to the host by a Unix socket", [cid, socketPath])
+        + sockets("vhost", "sockets to the host by its kernel", [cid, Property("vhostfd", Kind.string)])
+    private static func sockets(
+        _ prefix: String, _ summary: String, _ own: [DeviceProperty]
+    ) -> [DeviceDescription] {
+        [
+            DeviceDescription("\(prefix)-vsock-device", bus: "virtio-bus", .misc, summary, [virtioFeatures, own]),
+            DeviceDescription(
+                "\(prefix)-vsock-pci", bus: "PCI", .misc, summary, [pci, virtioFeatures, virtioPCI, own]),
+            DeviceDescription(
+                "\(prefix)-vsock-pci-non-transitional", bus: "PCI", .misc, summary,
+                [pci, virtioFeatures, virtioPCI, own]),
+        ]
+    }
+    private static let cid = Property(
+        "guest-cid", Kind.unsigned(bits: 64), .integer(0), "The guest's address, 3 or more")
+    private static let socketPath = Property(
+        "path", Kind.string, nil, "Unix socket: clients write 'CONNECT port'; the guest's go to PATH_port")
+    private static let vhostFS: [DeviceProperty] = [
+        Property("chardev", Kind.characterDevice),
+        Property("tag", Kind.string, nil, "Name by which the guest mounts it"),
+        Property("num-request-queues", Kind.unsigned(bits: 16), .integer(1)),
+        Property("queue-size", Kind.unsigned(bits: 16), .integer(128)),
+    ]
+    private static let vhostBlk: [DeviceProperty] = [
+        Property("chardev", Kind.characterDevice), Property("num-queues", Kind.unsigned(bits: 16), .integer(0xffff)),
+        Property("queue-size", Kind.unsigned(bits: 32), .integer(128)),
+        Property("config-wce", Kind.bool, .bool(true)),
+    ]
+    private static let vhostSocket: [DeviceProperty] = [Property("chardev", Kind.characterDevice)]
     private static let gpu: [DeviceProperty] = [
         Property("max_outputs", Kind.unsigned(bits: 32), .integer(1), "Outputs, 1 to 16"),
         Property("max_hostmem", Kind.size, .integer(256 << 20), "Memory of pictures"),

@@ -192,6 +192,10 @@ extension MachineConfiguration {
             case .null, .ringBuffer, .virtualConsole: break
             }
         }
+        // Sockets to the host are found by a path, too.
+        for place in devices.indices where devices[place].driver.hasPrefix("virtio-vsock") {
+            devices[place].properties["path"] = .string(child.path(devices[place].id ?? "vsock", "sock"))
+        }
         var socket = SocketConfiguration(address: .unix(path: child.monitor, abstract: false, tight: true))
         socket.isServer = true
         socket.waits = false

@@ -28,8 +28,8 @@ public enum NetworkKind: String, CaseIterable, Sendable {
     /// Whether this release has it.
     public var isSupported: Bool {
         switch self {
-        case .user, .tap, .bridge, .socket, .stream, .dgram, .hubport, .packet: true
-        case .l2tpv3, .vde, .vhostUser, .vhostVDPA: false
+        case .user, .tap, .bridge, .socket, .stream, .dgram, .hubport, .packet, .vhostUser: true
+        case .l2tpv3, .vde, .vhostVDPA: false
         }
     }
 }

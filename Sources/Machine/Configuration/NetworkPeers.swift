@@ -22,8 +22,21 @@ public enum NetworkPeer: Equatable, Sendable {
     case tap(TapConfiguration)
     /// `bridge`: a bridge's name and the program that makes a tap on it.
     case bridge(name: String, helper: String)
+    /// `vhost-user`.
+    case vhostUser(VhostUserNetwork)
     /// `af-packet`: an interface of the host.
     case packet(interface: String)
+}
+
+/// The options of `-netdev vhost-user`.
+public struct VhostUserNetwork: Equatable, Sendable {
+    /// The socket's character back-end.
+    public var characterDevice: String
+    /// Pairs of queues, 1 to 128.
+    public var queues = 1
+
+    /// A back-end on a socket, with one pair of queues.
+    public init(characterDevice: String) { self.characterDevice = characterDevice }
 }
 
 /// The options of `-netdev tap`.

@@ -84,6 +84,16 @@ public final class WorkerThread: WorkScheduler {
         }
     }
 
+    /// Runs `handler` on the thread whenever one of the events holds, until the source is removed. Any thread.
+    public func watch(
+        _ descriptor: Descriptor, _ events: EventLoop.Events, handler: @escaping EventSource.Handler
+    ) throws(HostError) -> EventSource { try shared.makeLoop().add(descriptor, events, handler: handler) }
+
+    /// A timer of the host's clock, not armed, whose handler runs on the thread. Any thread.
+    public func makeTimer(_ fire: @escaping @Sendable () -> Void) throws(HostError) -> EventTimer {
+        try shared.makeLoop().makeTimer(fire)
+    }
+
     private final class Item: WorkItem {
         private let isWanted = Atomic<Bool>(false)
         private let shared: Shared

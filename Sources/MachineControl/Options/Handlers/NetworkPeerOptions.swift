@@ -34,6 +34,11 @@ enum NetworkPeerOptions {
         case .dgram: [Parameter("local", Parameter.Kind.any), Parameter("remote", Parameter.Kind.any)]
         case .hubport: [Parameter("hubid", Parameter.natural), Parameter("netdev", Parameter.Kind.string)]
         case .packet: [Parameter("ifname", Parameter.Kind.string)]
+        case .vhostUser:
+            [
+                Parameter("chardev", Parameter.Kind.string), Parameter("vhostforce", Parameter.Kind.boolean),
+                Parameter("queues", Parameter.Kind.number(1...128)),
+            ]
         default: []
         }
     }
@@ -55,6 +60,11 @@ enum NetworkPeerOptions {
         case .packet:
             guard let name = values.string("ifname") else { throw .missing("ifname") }
             return .packet(interface: name)
+        case .vhostUser:
+            guard let device = values.string("chardev"), !device.isEmpty else { throw .missing("chardev") }
+            var network = VhostUserNetwork(characterDevice: device)
+            network.queues = values.int("queues") ?? 1
+            return .vhostUser(network)
         default: return .none
         }
     }
