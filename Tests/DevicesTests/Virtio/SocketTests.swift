@@ -117,7 +117,8 @@ import VirtQueue
         var bytes: [UInt8] = []
         while bytes.count < count {
             guard !socket.wait(for: [.read], milliseconds: 3000).isEmpty else { break }
-            let more = try socket.readAvailable(limit: count - bytes.count)
+            // A connection that is ended with something unread in it ends with an error.
+            guard let more = try? socket.readAvailable(limit: count - bytes.count) else { break }
             if more.isEmpty { break }
             bytes += more
         }
