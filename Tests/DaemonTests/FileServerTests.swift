@@ -30,7 +30,8 @@ struct FileServerTests {
             <binary path='\(Self.virtiofsd)'><sandbox mode='chroot'/></binary>
             <source dir='\(folder)/shared'/><target dir='data'/></filesystem><serial type='pty'/>
             """
-        let plain = TestXML.domain("m", devices: devices, kernel: TestPrograms.kernel)
+        let plain = TestXML.domain(
+            "m", uuid: "5b1c2d3e-4f50-4162-8374-8596a7b8c9d0", devices: devices, kernel: TestPrograms.kernel)
         try HostFile.replace(folder + "/m.xml", with: Array(plain.utf8))
         try virsh("define", folder + "/m.xml")
         // Its memory has to be one that two processes can have.

@@ -30,6 +30,7 @@ final class BackendProcess {
 struct VhostUserGuestTests {
     static let virtiofsd = "/usr/lib/qemu/virtiofsd"
     static let storageDaemon = "/usr/bin/qemu-storage-daemon"
+    static let testpmd = "/usr/bin/dpdk-testpmd"
     static let shared = [
         "-object", "memory-backend-memfd,id=mem,size=256M,share=on", "-machine", "memory-backend=mem",
     ]
@@ -128,7 +129,8 @@ struct VhostUserGuestTests {
         let written = try run(
             "head -c 2000000 /dev/urandom >/tmp/x; dd if=/tmp/x of=/dev/vda bs=64k seek=16 conv=fsync,notrunc 2>/dev/null; sha256sum </tmp/x"
         )
-        let there = try runOnHost("sh", "-c", "dd if=\(image) bs=64k skip=16 status=none | head -c 2000000 | sha256sum")
+        let there = try runOnHost(
+            "sh", "-c", "dd if=\(image) bs=1000000 count=2 skip=1048576 iflag=skip_bytes status=none | sha256sum")
         #expect(there.output.prefix(64) == written.prefix(64))
         // Its server dies in the middle of work, and another one takes the work over.
         try machine.type(
@@ -208,5 +210,50 @@ struct VhostUserGuestTests {
         #expect(try machine.status() == 0)
         #expect(!FileManager.default.fileExists(atPath: path))
         server.terminate()
+    }
+
+    /// DPDK's testpmd hands frames from one card to the other.
+    @Test(.enabled(if: exists(testpmd) && getuid() == 0, "needs root and Debian's dpdk-dev with librte-net-vhost23"))
+    func cardsOfAnotherProcessHaveAWireBetweenThem() throws {
+        let folder = try TemporaryFolder()
+        let (first, second) = (folder.path("a.sock"), folder.path("b.sock"))
+        let backend = try BackendProcess(
+            Self.testpmd,
+            ["--no-huge", "-m", "256", "--no-pci", "--file-prefix", "apus\(getpid())", "-l", "0-1"]
+                + [
+                    "--vdev", "net_vhost0,iface=\(first),queues=2", "--vdev", "net_vhost1,iface=\(second),queues=2",
+                    "--",
+                ]
+                + ["--auto-start", "--forward-mode=io", "--total-num-mbufs=4096", "--rxq=2", "--txq=2"]
+                + ["--stats-period", "1000"],
+            socket: second)
+        func card(_ id: String, _ path: String) -> [String] {
+            [
+                "-chardev", "socket,id=c\(id),path=\(path)", "-netdev", "vhost-user,id=n\(id),chardev=c\(id),queues=2",
+                "-device", "virtio-net-pci,netdev=n\(id),mq=on,id=card\(id),mac=52:54:00:00:00:0\(id)",
+            ]
+        }
+        let (machine, monitor) = try StockKernel.boot(
+            folder, ["-M", "q35", "-smp", "2"] + Self.shared + card("1", first) + card("2", second))
+        func run(_ command: String) throws -> String { try machine.output(of: command) }
+        #expect(try run("ls -1 /sys/class/net/eth0/queues") == "rx-0\nrx-1\ntx-0\ntx-1")
+        #expect(try monitor.human("info network").contains("type=vhost-user"))
+        let other = "nsenter -n -t $(cat /tmp/pid)"
+        _ = try run("unshare -n sleep 1000 & echo $! >/tmp/pid; sleep 1; ip link set eth1 netns $(cat /tmp/pid)")
+        _ = try run("\(other) ip addr add 10.9.0.2/24 dev eth1; \(other) ip link set eth1 up")
+        _ = try run("ip addr add 10.9.0.1/24 dev eth0; ip link set eth0 up")
+        #expect(try run("ping -c 2 -q 10.9.0.2 | grep -c ' 0% packet loss'") == "1")
+        _ = try run("head -c 4000000 /dev/urandom >/tmp/x; \(other) httpd -p 80 -h /tmp")
+        let sums = try run("sha256sum </tmp/x; wget -q -O - http://10.9.0.2/x | sha256sum")
+        #expect(Set(sums.split(separator: "\n")).count == 1 && sums.contains("-"), "\(sums)")
+        // Its link is its back-end's.
+        #expect(try run("cat /sys/class/net/eth0/carrier") == "1")
+        backend.kill()
+        #expect(
+            try run(
+                "for i in $(seq 50); do [ $(cat /sys/class/net/eth0/carrier) = 0 ] && break; sleep 0.1; done; cat /sys/class/net/eth0/carrier"
+            ) == "0")
+        try machine.type("poweroff")
+        #expect(try machine.status() == 0)
     }
 }

@@ -117,7 +117,8 @@ import VirtQueue
         var bytes: [UInt8] = []
         while bytes.count < count {
             guard !socket.wait(for: [.read], milliseconds: 3000).isEmpty else { break }
-            let more = try socket.readAvailable(limit: count - bytes.count)
+            // A connection that is ended with something unread in it ends with an error.
+            guard let more = try? socket.readAvailable(limit: count - bytes.count) else { break }
             if more.isEmpty { break }
             bytes += more
         }
@@ -294,8 +295,11 @@ import VirtQueue
             packet.taken = UInt32(truncatingIfNeeded: random.next())
             try rig.send(packet)
             if random.next() % 50 == 0, clients.count < 40 {
-                clients.append(try rig.client())
-                try clients.last?.writeAll(Array("CONNECT 1\n".utf8))
+                // A queue of clients that is full refuses.
+                if let client = try? rig.client() {
+                    try? client.writeAll(Array("CONNECT 1\n".utf8))
+                    clients.append(client)
+                }
             }
             if random.next() % 3 == 0 { while try rig.receive(0) != nil {} }
             if random.next() % 60 == 0, let socket = try Socket.accept(listener) { clients.append(socket) }

@@ -87,8 +87,8 @@ private let failures: [(String, String)] = [
     ("-hda a -drive file=b,index=0", "-drive file=b,index=0: drive with bus=0, unit=0 (index=0) exists"),
     ("-hda a b.img", "b.img: drive with bus=0, unit=0 (index=0) exists"),
     ("a b", "b: there is already an image without an option; name further ones with -drive"),
-    ("-netdev foo,id=x", "-netdev foo,id=x: Parameter 'type' does not accept value 'foo'; valid: user, tap, bridge, socket, stream, dgram, hubport, af-packet"),
-    ("-netdev vde,id=x", "-netdev vde,id=x: network back-end 'vde' is not supported yet; valid: user, tap, bridge, socket, stream, dgram, hubport, af-packet"),
+    ("-netdev foo,id=x", "-netdev foo,id=x: Parameter 'type' does not accept value 'foo'; valid: user, tap, bridge, socket, stream, dgram, hubport, vhost-user, af-packet"),
+    ("-netdev vde,id=x", "-netdev vde,id=x: network back-end 'vde' is not supported yet; valid: user, tap, bridge, socket, stream, dgram, hubport, vhost-user, af-packet"),
     ("-netdev stream,id=x", "-netdev stream,id=x: Parameter 'addr' is missing"),
     ("-netdev stream,id=x,addr.type=unix", "-netdev stream,id=x,addr.type=unix: Parameter 'addr.path' is missing"),
     (
