@@ -17,6 +17,9 @@ public protocol Device: AnyObject, Sendable {
     func halt()
     /// The whole state, taken while paused.
     func exportState() -> DeviceState
+    /// The same for a stream that another machine is to go on from: throws where a part of it is somebody else's, who
+    /// does not hand it over. `exportState`, unless the device says otherwise.
+    func fetchState() throws(DeviceStateError) -> DeviceState
     /// Takes a state of this or an earlier version; on an error the machine is not started.
     func importState(_ state: DeviceState) throws(DeviceStateError)
     /// Memory of the device's own that is saved page by page, mapped or not; none unless it says otherwise.
@@ -27,5 +30,6 @@ extension Device {
     public func pause() {}
     public func resume() {}
     public func halt() {}
+    public func fetchState() throws(DeviceStateError) -> DeviceState { exportState() }
     public var ownMemory: [RAMBlock] { [] }
 }

@@ -78,6 +78,8 @@ public enum DeviceStateError: Error, Equatable, Sendable, CustomStringConvertibl
     case outOfRange(field: String, value: UInt64)
     /// A version of the future.
     case version(Int, known: ClosedRange<Int>)
+    /// What stands behind the device does not take a field, or does not hand it over: its words.
+    case refused(field: String, String)
 
     public var description: String {
         switch self {
@@ -86,6 +88,7 @@ public enum DeviceStateError: Error, Equatable, Sendable, CustomStringConvertibl
         case .outOfRange(let field, let value): "Field '\(field)' has the impossible value \(value)"
         case .version(let version, let known):
             "Version \(version) is not one of \(known.lowerBound) to \(known.upperBound)"
+        case .refused(let field, let words): "Field '\(field)': \(words)"
         }
     }
 }

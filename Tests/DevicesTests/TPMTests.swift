@@ -8,7 +8,7 @@ import Testing
 private final class FakeTPM: TPMBackend {
     private struct State {
         var commands: [(bytes: [UInt8], locality: UInt8)] = []
-        var blobs: [[UInt8]] = [[1], [2, 2], []]
+        var parts = [TPMStatePart([1], isEncrypted: true), TPMStatePart([2, 2]), TPMStatePart([])]
         var fails = false
         var starts = 0
     }
@@ -30,8 +30,18 @@ private final class FakeTPM: TPMBackend {
     func cancel() {}
     var isEstablished: Bool { false }
     func resetEstablished(locality: UInt8) {}
-    func exportState() throws(TPMError) -> [[UInt8]] { state.withLock { $0.blobs } }
-    func importState(_ blobs: [[UInt8]], bufferSize: UInt32) throws(TPMError) { state.withLock { $0.blobs = blobs } }
+    func exportState() throws(TPMError) -> [TPMStatePart] {
+        let (fails, parts) = state.withLock { ($0.fails, $0.parts) }
+        if fails { throw .connection("gone") }
+        return parts
+    }
+    func importState(_ parts: [TPMStatePart], bufferSize: UInt32) throws(TPMError) {
+        let fails = state.withLock { $0.fails }
+        if fails { throw .connection("gone") }
+        state.withLock { $0.parts = parts }
+    }
+    /// Nothing is in it.
+    func clear() { state.withLock { $0.parts = [] } }
     func close() {}
 }
 
@@ -144,8 +154,9 @@ private final class FakeTPM: TPMBackend {
         }
         machine.device.pause()
         machine.write(interface == .tis ? 0x18 : 0x4C, interface == .tis ? 0x20 : 1)
-        let saved = machine.device.exportState()
+        let saved = try machine.device.fetchState()
         let twin = Machine(interface)
+        twin.tpm.clear()
         twin.device.pause()
         try twin.device.importState(saved)
         #expect(twin.device.exportState() == saved && twin.tpm.commands.isEmpty)
@@ -154,6 +165,22 @@ private final class FakeTPM: TPMBackend {
         var other = saved
         other.fields["tpm"] = .list([])
         #expect(throws: DeviceStateError.self) { try twin.device.importState(other) }
+        // Streams of before say nothing of keys; too long a part is none.
+        other = saved
+        var parts = try other.list("tpm")
+        for place in parts.indices { parts[place].fields["encrypted"] = nil }
+        other.set("tpm", parts)
+        try twin.device.importState(other)
+        #expect(try twin.device.fetchState().list("tpm")[0].bool("encrypted") == false)
+        parts[1].set("blob", [UInt8](repeating: 0, count: TPMStatePart.limit + 1))
+        other.set("tpm", parts)
+        #expect(throws: DeviceStateError.outOfRange(field: "blob", value: UInt64(TPMStatePart.limit + 1))) {
+            try twin.device.importState(other)
+        }
+        // A TPM that is gone is said by those who save, and by those who take.
+        machine.tpm.fail()
+        #expect(throws: DeviceStateError.refused(field: "tpm", "gone")) { try machine.device.fetchState() }
+        #expect(throws: DeviceStateError.refused(field: "tpm", "gone")) { try machine.device.importState(saved) }
     }
 
     @Test(arguments: [TPMDevice.Interface.tis, .crb])

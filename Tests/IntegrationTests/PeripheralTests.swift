@@ -21,47 +21,6 @@ private enum Stock {
     static func hasProgram(_ name: String) -> Bool { FileManager.default.isExecutableFile(atPath: "/usr/bin/\(name)") }
 }
 
-/// swtpm for one test, which ends with it.
-private final class SoftwareTPM {
-    private let process = Process()
-    let control: String
-
-    init(_ folder: TemporaryFolder) throws {
-        control = folder.path("swtpm")
-        process.executableURL = URL(fileURLWithPath: "/usr/bin/swtpm")
-        process.arguments = [
-            "socket", "--tpm2", "--tpmstate", "dir=\(folder.path)", "--ctrl", "type=unixio,path=\(control)",
-        ]
-        process.standardError = FileHandle.nullDevice
-        try process.run()
-        let end = Date().addingTimeInterval(60)
-        while !FileManager.default.fileExists(atPath: control), Date() < end { Thread.sleep(forTimeInterval: 0.02) }
-    }
-    deinit { if process.isRunning { process.terminate() } }
-
-    /// What connects a machine with it.
-    func arguments(_ model: String) -> [String] {
-        [
-            "-chardev", "socket,id=c,path=\(control)", "-tpmdev", "emulator,id=t,chardev=c",
-            "-device", "\(model),tpmdev=t",
-        ]
-    }
-
-    /// Asks the guest's driver for random bytes twice.
-    static func check(_ machine: GuestMachine, module: String) throws {
-        _ = try machine.output(of: "modprobe \(module)")
-        #expect(try machine.output(of: "cat /sys/class/tpm/tpm0/tpm_version_major") == "2")
-        #expect(try machine.output(of: "ls /sys/firmware/acpi/tables/TPM2") == "/sys/firmware/acpi/tables/TPM2")
-        // TPM2_GetRandom of 16 bytes: a response of 28 bytes without an error, and not the same twice.
-        let ask =
-            "printf '\\200\\1\\0\\0\\0\\14\\0\\0\\1\\173\\0\\20' >/q; exec 3<>/dev/tpm0; cat /q >&3; head -c 28 <&3 | "
-            + "hexdump -ve '1/1 \"%02x\"'; exec 3<&-"
-        let answers = try (0..<2).map { _ in try machine.output(of: ask) }
-        #expect(answers.allSatisfy { $0.hasPrefix("80010000001c000000000010") && $0.count == 56 }, "\(answers)")
-        #expect(answers[0] != answers[1])
-    }
-}
-
 @Suite(.serialized, .enabled(if: Stock.isThere, "needs 'make guest/stock/initramfs.cpio.gz'"))
 struct PeripheralTests {
     /// 16-bit samples of a WAV file, left ones.
@@ -153,11 +112,6 @@ struct PeripheralTests {
         #expect(try machine.status() == 0)
     }
 
-    /// TPM2_PCR_Extend of register 16 by a digest of SHA-256, with an empty password.
-    private static let extend: [UInt8] =
-        [0x80, 0x02, 0, 0, 0, 65, 0, 0, 1, 0x82, 0, 0, 0, 16, 0, 0, 0, 9, 0x40, 0, 0, 9, 0, 0, 1, 0, 0]
-        + [0, 0, 0, 1, 0, 0x0B] + [UInt8](repeating: 0xA5, count: 32)
-
     /// All of them at work, half in one process and half in another that takes its state.
     @Test(.enabled(if: Stock.hasProgram("swtpm"), "needs swtpm"))
     func diskettesPrintersAndATPMOnPC() throws {
@@ -174,9 +128,8 @@ struct PeripheralTests {
         var machine = try Stock.machine(arguments(firstTPM))
         var monitor = try MonitorClient(path: socket)
         try SoftwareTPM.check(machine, module: "tpm_tis")
-        try machine.write(Self.extend, to: "/extend")
-        _ = try machine.output(of: "exec 3<>/dev/tpm0; cat /extend >&3; head -c 10 <&3 >/dev/null; exec 3<&-")
-        let register = try machine.output(of: "cat /sys/class/tpm/tpm0/pcr-sha256/16")
+        try SoftwareTPM.prepare(machine)
+        let register = try SoftwareTPM.extend(machine)
         #expect(register.count == 64 && register != String(repeating: "0", count: 64))
         _ = try machine.output(
             of: "modprobe -a floppy parport_pc lp; for i in $(seq 300); do [ -e /dev/fd0 -a -e /dev/lp0 ] && break;"
@@ -205,7 +158,7 @@ struct PeripheralTests {
         machine = try GuestMachine(
             Stock.arguments + arguments(secondTPM) + ["-incoming", "file:\(state)"])
         monitor = try MonitorClient(path: socket)
-        #expect(try machine.output(of: "cat /sys/class/tpm/tpm0/pcr-sha256/16") == register)
+        #expect(try SoftwareTPM.register(machine) == register)
         _ = try machine.output(of: "head -c 20000 /dev/zero | tr '\\0' Z | dd of=/dev/fd0 bs=512 seek=100 conv=fsync")
         try monitor.execute("blockdev-change-medium", ["device": "floppy0", "filename": second, "format": "raw"])
         #expect(try machine.output(of: "head -c 51200 /dev/fd0 | tr -d B | wc -c") == "0")

@@ -14,11 +14,27 @@ public protocol TPMBackend: AnyObject, Sendable {
     /// Clears that flag.
     func resetEstablished(locality: UInt8)
     /// The state in three parts: permanent, volatile, saved.
-    func exportState() throws(TPMError) -> [[UInt8]]
+    func exportState() throws(TPMError) -> [TPMStatePart]
     /// Takes a state, and powers the TPM on with it.
-    func importState(_ blobs: [[UInt8]], bufferSize: UInt32) throws(TPMError)
+    func importState(_ parts: [TPMStatePart], bufferSize: UInt32) throws(TPMError)
     /// Nothing is asked of it any more.
     func close()
+}
+
+/// A part of a TPM's state. What is in it is the emulator's.
+public struct TPMStatePart: Equatable, Sendable {
+    /// Its bytes; none where the TPM has no such part.
+    public var bytes: [UInt8]
+    /// Whether a key is needed to take it (swtpm's `--migration-key`).
+    public var isEncrypted: Bool
+    /// The most bytes of a part; swtpm's are some kilobytes.
+    public static let limit = 4 << 20
+
+    /// A part of these bytes.
+    public init(_ bytes: [UInt8], isEncrypted: Bool = false) {
+        self.bytes = bytes
+        self.isEncrypted = isEncrypted
+    }
 }
 
 /// Why a TPM does not do what it was asked for.
@@ -56,14 +72,24 @@ public final class TPMEmulator: TPMBackend {
         case setData = 16
         case bufferSize = 17
     }
+    /// What GET_STATEBLOB and SET_STATEBLOB call the parts, in the order in which they are set.
+    private enum StateKind: UInt32, CaseIterable {
+        case permanent = 1
+        case volatile = 2
+        case saved = 3
+    }
+    private enum StateFlag {
+        static let decrypted: UInt32 = 1
+        static let encrypted: UInt32 = 2
+    }
     /// As long as an answer may take: a TPM makes keys.
     private static let patience: Int32 = 120_000
+    /// INIT's flag: no volatile state is left for the INIT after it.
+    private static let deleteVolatile: UInt32 = 1
     /// The longest command or response.
     private static let most = 1 << 16
     /// A code's mark of what is not fatal (TPM 1.2 main specification, part 2, 16).
     private static let notFatal: UInt32 = 0x800
-    /// The longest part of its state that it hands over.
-    private static let mostState = 16 << 20
 
     private struct State: Sendable {
         var locality: UInt8?
@@ -105,7 +131,9 @@ public final class TPMEmulator: TPMBackend {
     }
 
     private static func send(_ socket: Descriptor, _ bytes: [UInt8]) throws(TPMError) {
-        do throws(HostError) { try socket.writeAll(bytes) } catch { throw .connection("\(error)") }
+        do throws(HostError) { try socket.writeAll(bytes) } catch {
+            throw .connection("the TPM emulator cannot be reached: \(error)")
+        }
     }
 
     /// Just so many bytes.
@@ -167,41 +195,48 @@ public final class TPMEmulator: TPMBackend {
         _ = try? ask(.resetEstablished, "RESET_TPMESTABLISHED", [locality, 0, 0, 0])
     }
 
-    public func exportState() throws(TPMError) -> [[UInt8]] {
-        var blobs: [[UInt8]] = []
-        for kind in UInt32(1)...3 {
-            var blob: [UInt8] = []
-            while true {
-                let place = UInt32(blob.count)
-                let part = try controlLock.withLock { _ throws(TPMError) -> ([UInt8], UInt32) in
-                    let operands = Self.number(0) + Self.number(kind) + Self.number(place)
-                    try Self.send(control, Self.number(Control.getState.rawValue) + operands)
-                    let head = try Self.receive(control, 16)
-                    // A part that there is none of is no failure: TPM 2.0 has no state that it saves by itself.
-                    if Self.number(head, 0) & Self.notFatal != 0 { return ([], 0) }
-                    try Self.check(head, "GET_STATEBLOB")
-                    let (total, length) = (Self.number(head, 8), Self.number(head, 12))
-                    guard total <= UInt32(Self.mostState), length <= total else {
-                        throw .connection("the TPM emulator's state has \(total) bytes")
-                    }
-                    return (try Self.receive(control, Int(length)), total)
-                }
-                blob += part.0
-                if blob.count >= Int(part.1) || part.0.isEmpty { break }
-            }
-            blobs.append(blob)
-        }
-        return blobs
+    public func exportState() throws(TPMError) -> [TPMStatePart] {
+        var parts: [TPMStatePart] = []
+        for kind in StateKind.allCases { parts.append(try get(kind)) }
+        return parts
     }
 
-    public func importState(_ blobs: [[UInt8]], bufferSize: UInt32) throws(TPMError) {
+    private func get(_ kind: StateKind) throws(TPMError) -> TPMStatePart {
+        var part = TPMStatePart([])
+        while true {
+            // Plain, so that a TPM whose files have another key takes it; where there is a migration key it is encrypted
+            // by that all the same.
+            let operands =
+                Self.number(StateFlag.decrypted) + Self.number(kind.rawValue) + Self.number(UInt32(part.bytes.count))
+            let (more, total) = try controlLock.withLock { _ throws(TPMError) -> ([UInt8], Int) in
+                try Self.send(control, Self.number(Control.getState.rawValue) + operands)
+                let head = try Self.receive(control, 16)
+                // TPM 2.0 has no state that it saves by itself: that there is none is no failure.
+                if kind == .saved, Self.number(head, 0) & Self.notFatal != 0 { return ([], 0) }
+                try Self.check(head, "GET_STATEBLOB of the \(kind) state")
+                part.isEncrypted = Self.number(head, 4) & StateFlag.encrypted != 0
+                let (total, length) = (Int(Self.number(head, 8)), Int(Self.number(head, 12)))
+                guard total <= TPMStatePart.limit, length <= total - part.bytes.count else {
+                    throw .connection("the TPM emulator's \(kind) state has \(max(total, length)) bytes")
+                }
+                return (try Self.receive(control, length), total)
+            }
+            part.bytes += more
+            if part.bytes.count >= total { return part }
+            guard !more.isEmpty else { throw .connection("the TPM emulator's \(kind) state is cut short") }
+        }
+    }
+
+    public func importState(_ parts: [TPMStatePart], bufferSize: UInt32) throws(TPMError) {
         _ = try ask(.stop, "STOP")
         _ = try ask(.bufferSize, "SET_BUFFERSIZE", Self.number(bufferSize), answer: 16)
-        for (index, blob) in blobs.enumerated() where !blob.isEmpty {
-            let operands = Self.number(0) + Self.number(UInt32(index + 1)) + Self.number(UInt32(blob.count))
-            _ = try ask(.setState, "SET_STATEBLOB", operands + blob)
+        for (kind, part) in zip(StateKind.allCases, parts) where !part.bytes.isEmpty {
+            let flags = part.isEncrypted ? StateFlag.encrypted : 0
+            let operands = Self.number(flags) + Self.number(kind.rawValue) + Self.number(UInt32(part.bytes.count))
+            _ = try ask(.setState, "SET_STATEBLOB of the \(kind) state", operands + part.bytes)
         }
-        _ = try ask(.start, "INIT", Self.number(0))
+        // What came is in use then, and is not to come back with the next power-on.
+        _ = try ask(.start, "INIT", Self.number(Self.deleteVolatile))
         controlLock.withLock { $0.locality = nil }
     }
 

@@ -130,25 +130,40 @@ public final class TPMDevice: Device, BusDevice {
     public func halt() { backend.close() }
 
     public func exportState() -> DeviceState {
+        // Where the emulator has gone there is nothing to be had of it, and nobody takes a state without it.
+        (try? fetchState()) ?? state.withLock { $0.model.exportState() }
+    }
+    public func fetchState() throws(DeviceStateError) -> DeviceState {
         var saved = state.withLock { $0.model.exportState() }
-        // Where the emulator has gone there is nothing to be had of it; a machine that takes this says so.
-        let blobs = (try? backend.exportState()) ?? []
+        let parts: [TPMStatePart]
+        do throws(TPMError) { parts = try backend.exportState() } catch {
+            throw .refused(field: "tpm", error.description)
+        }
         saved.set(
             "tpm",
-            blobs.map { blob in
-                var part = DeviceState(version: 1)
-                part.set("blob", blob)
-                return part
+            parts.map { part in
+                var state = DeviceState(version: 1)
+                state.set("blob", part.bytes)
+                state.set("encrypted", part.isEncrypted)
+                return state
             })
         return saved
     }
     public func importState(_ saved: DeviceState) throws(DeviceStateError) {
         var model = state.withLock { $0.model }
         try model.importState(saved)
-        var blobs: [[UInt8]] = []
-        for part in try saved.list("tpm", count: 3) { blobs.append(try part.bytes("blob")) }
-        do throws(TPMError) { try backend.importState(blobs, bufferSize: bufferSize) } catch {
-            throw .outOfRange(field: "tpm", value: 0)
+        var parts: [TPMStatePart] = []
+        for state in try saved.list("tpm", count: 3) {
+            var part = TPMStatePart(try state.bytes("blob"))
+            // Streams of before did not say.
+            if state.fields["encrypted"] != nil { part.isEncrypted = try state.bool("encrypted") }
+            guard part.bytes.count <= TPMStatePart.limit else {
+                throw .outOfRange(field: "blob", value: UInt64(part.bytes.count))
+            }
+            parts.append(part)
+        }
+        do throws(TPMError) { try backend.importState(parts, bufferSize: bufferSize) } catch {
+            throw .refused(field: "tpm", error.description)
         }
         let isEstablished = backend.isEstablished
         model.isEstablished = isEstablished

@@ -19,9 +19,15 @@ final class KVMControllers: EngineControllers {
         }
     }
     func exportState() -> DeviceState {
+        do throws(DeviceStateError) { return try fetchState() } catch {
+            log.error("State of KVM's controllers: \(error)")
+            return DeviceState(version: 1)
+        }
+    }
+    func fetchState() throws(DeviceStateError) -> DeviceState {
         var state = DeviceState(version: 1)
         do throws(KVMError) { state.set("chips", try engine.controllerState()) } catch {
-            log.error("State of KVM's controllers: \(error)")
+            throw .refused(field: "chips", "\(error)")
         }
         return state
     }
