@@ -9,6 +9,8 @@ public import DeviceModel
 /// Fields that a reader does not know are read and left alone, so that optional ones may come with later releases.
 public enum StateCoding {
     private static let depthLimit = 8
+    /// The most fields and parts of a section, all levels together: each takes far more memory than bytes of the stream.
+    private static let valuesLimit = 1 << 18
 
     private enum Kind {
         static let integer: UInt8 = 1
@@ -75,6 +77,17 @@ public enum StateCoding {
         let bytes: [UInt8]
         let section: String
         var position = 0
+        private var values = 0
+
+        init(bytes: [UInt8], section: String) {
+            self.bytes = bytes
+            self.section = section
+        }
+
+        private mutating func count(_ path: String) throws(StateError) {
+            values += 1
+            guard values <= StateCoding.valuesLimit else { throw failure(path, "There are too many values") }
+        }
 
         func failure(_ path: String, _ problem: String) -> StateError {
             .malformed(section: section, field: path.isEmpty ? "start" : "field '\(path)'", problem: problem)
@@ -101,6 +114,7 @@ public enum StateCoding {
 
         mutating func state(_ path: String, depth: Int) throws(StateError) -> DeviceState {
             guard depth < StateCoding.depthLimit else { throw failure(path, "Lists are nested too deeply") }
+            try count(path)
             let version = try integer(path, UInt32.self)
             guard let version = Int(exactly: version), version <= 0x7FFF_FFFF else {
                 throw failure(path, "Version \(version) is impossible")
@@ -122,6 +136,7 @@ public enum StateCoding {
         }
 
         mutating func value(_ path: String, depth: Int) throws(StateError) -> DeviceState.Value {
+            try count(path)
             switch try integer(path, UInt8.self) {
             case Kind.integer: return .integer(try integer(path, UInt64.self))
             case Kind.bytes:

@@ -281,6 +281,37 @@ struct StateTests {
         #expect(head == Data("KDUMP   ".utf8))
     }
 
+    /// As QEMU's: a machine that was stopped does not run at the other end by itself.
+    @Test func whatStoodStandsWhereItArrives() throws {
+        let folder = try TemporaryFolder()
+        let machine = try GuestMachine(
+            booting: Self.arguments("microvm", 1, folder, "one") + ["-no-shutdown", "-S"])
+        let monitor = try MonitorClient(path: folder.path("one"))
+        try monitor.execute("cont")
+        try machine.wait(for: "Linux version")
+        try monitor.execute("stop")
+        let door = "unix:\(folder.path("door"))"
+        let next = try GuestMachine(booting: Self.arguments("microvm", 1, folder, "two") + ["-incoming", door])
+        let other = try MonitorClient(path: folder.path("two"))
+        #expect(try migrate(monitor, to: door)["status"] as? String == "completed")
+        // Another could be made of what has gone.
+        #expect(
+            try monitor.failure("migrate", ["uri": "file:\(folder.path("second"))"])
+                == "Can't migrate the vm that was paused due to previous migration")
+        try monitor.execute("quit")
+        #expect(try machine.status() == 0)
+        let end = Date().addingTimeInterval(60)
+        while try status(other) == "inmigrate", Date() < end { Thread.sleep(forTimeInterval: 0.02) }
+        #expect(try status(other) == "paused")
+        // A failure leaves what stands as it stood.
+        #expect(try migrate(other, to: "exec:false")["status"] as? String == "failed")
+        #expect(try status(other) == "paused")
+        try other.execute("cont")
+        try next.wait(for: "Type poweroff to end.")
+        try other.execute("quit")
+        #expect(try next.status() == 0)
+    }
+
     @Test func aStreamThatIsCutEndsTheMachineWithOneLine() throws {
         let folder = try TemporaryFolder()
         let path = try folder.file("state", Array("APUSSTAT".utf8) + [1, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3])

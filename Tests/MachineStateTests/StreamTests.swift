@@ -50,7 +50,8 @@ struct StreamTests {
         let sink = Bytes()
         try Sample.write(to: sink)
         var random = SystemRandomNumberGenerator.seeded
-        for _ in 0..<FuzzRounds.times(4000) {
+        // With the usual factor of `make fuzz` a million.
+        for _ in 0..<FuzzRounds.times(FuzzRounds.factor > 1 ? 50_000 : 4000) {
             var bytes = sink.bytes
             var places: Set<Int> = []
             for _ in 0..<Int.random(in: 1...3, using: &random) {
@@ -95,6 +96,18 @@ struct StreamTests {
                 #expect(error.description.hasPrefix("Section 'serial0', "))
             }
         }
+    }
+
+    @Test("Values that would take far more memory than bytes are refused before they do")
+    func manyValues() {
+        // Lists of states without fields, each of six bytes; lists of lists of them.
+        let states = [UInt8](repeating: 0, count: 6 * 0xFFFF)
+        let list: [UInt8] = [1, 0, 0, 0, 1, 0, 1, 0x61, 4, 0xFF, 0xFF] + states
+        let bytes: [UInt8] = [1, 0, 0, 0, 1, 0, 1, 0x61, 4, 0xFF, 0xFF] + (0..<9).flatMap { _ in list }
+        do throws(StateError) {
+            _ = try StateCoding.decode(bytes, section: "serial0")
+            Issue.record("So many are taken")
+        } catch { #expect(error.description == "Section 'serial0', field 'a[3].a[65529]': There are too many values") }
     }
 
     @Test("A run outside the block is refused before anything is written")

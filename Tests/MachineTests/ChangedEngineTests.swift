@@ -27,6 +27,11 @@ struct ChangedEngineTests {
                 var configuration = configuration(kind, engine, folder)
                 if round > 0 { configuration.incoming = "file:\(folder)/\(round - 1)" }
                 let machine = try RunningMachine(configuration)
+                if round > 0 {
+                    // It stood when it was saved.
+                    machine.wait("load \(round)") { machine.machine.runState == .paused }
+                    try machine.machine.resume()
+                }
                 machine.wait("round \(round)") { (try? CountingGuest.count(machine.machine)) ?? 0 > count }
                 machine.machine.stop()
                 count = try CountingGuest.count(machine.machine)

@@ -102,7 +102,10 @@ struct HostileSenderTests {
             try says([try stream([("machine", late), ("late", blocks)])], "Section 'late'")
             // Without late memory its words are devices that are not there.
             var plain = head(all, lanes: 0, isLate: false)
-            try says([try stream([("machine", plain), ("switch", empty)], ends: true)], "'clock'")
+            try says([try stream([("machine", plain), ("switch", empty)], ends: true)], "'switch' belongs to no device")
+            // Nobody keeps what no device has until the end comes, which need not come.
+            try says([try stream([("machine", plain), ("a", empty), ("b", empty)])], "'a' belongs to no device")
+            try says([try stream([("machine", plain), ("clock", empty), ("clock", empty)])], "It comes twice")
             plain.version = 3
             try says([try stream([("machine", plain)])], "Version 3")
         }

@@ -81,6 +81,9 @@ struct MovedMachineTests {
             configuration.incoming = "file:\(folder)/state"
             configuration.lifecycle.startsPaused = false
             let second = try RunningMachine(configuration)
+            // It stood when it was saved.
+            second.wait("load") { second.machine.runState == .paused }
+            try second.machine.resume()
             #expect(second.finish() == 0x2A << 1 | 1)
         }
     }

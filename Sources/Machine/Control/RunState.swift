@@ -33,6 +33,13 @@ public enum RunState: String, CaseIterable, Sendable {
 
     /// Whether processors run.
     public var isRunning: Bool { self == .running }
+    /// Whether the machine stands for work on its state, and did something else before that.
+    var isForState: Bool {
+        switch self {
+        case .saveVM, .restoreVM, .finishMigrate, .postMigrate: true
+        default: false
+        }
+    }
 }
 
 /// Why a machine resets or ends, in QMP's words.

@@ -139,9 +139,7 @@ extension VirtualMachine {
     private func checkCancelled() throws(StateError) { if desk.isCancelled { throw .cancelled } }
 
     private func goOn(_ ran: Bool) {
-        state.withLock { state in
-            if state.runState == .finishMigrate { state.runState = .paused }
-        }
+        standAsBefore()
         if ran { do throws(MachineError) { try resume() } catch { log.error("\(error)") } }
     }
 

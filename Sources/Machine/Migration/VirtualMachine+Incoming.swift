@@ -44,7 +44,7 @@ extension VirtualMachine {
             if let missing = loaded.missing, let rest = loaded.rest {
                 return try receive(missing, behind: rest, loaded, channel)
             }
-            try control.withLock { (_) throws(StateError) in try apply(loaded) }
+            let stands = try control.withLock { (_) throws(StateError) in try apply(loaded) }
             if loaded.answers {
                 guard channel.isSocket else { throw .host("The sender waits for an answer that cannot be given") }
                 try channel.send(MigrationWord.ready)
@@ -53,9 +53,9 @@ extension VirtualMachine {
                 }
             }
             try takeImages()
-            state.withLock { $0.runState = .paused }
+            state.withLock { $0.runState = stands ?? .paused }
             if let status = desk.update({ $0.status = .completed }) { report(status) }
-            if desk.state.withLock({ $0.startsWhenThere }) { _ = run() }
+            if stands == nil, desk.state.withLock({ $0.startsWhenThere }) { _ = run() }
         } catch {
             if let status = desk.update({
                 $0.status = .failed
@@ -90,12 +90,12 @@ extension VirtualMachine {
         }
         try late.start(rest)
         // Devices may look at memory that has yet to come: it is there for them like for guests.
-        try control.withLock { (_) throws(StateError) in try apply(loaded) }
+        let stands = try control.withLock { (_) throws(StateError) in try apply(loaded) }
         try late.sayReady()
         try late.awaitWord()
         try takeImages()
-        state.withLock { $0.runState = .paused }
-        if desk.state.withLock({ $0.startsWhenThere }) { _ = run() }
+        state.withLock { $0.runState = stands ?? .paused }
+        if stands == nil, desk.state.withLock({ $0.startsWhenThere }) { _ = run() }
     }
 
     public func recoverMigration(at address: String, descriptor: Descriptor?) throws(MachineError) {

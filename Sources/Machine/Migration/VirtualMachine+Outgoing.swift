@@ -17,6 +17,8 @@ extension VirtualMachine {
         switch runState {
         case .inMigrate: throw .failed("Guest is waiting for an incoming migration")
         case .internalError: throw .failed("The engine cannot go on: its state cannot be saved")
+        // Another runs, or a file holds it: a second would be one too many. `cont` takes it back.
+        case .postMigrate: throw .failed("Can't migrate the vm that was paused due to previous migration")
         default: break
         }
         guard desk.begin(isIncoming: false) else { throw .failed("There's a migration process in progress") }
@@ -94,9 +96,7 @@ extension VirtualMachine {
         } catch {
             if journey.stood {
                 // Nobody else runs it: it goes on as it was.
-                state.withLock { state in
-                    if state.runState == .finishMigrate { state.runState = .paused }
-                }
+                standAsBefore()
                 if journey.ran { do throws(MachineError) { try resume() } catch { log.error("\(error)") } }
             }
             fail(error.description)
@@ -111,6 +111,14 @@ extension VirtualMachine {
         var stood = false
         /// It ran before.
         var ran = false
+    }
+
+    /// A machine whose state was wanted stands as it did before; `run` is for others to call where it ran.
+    func standAsBefore() {
+        state.withLock { state in
+            guard state.runState == .finishMigrate else { return }
+            state.runState = state.stoodFrom.isRunning || state.stoodFrom == .suspended ? .paused : state.stoodFrom
+        }
     }
 
     func setDirtyLog(_ isOn: Bool) {
@@ -191,6 +199,10 @@ extension VirtualMachine {
         change { information in
             information.downtime = (HostClock.monotonic - stopped) / 1_000_000
             information.remaining = 0
+            // All at once, where the machine stood.
+            guard information.rounds == 0 else { return }
+            let nanoseconds = max(1, HostClock.monotonic - began)
+            information.megabitsPerSecond = Double(road.written) * 8000 / Double(nanoseconds)
         }
     }
 

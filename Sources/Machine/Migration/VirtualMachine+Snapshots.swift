@@ -160,7 +160,7 @@ extension VirtualMachine {
             let channel = ImageStateChannel(keeper.disk.node, count: keeper.snapshot.stateSize)
             do throws(StateError) {
                 let loaded = try readState(channel)
-                try control.withLock { (_) throws(StateError) in try apply(loaded, isCopy: true) }
+                _ = try control.withLock { (_) throws(StateError) in try apply(loaded, isCopy: true) }
             } catch {
                 // Half a machine must not run.
                 halt(as: .internalError)

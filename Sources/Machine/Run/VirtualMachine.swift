@@ -20,6 +20,8 @@ public final class VirtualMachine: Sendable {
         var hasEnded = false
         /// The wall clock when the machine began to stand for work on its state, its own or that of the one it was.
         var stoodSince: UInt64?
+        /// What it did before that work.
+        var stoodFrom = RunState.prelaunch
         var exitStatus: Int32 = 0
         var subscribers: [(id: EventSubscription, handler: @Sendable (MachineEvent) -> Void)] = []
         var nextSubscription = 1
@@ -215,8 +217,9 @@ public final class VirtualMachine: Sendable {
                 board.engine.timeStopped()
             }
             state.withLock { state in
-                if wasRunning && (newState == .saveVM || newState == .finishMigrate) {
-                    state.stoodSince = board.clock.wallClock
+                if newState == .saveVM || newState == .finishMigrate {
+                    if wasRunning { state.stoodSince = board.clock.wallClock }
+                    if !state.runState.isForState { state.stoodFrom = state.runState }
                 }
                 if wasRunning || newState != .paused { state.runState = newState }
             }

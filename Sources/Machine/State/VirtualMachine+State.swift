@@ -4,6 +4,7 @@ internal import Devices
 internal import GuestMemory
 internal import HostOS
 internal import MachineState
+internal import Synchronization
 
 /// How a machine's memory goes to another: told in the head of its stream.
 struct JourneyPlan: Sendable {
@@ -26,6 +27,9 @@ extension VirtualMachine {
         static let clock = "clock"
         static func processor(_ index: Int) -> String { "cpu\(index)" }
     }
+
+    /// The most bytes of all that is not memory.
+    private static var mostBytesOfValues: UInt64 { 256 << 20 }
 
     /// Memory as it is saved.
     var guestPages: GuestPages { GuestPages(board.blocks) }
@@ -86,8 +90,19 @@ extension VirtualMachine {
         clock.set("wall-clock", board.clock.wallClock)
         clock.set("host-tsc", board.engine.movable?.standingCounter ?? apus_rdtsc())
         clock.set("kvm-clock", board.engine.movable?.guestClock ?? board.clock.now)
+        let stoodFrom = state.withLock { $0.runState.isForState ? $0.stoodFrom : $0.runState }
+        clock.fields["run-state"] = .string(stoodFrom.rawValue)
         try writer.write(clock, section: Section.clock)
-        for device in board.devices { try writer.write(device.exportState(), section: device.stateName) }
+        // Looked at when it was begun; the guest may have mounted one since.
+        do throws(MachineError) { try checkSharedFolders() } catch { throw .host(error.description) }
+        for device in board.devices {
+            let name = device.stateName
+            let state: DeviceState
+            do throws(DeviceStateError) { state = try device.fetchState() } catch {
+                throw .field(section: name, error)
+            }
+            try writer.write(state, section: name)
+        }
         for thread in group.threads {
             guard let savable = (thread as? any SavableThread)?.savable else {
                 throw .host("The processors of engine '\(board.engine.name)' cannot be saved")
@@ -174,7 +189,13 @@ extension VirtualMachine {
         _ reader: inout StateReader, _ pages: GuestPages, _ loaded: inout LoadedState, _ companions: ReceivingLanes?,
         _ progress: (UInt64) throws(StateError) -> Void
     ) throws(StateError) {
+        // Others are refused as they come: kept until all is there they would be as much memory as a sender likes.
+        var expected = Set(board.devices.map(\.stateName) + group.threads.map { Section.processor($0.index) })
+        expected.insert(Section.clock)
+        if loaded.isFork { expected.insert(FrozenMemory.section) }
+        var left = Self.mostBytesOfValues
         while true {
+            let before = reader.count
             switch try reader.next(pages) {
             case .values(LaneRound.section, _) where companions != nil: try companions?.meet()
             case .values(LateWord.missing, let state) where loaded.journey.isLate && loaded.missing == nil:
@@ -185,6 +206,12 @@ extension VirtualMachine {
                 loaded.rest = reader
                 return
             case .values(let section, let state):
+                guard expected.contains(section) else { throw .unexpected(section: section) }
+                let count = reader.count - before
+                guard count <= left else {
+                    throw .malformed(section: section, field: "length", problem: "All sections together are too long")
+                }
+                left -= count
                 guard loaded.sections.updateValue(state, forKey: section) == nil else {
                     throw .malformed(section: section, field: "name", problem: "It comes twice")
                 }
@@ -266,8 +293,9 @@ extension VirtualMachine {
     }
 
     /// Puts devices and processors into what was read. The machine stands; on an error it is in pieces and must not
-    /// run before a reset.
-    func apply(_ loaded: LoadedState, isCopy: Bool = false) throws(StateError) {
+    /// run before a reset. How the machine stands on that does not go on by itself; nil for one that ran.
+    @discardableResult
+    func apply(_ loaded: LoadedState, isCopy: Bool = false) throws(StateError) -> RunState? {
         var left = loaded.sections
         func take(_ name: String) throws(StateError) -> DeviceState {
             guard let state = left.removeValue(forKey: name) else { throw .missing(section: name) }
@@ -283,6 +311,7 @@ extension VirtualMachine {
         var savedCounter: UInt64 = 0
         var guestClock: UInt64 = 0
         var wallClock: UInt64 = 0
+        var stands: RunState?
         try step(Section.clock) { () throws(DeviceStateError) in
             try clock.requireVersion(1...1)
             let time: UInt64 = try clock.integer("time")
@@ -291,6 +320,7 @@ extension VirtualMachine {
             savedCounter = try clock.integer("host-tsc")
             guestClock = try clock.integer("kvm-clock")
             wallClock = try clock.integer("wall-clock")
+            stands = try Self.standing(clock)
         }
         for device in board.devices {
             device.pause()
@@ -328,6 +358,22 @@ extension VirtualMachine {
             for message in board.ioapic.awaitedMessages {
                 engine.expectEnd(address: message.address, data: message.data)
             }
+        }
+        return stands
+    }
+
+    /// How a machine stood that was saved; nil where it ran, or where nothing is said.
+    private static func standing(_ clock: DeviceState) throws(DeviceStateError) -> RunState? {
+        let field = "run-state"
+        guard let value = clock.fields[field] else { return nil }
+        guard case .string(let word) = value else { throw .wrongType(field: field) }
+        guard let state = RunState(rawValue: word) else {
+            throw .refused(field: field, "A machine does not know how to be '\(word.prefix(40))'")
+        }
+        switch state {
+        case .running, .suspended, .inMigrate: return nil
+        case .ioError, .shutdown, .watchdog, .guestPanicked: return state
+        default: return .paused
         }
     }
 }

@@ -7,7 +7,7 @@ extension VirtualMachine {
     /// Takes a saved state, as a machine does that waits for one. It does not run. On an error it is in pieces.
     package func take(_ source: any StateSource) throws(StateError) {
         let loaded = try readState(source)
-        try control.withLock { (_) throws(StateError) in try apply(loaded) }
+        _ = try control.withLock { (_) throws(StateError) in try apply(loaded) }
     }
 
     /// Writes devices and processors of a machine that stands: all but its memory.
