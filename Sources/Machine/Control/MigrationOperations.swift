@@ -69,6 +69,10 @@ public struct MigrationInformation: Equatable, Sendable {
     public var dirtyRate: UInt64 = 0
     /// Millions of bits a second.
     public var megabitsPerSecond: Double = 0
+    /// The same as pages of memory a second.
+    public var pagesPerSecond: UInt64 {
+        UInt64(max(0, min(megabitsPerSecond, 1e12)) * 1e6 / 8 / 4096)
+    }
     /// Rounds over memory.
     public var rounds: UInt64 = 0
     /// What the processors are held back by, in percent.

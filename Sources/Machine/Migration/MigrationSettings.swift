@@ -16,8 +16,8 @@ struct MigrationSettings: Sendable {
     private static let known: [(name: String, initial: JSONValue, kind: Kind)] = [
         ("announce-initial", JSONValue.integer(50), Kind.integer(0...100_000)),
         ("announce-max", JSONValue.integer(550), Kind.integer(0...100_000)),
-        ("announce-rounds", JSONValue.integer(5), Kind.integer(0...1000)),
-        ("announce-step", JSONValue.integer(100), Kind.integer(0...10_000)),
+        ("announce-rounds", JSONValue.integer(5), Kind.integer(1...1000)),
+        ("announce-step", JSONValue.integer(100), Kind.integer(1...10_000)),
         ("compress-level", JSONValue.integer(1), Kind.integer(0...9)),
         ("compress-threads", JSONValue.integer(8), Kind.integer(1...255)),
         ("compress-wait-thread", JSONValue.bool(true), Kind.flag),
@@ -104,7 +104,10 @@ struct MigrationSettings: Sendable {
             }
             switch (entry.kind, value) {
             case (.integer(let range), _):
-                guard let number = value.int64Value, range.contains(number) else {
+                guard let number = value.int64Value ?? value.uint64Value.map({ Int64(clamping: $0) }) else {
+                    throw .failed("Parameter '\(name)' expects a whole number")
+                }
+                guard range.contains(number) else {
                     throw .failed(
                         "Parameter '\(name)' expects a value between \(range.lowerBound) and \(range.upperBound)")
                 }
@@ -113,9 +116,19 @@ struct MigrationSettings: Sendable {
                 guard value == entry.initial || value == .null else {
                     throw .notSupported("Parameter '\(name)' is not supported: \(reason)")
                 }
-            case (.word(let words), .string(let word)) where words.contains(word): break
-            default: throw .failed("Parameter '\(name)' has a value of another kind")
+            case (.word(let words), .string(let word)):
+                guard words.contains(word) else {
+                    throw .failed("Parameter '\(name)' does not accept value '\(word.prefix(40))'")
+                }
+            case (.flag, _): throw .failed("Parameter '\(name)' expects boolean")
+            default: throw .failed("Parameter '\(name)' expects string")
             }
+        }
+        let (first, most) = (values["cpu-throttle-initial"], values["max-cpu-throttle"])
+        let initial = first?.int64Value ?? number("cpu-throttle-initial")
+        guard initial <= most?.int64Value ?? number("max-cpu-throttle") else {
+            throw .failed(
+                "Parameter 'max-cpu-throttle' expects a value between cpu-throttle-initial (\(initial)) and 99")
         }
         // Null takes a text back.
         for member in values.members {
@@ -126,7 +139,7 @@ struct MigrationSettings: Sendable {
     mutating func set(_ changes: [(name: String, isOn: Bool)]) throws(MachineError) {
         for change in changes {
             guard let known = Self.knownCapabilities.first(where: { $0.name == change.name }) else {
-                throw .failed("Capability '\(change.name)' is not supported")
+                throw .failed("Parameter 'capability' does not accept value '\(change.name.prefix(40))'")
             }
             if change.isOn, let absence = known.absence {
                 throw .failed("Capability '\(change.name)' is not supported: \(absence)")

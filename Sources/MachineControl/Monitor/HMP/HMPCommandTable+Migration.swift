@@ -71,7 +71,7 @@ extension HMPCommandTable {
         ) { (monitor, arguments, _) throws(MonitorError) in
             let (name, text) = (arguments.words["parameter"] ?? "", arguments.words["value"] ?? "")
             guard let current = monitor.machine.migrationParameters[name] else {
-                throw .generic("Invalid parameter '\(printable(name))'")
+                throw .generic("invalid parameter value: \(printable(name))")
             }
             let value: JSONValue? =
                 switch current {
@@ -80,7 +80,11 @@ extension HMPCommandTable {
                 // Bandwidths are in MiB unless they say otherwise.
                 default: number(text, isSize: name.hasSuffix("bandwidth")).map { .number($0) }
                 }
-            guard let value else { throw .generic("Parameter '\(name)' does not take '\(printable(text))'") }
+            guard let value else {
+                throw .generic(
+                    name.hasSuffix("bandwidth")
+                        ? "Invalid size \(printable(text))" : "Parameter '\(name)' expects \(Self.kind(of: current))")
+            }
             try monitored { () throws(MachineError) in try monitor.machine.setMigrationParameters([name: value]) }
             return ""
         },
@@ -139,6 +143,12 @@ extension HMPCommandTable {
         },
     ]
 
+    /// What a parameter's value is, in words.
+    private static func kind(of value: JSONValue) -> String {
+        if case .bool = value { return "'on' or 'off'" }
+        return "a whole number"
+    }
+
     /// A number, or bytes with a suffix, MiB where there is none.
     private static func number(_ text: String, isSize: Bool) -> UInt64? {
         guard isSize else { return UInt64(text) }
@@ -147,6 +157,22 @@ extension HMPCommandTable {
         let shift = suffix.flatMap { suffixes[$0] }
         guard let number = UInt64(shift == nil ? text : String(text.dropLast())), number < 1 << 22 else { return nil }
         return number << (shift ?? 20)
+    }
+
+    /// What a parameter counts, where that is shown.
+    private static func unit(of name: String) -> String {
+        switch name {
+        case "announce-initial", "announce-max", "announce-step", "downtime-limit": " ms"
+        case "max-bandwidth": " bytes/second"
+        case "xbzrle-cache-size": " bytes"
+        default: ""
+        }
+    }
+
+    /// With two digits behind the point.
+    private static func rate(_ value: Double) -> String {
+        let hundredths = UInt64((max(0, min(value, 1e12)) * 100).rounded())
+        return "\(hundredths / 100).\(hundredths % 100 < 10 ? "0" : "")\(hundredths % 100)"
     }
 
     /// What `info` shows of it.
@@ -164,7 +190,10 @@ extension HMPCommandTable {
             var text = "Migration status: \(information.status.rawValue)"
             if let error = information.error { text += " (\(printable(error)))" }
             text += "\n"
-            guard !information.isIncoming else { return text }
+            guard !information.isIncoming else {
+                if let address = information.address { text += "socket address: [\n\t\(address)\n]\n" }
+                return text
+            }
             text += "total time: \(information.totalTime) ms\n"
             if let downtime = information.downtime {
                 text += "downtime: \(downtime) ms\n"
@@ -173,13 +202,21 @@ extension HMPCommandTable {
             }
             text += "setup: \(information.setupTime) ms\n"
             text += "transferred ram: \(information.transferred >> 10) kbytes\n"
+            text += "throughput: \(Self.rate(information.megabitsPerSecond)) mbps\n"
             text += "remaining ram: \(information.remaining >> 10) kbytes\n"
             text += "total ram: \(information.total >> 10) kbytes\n"
             text += "duplicate: \(information.zeroPages) pages\n"
+            text += "skipped: 0 pages\n"
             text += "normal: \(information.fullPages) pages\n"
             text += "normal bytes: \(information.fullPages << 2) kbytes\n"
             text += "dirty sync count: \(information.rounds)\n"
             text += "page size: 4 kbytes\n"
+            text += "multifd bytes: \(information.laneBytes >> 10) kbytes\n"
+            text += "pages-per-second: \(information.pagesPerSecond)\n"
+            for (name, bytes) in [
+                ("precopy", information.bytesBefore), ("downtime", information.bytesStanding),
+                ("postcopy", information.bytesLate),
+            ] where bytes > 0 { text += "\(name) ram: \(bytes >> 10) kbytes\n" }
             if information.dirtyRate > 0 { text += "dirty pages rate: \(information.dirtyRate) pages\n" }
             if information.throttle > 0 { text += "cpu throttle percentage: \(information.throttle)\n" }
             return text
@@ -194,8 +231,8 @@ extension HMPCommandTable {
                 let value =
                     switch member.value {
                     case .bool(let isOn): isOn ? "on" : "off"
-                    case .string(let text): "'\(text)'"
-                    default: "\(member.value.uint64Value ?? 0)"
+                    case .string(let text): member.name.hasPrefix("tls-") ? "'\(text)'" : text
+                    default: "\(member.value.uint64Value ?? 0)" + unit(of: member.name)
                     }
                 return "\(member.name): \(value)\n"
             }.joined()

@@ -196,7 +196,6 @@ extension QMPCommandTable {
     static func value(_ information: MigrationInformation) -> JSONObject {
         guard information.status != .none else { return [:] }
         var object: JSONObject = ["status": .string(information.status.rawValue)]
-        object["blocked"] = false
         if let error = information.error { object["error-desc"] = .string(error) }
         guard !information.isIncoming else {
             if let address = information.address { object["socket-address"] = .array([.object(socket(address))]) }
@@ -210,7 +209,6 @@ extension QMPCommandTable {
             object["expected-downtime"] = .number(information.expectedDowntime)
         }
         if information.throttle > 0 { object["cpu-throttle-percentage"] = .number(information.throttle) }
-        let pages = information.megabitsPerSecond == 0 ? 0 : UInt64(information.megabitsPerSecond * 1e6 / 8 / 4096)
         object["ram"] = [
             "transferred": .number(information.transferred), "remaining": .number(information.remaining),
             "total": .number(information.total), "duplicate": .number(information.zeroPages), "skipped": 0,
@@ -220,7 +218,8 @@ extension QMPCommandTable {
             "page-size": 4096, "precopy-bytes": .number(information.bytesBefore),
             "downtime-bytes": .number(information.bytesStanding), "postcopy-bytes": .number(information.bytesLate),
             "dirty-sync-missed-zero-copy": 0,
-            "multifd-bytes": .number(information.laneBytes), "pages-per-second": .number(pages),
+            "multifd-bytes": .number(information.laneBytes),
+            "pages-per-second": .number(information.pagesPerSecond),
         ]
         if let pages = information.packedPages {
             let ratio = information.packedBytes == 0 ? 0 : Double(pages << 12) / Double(information.packedBytes)
