@@ -157,7 +157,10 @@ let package = Package(
             ]),
         tests(
             "Machine",
-            ["KVMEngine", "MachineState", "CEngine", "HostOS", "JSON", "GuestMemory", "Execution", "DeviceModel"]),
+            [
+                "KVMEngine", "MachineState", "CEngine", "HostOS", "JSON", "GuestMemory", "Execution", "DeviceModel",
+                "MachineControl",
+            ]),
         tests("MachineControl", ["FileSharing", "JSON"]),
         tests("HostCheck"),
         tests("DomainModel"),

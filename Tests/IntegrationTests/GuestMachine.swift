@@ -1,5 +1,6 @@
 import Foundation
 import Synchronization
+import TestSupport
 import Testing
 
 /// Where the repository is, and what tests find there.
@@ -71,7 +72,9 @@ final class GuestMachine: Sendable {
                 + ["-append", "console=ttyS0 \(append)"] + arguments)
     }
 
-    deinit { if process.isRunning { process.terminate() } }
+    deinit { if isRunning { process.terminate() } }
+    /// Whether the process has yet to end.
+    private var isRunning: Bool { ProcessEnd.status(of: process) == nil }
 
     /// All that the console has shown.
     var console: String { text.withLock { $0 } }
@@ -83,7 +86,7 @@ final class GuestMachine: Sendable {
     func wait(for wanted: String, seconds: Double = 240) throws {
         let end = Date().addingTimeInterval(seconds)
         while !console.contains(wanted) {
-            guard Date() < end, process.isRunning || console.contains(wanted) else {
+            guard Date() < end, isRunning || console.contains(wanted) else {
                 Thread.sleep(forTimeInterval: 0.2)
                 if console.contains(wanted) { return }
                 throw TimedOut(wanted: wanted, seen: console)
@@ -147,13 +150,16 @@ final class GuestMachine: Sendable {
     /// The exit status, after at most `seconds`.
     func status(seconds: Double = 120) throws -> Int32 {
         let end = Date().addingTimeInterval(seconds)
-        while process.isRunning {
+        while true {
+            if let status = ProcessEnd.status(of: process) { return status }
             guard Date() < end else {
+                // What its threads are at, for whoever looks for the reason.
+                let threads = (try? HostProgram.run("bash", ["-c", "cat /proc/\(identifier)/task/*/{comm,wchan,status}"]))
                 process.terminate()
-                throw TimedOut(wanted: "the end of the process", seen: console)
+                throw TimedOut(
+                    wanted: "the end of process \(identifier)", seen: console + (threads?.output.suffix(1000) ?? ""))
             }
             Thread.sleep(forTimeInterval: 0.02)
         }
-        return process.terminationStatus
     }
 }

@@ -128,14 +128,18 @@ struct CutConnectionTests {
             let machine = try RunningMachine(CountingGuest.configuration(.microvm, folder))
             machine.wait("counting") { (try? CountingGuest.count(machine.machine)) ?? 0 > 0 }
             let listener = try Socket.listen(SocketAddress.unix("\(folder)/deaf"))
-            try machine.machine.migrate(to: "unix:\(folder)/deaf", descriptor: nil)
-            machine.wait("under way") { machine.machine.migration.status != .setup }
-            let began = HostClock.monotonic
-            machine.machine.cancelMigration()
-            machine.wait("cancelled") { machine.machine.migration.status == .cancelled }
-            // Loaded hosts have their time; what is measured elsewhere is far below.
-            #expect(HostClock.monotonic - began < 5_000_000_000)
-            machine.wait("running") { machine.machine.runState == .running }
+            // On a loaded host a thread may wait for its turn longer than that once.
+            var times: [UInt64] = []
+            for _ in 0..<3 {
+                try machine.machine.migrate(to: "unix:\(folder)/deaf", descriptor: nil)
+                machine.wait("under way") { machine.machine.migration.status != .setup }
+                let began = HostClock.monotonic
+                machine.machine.cancelMigration()
+                machine.wait("cancelled") { machine.machine.migration.status == .cancelled }
+                machine.wait("running") { machine.machine.runState == .running }
+                times.append(HostClock.monotonic - began)
+            }
+            #expect(times.contains { $0 < 1_000_000_000 }, "\(times)")
             #expect(machine.end() == 0)
             _ = listener
         }

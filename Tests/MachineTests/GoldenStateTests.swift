@@ -10,52 +10,8 @@ import Testing
 @Suite(.serialized)
 struct GoldenStateTests {
     static let folder = #filePath.split(separator: "/").dropLast(2).map { "/" + $0 }.joined() + "/Golden"
-
-    /// The machines whose states are kept. Names are those of the files.
-    static let machines: [String] = ["pc", "q35", "microvm"]
-
-    /// What a file's machine is: it must stay as it was when the file was written.
-    static func configuration(_ name: String, _ folder: String) throws -> MachineConfiguration {
-        let kind = try #require(BoardKind(rawValue: name))
-        var configuration = CountingGuest.configuration(kind, folder)
-        configuration.memory.size = 8 << 20
-        configuration.topology.processors = kind == .pc ? 2 : 1
-        configuration.processorModel = "qemu64"
-        let suffix = kind == .microvm ? "device" : "pci"
-        func add(_ driver: String, _ properties: JSONObject = JSONObject()) {
-            var device = DeviceConfiguration(driver: driver)
-            device.properties = properties
-            configuration.devices.append(device)
-        }
-        func drive(_ id: String) {
-            var drive = DriveConfiguration(id: id)
-            drive.file = "\(folder)/\(id).raw"
-            drive.format = "raw"
-            drive.interface = .none
-            configuration.drives.append(drive)
-        }
-        for id in ["d0", "d1", "d2", "d3"] {
-            try HostFile.replace("\(folder)/\(id).raw", with: [UInt8](repeating: 0, count: 1 << 20))
-        }
-        drive("d0")
-        add("virtio-blk-\(suffix)", ["drive": "d0"])
-        add("virtio-net-\(suffix)", ["mac": "52:54:00:12:34:56"])
-        add("virtio-rng-\(suffix)")
-        add("virtio-balloon-\(suffix)")
-        add("virtio-serial-\(suffix)")
-        guard kind != .microvm else { return configuration }
-        drive("d1")
-        add("virtio-scsi-pci")
-        add("scsi-hd", ["drive": "d1"])
-        drive("d2")
-        add("ide-hd", ["drive": "d2"])
-        drive("d3")
-        add("nvme", ["drive": "d3", "serial": "golden"])
-        add("e1000", ["mac": "52:54:00:12:34:57"])
-        add("vmgenid", ["guid": "01234567-89ab-cdef-0123-456789abcdef"])
-        configuration.graphics = .std
-        return configuration
-    }
+    private static let release = "0.1"
+    private static let emulator = "/usr/bin/swtpm"
 
     private func sections(_ bytes: SavedBytes) throws -> [String: DeviceState] {
         var reader = try StateReader(bytes)
@@ -71,54 +27,132 @@ struct GoldenStateTests {
     }
 
     /// The files of a machine, of all releases.
-    static func files(_ name: String) -> [String] {
+    private static func files(_ name: String) -> [String] {
         ((try? HostFolder.names(in: folder)) ?? []).filter { $0.hasPrefix("\(name)-") && $0.hasSuffix(".state") }
     }
 
-    @Test("What every release wrote is read, and the guest goes on", arguments: machines)
-    func read(name: String) throws {
-        let files = Self.files(name)
+    private static func canRead(_ golden: GoldenMachine, under kind: AcceleratorConfiguration.Kind) -> Bool {
+        (kind != .kvm || ChangedEngineTests.hasKVM) && (!golden.needsTPM || HostFile.status(emulator).kind != .nothing)
+    }
+
+    /// Calls the body with the path of a TPM's control socket, where one is needed.
+    private func withTPM(_ golden: GoldenMachine, _ folder: String, _ body: (String) throws -> Void) throws {
+        guard golden.needsTPM else { return try body("") }
+        let (state, socket) = ("\(folder)/tpm", "\(folder)/swtpm")
+        try? HostFile.remove(socket)
+        HostFile.removeTree(state)
+        try HostFolder.make(state)
+        let null = try HostFile.open("/dev/null", .readWrite)
+        let process = try HostProcess.spawn(
+            Self.emulator,
+            arguments: ["swtpm", "socket", "--tpm2", "--tpmstate", "dir=\(state)", "--ctrl", "type=unixio,path=\(socket)"],
+            environment: ["PATH=/usr/bin:/bin"], descriptors: [null, null, null])
+        defer {
+            process.kill()
+            _ = process.waitForEnd(milliseconds: 10_000)
+            process.reap()
+        }
+        let end = HostClock.monotonic + 60_000_000_000
+        while HostFile.status(socket).kind == .nothing, HostClock.monotonic < end { Bell().wait(nanoseconds: 5_000_000) }
+        try body(socket)
+    }
+
+    @Test("What every release wrote is read, and the guest goes on", arguments: GoldenMachine.all)
+    func read(golden: GoldenMachine) throws {
+        let files = Self.files(golden.name)
         #expect(!files.isEmpty)
         for file in files {
-            try Samples.withFolder(["kernel": CountingGuest.kernel]) { folder in
-                let saved = try SavedBytes("\(Self.folder)/\(file)")
-                var configuration = try Self.configuration(name, folder)
-                configuration.lifecycle.startsPaused = true
-                configuration.incoming = "file:\(Self.folder)/\(file)"
-                let machine = try RunningMachine(configuration)
-                machine.wait("load of \(file)") { machine.machine.runState == .paused }
-                let count = try CountingGuest.count(machine.machine)
-                #expect(count > 0)
-                // Every field of the file has come to its device.
-                let again = SavedBytes()
-                try machine.machine.tell(again)
-                let (before, after) = (try sections(saved), try sections(SavedBytes(again.bytes)))
-                for (section, state) in before where !["machine", "clock"].contains(section) {
-                    guard !section.hasPrefix("cpu") else { continue }
-                    let now = try #require(after[section], "\(section)")
-                    for (field, value) in state.fields {
-                        #expect(now.fields[field] == value, "\(file): section '\(section)', field '\(field)'")
-                    }
+            for kind in golden.readers where Self.canRead(golden, under: kind) {
+                try Samples.withFolder(["kernel": CountingGuest.kernel]) { folder in
+                    try withTPM(golden, folder) { tpm in try read(file, golden, kind, folder, tpm) }
                 }
-                try machine.machine.resume()
-                machine.wait("counting on") { (try? CountingGuest.count(machine.machine)) ?? 0 != count }
+            }
+        }
+    }
+
+    private func read(
+        _ file: String, _ golden: GoldenMachine, _ kind: AcceleratorConfiguration.Kind, _ folder: String, _ tpm: String
+    ) throws {
+        let saved = try SavedBytes("\(Self.folder)/\(file)")
+        var configuration = try golden.configuration(folder, under: kind, tpm: tpm)
+        configuration.lifecycle.startsPaused = true
+        configuration.incoming = "file:\(Self.folder)/\(file)"
+        let machine = try RunningMachine(configuration)
+        machine.wait("load of \(file) under \(kind)") { machine.machine.runState == .paused }
+        let count = try CountingGuest.count(machine.machine)
+        #expect(count > 0)
+        // Every field of the file has come to its device.
+        let again = SavedBytes()
+        try machine.machine.tell(again)
+        let (before, after) = (try sections(saved), try sections(SavedBytes(again.bytes)))
+        for (section, state) in before where !["machine", "clock"].contains(section) {
+            guard !section.hasPrefix("cpu") else { continue }
+            let now = try #require(after[section], "\(section)")
+            for (field, value) in state.fields where !golden.livingFields.contains(field) {
+                #expect(now.fields[field] == value, "\(file): section '\(section)', field '\(field)'")
+            }
+        }
+        try machine.machine.resume()
+        machine.wait("counting on") { (try? CountingGuest.count(machine.machine)) ?? 0 != count }
+        #expect(machine.end() == 0)
+    }
+
+    @Test(
+        "The files of a release are written", .enabled(if: HostIdentity.environment("APUS_WRITE_GOLDEN") != nil),
+        arguments: GoldenMachine.all)
+    func write(golden: GoldenMachine) throws {
+        let target = try #require(HostIdentity.environment("APUS_WRITE_GOLDEN"))
+        try HostFolder.make(target)
+        try Samples.withFolder(["kernel": CountingGuest.kernel]) { folder in
+            try withTPM(golden, folder) { tpm in
+                let machine = try RunningMachine(try golden.configuration(folder, under: golden.writer, tpm: tpm))
+                machine.wait("counting") { (try? CountingGuest.count(machine.machine)) ?? 0 > 0 }
+                machine.machine.stop()
+                if golden.isPacked { try machine.machine.setMigrationCapabilities([("compress", true)]) }
+                try machine.save(to: "\(target)/\(golden.name)-\(Self.release).state")
                 #expect(machine.end() == 0)
             }
         }
     }
 
-    @Test(
-        "The files of a release are written", .enabled(if: HostIdentity.environment("APUS_WRITE_GOLDEN") != nil),
-        arguments: machines)
-    func write(name: String) throws {
-        let target = try #require(HostIdentity.environment("APUS_WRITE_GOLDEN"))
-        try HostFolder.make(target)
-        try Samples.withFolder(["kernel": CountingGuest.kernel]) { folder in
-            let machine = try RunningMachine(try Self.configuration(name, folder))
-            machine.wait("counting") { (try? CountingGuest.count(machine.machine)) ?? 0 > 0 }
-            machine.machine.stop()
-            try machine.save(to: "\(target)/\(name)-0.1.state")
-            #expect(machine.end() == 0)
+    @Test("Where a machine differs from the saved one the difference is said, and nothing has begun")
+    func otherMachines() throws {
+        let golden = try #require(GoldenMachine.all.first { $0.name == "pcdevices" })
+        let file = try #require(Self.files(golden.name).first)
+        func refusal(_ change: (inout MachineConfiguration) -> Void) throws -> String {
+            try Samples.withFolder(["kernel": CountingGuest.kernel]) { folder in
+                var configuration = try golden.configuration(folder, under: .translator)
+                change(&configuration)
+                configuration.incoming = "file:\(Self.folder)/\(file)"
+                let machine = try RunningMachine(configuration)
+                machine.wait("refusal") { machine.machine.migration.status == .failed }
+                machine.machine.quit(cause: .hostQuit)
+                #expect(machine.finish() == 1)
+                return machine.machine.migration.error ?? ""
+            }
         }
+        #expect(try refusal { $0.memory.size = 16 << 20 }.hasPrefix("Memory 'pc.ram' of the saved machine has 8388608 by"))
+        #expect(
+            try refusal { $0.topology.processors = 2 } == "The saved machine has 1 processors, this one 2")
+        #expect(
+            try refusal { $0.devices.removeAll { $0.driver == "i6300esb" } }
+                == "The saved machine has device 'i6300esb', which this one has not")
+        #expect(
+            try refusal { $0.devices.append(DeviceConfiguration(driver: "virtio-rng-pci")) }
+                == "This machine has device 'virtio-rng', which the saved one has not")
+        #expect(try refusal { $0.graphics = .std }.hasPrefix("The saved machine has "))
+        let other = try refusal { configuration in
+            for place in configuration.devices.indices where configuration.devices[place].driver == "usb-tablet" {
+                configuration.devices[place].driver = "usb-kbd"
+            }
+        }
+        #expect(other.contains("usb-"), "\(other)")
+        // The same device at another place.
+        let moved = try refusal { configuration in
+            for place in configuration.devices.indices where configuration.devices[place].driver == "rtl8139" {
+                configuration.devices[place].properties["addr"] = "1e.0"
+            }
+        }
+        #expect(moved.contains("rtl8139"), "\(moved)")
     }
 }
