@@ -105,7 +105,10 @@ public final class PCIBus: Sendable {
         } else if functions.contains(where: { $0.address.slot == UInt8(slot) && $0.address.function > 0 }) {
             pciFunction.markMultiFunction()
         }
-        pciFunction.attach(spaces) { [weak self] pin, level in self?.setPin(slot: slot, pin: pin, level: level) }
+        let above = bridge.flatMap { bridge in bridge.state.withLock { $0.place } }.map { "\($0)/" } ?? ""
+        pciFunction.attach(spaces, place: above + address.description.dropFirst(3)) { [weak self] pin, level in
+            self?.setPin(slot: slot, pin: pin, level: level)
+        }
     }
 
     /// Puts a function in the first slot from `first` on that is wholly free, and returns the slot.

@@ -7,12 +7,33 @@ extension PCIFunction {
             var result = DeviceState(version: 1)
             result.set("config", state.space.bytes)
             result.set("pin", state.pinLevel)
+            if let place = state.place { result.fields["place"] = .string(place) }
             if let msix = state.msix {
                 result.set("msix-table", msix.table)
                 result.set("msix-pending", msix.pendingBytes)
             }
             if let msi = state.msi { result.set("msi-pending", state.space.read(msi.offset + 20, size: 4)) }
             return result
+        }
+    }
+
+    /// Throws where the saved function is another one, or was at another place: the guest would look for it there.
+    private func checkIdentity(_ config: [UInt8], _ place: DeviceState.Value?) throws(DeviceStateError) {
+        let (own, here) = state.withLock { ($0.space.bytes, $0.place) }
+        func name(_ bytes: [UInt8]) -> String {
+            func hex(_ place: Int) -> String {
+                let text = String(UInt16(bytes[place]) | UInt16(bytes[place + 1]) << 8, radix: 16)
+                return String(repeating: "0", count: 4 - text.count) + text
+            }
+            return "\(hex(0)):\(hex(2)) of class \(hex(10))"
+        }
+        guard name(config) == name(own) else {
+            throw .refused(field: "config", "The saved PCI device is \(name(config)), this one \(name(own))")
+        }
+        guard let here, let place else { return }
+        guard case .string(let there) = place else { throw .wrongType(field: "place") }
+        guard there == here else {
+            throw .refused(field: "place", "The saved PCI device was at \(there.prefix(100)), this one is at \(here)")
         }
     }
 
@@ -26,6 +47,7 @@ extension PCIFunction {
             )
         }
         let config = try saved.bytes("config", count: count)
+        try checkIdentity(config, saved.fields["place"])
         let pin = try saved.bool("pin")
         var table: [UInt8] = []
         var pending: [UInt8] = []

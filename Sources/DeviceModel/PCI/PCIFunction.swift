@@ -72,6 +72,8 @@ public final class PCIFunction: Sendable {
         var isDriving = false
         var pinOutput: (@Sendable (_ pin: Int, _ level: Bool) -> Void)?
         weak var delegate: (any PCIFunctionDelegate)?
+        /// Slots from the root bus down: `1c.0/00.0`. Nil where no bus has it.
+        var place: String?
     }
     let state: Mutex<State>
 
@@ -241,8 +243,11 @@ public final class PCIFunction: Sendable {
     // MARK: Attachment
 
     /// Called by the bus that takes the function.
-    func attach(_ spaces: PCISpaces, pinOutput: @escaping @Sendable (_ pin: Int, _ level: Bool) -> Void) {
+    func attach(
+        _ spaces: PCISpaces, place: String? = nil, pinOutput: @escaping @Sendable (_ pin: Int, _ level: Bool) -> Void
+    ) {
         state.withLock { state in
+            state.place = place
             state.spaces = spaces
             state.pinOutput = pinOutput
         }
