@@ -205,6 +205,56 @@ struct ScreenTests {
         #expect(try machine.status() == 0)
     }
 
+    @Test func aScreenGoesWithItsMachine() throws {
+        let folder = try TemporaryFolder()
+        let state = folder.path("state")
+        func start(_ name: String, _ more: [String] = []) throws -> (GuestMachine, MonitorClient) {
+            let machine = try GuestMachine(
+                Self.machine + more + [
+                    "-vnc", "unix:\(folder.path("\(name).vnc"))", "-qmp",
+                    "unix:\(folder.path(name)),server=on,wait=off",
+                ])
+            return (machine, try MonitorClient(path: folder.path(name), seconds: 60))
+        }
+        let (machine, monitor) = try start("one")
+        _ = try wait(for: "Press ESC for boot menu.", monitor, folder)
+        let viewer = try RawViewer(path: folder.path("one.vnc"))
+        try monitor.execute("stop")
+        try viewer.look()
+        let picture = viewer.picture
+        try monitor.execute("migrate", ["uri": "file:\(state)"])
+        let end = Date().addingTimeInterval(60)
+        func isSaved() throws -> Bool {
+            (try monitor.execute("query-migrate") as? [String: Any])?["status"] as? String == "completed"
+        }
+        while try !isSaved(), Date() < end {
+            Thread.sleep(forTimeInterval: 0.02)
+        }
+        // Who looks at it sees what it was last, until its process ends: then nothing more comes, and no half of a message.
+        try viewer.look()
+        #expect(viewer.picture == picture)
+        try monitor.execute("quit")
+        #expect(try machine.status() == 0)
+        do {
+            try viewer.look()
+            Issue.record("There is still a picture")
+        } catch { #expect("\(error)".contains("hung up") || "\(error)".contains("cannot send"), "\(error)") }
+
+        let (next, other) = try start("two", ["-incoming", "file:\(state)"])
+        while (try other.execute("query-status") as? [String: Any])?["status"] as? String == "inmigrate", Date() < end {
+            Thread.sleep(forTimeInterval: 0.02)
+        }
+        let newcomer = try RawViewer(path: folder.path("two.vnc"))
+        try newcomer.look()
+        #expect(newcomer.picture == picture)
+        // It stood when it was saved; what is typed at it then arrives.
+        try other.execute("cont")
+        try newcomer.press(0xFF1B)
+        _ = try wait(for: "Select boot device:", other, folder)
+        try other.execute("quit")
+        #expect(try next.status() == 0)
+    }
+
     @Test func theMonitorIsBesideTheScreen() throws {
         let folder = try TemporaryFolder()
         let machine = try GuestMachine([

@@ -171,6 +171,12 @@ extension VirtualMachine {
                 throw .host("Memory cannot come late here: \(error)")
             }
         }
+        // Devices begin at their reset, before memory comes: it clears what is theirs.
+        try control.withLock { (_) throws(StateError) in
+            do throws(MachineBuildError) { try board.reset(group.threads, loadsKernel: false) } catch {
+                throw .host("\(error)")
+            }
+        }
         // A fork's memory takes the place of what is here.
         if !loaded.isFork { pages.clear() }
         do throws(StateError) {
@@ -303,9 +309,6 @@ extension VirtualMachine {
         }
         func step(_ name: String, _ body: () throws(DeviceStateError) -> Void) throws(StateError) {
             do throws(DeviceStateError) { try body() } catch { throw .field(section: name, error) }
-        }
-        do throws(MachineBuildError) { try board.reset(group.threads, loadsKernel: false) } catch {
-            throw .host("\(error)")
         }
         let clock = try take(Section.clock)
         var savedCounter: UInt64 = 0
