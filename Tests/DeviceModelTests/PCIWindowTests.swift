@@ -105,15 +105,26 @@ import Testing
         first.writeConfiguration(4, size: 2, value: 2)
         var state = first.exportState()
         board.bus.detach(slot: 1)
+        let revision = first.readConfiguration(8, size: 1)
         var bytes = try state.bytes("config")
-        bytes[0] = 0xEE
+        bytes[8] = 0xEE
         state.set("config", bytes)
 
         let second = make()
         try board.bus.attach(second, slot: 1)
         try second.importState(state)
         #expect(board.memory.ranges.map(\.start) == [0xE000_0000])
-        #expect(second.readConfiguration(0, size: 4) == 0x5678_1234)
+        #expect(second.readConfiguration(0, size: 4) == 0x5678_1234 && second.readConfiguration(8, size: 1) == revision)
+        // Another device is not taken for this one, nor is one of another slot.
+        bytes[0] = 0xEE
+        state.set("config", bytes)
+        let other = "The saved PCI device is 12ee:5678 of class 0c03, this one 1234:5678 of class 0c03"
+        #expect(throws: DeviceStateError.refused(field: "config", other)) { try second.importState(state) }
+        let third = make()
+        try board.bus.attach(third, slot: 2)
+        let place = "The saved PCI device was at 01.0, this one is at 02.0"
+        let wanted = second.exportState()
+        #expect(throws: DeviceStateError.refused(field: "place", place)) { try third.importState(wanted) }
         state.set("config", [UInt8](repeating: 0, count: 3))
         #expect(throws: DeviceStateError.outOfRange(field: "config", value: 3)) { try second.importState(state) }
     }

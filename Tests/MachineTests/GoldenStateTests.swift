@@ -70,6 +70,16 @@ struct GoldenStateTests {
         }
     }
 
+    /// Whether a value is what a file has; fields that came with a later release may be there too.
+    private static func has(_ now: DeviceState.Value, _ before: DeviceState.Value) -> Bool {
+        guard case .list(let old) = before, case .list(let new) = now else { return now == before }
+        return old.count == new.count
+            && zip(old, new).allSatisfy { old, new in
+                old.version == new.version
+                    && old.fields.allSatisfy { name, value in new.fields[name].map { has($0, value) } ?? false }
+            }
+    }
+
     private func read(
         _ file: String, _ golden: GoldenMachine, _ kind: AcceleratorConfiguration.Kind, _ folder: String, _ tpm: String
     ) throws {
@@ -89,7 +99,8 @@ struct GoldenStateTests {
             guard !section.hasPrefix("cpu") else { continue }
             let now = try #require(after[section], "\(section)")
             for (field, value) in state.fields where !golden.livingFields.contains(field) {
-                #expect(now.fields[field] == value, "\(file): section '\(section)', field '\(field)'")
+                let isThere = now.fields[field].map { Self.has($0, value) } ?? false
+                #expect(isThere, "\(file): section '\(section)', field '\(field)'")
             }
         }
         try machine.machine.resume()
@@ -126,7 +137,6 @@ struct GoldenStateTests {
                 configuration.incoming = "file:\(Self.folder)/\(file)"
                 let machine = try RunningMachine(configuration)
                 machine.wait("refusal") { machine.machine.migration.status == .failed }
-                machine.machine.quit(cause: .hostQuit)
                 #expect(machine.finish() == 1)
                 return machine.machine.migration.error ?? ""
             }
@@ -147,12 +157,25 @@ struct GoldenStateTests {
             }
         }
         #expect(other.contains("usb-"), "\(other)")
-        // The same device at another place.
-        let moved = try refusal { configuration in
-            for place in configuration.devices.indices where configuration.devices[place].driver == "rtl8139" {
-                configuration.devices[place].properties["addr"] = "1e.0"
-            }
+    }
+
+    @Test("A PCI device at another place, or another one in its place, is refused")
+    func otherPlaces() throws {
+        try Samples.withFolder(["kernel": CountingGuest.kernel]) { folder in
+            var configuration = CountingGuest.configuration(.pc, folder)
+            var card = DeviceConfiguration(driver: "rtl8139")
+            card.properties["addr"] = "5"
+            configuration.devices = [card]
+            let first = try RunningMachine(configuration)
+            try first.save(to: "\(folder)/state")
+            #expect(first.end() == 0)
+            configuration.devices[0].properties["addr"] = "6"
+            configuration.incoming = "file:\(folder)/state"
+            let second = try RunningMachine(configuration)
+            second.wait("refusal") { second.machine.migration.status == .failed }
+            #expect(second.finish() == 1)
+            let words = second.machine.migration.error ?? ""
+            #expect(words.contains("'place': The saved PCI device was at 05.0, this one is at 06.0"), "\(words)")
         }
-        #expect(moved.contains("rtl8139"), "\(moved)")
     }
 }
