@@ -66,9 +66,9 @@ static inline long apus_pread(int fd, void *buffer, size_t count, int64_t offset
 static inline long apus_pwrite(int fd, const void *buffer, size_t count, int64_t offset) {
     return pwrite(fd, buffer, count, offset);
 }
-// Nobody writes a memory file or changes its size from now on.
 // Keeps a memory file's size as it is: who maps it is safe from others who would cut it short.
 static inline int apus_seal_size(int fd) { return fcntl(fd, 1033 /* F_ADD_SEALS */, 2 | 4 /* SHRINK, GROW */); }
+// Nobody writes a memory file or changes its size from now on.
 static inline int apus_seal(int fd) {
     return fcntl(fd, 1033 /* F_ADD_SEALS */, 1 | 2 | 4 | 8 /* SEAL, SHRINK, GROW, WRITE */);
 }

@@ -176,6 +176,10 @@ struct CommandLineProgramTests {
         "trace": [("-trace events=/nonexistent", "No such file"), ("-trace file=x,foo=1", "'foo'")],
         "sandbox": [("-sandbox foo", "'on' or 'off'"), ("-sandbox on,spawn=x", "valid: allow, deny")],
         "overcommit": [("-overcommit foo=1", "valid: mem-lock"), ("-overcommit mem-lock=x", "'on' or 'off'")],
+        "icount": [
+            ("-icount foo=1", "valid: shift"), ("-icount 11", "0 to 10, or auto"), ("-icount sleep=off", "shift"),
+            ("-icount auto,sleep=off", "incompatible"), ("-icount 1,sleep=x", "'on' or 'off'"),
+        ],
         "msg": [("-msg foo=1", "valid: timestamp"), ("-msg timestamp=2", "'on' or 'off'")],
         "add-fd": [
             ("-add-fd fd=1,set=1", "above 2"), ("-add-fd fd=777,set=1", "open descriptor"),
