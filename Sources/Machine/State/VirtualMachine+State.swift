@@ -87,7 +87,9 @@ extension VirtualMachine {
         for thread in group.threads { (thread as? any SavableThread)?.tellEndedInterrupts() }
         var clock = DeviceState(version: 1)
         clock.set("time", board.clock.now)
-        clock.set("wall-clock", board.clock.wallClock)
+        // Since it stands, not since its memory has been written.
+        let since = state.withLock { $0.stoodSince }
+        clock.set("wall-clock", since ?? board.clock.wallClock)
         clock.set("host-tsc", board.engine.movable?.standingCounter ?? apus_rdtsc())
         clock.set("kvm-clock", board.engine.movable?.guestClock ?? board.clock.now)
         let stoodFrom = state.withLock { $0.runState.isForState ? $0.stoodFrom : $0.runState }
