@@ -59,7 +59,7 @@ struct DiskChangeTests {
             }
             _ = try bench.machine.output(
                 of: "rm -f /over /told; (exec 3<>/dev/\(disk); i=\(last + 1); while printf '%-512d' $i >/s; do "
-                    + "dd if=/s of=/proc/self/fd/3 bs=512 seek=$i count=1 oflag=direct conv=notrunc 2>/dev/null || break; "
+                    + "dd if=/s of=/proc/self/fd/3 bs=512 seek=$i count=1 conv=fsync,notrunc 2>/dev/null || break; "
                     + "echo $i >/told; i=$((i + 1)); done; echo >/over) & "
                     + "until [ $(cat /told 2>/dev/null || echo -1) -gt \(last + 60) ]; do sleep 0.05; done")
             try bench.monitor.execute("device_del", ["id": "one-device"])
@@ -75,7 +75,10 @@ struct DiskChangeTests {
                 let text = String(decoding: bytes[number * 512..<number * 512 + 16], as: UTF8.self)
                 return Int(text.prefix { $0 != " " }) != number
             }
-            #expect(wrong.isEmpty, "of \(last + 1) sectors: \(wrong.prefix(10))")
+            let found = wrong.prefix(3).map { number in
+                String(decoding: bytes[number * 512..<number * 512 + 16], as: UTF8.self).debugDescription
+            }
+            #expect(wrong.isEmpty, "of \(last + 1) sectors: \(wrong.prefix(10)), which have \(found)")
         }
         try bench.endLoad()
         let sum = try bench.sum()
