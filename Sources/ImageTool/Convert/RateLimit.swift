@@ -6,13 +6,7 @@ final class RateLimit: Sendable {
     private let rate: UInt64
     private let free: Mutex<UInt64>
 
-    /// A limit in bytes a second, not zero.
-    init(_ rate: UInt64) {
-        self.rate = max(1, rate)
-        free = Mutex(HostClock.monotonic)
-    }
-
-    /// The limit that an option names; nil for none.
+    /// The limit that an option names, in bytes a second; nil for none.
     init?(option text: String) throws(ToolFailure) {
         let rate = try Sizes.parse(text, "rate limit")
         guard rate > 0 else { return nil }
