@@ -75,6 +75,9 @@ public final class Bus: Sendable {
         }
     }
 
+    /// Whether somebody answers at `address`.
+    public func covers(_ address: UInt64) -> Bool { find(address) != nil }
+
     /// Reads `size` bytes at `address`.
     public func read(_ address: UInt64, size: Int) -> UInt64 {
         let mask = size >= 8 ? UInt64.max : (1 << UInt64(size * 8)) - 1

@@ -14,12 +14,16 @@ public protocol Processor: AnyObject, Sendable {
     /// Delivers the vector that the interrupt controller answered to `interruptAcknowledge`; nil where the request
     /// had gone away.
     func acknowledge(vector: UInt8?)
+    /// Requests a system management interrupt, where the engine has that mode. Any thread.
+    func injectSMI()
     /// Makes `run` return `.interrupted` soon, also when it is entered later. Any thread.
     func kick()
     /// Posts a non-maskable interrupt. Any thread.
     func injectNMI()
     /// The architectural state, complete while no access is outstanding.
     var state: State { get set }
+    /// Whether its accesses are those of system management mode. Its own thread, or others while it is outside `run`.
+    var isInManagement: Bool { get }
     /// True between an exit that asks for a value and the end of its instruction: the state must not be saved then.
     var hasOutstandingAccess: Bool { get }
     /// Back to the state after power-on. What a debugger wants stays.
@@ -39,6 +43,8 @@ public protocol Engine: AnyObject, Sendable {
     var name: String { get }
     /// The machine's processors in order, made when the engine was.
     var processors: [CPU] { get }
+    /// Whether its processors have system management mode.
+    var hasManagement: Bool { get }
     /// Delivers a message-signalled interrupt, from a device or an IOAPIC. Any thread.
     func deliverMSI(address: UInt64, data: UInt32)
     /// The PIC's output line, wired to LINT0 of the boot processor. Any thread.
@@ -55,9 +61,17 @@ public protocol Engine: AnyObject, Sendable {
     func release()
 }
 
+extension Processor {
+    /// There is no system management mode.
+    public var isInManagement: Bool { false }
+    /// Nothing: there is no system management mode.
+    public func injectSMI() {}
+}
+
 extension Engine {
     /// Nothing: an engine whose clocks are the machine's needs no word.
     public func timeStopped() {}
+    public var hasManagement: Bool { false }
     /// Nothing.
     public func timeStarted() {}
     /// Nothing.

@@ -127,7 +127,7 @@ struct apus_vcpu {
     uint64_t fetched[64];  // hashed set of pages that code was fetched from
     uint64_t large_2m[16], large_1g;  // hashed sets of regions with entries of large pages in the TLBs
     uint8_t mode_changed;     // MXCSR's control bits changed in the middle of a block
-    uint8_t nmi_pending, shutdown_pending, trap_armed;
+    uint8_t nmi_pending, smi_pending, shutdown_pending, trap_armed;
     uint16_t keys_in_use;     // protection keys of pages that the TLBs have or had since the last flush
     uint8_t masked_events;    // interrupts wait for IF, NMI blocking or priority to change
     uint64_t linked_blocks, tlb_misses, exceptions, interrupts;  // counters

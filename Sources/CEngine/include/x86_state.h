@@ -63,7 +63,7 @@ struct apus_x86_state {
     uint8_t waiting_for_sipi;   // after INIT, until a start-up IPI
     uint8_t nmi_blocked;        // between an NMI and IRET
     uint8_t interrupt_shadow;   // after STI or MOV SS, one instruction long
-    uint8_t smm;                // in system-management mode
+    uint8_t smm;                // APUS_SMM_*
     uint8_t reserved_events[3];
     // x87 and MMX: the first 160 bytes of FXSAVE's 64-bit layout (control, status, tag, pointers, MXCSR, st0-st7)
     _Alignas(16) uint8_t fx[160];
@@ -72,11 +72,15 @@ struct apus_x86_state {
     uint32_t pkru, pkrs;  // rights of protection keys: of user pages, and of supervisor pages (IA32_PKRS)
     // KVM's asynchronous page faults: the area with its flags, and the vector
     uint64_t kvm_async_pf, kvm_async_pf_vector;
+    uint64_t smbase, smi_count;  // system management: where its memory begins, and how often it was entered
 };
+
+#define APUS_SMM_ACTIVE 1       // in system management mode
+#define APUS_SMM_NMI_BLOCKED 2  // NMIs were blocked when it was entered
 
 // What a processor outside `run` has yet to take, or has taken and not wholly delivered.
 struct apus_x86_events {
-    uint8_t nmi_pending;
+    uint8_t nmi_pending, smi_pending;
     uint8_t init_pending, sipi_pending, sipi_vector;
     uint8_t interrupt_injected, interrupt_vector, interrupt_soft;  // left the controller, not yet in its handler
     uint8_t exception_pending, exception_injected, exception_vector, exception_has_error, exception_has_payload;

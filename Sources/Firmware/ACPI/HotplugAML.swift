@@ -89,6 +89,18 @@ enum HotplugAML {
             AML.operationRegion("CPUC", AML.RegionSpace.systemIO, offset: UInt64(hotplug.port) + 64, length: 8),
             AML.field("CPUC", AML.FieldAccess.dword, [(name: "CCHG", bits: 32), (name: "CEJC", bits: 32)]),
         ]
+        var announcement: [AML] = []
+        if let command = hotplug.managementCommand {
+            announcement = [
+                AML.ifTrue(
+                    AML.integer(hotplug.tellsManagement ? 1 : 0),
+                    [AML.store(AML.integer(UInt64(command)), AML.name("SMIC"))])
+            ]
+            terms += [
+                AML.operationRegion("SMIR", AML.RegionSpace.systemIO, offset: 0xB2, length: 1),
+                AML.field("SMIR", AML.FieldAccess.byte, [(name: "SMIC", bits: 8)]),
+            ]
+        }
         var told: [AML] = []
         for processor in processors.prefix(most) {
             told.append(
@@ -103,7 +115,7 @@ enum HotplugAML {
         terms.append(
             AML.method(
                 "CSCN", serialized: true,
-                [
+                announcement + [
                     AML.store(AML.name("CCHG"), AML.local(2)),
                     AML.whileTrue(
                         AML.local(2),
@@ -145,6 +157,10 @@ public struct ProcessorHotplug: Equatable, Sendable {
     public var port: UInt16
     /// The general-purpose event that tells of changes.
     public var event: UInt8
+    /// What may be written to the port of system management commands before the guest hears of changes; nil: nothing, ever.
+    public var managementCommand: UInt8?
+    /// Whether it is. The tables are of one size either way: firmware decides after it has seen how large they are.
+    public var tellsManagement = false
 
     /// Processors with a controller.
     public init(port: UInt16, event: UInt8) {

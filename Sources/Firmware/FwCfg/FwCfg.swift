@@ -6,8 +6,7 @@ internal import GuestMemory
 struct FwCfg: Sendable {
     private let initial: [UInt16: FwCfgItems.Item]
     private var items: [UInt16: FwCfgItems.Item]
-    private let refreshed: [String: UInt16]
-    private let refresh: (@Sendable () -> [(name: String, bytes: [UInt8])])?
+    private let refreshed: [FwCfgItems.Refreshed]
     private let names: [String: UInt16]
     private var selector: UInt16 = 0
     private var position = 0
@@ -25,12 +24,8 @@ struct FwCfg: Sendable {
     init(_ items: FwCfgItems) {
         initial = items.table()
         self.items = initial
-        let selectors = items.directory().selectors
-        names = selectors
-        refreshed = Dictionary(uniqueKeysWithValues: items.refreshed.compactMap { name in
-            selectors[name].map { (name, $0) }
-        })
-        refresh = items.refresh
+        names = items.directory().selectors
+        refreshed = items.refreshed
     }
 
     mutating func reset() {
@@ -44,9 +39,9 @@ struct FwCfg: Sendable {
     mutating func select(_ key: UInt16) {
         selector = key & ~0x4000
         position = 0
-        guard let refresh, refreshed.values.contains(selector) else { return }
-        for (name, bytes) in refresh() {
-            if let key = refreshed[name] { items[key]?.bytes = bytes }
+        guard let files = refreshed.first(where: { $0.names.contains { names[$0] == selector } }) else { return }
+        for (name, bytes) in files.make({ bytes($0) }) where files.names.contains(name) {
+            if let key = names[name] { items[key]?.bytes = bytes }
         }
     }
 

@@ -56,6 +56,9 @@ public struct FwCfgItems: Sendable {
     struct Item: Equatable, Sendable {
         var bytes: [UInt8]
         var isWritable = false
+        /// A release before this one did not have it: it comes after all that were there, whose selectors guests in saved
+        /// states know.
+        var isLater = false
     }
 
     /// The longest name of a file.
@@ -63,10 +66,25 @@ public struct FwCfgItems: Sendable {
     /// As many files as there may be.
     public static let fileLimit = 512
 
-    /// Files whose bytes are made anew when the firmware selects one of them, and who makes them: of the same names.
-    public var refreshed: [String] = []
-    /// See `refreshed`. Called on a processor's thread, with the device's lock held.
-    public var refresh: (@Sendable () -> [(name: String, bytes: [UInt8])])?
+    /// Files whose bytes are made anew when the firmware selects one of them.
+    public struct Refreshed: Sendable {
+        /// Their names.
+        public let names: [String]
+        /// Makes them, of the same names. `file` gives the present bytes of others. Called on a processor's thread, with the
+        /// device's lock held.
+        public let make: @Sendable (_ file: (String) -> [UInt8]?) -> [(name: String, bytes: [UInt8])]
+
+        /// Files with who makes them.
+        public init(
+            _ names: [String],
+            make: @escaping @Sendable (_ file: (String) -> [UInt8]?) -> [(name: String, bytes: [UInt8])]
+        ) {
+            self.names = names
+            self.make = make
+        }
+    }
+    /// See `Refreshed`.
+    public var refreshed: [Refreshed] = []
 
     private(set) var numbered: [UInt16: Item] = [:]
     private(set) var files: [String: Item] = [:]
@@ -88,12 +106,15 @@ public struct FwCfgItems: Sendable {
     }
 
     /// Adds a file. A writable one is changed by DMA, within its size.
-    public mutating func add(file name: String, bytes: [UInt8], isWritable: Bool = false) throws(FwCfgError) {
+    /// Files that are `isLater` come after all others, so that the selectors of those stay what they were.
+    public mutating func add(
+        file name: String, bytes: [UInt8], isWritable: Bool = false, isLater: Bool = false
+    ) throws(FwCfgError) {
         let count = name.utf8.count
         guard count > 0, count <= Self.nameLimit, !name.utf8.contains(0) else { throw .badName(name) }
         guard files[name] == nil else { throw .duplicate(name) }
         guard files.count < Self.fileLimit else { throw .tooMany(limit: Self.fileLimit) }
-        files[name] = Item(bytes: bytes, isWritable: isWritable)
+        files[name] = Item(bytes: bytes, isWritable: isWritable, isLater: isLater)
     }
 
     /// Adds a file of `-fw_cfg name=…`. Names outside of `opt/` are allowed, and may clash with a later release's own.
@@ -106,7 +127,8 @@ public struct FwCfgItems: Sendable {
         var bytes: [UInt8] = []
         var selectors: [String: UInt16] = [:]
         bytes.append(little: UInt32(files.count).byteSwapped)
-        for (index, name) in files.keys.sorted().enumerated() {
+        let order = files.sorted { ($0.value.isLater ? 1 : 0, $0.key) < ($1.value.isLater ? 1 : 0, $1.key) }
+        for (index, name) in order.map(\.key).enumerated() {
             let selector = Key.firstFile + UInt16(index)
             selectors[name] = selector
             bytes.append(little: UInt32(clamping: files[name]?.bytes.count ?? 0).byteSwapped)

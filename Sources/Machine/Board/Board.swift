@@ -27,6 +27,8 @@ struct Board: Sendable {
     let contents: BoardContents
     let plugger: DevicePlugger
     let processorHotplug: ProcessorHotplugControl?
+    /// Firmware has set system management up so that new processors would fall out of it.
+    let refusesProcessors: @Sendable () -> Bool
     let processorEjectObserver: SharedObserver<Int>
     let moduleReportObserver: SharedObserver<MemoryHotplugControl.Report>
     var devices: [any Device] { contents.parts.devices }
@@ -137,6 +139,7 @@ struct Board: Sendable {
                 layout: layout, modules: modules, characters: characters, storage: storage, networks: hub,
                 hasPIC: configuration.board.pic.resolved(default: true))
             try builder.addIOThreads()
+            try builder.checkManagement()
             switch kind {
             case .microvm: try MicroVMBoard.build(builder)
             case .none: break
@@ -183,7 +186,8 @@ struct Board: Sendable {
             smbios: smbios)
         let (pic, ioapic) = (builder.pic, builder.ioapic)
         buses = ProcessorBuses(
-            io: io, memory: mmio, acknowledge: { pic?.acknowledge() },
+            io: io, memory: mmio, managementMemory: builder.managementMMIO, management: builder.management,
+            acknowledge: { pic?.acknowledge() },
             endOfInterrupt: { ioapic.endOfInterrupt(vector: $0) })
         if let pci = builder.pci {
             let (io, high) = (builder.io, PCBoard.highWindow(builder))
@@ -197,6 +201,10 @@ struct Board: Sendable {
         contents = BoardContents(builder)
         plugger = DevicePlugger(builder, contents)
         processorHotplug = builder.processorHotplug
+        refusesProcessors = { [weak lpc = builder.lpc] in
+            (lpc?.features ?? 0) & (SMIRegisters.Feature.broadcast | SMIRegisters.Feature.processors)
+                == SMIRegisters.Feature.broadcast
+        }
         processorEjectObserver = builder.processorEjectObserver
         moduleReportObserver = builder.moduleReportObserver
         afterReset = builder.afterReset

@@ -37,16 +37,20 @@ extension BoardBuilder {
                 let tables = ACPITables(acpi)
                 try items.add(tables)
                 let (host, base) = (currentPCIHost, currentPowerBase)
+                let lpc = lpc
                 if host != nil || base != nil {
                     // Firmware moves configuration space and registers before it reads the tables that tell of them.
                     let board = acpi
-                    items.refreshed = tables.firmwareFiles.map(\.name)
-                    items.refresh = {
+                    let files = FwCfgItems.Refreshed(tables.firmwareFiles.map(\.name)) { [weak lpc] _ in
                         var board = board
+                        if let lpc, lpc.features & SMIRegisters.Feature.processors != 0 {
+                            board.processorHotplug?.tellsManagement = true
+                        }
                         if let host { board.pci = host() }
                         if let base { board.power = .fixed(Self.powerRegisters(at: base())) }
                         return ACPITables(board).firmwareFiles
                     }
+                    items.refreshed.append(files)
                 }
             }
             try items.add(smbios)
@@ -64,6 +68,7 @@ extension BoardBuilder {
             }
         } catch { throw MachineBuildError("\(error)") }
         try addRAMFramebufferFiles(&items)
+        try addManagementFiles(&items)
         if configuration.hasFirmware, let kernel = configuration.boot.kernel { try addKernel(kernel, &items) }
         for entry in configuration.firmwareEntries {
             let bytes: [UInt8]
@@ -169,7 +174,12 @@ extension BoardBuilder {
                     name: label, start: GuestPhysical(top), memory: memory, backend: backend,
                     scheduler: scheduler)
             } catch { throw MachineBuildError("pflash\(unit): \(error)") }
-            mmio.add(chip, start: top, count: size, name: label)
+            if hasSecureFlash {
+                managementMMIO.add(chip, start: top, count: size, name: label)
+                mmio.add(LockedFlash(chip), start: top, count: size, name: label)
+            } else {
+                mmio.add(chip, start: top, count: size, name: label)
+            }
             devices.append(chip)
             note("cfi.pflash01", bus: "main-system-bus")
             if unit == 0 { mapBelowOneMiB(chip.block) }

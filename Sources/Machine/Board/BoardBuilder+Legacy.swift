@@ -63,9 +63,14 @@ extension BoardBuilder {
         self.power = power
         acpi.power = .fixed(Self.powerRegisters(settings))
         if modules.region != nil { addMemoryHotplug() }
-        guard topology.maximum > topology.processors, configuration.board.kind.isPC else { return }
+        guard configuration.board.kind.isPC else { return }
         let observer = processorEjectObserver
-        let control = ProcessorHotplugControl(present: topology.processors) { observer.tell($0) }
+        let control = ProcessorHotplugControl(
+            present: topology.processors, apicIDs: (0..<topology.maximum).map { APICNumbering.id(of: $0, topology) }
+        ) { observer.tell($0) }
+        // Firmware looks there also where nobody can come.
+        control.attachRegisters(to: io, at: configuration.board.kind == .q35 ? 0xCD8 : 0xAF00)
+        guard topology.maximum > topology.processors else { return }
         io.add(
             control, start: ProcessorHotplugControl.port, count: ProcessorHotplugControl.count, name: "acpi-cpu-hotplug")
         devices.append(control)
@@ -75,6 +80,9 @@ extension BoardBuilder {
         afterReset.append { [weak rtc] in rtc?.setProcessorCount(control.present.count) }
         acpi.processorHotplug = ProcessorHotplug(
             port: UInt16(ProcessorHotplugControl.port), event: UInt8(ProcessorHotplugControl.event))
+        if hasManagement, configuration.board.kind == .q35 {
+            acpi.processorHotplug?.managementCommand = SMIRegisters.processorCommand
+        }
     }
 
     private func addMemoryHotplug() {

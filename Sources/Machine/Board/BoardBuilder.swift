@@ -45,6 +45,12 @@ final class BoardBuilder {
     /// Where the power management registers answer from the start, and where they do now, where firmware may move them.
     var powerRange: Bus.RangeID?
     var currentPowerBase: (@Sendable () -> UInt16)?
+    /// The ICH9's LPC bridge, of q35.
+    var lpc: ICH9LPC?
+    /// The processors' SMI pins.
+    let management = ManagementInterrupts()
+    /// Device memory that only processors in system management mode find.
+    let managementMMIO = Bus()
     /// The root ports by the names of their buses.
     var rootPorts: [String: PCIERootPort] = [:]
     var rtc: RealTimeClock?

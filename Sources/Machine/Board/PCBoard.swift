@@ -43,17 +43,19 @@ enum PCBoard {
         }
         // Without firmware, whose work it is, the registers are where the tables say.
         let (hasFirmware, power) = (builder.configuration.hasFirmware, builder.power)
+        let management = builder.hasManagement ? builder.management : nil
         try add(
             "PIIX4_PM", PCIIdentity(vendorID: 0x8086, deviceID: 0x7113, classCode: 0x068000, revision: 3), 1, 3,
             builder, device: { function, name in
                 guard let power else { return BridgeFunction(function, name: name) }
-                let made = PIIX4Power(function, power, io: builder.io, range: builder.powerRange, stateName: name)
+                let made = PIIX4Power(
+                    function, power, io: builder.io, range: builder.powerRange, management: management, stateName: name)
                 builder.currentPowerBase = { made.base }
                 return made
             }
         ) {
-            // There is no system management mode: this bit tells firmware that somebody else has set it up.
-            $0.defineRegister(0x5B, value: UInt8(0x02))
+            // Without system management mode the bit of its commands tells firmware that somebody else has set it up.
+            $0.defineRegister(0x58, value: UInt32(management == nil ? 0x0200_0000 : 0), writable: UInt32(management == nil ? 0 : 0x0200_0000))
             // Where the power management registers are, and whether they answer.
             $0.defineRegister(0x40, value: UInt32(hasFirmware ? 1 : 0x601), writable: UInt32(0xFFC0))
             $0.defineRegister(0x80, value: UInt8(hasFirmware ? 0 : 1), writable: UInt8(1))
@@ -93,7 +95,9 @@ enum PCBoard {
     /// The host bridge, which gives the first MiB its RAM; without firmware all of it from the start.
     private static func addHostBridge(_ bus: PCIBus, _ builder: BoardBuilder) throws(MachineBuildError) {
         guard let block = builder.memory.view.range(at: GuestPhysical(0))?.block else { return }
-        let bridge = I440FX(memory: builder.memory, block: block, stateName: builder.stateName("i440FX"))
+        let bridge = I440FX(
+            memory: builder.memory, block: block, management: builder.managementMemory,
+            stateName: builder.stateName("i440FX"))
         try MachineBuildError.wrapping { () throws(PCIBusError) in try bus.attach(bridge.function, slot: 0) }
         builder.devices.append(bridge)
         builder.note("i440FX", bus: "pci.0", place: (0, 0))

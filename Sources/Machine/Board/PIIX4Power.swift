@@ -3,9 +3,9 @@ internal import Devices
 internal import Synchronization
 
 /// The PIIX4's power management function: where firmware puts its registers, there they answer (Intel 290562, 7.1).
-/// SeaBIOS puts them at 0x600, OVMF at 0xB000.
+/// SeaBIOS puts them at 0x600, OVMF at 0xB000. It also says whether commands are system management interrupts (7.1.16).
 final class PIIX4Power: Device, PCIFunctionDelegate {
-    private static let (baseRegister, enableRegister) = (0x40, 0x80)
+    private static let (baseRegister, commandRegister, enableRegister) = (0x40, 0x5B, 0x80)
     let stateName: String
     let function: PCIFunction
     private let power: ACPIPowerManagement
@@ -13,15 +13,30 @@ final class PIIX4Power: Device, PCIFunctionDelegate {
     /// Where they answer now; 0: nowhere.
     private let place: Mutex<(base: UInt64, range: Bus.RangeID?)>
 
+    /// Whether commands interrupt: not in machines of older releases, which go on without.
+    private let interrupts = Atomic<Bool>(false)
+    private let management: ManagementInterrupts?
+
     /// The function of registers that answer at their first place already.
-    init(_ function: PCIFunction, _ power: ACPIPowerManagement, io: Bus, range: Bus.RangeID?, stateName: String) {
+    init(
+        _ function: PCIFunction, _ power: ACPIPowerManagement, io: Bus, range: Bus.RangeID?,
+        management: ManagementInterrupts?, stateName: String
+    ) {
+        self.management = management
         self.function = function
         self.power = power
         self.io = io
         self.stateName = stateName
         place = Mutex((power.configuration.base, range))
         function.setDelegate(self)
+        interrupts.store(management != nil, ordering: .relaxed)
+        power.observeCommands { [weak self] _ in self?.receiveCommand() }
         follow()
+    }
+
+    private func receiveCommand() {
+        guard interrupts.load(ordering: .relaxed), function.readRaw(Self.commandRegister, size: 1) & 2 != 0 else { return }
+        management?.raise(all: false)
     }
 
     /// Where they answer; where they would, while nobody has said.
@@ -45,11 +60,18 @@ final class PIIX4Power: Device, PCIFunctionDelegate {
 
     func reset() {
         function.reset()
+        interrupts.store(management != nil, ordering: .relaxed)
         follow()
     }
-    func exportState() -> DeviceState { function.exportState() }
+    func exportState() -> DeviceState {
+        var state = function.exportState()
+        if interrupts.load(ordering: .relaxed) { state.set("smi", true) }
+        return state
+    }
     func importState(_ state: DeviceState) throws(DeviceStateError) {
         try function.importState(state)
+        let interrupted = state.fields["smi"] == nil ? false : try state.bool("smi")
+        interrupts.store(management != nil && interrupted, ordering: .relaxed)
         follow()
     }
 }

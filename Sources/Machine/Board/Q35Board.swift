@@ -39,7 +39,10 @@ enum Q35Board {
         let lifecycle = builder.lifecycle
         let lpc = ICH9LPC(
             mmio: builder.mmio, clock: builder.clock, interrupts: builder.interrupts,
-            stateName: builder.stateName("ICH9-LPC"), onWatchdog: { lifecycle.send(.watchdog) })
+            stateName: builder.stateName("ICH9-LPC"), onSMI: builder.requestSMI,
+            onWatchdog: { lifecycle.send(.watchdog) })
+        builder.power?.observeCommands { [weak lpc] _ in lpc?.receiveCommand() }
+        builder.lpc = lpc
         lpc.attach(to: builder.io)
         let bus = PCIBus(
             name: "pcie.0",
@@ -95,7 +98,8 @@ enum Q35Board {
             throw MachineBuildError("There is no guest memory at 0")
         }
         let bridge = I440FX(
-            memory: builder.memory, block: block, chipset: .q35, stateName: builder.stateName("mch"))
+            memory: builder.memory, block: block, chipset: .q35, management: builder.managementMemory,
+            stateName: builder.stateName("mch"))
         try MachineBuildError.wrapping { () throws(PCIBusError) in try bus.attach(bridge.function, slot: 0) }
         builder.devices.append(bridge)
         builder.note("mch", bus: "pcie.0", place: (0, 0))

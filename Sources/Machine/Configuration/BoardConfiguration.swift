@@ -86,6 +86,8 @@ public struct BoardConfiguration: Equatable, Sendable {
     public var rtc = OnOffAuto.auto
     /// VMware's port 0x5658.
     public var vmport = OnOffAuto.auto
+    /// System management mode.
+    public var systemManagement = OnOffAuto.auto
     /// HPET.
     public var hpet = true
     /// i8042.

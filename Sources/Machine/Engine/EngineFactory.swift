@@ -61,6 +61,8 @@ public struct EngineRequest: Sendable {
 public protocol MachineEngine: AnyObject, Sendable, MSISink {
     /// The name that `-accel` knows.
     var name: String { get }
+    /// Whether processors have system management mode.
+    var hasManagement: Bool { get }
     /// The PIC's output line. Any thread.
     func setExternalInterrupt(_ level: Bool)
     /// The machine's time stands from now on; its processors wait at the gate.
@@ -134,11 +136,14 @@ public final class EngineBox<E: Engine>: MachineEngine, MovableEngineOwner where
     public var controllers: (any EngineControllers)? { extras.controllers }
 
     public var name: String { engine.name }
+    public var hasManagement: Bool { engine.hasManagement }
     public func setExternalInterrupt(_ level: Bool) { engine.setExternalInterrupt(level) }
     public func deliver(address: UInt64, data: UInt32) { engine.deliverMSI(address: address, data: data) }
     public func makeThreads(group: ProcessorGroup, buses: ProcessorBuses) -> [any ProcessorThread] {
         extras.connect?(buses)
-        return engine.processors.map { VCPUThread($0, engine: engine.name, group: group, buses: buses) }
+        let threads = engine.processors.map { VCPUThread($0, engine: engine.name, group: group, buses: buses) }
+        buses.management.connect(threads)
+        return threads
     }
     public func timeStopped() { engine.timeStopped() }
     public var translationStatistics: [String]? { engine.translationStatistics }

@@ -11,6 +11,10 @@ public final class ProcessorBuses: Sendable {
     public let io: Bus
     /// Device memory.
     public let memory: Bus
+    /// What of device memory is there for processors in system management mode alone, before the rest.
+    public let managementMemory: Bus
+    /// The processors' SMI pins.
+    let management: ManagementInterrupts
     /// The PIC's acknowledge cycle; nil where there is no PIC.
     let acknowledge: @Sendable () -> UInt8?
     /// The end of a level-triggered interrupt, for IOAPICs.
@@ -18,11 +22,14 @@ public final class ProcessorBuses: Sendable {
 
     /// Buses with their interrupt controllers.
     public init(
-        io: Bus, memory: Bus, acknowledge: @escaping @Sendable () -> UInt8?,
+        io: Bus, memory: Bus, managementMemory: Bus = Bus(), management: ManagementInterrupts = ManagementInterrupts(),
+        acknowledge: @escaping @Sendable () -> UInt8?,
         endOfInterrupt: @escaping @Sendable (UInt8) -> Void
     ) {
         self.io = io
         self.memory = memory
+        self.managementMemory = managementMemory
+        self.management = management
         self.acknowledge = acknowledge
         self.endOfInterrupt = endOfInterrupt
     }
@@ -48,6 +55,8 @@ public protocol ProcessorThread: AnyObject, Sendable {
     func sleep(nanoseconds: UInt64?)
     /// Posts a non-maskable interrupt. Any thread.
     func injectNMI()
+    /// Requests a system management interrupt. Any thread.
+    func injectSMI()
     /// The architectural state, while it is at the gate.
     var state: apus_x86_state { get set }
     /// An instruction is half done: the processor can neither be saved nor restored.
@@ -119,6 +128,10 @@ final class VCPUThread<CPU: Processor>: ProcessorThread, SavableThread where CPU
         processor.injectNMI()
         bell.ring()
     }
+    func injectSMI() {
+        processor.injectSMI()
+        bell.ring()
+    }
     var hasOutstandingAccess: Bool { processor.hasOutstandingAccess }
     func reset() { processor.reset() }
     var debugAbilities: DebugAbilities? { processor.debugAbilities }
@@ -131,6 +144,11 @@ final class VCPUThread<CPU: Processor>: ProcessorThread, SavableThread where CPU
         for vector in savable?.takeEndedInterrupts() ?? [] { buses.endOfInterrupt(vector) }
     }
 
+    /// Who answers for device memory, as the processor's mode has it.
+    private func deviceMemory(at address: UInt64) -> Bus {
+        processor.isInManagement && buses.managementMemory.covers(address) ? buses.managementMemory : buses.memory
+    }
+
     private func loop() {
         guard group.pass(self) else { return }
         while true {
@@ -140,9 +158,9 @@ final class VCPUThread<CPU: Processor>: ProcessorThread, SavableThread where CPU
             case .portWrite(let port, let size, let value):
                 buses.io.write(UInt64(port), size: Int(size), value: UInt64(value))
             case .mmioRead(let address, let size):
-                processor.complete(read: buses.memory.read(address, size: Int(size)))
+                processor.complete(read: deviceMemory(at: address).read(address, size: Int(size)))
             case .mmioWrite(let address, let size, let value):
-                buses.memory.write(address, size: Int(size), value: value)
+                deviceMemory(at: address).write(address, size: Int(size), value: value)
             case .interruptAcknowledge:
                 processor.acknowledge(vector: buses.acknowledge())
             case .endOfInterrupt(let vector):

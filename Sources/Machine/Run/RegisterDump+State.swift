@@ -24,7 +24,7 @@ extension RegisterDump {
         setFloating(state)
         privilegeLevel = Int(s.2.attributes >> 5 & 3)
         isInterruptInhibited = state.interrupt_shadow != 0
-        isSMM = state.smm != 0
+        isSMM = state.smm & UInt8(APUS_SMM_ACTIVE) != 0
         isHalted = state.halted != 0
     }
 

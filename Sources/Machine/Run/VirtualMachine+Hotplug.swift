@@ -68,6 +68,7 @@ extension VirtualMachine {
         guard let control = board.processorHotplug else {
             throw .notSupported("machine does not support hot-plugging CPUs")
         }
+        guard !board.refusesProcessors() else { throw .failed("cpu hotplug with SMI wasn't enabled by firmware") }
         if let id = device.id, state.withLock({ $0.processorNames.values.contains(id) }) {
             throw .failed("Duplicate device ID '\(id)'")
         }

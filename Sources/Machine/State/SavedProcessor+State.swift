@@ -47,6 +47,7 @@ extension SavedProcessor {
             field("waiting-for-sipi", \.waiting_for_sipi), field("nmi-blocked", \.nmi_blocked),
             field("interrupt-shadow", \.interrupt_shadow), field("smm", \.smm), field("fx", \.fx),
             field("ymm", \.ymm), field("pkru", \.pkru), optional(field("pkrs", \.pkrs)),
+            optional(field("smbase", \.smbase)), optional(field("smi-count", \.smi_count)),
         ]
     }
     private static var apicWords: [Word] {
@@ -68,7 +69,7 @@ extension SavedProcessor {
             event("exception-injected", \.exception_injected), event("exception-vector", \.exception_vector),
             event("exception-has-error", \.exception_has_error),
             event("exception-has-payload", \.exception_has_payload), event("exception-error", \.exception_error),
-            event("exception-payload", \.exception_payload),
+            event("exception-payload", \.exception_payload), optional(event("smi-pending", \.smi_pending)),
         ]
     }
 
@@ -152,6 +153,8 @@ extension SavedProcessor {
             ("halted", registers.halted), ("waiting-for-sipi", registers.waiting_for_sipi),
             ("nmi-blocked", registers.nmi_blocked),
         ] { try require(flag <= 1, name, UInt64(flag)) }
+        try require(registers.smm <= 3 && registers.smm != 2, "smm", UInt64(registers.smm))
+        try require(registers.smbase >> 32 == 0, "smbase", registers.smbase)
         try require(registers.interrupt_shadow <= 2, "interrupt-shadow", UInt64(registers.interrupt_shadow))
     }
 }

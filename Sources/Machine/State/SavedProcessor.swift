@@ -39,6 +39,9 @@ extension HardwareProcessor: SavableProcessor {
         } catch { throw .failed("The state of processor \(index) cannot be read: \(error)") }
     }
     func restore(_ saved: SavedProcessor, now: UInt64) throws(MachineError) {
+        guard saved.registers.smm == 0 else {
+            throw .failed("Processor \(index) was saved in system management mode, which is not there with KVM")
+        }
         do throws(KVMError) {
             state = saved.registers
             try setLocalAPIC(saved.apic, now: now)

@@ -31,7 +31,7 @@ extension CPU {
                 if let vector = owner.endedInterrupts.popLast() { return .endOfInterrupt(vector: vector) }
                 unsafe apus_vcpu_clear(p, UInt32(APUS_PENDING_EOI))
             }
-            if bits & UInt32(APUS_PENDING_INIT) != 0 {
+            if bits & UInt32(APUS_PENDING_INIT) != 0, !isInManagement {
                 // A start-up message that is pending came after it.
                 unsafe apus_vcpu_clear(p, UInt32(APUS_PENDING_INIT))
                 initialize(owner)
@@ -45,7 +45,11 @@ extension CPU {
                 startUp(page: owner.startVector.load(ordering: .acquiring))
             }
             // Start-up messages that nothing waits for, but not one that follows an INIT of just now.
-            unsafe apus_vcpu_clear(p, bits & UInt32(APUS_PENDING_SIPI) | UInt32(APUS_PENDING_SMI | APUS_PENDING_STEP))
+            unsafe apus_vcpu_clear(p, bits & UInt32(APUS_PENDING_SIPI) | UInt32(APUS_PENDING_STEP))
+            if bits & UInt32(APUS_PENDING_SMI) != 0 {
+                unsafe apus_vcpu_clear(p, UInt32(APUS_PENDING_SMI))
+                unsafe p.pointee.smi_pending = 1
+            }
             if isDebugging(APUS_DEBUG_STEP) {
                 if let exit = debugStep(owner) { return exit }
                 continue
@@ -55,7 +59,7 @@ extension CPU {
                 if let exit = stepWithTrap(owner) { return exit }
                 continue
             }
-            if let exit = takeInterrupt(owner) { return exit }
+            if let exit = takeManagementInterrupt(owner) ?? takeInterrupt(owner) { return exit }
             if unsafe p.pointee.s.halted != 0 {
                 if pending == 0 { owner.sleep() }
                 continue

@@ -11,6 +11,8 @@ extension SoftwareProcessor {
         case MSR.tsc: return cpu.timeStampCounter
         case MSR.apicBase: return apic.base
         case MSR.tscAdjust: return unsafe p.pointee.s.tsc_adjust
+        case MSR.smiCount: return model.isAMD ? nil : unsafe p.pointee.s.smi_count & 0xffff_ffff
+        case MSR.smbase: return cpu.isInManagement ? unsafe p.pointee.s.smbase : nil
         case MSR.sysenterCS: return unsafe p.pointee.s.sysenter_cs
         case MSR.sysenterESP: return unsafe p.pointee.s.sysenter_esp
         case MSR.sysenterEIP: return unsafe p.pointee.s.sysenter_eip

@@ -12,18 +12,22 @@ extension SoftwareProcessor {
             var events = apus_x86_events()
             let bits = cpu.pending
             events.nmi_pending = bits & UInt32(APUS_PENDING_NMI) != 0 || (unsafe cpu.p.pointee.nmi_pending) != 0 ? 1 : 0
+            events.smi_pending = bits & UInt32(APUS_PENDING_SMI) != 0 || (unsafe cpu.p.pointee.smi_pending) != 0 ? 1 : 0
             events.init_pending = bits & UInt32(APUS_PENDING_INIT) != 0 ? 1 : 0
             events.sipi_pending = bits & UInt32(APUS_PENDING_SIPI) != 0 ? 1 : 0
             events.sipi_vector = startVector.load(ordering: .acquiring)
             return events
         }
         set {
-            unsafe apus_vcpu_clear(cpu.p, UInt32(APUS_PENDING_NMI | APUS_PENDING_INIT | APUS_PENDING_SIPI))
+            unsafe apus_vcpu_clear(
+                cpu.p, UInt32(APUS_PENDING_NMI | APUS_PENDING_INIT | APUS_PENDING_SIPI | APUS_PENDING_SMI))
             unsafe cpu.p.pointee.nmi_pending = 0
+            unsafe cpu.p.pointee.smi_pending = 0
             startVector.store(newValue.sipi_vector, ordering: .releasing)
             var bits: UInt32 = 0
             messagesNMI.store(newValue.nmi_pending == 0 ? 0 : 1, ordering: .sequentiallyConsistent)
             if newValue.nmi_pending != 0 { bits |= UInt32(APUS_PENDING_NMI) }
+            if newValue.smi_pending != 0 { bits |= UInt32(APUS_PENDING_SMI) }
             if newValue.init_pending != 0 { bits |= UInt32(APUS_PENDING_INIT) }
             if newValue.sipi_pending != 0 { bits |= UInt32(APUS_PENDING_SIPI) }
             if bits != 0 { post(bits) }

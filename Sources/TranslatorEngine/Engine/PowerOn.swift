@@ -18,6 +18,7 @@ extension CPU {
         unsafe p.pointee.s.pat = 0x0007_0406_0007_0406
         unsafe p.pointee.s.misc_enable = 1
         unsafe p.pointee.s.mtrr_def_type = 0
+        unsafe p.pointee.s.smbase = Self.initialSMBASE
         let fx = unsafe fxState
         unsafe fx.storeBytes(of: 0x037f, toByteOffset: Int(APUS_FX_FCW), as: UInt16.self)
         unsafe fx.storeBytes(of: 0x1f80, toByteOffset: Int(APUS_FX_MXCSR), as: UInt32.self)
@@ -57,6 +58,7 @@ extension CPU {
         unsafe p.pointee.s.nmi_blocked = 0
         unsafe p.pointee.s.interrupt_shadow = 0
         unsafe p.pointee.nmi_pending = 0
+        unsafe p.pointee.smi_pending = 0
         unsafe p.pointee.shutdown_pending = 0
     }
 

@@ -59,6 +59,7 @@ public final class SoftwareEngine: Engine {
     public typealias CPU = SoftwareProcessor
 
     public let name = "tcg"
+    public let hasManagement = true
     public let processors: [SoftwareProcessor]
     private let timer: TimerThread
     let instructionTime: (any InstructionTime)?

@@ -118,6 +118,7 @@ internal import X86
         messagesNMI.wrappingAdd(1, ordering: .sequentiallyConsistent)
         post(UInt32(APUS_PENDING_NMI))
     }
+    public func injectSMI() { post(UInt32(APUS_PENDING_SMI)) }
     func setExternalInterrupt(_ level: Bool) {
         externalLine.store(level, ordering: .sequentiallyConsistent)
         if level { post(UInt32(APUS_PENDING_EXTINT)) }
@@ -143,7 +144,7 @@ internal import X86
             startVector.store(message.vector, ordering: .releasing)
             post(UInt32(APUS_PENDING_SIPI))
         case .external: post(UInt32(APUS_PENDING_EXTINT))
-        case .systemManagement: break
+        case .systemManagement: post(UInt32(APUS_PENDING_SMI))
         }
     }
 
@@ -201,9 +202,9 @@ internal import X86
             xcr0: cpu.xcr0, apicID: apicID)
     }
 
-    /// Reads the physical map anew.
+    /// Reads the physical map anew, as the mode has it.
     func loadRanges() {
-        view = memory.view
+        view = cpu.isInManagement ? memory.managementView : memory.view
         storage.setRanges(view)
         cpu.flushTLB()
     }
@@ -217,9 +218,11 @@ internal import X86
         }
         set {
             unsafe cpu.p.pointee.s = newValue
+            // States of older releases do not say.
+            if newValue.smbase == 0 { unsafe cpu.p.pointee.s.smbase = CPU.initialSMBASE }
             cpu.rflags = newValue.rflags
             cpu.sanitizeVectorState()
-            cpu.flushTLB()
+            loadRanges()
             cpu.forgetCode()
             cpu.updateMode()
             if cpu.paging == 3 { try? cpu.loadPDPTEs(newValue.cr3) }
@@ -227,6 +230,7 @@ internal import X86
         }
     }
 
+    public var isInManagement: Bool { cpu.isInManagement }
     public var hasOutstandingAccess: Bool { outstanding != .none || (unsafe cpu.p.pointee.reply_count) != 0 }
 
     public func reset() {

@@ -11,6 +11,7 @@ extension Lowering {
         op.imm = UInt64(bitPattern: i.immediate)
         switch i.mnemonic {
         case .hlt: op.handler = hlt
+        case .rsm: op.handler = rsm
         case .cli:
             op.handler = cli
             return .next

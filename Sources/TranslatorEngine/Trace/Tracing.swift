@@ -151,7 +151,7 @@ extension CPU {
         let letters: [(UInt64, String)] = [(10, "D"), (11, "O"), (7, "S"), (6, "Z"), (4, "A"), (2, "P"), (0, "C")]
         text += (wide ? "RIP=" : "EIP=") + number(rip) + (wide ? " RFL=" : " EFL=") + hexadecimal(flags, 8)
         text += " [" + letters.map { flags >> $0.0 & 1 != 0 ? $0.1 : "-" }.joined() + "] CPL=\(cpl)"
-        text += unsafe " II=\(p.pointee.s.interrupt_shadow != 0 ? 1 : 0) A20=1 SMM=0 HLT=\(p.pointee.s.halted)\n"
+        text += unsafe " II=\(p.pointee.s.interrupt_shadow != 0 ? 1 : 0) A20=1 SMM=\(isInManagement ? 1 : 0) HLT=\(p.pointee.s.halted)\n"
         let segments: [(String, Int32)] = [
             ("ES ", APUS_SEG_ES), ("CS ", APUS_SEG_CS), ("SS ", APUS_SEG_SS), ("DS ", APUS_SEG_DS),
             ("FS ", APUS_SEG_FS), ("GS ", APUS_SEG_GS), ("LDT", APUS_SEG_LDTR), ("TR ", APUS_SEG_TR),

@@ -11,6 +11,10 @@ public enum MSR {
     public static let featureControl: UInt32 = 0x3A
     /// IA32_TSC_ADJUST.
     public static let tscAdjust: UInt32 = 0x3B
+    /// MSR_SMI_COUNT.
+    public static let smiCount: UInt32 = 0x34
+    /// IA32_SMBASE.
+    public static let smbase: UInt32 = 0x9E
     /// IA32_SPEC_CTRL.
     public static let specCtrl: UInt32 = 0x48
     /// IA32_PRED_CMD.

@@ -192,7 +192,7 @@ public final class CirrusVGA: Device, BusDevice, PictureSource, PCIFunctionDeleg
             let ranges = wanted.map {
                 [FlatView.Range(start: GuestPhysical($0), count: UInt64(block.size), block: block)]
             }
-            let after = space.replace(ids, with: ranges ?? [])
+            let after = space.replace(ids, with: (ranges ?? []).map { .memory($0) })
             state.withLock { $0.ids = after }
         }
     }

@@ -176,7 +176,7 @@ public final class VGA: Device, BusDevice, PictureSource {
                         offset: UInt64($0.memory))
                 ]
             }
-            let after = space.replace(ids, with: ranges ?? [])
+            let after = space.replace(ids, with: (ranges ?? []).map { .memory($0) })
             state.withLock { $0.ids = after }
         }
     }

@@ -35,7 +35,7 @@ public struct ACPIPowerManagementConfiguration: Sendable {
 
 /// The ACPI power management block: PM1a, PM timer, general-purpose events, and the SMI command ports.
 ///
-/// `onSleep` and `onCommand` run after the device's lock is released, on the processor's thread.
+/// `onSleep` and the observer of commands run after the device's lock is released, on the processor's thread.
 public final class ACPIPowerManagement: BusDevice, Device {
     private struct State: Sendable {
         var model: ACPIPMModel
@@ -47,7 +47,7 @@ public final class ACPIPowerManagement: BusDevice, Device {
     private let clock: any VirtualClock
     private let line: InterruptLine
     private let onSleep: @Sendable (SleepState) -> Void
-    private let onCommand: @Sendable (UInt8) -> Void
+    private let onCommand = Mutex<(@Sendable (UInt8) -> Void)?>(nil)
     private let state: Mutex<State>
     private let timer = LateTimer()
 
@@ -55,18 +55,16 @@ public final class ACPIPowerManagement: BusDevice, Device {
     /// - Parameters:
     ///   - line: the system control interrupt, IRQ 9 on PCs.
     ///   - onSleep: the guest asks for a sleep state.
-    ///   - onCommand: a byte was written to the SMI command port (after ACPI was switched, where it does that).
     public init(
         name: String = "acpi-pm", clock: any VirtualClock, line: InterruptLine,
         configuration: ACPIPowerManagementConfiguration = ACPIPowerManagementConfiguration(),
-        onSleep: @escaping @Sendable (SleepState) -> Void, onCommand: @escaping @Sendable (UInt8) -> Void = { _ in }
+        onSleep: @escaping @Sendable (SleepState) -> Void
     ) {
         stateName = name
         self.clock = clock
         self.line = line
         self.configuration = configuration
         self.onSleep = onSleep
-        self.onCommand = onCommand
         var model = ACPIPMModel(eventBytes: configuration.eventBytes / 2)
         model.tick(clock.now)
         model.status = 0
@@ -98,6 +96,10 @@ public final class ACPIPowerManagement: BusDevice, Device {
     public func attachRegisters(to bus: Bus, at base: UInt64) -> Bus.RangeID {
         bus.add(Block(self, .registers), start: base, count: 12, name: "acpi-pm")
     }
+
+    /// Who hears of bytes that are written to the port of system management commands, but for those that switch ACPI on and
+    /// off.
+    public func observeCommands(_ observer: @escaping @Sendable (UInt8) -> Void) { onCommand.withLock { $0 = observer } }
 
     private func change<R: Sendable>(_ body: (inout ACPIPMModel, UInt64) -> R) -> R {
         state.withLock { state in
@@ -201,7 +203,11 @@ public final class ACPIPowerManagement: BusDevice, Device {
             }
             return commanded
         }
-        if commanded { onCommand(UInt8(truncatingIfNeeded: value)) }
+        // Those that switch ACPI are done with.
+        let command = UInt8(truncatingIfNeeded: value)
+        if commanded, command != configuration.enableCommand, command != configuration.disableCommand {
+            onCommand.withLock { $0 }?(command)
+        }
     }
 
     // MARK: Device

@@ -2,16 +2,18 @@ public import DeviceModel
 import Synchronization
 
 /// The board's controller of processors that come and go, as the ACPI tables' methods use it: a map of those that are
-/// there, one bit each; a word that gives changes one at a time; and a word that lets one go.
+/// there, one bit each; a word that gives changes one at a time; and a word that lets one go. Firmware looks at the same by
+/// registers of its own (`ProcessorRegisters`).
 public final class ProcessorHotplugControl: BusDevice, Device {
-    private struct Change: Sendable {
+    fileprivate struct Change: Sendable {
         var processor: Int
         /// 1: it came; 2: it is to leave.
         var kind: UInt32
     }
-    private struct State: Sendable {
+    fileprivate struct State: Sendable {
         var present: Set<Int>
         var changes: [Change] = []
+        var registers: ProcessorRegisters
     }
     /// First port.
     public static let port: UInt64 = 0xA00
@@ -25,14 +27,37 @@ public final class ProcessorHotplugControl: BusDevice, Device {
     private let state: Mutex<State>
     private let onEject: @Sendable (_ processor: Int) -> Void
 
-    /// A controller with the processors that are there from the start. `onEject` runs with no lock held, on a
-    /// processor's thread.
+    /// A controller with the processors that are there from the start, of all that may be by their APIC IDs. `onEject` runs
+    /// with no lock held, on a processor's thread.
     public init(
-        present: Int, stateName: String = "acpi-cpu-hotplug", onEject: @escaping @Sendable (_ processor: Int) -> Void
+        present: Int, apicIDs: [UInt32], stateName: String = "acpi-cpu-hotplug",
+        onEject: @escaping @Sendable (_ processor: Int) -> Void
     ) {
         self.stateName = stateName
         self.onEject = onEject
-        state = Mutex(State(present: Set(0..<present)))
+        state = Mutex(State(present: Set(0..<present), registers: ProcessorRegisters(apicIDs: apicIDs)))
+    }
+
+    /// Puts firmware's registers on a bus, which keeps the controller.
+    public func attachRegisters(to bus: Bus, at port: UInt64) {
+        bus.add(Window(control: self), start: port, count: ProcessorRegisters.count, name: "acpi-cpu-hotplug-firmware")
+    }
+
+    private final class Window: BusDevice {
+        private let control: ProcessorHotplugControl
+        init(control: ProcessorHotplugControl) { self.control = control }
+
+        func read(offset: UInt64, size: Int) -> UInt64 {
+            control.state.withLock { state in
+                ByteLanes.read(offset, size) { state.registers.read($0, present: state.present, events: state.events) }
+            }
+        }
+        func write(offset: UInt64, size: Int, value: UInt64) {
+            control.state.withLock { state in
+                let events = state.events
+                ByteLanes.write(offset, size, value) { state.registers.write($0, $1, events: events) }
+            }
+        }
     }
 
     /// The processors that are there.
@@ -74,7 +99,12 @@ public final class ProcessorHotplugControl: BusDevice, Device {
         if state.withLock({ $0.present.contains(processor) }) { onEject(processor) }
     }
 
-    public func reset() { state.withLock { $0.changes = [] } }
+    public func reset() {
+        state.withLock { state in
+            state.changes = []
+            state.registers.reset()
+        }
+    }
     public func exportState() -> DeviceState {
         state.withLock { state in
             var saved = DeviceState(version: 1)
@@ -91,6 +121,16 @@ public final class ProcessorHotplugControl: BusDevice, Device {
         let list = stride(from: 0, to: changes.count, by: 2).map {
             Change(processor: Int(changes[$0]), kind: UInt32(changes[$0 + 1] == 1 ? 1 : 2))
         }
-        state.withLock { $0 = State(present: Set(present.map { Int($0) }), changes: list) }
+        // What firmware has selected is not worth saving: it selects before each look.
+        state.withLock { ($0.present, $0.changes) = (Set(present.map { Int($0) }), list) }
+    }
+}
+
+extension ProcessorHotplugControl.State {
+    /// Who came and has not been told of yet, and who is to leave.
+    fileprivate var events: ProcessorRegisters.Events {
+        ProcessorRegisters.Events(
+            inserted: Set(changes.filter { $0.kind == 1 }.map(\.processor)),
+            leaving: Set(changes.filter { $0.kind == 2 }.map(\.processor)))
     }
 }

@@ -17,9 +17,27 @@ public final class I440FX: Device, PCIFunctionDelegate {
         /// Configuration offsets of the first attribute register and of that of system management.
         var registers: (pam: Int, smram: Int) { self == .i440FX ? (0x59, 0x72) : (0x90, 0x9D) }
     }
+    /// What a board with system management has beside the bridge's registers.
+    public struct SystemManagement: Sendable {
+        /// Where RAM below 4 GiB ends.
+        public let top: UInt64
+        /// MiB of the largest segment below it, of the Q35; 0: there are only those of 1, 2 and 8.
+        public let largestSegment: UInt16
+
+        /// System management in RAM below `top`.
+        public init(top: UInt64, largestSegment: UInt16 = 16) {
+            self.top = top
+            self.largestSegment = largestSegment
+        }
+    }
+    private struct Map: Equatable {
+        var shadow: [ShadowRegisters.Range] = []
+        var management: [ManagementRegisters.Range] = []
+    }
     private struct State {
         var registers = ShadowRegisters()
-        var mapped: [ShadowRegisters.Range] = []
+        var management = ManagementRegisters()
+        var mapped = Map()
         var ids: [AddressSpace.RangeID] = []
         var isMapping = false
     }
@@ -32,6 +50,7 @@ public final class I440FX: Device, PCIFunctionDelegate {
     private let smram: Int
     private let state = Mutex(State())
     private let isQ35: Bool
+    private let systemManagement: SystemManagement?
     /// Where the Q35's configuration space lies in memory; nil while it is off. 5.1.16 of its data sheet.
     public var configurationWindow: (start: UInt64, count: UInt64)? {
         guard isQ35 else { return nil }
@@ -42,6 +61,8 @@ public final class I440FX: Device, PCIFunctionDelegate {
         return value & 1 == 0 || start == 0 ? nil : (start, count)
     }
     private static let expressBase = 0x60
+    // The Q35's: its larger segment and its initial SMBASE (16 and 8 bits); ESMRAMC follows SMRAM.
+    private static let (segmentRegister, initialBaseRegister) = (0x50, 0x9C)
     private let windowObserver = Mutex<(@Sendable () -> Void)?>(nil)
 
     /// Has somebody follow the window of configuration space.
@@ -51,8 +72,10 @@ public final class I440FX: Device, PCIFunctionDelegate {
 
     /// A bridge after power-on: ROM everywhere. `block` is the RAM whose offsets are addresses below 1 MiB.
     public init(
-        memory: AddressSpace, block: RAMBlock, chipset: Chipset = .i440FX, stateName: String = "i440FX"
+        memory: AddressSpace, block: RAMBlock, chipset: Chipset = .i440FX, management: SystemManagement? = nil,
+        stateName: String = "i440FX"
     ) {
+        systemManagement = management
         (firstPAM, smram) = chipset.registers
         isQ35 = chipset == .q35
         self.memory = memory
@@ -70,8 +93,20 @@ public final class I440FX: Device, PCIFunctionDelegate {
         for index in 1..<ShadowRegisters.pamCount {
             function.defineRegister(firstPAM + index, value: UInt8(0), writable: UInt8(0x33))
         }
-        function.defineRegister(
-            smram, value: ShadowRegisters.SMRAM.base, writable: ShadowRegisters.SMRAM.writable)
+        typealias Management = ManagementRegisters
+        function.defineRegister(smram, value: Management.Control.base, writable: Management.Control.writable)
+        if isQ35 {
+            function.defineRegister(smram + 1, value: Management.Extended.fixed, writable: Management.Extended.writable)
+            // Where memory ends and what is taken of it (5.1.28 to 5.1.33): firmware's notes, which it reads again.
+            for offset in stride(from: 0xA0, to: 0xB4, by: 4) {
+                function.defineRegister(offset, value: UInt32(0), writable: UInt32.max)
+            }
+            if let management {
+                function.defineRegister(Self.initialBaseRegister, value: UInt8(0), writable: UInt8.max)
+                let segment = management.largestSegment
+                function.defineRegister(Self.segmentRegister, value: segment == 0 ? UInt16.max : segment)
+            }
+        }
         function.setDelegate(self)
     }
 
@@ -100,24 +135,28 @@ public final class I440FX: Device, PCIFunctionDelegate {
 
     public func configurationWritten(_ function: PCIFunction, offset: Int, size: Int) {
         if isQ35, offset < Self.expressBase + 8, offset + size > Self.expressBase { windowObserver.withLock { $0 }?() }
-        let isSMRAM = offset <= smram && smram < offset + size
-        let last = firstPAM + ShadowRegisters.pamCount
-        guard isSMRAM || (offset < last && offset + size > firstPAM) else { return }
-        follow(isSMRAM: isSMRAM)
+        func covers(_ registers: Range<Int>) -> Bool { offset < registers.upperBound && offset + size > registers.lowerBound }
+        let isManagement = covers(smram..<smram + 2) || isQ35 && covers(Self.initialBaseRegister..<Self.initialBaseRegister + 1)
+        guard isManagement || covers(firstPAM..<firstPAM + ShadowRegisters.pamCount) else { return }
+        follow(isManagement: isManagement)
     }
 
+    private func register(_ offset: Int) -> UInt8 { UInt8(truncatingIfNeeded: function.readRaw(offset, size: 1)) }
+
     /// Takes over what the registers say and changes the map.
-    private func follow(isSMRAM: Bool) {
-        let pam = (0..<ShadowRegisters.pamCount).map {
-            UInt8(truncatingIfNeeded: function.readRaw(firstPAM + $0, size: 1))
-        }
-        let written = UInt8(truncatingIfNeeded: function.readRaw(smram, size: 1))
+    private func follow(isManagement: Bool) {
+        let pam = (0..<ShadowRegisters.pamCount).map { register(firstPAM + $0) }
+        let control = register(smram)
+        let extended = isQ35 ? register(smram + 1) : 0
+        let initialBase = isQ35 ? register(Self.initialBaseRegister) : 0
         let kept = state.withLock { state in
             state.registers.pam = pam
-            if isSMRAM { state.registers.writeSMRAM(written) }
-            return state.registers.smram
+            if isManagement { state.management.write(control: control, extended: extended, initialBase: initialBase) }
+            return state.management
         }
-        if kept != written { function.setRegister(smram, kept) }
+        if kept.control != control { function.setRegister(smram, kept.control) }
+        if isQ35, kept.extended != extended { function.setRegister(smram + 1, kept.extended) }
+        if isQ35, kept.initialBase != initialBase { function.setRegister(Self.initialBaseRegister, kept.initialBase) }
         remap()
     }
 
@@ -126,9 +165,12 @@ public final class I440FX: Device, PCIFunctionDelegate {
     private func remap() {
         var mine = false
         while true {
-            let work = state.withLock { state -> ([AddressSpace.RangeID], [ShadowRegisters.Range])? in
+            let work = state.withLock { state -> ([AddressSpace.RangeID], Map)? in
                 if !mine && state.isMapping { return nil }
-                let wanted = state.registers.ranges
+                let segment = UInt64(systemManagement?.largestSegment ?? 0) << 20
+                let wanted = Map(
+                    shadow: state.registers.ranges,
+                    management: state.management.ranges(top: systemManagement?.top, segment: segment))
                 guard wanted != state.mapped else {
                     if mine { state.isMapping = false }
                     return nil
@@ -139,23 +181,35 @@ public final class I440FX: Device, PCIFunctionDelegate {
             }
             guard let (ids, wanted) = work else { return }
             mine = true
-            let size = UInt64(block.size)
-            let after = memory.replace(
-                ids,
-                with: wanted.filter { $0.end <= size }.map {
-                    FlatView.Range(
-                        start: GuestPhysical($0.start), count: $0.end - $0.start, block: block, offset: $0.start,
-                        writable: $0.writable)
-                })
+            let after = memory.replace(ids, with: layers(wanted))
             state.withLock { $0.ids = after }
         }
+    }
+
+    private func layers(_ map: Map) -> [AddressSpace.Layer] {
+        let size = UInt64(block.size)
+        func memory(_ start: UInt64, _ end: UInt64, from source: UInt64, writable: Bool) -> FlatView.Range {
+            FlatView.Range(
+                start: GuestPhysical(start), count: end - start, block: block, offset: source, writable: writable)
+        }
+        let shadow = map.shadow.filter { $0.end <= size }.map {
+            AddressSpace.Layer.memory(memory($0.start, $0.end, from: $0.start, writable: $0.writable))
+        }
+        return shadow
+            + map.management.compactMap { range in
+                guard let source = range.source else {
+                    return .hole(start: GuestPhysical(range.start), count: range.end - range.start, for: range.audience)
+                }
+                guard source + (range.end - range.start) <= size else { return nil }
+                return .memory(memory(range.start, range.end, from: source, writable: true), for: range.audience)
+            }
     }
 
     // MARK: Life
 
     public func reset() {
         function.reset()
-        state.withLock { $0.registers = ShadowRegisters() }
+        state.withLock { ($0.registers, $0.management) = (ShadowRegisters(), ManagementRegisters()) }
         remap()
         windowObserver.withLock { $0 }?()
     }
@@ -170,8 +224,8 @@ public final class I440FX: Device, PCIFunctionDelegate {
         try saved.requireVersion(1...1)
         try function.importState(try saved.list("pci", count: 1)[0])
         // A lock of before must not stand in the way of the saved value.
-        state.withLock { $0.registers = ShadowRegisters() }
-        follow(isSMRAM: true)
+        state.withLock { ($0.registers, $0.management) = (ShadowRegisters(), ManagementRegisters()) }
+        follow(isManagement: true)
         windowObserver.withLock { $0 }?()
     }
 }

@@ -1,6 +1,5 @@
-/// A host bridge's registers that say who answers in the first MiB: seven of programmable attributes (PAM) for
-/// 0xC0000 to 0xFFFFF, and one for the memory of system management at 0xA0000. A pure value. Intel 290549
-/// (82441FX), 3.2.18 and 3.2.26.
+/// A host bridge's seven registers of programmable attributes (PAM), which say who answers from 0xC0000 to 0xFFFFF. A pure
+/// value. Intel 290549 (82441FX), 3.2.18.
 struct ShadowRegisters: Equatable {
     /// A run of addresses at which RAM answers.
     struct Range: Equatable {
@@ -11,27 +10,10 @@ struct ShadowRegisters: Equatable {
     }
     static let pamCount = 7
 
-    enum SMRAM {
-        static let open: UInt8 = 1 << 6
-        static let closed: UInt8 = 1 << 5
-        static let locked: UInt8 = 1 << 4
-        static let enabled: UInt8 = 1 << 3
-        /// Bits 2 to 0 name the only place that there is.
-        static let base: UInt8 = 0x02
-        static let writable = open | closed | locked | enabled
-    }
     private static let readable: UInt8 = 1
     private static let writable: UInt8 = 2
 
     var pam = [UInt8](repeating: 0, count: ShadowRegisters.pamCount)
-    var smram = SMRAM.base
-
-    /// A driver's write of the register of system management: once locked, it listens no more.
-    mutating func writeSMRAM(_ value: UInt8) {
-        guard smram & SMRAM.locked == 0 else { return }
-        smram = value & SMRAM.writable | SMRAM.base
-        if smram & SMRAM.locked != 0 { smram &= ~SMRAM.open }
-    }
 
     /// Where RAM answers, in ascending order; elsewhere in the MiB's upper part ROM or the bus does. A segment that
     /// takes writes but answers no reads is the bus's in both, as no view of memory can tell the two apart.
@@ -46,7 +28,6 @@ struct ShadowRegisters: Equatable {
                 result.append(Range(start: start, end: start + count, writable: writable))
             }
         }
-        if smram & SMRAM.open != 0 { add(0xA_0000, 0x2_0000, 3) }
         for segment in 0..<12 {
             let attributes = pam[1 + segment / 2] >> UInt8(segment % 2 * 4)
             add(0xC_0000 + UInt64(segment) * 0x4000, 0x4000, attributes & 3)

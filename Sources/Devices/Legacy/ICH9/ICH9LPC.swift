@@ -9,8 +9,7 @@ import Synchronization
 public final class ICH9LPC: Device, PCIFunctionDelegate {
     private struct State {
         var tco = TCOModel()
-        /// SMI_EN and SMI_STS, which are kept and do nothing: there is no system management mode.
-        var smi: [UInt8] = ICH9LPC.initialSMI
+        var smi: SMIRegisters
         /// Registers in memory, from RCBA on.
         var chipset = [UInt8](repeating: 0, count: ICH9LPC.chipsetSize)
         var chipsetRange: Bus.RangeID?
@@ -28,8 +27,8 @@ public final class ICH9LPC: Device, PCIFunctionDelegate {
     private static let chipsetRegister = 0xF0
     /// General control and status: bit 5 keeps the watchdog from resetting.
     private static let controlStatus = 0x3410
-    /// APMC and global SMI enables are set, by which firmware knows that somebody has set system management up.
-    private static let initialSMI: [UInt8] = [0x21, 0, 0, 0, 0, 0, 0, 0]
+    /// GEN_PMCON_1, whose bit 4 locks the global enable of SMIs, and stays set.
+    private static let powerControl = 0xA0
 
     public let stateName: String
     /// What a `PCIBus` attaches at 1f.0.
@@ -38,15 +37,19 @@ public final class ICH9LPC: Device, PCIFunctionDelegate {
     private let clock: any VirtualClock
     private let interrupts: any InterruptSink
     private let onWatchdog: @Sendable () -> Void
-    private let state = Mutex(State())
+    private let onSMI: (@Sendable (_ all: Bool) -> Void)?
+    private let state: Mutex<State>
     private let wires = Mutex(Wires())
     private let timer = LateTimer()
 
-    /// A bridge after power-on. `onWatchdog` runs with no lock held.
+    /// A bridge after power-on. `onSMI` requests system management interrupts, of all processors or of the one that asks; nil
+    /// where there are none. It and `onWatchdog` run with no lock held, on the thread that asks.
     public init(
         mmio: Bus, clock: any VirtualClock, interrupts: any InterruptSink, stateName: String = "ICH9-LPC",
-        onWatchdog: @escaping @Sendable () -> Void
+        onSMI: (@Sendable (_ all: Bool) -> Void)? = nil, onWatchdog: @escaping @Sendable () -> Void
     ) {
+        self.onSMI = onSMI
+        state = Mutex(State(smi: SMIRegisters(isThere: onSMI != nil)))
         self.mmio = mmio
         self.clock = clock
         self.interrupts = interrupts
@@ -82,6 +85,30 @@ public final class ICH9LPC: Device, PCIFunctionDelegate {
     public func configurationWritten(_ function: PCIFunction, offset: Int, size: Int) {
         if offset < Self.chipsetRegister + 4, offset + size > Self.chipsetRegister { mapChipset() }
         if offset < 0x6C, offset + size > 0x60 { route() }
+        if offset <= Self.powerControl, offset + size > Self.powerControl { followLock() }
+    }
+
+    // MARK: System management
+
+    /// A byte was written to the command port of system management. The processor's thread.
+    public func receiveCommand() {
+        if let all = state.withLock({ $0.smi.command() }) { onSMI?(all) }
+    }
+
+    /// Firmware asks for what it wants of SMIs, bits of `SMIRegisters.Feature`. Whether it gets it: until a reset.
+    public func negotiate(_ features: UInt64, supported: UInt64) -> Bool {
+        state.withLock { $0.smi.negotiate(features, supported: supported) }
+    }
+    /// What was agreed upon.
+    public var features: UInt64 { state.withLock { $0.smi.features } }
+
+    private func followLock() {
+        let isLocked = function.readRaw(Self.powerControl, size: 1) & 0x10 != 0
+        let stays = state.withLock { state in
+            state.smi.isLocked = state.smi.isLocked || isLocked
+            return state.smi.isLocked
+        }
+        if stays, !isLocked { function.setRegister(Self.powerControl, UInt8(0x10)) }
     }
 
     // MARK: Interrupts
@@ -127,7 +154,7 @@ public final class ICH9LPC: Device, PCIFunctionDelegate {
         }
         return state.withLock { state in
             ByteLanes.read(offset, size) { place in
-                let bytes = part == .smi ? state.smi : state.chipset
+                let bytes = part == .smi ? state.smi.bytes : state.chipset
                 return place < UInt64(bytes.count) ? bytes[Int(place)] : 0xFF
             }
         }
@@ -142,8 +169,8 @@ public final class ICH9LPC: Device, PCIFunctionDelegate {
                 let place = Int(truncatingIfNeeded: place)
                 if part == .chipset, state.chipset.indices.contains(place) {
                     state.chipset[place] = byte
-                } else if part == .smi, 0..<4 ~= place {
-                    state.smi[place] = place == 0 ? byte | 0x21 : byte
+                } else if part == .smi {
+                    state.smi.write(UInt64(place), byte)
                 }
             }
         }
@@ -182,7 +209,7 @@ public final class ICH9LPC: Device, PCIFunctionDelegate {
     public func reset() {
         state.withLock { state in
             state.tco = TCOModel()
-            state.smi = Self.initialSMI
+            state.smi = SMIRegisters(isThere: onSMI != nil)
             state.chipset = [UInt8](repeating: 0, count: Self.chipsetSize)
             timer.set(nil)
         }
@@ -199,7 +226,8 @@ public final class ICH9LPC: Device, PCIFunctionDelegate {
             saved.set("tco", state.tco.bytes)
             saved.set("tco-left", state.tco.left)
             saved.set("tco-deadline", state.tco.deadline ?? 0)
-            saved.set("smi", state.smi)
+            saved.set("smi", state.smi.bytes)
+            if state.smi.isThere { saved.set("smi-features", state.smi.features) }
             saved.set("chipset", state.chipset)
             saved.set("levels", levels)
             return saved
@@ -213,18 +241,23 @@ public final class ICH9LPC: Device, PCIFunctionDelegate {
         tco.left = min(try saved.integer("tco-left"), 1023)
         let deadline: UInt64 = try saved.integer("tco-deadline")
         tco.deadline = deadline == 0 ? nil : deadline
-        let smi = try saved.bytes("smi", count: 8)
+        // Machines without system management, and those of older releases, do not say; they go on without.
+        var smi = SMIRegisters(isThere: onSMI != nil && saved.fields["smi-features"] != nil)
+        smi.bytes = try saved.bytes("smi", count: 8)
+        if smi.isThere { smi.features = try saved.integer("smi-features") }
+        let restoredSMI = smi
         let chipset = try saved.bytes("chipset", count: Self.chipsetSize)
         let levels = try saved.bytes("levels", count: 8)
         try function.importState(try saved.list("pci", count: 1)[0])
         let restored = tco
         state.withLock { state in
             state.tco = restored
-            state.smi = smi
+            state.smi = restoredSMI
             state.chipset = chipset
             timer.set(restored.deadline)
         }
         mapChipset()
+        followLock()
         wires.withLock { wires in
             wires.levels = levels.map { $0 != 0 }
             drive(&wires)

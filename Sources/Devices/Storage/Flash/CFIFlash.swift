@@ -97,6 +97,9 @@ public final class CFIFlash: BusDevice, Device {
         if mustWrite { work.withLock { $0 }?.schedule() }
     }
 
+    /// The chip's bytes, whatever mode it is in.
+    fileprivate func data(offset: UInt64, size: Int) -> UInt64 { ByteLanes.read(offset, size) { byte($0) } }
+
     private func byte(_ offset: UInt64) -> UInt8 {
         guard offset < UInt64(block.size) else { return 0xFF }
         // SAFETY: the offset lies in the block.
@@ -217,4 +220,15 @@ public final class CFIFlash: BusDevice, Device {
         follow()
         work.withLock { $0 }?.schedule()
     }
+}
+
+/// A chip as those see it who may not command it: its bytes, and nothing comes of writes.
+public final class LockedFlash: BusDevice {
+    private let chip: CFIFlash
+
+    /// The view of a chip.
+    public init(_ chip: CFIFlash) { self.chip = chip }
+
+    public func read(offset: UInt64, size: Int) -> UInt64 { chip.data(offset: offset, size: size) }
+    public func write(offset: UInt64, size: Int, value: UInt64) {}
 }

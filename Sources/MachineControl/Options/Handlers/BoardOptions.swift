@@ -34,7 +34,7 @@ enum BoardOptions {
             Parameter("firmware", Parameter.Kind.string, "The firmware's image"),
             Parameter("pflash0", Parameter.Kind.string, "The block node of the first flash chip"),
             Parameter("pflash1", Parameter.Kind.string, "The block node of the second flash chip"),
-            Parameter("smm", Parameter.onOffAuto, "System management mode; accepted"),
+            Parameter("smm", Parameter.onOffAuto, "System management mode"),
             Parameter("sata", Parameter.Kind.boolean, "Accepted"),
             Parameter("smbus", Parameter.Kind.boolean, "Accepted"),
             Parameter("nvdimm", Parameter.Kind.boolean, "Accepted"),
@@ -137,6 +137,7 @@ enum BoardOptions {
         if let value: OnOffAuto = values.choice("rtc") { board.rtc = value }
         if let value: OnOffAuto = values.choice("vmport") { board.vmport = value }
         if let value: OnOffAuto = values.choice("pcie") { board.pcie = value }
+        if let value: OnOffAuto = values.choice("smm") { board.systemManagement = value }
         if let value: OnOffAuto = values.choice("ioapic2") { board.ioapic2 = value }
         if let value = values.flag("hpet") { board.hpet = value }
         if let value = values.flag("i8042") { board.i8042 = value }
