@@ -32,6 +32,7 @@ test: ## Install what tests need, build, and run every test
 	@Scripts/install-deps build guest test
 	@$(MAKE) -s --no-print-directory guest/initramfs.cpio.gz || echo "No guest: tests that boot one are skipped."
 	@$(MAKE) -s --no-print-directory guest/stock/initramfs.cpio.gz || echo "No stock kernel: tests of its drivers are skipped."
+	@$(MAKE) -s --no-print-directory guest/secure.img || echo "No signed disk: tests of Secure Boot are skipped."
 	@$(MAKE) -s --no-print-directory guest/debian.raw || echo "No Debian disk: tests that boot it are skipped."
 	@echo "Building Apus and its tests ($(configuration))"
 	@swift build -c $(configuration) --build-tests
@@ -65,6 +66,9 @@ guest/stock/initramfs.cpio.gz: guest/stock/vmlinuz Scripts/make-initramfs Script
 
 guest/debian.raw: Scripts/make-debian-disk
 	@Scripts/make-debian-disk guest
+
+guest/secure.img: guest/initramfs.cpio.gz Scripts/make-secure-disk
+	@Scripts/make-secure-disk guest
 
 guest/installer/initrd.gz: Scripts/fetch-installer
 	@Scripts/fetch-installer guest/installer

@@ -41,6 +41,23 @@ private func dma(
     #expect(ports(device, select: 0x4000, count: 4) == Array("QEMU".utf8))
 }
 
+/// Files that are made when they are selected see what firmware wrote to others; later ones leave the selectors of all others.
+@Test func filesAreMadeOfOthers() throws {
+    var items = try makeItems()
+    try items.add(file: "etc/answer", bytes: [0], isLater: true)
+    items.refreshed.append(
+        FwCfgItems.Refreshed(["etc/answer"]) { file in [("etc/answer", [file("etc/writable")?[0] ?? 0xEE]), ("opt/a", [1])] })
+    let guest = try TestGuest(ram: 1 << 20)
+    let device = FwCfgDevice(items, memory: guest.memory)
+    #expect(ports(device, select: 0x20, count: 1) == [0] && ports(device, select: 0x23, count: 1) == [0])
+    try guest.memory.write(GuestPhysical(0x9000), bytes: [0x42])
+    #expect(try dma(device, guest, control: 0x20 << 16 | 0x18, length: 1, address: 0x9000) == 0)
+    #expect(ports(device, select: 0x23, count: 2) == [0x42, 0])
+    #expect(ports(device, select: 0x21, count: 5) == Array("first".utf8), "It makes its own files only")
+    device.reset()
+    #expect(ports(device, select: 0x23, count: 1) == [0])
+}
+
 @Test func directoryListsFilesByName() throws {
     let device = FwCfgDevice(try makeItems(), memory: AddressSpace())
     let directory = ports(device, select: FwCfgItems.Key.directory, count: 4 + 3 * 64)

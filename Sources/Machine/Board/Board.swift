@@ -27,8 +27,10 @@ struct Board: Sendable {
     let contents: BoardContents
     let plugger: DevicePlugger
     let processorHotplug: ProcessorHotplugControl?
-    /// Firmware has set system management up so that new processors would fall out of it.
+    /// Firmware interrupts all processors, and cannot take new ones in.
     let refusesProcessors: @Sendable () -> Bool
+    /// Firmware interrupts all processors, and would wait for those that have gone.
+    let keepsProcessors: @Sendable () -> Bool
     let processorEjectObserver: SharedObserver<Int>
     let moduleReportObserver: SharedObserver<MemoryHotplugControl.Report>
     var devices: [any Device] { contents.parts.devices }
@@ -201,6 +203,7 @@ struct Board: Sendable {
         contents = BoardContents(builder)
         plugger = DevicePlugger(builder, contents)
         processorHotplug = builder.processorHotplug
+        keepsProcessors = { [weak lpc = builder.lpc] in (lpc?.features ?? 0) & SMIRegisters.Feature.broadcast != 0 }
         refusesProcessors = { [weak lpc = builder.lpc] in
             (lpc?.features ?? 0) & (SMIRegisters.Feature.broadcast | SMIRegisters.Feature.processors)
                 == SMIRegisters.Feature.broadcast

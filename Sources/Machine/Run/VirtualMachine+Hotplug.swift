@@ -54,6 +54,7 @@ extension VirtualMachine {
     public func removeDevice(_ id: String) throws(MachineError) {
         if let index = state.withLock({ $0.processorNames.first { $0.value == id }?.key }) {
             guard let control = board.processorHotplug else { throw .deviceNotFound(id) }
+            guard !board.keepsProcessors() else { throw .failed("cpu hot-unplug with SMI wasn't enabled by firmware") }
             control.requestEject(index)
             board.power?.raiseEvent(ProcessorHotplugControl.event)
             return

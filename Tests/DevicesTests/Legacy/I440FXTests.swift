@@ -66,6 +66,49 @@ import Testing
         #expect(bench.byte(0xA_0000) == 1)
     }
 
+    /// The Q35's: A0000, the segment at the end of memory, and the initial SMBASE, which processors outside of system
+    /// management do not find.
+    @Test func memoryOfSystemManagement() throws {
+        let memory = AddressSpace()
+        let ram = try RAMBlock(name: "ram", size: 32 << 20)
+        memory.add(FlatView.Range(start: GuestPhysical(0), count: 0xA_0000, block: ram))
+        memory.add(FlatView.Range(start: GuestPhysical(0x10_0000), count: 31 << 20, block: ram, offset: 0x10_0000))
+        let bridge = I440FX(
+            memory: memory, block: ram, chipset: .q35, management: I440FX.SystemManagement(top: 32 << 20, largestSegment: 16))
+        func set(_ register: Int, _ value: UInt32) { bridge.function.writeConfiguration(register, size: 1, value: value) }
+        func get(_ register: Int) -> UInt32 { bridge.function.readConfiguration(register, size: 1) }
+        func isSeen(_ address: UInt64) -> (UInt8, UInt8) {
+            (
+                memory.view.range(at: GuestPhysical(address)) == nil ? 0 : 1,
+                memory.managementView.range(at: GuestPhysical(address)) == nil ? 0 : 1
+            )
+        }
+        #expect(isSeen(0xA_0000) == (0, 0) && isSeen(31 << 20) == (1, 1))
+        // Firmware asks how large the segment can be, and whether the initial SMBASE can be hidden.
+        bridge.function.writeConfiguration(0x50, size: 2, value: 0xFFFF)
+        #expect(bridge.function.readConfiguration(0x50, size: 2) == 16 && get(0x9E) == 0x38)
+        set(0x9C, 0xFF)
+        #expect(get(0x9C) == 1)
+        set(0x9D, 0x0A)
+        #expect(isSeen(0xA_0000) == (0, 1) && isSeen(31 << 20) == (1, 1))
+        set(0x9E, 0x07)
+        #expect(isSeen(31 << 20) == (0, 1) && isSeen(16 << 20) == (0, 1) && isSeen((16 << 20) - 1) == (1, 1))
+        set(0x9E, 0x03)
+        #expect(isSeen(30 << 20) == (0, 1) && isSeen((30 << 20) - 1) == (1, 1))
+        #expect(isSeen(0x3_8000) == (1, 1))
+        set(0x9C, 0x02)
+        #expect(isSeen(0x3_8000) == (0, 1) && isSeen(0x5_0000) == (1, 1))
+        let saved = bridge.exportState()
+        set(0x9D, 0x1A)
+        for (register, value) in [(0x9D, 0x4A), (0x9E, 0), (0x9C, 0)] as [(Int, UInt32)] { set(register, value) }
+        #expect(isSeen(30 << 20) == (0, 1) && isSeen(0x3_8000) == (0, 1) && isSeen(0xA_0000) == (0, 1), "Locked until a reset")
+        try bridge.importState(saved)
+        #expect(isSeen(30 << 20) == (0, 1) && isSeen(0x3_8000) == (0, 1))
+        bridge.reset()
+        #expect(isSeen(30 << 20) == (1, 1) && isSeen(0x3_8000) == (1, 1) && isSeen(0xA_0000) == (0, 0))
+        #expect(memory.view === memory.managementView)
+    }
+
     @Test func stateMoves() throws {
         let bench = try Bench()
         bench.set(0x5A, 0x33)

@@ -38,6 +38,50 @@ import Testing
         #expect(!bench.lines.level(11))
     }
 
+    /// Commands are interrupts where they are enabled: of the processor that asks, or of all where firmware wants that.
+    @Test func commandsInterrupt() throws {
+        let asked = Mutex<[Bool]>([])
+        let io = Bus()
+        func make() -> ICH9LPC {
+            ICH9LPC(
+                mmio: Bus(), clock: ManualClock(), interrupts: RecordedLines(),
+                onSMI: { all in asked.withLock { $0.append(all) } }, onWatchdog: {})
+        }
+        let lpc = make()
+        lpc.attach(to: io)
+        #expect(io.read(0x630, size: 4) == 0)
+        lpc.receiveCommand()
+        #expect(asked.withLock { $0 } == [])
+        io.write(0x630, size: 4, value: 0x21)
+        lpc.receiveCommand()
+        #expect(asked.withLock { $0 } == [false])
+        #expect(!lpc.negotiate(5, supported: 3) && lpc.features == 0)
+        #expect(lpc.negotiate(3, supported: 3) && lpc.features == 3)
+        lpc.receiveCommand()
+        #expect(asked.withLock { $0 } == [false, true])
+        // The global enable can be locked, until a reset.
+        lpc.function.writeConfiguration(0xA0, size: 2, value: 0x10)
+        lpc.function.writeConfiguration(0xA0, size: 2, value: 0)
+        io.write(0x630, size: 4, value: 0x20)
+        #expect(lpc.function.readConfiguration(0xA0, size: 2) == 0x10 && io.read(0x630, size: 4) == 0x21)
+        let twin = make()
+        try twin.importState(lpc.exportState())
+        twin.receiveCommand()
+        #expect(asked.withLock { $0 } == [false, true, true])
+        lpc.reset()
+        lpc.receiveCommand()
+        #expect(asked.withLock { $0.count } == 3 && lpc.features == 0 && io.read(0x630, size: 4) == 0)
+    }
+
+    /// Without system management its enables say that it is set up, and commands do nothing.
+    @Test func withoutSystemManagementCommandsAreTaken() {
+        let bench = Bench()
+        bench.io.write(0x630, size: 4, value: 0)
+        #expect(bench.io.read(0x630, size: 4) == 0x21)
+        bench.lpc.receiveCommand()
+        #expect(!bench.lpc.negotiate(1, supported: 1))
+    }
+
     @Test func watchdogFiresAtItsSecondEnd() {
         let bench = Bench()
         bench.io.write(0x672, size: 2, value: 10)
