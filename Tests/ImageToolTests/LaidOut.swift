@@ -77,24 +77,44 @@ enum LaidOut {
     /// Chunks of 64 KiB, in turn raw, packed and (where there is nothing) zero, in a property list.
     private static func dmg(_ disk: [UInt8]) -> [UInt8] {
         let size = 65536
+        return dmg(
+            stride(from: 0, to: disk.count, by: size).enumerated().map { number, start in
+                let content = Array(disk[start..<min(disk.count, start + size)])
+                guard content.contains(where: { $0 != 0 }) else {
+                    return Chunk(kind: 0, sectors: content.count / 512, stored: [])
+                }
+                return number % 2 == 0
+                    ? Chunk(kind: 1, sectors: content.count / 512, stored: content)
+                    : Chunk(kind: 0x8000_0005, sectors: content.count / 512, stored: packed(content))
+            })
+    }
+
+    /// A chunk of a DMG image: its kind, how many sectors it makes, and what is in the file.
+    struct Chunk {
+        var kind: UInt32
+        var sectors: Int
+        var stored: [UInt8]
+    }
+
+    /// A DMG image of chunks, one behind the other.
+    static func dmg(_ chunks: [Chunk]) -> [UInt8] {
+        let sectors = chunks.reduce(0) { $0 + $1.sectors }
         var data: [UInt8] = []
         var mish = [UInt8](repeating: 0, count: 204)
         text("mish", 0, &mish)
         put(UInt32(1).byteSwapped, 4, &mish)
-        put(UInt64(disk.count / 512).byteSwapped, 16, &mish)
-        for (number, start) in stride(from: 0, to: disk.count, by: size).enumerated() {
-            let content = Array(disk[start..<min(disk.count, start + size)])
-            var kind: UInt32 = number % 2 == 0 ? 1 : 0x8000_0005
-            if !content.contains(where: { $0 != 0 }) { kind = 0 }
-            let stored = kind == 0 ? [] : kind == 1 ? content : packed(content)
+        put(UInt64(sectors).byteSwapped, 16, &mish)
+        var start = 0
+        for chunk in chunks {
             var row = [UInt8](repeating: 0, count: 40)
-            put(kind.byteSwapped, 0, &row)
-            put(UInt64(start / 512).byteSwapped, 8, &row)
-            put(UInt64(content.count / 512).byteSwapped, 16, &row)
+            put(chunk.kind.byteSwapped, 0, &row)
+            put(UInt64(start).byteSwapped, 8, &row)
+            put(UInt64(chunk.sectors).byteSwapped, 16, &row)
             put(UInt64(data.count).byteSwapped, 24, &row)
-            put(UInt64(stored.count).byteSwapped, 32, &row)
+            put(UInt64(chunk.stored.count).byteSwapped, 32, &row)
             mish += row
-            data += stored
+            data += chunk.stored
+            start += chunk.sectors
         }
         var last = [UInt8](repeating: 0, count: 40)
         put(UInt32.max, 0, &last)
@@ -107,7 +127,7 @@ enum LaidOut {
         put(UInt64(data.count).byteSwapped, 0x20, &koly)
         put(UInt64(data.count).byteSwapped, 0xd8, &koly)
         put(UInt64(list.count).byteSwapped, 0xe0, &koly)
-        put(UInt64(disk.count / 512).byteSwapped, 0x1ec, &koly)
+        put(UInt64(sectors).byteSwapped, 0x1ec, &koly)
         return data + list + koly
     }
 

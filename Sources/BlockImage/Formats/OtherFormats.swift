@@ -30,15 +30,15 @@ extension MappedNode: CheckableImage {
     ) throws(BlockError) -> ImageCheck {
         if let vdi = map.value as? VDIMap {
             guard repair == .nothing else { throw .io(path: filename, operation: "repair", 95) }
-            return vdi.check(report)
+            return try vdi.check(report)
         }
         // A log was carried out when the image was opened; there is nothing else to look at.
         if map.value is VHDXMap { return ImageCheck() }
         if repair == .nothing {
+            if let parallels = map.value as? ParallelsMap { return try parallels.check(report) }
             do throws(ImageFailure) {
                 if let vmdk = map.value as? VMDKMap { return try vmdk.check(report) }
                 if let qed = map.value as? QEDMap { return try qed.check(report) }
-                if let parallels = map.value as? ParallelsMap { return parallels.check(report) }
             } catch {
                 throw .io(path: filename, operation: "check", error.status)
             }

@@ -3,7 +3,7 @@ final class CloopMap: ImageMap {
     let file: any BlockNode
     let size: UInt64
     private let blockSize: UInt64
-    private let offsets: [UInt64]
+    private let offsets: PagedTable<UInt64>
     private var last: (index: Int, bytes: [UInt8])?
     var formatName: String { "cloop" }
     var description: ImageDescription {
@@ -24,17 +24,18 @@ final class CloopMap: ImageMap {
         guard count <= (512 << 20) / 8 - 1 else {
             throw fail("image requires too many offsets, try increasing block size")
         }
-        let bytes = try file.metadataBytes("table of offsets", at: 136, count: (Int(count) + 1) * 8)
-        offsets = (0...Int(count)).map { bytes.bigEndian(UInt64.self, at: $0 * 8) }
-        for index in 0..<Int(count) {
-            guard offsets[index + 1] >= offsets[index] else {
-                throw fail("offsets not monotonically increasing at index \(index + 1), image file is corrupt")
+        offsets = try PagedTable(file, "table of offsets", at: 136, count: Int(count) + 1, isBigEndian: true)
+        var before: UInt64 = 0
+        try offsets.forEach { index, offset throws(BlockError) in
+            guard offset >= before else {
+                throw fail("offsets not monotonically increasing at index \(index), image file is corrupt")
             }
-            guard offsets[index + 1] - offsets[index] <= UInt64(block) * 2 else {
-                throw fail("invalid compressed block size at index \(index + 1), image file is corrupt")
+            guard index == 0 || offset - before <= UInt64(block) * 2 else {
+                throw fail("invalid compressed block size at index \(index), image file is corrupt")
             }
+            before = offset
         }
-        guard (offsets.last ?? 0) <= UInt64(Int64.max) else { throw fail("a block lies behind every file") }
+        guard before <= UInt64(Int64.max) else { throw fail("a block lies behind every file") }
         blockSize = UInt64(block)
         size = UInt64(count) * blockSize
     }
@@ -47,8 +48,10 @@ final class CloopMap: ImageMap {
         let index = Int(offset / blockSize)
         guard index + 1 < offsets.count else { throw .corrupt("offset \(offset) is behind the table") }
         if let last, last.index == index { return (UInt64(index) * blockSize, last.bytes) }
-        let (status, packed) = file.bytesAndWait(
-            at: offsets[index], count: Int(offsets[index + 1] - offsets[index]))
+        let (start, end) = (try offsets.number(index), try offsets.number(index + 1))
+        // Somebody may have changed the file since it was looked at.
+        guard end >= start, end - start <= blockSize * 2 else { throw .corrupt("block \(index) is broken") }
+        let (status, packed) = file.bytesAndWait(at: start, count: Int(end - start))
         try ImageFailure.check(status)
         guard let bytes = Unpacking.inflate(packed, count: Int(blockSize), window: 15) else {
             throw .corrupt("block \(index) is broken")

@@ -1,5 +1,5 @@
-/// An Apple disk image (UDIF), for reading: chunks that are raw, zero or packed by zlib, listed in a property list or
-/// a resource fork at the end of the file. Big-endian.
+/// An Apple disk image (UDIF), for reading: chunks that are raw, zero or packed by ADC, zlib, bzip2, LZFSE or LZMA, listed
+/// in a property list or a resource fork at the end of the file. Big-endian.
 final class DMGMap: ImageMap {
     private struct Chunk {
         var start: UInt64
@@ -13,7 +13,12 @@ final class DMGMap: ImageMap {
         static let zero: UInt32 = 0
         static let raw: UInt32 = 1
         static let ignored: UInt32 = 2
+        static let adc: UInt32 = 0x8000_0004
         static let zlib: UInt32 = 0x8000_0005
+        static let bzip2: UInt32 = 0x8000_0006
+        static let lzfse: UInt32 = 0x8000_0007
+        static let lzma: UInt32 = 0x8000_0008
+        static let packed = adc...lzma
         static let comment: UInt32 = 0x7fff_fffe
         static let end: UInt32 = 0xffff_ffff
     }
@@ -60,6 +65,8 @@ final class DMGMap: ImageMap {
             guard chunk.start >= reach else { throw fail("Two chunks hold sector \(chunk.start / 512)") }
             reach = chunk.start + chunk.length
         }
+        guard reach <= UInt64(Int64.max) else { throw fail("A chunk lies behind every file") }
+        try DMGMap.openLibraries(Set(found.map(\.kind)), file.filename)
         chunks = found
         let stated = koly.bigEndian(UInt64.self, at: 0x1ec)
         size = max(reach, stated <= UInt64(Int64.max) / 512 ? stated * 512 : 0)
@@ -134,7 +141,7 @@ final class DMGMap: ImageMap {
             let kind = block.bigEndian(UInt32.self, at: at)
             switch kind {
             case Kind.comment, Kind.end: continue
-            case Kind.zero, Kind.raw, Kind.ignored, Kind.zlib: break
+            case Kind.zero, Kind.raw, Kind.ignored, Kind.packed: break
             default: throw .unsupported(path: path, feature: "a chunk of type 0x\(String(kind, radix: 16))")
             }
             let sector = block.bigEndian(UInt64.self, at: at + 8)
@@ -143,7 +150,7 @@ final class DMGMap: ImageMap {
             let packed = block.bigEndian(UInt64.self, at: at + 32)
             guard first <= limit, sector <= limit, sectors <= limit, offset <= limit, base <= limit, packed <= limit
             else { throw fail("A chunk lies behind every file") }
-            if kind == Kind.zlib {
+            if Kind.packed.contains(kind) {
                 guard packed <= maximumChunk, sectors * 512 <= maximumChunk else {
                     throw fail(
                         "length \(max(packed, sectors * 512)) for chunk \(chunks.count) is larger than max "
@@ -160,33 +167,60 @@ final class DMGMap: ImageMap {
     }
 
     func find(_ offset: UInt64) throws(ImageFailure) -> (piece: MappedPiece, length: UInt64) {
+        guard let chunk = chunk(offset) else { return (.zero, size - offset) }
+        guard chunk.start <= offset else { return (.zero, chunk.start - offset) }
+        let length = chunk.start + chunk.length - offset
+        switch chunk.kind {
+        case Kind.raw: return (.data(file, chunk.offset + offset - chunk.start), length)
+        case Kind.packed: return (.packed, length)
+        default: return (.zero, length)
+        }
+    }
+
+    /// The chunk that holds an offset, or else the next one.
+    private func chunk(_ offset: UInt64) -> Chunk? {
         var (low, high) = (0, chunks.count)
         while low < high {
             let middle = (low + high) / 2
             if chunks[middle].start + chunks[middle].length <= offset { low = middle + 1 } else { high = middle }
         }
-        guard low < chunks.count else { return (.zero, size - offset) }
-        let chunk = chunks[low]
-        guard chunk.start <= offset else { return (.zero, chunk.start - offset) }
-        let length = chunk.start + chunk.length - offset
-        switch chunk.kind {
-        case Kind.raw: return (.data(file, chunk.offset + offset - chunk.start), length)
-        case Kind.zlib: return (.packed, length)
-        default: return (.zero, length)
-        }
+        return low < chunks.count ? chunks[low] : nil
     }
 
     func unpack(_ offset: UInt64) throws(ImageFailure) -> (start: UInt64, bytes: [UInt8]) {
-        guard let chunk = chunks.first(where: { $0.start <= offset && offset < $0.start + $0.length }),
-            chunk.kind == Kind.zlib
-        else { throw .corrupt("nothing is packed here") }
+        guard let chunk = chunk(offset), chunk.start <= offset, Kind.packed.contains(chunk.kind) else {
+            throw .corrupt("nothing is packed here")
+        }
         if let last, last.start == chunk.start { return last }
         let (status, packed) = file.bytesAndWait(at: chunk.offset, count: Int(chunk.packed))
         try ImageFailure.check(status)
-        guard let bytes = Unpacking.inflate(packed, count: Int(chunk.length), window: 15) else {
+        guard let bytes = DMGMap.unpack(packed, chunk.kind, count: Int(chunk.length)) else {
             throw .corrupt("a chunk is broken")
         }
         last = (chunk.start, bytes)
         return (chunk.start, bytes)
+    }
+
+    private static func unpack(_ packed: [UInt8], _ kind: UInt32, count: Int) -> [UInt8]? {
+        switch kind {
+        case Kind.adc: AppleChunks.adc(packed, count: count)
+        case Kind.zlib: Unpacking.inflate(packed, count: count, window: 15)
+        case Kind.bzip2: try? Unpacking.bzip2(packed, count: count)
+        case Kind.lzfse: LZFSE.unpack(packed, count: count)
+        default: try? Unpacking.lzma(packed, count: count)
+        }
+    }
+
+    /// Opens the libraries that chunks of these kinds need.
+    private static func openLibraries(_ kinds: Set<UInt32>, _ path: String) throws(BlockError) {
+        for kind in [Kind.bzip2, Kind.lzma] where kinds.contains(kind) {
+            do throws(Unpacking.Fault) {
+                _ = try kind == Kind.bzip2 ? Unpacking.bzip2([], count: 1) : Unpacking.lzma([], count: 1)
+            } catch {
+                guard case .missing(let library) = error else { continue }
+                throw .unsupported(
+                    path: path, feature: "a chunk of type 0x\(String(kind, radix: 16)) without \(library)")
+            }
+        }
     }
 }

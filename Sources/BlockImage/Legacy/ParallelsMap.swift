@@ -4,7 +4,7 @@ final class ParallelsMap: ImageMap {
     let size: UInt64
     private let clusterSize: UInt64
     private let multiplier: UInt64
-    private let table: [UInt32]
+    private let table: PagedTable<UInt32>
     var formatName: String { "parallels" }
     var isComplete: Bool { false }
     var description: ImageDescription {
@@ -35,8 +35,7 @@ final class ParallelsMap: ImageMap {
         multiplier = isExtended ? tracks : 1
         // What the table does not reach cannot be there.
         size = min(sectors * 512, UInt64(entries) * clusterSize)
-        let bytes = try file.metadataBytes("block allocation table", at: 64, count: Int(entries) * 4)
-        table = (0..<Int(entries)).map { bytes.littleEndian(UInt32.self, at: $0 * 4) }
+        table = try PagedTable(file, "block allocation table", at: 64, count: Int(entries))
     }
 
     func find(_ offset: UInt64) throws(ImageFailure) -> (piece: MappedPiece, length: UInt64) {
@@ -44,26 +43,24 @@ final class ParallelsMap: ImageMap {
         guard index < table.count else { throw .corrupt("offset \(offset) is behind the table") }
         let inside = offset % clusterSize
         let length = min(clusterSize - inside, size - offset)
-        guard table[index] != 0 else { return (.unallocated, length) }
-        return (.data(file, UInt64(table[index]) * multiplier * 512 + inside), length)
+        let entry = try table.number(index)
+        guard entry != 0 else { return (.unallocated, length) }
+        return (.data(file, UInt64(entry) * multiplier * 512 + inside), length)
     }
 
-    func check(_ report: (String) -> Void) -> ImageCheck {
+    func check(_ report: (String) -> Void) throws(BlockError) -> ImageCheck {
         var result = ImageCheck()
         result.totalClusters = UInt64(table.count)
         var (highest, before): (UInt64, UInt64) = (0, 0)
         let length = file.sizeInBytes
-        for (index, entry) in table.enumerated() {
+        try table.forEach { index, entry in
             let offset = UInt64(entry) * multiplier * 512
-            guard offset != 0 else {
+            guard offset != 0, offset <= length else {
                 before = 0
-                continue
-            }
-            if offset > length {
+                guard offset != 0 else { return }
                 report("ERROR cluster \(index) is outside image")
                 result.corruptions += 1
-                before = 0
-                continue
+                return
             }
             result.allocatedClusters += 1
             highest = max(highest, offset)

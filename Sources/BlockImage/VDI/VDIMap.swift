@@ -10,7 +10,7 @@ final class VDIMap: ImageMap {
 
     let file: any BlockNode
     let size: UInt64
-    private var map: [UInt32]
+    private let map: PagedTable<UInt32>
     private let isStatic: Bool
     private let mapOffset: UInt64
     private let dataOffset: UInt64
@@ -21,9 +21,6 @@ final class VDIMap: ImageMap {
         description.clusterSize = VDIMap.blockSize
         return description
     }
-    /// How many blocks the map has.
-    var blocks: Int { map.count }
-
     init(_ file: any BlockNode) throws(BlockError) {
         self.file = file
         let path = file.filename
@@ -66,8 +63,7 @@ final class VDIMap: ImageMap {
         dataOffset = UInt64(data)
         allocated = head.littleEndian(UInt32.self, at: 388)
         let used = Int((size + VDIMap.blockSize - 1) / VDIMap.blockSize)
-        let bytes = try file.metadataBytes("block map", at: mapOffset, count: used * 4)
-        self.map = (0..<used).map { bytes.littleEndian(UInt32.self, at: $0 * 4) }
+        self.map = try PagedTable(file, "block map", at: mapOffset, count: used)
     }
 
     func isFlat(_ offset: UInt64) -> Bool { isStatic }
@@ -77,7 +73,7 @@ final class VDIMap: ImageMap {
         let inside = offset % VDIMap.blockSize
         guard index < map.count else { throw .corrupt("offset \(offset) is behind the block map") }
         let length = VDIMap.blockSize - inside
-        switch map[index] {
+        switch try map.number(index) {
         case VDIMap.unallocated: return (.unallocated, length)
         case VDIMap.discarded: return (.zero, length)
         case let entry: return (.data(file, dataOffset + UInt64(entry) * VDIMap.blockSize + inside), length)
@@ -98,24 +94,25 @@ final class VDIMap: ImageMap {
         // The count first: were it to lag behind, the next block would be laid over this one.
         bytes.storeLittle(allocated + 1, at: 0)
         try ImageFailure.check(file.writeAndWait(at: 388, bytes: bytes))
-        bytes.storeLittle(allocated, at: 0)
-        try ImageFailure.check(file.writeAndWait(at: mapOffset + UInt64(index) * 4, bytes: bytes))
-        map[index] = allocated
+        try map.store(allocated, at: index)
         allocated += 1
     }
 
     /// Checks the map: blocks outside of the file, and blocks used twice.
-    func check(_ report: (String) -> Void) -> ImageCheck {
+    func check(_ report: (String) -> Void) throws(BlockError) -> ImageCheck {
         var result = ImageCheck()
-        var seen: Set<UInt32> = []
+        // A bit a block.
+        var seen = [UInt64](repeating: 0, count: (map.count + 63) / 64)
         var found: UInt32 = 0
-        for (index, entry) in map.enumerated() where entry < VDIMap.discarded {
+        try map.forEach { index, entry in
+            guard entry < VDIMap.discarded else { return }
             if entry < UInt32(map.count) {
                 found += 1
-                if !seen.insert(entry).inserted {
+                if seen[Int(entry / 64)] >> UInt64(entry % 64) & 1 == 1 {
                     report("ERROR: block index \(entry) also used by \(index)")
                     result.corruptions += 1
                 }
+                seen[Int(entry / 64)] |= 1 << UInt64(entry % 64)
             } else {
                 report("ERROR: block index \(index) out of range, is \(entry)")
                 result.corruptions += 1

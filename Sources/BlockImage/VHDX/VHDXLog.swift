@@ -14,16 +14,18 @@ struct VHDXLog {
     private static let sector = 4096
     private let bytes: [UInt8]
     private let identifier: [UInt8]
+    private let path: String
 
     /// The log's region in memory.
     init(_ header: VHDXHeader, _ file: any BlockNode) throws(BlockError) {
         bytes = try file.metadataBytes("log", at: header.logOffset, count: Int(header.logLength))
         identifier = header.logIdentifier
+        path = file.filename
     }
 
     /// Carries out what is in the log. Nothing when it holds no whole sequence.
     func replay(_ file: any Resizable) throws(BlockError) {
-        guard let entries = activeSequence() else { return }
+        guard let entries = try activeSequence() else { return }
         for entry in entries {
             guard file.sizeInBytes >= entry.flushedSize else {
                 throw .invalidImage(path: file.filename, reason: "The file is shorter than its log says")
@@ -43,7 +45,9 @@ struct VHDXLog {
         return Array(bytes[start...]) + Array(bytes[..<(count - (bytes.count - start))])
     }
 
-    private func entry(at offset: Int) -> Entry? {
+    /// The entry at an offset, if it is whole. `work` counts the bytes that were summed up: of entries that overlap, as no
+    /// writer leaves them, every one would be read whole.
+    private func entry(at offset: Int, _ work: inout Int) throws(BlockError) -> Entry? {
         let head = slice(offset, 64)
         guard head.prefix(4).elementsEqual("loge".utf8), Array(head[32..<48]) == identifier else { return nil }
         let length = Int(head.littleEndian(UInt32.self, at: 8))
@@ -52,6 +56,10 @@ struct VHDXLog {
         guard length > 0, length % VHDXLog.sector == 0, length <= bytes.count, tail % VHDXLog.sector == 0,
             tail < bytes.count, count <= length / 32
         else { return nil }
+        work += length
+        guard work <= 16 * bytes.count else {
+            throw .invalidImage(path: path, reason: "The entries of the log overlap")
+        }
         let whole = slice(offset, length)
         guard CRC32C.of(whole, without: 4) == head.littleEndian(UInt32.self, at: 4) else { return nil }
         return Entry(
@@ -61,18 +69,18 @@ struct VHDXLog {
     }
 
     /// The entries from the tail to the head of the sequence with the highest number.
-    private func activeSequence() -> [Entry]? {
+    private func activeSequence() throws(BlockError) -> [Entry]? {
         guard bytes.count >= VHDXLog.sector else { return nil }
         var best: [Entry] = []
-        var at = 0
+        var (at, work) = (0, 0)
         while at < bytes.count {
-            guard let first = entry(at: at), first.sequence > 0 else {
+            guard let first = try entry(at: at, &work), first.sequence > 0 else {
                 at += VHDXLog.sector
                 continue
             }
             var run = [first]
             var total = first.length
-            while total < bytes.count, let next = entry(at: (at + total) % bytes.count),
+            while total < bytes.count, let next = try entry(at: (at + total) % bytes.count, &work),
                 next.sequence == run[run.count - 1].sequence + 1
             {
                 run.append(next)
@@ -84,7 +92,8 @@ struct VHDXLog {
             {
                 best = Array(run[start...])
             }
-            at += first.length
+            // One that begins later in the same row ends with the same head.
+            at += total
         }
         return best.isEmpty ? nil : best
     }

@@ -27,8 +27,7 @@ final class VHDXMap: ImageMap {
     private var header: VHDXHeader
     private var blockSize: UInt64 = 0
     private var chunkRatio: UInt64 = 1
-    private var tableOffset: UInt64 = 0
-    private var table: [UInt64] = []
+    private var table: PagedTable<UInt64>?
     /// Where the next block goes.
     private var end: UInt64 = 0
 
@@ -140,19 +139,20 @@ final class VHDXMap: ImageMap {
         let blocks = (size + blockSize - 1) / blockSize
         let entries = blocks + (blocks == 0 ? 0 : (blocks - 1) / chunkRatio)
         guard entries * 8 <= region.length else { throw fail("The block allocation table is too small") }
-        tableOffset = region.offset
-        let bytes = try file.metadataBytes("block allocation table", at: tableOffset, count: Int(entries) * 8)
-        table = (0..<Int(entries)).map { bytes.littleEndian(UInt64.self, at: $0 * 8) }
-        end = (file.sizeInBytes + VHDXMap.megabyte - 1) / VHDXMap.megabyte * VHDXMap.megabyte
-        for index in 0..<Int(blocks) {
-            let entry = table[place(UInt64(index))]
-            guard entry & 7 >= State.fullyPresent.rawValue else { continue }
+        let table = try PagedTable<UInt64>(file, "block allocation table", at: region.offset, count: Int(entries))
+        self.table = table
+        var end = (file.sizeInBytes + VHDXMap.megabyte - 1) / VHDXMap.megabyte * VHDXMap.megabyte
+        let chunk = Int(chunkRatio) + 1
+        try table.forEach(skipsZeroes: true) { index, entry throws(BlockError) in
+            // After each chunk stands one entry for a bitmap of sectors, of images that are a difference alone.
+            guard entry & 7 >= State.fullyPresent.rawValue, index % chunk < chunk - 1 else { return }
             let offset = (entry >> 20) << 20
             guard offset >= VHDXMap.megabyte, offset <= UInt64(Int64.max) / 2 else {
-                throw fail("Block \(index) lies at \(offset)")
+                throw fail("Block \(index - index / chunk) lies at \(offset)")
             }
             end = max(end, offset + blockSize)
         }
+        self.end = end
         guard end <= file.sizeInBytes + blockSize + VHDXMap.megabyte else { throw fail("A block lies behind the file") }
     }
 
@@ -161,10 +161,15 @@ final class VHDXMap: ImageMap {
     func find(_ offset: UInt64) throws(ImageFailure) -> (piece: MappedPiece, length: UInt64) {
         let inside = offset % blockSize
         let index = place(offset / blockSize)
-        guard index < table.count else { throw .corrupt("offset \(offset) is behind the block allocation table") }
+        guard let table, index < table.count else {
+            throw .corrupt("offset \(offset) is behind the block allocation table")
+        }
+        let entry = try table.number(index)
+        let host = (entry >> 20) << 20
+        guard host <= UInt64(Int64.max) / 2 else { throw .corrupt("a block lies at \(host)") }
         let length = min(blockSize - inside, size - offset)
-        switch State(rawValue: table[index] & 7) {
-        case .fullyPresent: return (.data(file, (table[index] >> 20) << 20 + inside), length)
+        switch State(rawValue: entry & 7) {
+        case .fullyPresent: return (.data(file, host + inside), length)
         case .partiallyPresent: throw .corrupt("a block is partially present without a parent")
         case .zero: return (.zero, length)
         default: return (.unallocated, length)
@@ -183,10 +188,7 @@ final class VHDXMap: ImageMap {
         let index = place(block.start / blockSize)
         try ImageFailure.check(file.performAndWait(.flush))
         let entry = block.host | State.fullyPresent.rawValue
-        var bytes = [UInt8](repeating: 0, count: 8)
-        bytes.storeLittle(entry, at: 0)
-        try ImageFailure.check(file.writeAndWait(at: tableOffset + UInt64(index) * 8, bytes: bytes))
-        table[index] = entry
+        try table?.store(entry, at: index)
         end = block.host + block.length
     }
 

@@ -19,8 +19,8 @@ final class VMDKExtent {
     struct Sparse {
         var grainSize: UInt64
         var entriesPerTable: UInt64
-        var directory: [UInt32]
-        var redundant: [UInt32]
+        var directory: PagedTable<UInt32>
+        var redundant: PagedTable<UInt32>?
         var flags: UInt32
         /// Where the next grain goes.
         var end: UInt64
@@ -88,14 +88,15 @@ final class VMDKExtent {
         let coverage = granularity * entries
         let directorySize = (capacity + coverage - 1) / coverage
         guard directorySize <= 512 << 20 / 4 else { throw fail("L1 size too big") }
-        func directory(_ sector: UInt64) throws(BlockError) -> [UInt32] {
+        func directory(_ sector: UInt64) throws(BlockError) -> PagedTable<UInt32> {
             guard sector <= UInt64(Int64.max) / 512 else { throw fail("The grain directory lies at sector \(sector)") }
-            let bytes = try file.metadataBytes("grain directory", at: sector * 512, count: Int(directorySize) * 4)
-            return (0..<Int(directorySize)).map { bytes.littleEndian(UInt32.self, at: $0 * 4) }
+            // There may be thousands of extents: each keeps little.
+            return try PagedTable(
+                file, "grain directory", at: sector * 512, count: Int(directorySize), pageSize: 4096, kept: 16)
         }
         let main = try directory(head.littleEndian(UInt64.self, at: 56))
         let second =
-            flags & Flag.redundantTable != 0 ? try directory(head.littleEndian(UInt64.self, at: 48)) : []
+            flags & Flag.redundantTable != 0 ? try directory(head.littleEndian(UInt64.self, at: 48)) : nil
         let sparse = Sparse(
             grainSize: granularity * 512, entriesPerTable: entries, directory: main, redundant: second, flags: flags,
             end: (file.sizeInBytes + 511) / 512 * 512)
@@ -113,7 +114,7 @@ final class VMDKExtent {
     ) throws(ImageFailure) -> (place: UInt64, entries: [UInt32], index: Int)? {
         let number = Int(grain / sparse.entriesPerTable)
         guard number < sparse.directory.count else { throw .corrupt("grain \(grain) is behind the directory") }
-        let sector = sparse.directory[number]
+        let sector = try sparse.directory.number(number)
         guard sector != 0 else { return nil }
         let place = UInt64(sector) * 512
         let index = Int(grain % sparse.entriesPerTable)
@@ -209,8 +210,10 @@ final class VMDKExtent {
         var bytes = [UInt8](repeating: 0, count: 4)
         bytes.storeLittle(value, at: 0)
         let number = Int(grain / sparse.entriesPerTable)
-        if number < sparse.redundant.count, sparse.redundant[number] != 0 {
-            let copy = UInt64(sparse.redundant[number]) * 512 + UInt64(index) * 4
+        if let redundant = sparse.redundant, number < redundant.count, case let sector = try redundant.number(number),
+            sector != 0
+        {
+            let copy = UInt64(sector) * 512 + UInt64(index) * 4
             try ImageFailure.check(file.writeAndWait(at: copy, bytes: bytes))
         }
         try ImageFailure.check(file.writeAndWait(at: place + UInt64(index) * 4, bytes: bytes))
