@@ -72,6 +72,7 @@ let package = Package(
         library("FileSharing", ["HostOS", "CLinux", system]),
         library("Display", ["CEngine", "CZlib"]),
         library("VNC", ["Display", "HostOS", "Log", "CZlib", "CTurboJPEG"]),
+        library("Curses", ["Display", "HostOS"]),
         library(
             "Devices",
             [
@@ -87,7 +88,8 @@ let package = Package(
             [
                 "CEngine", "HostOS", "Log", "JSON", "GuestMemory", "X86", "Execution", "LocalAPIC",
                 "KVMEngine", "TranslatorEngine", "DeviceModel", "MachineState", "BlockImage", "TLS", "Network",
-                "CharacterBackend", "Firmware", "Devices", "Display", "VNC", "FileSharing",
+                "CharacterBackend", "Firmware", "Devices", "Display", "VNC", "Curses",
+                "FileSharing",
             ]),
         library(
             "MachineControl",
@@ -157,6 +159,7 @@ let package = Package(
         tests("Firmware", ["GuestMemory", "DeviceModel"]),
         tests("FileSharing", ["HostOS", "CLinux"]),
         tests("Display", ["CZlib"]),
+        tests("Curses", ["Display", "HostOS"]),
         tests("VNC", ["Display", "HostOS", "CZlib"]),
         tests(
             "Devices",
@@ -179,6 +182,6 @@ let package = Package(
         tests("LibvirtClient", ["RPCWire", "HostOS"]),
         tests("VirshTool", ["HostOS", "RPCWire", "LibvirtClient"]),
         .testTarget(name: "ArchitectureTests", dependencies: ["TestSupport"], swiftSettings: strict),
-        .testTarget(name: "IntegrationTests", dependencies: ["TestSupport"], swiftSettings: strict),
+        .testTarget(name: "IntegrationTests", dependencies: ["TestSupport", "Display"], swiftSettings: strict),
     ]
 )
