@@ -35,7 +35,8 @@ package struct TerminalPainter: Sendable {
         let (columns, rows) = (min(max(columns, 1), Self.limit), min(max(rows, 1), Self.limit))
         if columns != self.columns || rows != self.rows || shown.isEmpty {
             (self.columns, self.rows) = (columns, rows)
-            shown = [Glyph](repeating: Glyph(), count: columns * rows)
+            // No glyph is like this one: all are painted once, as a terminal's own colours may be others.
+            shown = [Glyph](repeating: Glyph(scalar: 0), count: columns * rows)
             (place, style) = (-1, nil)
             bytes += Array("\u{1B}[0m\u{1B}[2J".utf8)
         }
