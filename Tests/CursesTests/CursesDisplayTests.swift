@@ -17,7 +17,9 @@ import Testing
         var bytes: [UInt8] = []
         for _ in 0..<2000 {
             _ = master.wait(for: [.read], milliseconds: 30)
-            if master.wait(for: [.read], milliseconds: 0).contains(.read) { bytes += try master.readAvailable(limit: 4096) }
+            if master.wait(for: [.read], milliseconds: 0).contains(.read) {
+                bytes += try master.readAvailable(limit: 4096)
+            }
             let seen = String(decoding: bytes, as: UTF8.self)
             if seen.contains(text) { return seen }
         }

@@ -34,7 +34,8 @@ struct BrowserTests {
         }
         try wait(for: "Press ESC for boot menu.")
 
-        let browser = try GuestMachine(program: Repository.root.appendingPathComponent("Scripts/browse-vnc").path, ["\(port)"])
+        let browser = try GuestMachine(
+            program: Repository.root.appendingPathComponent("Scripts/browse-vnc").path, ["\(port)"])
         try browser.wait(for: "ready: Connected", seconds: 120)
         var asked = 0
         /// What noVNC's canvas shows.
@@ -44,7 +45,9 @@ struct BrowserTests {
             let before = browser.console.count
             try browser.type("look \(file)")
             let end = Date().addingTimeInterval(60)
-            while !browser.console.dropFirst(before).contains("\n"), Date() < end { Thread.sleep(forTimeInterval: 0.01) }
+            while !browser.console.dropFirst(before).contains("\n"), Date() < end {
+                Thread.sleep(forTimeInterval: 0.01)
+            }
             return try #require(Pixmap(ppm: try Data(contentsOf: URL(fileURLWithPath: file))), "\(browser.console)")
         }
         /// Whether the browser comes to show what the stopped machine shows.

@@ -30,7 +30,9 @@ private final class TerminalMachine {
                 "/dev/null",
             ])
         monitor = try MonitorClient(path: folder.path("qmp"), seconds: 60)
-        path = machine.console.split(whereSeparator: \.isNewline).first { $0.hasPrefix("/dev/pts/") }.map(String.init) ?? ""
+        path =
+            machine.console.split(whereSeparator: \.isNewline).first { $0.hasPrefix("/dev/pts/") }.map(String.init)
+            ?? ""
     }
 
     /// The lines that the terminal shows now.
@@ -42,14 +44,17 @@ private final class TerminalMachine {
     }
 
     func wait(for text: String) throws {
+        try wait("'\(text)' is not in the terminal") { lines in lines.contains { $0.contains(text) } }
+    }
+    func wait(_ complaint: String = "it does not come", until isThere: ([String]) -> Bool) throws {
         let end = Date().addingTimeInterval(120)
         var last: [String] = []
         while Date() < end {
             last = lines
-            if last.contains(where: { $0.contains(text) }) { return }
+            if isThere(last) { return }
             Thread.sleep(forTimeInterval: 0.05)
         }
-        throw MonitorClient.Failed(description: "'\(text)' is not in the terminal: \(last)")
+        throw MonitorClient.Failed(description: "\(complaint): \(last)")
     }
 
     /// Gives the terminal another size.
@@ -62,7 +67,8 @@ private final class TerminalMachine {
     /// What the shell says after the machine's end, which gave the terminal back.
     func afterwards() throws -> String {
         try machine.wait(for: "\nend")
-        return String(machine.console[(machine.console.range(of: "status=")?.lowerBound ?? machine.console.startIndex)...])
+        return String(
+            machine.console[(machine.console.range(of: "status=")?.lowerBound ?? machine.console.startIndex)...])
     }
 }
 
@@ -110,7 +116,8 @@ struct TerminalScreenTests {
         let terminal = try TerminalMachine(
             folder, columns: 80, rows: 25,
             [
-                "-bios", Pixmap.systemBIOS, "-cdrom", "/usr/lib/grub-rescue/grub-rescue-cdrom.iso", "-boot", "d", "-monitor",
+                "-bios", Pixmap.systemBIOS, "-cdrom", "/usr/lib/grub-rescue/grub-rescue-cdrom.iso", "-boot", "d",
+                "-monitor",
                 "none", "-serial", "null",
             ])
         try terminal.wait(for: "GNU GRUB")
@@ -119,11 +126,14 @@ struct TerminalScreenTests {
         // GRUB's command line, by its key, and a word with a shifted key.
         try terminal.machine.press("c")
         try terminal.wait(for: "grub>")
-        try terminal.machine.press("echo A_b\r")
-        try terminal.wait(for: "A_b")
+        for (number, command) in ["echo A_b", "insmod all_video", "loadfont unicode"].enumerated() {
+            try terminal.machine.press(command + "\r")
+            try terminal.wait { lines in lines.count { $0.hasPrefix("grub>") } == number + 2 }
+        }
+        #expect(terminal.lines.contains("A_b"))
         // A picture has no text.
         try terminal.machine.press("terminal_output gfxterm\r")
-        try terminal.wait(for: "Graphic mode")
+        try terminal.wait(for: "800 x 600 Graphic mode")
         let number = try HostProgram.output("pgrep", ["-P", "\(terminal.machine.identifier)", "-n"])
             .trimmingCharacters(in: .whitespacesAndNewlines)
         // The shell that `script` runs has the machine as its child.
