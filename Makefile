@@ -78,7 +78,7 @@ guest/boot.qcow2: Scripts/make-boot-disk
 
 bench: ## Time Apus beside qemu-system-x86_64 and print the ratios (ROUNDS=5, ONLY=sieve,fork, CPU=, OPTIONS=)
 	@Scripts/install-deps build guest bench
-	@$(MAKE) -s --no-print-directory $(vmm) guest/bench.cpio.gz guest/exits.flat
+	@$(MAKE) -s --no-print-directory $(vmm) guest/bench.cpio.gz guest/exits.flat guest/motion.raw guest/viewer
 	@echo "Building the benchmark"
 	@swift build -c release --package-path Benchmarks >/dev/null
 	@Benchmarks/.build/release/apus-bench
@@ -89,6 +89,16 @@ guest/bench.cpio.gz: guest/initramfs.cpio.gz Benchmarks/make-guest $(wildcard Be
 guest/exits.flat: Benchmarks/Exits/exits.S
 	@mkdir -p guest
 	@gcc -m32 -nostdlib -static -no-pie -Wl,-Ttext=0x101000 -Wl,-z,max-page-size=4096 -Wl,--build-id=none -o $@ $<
+
+guest/motion.raw: Benchmarks/Screen/motion.S
+	@mkdir -p guest
+	@gcc -m32 -nostdlib -static -no-pie -Wl,-Ttext=0x7C00 -Wl,--oformat=binary -Wl,--build-id=none -o $@.new $<
+	@truncate -s 1M $@.new
+	@mv $@.new $@
+
+guest/viewer: Benchmarks/Screen/viewer.c
+	@mkdir -p guest
+	@gcc -O2 -o $@ $<
 
 bench-images: ## Time apus-img beside qemu-img and print the ratios (SIZE=2048 MiB)
 	@Scripts/install-deps build test
@@ -101,7 +111,7 @@ bench-network: ## Time networks beside QEMU and print the ratios (SECONDS_EACH=5
 	@Scripts/bench-network $(or $(SECONDS_EACH),5)
 
 fuzz: ## Run the hostile-input tests with more rounds, and busy guests for an hour (APUS_FUZZ_ROUNDS=20, MINUTES=60)
-	@Scripts/install-deps build test
+	@Scripts/install-deps build test browser
 	@Scripts/fuzz
 	@if $(MAKE) -s --no-print-directory guest/stress.cpio; then \
 		$(MAKE) -s --no-print-directory stress MINUTES=$(or $(MINUTES),60); \

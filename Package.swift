@@ -76,6 +76,7 @@ let package = Package(
         library("FileSharing", ["HostOS", "CLinux", system]),
         library("Display", ["CEngine", "CZlib"]),
         library("VNC", ["Display", "HostOS", "Log", "CZlib", "CTurboJPEG"]),
+        library("Curses", ["Display", "HostOS"]),
         library(
             "Devices",
             [
@@ -91,7 +92,8 @@ let package = Package(
             [
                 "CEngine", "HostOS", "Log", "JSON", "GuestMemory", "X86", "Execution", "LocalAPIC",
                 "KVMEngine", "TranslatorEngine", "DeviceModel", "MachineState", "BlockImage", "TLS", "Network",
-                "CharacterBackend", "Firmware", "Devices", "Display", "VNC", "FileSharing",
+                "CharacterBackend", "Firmware", "Devices", "Display", "VNC", "Curses",
+                "FileSharing",
             ]),
         library(
             "MachineControl",
@@ -161,6 +163,7 @@ let package = Package(
         tests("Firmware", ["GuestMemory", "DeviceModel"]),
         tests("FileSharing", ["HostOS", "CLinux"]),
         tests("Display", ["CZlib"]),
+        tests("Curses", ["Display", "HostOS"]),
         tests("VNC", ["Display", "HostOS", "CZlib"]),
         tests(
             "Devices",
@@ -183,6 +186,6 @@ let package = Package(
         tests("LibvirtClient", ["RPCWire", "HostOS"]),
         tests("VirshTool", ["HostOS", "RPCWire", "LibvirtClient"]),
         .testTarget(name: "ArchitectureTests", dependencies: ["TestSupport"], swiftSettings: strict),
-        .testTarget(name: "IntegrationTests", dependencies: ["TestSupport"], swiftSettings: strict),
+        .testTarget(name: "IntegrationTests", dependencies: ["TestSupport", "Display"], swiftSettings: strict),
     ]
 )

@@ -306,6 +306,14 @@ static inline void apus_terminal_raw(struct termios *modes, int signals) {
     modes->c_cc[VMIN] = 1;
     modes->c_cc[VTIME] = 0;
 }
+// The size of a terminal in characters; 0 on success.
+static inline int apus_window_size(int fd, int *columns, int *rows) {
+    struct winsize size;
+    if (ioctl(fd, TIOCGWINSZ, &size) != 0) return -1;
+    *columns = size.ws_col;
+    *rows = size.ws_row;
+    return 0;
+}
 // Opens a pseudo-terminal in raw mode and closes its user's side again. Returns the master, and the user's path.
 static inline int apus_pty(char *path, size_t size) {
     int master = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC), user, error;

@@ -10,9 +10,12 @@ public protocol PictureSource: AnyObject, Sendable {
     var pointer: PointerState { get }
     /// Tells the guest of the size that somebody wants. False where the guest cannot be told.
     func want(width: Int, height: Int) -> Bool
+    /// The characters that it shows; nil where only the picture tells what there is.
+    var text: ScreenText? { get }
 }
 
 extension PictureSource {
+    public var text: ScreenText? { nil }
     public var pointer: PointerState { PointerState() }
     public func want(width: Int, height: Int) -> Bool { false }
 }
@@ -88,6 +91,12 @@ public final class Screen: Sendable {
     public var pointer: PointerState { source.pointer }
     /// Tells the guest of the size that somebody wants. False where the guest cannot be told.
     public func want(width: Int, height: Int) -> Bool { source.want(width: width, height: height) }
+
+    /// What it shows as characters; a source that knows none has its picture's size, of its last drawing or `age` ago.
+    public func text(now: UInt64, age: UInt64) -> ScreenText {
+        if let text = source.text { return text }
+        return look(now: now, age: age) { .graphics(width: $0.width, height: $0.height) }
+    }
 
     /// The picture as it is now.
     public var picture: Picture { look { copy $0 } }

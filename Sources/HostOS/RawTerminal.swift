@@ -12,7 +12,13 @@ public final class RawTerminal: Sendable {
         var active: Int32 = 0
         var descriptor: Int32 = -1
         var modes = termios()
+        /// What the terminal is told in the end; lives for ever.
+        var farewell: UnsafeMutablePointer<UInt8>?
+        var farewellCount = 0
+        var output: Int32 = -1
     }
+    /// How long a terminal that takes nothing is waited for, in milliseconds.
+    private static let lastWait: Int32 = 500
 
     private nonisolated(unsafe) static let saved: UnsafeMutablePointer<Saved> = {
         let slot = UnsafeMutablePointer<Saved>.allocate(capacity: 1)
@@ -22,12 +28,16 @@ public final class RawTerminal: Sendable {
     private static let owned = Mutex(false)
     private static let installed = Mutex(false)
     private let descriptor: Descriptor
+    private let output: Descriptor?
     private let restored = Mutex(false)
 
     /// Raw mode for the terminal behind `descriptor`; nil if it is no terminal. With `signals`, Ctrl-C and its like
-    /// make signals; without, they are bytes.
-    public init?(_ descriptor: Descriptor, signals: Bool) throws(HostError) {
+    /// make signals; without, they are bytes. In the end the farewell is written to `output`.
+    public init?(
+        _ descriptor: Descriptor, signals: Bool, farewell: [UInt8] = [], to output: Descriptor? = nil
+    ) throws(HostError) {
         self.descriptor = descriptor
+        self.output = output
         guard descriptor.kind == Descriptor.Kind.terminal else { return nil }
         var modes = termios()
         // SAFETY: the structure outlives the call.
@@ -42,6 +52,15 @@ public final class RawTerminal: Sendable {
         // SAFETY: `owned` makes this the only writer; `active` is set last.
         unsafe RawTerminal.saved.pointee.modes = modes
         unsafe RawTerminal.saved.pointee.descriptor = descriptor.rawValue
+        unsafe RawTerminal.saved.pointee.farewellCount = 0
+        if let output, !farewell.isEmpty {
+            // Never freed, as a handler may be reading it; few terminals are taken for a display in a process's life.
+            let bytes = UnsafeMutablePointer<UInt8>.allocate(capacity: farewell.count)
+            for (index, byte) in farewell.enumerated() { unsafe (bytes + index).initialize(to: byte) }
+            unsafe RawTerminal.saved.pointee.farewell = bytes
+            unsafe RawTerminal.saved.pointee.output = output.rawValue
+            unsafe RawTerminal.saved.pointee.farewellCount = farewell.count
+        }
         unsafe RawTerminal.saved.pointee.active = 1
         RawTerminal.installHandlers()
         unsafe apus_terminal_raw(&modes, signals ? 1 : 0)
@@ -67,9 +86,16 @@ public final class RawTerminal: Sendable {
 
     /// Gives the process's raw terminal, if there is one, its old modes back. Async-signal-safe.
     public static func restoreAny() {
-        // SAFETY: the slot lives for ever; tcsetattr is async-signal-safe (signal-safety(7)).
+        // SAFETY: the slot and the farewell live for ever; tcsetattr, poll and write are async-signal-safe
+        // (signal-safety(7)).
         guard unsafe saved.pointee.active != 0 else { return }
         unsafe saved.pointee.active = 0
+        if unsafe saved.pointee.farewellCount > 0 {
+            var request = pollfd(fd: unsafe saved.pointee.output, events: Int16(POLLOUT), revents: 0)
+            if unsafe apus_poll(&request, 1, lastWait) > 0 {
+                _ = unsafe apus_write(request.fd, saved.pointee.farewell, saved.pointee.farewellCount)
+            }
+        }
         _ = unsafe apus_terminal_set(saved.pointee.descriptor, &saved.pointee.modes)
     }
 

@@ -61,6 +61,7 @@ enum Floors {
                 target("FileSharing", "HostOS CLinux SystemPackage"),
                 target("Display", "CEngine CZlib"),
                 target("VNC", "Display HostOS Log CZlib CTurboJPEG"),
+                target("Curses", "Display HostOS"),
                 target(
                     "Devices",
                     """
@@ -77,7 +78,7 @@ enum Floors {
                     """
                     CEngine HostOS Log JSON GuestMemory X86 Execution LocalAPIC KVMEngine TranslatorEngine \
                     DeviceModel MachineState BlockImage TLS Network CharacterBackend Firmware Devices Display VNC \
-                    FileSharing
+                    Curses FileSharing
                     """),
                 target("HostCheck", "CLinux HostOS JSON KVMEngine Machine"),
                 target("MachineControl", "JSON Log HostOS CharacterBackend FileSharing Machine X86 Execution DeviceModel VNC"),

@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 private let rescueDisc = "/usr/lib/grub-rescue/grub-rescue-cdrom.iso"
@@ -28,8 +29,26 @@ struct FirmwareTests {
         let monitor = try MonitorClient(path: folder.path("qmp"))
         let name = board == "pc" ? "ide1-cd0" : "ide2-cd0"
         _ = try monitor.human("change \(name) \(rescueDisc)")
-        #expect(try monitor.human("info block").contains("\(name): \(rescueDisc)") || monitor.human("info block").contains(name))
+        #expect(
+            try monitor.human("info block").contains("\(name): \(rescueDisc)")
+                || monitor.human("info block").contains(name))
         try monitor.execute("quit")
+        #expect(try machine.status() == 0)
+    }
+
+    /// Every card brings iPXE, which here takes a script from the user's network.
+    @Test(
+        .enabled(if: isThere(seaBIOS, "/usr/lib/ipxe/qemu/efi-e1000.rom"), "needs seabios and ipxe-qemu"),
+        arguments: ["", "virtio-net-pci"] + (FuzzRounds.factor > 1 ? ["e1000e", "rtl8139", "pcnet"] : []))
+    func machinesStartByNetwork(_ card: String) throws {
+        let folder = try TemporaryFolder()
+        try Data("#!ipxe\necho Apus came by ${net0/mac}\n".utf8).write(
+            to: URL(fileURLWithPath: folder.path("hello.ipxe")))
+        let user =
+            "user,\(card.isEmpty ? "" : "model=\(card),")mac=52:54:00:00:00:77,tftp=\(folder.path(".")),bootfile=hello.ipxe"
+        let machine = try GuestMachine(["-m", "64", "-nographic", "-boot", "n", "-nic", user])
+        try machine.wait(for: "Apus came by 52:54:00:00:00:77")
+        try machine.press("\u{1}x")
         #expect(try machine.status() == 0)
     }
 
@@ -83,7 +102,9 @@ struct HotplugTests {
         let folder = try TemporaryFolder()
         let image = folder.path("disk.raw")
         try Data(repeating: 0x61, count: 1 << 20).write(to: URL(fileURLWithPath: image))
-        let ports = board == "q35" ? ["-device", "pcie-root-port,id=rp1,slot=1", "-device", "pcie-root-port,id=rp2,slot=2"] : []
+        let ports =
+            board == "q35"
+            ? ["-device", "pcie-root-port,id=rp1,slot=1", "-device", "pcie-root-port,id=rp2,slot=2"] : []
         let machine = try GuestMachine(
             booting: ["-M", board, "-smp", "1,maxcpus=2", "-nic", "none"] + ports
                 + ["-qmp", "unix:\(folder.path("qmp")),server=on,wait=off"])

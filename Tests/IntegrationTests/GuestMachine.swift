@@ -82,13 +82,14 @@ final class GuestMachine: Sendable {
     /// Whether nobody can write to the console any more.
     var isFinished: Bool { isAtEnd.load(ordering: .acquiring) }
 
-    /// Waits for a text on the console.
-    func wait(for wanted: String, seconds: Double = 240) throws {
+    /// Waits for a text on the console, behind its first `skipped` characters.
+    func wait(for wanted: String, after skipped: Int = 0, seconds: Double = 240) throws {
+        func isThere() -> Bool { skipped == 0 ? console.contains(wanted) : console.dropFirst(skipped).contains(wanted) }
         let end = Date().addingTimeInterval(seconds)
-        while !console.contains(wanted) {
-            guard Date() < end, isRunning || console.contains(wanted) else {
+        while !isThere() {
+            guard Date() < end, isRunning || isThere() else {
                 Thread.sleep(forTimeInterval: 0.2)
-                if console.contains(wanted) { return }
+                if isThere() { return }
                 throw TimedOut(wanted: wanted, seen: console)
             }
             Thread.sleep(forTimeInterval: 0.02)
@@ -96,7 +97,10 @@ final class GuestMachine: Sendable {
     }
 
     /// Types a line.
-    func type(_ line: String) throws { try input.write(contentsOf: Data((line + "\n").utf8)) }
+    func type(_ line: String) throws { try press(line + "\n") }
+
+    /// Types characters as they are.
+    func press(_ text: String) throws { try input.write(contentsOf: Data(text.utf8)) }
 
     /// Types a command and waits for the end of its output, which is returned.
     func shell(_ command: String, seconds: Double = 240) throws -> String {

@@ -99,7 +99,7 @@ private final class Bench {
         change(&configuration)
         let box = box
         server = try VNCServer(
-            configuration, title: "a machine", consoles: [VNCConsole(screen: Screen(name: "s", source: canvas))],
+            configuration, title: "a machine", consoles: [DisplayConsole(screen: Screen(name: "s", source: canvas))],
             input: input
         ) { event in box.events.withLock { $0.append(event) } }
         try server.start()

@@ -31,6 +31,8 @@ final class Bench {
         }
         Table.mean("user code", ratios[.user] ?? [], goal: 2.5)
         Table.mean("system", ratios[.system] ?? [], goal: 1.3)
+        firmware()
+        motion()
         exits()
         states()
     }
@@ -136,7 +138,7 @@ final class Bench {
             peer: machines[.peer]?.peakMemory, apus: machines[.apus]?.peakMemory)
     }
 
-    private func add(_ found: [Side: Double], to times: inout Times) {
+    func add(_ found: [Side: Double], to times: inout Times) {
         guard let peer = found[.peer], let apus = found[.apus] else { return }
         times.peer.append(peer)
         times.apus.append(apus)

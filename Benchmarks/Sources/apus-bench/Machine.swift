@@ -68,14 +68,37 @@ final class Machine {
                 pending.removeSubrange(...end)
                 return (text.trimmingCharacters(in: .whitespacesAndNewlines), clock.now)
             }
+            guard try take(until: deadline) else { throw Failed(description: "no answer in \(Int(limit)) s") }
+        }
+    }
+
+    /// Waits for a text, which need not end a line, and tells when it came. What came before it is gone.
+    func wait(forText wanted: String, limit: Double) throws -> ContinuousClock.Instant {
+        let deadline = clock.now + .seconds(limit)
+        let bytes = Array(wanted.utf8)
+        while true {
+            if let place = pending.firstRange(of: bytes) {
+                pending.removeSubrange(..<place.upperBound)
+                return clock.now
+            }
+            guard try take(until: deadline) else {
+                throw Failed(description: "no '\(wanted)' in \(Int(limit)) s")
+            }
+        }
+    }
+
+    /// Takes what comes next. False where nothing comes in time.
+    private func take(until deadline: ContinuousClock.Instant) throws -> Bool {
+        while true {
             let left = (deadline - clock.now) / .milliseconds(1)
-            guard left > 0 else { throw Failed(description: "no answer in \(Int(limit)) s") }
+            guard left > 0 else { return false }
             var wanted = pollfd(fd: output, events: Int16(POLLIN), revents: 0)
             guard unsafe poll(&wanted, 1, Int32(left) + 1) > 0 else { continue }
             var buffer = [UInt8](repeating: 0, count: 4096)
             let count = unsafe read(output, &buffer, buffer.count)
             guard count > 0 else { throw Failed(description: "the machine ended") }
             pending += buffer[..<count]
+            return true
         }
     }
 

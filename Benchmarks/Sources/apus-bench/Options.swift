@@ -12,6 +12,11 @@ struct Options {
     let initramfs: String
     /// The multiboot kernel that times exits.
     let exits: String
+    /// A Debian that firmware boots, a disk that paints without end, and a viewer that counts: rows without theirs are
+    /// skipped.
+    let bootDisk: String
+    let motion: String
+    let viewer: String
     /// Mebibytes of each guest.
     let memory: Int
     /// Seconds after which a row counts as failed.
@@ -45,6 +50,9 @@ struct Options {
         kernel = text("KERNEL", "guest/vmlinuz")
         initramfs = text("INITRAMFS", "guest/bench.cpio.gz")
         exits = text("EXITS", "guest/exits.flat")
+        bootDisk = text("BOOTDISK", "guest/boot.qcow2")
+        motion = text("MOTION", "guest/motion.raw")
+        viewer = text("VIEWER", "guest/viewer")
         more = text("OPTIONS", "").split(separator: " ").map(String.init)
         for file in [program, kernel, initramfs, exits] where !FileManager.default.fileExists(atPath: file) {
             throw Unusable(description: "There is no \(file); 'make bench' makes it")

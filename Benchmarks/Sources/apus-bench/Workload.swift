@@ -1,7 +1,7 @@
 /// One row of the table: work that both machines do, and how fast Apus is to be at it.
 struct Workload {
     enum Group: String, CaseIterable {
-        case boot, user, float, system, parallel, disk, network, exits, state
+        case boot, user, float, system, parallel, disk, network, firmware, screen, exits, state
 
         /// Rows of this group run on two vCPUs.
         var processors: Int { self == .parallel ? 2 : 1 }

@@ -62,6 +62,21 @@ public final class TextConsole: PictureSource, TerminalInput {
         }
     }
 
+    public var text: ScreenText? {
+        let terminal = terminal.withLock { $0 }
+        var page = TextPage(columns: terminal.columns, rows: terminal.rows)
+        for row in 0..<page.rows {
+            for column in 0..<page.columns {
+                let cell = terminal.cells[row * terminal.columns + column]
+                page.cells[row * page.columns + column] = TextPage.Cell(code: cell.code, ink: cell.ink, paper: cell.paper)
+            }
+        }
+        if terminal.showsCursor, terminal.row < page.rows, terminal.column < page.columns {
+            page.cursor = terminal.row * page.columns + terminal.column
+        }
+        return .page(page)
+    }
+
     public func draw(into picture: inout Picture) {
         let terminal = terminal.withLock { $0 }
         let (columns, rows) = (terminal.columns, terminal.rows)

@@ -288,6 +288,8 @@ public struct ACPIConfiguration: Sendable {
     public var isaDevices: [ISADevice] = []
     /// The TPM.
     public var tpm: TPM?
+    /// A DMA-remapping unit for all PCI devices: where its registers are, and the bits of addresses that it takes.
+    public var remapping: (address: UInt64, addressBits: Int)?
     /// Memory-mapped virtio devices.
     public var virtioMMIO: [VirtioMMIO] = []
     /// Each NUMA node's memory; empty on a machine without NUMA.

@@ -7,6 +7,7 @@ extension ACPITables {
         if !board.nodeMemory.isEmpty { tables.append(srat(board)) }
         if !board.nodeDistances.isEmpty { tables.append(slit(board.nodeDistances)) }
         if let tpm = board.tpm { tables.append(Self.tpm(tpm)) }
+        if let unit = board.remapping { tables.append(dmar(unit.address, bits: unit.addressBits)) }
         tables.append(waet())
         return tables
     }
@@ -78,6 +79,16 @@ extension ACPITables {
             body.append(little: UInt32(7))
         }
         return ACPITable("TPM2", revision: 4, body: body + [UInt8](repeating: 0, count: 12))
+    }
+
+    /// DMA remapping reporting (Intel, Virtualization Technology for Directed I/O 4.1, 8.1 and 8.3): one unit, which has all
+    /// devices of segment 0, and no remapping of interrupts.
+    private static func dmar(_ address: UInt64, bits: Int) -> ACPITable {
+        var body: [UInt8] = [UInt8(bits - 1), 0] + [UInt8](repeating: 0, count: 10)
+        // Its type, its length, the flag "all that no other unit has", and a reserved byte.
+        body += [0, 0, 16, 0, 1, 0, 0, 0]
+        body.append(little: address)
+        return ACPITable("DMAR", revision: 1, body: body)
     }
 
     /// PCI Express memory-mapped configuration space (PCI Firmware Specification 3.3, 4.1.2).

@@ -56,7 +56,7 @@ struct Board: Sendable {
     var disks: [(name: String, device: VirtioBlock)] { contents.parts.disks }
     var scsiHosts: [(name: String, host: VirtioSCSI)] { contents.parts.scsiHosts }
     let screens: [Screen]
-    let consoles: [VNCConsole]
+    let consoles: [DisplayConsole]
     let input: InputHub
     let keys: KeySequencer
     let ioapic: IOAPIC
@@ -226,9 +226,9 @@ struct Board: Sendable {
         audio = builder.audio.map(\.backend)
         screens = builder.screens
         consoles =
-            builder.screens.map { VNCConsole(screen: $0) }
+            builder.screens.map { DisplayConsole(screen: $0) }
             + builder.characters.consoles(builder.configuration).map {
-                VNCConsole(screen: Screen(name: $0.name, source: $0), terminal: $0)
+                DisplayConsole(screen: Screen(name: $0.name, source: $0), terminal: $0)
             }
         input = builder.input
         keys = KeySequencer(builder.input, loop: builder.loop)

@@ -142,7 +142,8 @@ extension BoardBuilder {
             return bytes
         }
         guard file == nil else { throw MachineBuildError("\(device.origin): failed to find romfile \"\(name)\"") }
-        if configuration.hasFirmware {
+        let isScreen = DeviceCatalogue.find(device.driver)?.category == .display
+        if configuration.hasFirmware, isScreen {
             log.warning("There is no option ROM '\(name)' (package seabios): the screen stays dark in firmware")
         }
         return []

@@ -8,9 +8,23 @@ extension BoardBuilder {
     /// Sound, network, watchdogs, TPMs and ports that boards with their buses take.
     static let cardsAndChips: Set<String> = [
         "AC97", "intel-hda", "ich9-intel-hda", "hda-output", "hda-duplex", "hda-micro", "e1000e", "pcnet", "rtl8139",
-        "i6300esb", "ib700", "tpm-tis", "tpm-crb", "isa-parallel", "cirrus-vga",
+        "intel-iommu", "i6300esb", "ib700", "tpm-tis", "tpm-crb", "isa-parallel", "cirrus-vga",
         "isa-cirrus-vga", "ramfb",
     ]
+
+    /// The option ROM by which firmware starts machines over a card, where there is firmware to look at it.
+    func networkROM(
+        _ usual: String, _ device: DeviceConfiguration, _ properties: JSONObject, _ name: String,
+        identity: (vendor: UInt16, device: UInt16)? = nil
+    ) throws(MachineBuildError) -> RAMBlock? {
+        guard configuration.hasFirmware, !isThere, properties.number("rombar") != 0 else { return nil }
+        var image = try optionROM(properties.string("romfile"), usual: usual, device)
+        guard !image.isEmpty else { return nil }
+        if let identity { image = OptionROM.image(image, vendor: identity.vendor, device: identity.device) }
+        return try MachineBuildError.wrapping("\(device.origin): ") { () throws(HostError) in
+            try OptionROM.block(image, name: name)
+        }
+    }
 
     func addPCICard(_ device: DeviceConfiguration) throws(MachineBuildError) {
         let name = stateName(device.id ?? "\(device.driver).\(cards.count)")
@@ -22,15 +36,8 @@ extension BoardBuilder {
         var parts = PCICardParts(
             macAddress: address, memory: memory, backend: backend, clock: clock, scheduler: try worker(name),
             stateName: name)
-        // Without firmware nobody looks at option ROMs. The e1000 has none.
-        if configuration.hasFirmware, device.driver != "e1000", properties.number("rombar") != 0 {
-            let image = try optionROM(properties.string("romfile"), usual: "efi-\(device.driver).rom", device)
-            if !image.isEmpty {
-                parts.rom = try MachineBuildError.wrapping("\(device.origin): ") { () throws(HostError) in
-                    try OptionROM.block(image, name: name)
-                }
-            }
-        }
+        parts.savesROM = device.driver != "e1000"
+        parts.rom = try networkROM("efi-\(device.driver).rom", device, properties, name)
         let card: PCICard
         switch device.driver {
         case "e1000": card = .e1000(parts)

@@ -37,7 +37,12 @@ extension BoardBuilder {
         if device.driver.hasSuffix("-device") || device.driver == "vhost-user-blk" {
             try attachMMIO(made, name, device, properties)
         } else {
-            try attachPCI(made, name, device, properties)
+            let isModern = isModern(device, properties)
+            let rom =
+                kind == "net"
+                ? try networkROM(
+                    "efi-virtio.rom", device, properties, name, identity: (0x1AF4, isModern ? 0x1041 : 0x1000)) : nil
+            try attachPCI(made, name, device, properties) { if let rom { OptionROM.add(rom, to: $0) } }
         }
     }
 
@@ -259,14 +264,18 @@ extension BoardBuilder {
         return made
     }
 
+    /// Whether a device has no legacy interface.
+    private func isModern(_ device: DeviceConfiguration, _ properties: JSONObject) -> Bool {
+        device.driver.hasSuffix("-non-transitional") || properties.string("disable-legacy") == "on"
+    }
+
     /// Puts a device behind PCI. `addWindows` adds to its function what it is besides.
     func attachPCI(
         _ made: any VirtioDevice, _ name: String, _ device: DeviceConfiguration, _ properties: JSONObject,
         addWindows: (PCIFunction) -> Void = { _ in }
     ) throws(MachineBuildError) {
         var options = VirtioPCIOptions(rings: rings(properties))
-        if device.driver.hasSuffix("-non-transitional") { options.disableLegacy = true }
-        if properties.string("disable-legacy") == "on" { options.disableLegacy = true }
+        if isModern(device, properties) { options.disableLegacy = true }
         if properties.bool("disable-modern") == true { options.disableModern = true }
         if let vectors = properties.number("vectors"), vectors >= 0, vectors <= 2048 { options.vectors = vectors }
         // The device's thread answers its doorbells, where the engine hangs them up.

@@ -202,6 +202,7 @@ extension BoardBuilder {
             try addHDA(device)
         case "hda-output", "hda-duplex", "hda-micro": break
         case "tpm-tis", "tpm-crb": try addTPM(device)
+        case "intel-iommu": try makeFixed(device, addRemappingUnit)
         // Its port is there already.
         case "isa-parallel": break
         case let driver where Self.usbDevices.contains(driver): try addUSBDevice(device)

@@ -40,7 +40,7 @@ public final class CharacterHub: Sendable {
         _ device: CharacterDeviceConfiguration, _ configuration: MachineConfiguration, waits: Bool, loop: EventLoop
     ) throws(MachineBuildError) {
         let port: any HostCharacterPort
-        if case .virtualConsole(let size) = device.kind, !configuration.vncServers.isEmpty {
+        if case .virtualConsole(let size) = device.kind, configuration.showsConsoles {
             port = openConsole(device.id, size: size, configuration, loop: loop)
         } else {
             let specification = try Self.specification(device)

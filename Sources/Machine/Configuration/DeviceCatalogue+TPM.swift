@@ -11,6 +11,20 @@ extension DeviceCatalogue {
             [tpm, [Property("irq", Kind.unsigned(bits: 32), .integer(5))]]),
         DeviceDescription("tpm-crb", bus: "System", .misc, "TPM with the command response buffer interface", [tpm]),
         DeviceDescription(
+            "intel-iommu", bus: "System", .misc, "DMA-remapping unit that translates nothing (dma-translation=off)",
+            [
+                [
+                    Property("aw-bits", Kind.unsigned(bits: 8), .integer(39), "Bits of addresses, 39 or 48"),
+                    Property("caching-mode", Kind.bool, .bool(false)), Property("device-iotlb", Kind.bool, .bool(false)),
+                    Property("dma-drain", Kind.bool, .bool(true)), Property("dma-translation", Kind.bool, .bool(true)),
+                    Property("eim", Kind.onOffAuto, .string("auto")), Property("intremap", Kind.onOffAuto, .string("auto")),
+                    Property("pt", Kind.bool, .bool(true)), Property("snoop-control", Kind.bool, .bool(false)),
+                    Property("version", Kind.unsigned(bits: 32), .integer(0)),
+                    Property("x-buggy-eim", Kind.bool, .bool(false)), Property("x-pasid-mode", Kind.bool, .bool(false)),
+                    Property("x-scalable-mode", Kind.bool, .bool(false)),
+                ]
+            ]),
+        DeviceDescription(
             "isa-parallel", bus: "ISA", .input, "Parallel port",
             [
                 [

@@ -27,6 +27,7 @@ extension DeviceDescription {
 
     /// Models of which a machine has one, with what is said of a second.
     public static let single: [String: String] = [
+        "intel-iommu": "QEMU does not support multiple vIOMMUs for x86 yet.",
         "pvpanic": "duplicate fw_cfg file name: etc/pvpanic-port",
         "vmcoreinfo": "at most one vmcoreinfo device is permitted",
         "vmgenid": "at most one vmgenid device is permitted",

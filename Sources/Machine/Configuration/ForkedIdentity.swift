@@ -102,6 +102,7 @@ extension MachineConfiguration {
         for place in audioBackends.indices { audioBackends[place].path = child.path(audioBackends[place].id, "wav") }
         try ownNetworks(child)
         ownCharacterDevices(child)
+        if display == .curses { display = vncServers.isEmpty ? .none : .vnc }
         for place in vncServers.indices {
             vncServers[place].listener = Self.own(vncServers[place].listener, "\(child.folder)/vnc\(place).sock")
             vncServers[place].webSocket = vncServers[place].webSocket.map {

@@ -18,6 +18,8 @@ public enum DisplayConfiguration: String, CaseIterable, Sendable {
     case none
     /// To viewers over VNC: the configuration's servers.
     case vnc
+    /// To the terminal, as far as it is text.
+    case curses
 }
 
 /// The guest's real-time clock (`-rtc`).

@@ -60,6 +60,8 @@ public struct MachineConfiguration: Equatable, Sendable {
     public var reservesGraphicsSlot = false
     /// Where its picture goes.
     public var display = DisplayConfiguration.none
+    /// Whether a display shows text consoles.
+    public var showsConsoles: Bool { !vncServers.isEmpty || display == .curses }
     /// VNC servers of `-vnc` and `-display vnc=`, or the one of a machine that has a picture and no other display.
     public var vncServers: [VNCConfiguration] = []
     /// Audio back-ends of `-audiodev` and `-audio`, in order.

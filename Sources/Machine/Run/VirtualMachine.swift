@@ -1,4 +1,5 @@
 internal import BlockImage
+internal import Curses
 internal import DeviceModel
 internal import Devices
 internal import Display
@@ -85,6 +86,7 @@ public final class VirtualMachine: Sendable {
             pending = threads
             let reporter = EventReporter()
             do throws(MachineBuildError) {
+                curses = try Self.makeCurses(configuration, board)
                 servers = try Self.makeServers(configuration, board) { reporter.send($0, $1) }
             } catch {
                 board.close()
@@ -102,6 +104,8 @@ public final class VirtualMachine: Sendable {
 
     /// The VNC servers.
     let servers: [VNCServer]
+    /// The terminal that shows text.
+    private let curses: CursesDisplay?
 
     /// The processors before `start` takes them.
     private let pending: [any ProcessorThread]
@@ -148,6 +152,7 @@ public final class VirtualMachine: Sendable {
         for server in servers {
             do throws(VNCError) { try server.start() } catch { throw MachineBuildError("-vnc: \(error)") }
         }
+        do throws(CursesError) { try curses?.start() } catch { throw MachineBuildError("-display curses: \(error)") }
         // Every thread is at the gate now, and its number is known.
         group.park()
         if let address = configuration.incoming { return try waitForMachine(address) }
@@ -359,6 +364,7 @@ public final class VirtualMachine: Sendable {
         group.end()
         board.engine.release()
         for server in servers { server.close() }
+        curses?.close()
         board.close()
         desk.closeLateMemory()
     }

@@ -14,7 +14,11 @@ extension ConfigurationBuilder {
         origin = ""
         if configuration.process.daemonizes {
             if noGraphic, !noDefaults { throw .invalid("-nographic cannot be used with -daemonize") }
+            if configuration.display == .curses { throw .invalid("curses display cannot be used with -daemonize") }
             if usesStandardInput { throw .invalid("-daemonize cannot be used with a character back-end on stdio") }
+        }
+        if configuration.display == .curses, usesStandardInput {
+            throw .invalid("-display curses cannot be used with a character back-end on stdio")
         }
         let boot = configuration.boot
         if boot.kernel == nil, boot.append != nil { throw .invalid("-append only allowed with -kernel option") }

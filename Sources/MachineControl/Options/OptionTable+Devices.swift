@@ -89,7 +89,7 @@ extension OptionTable {
             "nographic", OptionDescription.Argument.none, "", "No display; serial port and monitor on the terminal"
         ) { (builder, _) throws(OptionError) in builder.noGraphic = true },
         OptionDescription(
-            "display", OptionDescription.Argument.text, "none|vnc=display[,...]", "Where the picture goes",
+            "display", OptionDescription.Argument.text, "none|curses|vnc=display[,...]", "Where the picture goes",
             GuestOptions.display),
         OptionDescription(
             "vnc", OptionDescription.Argument.text, "host:N|unix:path|none[,password=on][,to=L][,websocket=on]...",

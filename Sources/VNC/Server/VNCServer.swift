@@ -31,7 +31,7 @@ public final class VNCServer: @unchecked Sendable {
     private let loop: EventLoop
     private let thread = Mutex<HostThread?>(nil)
     private let listeners: [(socket: Descriptor, isWebSocket: Bool)]
-    let consoles: [VNCConsole]
+    let consoles: [DisplayConsole]
 
     private var sources: [EventSource] = []
     private var connections: [VNCConnection] = []
@@ -47,7 +47,7 @@ public final class VNCServer: @unchecked Sendable {
     ///   - security: puts TLS on connections.
     ///   - report: hears of viewers, on the server's thread.
     public init(
-        _ configuration: VNCConfiguration, title: String, consoles: [VNCConsole], input: InputHub,
+        _ configuration: VNCConfiguration, title: String, consoles: [DisplayConsole], input: InputHub,
         security: (any VNCSecurity)? = nil, report: @escaping @Sendable (VNCEvent) -> Void
     ) throws(VNCError) {
         guard !consoles.isEmpty else { throw VNCError("There is no picture to show by VNC") }

@@ -199,6 +199,8 @@ public final class CirrusVGA: Device, BusDevice, PictureSource, PCIFunctionDeleg
 
     // MARK: PictureSource
 
+    public var text: ScreenText? { VGAPicture(state.withLock { $0.model.shown }, memory).text }
+
     public func draw(into picture: inout Picture) {
         let model = state.withLock { $0.model }
         VGAPicture(model.shown, memory).draw(into: &picture)

@@ -188,6 +188,8 @@ public final class VGA: Device, BusDevice, PictureSource {
         VGAPicture(model, memory).draw(into: &picture)
     }
 
+    public var text: ScreenText? { VGAPicture(state.withLock { $0.model }, memory).text }
+
     // MARK: Device
 
     public func reset() {

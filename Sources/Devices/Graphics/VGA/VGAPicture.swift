@@ -2,8 +2,8 @@ internal import Display
 
 /// Draws what a VGA shows. Made of the registers of one moment; memory is read while it draws.
 struct VGAPicture {
-    private let model: VGAModel
-    private let memory: VideoMemory
+    let model: VGAModel
+    let memory: VideoMemory
     private let colours: [UInt32]
 
     init(_ model: VGAModel, _ memory: VideoMemory) {
@@ -21,9 +21,7 @@ struct VGAPicture {
 
     /// Draws everything.
     func draw(into picture: inout Picture) {
-        typealias Register = VGAModel.Sequencer
-        // The attribute controller shows nothing while its palette is open, nor the sequencer in its pause.
-        guard model.attributeIndex & 0x20 != 0, model.sequencer[Register.clocking] & 0x20 == 0 else {
+        guard isShown else {
             picture.fill(0)
             return
         }
@@ -43,7 +41,11 @@ struct VGAPicture {
 
     // MARK: What the registers say
 
-    private var verticalEnd: Int {
+    /// The attribute controller shows nothing while its palette is open, nor the sequencer in its pause.
+    var isShown: Bool {
+        model.attributeIndex & 0x20 != 0 && model.sequencer[VGAModel.Sequencer.clocking] & 0x20 == 0
+    }
+    var verticalEnd: Int {
         let overflow = Int(model.crtc[VGAModel.CRTC.overflow])
         return Int(model.crtc[VGAModel.CRTC.verticalEnd]) | (overflow & 0x02) << 7 | (overflow & 0x40) << 3
     }
@@ -52,11 +54,11 @@ struct VGAPicture {
         let maximum = Int(model.crtc[VGAModel.CRTC.maximumScan])
         return Int(model.crtc[VGAModel.CRTC.lineCompare]) | (overflow & 0x10) << 4 | (maximum & 0x40) << 3
     }
-    private var start: Int {
+    var start: Int {
         Int(model.crtc[VGAModel.CRTC.startHigh]) << 8 | Int(model.crtc[VGAModel.CRTC.startLow])
     }
-    private var stride: Int { Int(model.crtc[VGAModel.CRTC.offset]) << 3 }
-    private var characters: Int { Int(model.crtc[VGAModel.CRTC.horizontalEnd]) + 1 }
+    var stride: Int { Int(model.crtc[VGAModel.CRTC.offset]) << 3 }
+    var characters: Int { Int(model.crtc[VGAModel.CRTC.horizontalEnd]) + 1 }
 
     /// The colours of the sixteen palette registers.
     private var sixteen: [UInt32] {
@@ -243,7 +245,7 @@ struct VGAPicture {
         Int(select & 3) * 0x4000 + (select & 4 != 0 ? 0x2000 : 0)
     }
 
-    private var cursorLines: (place: Int, lines: ClosedRange<Int>)? {
+    var cursorLines: (place: Int, lines: ClosedRange<Int>)? {
         let first = model.crtc[VGAModel.CRTC.cursorStart]
         let (top, bottom) = (Int(first & 0x1F), Int(model.crtc[VGAModel.CRTC.cursorEnd] & 0x1F))
         guard first & 0x20 == 0, top <= bottom else { return nil }

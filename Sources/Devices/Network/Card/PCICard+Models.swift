@@ -8,6 +8,8 @@ public struct PCICardParts {
     public var macAddress: [UInt8]
     /// The option ROM; nil for none.
     public var rom: RAMBlock?
+    /// Whether that belongs to the memory of a saved machine.
+    public var savesROM = true
     /// Guest memory.
     public var memory: AddressSpace
     /// Where frames go.
@@ -110,6 +112,6 @@ extension PCICard {
     ) -> PCICard {
         PCICard(
             model, function: function, windows: windows, backend: parts.backend, clock: parts.clock,
-            scheduler: parts.scheduler, rom: parts.rom, stateName: parts.stateName)
+            scheduler: parts.scheduler, rom: parts.rom, savesROM: parts.savesROM, stateName: parts.stateName)
     }
 }

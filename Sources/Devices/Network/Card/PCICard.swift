@@ -35,6 +35,7 @@ public final class PCICard: Device, NetworkCard, PCIFunctionDelegate {
     /// What a `PCIBus` attaches.
     public let function: PCIFunction
     private let rom: RAMBlock?
+    private let savesROM: Bool
     private let backend: any NetworkBackend
     private let clock: any VirtualClock
     private let state: Mutex<State>
@@ -43,10 +44,11 @@ public final class PCICard: Device, NetworkCard, PCIFunctionDelegate {
 
     init(
         _ model: any CardModel, function: PCIFunction, windows: [WindowKind], backend: any NetworkBackend,
-        clock: any VirtualClock, scheduler: any WorkScheduler, rom: RAMBlock?, stateName: String
+        clock: any VirtualClock, scheduler: any WorkScheduler, rom: RAMBlock?, savesROM: Bool, stateName: String
     ) {
         self.stateName = stateName
         self.rom = rom
+        self.savesROM = savesROM
         self.function = function
         self.backend = backend
         self.clock = clock
@@ -253,7 +255,8 @@ public final class PCICard: Device, NetworkCard, PCIFunctionDelegate {
     }
     public func halt() { backend.setReceiver(nil) }
 
-    public var ownMemory: [RAMBlock] { rom.map { [$0] } ?? [] }
+    /// The option ROM belongs to a saved machine, but for the e1000's: older states have none. Its contents are the host's.
+    public var ownMemory: [RAMBlock] { savesROM ? rom.map { [$0] } ?? [] : [] }
 
     public func exportState() -> DeviceState {
         state.withLock { state in

@@ -336,6 +336,12 @@ struct GPUModel {
 
     // MARK: Pictures
 
+    /// The size of what an output shows; nil where that is nothing.
+    func size(ofOutput index: Int) -> (width: Int, height: Int)? {
+        guard outputs.indices.contains(index), resources[outputs[index].resource] != nil else { return nil }
+        return (outputs[index].area.width, outputs[index].area.height)
+    }
+
     /// Draws what of an output changed, or all of it. False where it shows nothing.
     mutating func draw(_ index: Int, all: Bool, into picture: inout Picture) -> Bool {
         guard outputs.indices.contains(index), let resource = resources[outputs[index].resource] else { return false }

@@ -135,6 +135,7 @@ public final class VirtioGPU: VirtioDevice {
                 return PointerState(stamp: output.cursorStamp, shape: output.cursor)
             }
         }
+        var text: ScreenText? { gpu.text(index) }
         func want(width: Int, height: Int) -> Bool { gpu.want(index, width: width, height: height) }
     }
 
@@ -151,6 +152,14 @@ public final class VirtioGPU: VirtioDevice {
         } else {
             picture.fill(0)
         }
+    }
+
+    /// What an output shows as characters: those of the VGA that the adapter is before its driver takes over.
+    private func text(_ index: Int) -> ScreenText? {
+        let size = state.withLock { $0.model.size(ofOutput: index) }
+        if let size { return .graphics(width: size.width, height: size.height) }
+        if index == 0, let before { return before.text }
+        return .blank
     }
 
     /// Tells the driver of the size that whoever looks wants.

@@ -173,16 +173,23 @@ enum GuestOptions {
         if argument.text.hasPrefix("vnc=") { return try VNCOptions.add(String(argument.text.dropFirst(4)), to: &builder) }
         let pairs = try OptionPairs(argument.text, implied: "type")
         let type = pairs["type"] ?? ""
-        if isHelp(type) { throw .information("Available display backend types:\nnone\nvnc\n") }
+        if isHelp(type) { throw .information("Available display backend types:\nnone\ncurses\nvnc\n") }
         if type == "vnc" { throw .invalid("expects a display: -display vnc=:0") }
         guard let display = DisplayConfiguration(rawValue: type) else {
-            let known = ["gtk", "sdl", "curses", "spice-app", "egl-headless", "dbus"]
+            let known = ["gtk", "sdl", "spice-app", "egl-headless", "dbus"]
             guard known.contains(type) else {
                 throw .unknown("Parameter 'type' does not accept value", type, among: DisplayConfiguration.words)
             }
-            throw .invalid("display '\(type)' is not supported yet; valid: none, vnc")
+            throw .invalid("display '\(type)' is not supported yet; valid: none, curses, vnc")
         }
         for pair in pairs.pairs where pair.key != "type" {
+            if display == .curses, pair.key == "charset" {
+                let name = pair.value?.uppercased() ?? ""
+                guard ["CP437", "IBM437", "437"].contains(name) else {
+                    throw .value("charset", pair.value ?? "", expects: "'CP437'")
+                }
+                continue
+            }
             guard let parameter = displayTable.parameter(pair.key) else {
                 throw .invalid("Parameter '\(printable(pair.key))' is unexpected")
             }

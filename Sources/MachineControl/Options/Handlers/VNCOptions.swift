@@ -80,7 +80,7 @@ enum VNCOptions {
             throw .invalid("Duplicate ID '\(printable(server.id))' for vnc")
         }
         builder.configuration.vncServers.append(server)
-        builder.configuration.display = .vnc
+        if builder.configuration.display != .curses { builder.configuration.display = .vnc }
     }
 
     private static func listener(_ text: String, _ last: Int?) throws(OptionError) -> VNCConfiguration.Listener {

@@ -1,14 +1,26 @@
 /// The keys of viewers that name symbols (X11's keysyms), as places on a keyboard: scan codes of set 1, with bit 7 for
 /// those that have the prefix E0. The layout is that of the United States; the guest makes of the place what its own
 /// layout says, as viewers press the shift keys themselves.
-enum Keysyms {
-    static func code(_ symbol: UInt32) -> UInt8? {
+public enum Keysyms {
+    /// The place of a symbol's key; nil for one that the keyboard does not have.
+    public static func code(_ symbol: UInt32) -> UInt8? {
         switch symbol {
         case 0x20...0x7E: ascii[Int(symbol - 0x20)] == 0 ? nil : ascii[Int(symbol - 0x20)]
         case 0xFFBE...0xFFC7: UInt8(0x3B + symbol - 0xFFBE)
         case 0xFFC8, 0xFFC9: UInt8(0x57 + symbol - 0xFFC8)
         case 0xFFB0...0xFFB9: keypad[Int(symbol - 0xFFB0)]
         default: others.first { $0.symbol == symbol }?.code
+        }
+    }
+
+    /// Whether the symbol takes the shift key.
+    public static func isShifted(_ symbol: UInt32) -> Bool {
+        switch symbol {
+        // ! " # $ % & ( ) * +
+        case 0x21...0x26, 0x28...0x2B: true
+        // : < > ? @ A to Z ^ _ { | } ~
+        case 0x3A, 0x3C, 0x3E...0x5A, 0x5E, 0x5F, 0x7B...0x7E: true
+        default: false
         }
     }
 

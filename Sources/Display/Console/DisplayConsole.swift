@@ -1,7 +1,6 @@
-public import Display
-
-/// What viewers see one at a time, and switch between by Ctrl, Alt and a digit: a graphics adapter, or a text console.
-public struct VNCConsole: Sendable {
+/// What viewers see one at a time, and switch between by Ctrl, Alt and a digit (in terminals by Alt and a digit): a
+/// graphics adapter, or a text console.
+public struct DisplayConsole: Sendable {
     /// The picture.
     public let screen: Screen
     /// Who takes what is typed; nil where keys go to the guest's keyboard.
