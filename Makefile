@@ -64,6 +64,9 @@ guest/stock/vmlinuz: Scripts/fetch-kernel
 guest/stock/initramfs.cpio.gz: guest/stock/vmlinuz Scripts/make-initramfs Scripts/guest-init Scripts/guest-dhcp
 	@Scripts/make-initramfs guest/stock $@
 
+guest/debug/vmlinux: guest/vmlinuz Scripts/fetch-kernel-symbols
+	@Scripts/fetch-kernel-symbols guest
+
 guest/debian.raw: Scripts/make-debian-disk
 	@Scripts/make-debian-disk guest
 
@@ -111,7 +114,8 @@ bench-network: ## Time networks beside QEMU and print the ratios (SECONDS_EACH=5
 	@Scripts/bench-network $(or $(SECONDS_EACH),5)
 
 fuzz: ## Run the hostile-input tests with more rounds, and busy guests for an hour (APUS_FUZZ_ROUNDS=20, MINUTES=60)
-	@Scripts/install-deps build test browser
+	@Scripts/install-deps build test fuzz
+	@$(MAKE) -s --no-print-directory guest/debug/vmlinux || echo "No symbols of the guest's kernel: no dump is opened by crash."
 	@Scripts/fuzz
 	@if $(MAKE) -s --no-print-directory guest/stress.cpio; then \
 		$(MAKE) -s --no-print-directory stress MINUTES=$(or $(MINUTES),60); \

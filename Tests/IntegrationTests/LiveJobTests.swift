@@ -46,6 +46,11 @@ struct LiveJobTests {
             // What the kernel says (of caches that are dropped) would stand among a command's lines.
             _ = try machine.output(of: "dmesg -n 1")
         }
+        /// The same guest in another process.
+        init(folder: TemporaryFolder, machine: GuestMachine, monitor: MonitorClient) {
+            (self.folder, self.machine, self.monitor) = (folder, machine, monitor)
+        }
+
         /// Has the guest write all the time, over the whole disk, until a file is gone; each write differs.
         func startLoad() throws {
             _ = try machine.output(

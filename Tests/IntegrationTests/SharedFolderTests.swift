@@ -65,6 +65,10 @@ struct SharedFolderTests {
         }
         // What is open there would be lost: the machine stays while it is mounted.
         #expect(try monitor.human("migrate exec:cat").contains("Migration is disabled when VirtFS export path"))
+        let known = try #require(try monitor.execute("query-migrate") as? [String: Any])
+        let reasons = known["blocked-reasons"] as? [String] ?? []
+        #expect(reasons.count == 1 && reasons[0].hasPrefix("Migration is disabled when VirtFS"), "\(known)")
+        #expect(try monitor.human("info migrate").contains("Outgoing migration blocked:\n  Migration is disabled"))
         #expect(try run("rm -r /mnt/many /mnt/a /mnt/second /mnt/pipe; ls /mnt/many 2>/dev/null; umount /mnt && echo done") == "done")
         #expect(!files.fileExists(atPath: shared + "/many") && files.fileExists(atPath: shared + "/large"))
         #expect(try String(contentsOfFile: folder.path("outside"), encoding: .utf8) == "outside")

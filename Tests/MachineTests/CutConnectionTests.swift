@@ -1,4 +1,5 @@
 import HostOS
+import JSON
 import Machine
 import MachineState
 import Synchronization
@@ -25,11 +26,12 @@ enum CountingGuest {
     }
 }
 
-/// Hands bytes of one connection on to another address, so many of one direction, and then cuts both.
+/// Hands bytes of one connection on to another address, so many of one direction, and then cuts both: if so told already
+/// behind the word that the machine could run.
 private final class Scissors: Sendable {
     private let thread: Mutex<HostThread?>
 
-    init(from: String, to: String, bytes: Int) throws {
+    init(from: String, to: String, bytes: Int, endsAtAnswer: Bool = false) throws {
         let listener = try Socket.listen(SocketAddress.unix(from))
         thread = Mutex(
             try HostThread(name: "scissors") {
@@ -37,6 +39,7 @@ private final class Scissors: Sendable {
                     let near = try? Socket.accept(listener), let far = try? Socket.connect(SocketAddress.unix(to))
                 else { return }
                 var left = bytes
+                var answers: [UInt8] = []
                 forwarding: while left > 0 {
                     // Looked at before the bytes are: those that came before the end are handed on all the same.
                     let isOver = [near, far].contains { $0.wait(for: [.read], milliseconds: 0).rawValue & 0x18 != 0 }
@@ -49,6 +52,11 @@ private final class Scissors: Sendable {
                         moved = true
                         if isForth { left -= part.count }
                         guard (try? target.writeAll(part)) != nil else { break forwarding }
+                        guard !isForth, endsAtAnswer else { continue }
+                        // Pages may be asked for before, of 11 bytes each.
+                        answers += part
+                        while answers.first == 0x50, answers.count >= 11 { answers.removeFirst(11) }
+                        if answers.first == 0x52 { break forwarding }
                     }
                     if !moved {
                         if isOver { break }
@@ -118,6 +126,84 @@ struct CutConnectionTests {
                 source.wait("counting on") { (try? CountingGuest.count(source.machine)) ?? 0 != now }
             }
             #expect(moves >= 10)
+            #expect(source.end() == 0)
+        }
+    }
+
+    @Test(
+        "Memory that follows comes whole, and one machine runs, wherever the connections are cut",
+        .enabled(if: MigrationWayTests.hasPageFaults, "needs userfaultfd(2) for faults of the kernel"))
+    func cutLate() throws {
+        Signals.ignoreBrokenPipes()
+        try Samples.withFolder(["kernel": WritingGuest.kernel]) { folder in
+            var random = SplitMix64(state: 6)
+            var source = try RunningMachine(CountingGuest.configuration(.microvm, folder))
+            source.wait("writing") { (try? WritingGuest.word(source.machine, WritingGuest.counter)) ?? 0 > 1 }
+            var last: UInt64 = 0
+            var (moves, breaks) = (0, 0)
+            for round in 0..<(FuzzRounds.factor > 1 ? 100 : 6) {
+                var configuration = CountingGuest.configuration(.microvm, folder)
+                configuration.incoming = "defer"
+                let target = try RunningMachine(configuration)
+                for machine in [source.machine, target.machine] {
+                    try machine.setMigrationCapabilities([("postcopy-ram", true)])
+                }
+                try source.machine.setMigrationParameters(["max-bandwidth": .number(64 << 20), "downtime-limit": 1])
+                let (road, door) = ("\(folder)/road\(round)", "\(folder)/door\(round)")
+                try target.machine.receiveMigration(from: "unix:\(door)", descriptor: nil)
+                // The first is cut between the word that it could run and the word that it may.
+                var scissors = try Scissors(
+                    from: road, to: door, bytes: round == 0 ? Int.max : Int.random(in: 0...10 << 20, using: &random),
+                    endsAtAnswer: round == 0)
+                let before = try WritingGuest.word(source.machine, WritingGuest.counter)
+                #expect(before >= last)
+                try source.machine.migrate(to: "unix:\(road)", descriptor: nil)
+                source.wait("active") { source.machine.migration.status != .setup }
+                try? source.machine.startLateMigration()
+                var attempts = 0
+                while true {
+                    source.wait("the end of round \(round)") {
+                        !source.machine.migration.status.isUnderWay || source.machine.migration.status == .postcopyPaused
+                    }
+                    guard source.machine.migration.status == .postcopyPaused else { break }
+                    // It has left, wherever it is: nobody takes it back.
+                    #expect(throws: MachineError.self) { try source.machine.resume() }
+                    target.wait("broken there") { target.machine.migration.status == .postcopyPaused }
+                    (breaks, attempts) = (breaks + 1, attempts + 1)
+                    let (again, other) = ("\(folder)/a\(round)-\(attempts)", "\(folder)/b\(round)-\(attempts)")
+                    try target.machine.recoverMigration(at: "unix:\(again)", descriptor: nil)
+                    scissors.join()
+                    scissors = try Scissors(
+                        from: other, to: again,
+                        bytes: attempts > 2 ? Int.max : Int.random(in: 0...4 << 20, using: &random))
+                    try source.machine.resumeMigration(to: "unix:\(other)", descriptor: nil)
+                    // Until it has noticed, it is as it was.
+                    let began = HostClock.monotonic
+                    source.wait("going on") {
+                        source.machine.migration.status != .postcopyPaused || HostClock.monotonic - began > 500_000_000
+                    }
+                }
+                scissors.join()
+                if source.machine.migration.status == .completed {
+                    target.wait("running there") { target.machine.runState == .running }
+                    target.wait("all there") { target.machine.migration.status == .completed }
+                    #expect(source.machine.runState == .postMigrate)
+                    moves += 1
+                    _ = source.end()
+                    source = target
+                } else {
+                    #expect(source.machine.migration.status == .failed, "\(source.machine.migration)")
+                    source.wait("running here") { source.machine.runState == .running }
+                    #expect(target.machine.runState != .running)
+                    _ = target.end()
+                }
+                let now = try WritingGuest.word(source.machine, WritingGuest.counter)
+                #expect(now >= before, "Round \(round) went back from \(before) to \(now)")
+                source.machine.stop()
+                last = try WritingGuest.check(source.machine)
+                try source.machine.resume()
+            }
+            #expect(moves >= 1 && breaks >= 1, "\(moves) moves, \(breaks) breaks")
             #expect(source.end() == 0)
         }
     }

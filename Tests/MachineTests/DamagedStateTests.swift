@@ -8,6 +8,9 @@ import Testing
 /// Streams that are cut, damaged or forged, taken by a machine that waits for one.
 @Suite(.serialized)
 struct DamagedStateTests {
+    /// `make fuzz` has a million in all: a quarter of each test and board.
+    private static func mutations(_ usual: Int) -> Int { FuzzRounds.factor > 1 ? 250_000 : usual }
+
     /// What a machine of the kind saves, and another that waits for it.
     private func withWaiting(
         _ kind: BoardKind, _ body: (VirtualMachine, SavedBytes) throws -> Void
@@ -50,8 +53,9 @@ struct DamagedStateTests {
     func damaged(kind: BoardKind) throws {
         try withWaiting(kind) { machine, saved in
             var random = SplitMix64(state: 9)
-            for section in saved.sections where !section.contents.isEmpty {
-                for _ in 0..<FuzzRounds.times(2) {
+            let sections = saved.sections.filter { !$0.contents.isEmpty }
+            for section in sections {
+                for _ in 0..<Self.mutations(2 * sections.count) / sections.count + 1 {
                     var bytes = saved.bytes
                     bytes[Int.random(in: section.contents, using: &random)] ^= UInt8.random(in: 1...255, using: &random)
                     do throws(StateError) {
@@ -134,7 +138,7 @@ struct DamagedStateTests {
             }
             var random = SplitMix64(state: 77)
             var taken = 0
-            let rounds = FuzzRounds.times(1500)
+            let rounds = Self.mutations(1500)
             for _ in 0..<rounds {
                 let sink = SavedBytes()
                 var writer = try StateWriter(sink)

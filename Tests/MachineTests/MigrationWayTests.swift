@@ -6,7 +6,7 @@ import Testing
 
 /// A guest that goes round over 8 MiB and adds one to the first word of each page, then one to the count of its rounds:
 /// a page that is lost or old shows.
-private enum WritingGuest {
+enum WritingGuest {
     static let (start, end, counter): (UInt64, UInt64, UInt64) = (0x100_0000, 0x180_0000, 0x20_0000)
     static var kernel: [UInt8] {
         var bytes = Samples.kernel

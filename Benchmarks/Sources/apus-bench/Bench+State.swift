@@ -7,11 +7,13 @@ extension Bench {
             return
         }
         var times: [String: Times] = [:]
+        var resumes: [Double] = []
         for round in 0..<options.rounds {
             var found: [Side: [String: Double]] = [:]
             for side in order(round) {
                 do { found[side] = try measureState(side) } catch { print("state, \(side.rawValue): \(error)") }
             }
+            if let seconds = found[.apus]?["resume"] { resumes.append(seconds * 1000) }
             guard let peer = found[.peer], let apus = found[.apus] else { continue }
             for row in Self.stateRows {
                 times[row, default: Times()].peer.append(peer[row] ?? .nan)
@@ -19,6 +21,9 @@ extension Bench {
             }
         }
         for row in Self.stateRows { if let found = times[row] { Table.row(row, found, goal: 1) } }
+        if !resumes.isEmpty {
+            print("resume from a file, to the first instruction: \(Table.milliseconds(resumes)) (goal 50)")
+        }
         for memory in ["anonymous", "shared"] {
             do { try forks(memory) } catch { print("fork, \(memory) memory: \(error)") }
         }
@@ -72,6 +77,16 @@ extension Bench {
             let (machine, other) = try startState(side, "two", ["-incoming", address])
             try other.runOnceThere()
             found[row] = (ContinuousClock().now - began) / .seconds(1)
+            machine.end()
+        }
+        if side == .apus {
+            // A program that is there already, from the word to the guest's first instruction.
+            let (machine, other) = try startState(side, "waiting", ["-incoming", "defer"])
+            let began = ContinuousClock().now
+            try other.execute("migrate-incoming", ["uri": "file:\(state)"])
+            try other.runOnceThere()
+            try other.wait(for: "RESUME", limit: options.limit)
+            found["resume"] = (ContinuousClock().now - began) / .seconds(1)
             machine.end()
         }
         let (target, other) = try startState(side, "three", ["-incoming", "defer"])

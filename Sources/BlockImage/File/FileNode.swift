@@ -22,7 +22,7 @@ public final class FileNode: BatchingBackend, BlockNode, Reopenable {
     private let usualPolicy: RequestPolicy
     private var policy: RequestPolicy {
         var policy = usualPolicy
-        policy.readOnly = isReadOnly
+        policy.readOnly = isReadOnly || isInactive.load(ordering: .relaxed)
         return policy
     }
     private let options: FileOptions
@@ -55,7 +55,7 @@ public final class FileNode: BatchingBackend, BlockNode, Reopenable {
         let (descriptor, readOnly) = try FileNode.open(path, node, open)
         do throws(BlockError) {
             try FileNode.checkKind(descriptor, path, isDevice)
-            if options.locking != .off, options.locking != .later {
+            if options.locking != .off, !options.isInactive {
                 try ImageLock.acquire(
                     descriptor, path: path, writes: !readOnly, forceShare: node.forceShare,
                     insists: options.locking == .on)
@@ -76,7 +76,7 @@ public final class FileNode: BatchingBackend, BlockNode, Reopenable {
         ranges = node.cache.direct ? RangeLocks() : nil
         locking = options.locking
         forcesShare = node.forceShare
-        isInactive = Atomic(options.locking == .later)
+        isInactive = Atomic(options.isInactive)
         engine = try FileNode.engine(options, access)
     }
 
@@ -213,7 +213,7 @@ public final class FileNode: BatchingBackend, BlockNode, Reopenable {
         // The kernel closes it; what stays is the number that requests know.
         defer { CLinux.close(descriptor) }
         try FileNode.checkKind(descriptor, options.path, access.isBlockDevice)
-        if options.locking != .off {
+        if options.locking != .off, !isInactive.load(ordering: .relaxed) {
             // The two would exclude each other.
             ImageLock.release(access.descriptor)
             do throws(BlockError) {

@@ -18,8 +18,6 @@ public enum FileLocking: String, Sendable, CaseIterable {
     case auto
     case on
     case off
-    /// Once the node is activated: until then another process has the image.
-    case later
 }
 
 /// Opens a path with `open(2)` flags and mode; a process that has given up the right to open asks its broker.
@@ -33,6 +31,8 @@ public struct FileOptions: Sendable {
     public var aio = FileAIO.auto
     /// `locking`.
     public var locking = FileLocking.auto
+    /// Another process has the image: it is opened without locks, and not written before it is taken over.
+    public var isInactive = false
     /// Makes io_uring's set-up fail with this reason: the way to the threads can be tested anywhere.
     package var ringFailure: Errno?
 

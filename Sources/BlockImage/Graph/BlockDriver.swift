@@ -43,7 +43,7 @@ public struct BlockDriver: Sendable {
             var file = FileOptions(path: path)
             file.aio = try options.takeCase("aio", FileAIO.self) ?? graph.defaultAIO
             file.locking = try options.takeCase("locking", FileLocking.self) ?? .auto
-            if graph.isInactive, file.locking != .off { file.locking = .later }
+            file.isInactive = graph.isInactive
             // Tuning of QEMU's own event loop, and a debugging aid: accepted, without effect here.
             _ = try options.takeSize("aio-max-batch")
             _ = try options.takeBool("drop-cache")

@@ -7,9 +7,9 @@ internal import Synchronization
 extension BlockGraph {
     /// Writes all that is not in the images yet and lets another process have them.
     public func inactivate() throws(BlockError) {
-        for node in nodes where !node.isReadOnly {
-            if let image = node as? QCow2Node { try image.prepareHandover() }
-        }
+        let images = nodes.compactMap { $0 as? QCow2Node }
+        for image in images where !image.isReadOnly { try image.prepareHandover() }
+        for image in images { image.elsewhere.store(true, ordering: .relaxed) }
         for node in nodes {
             guard let file = node as? FileNode else { continue }
             if !file.isReadOnly {
@@ -18,21 +18,40 @@ extension BlockGraph {
             }
             file.giveUp()
         }
+        inactive.store(true, ordering: .relaxed)
     }
 
     /// Takes the images from another process that has given them up. On an error none is taken.
     public func activate() throws(BlockError) {
-        let files = nodes.compactMap { $0 as? FileNode }
+        try activate(nodes)
+        inactive.store(false, ordering: .relaxed)
+    }
+
+    /// Takes the images of one node, with all below it, ahead of the others: for somebody else who writes to it before
+    /// the machine is here.
+    public func activate(_ node: any BlockNode) throws(BlockError) {
+        var found = [node]
+        var next = 0
+        while next < found.count {
+            for child in found[next].children where !found.contains(where: { $0 === child.node }) {
+                found.append(child.node)
+            }
+            next += 1
+        }
+        try activate(found)
+    }
+
+    /// Those of the nodes that were taken before are let alone: what is written to them since is theirs.
+    private func activate(_ nodes: [any BlockNode]) throws(BlockError) {
+        let files = nodes.compactMap { $0 as? FileNode }.filter { $0.isInactive.load(ordering: .relaxed) }
+        let images = nodes.compactMap { $0 as? QCow2Node }.filter(\.isElsewhere)
         do throws(BlockError) {
             for file in files { try file.takeUp() }
-            for node in nodes where !node.isReadOnly {
-                if let image = node as? QCow2Node { try image.takeHandover() }
-            }
+            for image in images where !image.isReadOnly { try image.takeHandover() }
             // What is below an overlay may have been written until now too.
-            for node in nodes where node.isReadOnly {
-                if let image = node as? QCow2Node { try image.refreshTables() }
-            }
+            for image in images where image.isReadOnly { try image.refreshTables() }
         } catch {
+            for image in images { image.elsewhere.store(true, ordering: .relaxed) }
             for file in files { file.giveUp() }
             throw error
         }
@@ -41,14 +60,17 @@ extension BlockGraph {
 
 extension FileNode {
     func giveUp() {
-        guard locking != .off, !isInactive.exchange(true, ordering: .relaxed) else { return }
+        guard !isInactive.exchange(true, ordering: .relaxed), locking != .off else { return }
         ImageLock.release(access.descriptor)
     }
 
     func takeUp() throws(BlockError) {
         guard isInactive.load(ordering: .relaxed) else { return }
-        try ImageLock.acquire(
-            access.descriptor, path: filename, writes: !isReadOnly, forceShare: forcesShare, insists: locking == .on)
+        if locking != .off {
+            try ImageLock.acquire(
+                access.descriptor, path: filename, writes: !isReadOnly, forceShare: forcesShare,
+                insists: locking == .on)
+        }
         isInactive.store(false, ordering: .relaxed)
         try access.refreshSize(filename)
     }
@@ -66,6 +88,7 @@ extension QCow2Node {
     /// Reads the tables of an image that is only read, as they are now.
     func refreshTables() throws(BlockError) {
         try alone { () throws(BlockError) in
+            elsewhere.store(false, ordering: .relaxed)
             let fresh = try QCow2Node.readHeader(file)
             try metadataLock.withLock { _ throws(BlockError) in
                 try metadata.reload(fresh)
@@ -76,9 +99,10 @@ extension QCow2Node {
         }
     }
 
-    /// Reads the tables that the process before has written.
+    /// Reads the tables that the process before has written, and its bitmaps.
     func takeHandover() throws(BlockError) {
         try alone { () throws(BlockError) in
+            elsewhere.store(false, ordering: .relaxed)
             var header = try QCow2Node.readHeader(file)
             guard header.incompatible & QCow2Header.Incompatible.corrupt == 0 else {
                 throw .invalidImage(path: filename, reason: "qcow2: Image is corrupt; cannot be opened read/write")
@@ -87,11 +111,13 @@ extension QCow2Node {
                 try QCow2Check.repairDirty(file: file)
                 header = try QCow2Node.readHeader(file)
             }
+            header = try clearUnknown(header)
             let fresh = header
             try metadataLock.withLock { _ throws(BlockError) in
                 try metadata.reload(fresh)
                 try metadata.reloadMapping()
             }
+            try renewBitmaps()
             currentSize.store(fresh.size / 512 * 512, ordering: .relaxed)
             inflated.withLock { $0 = nil }
         }

@@ -26,7 +26,8 @@ public final class BlockGraph: Sendable {
     /// What options such as `key-secret=` name.
     public let secrets: BlockSecrets
     /// Nodes open without locks, for `activate` to take: another machine has the images until it hands them over.
-    public let isInactive: Bool
+    public var isInactive: Bool { inactive.load(ordering: .relaxed) }
+    let inactive: Atomic<Bool>
     /// Which names in images are followed.
     public let references: ReferencePolicy
     private let drivers: [String: BlockDriver]
@@ -39,7 +40,7 @@ public final class BlockGraph: Sendable {
         references: ReferencePolicy = ReferencePolicy(), isInactive: Bool = false
     ) {
         self.references = references
-        self.isInactive = isInactive
+        inactive = Atomic(isInactive)
         self.secrets = secrets
         self.opener = opener
         self.defaultAIO = defaultAIO

@@ -1,3 +1,5 @@
+internal import Synchronization
+
 /// A disk as an NBD server offers it.
 public struct NBDExport: Sendable {
     /// The name that clients ask for.
@@ -13,6 +15,14 @@ public struct NBDExport: Sendable {
     /// Clients may ask how deep in the chain of backing images data lies.
     public var showsDepth = false
     private(set) var bitmaps: [NBDBitmap] = []
+    /// Whether those who are connected have lost the leave to write.
+    private let lostWriting = Flag()
+    private final class Flag: Sendable { let isSet = Atomic(false) }
+
+    /// Whether a client may change the disk now.
+    var takesWrites: Bool { !isReadOnly && !lostWriting.isSet.load(ordering: .acquiring) }
+    /// Clients may write no more, connected ones too.
+    func endWriting() { lostWriting.isSet.store(true, ordering: .releasing) }
 
     /// An export of a node, which stays the caller's to close.
     public init(name: String, node: any BlockNode, isReadOnly: Bool = false) {

@@ -38,6 +38,16 @@ public final class NBDServer: Sendable {
         }
     }
 
+    /// Takes the leave to write to some nodes from every client, and offers those of them no more that could be written:
+    /// they are somebody else's from now on.
+    public func endWriting(to isTaken: (any BlockNode) -> Bool) {
+        let lost = state.withLock { $0.exports }.filter { !$0.isReadOnly && isTaken($0.node) }
+        for export in lost {
+            export.endWriting()
+            _ = remove(export.name)
+        }
+    }
+
     /// How many clients are connected.
     public var clientCount: Int { state.withLock { $0.clients.count } }
 

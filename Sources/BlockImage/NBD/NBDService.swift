@@ -133,7 +133,7 @@ final class NBDService: Sendable {
         guard request.command <= NBD.Command.blockStatus else {
             return (EINVAL, "invalid request type (\(request.command)) received")
         }
-        if changes && export.isReadOnly { return (EPERM, "Export is read-only") }
+        if changes && !export.takesWrites { return (EPERM, "Export is read-only") }
         guard request.flags & ~allowed == 0 else { return (EINVAL, "unsupported flags for the command") }
         if request.command == NBD.Command.flush { return nil }
         guard request.offset <= size, UInt64(request.length) <= size - request.offset else {

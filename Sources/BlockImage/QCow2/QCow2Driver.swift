@@ -13,6 +13,7 @@ extension BlockDriver {
             own.passDiscard = try options.takeBool("pass-discard-request")
             // Counts are always kept right here, which the option allows.
             _ = try options.takeBool("lazy-refcounts")
+            own.isElsewhere = graph.isInactive
             own.isRepair = try options.takeBool("x-repair") ?? false
             own.isDescription = try options.takeBool("x-describe") ?? false
             own.snapshot = options.take("x-snapshot")

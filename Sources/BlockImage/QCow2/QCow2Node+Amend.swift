@@ -134,7 +134,7 @@ extension QCow2Node {
     /// What a bitmap marks.
     public func bitmapRanges(_ name: String) throws(BlockError) -> (granularity: UInt64, ranges: [Range<UInt64>]) {
         if let bitmaps { return try bitmaps.ranges(name) }
-        return try QCow2BitmapStore(header: header, metadata: metadata, path: filename).ranges(name)
+        return try QCow2BitmapStore(header: currentHeader, metadata: metadata, path: filename).ranges(name)
     }
 
     /// The granularity of a bitmap that is given none: the cluster size, within 4 KiB and 64 KiB.

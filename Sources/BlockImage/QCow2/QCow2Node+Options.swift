@@ -17,6 +17,8 @@ extension QCow2Node {
         public var passphrase: [UInt8]?
         /// A repair is to follow: an image that is marked as dirty or damaged opens for writing.
         public var isRepair = false
+        /// Another process has the image: it is not written before it is taken over.
+        public var isElsewhere = false
         /// The defaults.
         public init() {}
     }

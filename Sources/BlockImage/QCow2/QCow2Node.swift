@@ -56,13 +56,16 @@ public final class QCow2Node: BatchingBackend, BlockNode, Reopenable {
     private let usualPolicy: RequestPolicy
     var policy: RequestPolicy {
         var policy = usualPolicy
-        policy.readOnly = isReadOnly
+        policy.readOnly = isReadOnly || isElsewhere
         return policy
     }
     let ranges = RangeLocks()
     let inFlight = InFlight()
     private let pool = WorkerPool(name: "block-qcow2", maximum: 16)
     let isClosed = Atomic(false)
+    /// Another process has the image: it is not written, and its tables are read anew when it is taken over.
+    let elsewhere: Atomic<Bool>
+    var isElsewhere: Bool { elsewhere.load(ordering: .relaxed) }
 
     /// Reads the header of the image in `file`, checked.
     public static func readHeader(_ file: any BlockNode) throws(BlockError) -> QCow2Header {
@@ -87,8 +90,8 @@ public final class QCow2Node: BatchingBackend, BlockNode, Reopenable {
         guard node.readOnly || node.autoReadOnly || !file.isReadOnly else { throw .readOnly(path: path) }
         let readOnly = node.readOnly || file.isReadOnly
         encryption = try QCow2Encryption(header, options, file, readOnly: readOnly)
-        let isInactive = (file as? FileNode)?.isInactive.load(ordering: .relaxed) ?? false
-        if !readOnly && !options.isRepair && !isInactive {
+        elsewhere = Atomic(options.isElsewhere)
+        if !readOnly && !options.isRepair && !options.isElsewhere {
             guard header.incompatible & QCow2Header.Incompatible.corrupt == 0 else {
                 throw .invalidImage(path: path, reason: "qcow2: Image is corrupt; cannot be opened read/write")
             }
@@ -129,13 +132,18 @@ public final class QCow2Node: BatchingBackend, BlockNode, Reopenable {
         metadata.isEncrypted = header.encryption != 0
         usualPolicy = RequestPolicy(node, readOnly: readOnly)
         store = Mutex(readOnly ? nil : try QCow2BitmapStore(header: header, metadata: metadata, path: path))
-        // Features that a writer without them must clear: what they describe is about to change.
-        if !readOnly && header.version >= 3 && header.autoclear & ~QCow2Header.Autoclear.known != 0 {
-            metadata.header.autoclear &= QCow2Header.Autoclear.known
-            var bytes = [UInt8](repeating: 0, count: 8)
-            bytes.store(metadata.header.autoclear, at: 0)
-            try file.put(bytes, at: 88)
-        }
+        if !readOnly && !options.isElsewhere { metadata.header = try clearUnknown(header) }
+    }
+
+    /// Clears features that a writer without them must clear: what they describe is about to change.
+    func clearUnknown(_ header: QCow2Header) throws(BlockError) -> QCow2Header {
+        guard header.version >= 3, header.autoclear & ~QCow2Header.Autoclear.known != 0 else { return header }
+        var header = header
+        header.autoclear &= QCow2Header.Autoclear.known
+        var bytes = [UInt8](repeating: 0, count: 8)
+        bytes.store(header.autoclear, at: 0)
+        try file.put(bytes, at: 88)
+        return header
     }
 
     public func reopen(readOnly wanted: Bool) throws(BlockError) {
@@ -160,9 +168,14 @@ public final class QCow2Node: BatchingBackend, BlockNode, Reopenable {
         guard now.incompatible & (QCow2Header.Incompatible.corrupt | QCow2Header.Incompatible.dirty) == 0,
             now.autoclear & ~QCow2Header.Autoclear.known == 0
         else { throw .invalidImage(path: filename, reason: "qcow2: the image was not closed; check it first") }
-        let made = try QCow2BitmapStore(header: now, metadata: metadata, path: filename)
-        store.withLock { $0 = made }
+        try renewBitmaps()
         readOnly.store(false, ordering: .relaxed)
+    }
+
+    /// Reads the persistent bitmaps anew.
+    func renewBitmaps() throws(BlockError) {
+        let made = try QCow2BitmapStore(header: currentHeader, metadata: metadata, path: filename)
+        store.withLock { $0 = made }
     }
 
     private static func dataFile(
@@ -373,7 +386,7 @@ public final class QCow2Node: BatchingBackend, BlockNode, Reopenable {
     public func close() {
         guard !isClosed.exchange(true, ordering: .relaxed) else { return }
         drain()
-        if !isReadOnly {
+        if !isReadOnly, !isElsewhere {
             // Nobody is left to tell; what was flushed is safe, and what was not is lost as with any disk.
             try? changingTables { metadata throws(ImageFailure) in
                 try bitmaps?.save(metadata)

@@ -4,10 +4,24 @@ public protocol NetworkCard: AnyObject, Sendable {
     func setLink(up: Bool)
     /// Which frames it lets through; nil for a card that does not tell.
     var receiveFilter: CardReceiveFilter? { get }
+    /// Tells the network that its address, `address` unless the guest has chosen one that the card knows, is here now.
+    func announce(_ address: [UInt8])
 }
 
 extension NetworkCard {
     public var receiveFilter: CardReceiveFilter? { nil }
+    public func announce(_ address: [UInt8]) {}
+}
+
+/// What switches learn an address from without minding what it says: a request for one's own address (RFC 903), which asks
+/// nobody who might answer.
+enum Announcement {
+    static func frame(of address: [UInt8]) -> [UInt8] {
+        let none: [UInt8] = [0, 0, 0, 0]
+        let request = [0, 1, 8, 0, 6, 4, 0, 3] + address + none + address + none
+        let frame = [UInt8](repeating: 0xFF, count: 6) + address + [0x80, 0x35] + request
+        return frame + [UInt8](repeating: 0, count: 60 - frame.count)
+    }
 }
 
 /// Which frames a card lets through.

@@ -72,10 +72,11 @@ extension BoardBuilder {
             properties.string("mac").flatMap(Self.macAddress)
             ?? [0x52, 0x54, 0, 0x12, 0x34, UInt8(truncatingIfNeeded: 0x56 + networkStatus.count)]
         lastMAC = Self.text(ofMAC: address)
-        networkStatus.append(
-            NetworkStatus(
-                name: name, text: "index=0,type=nic,model=\(device.driver),macaddr=\(Self.text(ofMAC: address))",
-                backend: network, backendText: network.map { networks.text(of: $0) } ?? ""))
+        var status = NetworkStatus(
+            name: name, text: "index=0,type=nic,model=\(device.driver),macaddr=\(Self.text(ofMAC: address))",
+            backend: network, backendText: network.map { networks.text(of: $0) } ?? "")
+        status.address = address
+        networkStatus.append(status)
         return (backend, address)
     }
 

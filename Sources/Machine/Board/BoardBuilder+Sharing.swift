@@ -57,16 +57,3 @@ final class SharedFolders: Sendable {
     /// A folder that the guest has mounted.
     var pathInUse: String? { devices.withLock { $0.first { $0.device.isInUse }?.path } }
 }
-
-extension VirtualMachine {
-    /// What a guest has open in a folder of this host is nowhere else: its machine neither goes nor is saved.
-    ///
-    /// Two machines that work in the same memory or on the same disk of another process are no fork.
-    func checkSharedFolders(forks: Bool = false) throws(MachineError) {
-        if let name = board.shares.outside(all: forks) {
-            throw .failed("State blocked by non-migratable device '\(name)'")
-        }
-        guard let path = board.shares.pathInUse else { return }
-        throw .failed("Migration is disabled when VirtFS export path '\(path)' is mounted in the guest")
-    }
-}

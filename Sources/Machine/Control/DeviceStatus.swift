@@ -179,6 +179,8 @@ public struct NetworkStatus: Equatable, Sendable {
     public var backend: String?
     /// The back-end's line: `index=0,type=user,net=10.0.2.0,restrict=off`.
     public var backendText: String
+    /// The card's address of 6 bytes; none for a back-end without a card.
+    public var address: [UInt8] = []
     /// A card.
     public init(name: String, text: String, backend: String?, backendText: String) {
         self.name = name

@@ -143,6 +143,8 @@ public protocol MigrationOperations: AnyObject, Sendable {
     func waitForMigration()
     /// What is known of the last one.
     var migration: MigrationInformation { get }
+    /// Why the machine can neither go nor be saved now, in sentences; empty where it can.
+    var migrationBlockers: [String] { get }
     /// Parameters by QEMU's names.
     var migrationParameters: JSONObject { get }
     /// Sets some of them; none where one is out of range.
@@ -153,6 +155,11 @@ public protocol MigrationOperations: AnyObject, Sendable {
     func setMigrationCapabilities(_ capabilities: [(name: String, isOn: Bool)]) throws(MachineError)
     /// Takes a machine from an address: only one that was started to wait for it (`-incoming defer`).
     func receiveMigration(from address: String, descriptor: Descriptor?) throws(MachineError)
+
+    /// Tells networks that the machine is here: switches send its frames this way from then on. Returns at once.
+    func announce(_ parameters: AnnounceParameters)
+    /// How that is done when a machine has come.
+    var announceParameters: AnnounceParameters { get throws(MachineError) }
 
     /// Snapshots of the machine: in its images, with its state.
     var snapshots: [SnapshotInformation] { get throws(MachineError) }
@@ -278,6 +285,7 @@ extension MigrationOperations {
     public func pauseMigration() throws(MachineError) { throw .notSupported("This machine cannot be migrated") }
     public func waitForMigration() {}
     public var migration: MigrationInformation { MigrationInformation() }
+    public var migrationBlockers: [String] { [] }
     public var migrationParameters: JSONObject { JSONObject() }
     public func setMigrationParameters(_ parameters: JSONObject) throws(MachineError) {
         throw .notSupported("This machine cannot be migrated")
@@ -288,6 +296,10 @@ extension MigrationOperations {
     }
     public func receiveMigration(from address: String, descriptor: Descriptor?) throws(MachineError) {
         throw .failed("'-incoming' was not specified on the command line")
+    }
+    public func announce(_ parameters: AnnounceParameters) {}
+    public var announceParameters: AnnounceParameters {
+        get throws(MachineError) { try AnnounceParameters(initial: 50, most: 550, rounds: 5, step: 100) }
     }
     public var snapshots: [SnapshotInformation] { get throws(MachineError) { [] } }
     public func saveSnapshot(

@@ -167,6 +167,7 @@ extension LiveStorage {
             throw .failed("Block node '\(node.nodeName)' is read-only")
         }
         guard graph.users(of: file) == 0 else { throw .failed("Node '\(file.nodeName)' is in use") }
+        if graph.isInactive { try images { () throws(BlockError) in try graph.activate(node) } }
         return file
     }
 

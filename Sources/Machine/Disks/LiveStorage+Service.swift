@@ -116,7 +116,11 @@ extension LiveStorage {
         }
         let isWritable = arguments["writable"] == true
         guard !isWritable || !node.isReadOnly else { throw .failed("Cannot export read-only node as writable") }
-        if isWritable, try user(of: node) != nil {
+        let graph = try storage().graph
+        if isWritable, graph.isInactive {
+            // Who sends the machine here fills its disks before it comes.
+            try images { () throws(BlockError) in try graph.activate(node) }
+        } else if isWritable, try user(of: node) != nil {
             throw .failed("Node '\(node.nodeName)' is a guest's disk: it can be exported read-only")
         }
         var export = NBDExport(name: name, node: node, isReadOnly: !isWritable)
@@ -126,6 +130,11 @@ extension LiveStorage {
             do throws(BlockError) { try export.add(bitmap: bitmap) } catch { throw .failed("\(error)") }
         }
         server.server.add(export)
+    }
+
+    /// The machine is here: what its guest writes is nobody else's to write.
+    func guestTakesDisks() {
+        state.withLock { $0.nbd }?.server.endWriting { node in (try? user(of: node)) != nil }
     }
 
     func removeExport(_ arguments: JSONObject) throws(MachineError) {

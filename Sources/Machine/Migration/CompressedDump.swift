@@ -121,8 +121,8 @@ struct CompressedDump {
         bytes.little(0 as UInt32)
         bytes.little(0 as UInt64)
         bytes.little(0 as UInt64)
-        let text = guestNote.flatMap { note in
-            note.description.map { (offset: notes.count - note.bytes.count + $0.lowerBound, size: $0.count) }
+        let text = guestNote.map { note in
+            (offset: notes.count - note.bytes.count + note.description.lowerBound, size: note.description.count)
         }
         bytes.little(text.map { notesAt + UInt64($0.offset) } ?? 0)
         bytes.little(UInt64(text?.size ?? 0))
@@ -157,23 +157,21 @@ struct GuestNote {
         guard told.count == 16, number(2, 2) == 1 else { return nil }
         let size = UInt32(number(4, 4))
         guard size >= 24, size <= Self.limit, let bytes = read(number(8, 8), Int(size)) else { return nil }
-        self.bytes = bytes + [UInt8](repeating: 0, count: -bytes.count & 3)
-        guard description != nil else { return nil }
+        func length(_ at: Int) -> Int { (0..<4).reduce(0) { $0 | Int(bytes[at + $1]) << ($1 * 8) } }
+        let start = 12 + (length(0) + 3) & ~3
+        let count = length(4)
+        guard start <= bytes.count, count <= bytes.count - start else { return nil }
+        description = start..<start + count
+        // Linux tells of a larger place, and what is behind the note there would be notes of their own to debuggers.
+        self.bytes = bytes[..<(start + count)] + [UInt8](repeating: 0, count: -(start + count) & 3)
     }
 
-    /// Where its text lies; nil where the lengths are wrong.
-    var description: Range<Int>? {
-        func number(_ at: Int) -> Int { (0..<4).reduce(0) { $0 | Int(bytes[at + $1]) << ($1 * 8) } }
-        let start = 12 + (number(0) + 3) & ~3
-        let count = number(4)
-        guard start <= bytes.count, count <= bytes.count - start else { return nil }
-        return start..<start + count
-    }
+    /// Where its text lies.
+    let description: Range<Int>
 
     /// Where the kernel's own mapping begins in memory.
     var physicalBase: UInt64? {
-        guard let range = description else { return nil }
-        for line in bytes[range].split(separator: 10) {
+        for line in bytes[description].split(separator: 10) {
             let words = String(decoding: line, as: UTF8.self)
             guard words.hasPrefix("NUMBER(phys_base)=") else { continue }
             return Int64(words.dropFirst(18)).map { UInt64(bitPattern: $0) }

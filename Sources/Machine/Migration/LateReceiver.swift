@@ -12,6 +12,8 @@ final class LateReceiver: LateArrival {
         var asked: [PageSet]
         var channel: MigrationChannel
         var isAllowed = false
+        /// The sender has been told that the machine could run: it may have let it go.
+        var isReady = false
         var isWhole = false
         var isEnded = false
         var isPaused = false
@@ -74,14 +76,19 @@ final class LateReceiver: LateArrival {
     /// Waits until the sender lets the machine run.
     func awaitWord() throws(StateError) {
         while true {
-            let (isAllowed, failure, isPaused) = state.withLock { ($0.isAllowed, $0.failure, $0.isPaused) }
+            let (failure, isAllowed) = state.withLock { state -> (StateError?, Bool) in
+                (state.isEnded ? .cancelled : state.isPaused ? nil : state.failure, state.isAllowed)
+            }
+            if let failure { throw failure }
             if isAllowed { return }
-            if let failure, !isPaused { throw failure }
             bell.wait(nanoseconds: 20_000_000)
         }
     }
     /// Says that all devices are here.
-    func sayReady() throws(StateError) { try say([MigrationWord.ready]) }
+    func sayReady() throws(StateError) {
+        state.withLock { $0.isReady = true }
+        try say([MigrationWord.ready])
+    }
 
     private func say(_ bytes: [UInt8]) throws(StateError) {
         let channel = state.withLock { $0.channel }
@@ -101,8 +108,9 @@ final class LateReceiver: LateArrival {
                 let error = error
                 let isOver = state.withLock { state in
                     state.failure = error
-                    // Nobody runs here yet, and nobody will.
-                    if !state.isAllowed && !state.isPaused { return true }
+                    // Nobody runs here yet, and nobody will. Behind the word that it could, only who sent it knows whether
+                    // it may: it comes back and says so, or runs the machine itself.
+                    if !state.isReady && !state.isPaused { return true }
                     state.isPaused = true
                     return state.isEnded
                 }
@@ -137,7 +145,11 @@ final class LateReceiver: LateArrival {
                 bell.ring()
                 report(.postcopyActive, nil)
             case .values(let section, _): throw .unexpected(section: section)
-            case .end: return
+            case .end:
+                let (left, isAllowed) = state.withLock { ($0.missing.reduce(0) { $0 + $1.size }, $0.isAllowed) }
+                guard isAllowed else { throw .missing(section: LateWord.go) }
+                guard left == 0 else { throw .host("The stream ends, and \(left) pages of memory have not come") }
+                return
             }
             let isOver = state.withLock { $0.isAllowed && $0.missing.allSatisfy { $0.isEmpty } }
             if isOver { return }

@@ -146,6 +146,10 @@ final class LateSender: Sendable {
             switch word {
             case MigrationWord.ready: state.withLock { $0.isReady = true }
             case LateWord.end:
+                // Who could not run yet cannot have all of it: else the machine would stand here and run nowhere.
+                guard state.withLock({ $0.isReady }) else {
+                    throw .host("The other end says that all is there before the machine could run")
+                }
                 state.withLock { $0.isWhole = true }
                 return
             case LateWord.page:

@@ -29,13 +29,15 @@ struct MigrationSettings: Sendable {
         ("max-cpu-throttle", JSONValue.integer(99), Kind.integer(1...99)),
         ("tls-creds", JSONValue.string(""), Kind.text),
         ("tls-hostname", JSONValue.string(""), Kind.text),
-        ("tls-authz", JSONValue.string(""), Kind.none("who may connect is what the certificates say")),
         ("max-bandwidth", JSONValue.integer(128 << 20), Kind.integer(0...Int64.max)),
         ("downtime-limit", JSONValue.integer(300), Kind.integer(0...2_000_000)),
+        ("x-checkpoint-delay", JSONValue.integer(20_000), Kind.integer(0...Int64(UInt32.max))),
+        ("block-incremental", JSONValue.bool(false), Kind.none("disks are moved by drive-mirror and NBD")),
         ("multifd-channels", JSONValue.integer(2), Kind.integer(1...16)),
+        ("multifd-compression", JSONValue.string("none"), Kind.word(["none", "zlib", "zstd"])),
         ("xbzrle-cache-size", JSONValue.integer(64 << 20), Kind.integer(4096...Int64.max)),
         ("max-postcopy-bandwidth", JSONValue.integer(0), Kind.integer(0...Int64.max)),
-        ("multifd-compression", JSONValue.string("none"), Kind.word(["none", "zlib", "zstd"])),
+        ("tls-authz", JSONValue.string(""), Kind.none("who may connect is what the certificates say")),
         ("multifd-zlib-level", JSONValue.integer(1), Kind.integer(0...9)),
         ("multifd-zstd-level", JSONValue.integer(1), Kind.integer(0...20)),
     ]
@@ -71,6 +73,13 @@ struct MigrationSettings: Sendable {
     var bandwidth: UInt64 { UInt64(max(0, number("max-bandwidth"))) }
     /// Milliseconds.
     var downtimeLimit: UInt64 { UInt64(max(0, number("downtime-limit"))) }
+    var announcement: AnnounceParameters {
+        get throws(MachineError) {
+            func value(_ name: String) -> UInt64 { UInt64(max(0, number("announce-\(name)"))) }
+            return try AnnounceParameters(
+                initial: value("initial"), most: value("max"), rounds: value("rounds"), step: value("step"))
+        }
+    }
     var throttle: (initial: Int, increment: Int, most: Int, trigger: UInt64) {
         (
             Int(number("cpu-throttle-initial")), Int(number("cpu-throttle-increment")),
@@ -113,7 +122,7 @@ struct MigrationSettings: Sendable {
                 }
             case (.flag, .bool), (.text, .string), (.text, .null): break
             case (.none(let reason), let value):
-                guard value == entry.initial || value == .null else {
+                guard value == entry.initial || (value == .null && entry.initial.stringValue != nil) else {
                     throw .notSupported("Parameter '\(name)' is not supported: \(reason)")
                 }
             case (.word(let words), .string(let word)):

@@ -25,7 +25,7 @@ extension VirtualMachine {
         case .postMigrate: throw .failed("The machine is at another place now")
         default: break
         }
-        try checkSharedFolders(forks: true)
+        try checkBlockers(forks: true)
         try checkForkedDisks(request)
         guard desk.begin(isIncoming: false) else { throw .failed("There's a migration process in progress") }
         report(.setup)

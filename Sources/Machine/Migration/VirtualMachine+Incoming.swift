@@ -56,6 +56,7 @@ extension VirtualMachine {
             state.withLock { $0.runState = stands ?? .paused }
             if let status = desk.update({ $0.status = .completed }) { report(status) }
             if stands == nil, desk.state.withLock({ $0.startsWhenThere }) { _ = run() }
+            if !loaded.isFork { announceArrival() }
         } catch {
             if let status = desk.update({
                 $0.status = .failed
@@ -96,6 +97,7 @@ extension VirtualMachine {
         try takeImages()
         state.withLock { $0.runState = stands ?? .paused }
         if stands == nil, desk.state.withLock({ $0.startsWhenThere }) { _ = run() }
+        announceArrival()
     }
 
     public func recoverMigration(at address: String, descriptor: Descriptor?) throws(MachineError) {
@@ -192,6 +194,7 @@ extension VirtualMachine {
     /// Takes the disks' images from the machine that had them.
     func takeImages() throws(StateError) {
         do throws(BlockError) { try board.storage.graph.activate() } catch { throw .host("\(error)") }
+        board.storage.live.guestTakesDisks()
         desk.state.withLock { $0.hasGivenImages = false }
     }
 

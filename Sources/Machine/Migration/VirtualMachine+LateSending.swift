@@ -77,6 +77,7 @@ extension VirtualMachine {
                     try late.resume(channel, pages.blocks)
                     change { $0.status = .postcopyActive }
                 } catch {
+                    channel.cancel()
                     log.warning("The machine that has left does not go on: \(error)")
                     change { $0.status = .postcopyPaused }
                 }
@@ -113,7 +114,8 @@ extension VirtualMachine {
 
     public func pauseMigration() throws(MachineError) {
         let (information, channel, late) = desk.state.withLock { ($0.information, $0.channel, $0.lateReceiver) }
-        guard information.status == .postcopyActive else {
+        // Who comes to go on and says nothing is broken off as well.
+        guard information.status == .postcopyActive || information.status == .postcopyRecover else {
             throw .failed("No migration whose memory follows is on its way")
         }
         if information.isIncoming { late?.breakOff() } else { channel?.cancel() }

@@ -13,7 +13,7 @@ internal import TLS
 extension VirtualMachine {
     public func migrate(to address: String, descriptor: Descriptor?) throws(MachineError) {
         let place = try MigrationAddress(address)
-        try checkSharedFolders()
+        try checkBlockers()
         switch runState {
         case .inMigrate: throw .failed("Guest is waiting for an incoming migration")
         case .internalError: throw .failed("The engine cannot go on: its state cannot be saved")
@@ -94,6 +94,8 @@ extension VirtualMachine {
             try send(over: channel, &journey)
             change { $0.status = .completed }
         } catch {
+            // The other end need not wait for a machine that stays here.
+            desk.state.withLock { $0.channel }?.cancel()
             if journey.stood {
                 // Nobody else runs it: it goes on as it was.
                 standAsBefore()

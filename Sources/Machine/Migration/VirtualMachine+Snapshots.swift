@@ -84,7 +84,7 @@ extension VirtualMachine {
     public func saveSnapshot(
         _ name: String, vmstate: String?, devices: [String]?, replaces: Bool
     ) throws(MachineError) {
-        try checkSharedFolders()
+        try checkBlockers()
         let disks = try snapshotDisks(devices)
         let keeper = try stateDisk(disks, vmstate)
         let time = HostClock.realtime

@@ -55,6 +55,7 @@ public final class VirtualMachine: Sendable {
     let debugServer = Mutex<DebugServerHandler?>(nil)
     /// Migrations, out and in.
     let desk = MigrationDesk()
+    let announcer = Announcer()
 
     /// Makes the machine of a configuration, loads its kernel, and makes its processors' threads, which wait. On an
     /// error nothing is left.

@@ -96,7 +96,7 @@ extension VirtualMachine {
         clock.fields["run-state"] = .string(stoodFrom.rawValue)
         try writer.write(clock, section: Section.clock)
         // Looked at when it was begun; the guest may have mounted one since.
-        do throws(MachineError) { try checkSharedFolders() } catch { throw .host(error.description) }
+        do throws(MachineError) { try checkBlockers() } catch { throw .host(error.description) }
         for device in board.devices {
             let name = device.stateName
             let state: DeviceState

@@ -77,8 +77,25 @@ import Testing
         let disk = FakeDisk(sectors: 64)
         let (twin, _) = try make(disk)
         try twin.importState(saved)
+        twin.resume()
         twin.write(offset: 9, size: 1, value: 0x77)
         #expect(disk.bytes(9..<10) == [0x77])
+    }
+
+    /// The image is the other machine's until this one runs.
+    @Test func whatComesIsWrittenWhenItRuns() throws {
+        let (chip, _) = try make(FakeDisk(sectors: 64))
+        let disk = FakeDisk(sectors: 64)
+        let (twin, _) = try make(disk)
+        let before = disk.bytes(0..<32768)
+        try twin.importState(chip.exportState())
+        // The bytes came with memory.
+        unsafe twin.block.base.storeBytes(of: 0x5A, toByteOffset: 4100, as: UInt8.self)
+        twin.pause()
+        twin.halt()
+        #expect(disk.bytes(0..<32768) == before)
+        twin.resume()
+        #expect(disk.bytes(4099..<4102) == [8, 0x5A, 8])
     }
 
     @Test func nonsense() throws {

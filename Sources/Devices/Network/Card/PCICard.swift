@@ -239,6 +239,13 @@ public final class PCICard: Device, NetworkCard, PCIFunctionDelegate {
         schedule(CardEffects(transmits: up, receives: up))
     }
 
+    public func announce(_ address: [UInt8]) {
+        guard address.count == 6, state.withLock({ $0.model.hasLink }) else { return }
+        // SAFETY: the frame lives through the call, and who keeps it copies it.
+        _ = unsafe Announcement.frame(of: address).withUnsafeBytes { unsafe backend.transmit($0) }
+        backend.flush()
+    }
+
     // MARK: Life
 
     public func reset() {

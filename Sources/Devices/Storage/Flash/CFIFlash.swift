@@ -32,6 +32,8 @@ public final class CFIFlash: BusDevice, Device {
         var isMapping = false
         /// Blocks that the image does not have yet.
         var dirty: Set<UInt64> = []
+        /// The chip is as it was somewhere else, and nobody has run it here: the image may be another machine's still.
+        var waits = false
     }
     public let stateName: String
     /// The chip's first address.
@@ -156,7 +158,7 @@ public final class CFIFlash: BusDevice, Device {
         writing.withLock { _ in
             while true {
                 let (number, bytes) = state.withLock { state -> (UInt64?, [UInt8]) in
-                    guard let number = state.dirty.min() else { return (nil, []) }
+                    guard !state.waits, let number = state.dirty.min() else { return (nil, []) }
                     state.dirty.remove(number)
                     let first = number * CFIFlashModel.blockSize
                     return (number, (0..<CFIFlashModel.blockSize).map { byte(first + $0) })
@@ -183,6 +185,13 @@ public final class CFIFlash: BusDevice, Device {
     public func reset() {
         state.withLock { $0.model.reset() }
         follow()
+    }
+    public func resume() {
+        let mustWrite = state.withLock { state in
+            state.waits = false
+            return !state.dirty.isEmpty
+        }
+        if mustWrite { work.withLock { $0 }?.schedule() }
     }
     public func pause() { writeBack() }
     public func halt() { writeBack() }
@@ -213,12 +222,12 @@ public final class CFIFlash: BusDevice, Device {
         let restored = model
         state.withLock { state in
             state.model = restored
-            // The bytes came with memory; the image gets them all.
+            // The bytes came with memory; the image gets them all, once it is this machine's.
             guard !restored.isReadOnly else { return }
             state.dirty = Set(0..<UInt64(block.size) / CFIFlashModel.blockSize)
+            state.waits = true
         }
         follow()
-        work.withLock { $0 }?.schedule()
     }
 }
 

@@ -237,6 +237,13 @@ public final class VirtioNet: VirtioDevice {
         return (0..<6).map { UInt8(truncatingIfNeeded: address >> UInt64(40 - $0 * 8)) }
     }
 
+    public func announce(_ address: [UInt8]) {
+        guard link.withLock({ $0.isUp }) else { return }
+        // SAFETY: the frame lives through the call, and who keeps it copies it.
+        _ = unsafe Announcement.frame(of: macAddress).withUnsafeBytes { unsafe backend.transmit($0) }
+        backend.flush()
+    }
+
     public func activate(_ context: consuming VirtioActivation) {
         let (queues, interrupt, memory, features) =
             (context.queues, context.interrupt, context.memory, context.features)

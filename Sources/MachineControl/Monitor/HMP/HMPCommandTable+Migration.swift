@@ -24,6 +24,18 @@ extension HMPCommandTable {
             }
             return ""
         },
+        HMPCommand(
+            "announce_self",
+            [HMPArgument("interfaces", .word, optional: true), HMPArgument("id", .word, optional: true)],
+            "Trigger GARP/RARP announcements"
+        ) { (monitor, arguments, _) throws(MonitorError) in
+            try monitored { () throws(MachineError) in
+                var parameters = try monitor.machine.announceParameters
+                parameters.cards = arguments.words["interfaces"]?.split(separator: ",").map(String.init)
+                monitor.machine.announce(parameters)
+            }
+            return ""
+        },
         HMPCommand("migrate_cancel", "cancel the current VM migration") { (monitor, _, _) throws(MonitorError) in
             monitor.machine.cancelMigration()
             return ""
@@ -157,147 +169,5 @@ extension HMPCommandTable {
         let shift = suffix.flatMap { suffixes[$0] }
         guard let number = UInt64(shift == nil ? text : String(text.dropLast())), number < 1 << 22 else { return nil }
         return number << (shift ?? 20)
-    }
-
-    /// What a parameter counts, where that is shown.
-    private static func unit(of name: String) -> String {
-        switch name {
-        case "announce-initial", "announce-max", "announce-step", "downtime-limit": " ms"
-        case "max-bandwidth": " bytes/second"
-        case "xbzrle-cache-size": " bytes"
-        default: ""
-        }
-    }
-
-    /// With two digits behind the point.
-    private static func rate(_ value: Double) -> String {
-        let hundredths = UInt64((max(0, min(value, 1e12)) * 100).rounded())
-        return "\(hundredths / 100).\(hundredths % 100 < 10 ? "0" : "")\(hundredths % 100)"
-    }
-
-    /// What `info` shows of it.
-    static let infoState: [HMPCommand] = [
-        HMPCommand("snapshots", "show the currently saved VM snapshots") { (monitor, _, _) throws(MonitorError) in
-            let all = try monitored { () throws(MachineError) in try monitor.machine.snapshots }
-            guard !all.isEmpty else { return "There is no snapshot available.\n" }
-            let lines = all.map { SnapshotText.row(["--", $0.name] + SnapshotText.columns($0) + [""]) }
-            return "List of snapshots present on all disks:\n"
-                + SnapshotText.row(["ID", "TAG", "VM SIZE", "DATE", "VM CLOCK", "ICOUNT"]) + lines.joined()
-        },
-        HMPCommand("migrate", "show migration status") { (monitor, _, _) throws(MonitorError) in
-            let information = monitor.machine.migration
-            guard information.status != .none else { return "" }
-            var text = "Migration status: \(information.status.rawValue)"
-            if let error = information.error { text += " (\(printable(error)))" }
-            text += "\n"
-            guard !information.isIncoming else {
-                if let address = information.address { text += "socket address: [\n\t\(address)\n]\n" }
-                return text
-            }
-            text += "total time: \(information.totalTime) ms\n"
-            if let downtime = information.downtime {
-                text += "downtime: \(downtime) ms\n"
-            } else {
-                text += "expected downtime: \(information.expectedDowntime) ms\n"
-            }
-            text += "setup: \(information.setupTime) ms\n"
-            text += "transferred ram: \(information.transferred >> 10) kbytes\n"
-            text += "throughput: \(Self.rate(information.megabitsPerSecond)) mbps\n"
-            text += "remaining ram: \(information.remaining >> 10) kbytes\n"
-            text += "total ram: \(information.total >> 10) kbytes\n"
-            text += "duplicate: \(information.zeroPages) pages\n"
-            text += "skipped: 0 pages\n"
-            text += "normal: \(information.fullPages) pages\n"
-            text += "normal bytes: \(information.fullPages << 2) kbytes\n"
-            text += "dirty sync count: \(information.rounds)\n"
-            text += "page size: 4 kbytes\n"
-            text += "multifd bytes: \(information.laneBytes >> 10) kbytes\n"
-            text += "pages-per-second: \(information.pagesPerSecond)\n"
-            for (name, bytes) in [
-                ("precopy", information.bytesBefore), ("downtime", information.bytesStanding),
-                ("postcopy", information.bytesLate),
-            ] where bytes > 0 { text += "\(name) ram: \(bytes >> 10) kbytes\n" }
-            if information.dirtyRate > 0 { text += "dirty pages rate: \(information.dirtyRate) pages\n" }
-            if information.throttle > 0 { text += "cpu throttle percentage: \(information.throttle)\n" }
-            return text
-        },
-        HMPCommand("migrate_capabilities", "show current migration capabilities") {
-            (monitor, _, _) throws(MonitorError) in
-            monitor.machine.migrationCapabilities.map { "\($0.name): \($0.isOn ? "on" : "off")\n" }.joined()
-        },
-        HMPCommand("migrate_parameters", "show current migration parameters") {
-            (monitor, _, _) throws(MonitorError) in
-            monitor.machine.migrationParameters.members.map { member in
-                let value =
-                    switch member.value {
-                    case .bool(let isOn): isOn ? "on" : "off"
-                    case .string(let text): member.name.hasPrefix("tls-") ? "'\(text)'" : text
-                    default: "\(member.value.uint64Value ?? 0)" + unit(of: member.name)
-                    }
-                return "\(member.name): \(value)\n"
-            }.joined()
-        },
-    ]
-}
-
-/// The table of snapshots, in the columns that QEMU's tools print.
-enum SnapshotText {
-    static func row(_ cells: [String]) -> String {
-        func pad(_ text: String, _ width: Int, left: Bool = false) -> String {
-            let space = String(repeating: " ", count: max(0, width - text.count))
-            return left ? text + space : space + text
-        }
-        return pad(cells[0], 9, left: true) + " " + pad(cells[1], 16, left: true) + " " + pad(cells[2], 8)
-            + pad(cells[3], 20) + pad(cells[4], 13) + pad(cells[5], 11) + "\n"
-    }
-
-    /// Size, date and the guest's clock.
-    static func columns(_ snapshot: SnapshotInformation) -> [String] {
-        [size(snapshot.stateSize), date(snapshot.seconds), clock(snapshot.guestClock)]
-    }
-
-    private static func two(_ value: UInt64) -> String { (value < 10 ? "0" : "") + String(value) }
-
-    /// Three digits that count, with a binary unit.
-    static func size(_ bytes: UInt64) -> String {
-        let units = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"]
-        var unit = 0
-        var value = Double(bytes)
-        while value >= 1000, unit < units.count - 1 {
-            value /= 1024
-            unit += 1
-        }
-        let digits = value >= 99.95 ? 0 : value >= 9.995 ? 1 : 2
-        let scale = digits == 0 ? 1.0 : digits == 1 ? 10.0 : 100.0
-        let scaled = UInt64((value * scale).rounded())
-        let whole = scaled / UInt64(scale)
-        var fraction = digits == 0 ? "" : String(scaled % UInt64(scale))
-        while fraction.count < digits { fraction = "0" + fraction }
-        while fraction.hasSuffix("0") { fraction.removeLast() }
-        return "\(whole)\(fraction.isEmpty ? "" : "." + fraction) \(units[unit])"
-    }
-
-    private static func date(_ seconds: UInt32) -> String {
-        let local = Int64(seconds) + HostFacts.localTimeOffset(at: Int64(seconds))
-        let (days, rest) = (local / 86400, UInt64(local % 86400))
-        // Days to a date of the Gregorian calendar, by eras of 400 years.
-        let shifted = days + 719_468
-        let era = shifted / 146_097
-        let dayOfEra = shifted - era * 146_097
-        let yearOfEra = (dayOfEra - dayOfEra / 1460 + dayOfEra / 36_524 - dayOfEra / 146_096) / 365
-        let dayOfYear = dayOfEra - (365 * yearOfEra + yearOfEra / 4 - yearOfEra / 100)
-        let month = (5 * dayOfYear + 2) / 153
-        let day = dayOfYear - (153 * month + 2) / 5 + 1
-        let calendarMonth = month < 10 ? month + 3 : month - 9
-        let year = yearOfEra + era * 400 + (calendarMonth <= 2 ? 1 : 0)
-        return "\(year)-\(two(UInt64(calendarMonth)))-\(two(UInt64(day))) "
-            + "\(two(rest / 3600)):\(two(rest / 60 % 60)):\(two(rest % 60))"
-    }
-
-    private static func clock(_ nanoseconds: UInt64) -> String {
-        let seconds = nanoseconds / 1_000_000_000
-        var fraction = String(nanoseconds / 1_000_000 % 1000)
-        while fraction.count < 3 { fraction = "0" + fraction }
-        return "\(two(seconds / 3600)):\(two(seconds / 60 % 60)):\(two(seconds % 60)).\(fraction)"
     }
 }

@@ -123,6 +123,23 @@ extension QMPCommandTable {
             }
             return ["guid": .string(text(ofUUID: generation))]
         },
+        QMPCommand(
+            "announce-self",
+            [
+                SchemaMember("initial", .integer), SchemaMember("max", .integer), SchemaMember("rounds", .integer),
+                SchemaMember("step", .integer), SchemaMember("interfaces", .array(.string), optional: true),
+                SchemaMember("id", .string, optional: true),
+            ]
+        ) { (context, arguments) throws(MonitorError) in
+            func value(_ name: String) -> UInt64 { arguments[name]?.uint64Value ?? .max }
+            try monitored { () throws(MachineError) in
+                var parameters = try AnnounceParameters(
+                    initial: value("initial"), most: value("max"), rounds: value("rounds"), step: value("step"))
+                parameters.cards = arguments["interfaces"]?.arrayValue?.compactMap(\.stringValue)
+                context.machine.announce(parameters)
+            }
+            return [:]
+        },
         QMPCommand("migrate_cancel") { (context, _) throws(MonitorError) in
             context.machine.cancelMigration()
             return [:]
@@ -136,7 +153,10 @@ extension QMPCommandTable {
             return [:]
         },
         QMPCommand("query-migrate", returns: SchemaType.any) { (context, _) throws(MonitorError) in
-            .object(value(context.machine.migration))
+            var object = value(context.machine.migration)
+            let blockers = context.machine.migrationBlockers
+            if !blockers.isEmpty { object["blocked-reasons"] = .array(blockers.map { .string(printable($0)) }) }
+            return .object(object)
         },
         QMPCommand("query-migrate-parameters", returns: SchemaType.any) { (context, _) throws(MonitorError) in
             .object(context.machine.migrationParameters)
