@@ -63,6 +63,7 @@ public final class QCow2Node: BatchingBackend, BlockNode, Reopenable {
     let inFlight = InFlight()
     private let pool = WorkerPool(name: "block-qcow2", maximum: 16)
     let isClosed = Atomic(false)
+    let closingStatus = Atomic<Int32>(0)
 
     /// Reads the header of the image in `file`, checked.
     public static func readHeader(_ file: any BlockNode) throws(BlockError) -> QCow2Header {
@@ -85,6 +86,9 @@ public final class QCow2Node: BatchingBackend, BlockNode, Reopenable {
         let path = file.filename
         var header = try QCow2Node.readHeader(file)
         guard node.readOnly || node.autoReadOnly || !file.isReadOnly else { throw .readOnly(path: path) }
+        guard header.refcountTableClusters > 0 || options.isRepair else {
+            throw .invalidImage(path: path, reason: "Image does not contain a reference count table")
+        }
         let readOnly = node.readOnly || file.isReadOnly
         encryption = try QCow2Encryption(header, options, file, readOnly: readOnly)
         let isInactive = (file as? FileNode)?.isInactive.load(ordering: .relaxed) ?? false
@@ -176,6 +180,7 @@ public final class QCow2Node: BatchingBackend, BlockNode, Reopenable {
             return file
         }
         guard let dataFile = options.dataFile else {
+            if options.isDescription { return file }
             throw .invalidImage(path: file.filename, reason: "'data-file' is required for this image")
         }
         return dataFile
@@ -374,11 +379,15 @@ public final class QCow2Node: BatchingBackend, BlockNode, Reopenable {
         guard !isClosed.exchange(true, ordering: .relaxed) else { return }
         drain()
         if !isReadOnly {
-            // Nobody is left to tell; what was flushed is safe, and what was not is lost as with any disk.
-            try? changingTables { metadata throws(ImageFailure) in
-                try bitmaps?.save(metadata)
-                try metadata.settle()
-                if !metadata.mayLeak { try metadata.mark(dirty: false) }
+            // What was flushed is safe, and what was not is lost as with any disk.
+            do throws(ImageFailure) {
+                try changingTables { metadata throws(ImageFailure) in
+                    try bitmaps?.save(metadata)
+                    try metadata.settle()
+                    if !metadata.mayLeak { try metadata.mark(dirty: false) }
+                }
+            } catch {
+                if corruption == nil { closingStatus.store(error.status, ordering: .relaxed) }
             }
         }
         pool.close()
