@@ -63,6 +63,14 @@ static inline void apus_sqe_fill(struct io_uring_sqe *sqe, uint8_t opcode, int f
     sqe->rw_flags = (int)flags;
     sqe->user_data = token;
 }
+// The entry's memory is one of the ring's registered buffers.
+static inline void apus_sqe_buffer(struct io_uring_sqe *sqe, uint16_t index) { sqe->buf_index = index; }
+static inline int apus_uring_register_buffers(int fd, const struct iovec *buffers, unsigned count) {
+    return (int)syscall(SYS_io_uring_register, fd, IORING_REGISTER_BUFFERS, buffers, count);
+}
+static inline int apus_uring_unregister_buffers(int fd) {
+    return (int)syscall(SYS_io_uring_register, fd, IORING_UNREGISTER_BUFFERS, (void *)0, 0);
+}
 // The ring's indices are shared with the kernel: one side stores with release, the other loads with acquire.
 static inline uint32_t apus_ring_acquire(const uint32_t *word) { return __atomic_load_n(word, __ATOMIC_ACQUIRE); }
 static inline void apus_ring_release(uint32_t *word, uint32_t value) {

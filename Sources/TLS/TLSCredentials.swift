@@ -24,6 +24,9 @@ internal import SystemPackage
     /// Whether the other end has a certificate to compare its name with.
     var hasCertificates: Bool { if case .certificates = kind { true } else { false } }
 
+    /// Whether the other end has to prove its name by a certificate.
+    public var knowsPeers: Bool { hasCertificates && verifies }
+
     private static let readLimit = 1 << 20
     /// SSL_CTRL_SET_MIN_PROTO_VERSION, SSL_CTRL_MODE; SSL_MODE_ENABLE_PARTIAL_WRITE and
     /// SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER: macros that are not imported.

@@ -12,6 +12,9 @@ internal import Synchronization
 
     /// SSL_ERROR_WANT_READ, SSL_ERROR_WANT_WRITE, SSL_ERROR_SYSCALL, SSL_ERROR_ZERO_RETURN.
     private static let (wantsRead, wantsWrite, system, closed): (Int32, Int32, Int32, Int32) = (2, 3, 5, 6)
+    /// XN_FLAG_RFC2253 without XN_FLAG_DN_REV and ASN1_STRFLGS_ESC_MSB: the parts are in the certificate's order, as
+    /// QEMU has them (by GnuTLS), and letters beyond ASCII are UTF-8.
+    private static let nameFormat: UInt = 0x0101_0313
     /// SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name.
     private static let (setName, hostName): (Int32, Int) = (55, 0)
 
@@ -107,6 +110,44 @@ internal import Synchronization
         case Self.closed: .end
         default: .failed(EIO)
         }
+    }
+
+    /// The name (RFC 4514, but in the certificate's order) in the certificate that the other end has proved to be its
+    /// own; nil without one.
+    public var peerName: String? {
+        lock.withLock { _ in
+            guard let certificate = unsafe apus_SSL_get1_peer_certificate(session) else { return nil }
+            defer { unsafe apus_X509_free(certificate) }
+            guard let text = unsafe apus_BIO_new(apus_BIO_s_mem()) else { return nil }
+            defer { unsafe _ = apus_BIO_free(text) }
+            guard unsafe apus_X509_NAME_print_ex(text, apus_X509_get_subject_name(certificate), 0, Self.nameFormat) >= 0
+            else { return nil }
+            var bytes = [UInt8](repeating: 0, count: 4096)
+            // SAFETY: the library stores at most the count given.
+            let count = unsafe bytes.withUnsafeMutableBytes {
+                unsafe apus_BIO_read(text, $0.baseAddress, Int32($0.count))
+            }
+            guard count > 0, Int(count) < bytes.count else { return nil }
+            return String(validating: bytes.prefix(Int(count)), as: UTF8.self).map(Self.withEmail)
+        }
+    }
+
+    /// A name in which an address is called what GnuTLS calls it.
+    private static func withEmail(_ name: String) -> String {
+        var (result, rest, isStart) = ("", name[...], true)
+        while let letter = rest.first {
+            if isStart, rest.hasPrefix("emailAddress=") {
+                result += "EMAIL="
+                rest = rest.dropFirst(13)
+            } else {
+                result.append(letter)
+                rest = rest.dropFirst()
+                // What is escaped begins nothing.
+                if letter == "\\", let next = rest.popFirst() { result.append(next) }
+            }
+            isStart = letter == "," || letter == "+"
+        }
+        return result
     }
 
     /// A word of goodbye, where there is room for it.

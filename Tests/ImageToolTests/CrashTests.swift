@@ -17,8 +17,9 @@ let builtProgram: String? = {
 /// The program is killed in the middle of its work: what it leaves is whole, but for leaks.
 @Suite(.enabled(if: builtProgram != nil, "apus-img has not been built"))
 struct CrashTests {
-    /// Starts the program and kills it after some microseconds.
-    private func kill(after delay: UInt32, _ words: [String]) {
+    /// Starts the program and sends it a signal after some microseconds. How many microseconds it lived on.
+    @discardableResult
+    private func kill(after delay: UInt32, by signal: Int32 = SIGKILL, _ words: [String]) -> UInt64 {
         var actions = unsafe posix_spawn_file_actions_t()
         unsafe posix_spawn_file_actions_init(&actions)
         defer { unsafe posix_spawn_file_actions_destroy(&actions) }
@@ -27,11 +28,13 @@ struct CrashTests {
             unsafe ([builtProgram!] + words).map { unsafe strdup($0) } + [nil]
         defer { unsafe arguments.forEach { unsafe free($0) } }
         var child: pid_t = 0
-        guard unsafe posix_spawn(&child, builtProgram!, &actions, nil, &arguments, nil) == 0 else { return }
+        guard unsafe posix_spawn(&child, builtProgram!, &actions, nil, &arguments, nil) == 0 else { return 0 }
         usleep(delay)
-        _ = CLinux.kill(child, SIGKILL)
+        _ = CLinux.kill(child, signal)
+        let start = HostClock.monotonic
         var status: Int32 = 0
         _ = unsafe waitpid(child, &status, 0)
+        return (HostClock.monotonic - start) / 1000
     }
 
     private func isWhole(_ folder: Folder, _ name: String) -> Bool {
@@ -39,6 +42,38 @@ struct CrashTests {
         guard found.status == 0 || found.status == 3 else { return false }
         guard Tool.isThere else { return true }
         return [0, 3].contains(folder.qemu("check", "@\(name)").status)
+    }
+
+    /// Ctrl-C ends long work at once. What was read from is as it was, and what was written to shows what it showed.
+    @Test(arguments: ["convert", "commit", "rebase", "amend", "resize", "check", "dd", "compare"])
+    func interrupted(_ command: String) throws {
+        let folder = try Folder()
+        folder.write("base.raw", mixedBytes(16 << 20, seed: 5))
+        folder.write("top.raw", mixedBytes(16 << 20, seed: 6))
+        var numbers = SplitMix64(state: UInt64(command.utf8.count))
+        for _ in 0..<4 {
+            folder.image("convert", "-O", "qcow2", "-o", "cluster_size=4k", "@base.raw", "@base")
+            folder.image("create", "-q", "-f", "qcow2", "-b", "base", "-F", "qcow2", "@top")
+            folder.image("convert", "-n", "-O", "qcow2", "@top.raw", "@top")
+            let before = (folder.read("base"), folder.read("top"))
+            let words: [String] =
+                switch command {
+                case "convert": ["convert", "-c", "-O", "qcow2", folder.file("top"), folder.file("new")]
+                case "commit": ["commit", folder.file("top")]
+                case "rebase": ["rebase", "-b", "", folder.file("top")]
+                case "amend": ["amend", "-o", "refcount_bits=64", folder.file("top")]
+                case "resize": ["resize", "--preallocation=full", folder.file("top"), "64M"]
+                case "check": ["check", "-r", "all", folder.file("top")]
+                case "dd": ["dd", "-O", "raw", "if=\(folder.file("top"))", "of=\(folder.file("new"))"]
+                default: ["compare", folder.file("top"), folder.file("top.raw")]
+                }
+            let rest = kill(after: 1000 + UInt32(numbers.next() % 30000), by: SIGINT, words)
+            #expect(rest < 5_000_000, "it lived on for \(rest) µs")
+            if command != "commit" { #expect(folder.read("base") == before.0) }
+            if ["convert", "dd", "compare"].contains(command) { #expect(folder.read("top") == before.1) }
+            #expect(isWhole(folder, "base") && isWhole(folder, "top"))
+            #expect(folder.image("compare", "@top.raw", "@top").status == 0)
+        }
     }
 
     @Test func convertIntoAnImage() throws {

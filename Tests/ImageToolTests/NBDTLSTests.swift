@@ -75,40 +75,12 @@ struct NBDTLSTests {
 
     @Test(.enabled(if: hasOpenSSL, "openssl is not installed")) func certificates() throws {
         let folder = try Folder()
-        func openssl(_ words: String...) {
-            let result = Tool.run(["/usr/bin/openssl"] + words) { String(decoding: $0, as: UTF8.self) }
-            #expect(result.status == 0, "\(words): \(result.errors)")
-        }
-        for name in ["server", "client", "other"] { _ = unsafe mkdir(folder.file(name), 0o700) }
-        let key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "3650", "-x509"]
-        func request(_ name: String, _ subject: String, _ more: [String]) {
-            let all =
-                ["req", "-keyout", folder.file("\(name)-key.pem"), "-out", folder.file("\(name)-cert.pem"), "-subj"]
-                + [subject] + more + key
-            let result = Tool.run(["/usr/bin/openssl"] + all) { String(decoding: $0, as: UTF8.self) }
-            #expect(result.status == 0, "\(result.errors)")
-        }
-        for authority in ["ca", "no"] {
-            request(
-                authority, "/CN=\(authority)",
-                ["-addext", "basicConstraints=critical,CA:TRUE", "-addext", "keyUsage=critical,keyCertSign"])
-        }
-        func sign(_ name: String, _ authority: String, _ place: String, _ extensions: String) {
-            folder.write("extensions", Array(extensions.utf8))
-            openssl(
-                "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout",
-                folder.file("\(place)/\(name)-key.pem"), "-out", folder.file("request"), "-subj", "/CN=\(name)")
-            openssl(
-                "x509", "-req", "-in", folder.file("request"), "-CA", folder.file("\(authority)-cert.pem"), "-CAkey",
-                folder.file("\(authority)-key.pem"), "-CAcreateserial", "-days", "3650", "-extfile",
-                folder.file("extensions"), "-out", folder.file("\(place)/\(name)-cert.pem"))
-            folder.write("\(place)/ca-cert.pem", folder.read("ca-cert.pem"))
-        }
-        let usage = "basicConstraints=critical,CA:FALSE\nkeyUsage=critical,digitalSignature\nextendedKeyUsage="
-        sign("server", "ca", "server", usage + "serverAuth\nsubjectAltName=DNS:disks.example\n")
-        sign("client", "ca", "client", usage + "clientAuth\n")
+        let certificates = try TestCertificates(folder)
+        certificates.sign(
+            "server", "ca", "server", certificates.usage + "serverAuth\nsubjectAltName=DNS:disks.example\n")
+        certificates.sign("client", "ca", "client", certificates.usage + "clientAuth\n")
         // Somebody else's word for the client: the server does not take it.
-        sign("client", "no", "other", usage + "clientAuth\n")
+        certificates.sign("client", "no", "other", certificates.usage + "clientAuth\n")
         func object(_ name: String) -> String { "tls-creds-x509,id=t,dir=\(folder.file(name)),endpoint=client" }
         try exchange(
             folder, "tls-creds-x509", host: "disks.example", good: object("client"), bad: object("other"))
@@ -123,6 +95,55 @@ struct NBDTLSTests {
             for outcome in copies(folder, server, object("client"), host: host) {
                 #expect(outcome.status == 1, "\(outcome)")
             }
+        }
+    }
+
+    /// Only whose certificate has the right name may come: both programs' servers take and refuse the same ones.
+    @Test(.enabled(if: hasOpenSSL, "openssl is not installed")) func namesOfClients() throws {
+        let folder = try Folder()
+        let certificates = try TestCertificates(folder)
+        certificates.sign(
+            "server", "ca", "server", certificates.usage + "serverAuth\nsubjectAltName=DNS:disks.example\n")
+        certificates.sign(
+            "client", "ca", "client", certificates.usage + "clientAuth\n",
+            subject: "/C=GB/O=Acme, Inc./emailAddress=a@b.c/CN=client")
+        folder.write("disk.raw", mixedBytes(1 << 20, seed: 8))
+        let name = "C=GB,O=Acme\\, Inc.,EMAIL=a@b.c,CN=client"
+        let doubled = name.replacing(",", with: ",,")
+        folder.write(
+            "rules",
+            Array(
+                "{\"policy\":\"allow\",\"rules\":[{\"match\":\"*Acme*\",\"policy\":\"deny\",\"format\":\"glob\"}]}".utf8
+            ))
+        let cases: [(String, Int32)] = [
+            ("authz-simple,id=a,identity=\(doubled)", 0), ("authz-simple,id=a,identity=CN=client", 1),
+            ("authz-list,id=a,policy=deny,rules.0.match=\(doubled),rules.0.policy=allow", 0),
+            ("authz-list,id=a,policy=allow,rules.0.match=C=*CN=clien?,rules.0.policy=deny,rules.0.format=glob", 1),
+            ("authz-list,id=a,policy=allow,rules.0.match=C=*CN=clien?,rules.0.policy=deny", 0),
+            ("authz-list,id=a", 1), ("authz-list-file,id=a,filename=\(folder.file("rules")),refresh=off", 1),
+        ]
+        let object = "tls-creds-x509,id=t,dir=\(folder.file("client")),endpoint=client"
+        for program in [Self.theirs, Self.ours] {
+            for (rules, status) in cases {
+                let server = try Server(
+                    program, folder,
+                    [
+                        "-e", "4", "--object", "tls-creds-x509,id=s,dir=\(folder.file("server")),endpoint=server",
+                        "--tls-creds", "s", "--object", rules, "--tls-authz", "a", "-f", "raw", folder.file("disk.raw"),
+                    ])
+                let outcome = copies(folder, server, object, host: "disks.example")[0]
+                #expect(outcome.status == status, "\(program[0]) \(rules): \(outcome)")
+            }
+        }
+        // Rules that nobody would be asked about are an error.
+        let tls = ["--object", "tls-creds-x509,id=s,dir=\(folder.file("server")),endpoint=server,verify-peer=off"]
+        for words in [
+            ["--tls-authz", "a"], tls + ["--tls-creds", "s", "--tls-authz", "a"],
+            tls + ["--tls-creds", "s", "--tls-authz", "b"],
+        ] {
+            let line =
+                Self.ours + ["-k", folder.file("s"), "--object", "authz-list,id=a"] + words + [folder.file("disk.raw")]
+            #expect(Tool.run(line) { String(decoding: $0, as: UTF8.self) }.status == 1)
         }
     }
 }

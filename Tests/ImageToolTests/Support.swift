@@ -33,9 +33,12 @@ final class Folder: Sendable {
     func image(_ words: String...) -> Outcome { image(words) }
 
     @discardableResult
-    func image(_ words: [String]) -> Outcome {
+    func image(_ words: [String]) -> Outcome { run("qemu-img", words) }
+
+    /// Runs the tool in this process under a name.
+    func run(_ name: String, _ words: [String]) -> Outcome {
         let console = Console(captures: true)
-        let status = ImageProgram.run(["qemu-img"] + words.map(expand), console)
+        let status = ImageProgram.run([name] + words.map(expand), console)
         return Outcome(status: status, output: shorten(console.output), errors: shorten(console.errors))
     }
 

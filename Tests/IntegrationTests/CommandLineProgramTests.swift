@@ -65,7 +65,7 @@ struct CommandLineProgramTests {
             ("-set device.x.y=1", "no device 'x'"),
         ],
         "object": [
-            ("-object foo,id=a", "valid: filter-dump, iothread"), ("-object iothread", "'id' is missing"),
+            ("-object foo,id=a", "valid: authz-list, authz-list-file"), ("-object iothread", "'id' is missing"),
             ("-object memory-backend-ram,id=m,size=x", "size"),
             ("-object memory-backend-file,id=m,size=64M", "'mem-path' is missing"),
             ("-object memory-backend-ram,id=m,size=64M,foo=1", "'foo'"),

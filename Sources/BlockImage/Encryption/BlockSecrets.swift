@@ -7,6 +7,7 @@ public import TLS
 public final class BlockSecrets: Sendable {
     private let values = Mutex<[String: [UInt8]]>([:])
     private let peers = Mutex<[String: TLSCredentials]>([:])
+    private let authorities = Mutex<[String: BlockAuthorization]>([:])
 
     /// No secrets.
     public init() {}
@@ -18,6 +19,7 @@ public final class BlockSecrets: Sendable {
     public func remove(_ id: String) {
         _ = values.withLock { $0.removeValue(forKey: id) }
         _ = peers.withLock { $0.removeValue(forKey: id) }
+        _ = authorities.withLock { $0.removeValue(forKey: id) }
     }
 
     /// The TLS credentials of an id.
@@ -27,12 +29,31 @@ public final class BlockSecrets: Sendable {
     }
 
     /// Whether `add` takes objects of a type.
-    public static func takes(_ type: String) -> Bool { ["secret", "tls-creds-psk", "tls-creds-x509"].contains(type) }
+    public static func takes(_ type: String) -> Bool {
+        ["secret", "tls-creds-psk", "tls-creds-x509"].contains(type) || BlockAuthorization.types.contains(type)
+    }
 
-    /// Adds the object of a type (`secret`, `tls-creds-psk`, `tls-creds-x509`). Reads files; blocks.
+    /// The object of an id that says which TLS clients may come. The credentials must make them prove their names: rules
+    /// that nobody would be asked about are refused.
+    public func authorization(_ id: String, for credentials: TLSCredentials) throws(BlockError) -> BlockAuthorization {
+        guard credentials.knowsPeers else {
+            throw .secret("TLS authorization needs tls-creds-x509 with verify-peer=on: other clients have no names")
+        }
+        guard let found = authorities.withLock({ $0[id] }) else {
+            throw .secret("Cannot find QAuthZ object ID \(id)")
+        }
+        return found
+    }
+
+    /// Adds the object of a type (`secret`, `tls-creds-psk`, `tls-creds-x509`, `authz-…`), whose options are flat. Reads
+    /// files; blocks.
     public func add(type: String, _ options: [String: String]) throws(BlockError) {
         guard type != "secret" else { return try add(options) }
         guard let id = options["id"], !id.isEmpty else { throw .secret("Parameter 'id' is missing") }
+        guard !BlockAuthorization.types.contains(type) else {
+            let made = try BlockAuthorization(type: type, options)
+            return authorities.withLock { $0[id] = made }
+        }
         let made: TLSCredentials
         do throws(TLSError) { made = try TLSCredentials(type: type, options) } catch {
             throw .secret(error.description)
@@ -59,7 +80,7 @@ public final class BlockSecrets: Sendable {
         var bytes: [UInt8]
         switch (options["data"], options["file"]) {
         case (.some, .some): throw .secret("'file' and 'data' are mutually exclusive")
-        case (nil, nil): throw .secret("Must provide 'file' or 'data'")
+        case (nil, nil): throw .secret("Either 'file' or 'data' must be provided")
         case (.some(let data), nil): bytes = Array(data.utf8)
         case (nil, .some(let path)):
             do throws(HostError) {

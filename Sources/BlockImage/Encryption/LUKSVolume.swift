@@ -18,6 +18,11 @@ public struct LUKSOptions: Sendable {
     /// The defaults.
     public init() {}
 
+    /// The length of the header and the slots of new volumes, in bytes.
+    public var headerLength: UInt64 {
+        get throws(BlockError) { try header().payloadOffset }
+    }
+
     /// An empty header of these.
     func header() throws(BlockError) -> LUKSHeader {
         let bits: [String: Int] = ["aes-128": 16, "aes-192": 24, "aes-256": 32]
@@ -91,9 +96,7 @@ final class LUKSVolume {
     }
 
     /// The length of the header and the slots of new volumes, in bytes.
-    static func headerLength(_ options: LUKSOptions) throws(BlockError) -> UInt64 {
-        try options.header().payloadOffset
-    }
+    static func headerLength(_ options: LUKSOptions) throws(BlockError) -> UInt64 { try options.headerLength }
 
     private func bounded(_ iterations: UInt64) -> UInt32 {
         UInt32(min(max(iterations, 1000), UInt64(LUKSHeader.maximumIterations)))

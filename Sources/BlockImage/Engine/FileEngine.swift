@@ -13,6 +13,10 @@ protocol FileEngine: AnyObject, Sendable {
     func endBatch()
     /// Calls completions that are due, without sleeping.
     func poll()
+    /// Registers memory with the kernel; false where that is not to be had.
+    func register(_ ranges: [MemoryRange]) -> Bool
+    /// Lets registered memory go. Nothing is in flight.
+    func forgetRegistered()
     /// Ends the threads. Nothing is in flight any more, and nothing will be submitted.
     func close()
 }
@@ -36,5 +40,7 @@ final class ThreadEngine: FileEngine {
     func beginBatch() {}
     func endBatch() {}
     func poll() {}
+    func register(_ ranges: [MemoryRange]) -> Bool { false }
+    func forgetRegistered() {}
     func close() { pool.close() }
 }

@@ -23,6 +23,7 @@ final class UringEngine: FileEngine {
         /// Small writes for whoever ends the batch.
         var small = SmallWrites()
         var isClosed = false
+        var memory = RegisteredMemory()
     }
 
     let name = "io_uring"
@@ -139,12 +140,23 @@ final class UringEngine: FileEngine {
     }
 
     private func push(_ slot: UringSlot, _ index: Int32, _ state: inout State) {
-        let step = slot.nextStep()
+        let step = slot.nextStep(state.memory)
         let pushed = ring.push(
             step.opcode, file: access.descriptor, offset: step.offset, address: step.address, length: step.length,
-            flags: step.flags, token: UInt64(index))
+            flags: step.flags, token: UInt64(index), buffer: step.buffer)
         assert(pushed)
         state.unsubmitted += 1
+    }
+
+    func register(_ ranges: [MemoryRange]) -> Bool {
+        guard let memory = RegisteredMemory(ranges), memory.register(ring.descriptor) else { return false }
+        state.withLock { $0.memory = memory }
+        return true
+    }
+
+    func forgetRegistered() {
+        state.withLock { $0.memory = RegisteredMemory() }
+        _ = apus_uring_unregister_buffers(ring.descriptor)
     }
 
     /// Hands everything queued to the kernel.

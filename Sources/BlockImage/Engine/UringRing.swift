@@ -78,7 +78,7 @@ internal import SystemPackage
     /// Queues one operation; false when the queue is full. The kernel sees it at the next `enter`.
     func push(
         _ opcode: io_uring_op, file: Int32, offset: UInt64, address: UInt64, length: UInt32, flags: UInt32,
-        token: UInt64
+        token: UInt64, buffer: UInt16? = nil
     ) -> Bool {
         // SAFETY: the index is masked to the ring's size; the entry is free because the head has passed it.
         let tail = unsafe submissionTail.pointee
@@ -86,10 +86,14 @@ internal import SystemPackage
         let index = tail & submissionMask
         unsafe apus_sqe_fill(
             queueEntries + Int(index), UInt8(opcode.rawValue), file, offset, address, length, flags, token)
+        if let buffer { unsafe apus_sqe_buffer(queueEntries + Int(index), buffer) }
         unsafe submissionIndex[Int(index)] = index
         unsafe apus_ring_release(submissionTail, tail &+ 1)
         return true
     }
+
+    /// The ring's descriptor.
+    var descriptor: Int32 { owner.descriptor.rawValue }
 
     /// Takes one completion, if there is one.
     func pop() -> Completion? {

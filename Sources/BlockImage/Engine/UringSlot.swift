@@ -18,6 +18,8 @@ internal import CLinux
         var address: UInt64
         var length: UInt32
         var flags: UInt32
+        /// The registered buffer that the memory is in.
+        var buffer: UInt16?
     }
 
     private var request: BlockRequest?
@@ -43,13 +45,13 @@ internal import CLinux
     }
 
     /// The operation that moves the request on from where it is.
-    func nextStep() -> Step {
+    func nextStep(_ memory: RegisteredMemory) -> Step {
         guard let request else { return Step(opcode: IORING_OP_NOP, offset: 0, address: 0, length: 0, flags: 0) }
         switch request.operation {
-        case .read: return transfer(request, IORING_OP_READ, IORING_OP_READV, flags: 0)
+        case .read: return fixed(transfer(request, IORING_OP_READ, IORING_OP_READV, flags: 0), memory)
         case .write:
             let flags = request.forceUnitAccess ? UInt32(apus_RWF_DSYNC) : 0
-            return transfer(request, IORING_OP_WRITE, IORING_OP_WRITEV, flags: flags)
+            return fixed(transfer(request, IORING_OP_WRITE, IORING_OP_WRITEV, flags: flags), memory)
         case .flush:
             return Step(
                 opcode: IORING_OP_FSYNC, offset: 0, address: 0, length: 0, flags: 1 /* IORING_FSYNC_DATASYNC */)
@@ -58,6 +60,17 @@ internal import CLinux
         case .writeZeroes(let mayUnmap):
             return fallocate(request, mayUnmap ? FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE : FALLOC_FL_ZERO_RANGE)
         }
+    }
+
+    /// The same step by a registered buffer, where the memory is in one.
+    private func fixed(_ step: Step, _ memory: RegisteredMemory) -> Step {
+        guard step.opcode == IORING_OP_READ || step.opcode == IORING_OP_WRITE,
+            let index = memory.index(step.address, step.length)
+        else { return step }
+        var fixed = step
+        fixed.opcode = step.opcode == IORING_OP_READ ? IORING_OP_READ_FIXED : IORING_OP_WRITE_FIXED
+        fixed.buffer = index
+        return fixed
     }
 
     private func fallocate(_ request: BlockRequest, _ mode: Int32) -> Step {

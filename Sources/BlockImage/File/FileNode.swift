@@ -239,6 +239,8 @@ public final class FileNode: BatchingBackend, BlockNode, Reopenable {
     public func beginBatch() { engine.beginBatch() }
     public func endBatch() { engine.endBatch() }
     public func poll() { engine.poll() }
+    func register(_ ranges: [MemoryRange]) -> Bool { engine.register(ranges) }
+    func forgetRegistered() { engine.forgetRegistered() }
     public func schedule(_ work: @escaping @Sendable () -> Void) { engine.schedule(work) }
     public func drain() { inFlight.waitUntilIdle() }
 

@@ -49,7 +49,9 @@ public struct BlockDriver: Sendable {
             _ = try options.takeBool("drop-cache")
             _ = try options.takeBool("x-check-cache-dropped")
             try options.finish(driver: name)
-            return try FileNode(file, node: node, isDevice: isDevice, nodeName: nodeName, open: graph.opener)
+            let made = try FileNode(file, node: node, isDevice: isDevice, nodeName: nodeName, open: graph.opener)
+            if !graph.lockedMemory.isEmpty { _ = made.register(graph.lockedMemory) }
+            return made
         }
     }
 

@@ -30,6 +30,9 @@ public final class BlockGraph: Sendable {
     let inactive: Atomic<Bool>
     /// Which names in images are followed.
     public let references: ReferencePolicy
+    /// Memory of the guest's that is locked in the host's: rings of files register it. It stays mapped as long as there are
+    /// files, and none of its pages is exchanged.
+    public let lockedMemory: [MemoryRange]
     private let drivers: [String: BlockDriver]
     private let state = Mutex(State())
 
@@ -37,8 +40,10 @@ public final class BlockGraph: Sendable {
     public init(
         opener: @escaping FileOpener = FileNode.openDirectly, drivers: [BlockDriver] = BlockDriver.all,
         defaultAIO: FileAIO = .auto, secrets: BlockSecrets = BlockSecrets(),
-        references: ReferencePolicy = ReferencePolicy(), isInactive: Bool = false
+        references: ReferencePolicy = ReferencePolicy(), isInactive: Bool = false,
+        lockedMemory: [MemoryRange] = []
     ) {
+        self.lockedMemory = lockedMemory
         self.references = references
         inactive = Atomic(isInactive)
         self.secrets = secrets

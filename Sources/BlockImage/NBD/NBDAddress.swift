@@ -68,7 +68,7 @@ public struct NBDLocation: Sendable, Hashable {
             else { return nil }
             address = .unix(path: socket)
         } else {
-            guard query.isEmpty, let server = NBDLocation.server(authority) else { return nil }
+            guard query.isEmpty, !authority.isEmpty, let server = NBDLocation.server(authority) else { return nil }
             address = server
         }
     }
@@ -88,7 +88,7 @@ public struct NBDLocation: Sendable, Hashable {
             if host.index(after: colon) < host.endIndex { port = host[host.index(after: colon)...] }
             host = host[..<colon]
         }
-        guard let host = decoded(host), !port.isEmpty else { return nil }
+        guard let host = decoded(host), !port.isEmpty, UInt64(port).map({ $0 <= 65535 }) ?? true else { return nil }
         return .tcp(host: host.isEmpty ? "localhost" : host, port: String(port))
     }
 

@@ -68,6 +68,7 @@ extension NBDLocation {
     /// The error for a name that is none.
     public static func malformed(_ name: String) -> BlockError {
         if name.hasPrefix("nbd:") && !name.hasPrefix("nbd://") {
+            if name == "nbd:" { return .message("NBD server address missing") }
             return .message("error parsing address '\(name.dropFirst(4))'")
         }
         return .message("No valid URL specified")

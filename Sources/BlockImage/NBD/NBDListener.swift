@@ -12,7 +12,9 @@ public final class NBDListener: Sendable {
     private let path: String?
 
     /// Listens, and takes at most `most` clients at a time (0: any number); with credentials for TLS alone.
-    public init(_ address: NBDAddress, most: Int, credentials: TLSCredentials? = nil) throws(HostError) {
+    public init(
+        _ address: NBDAddress, most: Int, credentials: TLSCredentials? = nil, authorization: BlockAuthorization? = nil
+    ) throws(HostError) {
         let socket: Descriptor
         switch address {
         case .unix(let path):
@@ -25,7 +27,8 @@ public final class NBDListener: Sendable {
             socket = try Socket.listen(found, backlog: 128)
             path = nil
         }
-        let (server, end) = (try NBDServer([], credentials: credentials), try EventCounter())
+        let server = try NBDServer([], credentials: credentials, authorization: authorization)
+        let end = try EventCounter()
         (self.server, self.end) = (server, end)
         thread = try HostThread(name: "nbd-server", stackSize: 512 << 10) {
             while true {

@@ -18,6 +18,8 @@ final class NBDSecureSocket: NBDTransport {
     }
 
     var descriptor: Int32 { socket.descriptor }
+    /// The name in the other end's certificate.
+    var peerName: String? { session.peerName }
 
     func receive(into base: UnsafeMutableRawPointer, count: Int) -> Descriptor.Transfer {
         // SAFETY: the caller's memory has room for the count.
@@ -48,6 +50,9 @@ final class NBDSecureSocket: NBDTransport {
 }
 
 extension NBDChannel {
+    /// The name in the other end's certificate, if there is one.
+    var peerName: String? { (transport as? NBDSecureSocket)?.peerName }
+
     /// The same connection, from now on with TLS. What was queued has gone, and nothing has come that was not taken:
     /// what somebody put there in plain text must not count as said in secret.
     func secured(

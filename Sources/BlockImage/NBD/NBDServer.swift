@@ -17,11 +17,16 @@ public final class NBDServer: Sendable {
     private let state = Mutex(State())
     /// What clients have to prove and are shown; nil: no TLS.
     let credentials: TLSCredentials?
+    /// Which of them may come, by the names in their certificates; nil: all.
+    let authorization: BlockAuthorization?
     /// Readable when a client has gone.
     public let clientEnded: EventCounter
 
     /// A server of exports whose names differ; with credentials for TLS alone.
-    public init(_ exports: [NBDExport], credentials: TLSCredentials? = nil) throws(HostError) {
+    public init(
+        _ exports: [NBDExport], credentials: TLSCredentials? = nil, authorization: BlockAuthorization? = nil
+    ) throws(HostError) {
+        self.authorization = authorization
         self.credentials = credentials
         clientEnded = try EventCounter()
         state.withLock { $0.exports = exports }

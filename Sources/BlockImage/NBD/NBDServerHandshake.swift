@@ -131,6 +131,12 @@ final class NBDServerHandshake {
         reply(option, NBD.Reply.acknowledge)
         let deadline = reader.deadline
         channel = try channel.secured(credentials, host: nil, after: reader)
+        if let authorization = server.authorization {
+            let name = channel.peerName
+            guard let name, authorization.allows(name) else {
+                throw NBDFailure("TLS x509 authz check for \(name ?? "nobody") is denied")
+            }
+        }
         reader = NBDReader(channel)
         reader.deadline = deadline
         // What was agreed on before could be anybody's.

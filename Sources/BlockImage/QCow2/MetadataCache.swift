@@ -104,11 +104,12 @@ struct MetadataCache {
         return table
     }
 
-    /// Adds a table; drops the oldest clean one when there are too many.
+    /// Adds a table; drops the oldest clean ones when there are too many. Of many small tables some go at once, so that
+    /// not each miss looks at all of them.
     mutating func insert(_ table: MetadataTable) {
         if tables.count >= limit {
-            let oldest = tables.values.filter { !$0.isDirty }.min { $0.lastUse < $1.lastUse }
-            if let oldest { tables[oldest.offset] = nil }
+            let clean = tables.values.filter { !$0.isDirty }.sorted { $0.lastUse < $1.lastUse }
+            for old in clean.prefix(max(1, limit / 16)) { tables[old.offset] = nil }
         }
         clock += 1
         table.lastUse = clock

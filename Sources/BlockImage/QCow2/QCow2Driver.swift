@@ -6,13 +6,9 @@ extension BlockDriver {
     static var qcow2: BlockDriver {
         BlockDriver(name: "qcow2") { graph, options, node, nodeName throws(BlockError) in
             var own = QCow2Node.Options()
-            if let size = try options.takeSize("l2-cache-size") { own.l2CacheSize = Int(min(size, 1 << 30)) }
-            if let size = try options.takeSize("refcount-cache-size") {
-                own.refcountCacheSize = Int(min(size, 1 << 30))
-            }
+            try takeCacheSizes(&options, &own)
             own.passDiscard = try options.takeBool("pass-discard-request")
-            // Counts are always kept right here, which the option allows.
-            _ = try options.takeBool("lazy-refcounts")
+            try takeUnused(&options)
             own.isElsewhere = graph.isInactive
             own.isRepair = try options.takeBool("x-repair") ?? false
             own.isDescription = try options.takeBool("x-describe") ?? false
@@ -41,6 +37,54 @@ extension BlockDriver {
                 throw error
             }
         }
+    }
+
+    /// The sizes of both caches: each for itself, or by `cache-size` together.
+    private static func takeCacheSizes(
+        _ options: inout BlockOptions, _ own: inout QCow2Node.Options
+    ) throws(BlockError) {
+        let most: UInt64 = 1 << 30
+        let (total, l2) = (try options.takeSize("cache-size"), try options.takeSize("l2-cache-size"))
+        let counts = try options.takeSize("refcount-cache-size")
+        if let total {
+            guard l2 == nil || counts == nil else {
+                throw .message("cache-size, l2-cache-size and refcount-cache-size may not be set at the same time")
+            }
+            for (name, size) in [("l2-cache-size", l2), ("refcount-cache-size", counts)] {
+                guard (size ?? 0) <= total else { throw .message("\(name) may not exceed cache-size") }
+            }
+            // The tables need most of it, and the counts little: they lie in order.
+            let forCounts = counts ?? l2.map { total - $0 } ?? min(1 << 20, total / 8)
+            own.refcountCacheSize = Int(min(forCounts, most))
+            own.l2CacheSize = Int(min(total - forCounts, most))
+        } else {
+            if let l2 { own.l2CacheSize = Int(min(l2, most)) }
+            if let counts { own.refcountCacheSize = Int(min(counts, most)) }
+        }
+    }
+
+    /// Options that are right as they stand: counts are always kept right, every write is checked against the tables,
+    /// tables are cached whole, and the caches are bounded.
+    private static func takeUnused(_ options: inout BlockOptions) throws(BlockError) {
+        for name in ["lazy-refcounts", "pass-discard-snapshot", "pass-discard-other"] {
+            _ = try options.takeBool(name)
+        }
+        _ = try options.takeSize("l2-cache-entry-size")
+        _ = try options.takeSize("cache-clean-interval")
+        let levels = ["none", "constant", "cached", "all"]
+        var checks = options.takeChild("overlap-check") ?? BlockOptions([:])
+        for level in [options.take("overlap-check"), checks.take("template")].compactMap({ $0 }) {
+            guard levels.contains(level) else {
+                throw .message(
+                    "Unsupported value '\(level)' for qcow2 option 'overlap-check'. Allowed are any of the following: "
+                        + "none, constant, cached, all")
+            }
+        }
+        for name in [
+            "main-header", "active-l1", "active-l2", "refcount-table", "refcount-block", "snapshot-table",
+            "inactive-l1", "inactive-l2", "bitmap-directory",
+        ] { _ = try checks.takeBool(name) }
+        try checks.finish(driver: "qcow2")
     }
 
     /// The secret of the options `encrypt.…`.

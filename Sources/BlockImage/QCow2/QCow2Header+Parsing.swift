@@ -129,7 +129,8 @@ extension QCow2Header {
         let strange = incompatible & ~Incompatible.known
         if strange != 0 {
             let names = (0..<64).filter { strange & (1 << UInt64($0)) != 0 }.map {
-                featureNames[UInt16($0)] ?? "Unknown incompatible feature: \(String(1 << UInt64($0), radix: 16))"
+                featureNames[UInt16($0)]
+                    ?? "Unknown incompatible feature: \(String(UInt64(1) << UInt64($0), radix: 16))"
             }
             throw fail("Unsupported qcow2 feature(s): \(names.joined(separator: ", "))")
         }
@@ -172,13 +173,15 @@ extension QCow2Header {
             guard bytes <= UInt64(limit) else { throw fail("\(name) too large") }
             guard offset & mask == 0, offset <= UInt64(Int64.max) - bytes else { throw fail("\(name) offset invalid") }
         }
-        guard refcountTableClusters > 0 else { throw fail("Image does not contain a reference count table") }
         try check(
             "Reference count table", refcountTableOffset, UInt64(refcountTableClusters) << UInt64(clusterBits),
             limit: QCow2Header.maximumRefcountTableBytes)
-        guard refcountTableOffset != 0 else { throw fail("Reference count table offset invalid") }
+        // A table of no clusters can be made anew by a repair alone.
+        guard refcountTableOffset != 0 || refcountTableClusters == 0 else {
+            throw fail("Reference count table offset invalid")
+        }
         guard snapshotCount <= UInt32(QCow2Header.maximumSnapshots) else { throw fail("Snapshot table too large") }
-        if snapshotCount > 0 { try check("Snapshot table", snapshotOffset, 0, limit: 0) }
+        try check("Snapshot table", snapshotOffset, 0, limit: 0)
         guard UInt64(l1Size) * 8 <= UInt64(QCow2Header.maximumL1Bytes) else {
             throw fail("Active L1 table too large")
         }

@@ -22,6 +22,25 @@ extension QCow2Metadata {
         return get(block, Int(cluster & ((1 << refcountBlockBits) - 1)))
     }
 
+    /// How many clusters before `end` are referred to, counted up to `most`. What no block counts takes no time: a file of
+    /// holes may have trillions of clusters.
+    func usedClusters(before end: UInt64, most: UInt64) throws(ImageFailure) -> UInt64 {
+        var used: UInt64 = 0
+        for index in refcountTable.indices where refcountTable[index] != 0 {
+            let first = UInt64(index) << refcountBlockBits
+            guard first < end else { break }
+            guard let block = try refcountBlock(UInt64(index)) else { continue }
+            // SAFETY: the buffer's own length; the table keeps it.
+            let bytes = unsafe UnsafeRawBufferPointer(start: block.buffer.base, count: block.buffer.count)
+            if unsafe bytes.allSatisfy({ $0 == 0 }) { continue }
+            for place in 0..<Int(min(1 << refcountBlockBits, end - first)) where get(block, place) > 0 {
+                used += 1
+                if used >= most { return used }
+            }
+        }
+        return used
+    }
+
     /// Counts are 1 to 64 bits wide; those under a byte are packed from the least significant bit on.
     private func get(_ block: MetadataTable, _ index: Int) -> UInt64 {
         if refcountBits < 8 {

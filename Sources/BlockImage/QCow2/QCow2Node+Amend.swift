@@ -67,7 +67,7 @@ extension QCow2Node {
             at = try changingAlone("downgrade") { metadata throws(ImageFailure) in
                 let run = try metadata.run(at: start, limit: UInt64(Int64.max))
                 guard case .zero = run.kind else { return start + run.length }
-                if backing == nil {
+                if hasNoBase {
                     try metadata.setEntry(QCow2Entry(), for: start)
                     return start + clusterSize
                 }

@@ -1,4 +1,11 @@
+internal import Synchronization
+
 extension QCow2Node {
+    /// Why `close` could not write back what was left: an `errno` value, or 0.
+    public var closeStatus: Int32 { closingStatus.load(ordering: .relaxed) }
+    /// What is wrong with the image, so that nothing is written to it any more.
+    public var corruption: String? { metadataLock.withLock { _ in metadata.corruption } }
+
     /// The driver's own options.
     public struct Options: Sendable {
         /// `l2-cache-size`, in bytes.

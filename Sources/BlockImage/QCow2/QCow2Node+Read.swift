@@ -150,12 +150,9 @@ extension QCow2Node {
         let end = (file.sizeInBytes + clusterSize - 1) / clusterSize
         let threshold = max(real * 10 / 9, real + 2)
         guard end >= threshold else { return false }
-        var used: UInt64 = 0
-        for cluster in 0..<end where used < threshold {
-            guard let count = try? withTables({ metadata throws(ImageFailure) in try metadata.refcount(cluster) })
-            else { return false }
-            if count > 0 { used += 1 }
+        let used = try? withTables { metadata throws(ImageFailure) in
+            try metadata.usedClusters(before: end, most: threshold)
         }
-        return used >= threshold
+        return (used ?? 0) >= threshold
     }
 }

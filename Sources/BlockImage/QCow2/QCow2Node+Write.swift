@@ -170,6 +170,10 @@ extension QCow2Node {
 
     // MARK: Zeroes and discard
 
+    /// What is unallocated reads as zeroes, now and whoever opens the image later: one that names an image below has it
+    /// again next time, even if it was opened without.
+    var hasNoBase: Bool { backing == nil && header.backingFile == nil }
+
     /// Makes a range read as zeroes: whole clusters in the tables, the edges by writing.
     func writeZeroes(offset: UInt64, length: UInt64, mayUnmap: Bool) throws(ImageFailure) {
         let end = offset + length
@@ -183,7 +187,7 @@ extension QCow2Node {
         let first = min((offset + clusterSize - 1) & ~(clusterSize - 1), end)
         let last = end == size ? end : max(end & ~(clusterSize - 1), first)
         if offset < first { try writeBuffersOfZeroes(offset, first - offset) }
-        if header.version >= 3 || (mayUnmap && backing == nil) {
+        if header.version >= 3 || (mayUnmap && hasNoBase) {
             try eachCluster(from: first, to: last) { metadata, at throws(ImageFailure) in
                 try zeroCluster(metadata, at, mayUnmap: mayUnmap)
             }
@@ -203,11 +207,11 @@ extension QCow2Node {
 
     private func zeroCluster(_ metadata: QCow2Metadata, _ at: UInt64, mayUnmap: Bool) throws(ImageFailure) {
         let old = try metadata.decode(try metadata.entry(at: at))
-        let saysZero = header.version >= 3 && (backing != nil || metadata.isExtended || metadata.hasDataFile)
+        let saysZero = header.version >= 3 && (!hasNoBase || metadata.isExtended || metadata.hasDataFile)
         let gone = saysZero ? zeroEntry(metadata, storage: nil) : QCow2Entry()
         switch old.kind {
         case .unallocated:
-            if backing != nil { try metadata.setEntry(gone, for: at) }
+            if !hasNoBase { try metadata.setEntry(gone, for: at) }
         case .zero:
             if mayUnmap && old.storage != nil { try metadata.setEntry(zeroEntry(metadata, storage: nil), for: at) }
         case .normal where old.isCopied && !mayUnmap:
@@ -222,13 +226,13 @@ extension QCow2Node {
         let end = offset + length
         let first = (offset + clusterSize - 1) & ~(clusterSize - 1)
         let last = end == size ? end : end & ~(clusterSize - 1)
-        guard header.version >= 3 || backing == nil else { return }
+        guard header.version >= 3 || hasNoBase else { return }
         noteWrite(offset, length)
         if header.hasRawData { return try writeZeroes(offset: offset, length: length, mayUnmap: true) }
         try eachCluster(from: first, to: last) { metadata, at throws(ImageFailure) in
             let entry = try metadata.entry(at: at)
             let old = try metadata.decode(entry)
-            let gone = backing == nil ? QCow2Entry() : zeroEntry(metadata, storage: nil)
+            let gone = hasNoBase ? QCow2Entry() : zeroEntry(metadata, storage: nil)
             guard entry != gone, old.storage != nil || entry.descriptor != 0 else { return }
             try metadata.setEntry(gone, for: at)
         }
@@ -246,7 +250,7 @@ extension QCow2Node {
                 var at = start
                 var count = 0
                 while at < last && count < 1024 {
-                    if backing == nil, try metadata.l2Table(for: at) == nil {
+                    if hasNoBase, try metadata.l2Table(for: at) == nil {
                         at = try metadata.run(at: at, limit: UInt64(Int64.max)).length + at
                         break
                     }
@@ -271,7 +275,7 @@ extension QCow2Node {
             let run = try withTables { metadata throws(ImageFailure) in try metadata.run(at: at, limit: rest) }
             switch run.kind {
             case .zero: break
-            case .unallocated where backing == nil: break
+            case .unallocated where hasNoBase: break
             default: try write(at, segments.slice(from: 0, count: Int(run.length)))
             }
             at += run.length

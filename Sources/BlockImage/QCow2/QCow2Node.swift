@@ -66,6 +66,7 @@ public final class QCow2Node: BatchingBackend, BlockNode, Reopenable {
     /// Another process has the image: it is not written, and its tables are read anew when it is taken over.
     let elsewhere: Atomic<Bool>
     var isElsewhere: Bool { elsewhere.load(ordering: .relaxed) }
+    let closingStatus = Atomic<Int32>(0)
 
     /// Reads the header of the image in `file`, checked.
     public static func readHeader(_ file: any BlockNode) throws(BlockError) -> QCow2Header {
@@ -88,6 +89,9 @@ public final class QCow2Node: BatchingBackend, BlockNode, Reopenable {
         let path = file.filename
         var header = try QCow2Node.readHeader(file)
         guard node.readOnly || node.autoReadOnly || !file.isReadOnly else { throw .readOnly(path: path) }
+        guard header.refcountTableClusters > 0 || options.isRepair else {
+            throw .invalidImage(path: path, reason: "Image does not contain a reference count table")
+        }
         let readOnly = node.readOnly || file.isReadOnly
         encryption = try QCow2Encryption(header, options, file, readOnly: readOnly)
         elsewhere = Atomic(options.isElsewhere)
@@ -146,38 +150,6 @@ public final class QCow2Node: BatchingBackend, BlockNode, Reopenable {
         return header
     }
 
-    public func reopen(readOnly wanted: Bool) throws(BlockError) {
-        guard wanted != isReadOnly else { return }
-        let files = header.hasDataFile ? [file, dataFile] : [file]
-        if wanted {
-            // Nobody changes it any more: it says so, for the others who may look at it from now on.
-            try changingAlone("settle") { metadata throws(ImageFailure) in
-                try bitmaps?.save(metadata)
-                try metadata.settle()
-                if !metadata.mayLeak { try metadata.mark(dirty: false) }
-            }
-            readOnly.store(true, ordering: .relaxed)
-            store.withLock { $0 = nil }
-        }
-        for node in files {
-            guard let node = node as? any Reopenable else { throw .readOnly(path: filename) }
-            try node.reopen(readOnly: wanted)
-        }
-        guard !wanted else { return }
-        let now = currentHeader
-        guard now.incompatible & (QCow2Header.Incompatible.corrupt | QCow2Header.Incompatible.dirty) == 0,
-            now.autoclear & ~QCow2Header.Autoclear.known == 0
-        else { throw .invalidImage(path: filename, reason: "qcow2: the image was not closed; check it first") }
-        try renewBitmaps()
-        readOnly.store(false, ordering: .relaxed)
-    }
-
-    /// Reads the persistent bitmaps anew.
-    func renewBitmaps() throws(BlockError) {
-        let made = try QCow2BitmapStore(header: currentHeader, metadata: metadata, path: filename)
-        store.withLock { $0 = made }
-    }
-
     private static func dataFile(
         of header: QCow2Header, _ file: any BlockNode, _ options: Options
     ) throws(BlockError) -> any BlockNode {
@@ -189,6 +161,7 @@ public final class QCow2Node: BatchingBackend, BlockNode, Reopenable {
             return file
         }
         guard let dataFile = options.dataFile else {
+            if options.isDescription { return file }
             throw .invalidImage(path: file.filename, reason: "'data-file' is required for this image")
         }
         return dataFile
@@ -387,11 +360,15 @@ public final class QCow2Node: BatchingBackend, BlockNode, Reopenable {
         guard !isClosed.exchange(true, ordering: .relaxed) else { return }
         drain()
         if !isReadOnly, !isElsewhere {
-            // Nobody is left to tell; what was flushed is safe, and what was not is lost as with any disk.
-            try? changingTables { metadata throws(ImageFailure) in
-                try bitmaps?.save(metadata)
-                try metadata.settle()
-                if !metadata.mayLeak { try metadata.mark(dirty: false) }
+            // What was flushed is safe, and what was not is lost as with any disk.
+            do throws(ImageFailure) {
+                try changingTables { metadata throws(ImageFailure) in
+                    try bitmaps?.save(metadata)
+                    try metadata.settle()
+                    if !metadata.mayLeak { try metadata.mark(dirty: false) }
+                }
+            } catch {
+                if corruption == nil { closingStatus.store(error.status, ordering: .relaxed) }
             }
         }
         pool.close()

@@ -26,13 +26,21 @@ enum AmendCommand {
             }
         }
         guard !creation.isEmpty else { throw .usage("Must specify options (-o)") }
-        if creation.wantsHelp, let name = format {
+        if creation.wantsHelp {
+            var name = format ?? "qcow2"
+            if format == nil, let path = scanner.operands.first {
+                let image = try OpenImage(path, format: nil, isOptionList: isOptionList, .read, session)
+                name = image.format
+                image.close()
+            }
             if name == "luks" {
                 session.put(AmendKeys.help)
                 return 0
             }
             guard name == "qcow2" else {
-                throw ToolFailure("Format driver '\(name)' does not support option amendment")
+                throw BlockGraph().driverNames.contains(name)
+                    ? ToolFailure("Format driver '\(name)' does not support option amendment")
+                    : ToolFailure("Unknown file format '\(name)'")
             }
             session.put(help)
             return 0
@@ -104,15 +112,20 @@ enum AmendCommand {
         case "1.1", "v3": version = 3
         case .some(let other): throw ToolFailure("Unknown compatibility level \(other)")
         }
-        if values.text("backing_file").map({ $0 != header.backingFile ?? "" }) == true
-            || values.text("backing_fmt").map({ $0 != header.backingFormat ?? "" }) == true
+        // What stays has to be said whole.
+        if values.has("backing_file") || values.has("backing_fmt"),
+            values.text("backing_file") != header.backingFile || values.text("backing_fmt") != header.backingFormat
         {
             throw ToolFailure(
                 lines: ["Cannot amend the backing file"], hint: "You can use 'qemu-img rebase' instead.")
         }
         let bits = values.number("refcount_bits") ?? UInt64(header.refcountBits)
         if version == 2 && bits != 16 {
-            throw ToolFailure("compat=0.10 requires refcount_bits=16")
+            throw ToolFailure(
+                values.has("refcount_bits")
+                    ? "Refcount widths other than 16 bits require compatibility level 1.1 or above (use compat=1.1 or "
+                        + "greater)"
+                    : "compat=0.10 requires refcount_bits=16")
         }
         do throws(BlockError) {
             if version > header.version { try node.upgrade() }

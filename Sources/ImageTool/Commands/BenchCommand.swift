@@ -116,6 +116,16 @@ private final class BenchRun: Sendable {
     }
 
     func run() -> Int32 {
+        let memory = unsafe MemoryRange(buffer.base, count: buffer.count)
+        // Nobody else's memory may lie there while a ring takes it for this.
+        if node.registerMemory([memory]) {
+            defer { node.forgetMemory() }
+            return work()
+        }
+        return work()
+    }
+
+    private func work() -> Int32 {
         let batching = node as? any BatchingBackend
         while true {
             var requests: [BlockRequest] = []

@@ -38,7 +38,7 @@ enum CheckCommand {
             }
         }
         guard scanner.operands.count == 1 else { throw .usage("Expecting one image file name") }
-        if repair != .nothing { (mode.isWritable, mode.isRepair) = (true, true) }
+        (mode.isWritable, mode.isRepair) = (repair != .nothing, true)
         let image = try OpenImage(scanner.operands[0], format: format, isOptionList: isOptionList, mode, session)
         defer { image.close() }
         guard let checkable = image.node as? any CheckableImage else {
@@ -47,13 +47,21 @@ enum CheckCommand {
         return try run(image, checkable, repair, output, session)
     }
 
+    private static let mostLines = 1 << 20
+
     private static func run(
         _ image: OpenImage, _ node: any CheckableImage, _ repair: ImageCheck.Repair, _ output: OutputFormat,
         _ session: Session
     ) throws(ToolFailure) -> Int32 {
         func check(_ repair: ImageCheck.Repair) throws(ToolFailure) -> ImageCheck {
+            // A forged image may have something wrong in each of a billion entries: they are counted, not all told.
+            var lines = 0
             do throws(BlockError) {
-                return try node.check(repair: repair) { session.console.putError($0) }
+                return try node.check(repair: repair) {
+                    lines += 1
+                    if lines <= mostLines { session.console.putError($0) }
+                    if lines == mostLines { session.console.putError("What else is wrong is counted, not told") }
+                }
             } catch {
                 if case .system(_, _, let errno) = error, errno == .notSupportedOnSocket || errno == .notSupported {
                     throw ToolFailure("This image format does not support checks", status: 63)

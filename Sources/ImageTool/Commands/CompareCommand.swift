@@ -49,9 +49,15 @@ enum CompareCommand {
         defer { one.close() }
         let two = try open(names[1], second)
         defer { two.close() }
-        let progress = Progress(session, isOn: showsProgress && !session.isQuiet)
-        defer { progress.end() }
-        return try Comparison(one, two, isStrict: isStrict, session, progress).run()
+        let progress = Progress(session, isOn: showsProgress && !session.isQuiet, step: 2)
+        do throws(ToolFailure) {
+            let status = try Comparison(one, two, isStrict: isStrict, session, progress).run()
+            progress.end(isDone: status == 0)
+            return status
+        } catch {
+            progress.end(isDone: false)
+            throw error
+        }
     }
 
     private struct Comparison {

@@ -151,6 +151,9 @@ enum ConvertCommand {
         if names.count > 1 && request.snapshot != nil {
             throw ToolFailure("No support for concatenating multiple snapshot")
         }
+        // Nothing is made for a format that cannot be packed.
+        guard !request.isCompressed || request.isTargetOptionList || ["qcow2", "vmdk"].contains(request.outputFormat)
+        else { throw ToolFailure("Compression not supported for this file format") }
         let progress = Progress(session, isOn: request.showsProgress && !session.isQuiet)
         var images: [OpenImage] = []
         defer { for image in images { image.close() } }
@@ -253,7 +256,9 @@ enum ConvertCommand {
             && target.format != "luks"
         var unit: UInt64 = 1
         let needsPacking = (target.node as? any PackedWritable)?.needsPacking == true
-        if request.isCompressed || needsPacking {
+        // QEMU takes -c for every VMDK, and packs those alone whose layout has it.
+        let isPlain = target.format == "vmdk" && !needsPacking
+        if (request.isCompressed && !isPlain) || needsPacking {
             guard let packing = (target.node as? any PackedWritable)?.packing, packing.clusterSize > 0 else {
                 throw ToolFailure("Compression not supported for this file format")
             }
@@ -264,7 +269,7 @@ enum ConvertCommand {
         }
         let source = ConvertSource(
             images.map(\.node), pieceSize: max(unit, 2 << 20), unit: unit, targetHasBacking: hasBacking,
-            readsZeroes: plan.minimumZeroes == 0)
+            readsZeroes: plan.minimumZeroes == 0, writesZeroes: !plan.isTargetZero)
         let job = ConvertJob(source, to: target.node, plan)
         do throws(ConvertJob.Failure) {
             try job.run(show: progress.show) { session.warn($0) }

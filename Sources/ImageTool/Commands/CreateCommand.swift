@@ -43,7 +43,7 @@ enum Sizes {
     static func parse(
         _ text: String, _ what: String, minimum: UInt64 = 0, maximum: UInt64 = UInt64(Int64.max)
     ) throws(ToolFailure) -> UInt64 {
-        guard let size = BlockOptions.size(text) else {
+        guard let size = BlockOptions.size(String(text.drop { $0 == " " })) else {
             // Too large for 64 bits is a size all the same.
             let digits = text.last.map { "bkmgtpeBKMGTPE".contains($0) } == true ? text.dropLast() : text[...]
             if !digits.isEmpty && digits.utf8.allSatisfy({ $0 >= 48 && $0 <= 57 }) { throw outOfRange() }

@@ -84,5 +84,9 @@ enum DDCommand {
             }
             done += UInt64(count)
         }
+        let status = target.node.performAndWait(.flush)
+        guard status == 0 else {
+            throw ToolFailure("error while writing to output image file: \(Formatting.reason(status))")
+        }
     }
 }

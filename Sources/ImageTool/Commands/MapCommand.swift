@@ -65,8 +65,10 @@ enum MapCommand {
                 last = next
             }
         }
-        if let last { try put(last, hasNext: false, output, session) }
-        if output == .json { session.put(last == nil ? "]\n" : "") }
+        // Where there is nothing, that has a row as well.
+        try put(
+            last ?? BlockStatus(offset: start, length: 0, isData: false, isZero: false, isPresent: false, depth: 0),
+            hasNext: false, output, session)
     }
 
     private static func joins(_ one: BlockStatus, _ next: BlockStatus) -> Bool {

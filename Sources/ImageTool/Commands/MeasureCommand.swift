@@ -56,8 +56,10 @@ enum MeasureCommand {
                 throw failure
             }
         }
-        if values.text("encrypt.format") == "luks" && values.text("encrypt.key-secret") == nil {
-            throw ToolFailure("Parameter 'encrypt.key-secret' is required for cipher")
+        for (isEncrypted, name) in [
+            (target.name == "luks", "key-secret"), (values.text("encrypt.format") == "luks", "encrypt.key-secret"),
+        ] where isEncrypted && values.text(name) == nil {
+            throw ToolFailure("Parameter '\(name)' is required for cipher")
         }
         let image = try names.first.map { name throws(ToolFailure) in
             try OpenImage(name, format: format, isOptionList: isOptionList, mode, session)
@@ -112,12 +114,25 @@ private struct Measurement {
             }
             if ["full", "falloc"].contains(values.text("preallocation") ?? "") { data = disk }
             full = Measurement.preallocated(disk, cluster, bits, entry)
+            if values.text("encrypt.format") == "luks" {
+                let header = try Measurement.luksHeader(values, "encrypt.")
+                full += (header + cluster - 1) / cluster * cluster
+            }
             required = full - disk + data
             let isOld = ["0.10", "v2"].contains(values.text("compat") ?? "")
             if let node = image?.qcow2, node.header.version >= 3, !isOld {
                 bitmaps = Measurement.bitmaps(node, cluster)
             }
+        case "luks":
+            full = try Measurement.luksHeader(values, "") + (size + 511) / 512 * 512
+            required = full
         default: throw ToolFailure("Block driver '\(format)' does not support size measurement")
+        }
+    }
+
+    private static func luksHeader(_ values: CreationValues, _ prefix: String) throws(ToolFailure) -> UInt64 {
+        do throws(BlockError) { return try CreationFormat.luksOptions(values, prefix).headerLength } catch {
+            throw ToolFailure(Wording.reason(error))
         }
     }
 

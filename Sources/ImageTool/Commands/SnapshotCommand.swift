@@ -39,11 +39,12 @@ enum SnapshotCommand {
         guard scanner.operands.count == 1 else { throw .usage("Expecting one image file name") }
         let path = scanner.operands[0]
         var mode = OpenMode(isShared: isShared)
-        if case .list? = action ?? .list {} else { mode.isWritable = true }
+        if case .list = action ?? .list {} else { mode.isWritable = true }
         mode.hasNoBacking = !mode.isWritable
         let image = try OpenImage(path, format: nil, isOptionList: isOptionList, mode, session)
         defer { image.close() }
-        try perform(action ?? .list, image, session)
+        // Without an action there is nothing to do.
+        if let action { try perform(action, image, session) }
         return 0
     }
 
@@ -74,7 +75,8 @@ enum SnapshotCommand {
             }
             do throws(BlockError) { try node.applySnapshot(snapshot) } catch { throw refusal("apply", name, error) }
         case .delete(let name):
-            guard let snapshot = image.qcow2?.snapshot(name) else {
+            // By its name alone: one whose number is another's name must not go in its place.
+            guard let snapshot = image.qcow2?.snapshots.first(where: { $0.name == name }) else {
                 throw ToolFailure("Could not delete snapshot '\(name)': snapshot not found")
             }
             do throws(BlockError) {

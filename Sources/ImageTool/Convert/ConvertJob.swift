@@ -101,20 +101,21 @@ final class ConvertJob: Sendable {
     private func copy(
         _ piece: ConvertSource.Piece, _ buffer: AlignedBuffer, _ packer: ClusterPacker?
     ) throws(Failure) {
+        guard let number = piece.number else { return }
         let count = Int(min(piece.length, UInt64(buffer.count)))
         if piece.kind == .data { plan.limit?.take(UInt64(count)) }
         let isWritten = piece.kind == .data || (piece.kind == .zero && plan.minimumZeroes == 0)
         if piece.kind == .data { try read(piece, buffer, count) }
         if let packer, piece.kind == .data {
             let clusters = pack(buffer, count, packer)
-            guard takeTurn(piece.number) else { return }
-            defer { passTurn(piece.number) }
+            guard takeTurn(number) else { return }
+            defer { passTurn(number) }
             try writePacked(piece, clusters, buffer, count)
             return
         }
         let runs = piece.kind == .data ? runs(buffer, piece.offset, count) : []
-        guard takeTurn(piece.number) else { return }
-        defer { passTurn(piece.number) }
+        guard takeTurn(number) else { return }
+        defer { passTurn(number) }
         switch piece.kind {
         case .below: return
         case .zero where isWritten:

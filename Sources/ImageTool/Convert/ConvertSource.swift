@@ -13,8 +13,8 @@ final class ConvertSource: Sendable {
             /// The target's backing image has it.
             case below
         }
-        /// From 0, in the order of the disk.
-        let number: UInt64
+        /// From 0, in the order of the disk; nil: nothing is written, and nobody waits for a turn.
+        let number: UInt64?
         let offset: UInt64
         let length: UInt64
         let kind: Kind
@@ -43,15 +43,20 @@ final class ConvertSource: Sendable {
     private let hasBacking: Bool
     /// Zeroes are work too: in pieces of the same size.
     private let readsZeroes: Bool
+    private let writesZeroes: Bool
     private let nodes: [(node: any BlockNode, start: UInt64)]
     private let state: Mutex<State>
 
     /// A zero run shorter than this is read along with the data around it.
     private static let worthwhile: UInt64 = 64 << 10
 
-    init(_ images: [any BlockNode], pieceSize: UInt64, unit: UInt64, targetHasBacking: Bool, readsZeroes: Bool = false)
-    {
+    /// With `writesZeroes` something is done about zeroes, with `readsZeroes` the same as about data.
+    init(
+        _ images: [any BlockNode], pieceSize: UInt64, unit: UInt64, targetHasBacking: Bool, readsZeroes: Bool,
+        writesZeroes: Bool
+    ) {
         self.readsZeroes = readsZeroes
+        self.writesZeroes = writesZeroes || readsZeroes
         var start: UInt64 = 0
         var parts: [Part] = []
         for node in images {
@@ -93,6 +98,9 @@ final class ConvertSource: Sendable {
                 if end % unit != 0 { end = min(total, (end + unit - 1) / unit * unit) }
             }
             state.at = end
+            guard kind == .data || (kind == .zero && writesZeroes) else {
+                return Piece(number: nil, offset: start, length: end - start, kind: kind)
+            }
             state.number += 1
             return Piece(number: state.number - 1, offset: start, length: end - start, kind: kind)
         }

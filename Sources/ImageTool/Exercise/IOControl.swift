@@ -28,7 +28,7 @@ enum IOControl {
             },
             IOCommand("sigraise", 1...1, needsFile: false, "signal", "raises a signal") {
                 exercise, _, words throws(IOFailure) in
-                guard let number = Int32(words[0]) else { throw .text("\(words[0]) is not a valid number") }
+                let number = Int32(truncatingIfNeeded: try IOCommand.number(words[0]))
                 // What was written so far is not lost with the process.
                 exercise.session.console.flush()
                 raise(number)

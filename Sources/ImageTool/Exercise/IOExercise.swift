@@ -48,7 +48,10 @@ final class IOExercise {
             return true
         } catch {
             let name = plan.isOptionList || plan.name.isEmpty ? "" : " \(plan.name)"
-            session.report("can't open\(name.isEmpty ? "" : " device")\(name): \(error.lines.first ?? "")")
+            // Here the name stands before the reason already.
+            let (first, prefix) = (error.lines.first ?? "", "Could not open '\(plan.name)': ")
+            let reason = first.hasPrefix(prefix) ? String(first.dropFirst(prefix.count)) : first
+            session.report("can't open\(name.isEmpty ? "" : " device")\(name): \(reason)")
             for line in error.lines.dropFirst() { session.console.putError(line) }
             return false
         }

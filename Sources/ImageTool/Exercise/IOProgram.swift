@@ -60,13 +60,14 @@ enum IOProgram {
             guard exercise.open(plan) else { return 1 }
         }
         guard commands.isEmpty else { return exercise.run(commands) ? 0 : 1 }
+        var isGood = true
         while !exercise.isOver {
             session.put("qemu-io> ")
             session.console.flush()
             guard let line = readLine() else { break }
-            _ = exercise.run([line])
+            if !exercise.run([line]) { isGood = false }
         }
-        return 0
+        return isGood ? 0 : 1
     }
 
     private static let help = """

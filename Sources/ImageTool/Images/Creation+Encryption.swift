@@ -28,7 +28,7 @@ extension CreationFormat {
     }
 
     /// The options of a LUKS header, whose names begin with `prefix`.
-    private static func luksOptions(_ values: CreationValues, _ prefix: String) -> LUKSOptions {
+    static func luksOptions(_ values: CreationValues, _ prefix: String) -> LUKSOptions {
         var options = LUKSOptions()
         if let value = values.text("\(prefix)cipher-alg") { options.cipher = value }
         if let value = values.text("\(prefix)cipher-mode") { options.mode = value }

@@ -77,19 +77,17 @@ extension CreationFormat {
             case "fixed": isFixed = true
             case .some(let other): throw ToolFailure("Parameter 'subformat' does not accept value '\(other)'")
             }
-            let block = values.number("block_size") ?? 0
+            // What is larger than a block may be is taken down to that.
+            let block = min(values.number("block_size") ?? 0, 256 << 20)
             guard block & (block &- 1) == 0 || block == 0 else {
                 throw ToolFailure("Block size must be a power of two")
             }
-            guard block == 0 || (block >= 1 << 20 && block <= 256 << 20) else {
-                throw ToolFailure(
-                    block < 1 << 20 ? "Block size must be a multiple of 1 MB" : "Block size must not exceed 268435456")
-            }
+            guard block == 0 || block >= 1 << 20 else { throw ToolFailure("Block size must be a multiple of 1 MB") }
             guard values.size <= 64 << 40 else { throw ToolFailure("Image size too large; max of 64TB") }
             try made(path, "create") { () throws(BlockError) in
                 try withNewFile(path) { file throws(BlockError) in
                     try OtherFormats.createVHDX(
-                        size: (values.size + 511) / 512 * 512, blockSize: values.number("block_size") ?? 0,
+                        size: (values.size + 511) / 512 * 512, blockSize: block,
                         logSize: values.number("log_size") ?? 0, isFixed: isFixed,
                         marksZero: !values.has("block_state_zero") || values.flag("block_state_zero"), in: file)
                 }

@@ -14,6 +14,9 @@ struct CreationRequest {
 
     /// Adds the options of one `-o`.
     mutating func add(options text: String) throws(ToolFailure) {
+        // A comma at an end, unless it is a doubled one, is half of a list.
+        let (first, last) = (text.prefix { $0 == "," }.count, text.reversed().prefix { $0 == "," }.count)
+        guard !text.isEmpty, first % 2 == 0, last % 2 == 0 else { throw ToolFailure("Invalid option list: \(text)") }
         for (name, value) in OptionText.pairs(text) {
             if (name == "help" || name == "?") && value == nil { wantsHelp = true }
             given.append((name, value))

@@ -36,6 +36,7 @@ struct OpenMode {
 /// An image that a command works on, with all that is below it.
 final class OpenImage {
     let graph: BlockGraph
+    private let session: Session
     let node: any BlockNode
     /// As the command line names it.
     let name: String
@@ -56,9 +57,11 @@ final class OpenImage {
         guard !isOptionList || format == nil else {
             throw ToolFailure("--image-opts and --format are mutually exclusive")
         }
+        self.session = session
         let reference = try ImageReference(text, isOptionList: isOptionList)
         name = text
-        graph = BlockGraph(defaultAIO: mode.isParallel ? .auto : .threads, secrets: session.secrets, references: session.references)
+        graph = BlockGraph(
+            defaultAIO: mode.isParallel ? .auto : .threads, secrets: session.secrets, references: session.references)
         do throws(BlockError) {
             if reference.options.isEmpty && text.hasPrefix("json:") {
                 throw BlockError.message("Must specify either driver or file")
@@ -80,8 +83,18 @@ final class OpenImage {
         path = reference.options.isEmpty && !NBDLocation.isLocation(text) ? reference.path : node.filename
     }
 
-    /// Writes back and closes. Must be called for an image that was written to.
-    func close() { graph.closeAll() }
+    /// Writes back and closes, and says what went wrong. Must be called for an image that was written to.
+    func close() {
+        graph.closeAll()
+        if let reason = qcow2?.corruption {
+            session.console.putError(
+                node.isReadOnly
+                    ? "qcow2: Image is corrupt: \(reason); further non-fatal corruption events will be suppressed"
+                    : "qcow2: Marking image as corrupt: \(reason); further corruption events will be suppressed")
+        }
+        guard let status = qcow2?.closeStatus, status != 0 else { return }
+        session.report("Failed to flush '\(name)': \(Formatting.reason(status))")
+    }
 
     private static func options(
         _ reference: ImageReference, _ format: String?, _ mode: OpenMode, _ graph: BlockGraph, _ session: Session

@@ -2,11 +2,14 @@
 final class Progress {
     private let session: Session
     private let isOn: Bool
+    private let step: Double
     private var shown = -1.0
 
-    init(_ session: Session, isOn: Bool) {
+    /// Every `step` hundredths something is shown.
+    init(_ session: Session, isOn: Bool, step: Double = 1) {
         self.session = session
         self.isOn = isOn
+        self.step = step
         show(0)
     }
 
@@ -14,16 +17,16 @@ final class Progress {
     func show(_ fraction: Double) {
         guard isOn else { return }
         let percent = min(100, max(0, fraction * 100))
-        guard shown < 0 || percent - shown >= 1 || (percent >= 100 && shown < 100) else { return }
+        guard shown < 0 || percent - shown > step || (percent >= 100 && shown < 100) else { return }
         shown = percent
         session.put(Formatting.c("    (%3.2f/100%%)\r", percent))
         session.console.flush()
     }
 
-    /// Ends the line.
-    func end() {
+    /// Ends the line, at all of it unless the work has ended early.
+    func end(isDone: Bool = true) {
         guard isOn else { return }
-        show(1)
+        if isDone { show(1) }
         session.put("\n")
     }
 }

@@ -1,5 +1,6 @@
 internal import BlockImage
 internal import CLinux
+internal import JSON
 
 /// The image tool: `qemu-img`'s command line.
 public enum ImageProgram {
@@ -93,15 +94,27 @@ final class Session {
     /// Takes `--untrusted` and `--trusted` off a command line, wherever they stand in it. What else is on it, and what
     /// options there name, the user has asked for.
     func takeTrust(_ words: [String]) -> [String] {
-        if words.contains("--untrusted") { references.trust = .none } else if words.contains("--trusted") { references.trust = .all }
+        if words.contains("--untrusted") {
+            references.trust = .none
+        } else if words.contains("--trusted") {
+            references.trust = .all
+        }
         for word in words {
             references.named.insert(word)
             for part in word.split(separator: ",") {
-                if let sign = part.firstIndex(of: "=") { references.named.insert(String(part[part.index(after: sign)...])) }
+                if let sign = part.firstIndex(of: "=") {
+                    references.named.insert(String(part[part.index(after: sign)...]))
+                }
             }
         }
         return words.filter { $0 != "--untrusted" && $0 != "--trusted" }
     }
+
+    private static let otherObjects: Set<String> = [
+        "iothread", "main-loop", "throttle-group", "secret_keyring", "tls-cipher-suites", "tls-creds-anon",
+        "cryptodev-backend", "can-bus", "colo-compare", "dbus-vmstate", "memory-backend-ram", "memory-backend-file",
+        "rng-builtin", "rng-random",
+    ]
 
     /// Makes the objects of a command line before anything is opened, wherever they stand in it.
     func takeSecrets(_ words: [String]) throws(ToolFailure) {
@@ -115,17 +128,27 @@ final class Session {
                 continue
             }
             var options: [String: String] = [:]
-            // Other objects tune what is not tuned here.
-            if text.hasPrefix("qom-type=") { text = text.dropFirst(9) }
-            let type = String(text.prefix { $0 != "," })
-            guard BlockSecrets.takes(type) else { continue }
-            text = text.drop { $0 != "," }.dropFirst()
-            for (name, value) in OptionText.pairs(String(text)) { options[name] = value ?? "on" }
-            do throws(BlockError) {
-                try secrets.add(type: type, options)
-            } catch {
-                throw ToolFailure("\(error)")
+            let type: String
+            if text.hasPrefix("{") {
+                guard let object = (try? JSONReader.parse(String(text), limits: .monitor))?.objectValue else {
+                    throw ToolFailure("'\(text)' is no JSON object")
+                }
+                do throws(BlockError) { options = try ImageName.flat(object) } catch { throw ToolFailure("\(error)") }
+                type = options.removeValue(forKey: "qom-type") ?? ""
+            } else {
+                if text.hasPrefix("qom-type=") { text = text.dropFirst(9) }
+                type = String(text.prefix { $0 != "," })
+                text = text.drop { $0 != "," }.dropFirst()
+                for (name, value) in OptionText.pairs(String(text)) { options[name] = value ?? "on" }
             }
+            guard BlockSecrets.takes(type) else {
+                // Others tune what is not tuned here.
+                guard Self.otherObjects.contains(type) else {
+                    throw ToolFailure("Parameter 'qom-type' does not accept value '\(type)'")
+                }
+                continue
+            }
+            do throws(BlockError) { try secrets.add(type: type, options) } catch { throw ToolFailure("\(error)") }
         }
     }
 

@@ -105,7 +105,10 @@ enum NBDProgram {
         var pid: PIDFile?
         let exported = export
         let credentials = try credentials(options, session)
-        let server = try host { () throws(HostError) in try NBDServer([exported], credentials: credentials) }
+        let authorization = try authorization(options, credentials, session)
+        let server = try host { () throws(HostError) in
+            try NBDServer([exported], credentials: credentials, authorization: authorization)
+        }
         if let file = options.pidFile { pid = try host { () throws(HostError) in try PIDFile(file) } }
         defer { pid?.remove() }
         session.console.flush()
@@ -131,6 +134,17 @@ enum NBDProgram {
         } catch { throw ToolFailure(Wording.reason(error)) }
     }
 
+    /// Who may come. Without certificates nobody has a name: rules that would not be asked are refused.
+    private static func authorization(
+        _ options: NBDProgramOptions, _ credentials: TLSCredentials?, _ session: Session
+    ) throws(ToolFailure) -> BlockAuthorization? {
+        guard let id = options.authorization else { return nil }
+        guard let credentials else { throw ToolFailure("--tls-authz is not permitted without --tls-creds") }
+        do throws(BlockError) { return try session.secrets.authorization(id, for: credentials) } catch {
+            throw ToolFailure(Wording.reason(error))
+        }
+    }
+
     private static func open(
         _ path: String, _ options: NBDProgramOptions, _ session: Session
     ) throws(ToolFailure) -> OpenImage {
@@ -144,7 +158,7 @@ enum NBDProgram {
         } catch {
             let prefix = "Could not open '\(path)': "
             guard let first = error.lines.first, first.hasPrefix(prefix) else { throw error }
-            throw ToolFailure("Failed to blk_new_open '\(path)': \(first)")
+            throw ToolFailure("Failed to blk_new_open '\(path)': \(first.dropFirst(prefix.count))")
         }
     }
 
@@ -241,6 +255,8 @@ enum NBDProgram {
           --pid-file=PATH           write the process's number there
           --object=tls-creds-psk,id=ID,dir=FOLDER,endpoint=server, --tls-creds=ID
                                     serve by TLS alone (or tls-creds-x509)
+          --object=authz-simple,id=ID,identity=NAME, --tls-authz=ID
+                                    only for whose certificate has that name (or authz-list, authz-list-file)
           --tls-hostname=NAME       with -L: whose certificate the server must have
 
         """

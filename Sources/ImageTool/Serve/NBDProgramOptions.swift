@@ -21,12 +21,14 @@ struct NBDProgramOptions {
     var forks = false
     var pidFile: String?
     var credentials: String?
+    var authorization: String?
     var hostName: String?
     var format: String?
     var isReadOnly = false
     var isSnapshot = false
     var isOptionList = false
     var mode = OpenMode()
+    private var given: Set<String> = []
 
     init(_ words: [String]) throws(ToolFailure) {
         var scanner = OptionScanner(
@@ -87,7 +89,7 @@ struct NBDProgramOptions {
             case "pid-file": pidFile = value
             case "tls-creds": credentials = value
             case "tls-hostname": hostName = value
-            case "tls-authz": throw ToolFailure("Authorization of TLS clients by name is not supported here")
+            case "tls-authz": authorization = value
             default: try setMode(key, value)
             }
         }
@@ -101,11 +103,19 @@ struct NBDProgramOptions {
                     lines: ["Invalid number of arguments"], hint: "Try `qemu-nbd --help' for more information.")
             }
         }
+        guard mode.detectZeroes != "unmap" || mode.discard == "unmap" else {
+            throw ToolFailure(
+                "setting detect-zeroes to unmap is not allowed without setting discard operation to unmap")
+        }
         image = scanner.operands.first
         mode.isWritable = !isReadOnly
     }
 
     private mutating func setMode(_ key: String, _ value: String) throws(ToolFailure) {
+        let kind = key == "n" ? "cache" : key
+        guard given.insert(kind).inserted || !["cache", "aio", "discard"].contains(kind) else {
+            throw ToolFailure("\(kind == "cache" ? "-n and --cache" : "--\(kind)") can only be specified once")
+        }
         switch key {
         case "n": mode.cache = CacheMode.none
         case "cache":
@@ -125,10 +135,9 @@ struct NBDProgramOptions {
             }
         case "detect-zeroes":
             guard DetectZeroes(rawValue: value) != nil else {
-                throw ToolFailure("Failed to parse detect_zeroes mode: Invalid parameter '\(value)'")
+                throw ToolFailure("Failed to parse detect_zeroes mode: invalid parameter value: \(value)")
             }
             mode.detectZeroes = value
-            if value == "unmap" && mode.discard == "ignore" { mode.discard = "unmap" }
         default: break
         }
     }

@@ -6,6 +6,7 @@ enum Wording {
     /// What follows `Could not open 'X': `.
     static func reason(_ error: BlockError) -> String {
         switch error {
+        case .notFound(""): "The 'file' block driver requires a file name"
         case .notFound(let path): "Could not open '\(path)': No such file or directory"
         case .isDirectory(let path), .notRegularFile(let path):
             "'file' driver requires '\(path)' to be a regular file"
@@ -18,6 +19,7 @@ enum Wording {
             "Failed to get shared \"\(access)\" lock\nIs another process using the image [\(path)]?"
         case .noDirectIO: "The file system does not support O_DIRECT"
         case .noRing(_, let errno): "Unable to use io_uring: \(Formatting.reason(errno.rawValue))"
+        case .wrongFormat(let path, "vhdx", _): "Could not open '\(path)': Invalid argument"
         case .wrongFormat(_, let expected, _): wrongFormat(expected)
         case .invalidImage(_, let reason): reason
         case .unsupported(_, let feature): "\(feature) is not supported"
@@ -28,6 +30,10 @@ enum Wording {
             isProtocol(driver)
                 ? "Block protocol '\(driver)' doesn't support the option '\(option)'"
                 : "Block format '\(driver)' does not support the option '\(option)'"
+        case .invalidOption(let option, _, "a number of bytes, with K, M, G, T, P or E"):
+            "Parameter '\(option)' expects a non-negative number below 2^64\n"
+                + "Optional suffix k, M, G, T, P or E means kilo-, mega-, giga-, tera-, peta-\n"
+                + "and exabytes, respectively."
         case .invalidOption("force-share", _, _): "force-share=on can only be used with read-only images"
         case .invalidOption(let option, let value, let expected):
             "Parameter '\(option)' expects \(expected), not '\(value)'"

@@ -1,3 +1,4 @@
+internal import BlockImage
 internal import CEngine
 internal import DeviceModel
 internal import Devices
@@ -97,8 +98,12 @@ struct Board: Sendable {
         let storage: Storage
         do throws(MachineBuildError) {
             memory = try Self.makeMemory(layout, configuration, contexts)
+            // SAFETY: addresses alone are noted. Modules may be unplugged; this memory stays as long as the process, and
+            // locked, its pages do as well.
+            let locked =
+                configuration.memory.locked ? memory.blocks.map { unsafe MemoryRange($0.base, count: $0.size) } : []
             modules = try MemoryModules(configuration, layout, memory, contexts)
-            storage = try Storage(configuration, descriptors: descriptors)
+            storage = try Storage(configuration, descriptors: descriptors, lockedMemory: locked)
         } catch {
             for context in contexts { context.close() }
             throw error

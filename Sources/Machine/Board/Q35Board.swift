@@ -118,6 +118,7 @@ enum Q35Board {
     /// What firmware does with the PCI interrupt router for the PIC, and with the chipset's registers in memory.
     private static func route(_ lpc: PCIFunction) {
         lpc.writeConfiguration(0xF0, size: 4, value: 0xFED1_C001)
+        lpc.writeConfiguration(0x44, size: 1, value: 0x80)
         for input in 0..<8 {
             lpc.writeConfiguration(
                 input < 4 ? 0x60 + input : 0x64 + input, size: 1,

@@ -35,7 +35,9 @@ final class Storage: Sendable {
     let live = LiveStorage()
 
     /// Opens all nodes and drives of a configuration. Empty drives are not there.
-    init(_ configuration: MachineConfiguration, descriptors: DescriptorSets) throws(MachineBuildError) {
+    init(
+        _ configuration: MachineConfiguration, descriptors: DescriptorSets, lockedMemory: [MemoryRange] = []
+    ) throws(MachineBuildError) {
         self.configuration = configuration
         graph = BlockGraph(
             opener: { path, flags, mode in
@@ -44,7 +46,7 @@ final class Storage: Sendable {
                 case .failure(let error)?: .failure(error.errno)
                 case nil: FileNode.openDirectly(path, flags, mode)
                 }
-            }, isInactive: configuration.incoming != nil)
+            }, isInactive: configuration.incoming != nil, lockedMemory: lockedMemory)
         for object in configuration.objects {
             do throws(BlockError) { try addSecret(object) } catch {
                 throw MachineBuildError("-object \(object.type),id=\(object.id): \(error)")
@@ -82,11 +84,10 @@ final class Storage: Sendable {
     /// secret that is encrypted itself is not known here: who needs it hears that.
     func addSecret(_ object: ObjectConfiguration) throws(BlockError) {
         guard BlockSecrets.takes(object.type), object.properties["keyid"] == nil else { return }
-        var options = ["id": object.id]
-        for member in object.properties.members where member.name != "loaded" {
-            options[member.name] =
-                member.value.stringValue ?? member.value.boolValue.map { $0 ? "on" : "off" } ?? ""
-        }
+        var properties = object.properties
+        properties["loaded"] = nil
+        var options = try ImageName.flat(properties)
+        options["id"] = object.id
         try graph.secrets.add(type: object.type, options)
     }
 

@@ -80,13 +80,18 @@ extension LiveStorage {
         guard let address = arguments["addr"]?.objectValue else { throw .failed("Parameter 'addr' is missing") }
         let data = address["data"]?.objectValue ?? address
         var credentials: TLSCredentials?
+        var authorization: BlockAuthorization?
         if let id = arguments.string("tls-creds") {
             let secrets = try storage().graph.secrets
             let found = try images { () throws(BlockError) in try secrets.credentials(id) }
             guard found.isForServers else { throw .failed("Expecting TLS credentials with a server endpoint") }
             credentials = found
+            if let rules = arguments.string("tls-authz") {
+                authorization = try images { () throws(BlockError) in try secrets.authorization(rules, for: found) }
+            }
+        } else if arguments["tls-authz"] != nil {
+            throw .failed("'tls-authz' is not permitted without 'tls-creds'")
         }
-        guard arguments["tls-authz"] == nil else { throw .failed("Authorization of TLS clients by name is not there") }
         let most = arguments["max-connections"]?.uint64Value ?? 100
         let place: NBDAddress
         switch address.string("type") {
@@ -96,7 +101,8 @@ extension LiveStorage {
         }
         let server: NBDListener
         do throws(HostError) {
-            server = try NBDListener(place, most: Int(min(most, 100_000)), credentials: credentials)
+            server = try NBDListener(
+                place, most: Int(min(most, 100_000)), credentials: credentials, authorization: authorization)
         } catch { throw .failed("\(error)") }
         state.withLock { $0.nbd = server }
     }

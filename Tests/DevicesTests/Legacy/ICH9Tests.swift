@@ -49,6 +49,8 @@ import Testing
         }
         let lpc = make()
         lpc.attach(to: io)
+        #expect(io.read(0x630, size: 4) == 0xFFFF_FFFF)
+        lpc.function.writeConfiguration(0x44, size: 1, value: 0x80)
         #expect(io.read(0x630, size: 4) == 0)
         lpc.receiveCommand()
         #expect(asked.withLock { $0 } == [])
@@ -70,12 +72,14 @@ import Testing
         #expect(asked.withLock { $0 } == [false, true, true])
         lpc.reset()
         lpc.receiveCommand()
+        lpc.function.writeConfiguration(0x44, size: 1, value: 0x80)
         #expect(asked.withLock { $0.count } == 3 && lpc.features == 0 && io.read(0x630, size: 4) == 0)
     }
 
     /// Without system management its enables say that it is set up, and commands do nothing.
     @Test func withoutSystemManagementCommandsAreTaken() {
         let bench = Bench()
+        bench.lpc.function.writeConfiguration(0x44, size: 1, value: 0x80)
         bench.io.write(0x630, size: 4, value: 0)
         #expect(bench.io.read(0x630, size: 4) == 0x21)
         bench.lpc.receiveCommand()

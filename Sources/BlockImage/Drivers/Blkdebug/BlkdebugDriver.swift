@@ -39,7 +39,7 @@ extension BlockDriver {
         do throws(HostError) {
             return String(decoding: try HostFile.contents(path), as: UTF8.self)
         } catch {
-            throw .opening(path, forWriting: false, error.errno)
+            throw .message("Could not read blkdebug config file: \(error.errno)")
         }
     }
 }

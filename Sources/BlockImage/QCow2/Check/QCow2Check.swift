@@ -56,13 +56,18 @@ public final class QCow2Check {
         try readRefcountTable()
         result.totalClusters = (header.size + clusterSize - 1) >> clusterBits
         try countReferences()
-        try compare(fixing: repair)
+        let before = result
+        // What is wrong is told first, then mended, each with its line.
+        try compare(fixing: .nothing)
         if needsRebuild && repair == .all {
             try rebuild()
         } else if needsRebuild && repair != .nothing {
             report("ERROR need to rebuild refcount structures")
             result.errors += 1
             throw .invalidImage(path: file.filename, reason: "ERROR need to rebuild refcount structures")
+        } else if repair != .nothing && result.leaks + result.corruptions > 0 {
+            (result, wrongCounts) = (before, [:])
+            try compare(fixing: repair)
         }
         try checkCopiedFlags()
         result.imageEnd = (highestCluster + 1) << clusterBits
@@ -167,6 +172,10 @@ public final class QCow2Check {
             if descriptor & QCow2Metadata.compressed != 0 {
                 countPacked(descriptor, index / step, isActive: isActive)
                 continue
+            }
+            if descriptor & QCow2Metadata.l2Reserved != 0 {
+                report("ERROR found l2 entry with reserved bits set: \(String(descriptor, radix: 16))")
+                result.corruptions += 1
             }
             let host = descriptor & QCow2Metadata.offsetMask
             let isPlaced = host != 0 || (header.hasDataFile && descriptor & QCow2Metadata.copied != 0)

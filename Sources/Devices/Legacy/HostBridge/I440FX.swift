@@ -144,7 +144,7 @@ public final class I440FX: Device, PCIFunctionDelegate {
     private func register(_ offset: Int) -> UInt8 { UInt8(truncatingIfNeeded: function.readRaw(offset, size: 1)) }
 
     /// Takes over what the registers say and changes the map.
-    private func follow(isManagement: Bool) {
+    private func follow(isManagement: Bool, isRestored: Bool = false) {
         let pam = (0..<ShadowRegisters.pamCount).map { register(firstPAM + $0) }
         let control = register(smram)
         let extended = isQ35 ? register(smram + 1) : 0
@@ -155,7 +155,8 @@ public final class I440FX: Device, PCIFunctionDelegate {
             return state.management
         }
         if kept.control != control { function.setRegister(smram, kept.control) }
-        if isQ35, kept.extended != extended { function.setRegister(smram + 1, kept.extended) }
+        // Machines of older releases have 0 there, by which firmware knows that there is no system management.
+        if isQ35, kept.extended != extended, !isRestored { function.setRegister(smram + 1, kept.extended) }
         if isQ35, kept.initialBase != initialBase { function.setRegister(Self.initialBaseRegister, kept.initialBase) }
         remap()
     }
@@ -225,7 +226,7 @@ public final class I440FX: Device, PCIFunctionDelegate {
         try function.importState(try saved.list("pci", count: 1)[0])
         // A lock of before must not stand in the way of the saved value.
         state.withLock { ($0.registers, $0.management) = (ShadowRegisters(), ManagementRegisters()) }
-        follow(isManagement: true)
+        follow(isManagement: true, isRestored: true)
         windowObserver.withLock { $0 }?()
     }
 }

@@ -27,6 +27,9 @@ public final class ICH9LPC: Device, PCIFunctionDelegate {
     private static let chipsetRegister = 0xF0
     /// General control and status: bit 5 keeps the watchdog from resetting.
     private static let controlStatus = 0x3410
+    /// ACPI_CNTL, whose bit 7 has the registers at `powerBase` answer. SeaBIOS, when it resumes a guest, takes all ones of
+    /// SMI_EN for a system management that is set up.
+    private static let powerEnable = 0x44
     /// GEN_PMCON_1, whose bit 4 locks the global enable of SMIs, and stays set.
     private static let powerControl = 0xA0
 
@@ -60,7 +63,7 @@ public final class ICH9LPC: Device, PCIFunctionDelegate {
                 vendorID: 0x8086, deviceID: 0x2918, classCode: 0x060100, revision: 2, subsystemVendorID: 0x1AF4,
                 subsystemID: 0x1100))
         function.defineRegister(0x40, value: UInt32(0x601), writable: UInt32(0xFF80))
-        function.defineRegister(0x44, value: UInt8(0x80), writable: UInt8(0x87))
+        function.defineRegister(Self.powerEnable, value: UInt8(0), writable: UInt8(0x87))
         function.defineRegister(0x60, value: UInt32(0x8080_8080), writable: UInt32(0x8F8F_8F8F))
         function.defineRegister(0x68, value: UInt32(0x8080_8080), writable: UInt32(0x8F8F_8F8F))
         // LPC decode ranges, power management configuration, BIOS control: kept.
@@ -152,6 +155,7 @@ public final class ICH9LPC: Device, PCIFunctionDelegate {
         if part == .tco {
             return changeTCO { tco, now in ByteLanes.read(offset, size) { tco.read($0, now) } }
         }
+        if part == .smi, !hasPowerRegisters { return UInt64.max }
         return state.withLock { state in
             ByteLanes.read(offset, size) { place in
                 let bytes = part == .smi ? state.smi.bytes : state.chipset
@@ -160,7 +164,10 @@ public final class ICH9LPC: Device, PCIFunctionDelegate {
         }
     }
 
+    private var hasPowerRegisters: Bool { function.readRaw(Self.powerEnable, size: 1) & 0x80 != 0 }
+
     private func write(_ part: Part, _ offset: UInt64, _ size: Int, _ value: UInt64) {
+        if part == .smi, !hasPowerRegisters { return }
         if part == .tco {
             return changeTCO { tco, now in ByteLanes.write(offset, size, value) { tco.write($0, $1, now) } }
         }

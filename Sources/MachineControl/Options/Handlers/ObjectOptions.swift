@@ -53,7 +53,18 @@ enum ObjectOptions {
         Parameter("thread-pool-min", Parameter.natural), Parameter("thread-pool-max", Parameter.natural),
     ]
 
+    private static let identity = Parameter("identity", Parameter.Kind.string)
+    private static let rules: [Parameter] = [
+        Parameter("policy", Parameter.Kind.choice(["allow", "deny"])), Parameter("rules", Parameter.Kind.any),
+    ]
+    private static let rulesFile: [Parameter] = [
+        Parameter("filename", Parameter.Kind.string), Parameter("refresh", Parameter.Kind.boolean),
+    ]
+
     static let types: [ObjectType] = [
+        ObjectType(name: "authz-list", table: ParameterTable(rules)),
+        ObjectType(name: "authz-list-file", table: ParameterTable(rulesFile), required: ["filename"]),
+        ObjectType(name: "authz-simple", table: ParameterTable([identity]), required: ["identity"]),
         ObjectType(name: "filter-dump", table: ParameterTable(dump), required: ["netdev", "file"]),
         ObjectType(name: "iothread", table: ParameterTable(iothread)),
         ObjectType(
