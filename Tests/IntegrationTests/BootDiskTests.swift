@@ -98,7 +98,7 @@ struct BootDiskTests {
             Issue.record("'\(command)' says '\(seen)', not '\(wanted)'")
         }
         func bus(_ port: String) -> [String: Any] { board == "q35" ? ["bus": port] : [:] }
-        let disks = "lsblk -dno NAME,SIZE | grep '^vd'"
+        let disks = "lsblk -dnro NAME,SIZE | grep '^vd'"
         let cards = "ip -o link | grep -vc ' lo:'"
         // What a booted Debian has is what the kernel calls its blocks of 128 MiB.
         let memory = "grep -l online /sys/devices/system/memory/memory*/state | wc -l"
@@ -109,7 +109,7 @@ struct BootDiskTests {
             "blockdev-add", ["driver": "raw", "node-name": "n1", "file": ["driver": "file", "filename": image]])
         try monitor.execute(
             "device_add", ["driver": "virtio-blk-pci", "id": "d1", "drive": "n1"].merging(bus("rp1")) { $1 })
-        try wait(disks, for: "vda    1M")
+        try wait(disks, for: "vda 1M")
         #expect(try machine.output(of: "head -c 4 /dev/vda") == "aaaa")
         try monitor.execute("netdev_add", ["type": "user", "id": "net1"])
         try monitor.execute(

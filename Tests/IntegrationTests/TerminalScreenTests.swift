@@ -111,7 +111,7 @@ struct TerminalScreenTests {
         .enabled(
             if: FileManager.default.fileExists(atPath: "/usr/lib/grub-rescue/grub-rescue-cdrom.iso"),
             "needs Debian's package grub-rescue-pc"))
-    func linesOfBoxesAreDrawnAndACrashGivesTheTerminalBack() throws {
+    func linesOfBoxesAreDrawnAndASignalGivesTheTerminalBack() throws {
         let folder = try TemporaryFolder()
         let terminal = try TerminalMachine(
             folder, columns: 80, rows: 25,
@@ -137,9 +137,9 @@ struct TerminalScreenTests {
         let number = try HostProgram.output("pgrep", ["-P", "\(terminal.machine.identifier)", "-n"])
             .trimmingCharacters(in: .whitespacesAndNewlines)
         // The shell that `script` runs has the machine as its child.
-        try HostProgram.output("pkill", ["-SEGV", "-P", number])
+        try HostProgram.output("pkill", ["-TERM", "-P", number])
         let rest = try terminal.afterwards()
-        #expect(rest.hasPrefix("status=139") && rest.contains(" echo ") && rest.contains(" icanon"), "\(rest)")
+        #expect(rest.hasPrefix("status=0") && rest.contains(" echo ") && rest.contains(" icanon"), "\(rest)")
         #expect(terminal.machine.console.contains("\u{1B}[?1049l"))
     }
 
