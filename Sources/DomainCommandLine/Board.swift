@@ -34,6 +34,9 @@ extension QEMUArguments {
         }
         if domain.os.biosUseSerial == .yes { machine += ",graphics=off" }
         add("-machine", machine)
+        if domain.os.loader?.type == "pflash", domain.os.loader?.secure == .yes {
+            add("-global", "driver=cfi.pflash01,property=secure,value=on")
+        }
         add("-accel", domain.type == .kvm ? "kvm" : "tcg" + translatorOptions)
         cpu()
         if let loader = domain.os.loader, loader.type != "pflash", let path = loader.path { add("-bios", path) }

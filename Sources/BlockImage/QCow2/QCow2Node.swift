@@ -34,7 +34,7 @@ public final class QCow2Node: BatchingBackend, BlockNode, Reopenable {
     /// The image below. A job may put another in its place, while nothing is in flight.
     var backing: (any BlockNode)? { link.withLock { $0 } }
     let link: Mutex<(any BlockNode)?>
-    private let readOnly: Atomic<Bool>
+    let readOnly: Atomic<Bool>
     let clusterSize: UInt64
     let currentSize: Atomic<UInt64>
     var size: UInt64 { currentSize.load(ordering: .relaxed) }
@@ -42,7 +42,7 @@ public final class QCow2Node: BatchingBackend, BlockNode, Reopenable {
     let encryption: QCow2Encryption?
     /// The persistent bitmaps that are being kept up to date.
     var bitmaps: QCow2BitmapStore? { store.withLock { $0 } }
-    private let store: Mutex<QCow2BitmapStore?>
+    let store: Mutex<QCow2BitmapStore?>
     /// Guarded by `metadataLock`.
     let metadata: QCow2Metadata
     let metadataLock = Mutex(())
