@@ -85,6 +85,8 @@ struct BootDiskTests {
                 + (board == "q35" ? ports : []) + ["-qmp", "unix:\(folder.path("qmp")),server=on,wait=off"])
         try logIn(machine)
         let monitor = try MonitorClient(path: folder.path("qmp"))
+        // The kernel's own words stay out of what commands print.
+        _ = try machine.shell("dmesg -n 1")
         let complaints = "dmesg --level=emerg,alert,crit,err"
         let before = try machine.output(of: complaints)
         func wait(_ command: String, for wanted: String) throws {
