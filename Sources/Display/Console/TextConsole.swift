@@ -68,7 +68,8 @@ public final class TextConsole: PictureSource, TerminalInput {
         for row in 0..<page.rows {
             for column in 0..<page.columns {
                 let cell = terminal.cells[row * terminal.columns + column]
-                page.cells[row * page.columns + column] = TextPage.Cell(code: cell.code, ink: cell.ink, paper: cell.paper)
+                page.cells[row * page.columns + column] = TextPage.Cell(
+                    code: cell.code, ink: cell.ink, paper: cell.paper)
             }
         }
         if terminal.showsCursor, terminal.row < page.rows, terminal.column < page.columns {
