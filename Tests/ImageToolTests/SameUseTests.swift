@@ -66,7 +66,13 @@ struct SameUseTests {
             ["qcow2", "-o", "encrypt.format=luks,encrypt.key-secret=s"],
             ["qcow2", "-o", "encrypt.format=luks,encrypt.key-secret=s,cluster_size=2M"],
         ] {
-            #expect(pair.theirs.qemu(secret + words) == pair.ours.image(secret + words), "\(words)")
+            // QEMU's measures the host for the key's iterations, and fails where it gets too little time.
+            var theirs = pair.theirs.qemu(secret + words)
+            for _ in 0..<20 where theirs.errors.contains("Unable to get accurate CPU usage") {
+                theirs = pair.theirs.qemu(secret + words)
+            }
+            guard !theirs.errors.contains("Unable to get accurate CPU usage") else { continue }
+            #expect(theirs == pair.ours.image(secret + words), "\(words)")
         }
     }
 

@@ -130,7 +130,10 @@ struct FwCfg: Sendable {
         state.set("selector", selector)
         state.set("position", position)
         state.set("dma_high", dmaHigh)
-        let written = items.filter { $0.value.isWritable }.sorted { $0.key < $1.key }
+        // Later files are told of where they were written: machines of older releases have none.
+        let written = items.filter { key, item in
+            item.isWritable && !(item.isLater && item.bytes == initial[key]?.bytes)
+        }.sorted { $0.key < $1.key }
         state.set(
             "written",
             written.map { key, item in

@@ -50,8 +50,9 @@ extension BoardBuilder {
 
     /// The files by which firmware asks for them (QEMU, docs/specs: `etc/smi`).
     func addManagementFiles(_ items: inout FwCfgItems) throws(MachineBuildError) {
-        let supported = managementFeatures
-        guard let lpc, hasManagement, supported != 0 else { return }
+        // Without system management there is nothing to ask for; the files are there, as a machine may change its engine.
+        let supported = hasManagement ? managementFeatures : 0
+        guard let lpc, managementFeatures != 0 else { return }
         let (offer, request, answer) = ("etc/smi/supported-features", "etc/smi/requested-features", "etc/smi/features-ok")
         do throws(FwCfgError) {
             try items.add(

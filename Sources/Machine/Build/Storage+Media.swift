@@ -33,6 +33,8 @@ extension Storage {
         let file = try graph.open(["driver": "file", "filename": path])
         defer { try? graph.remove(file.nodeName) }
         guard let target = file as? any Resizable else { throw .notFound(path: path) }
+        // It is this machine's own, also while it waits for the one that uses the others.
+        if graph.isInactive { try graph.activate(file) }
         try QCow2Node.create(QCow2CreateOptions(size: size), in: target)
     }
 

@@ -237,8 +237,9 @@ internal import X86
         unsafe apus_vcpu_clear(cpu.p, ~UInt32(APUS_PENDING_KICK))
         outstanding = .none
         cpu.commitReplies()
-        loadRanges()
         cpu.powerOn(model: model)
+        // It is in no mode of its own any more.
+        loadRanges()
         if cpu.traces(.resets) { trace.emit("CPU Reset (CPU \(index))\n" + cpu.registerText(floating: false)) }
         unsafe cpu.p.pointee.s.tsc_offset = initialOffset
         apic.reset(id: apicID, bootProcessor: index == 0)

@@ -131,7 +131,7 @@ private let failures: [(String, String)] = [
     ("-name a,b=c", "-name a,b=c: Invalid parameter 'b'; valid: guest, process, debug-threads"),
     (
         "-object foo,id=a",
-        "-object foo,id=a: Parameter 'qom-type' does not accept value 'foo'; valid: filter-dump, iothread, memory-backend-file, memory-backend-memfd, memory-backend-ram, rng-builtin, rng-random, secret, tls-creds-psk, tls-creds-x509, thread-context"
+        "-object foo,id=a: Parameter 'qom-type' does not accept value 'foo'; valid: authz-list, authz-list-file, authz-simple, filter-dump, iothread, memory-backend-file, memory-backend-memfd, memory-backend-ram, rng-builtin, rng-random, secret, tls-creds-psk, tls-creds-x509, thread-context"
     ),
     (
         "-object memory-backend-ram,id=m,size=foo",
@@ -161,7 +161,7 @@ private let failures: [(String, String)] = [
     ),
     ("-smbios type=99", "-smbios type=99: Parameter 'type' expects one of 0, 1, 2, 3, 4, 8, 11, 17, 41, not '99'"),
     ("-fw_cfg x", "-fw_cfg x: name, plus exactly one of file and string, are needed"),
-    ("-display gtk", "-display gtk: display 'gtk' is not supported yet; valid: none, vnc"),
+    ("-display gtk", "-display gtk: display 'gtk' is not supported yet; valid: none, curses, vnc"),
     ("-vga foo", "-vga foo: unknown vga type 'foo'; valid: none, std, cirrus, virtio"),
     (
         "-action reboot=foo",

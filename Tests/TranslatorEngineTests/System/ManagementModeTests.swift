@@ -67,6 +67,33 @@ import TranslatorEngine
         #expect(unsafe own.base.load(as: UInt32.self) == 1)
     }
 
+    /// A reset in the middle of the handler ends the mode and takes its view of memory.
+    @Test func aResetEndsIt() throws {
+        let guest = try guest([0xe6, 0x10] + SystemGuest.end, handler: [0x2e, 0xfe, 0x06, 0x00, 0x90, 0xf4])
+        let own = try RAMBlock(name: "management", size: 0x1000)
+        _ = guest.machine.memory.replace(
+            [],
+            with: [
+                .memory(FlatView.Range(start: GuestPhysical(0x3_9000), count: 0x1000, block: own), for: .systemManagement)
+            ])
+        guest.machine.write32(0x3_9000, 0x55)
+        let start = guest.cpu.state
+        // HLT in the handler: nothing wakes it.
+        #expect(guest.run(seconds: 1) == .timeOut)
+        #expect(guest.cpu.isInManagement)
+        guest.cpu.reset()
+        #expect(!guest.cpu.isInManagement && guest.cpu.state.smbase == 0x3_0000)
+        var state = guest.cpu.state
+        (state.segment, state.cr0, state.cr3, state.cr4, state.efer, state.rip) = (
+            start.segment, start.cr0, start.cr3, start.cr4, start.efer, start.rip
+        )
+        (state.gdtr, state.idtr) = (start.gdtr, start.idtr)
+        guest.cpu.state = state
+        guest.code([0x8b, 0x04, 0x25, 0x00, 0x90, 0x03, 0x00, 0xe7, 0xf4, 0xf4])
+        #expect(guest.run() == .port(0x55))
+        #expect(unsafe own.base.load(as: UInt8.self) == 1)
+    }
+
     /// An SMI in the handler waits for RSM, and an NMI too; the NMI then finds the guest's own handler.
     @Test func whatComesInTheHandlerWaits() throws {
         let guest = try guest(

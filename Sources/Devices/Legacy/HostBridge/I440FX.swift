@@ -24,6 +24,9 @@ public final class I440FX: Device, PCIFunctionDelegate {
         /// MiB of the largest segment below it, of the Q35; 0: there are only those of 1, 2 and 8.
         public let largestSegment: UInt16
 
+        /// What the register of the largest segment answers; all ones where there is none.
+        var segmentAnswer: UInt16 { largestSegment == 0 ? UInt16.max : largestSegment }
+
         /// System management in RAM below `top`.
         public init(top: UInt64, largestSegment: UInt16 = 16) {
             self.top = top
@@ -96,15 +99,16 @@ public final class I440FX: Device, PCIFunctionDelegate {
         typealias Management = ManagementRegisters
         function.defineRegister(smram, value: Management.Control.base, writable: Management.Control.writable)
         if isQ35 {
-            function.defineRegister(smram + 1, value: Management.Extended.fixed, writable: Management.Extended.writable)
+            // What a guest cannot change is put right after its writes: machines of older releases have zeros there.
+            function.defineRegister(smram + 1, value: Management.Extended.fixed, writable: UInt8.max)
             // Where memory ends and what is taken of it (5.1.28 to 5.1.33): firmware's notes, which it reads again.
             for offset in stride(from: 0xA0, to: 0xB4, by: 4) {
                 function.defineRegister(offset, value: UInt32(0), writable: UInt32.max)
             }
             if let management {
                 function.defineRegister(Self.initialBaseRegister, value: UInt8(0), writable: UInt8.max)
-                let segment = management.largestSegment
-                function.defineRegister(Self.segmentRegister, value: segment == 0 ? UInt16.max : segment)
+                function.defineRegister(
+                    Self.segmentRegister, value: management.segmentAnswer, writable: UInt16.max)
             }
         }
         function.setDelegate(self)
@@ -136,6 +140,9 @@ public final class I440FX: Device, PCIFunctionDelegate {
     public func configurationWritten(_ function: PCIFunction, offset: Int, size: Int) {
         if isQ35, offset < Self.expressBase + 8, offset + size > Self.expressBase { windowObserver.withLock { $0 }?() }
         func covers(_ registers: Range<Int>) -> Bool { offset < registers.upperBound && offset + size > registers.lowerBound }
+        if let systemManagement, isQ35, covers(Self.segmentRegister..<Self.segmentRegister + 2) {
+            function.setRegister(Self.segmentRegister, systemManagement.segmentAnswer)
+        }
         let isManagement = covers(smram..<smram + 2) || isQ35 && covers(Self.initialBaseRegister..<Self.initialBaseRegister + 1)
         guard isManagement || covers(firstPAM..<firstPAM + ShadowRegisters.pamCount) else { return }
         follow(isManagement: isManagement)
