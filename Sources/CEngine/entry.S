@@ -1,4 +1,4 @@
-// Data of the software engine that C headers alone cannot hold.
+// Data and places of the software engine that C headers alone cannot hold.
 #if defined(__x86_64__) && defined(__ELF__)
 .section .bss
 .globl apus_previous_actions
@@ -11,5 +11,10 @@ apus_previous_actions:
 .balign 16
 apus_code_regions:
 .skip 1024 * 16
+.text
+.globl apus_origin
+.hidden apus_origin
+apus_origin:
+ud2
 .section .note.GNU-stack,"",@progbits
 #endif

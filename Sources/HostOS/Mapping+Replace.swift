@@ -15,20 +15,28 @@ extension Mapping {
         try renew(offset, count, MAP_SHARED | MAP_NORESERVE, file.rawValue, position)
     }
 
+    /// The same with a view that is executed and not written.
+    public func replaceExecutable(
+        offset: Int, count: Int, with file: Descriptor, at position: Int64, isShared: Bool
+    ) throws(HostError) {
+        try renew(offset, count, isShared ? MAP_SHARED : MAP_PRIVATE, file.rawValue, position, [.read, .execute])
+    }
+
     /// Puts zeroes in place of pages of this mapping, which take no memory before they are written.
     public func replaceWithZeroes(offset: Int, count: Int) throws(HostError) {
         try renew(offset, count, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
     }
 
     private func renew(
-        _ offset: Int, _ count: Int, _ flags: Int32, _ descriptor: Int32, _ position: Int64
+        _ offset: Int, _ count: Int, _ flags: Int32, _ descriptor: Int32, _ position: Int64,
+        _ protection: Protection = [.read, .write]
     ) throws(HostError) {
         precondition(
             offset >= 0 && count > 0 && count <= self.count - offset && (offset | count) & 4095 == 0,
             "A mapping replaces its own pages")
         // SAFETY: the range is this mapping's own, and a new mapping takes its place at once.
         let renewed = unsafe mmap(
-            base + offset, count, PROT_READ | PROT_WRITE, flags | MAP_FIXED, descriptor, off_t(position))
+            base + offset, count, protection.rawValue, flags | MAP_FIXED, descriptor, off_t(position))
         guard unsafe renewed != UnsafeMutableRawPointer(bitPattern: -1) else {
             throw HostError(reason: apus_errno(), "map \(count) bytes in place of others")
         }

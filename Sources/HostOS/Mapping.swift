@@ -25,30 +25,30 @@ public import SystemPackage
     }
 
     /// Private zero-filled memory. Pages come into being when they are touched; nothing is reserved.
-    public static func anonymous(count: Int, protection: Protection = [.read, .write]) throws(HostError) -> Mapping {
+    public static func anonymous(
+        count: Int, protection: Protection = [.read, .write], at place: Place = .anywhere
+    ) throws(HostError) -> Mapping {
         try Mapping(
             count: count, protection: protection, flags: MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
-            descriptor: -1, offset: 0, what: "\(count) bytes of memory")
+            descriptor: -1, offset: 0, at: place, what: "\(count) bytes of memory")
     }
 
     /// A shared view of a file.
     public static func shared(
-        _ file: FileDescriptor, offset: Int64 = 0, count: Int, protection: Protection = [.read, .write]
+        _ file: FileDescriptor, offset: Int64 = 0, count: Int, protection: Protection = [.read, .write],
+        at place: Place = .anywhere
     ) throws(HostError) -> Mapping {
         try Mapping(
-            count: count, protection: protection, flags: MAP_SHARED, descriptor: file.rawValue, offset: offset,
+            count: count, protection: protection, flags: MAP_SHARED, descriptor: file.rawValue, offset: offset, at: place,
             what: "\(count) bytes of a file")
     }
 
     private init(
-        count: Int, protection: Protection, flags: Int32, descriptor: Int32, offset: Int64, what: String
+        count: Int, protection: Protection, flags: Int32, descriptor: Int32, offset: Int64, at place: Place, what: String
     ) throws(HostError) {
-        // SAFETY: a new mapping at an address of the kernel's choice touches no memory in use.
-        let address = unsafe mmap(nil, count, protection.rawValue, flags, descriptor, off_t(offset))
-        guard let address = unsafe address, unsafe address != UnsafeMutableRawPointer(bitPattern: -1) else {
-            throw HostError("map \(what)", Errno(rawValue: apus_errno()))
-        }
-        unsafe self.base = address
+        do throws(Errno) {
+            unsafe base = try Self.map(count, protection, flags, descriptor, offset, at: place)
+        } catch { throw HostError("map \(what)", error) }
         self.count = count
     }
 

@@ -24,9 +24,12 @@ typedef struct __attribute__((swift_name("MicroOp"), swift_attr("@safe"))) apus_
 // says why).
 typedef apus_op_handle (*apus_handler)(apus_cpu_handle, apus_op_handle);
 
+// A place in the program (in entry.S): what is named by its distance from here means the same in every process of it.
+extern const char apus_origin[] __attribute__((visibility("hidden")));
+
 // One decoded instruction, 32 bytes.
 struct apus_op {
-    apus_handler _Nonnull handler;
+    int64_t handler_place;  // of its handler, from apus_origin
     uint64_t imm;       // immediate; in direct branches the linked block's first op, or 0
     int32_t disp;       // displacement; in direct branches the target relative to the page
     uint16_t dst, src;  // byte offsets of registers in apus_vcpu
@@ -36,6 +39,11 @@ struct apus_op {
     uint8_t length;     // of this instruction, 1...15
     uint8_t extra;      // meaning private to the handler
 };
+
+static inline apus_handler _Nonnull apus_op_handler(const struct apus_op *_Nonnull op) {
+    return (apus_handler)(uintptr_t)(apus_origin + op->handler_place);
+}
+static inline int64_t apus_handler_place(apus_handler _Nonnull handler) { return (int64_t)((uintptr_t)handler - (uintptr_t)apus_origin); }
 
 #define APUS_EA_SLOW 0xfc   // any of the following
 #define APUS_EA_32 0x04     // truncate the effective address to 32 bits

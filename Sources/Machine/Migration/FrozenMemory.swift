@@ -191,8 +191,8 @@ final class FrozenMemory: Sendable {
 
     // MARK: To the children
 
-    /// The layers as a section's values, and the files that they name by number.
-    static func describe(_ blocks: [[FrozenLayer]]) -> (state: DeviceState, files: [Descriptor]) {
+    /// The layers as a section's values, and the files that they name by number. `code` is what the engine has translated.
+    static func describe(_ blocks: [[FrozenLayer]], code: Descriptor?) -> (state: DeviceState, files: [Descriptor]) {
         var files: [Descriptor] = []
         var state = DeviceState(version: 1)
         state.set(
@@ -214,6 +214,10 @@ final class FrozenMemory: Sendable {
                     })
                 return block
             })
+        if let code {
+            state.set("code", files.count)
+            files.append(code)
+        }
         return (state, files)
     }
     private static func bytes(_ number: Int) -> [UInt8] {
@@ -253,10 +257,16 @@ final class FrozenMemory: Sendable {
             }
         }
     }
+    /// The file of translated code, nil where the parent has given none.
+    static func code(_ state: DeviceState, _ files: [Descriptor]) -> Descriptor? {
+        guard let number: UInt64 = try? state.integer("code"), number < UInt64(files.count) else { return nil }
+        return files[Int(number)]
+    }
     /// How many files a description names: at most `fileLimit`.
     static func count(_ state: DeviceState) -> Int {
         let layers = ((try? state.list("blocks")) ?? []).flatMap { (try? $0.list("layers")) ?? [] }
-        let highest = layers.compactMap { layer -> UInt64? in try? layer.integer("file") }.max()
+        let highest = (layers.compactMap { layer -> UInt64? in try? layer.integer("file") }
+            + [try? state.integer("code")].compactMap { $0 }).max()
         return highest.map { Int(min($0, UInt64(fileLimit - 1))) + 1 } ?? 0
     }
     /// The section that describes them, the last but the end of a fork's stream.

@@ -43,6 +43,11 @@ final class MigrationChannel: StateSink, StateSource, Sendable {
 
     var written: UInt64 { counters.withLock { $0.written } }
     let isSocket: Bool
+    /// Whether a process of the user of this one is at the other end of a Unix socket.
+    var isOfOwnUser: Bool {
+        guard let descriptor = shared.withLock({ $0 }), let peer = try? PeerCredentials(of: descriptor) else { return false }
+        return peer.userID == HostIdentity.userID
+    }
 
     /// Bytes a second from now on; 0 for no limit.
     func setLimit(_ bytes: UInt64) { counters.withLock { $0.limit = bytes } }

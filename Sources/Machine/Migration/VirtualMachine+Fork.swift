@@ -106,7 +106,8 @@ extension VirtualMachine {
             for overlay in request.overlays { try put(overlay) }
             // Its own memory becomes the frozen one too, and its pages the host's common ones.
             let layers = try control.withLock { (_) throws(StateError) in try frozen.seal() }
-            let (described, files) = FrozenMemory.describe(layers)
+            let code = control.withLock { _ in board.engine.movable?.freezeCode(of: board.blocks) }
+            let (described, files) = FrozenMemory.describe(layers, code: code)
             try writer.write(described, section: FrozenMemory.section)
             try writer.finish()
             // It is its own again; what follows is the children's.
@@ -220,6 +221,10 @@ extension VirtualMachine {
             files.append(file)
         }
         try FrozenMemory.take(state, files, board.blocks)
+        // Code is taken from who could as well have started another program in this one's place.
+        if channel.isOfOwnUser, let code = FrozenMemory.code(state, files) {
+            _ = board.engine.movable?.adoptCode(code, of: board.blocks)
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 internal import CEngine
-internal import X86
+internal import GuestMemory
 internal import HostOS
+internal import X86
 
 /// One processor's decoded blocks: an arena of MicroOps that only grows, until it is full and all is dropped at once.
 ///
@@ -28,8 +29,9 @@ internal import HostOS
     static let opCapacity = 640 << 10
     static let blockCapacity = 96 << 10
     private static let buckets = 64 << 10
+    private static let opBytes = opCapacity * MemoryLayout<apus_op>.stride
 
-    private let opMapping: Mapping
+    private var opMapping: Mapping
     private let blockMapping: Mapping
     private let tableMapping: Mapping
     private(set) var opCount = 0
@@ -41,7 +43,7 @@ internal import HostOS
     weak var translator: Translator?
 
     init() throws(HostError) {
-        opMapping = try .anonymous(count: Self.opCapacity * MemoryLayout<apus_op>.stride)
+        opMapping = try .anonymous(count: Self.opBytes, at: .low)
         blockMapping = try .anonymous(count: Self.blockCapacity * MemoryLayout<Block>.stride)
         tableMapping = try .anonymous(count: Self.buckets * 2 * MemoryLayout<Int32>.stride)
         clearTables()
@@ -84,16 +86,21 @@ internal import HostOS
     func insert(_ source: UnsafeBufferPointer<apus_op>, start: UInt, count: Int, mode: UInt16) -> MicroOp {
         let first = unsafe ops + opCount
         unsafe first.update(from: source.baseAddress!, count: source.count)
+        enter(start, UInt16(count), mode, firstOp: Int32(opCount), opCount: Int32(source.count))
+        opCount += source.count
+        return unsafe MicroOp(op: first)
+    }
+
+    /// Has the next block be found.
+    private func enter(_ start: UInt, _ count: UInt16, _ mode: UInt16, firstOp: Int32, opCount: Int32) {
         let startHash = Self.hash(start, mode)
         let pageHash = Self.hash(page: start & ~4095)
         unsafe blocks[blockCount] = Block(
-            start: start, count: UInt16(count), mode: mode, firstOp: Int32(opCount), opCount: Int32(source.count),
+            start: start, count: count, mode: mode, firstOp: firstOp, opCount: opCount,
             nextByStart: byStart[startHash], nextByPage: byPage[pageHash])
         unsafe byStart[startHash] = Int32(blockCount)
         unsafe byPage[pageHash] = Int32(blockCount)
         blockCount += 1
-        opCount += source.count
-        return unsafe MicroOp(op: first)
     }
 
     /// Drops the blocks that hold any of `count` bytes from a host address within one page. Their ops stay, as
@@ -158,14 +165,59 @@ internal import HostOS
         guard let pointer = unsafe op.op else { return nil }
         let position = unsafe pointer - UnsafePointer(ops)
         guard position >= 0, position < opCount else { return nil }
-        // Blocks lie in the arena in the order of their numbers.
+        // Blocks lie in the arena in the order of their numbers. Between those of a copy are ops of dropped ones.
         var low = 0
         var high = blockCount
         while high - low > 1 {
             let middle = (low + high) / 2
             if unsafe Int(blocks[middle].firstOp) <= position { low = middle } else { high = middle }
         }
-        return unsafe blocks[low]
+        let block = unsafe blocks[low]
+        return position - Int(block.firstOp) < Int(block.opCount) ? block : nil
+    }
+
+    // MARK: Copies of the machine
+
+    /// A block by its number, nil where it was dropped.
+    func liveBlock(_ number: Int) -> Block? {
+        let block = unsafe blocks[number]
+        return block.nextByStart == -2 ? nil : block
+    }
+    /// The ops of all blocks, and where copies need to have them.
+    var usedOps: UnsafeRawBufferPointer {
+        unsafe UnsafeRawBufferPointer(start: opMapping.base, count: opCount * MemoryLayout<apus_op>.stride)
+    }
+    var firstAddress: UInt { UInt(bitPattern: opMapping.base) }
+
+    /// Has a parent's blocks, and marks their bytes as code. False where they make no sense; all is to be dropped then.
+    func adopt(
+        _ list: [FrozenCode.Block], _ source: FrozenCode.Piece, at address: UInt, of file: HostOS.Descriptor,
+        _ memory: [RAMBlock]
+    ) throws(HostError) -> Bool {
+        guard list.count <= Self.blockCapacity, source.count <= Self.opBytes else { return false }
+        let mapping = try Mapping.anonymous(count: Self.opBytes, at: .exactly(address))
+        if !source.isEmpty {
+            try mapping.replace(offset: 0, count: source.pages << 12, with: file, at: source.offset)
+        }
+        opMapping = mapping
+        reset()
+        opCount = source.count / MemoryLayout<apus_op>.stride
+        for block in list {
+            guard Int(block.memory) < memory.count, block.firstOp >= 0, block.opCount > 0,
+                Int(block.firstOp) + Int(block.opCount) <= opCount, block.count > 0,
+                block.offset & 4095 + UInt64(block.count) <= 4096,
+                block.offset < UInt64(memory[Int(block.memory)].size)
+            else { return false }
+            let place = memory[Int(block.memory)]
+            let page = Int(block.offset >> 12)
+            let granules = CPU.granules(offset: Int(block.offset & 4095), count: Int(block.count))
+            _ = unsafe apus_atomic_or64(place.codeGranules + page, granules)
+            _ = unsafe apus_atomic_or8(place.pageFlags + page, RAMBlock.PageFlag.code)
+            enter(
+                unsafe UInt(bitPattern: place.base) + UInt(block.offset), block.count, block.mode,
+                firstOp: block.firstOp, opCount: block.opCount)
+        }
+        return true
     }
 
     /// Drops everything.

@@ -25,7 +25,7 @@ extension CPU {
         return nil
     }
 
-    private static func granules(offset: Int, count: Int) -> UInt64 {
+    static func granules(offset: Int, count: Int) -> UInt64 {
         let first = UInt64(offset >> 6)
         let last = UInt64((offset + max(count, 1) - 1) >> 6)
         return (last >= 63 ? ~0 : (1 << (last + 1)) - 1) & ~((1 << first) - 1)

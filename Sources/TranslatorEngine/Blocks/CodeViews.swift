@@ -23,7 +23,7 @@ internal import CEngine
     private let pages: UnsafeMutablePointer<(linear: UInt64, host: UInt)>
     private var current = 0
     private var turn: UInt64 = 0
-    private var lastGeneration: UInt64 = 1
+    private(set) var lastGeneration: UInt64 = 1
 
     init() {
         unsafe views = .allocate(capacity: Self.viewCount)
@@ -52,6 +52,9 @@ internal import CEngine
         unsafe views[current].count = 0
         return lastGeneration
     }
+
+    /// Generations up to this one were a parent's.
+    func goOn(from generation: UInt64) { lastGeneration = max(lastGeneration, generation) }
 
     /// Forgets all address spaces, and gives a generation in which nothing is known.
     func forgetAll() -> UInt64 {

@@ -18,7 +18,7 @@ internal import X86
     static let window = 1024
 
     let cache: BlockCache
-    let hostCode: HostCode
+    var hostCode: HostCode
     let features: UInt64
     /// Ops under construction: a block, its end and the way not taken.
     private let scratch: UnsafeMutablePointer<apus_op>

@@ -34,10 +34,15 @@ internal import SystemPackage
 
     deinit { unsafe ranges.deallocate() }
 
-    /// Makes what translates code for this processor; nil where the host lacks something.
-    func makeTranslator(_ threshold: UInt64, promotion: Int32, capacity: Int) -> Translator? {
-        unsafe try? Translator(
-            cpu, file.file, jumps: codeJumps, threshold: threshold, promotion: promotion, capacity: capacity)
+    /// Makes what translates code for this processor, with a parent's code where there is one. Throws where the host
+    /// lacks something.
+    func makeTranslator(
+        _ threshold: UInt64, promotion: Int32, capacity: Int, from parent: FrozenCode.Processor? = nil,
+        of source: HostOS.Descriptor? = nil
+    ) throws(HostError) -> Translator {
+        unsafe try Translator(
+            cpu, file.file, jumps: codeJumps, threshold: threshold, promotion: promotion, capacity: capacity, from: parent,
+            of: source)
     }
 
     var cpu: CPU { unsafe CPU(vcpu: vcpu) }

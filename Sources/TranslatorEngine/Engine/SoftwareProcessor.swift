@@ -255,10 +255,21 @@ internal import X86
     @inline(never) func makeTranslator() {
         guard let wanted = translation else { return }
         translation = nil
-        fetcher.translator = storage.makeTranslator(
+        fetcher.translator = try? storage.makeTranslator(
             wanted.threshold, promotion: wanted.promotion, capacity: wanted.capacity)
         fetcher.translator?.perfMap = wanted.perfMap
         if wanted.isVerified && fetcher.translator != nil { fetcher.verifier = Verifier() }
+    }
+
+    /// The same now, with a parent's code. False where the two are not alike; throws where it cannot lie where it lay.
+    func makeTranslator(from parent: FrozenCode.Processor, of file: HostOS.Descriptor) throws(HostError) -> Bool {
+        guard let wanted = translation, !wanted.isVerified, wanted.perfMap == nil,
+            Translator.capacity(wanted.capacity) == parent.capacity
+        else { return false }
+        fetcher.translator = try storage.makeTranslator(
+            wanted.threshold, promotion: wanted.promotion, capacity: wanted.capacity, from: parent, of: file)
+        translation = nil
+        return true
     }
 
     /// Drops translated code and its address space: from now on all is interpreted.

@@ -25,13 +25,32 @@ package final class HostCode: Sendable {
     }
 
     /// An empty arena of `capacity` bytes (a multiple of the page size).
-    package init(capacity: Int = 4 << 20) throws(HostError) {
+    package convenience init(capacity: Int = 4 << 20) throws(HostError) { try self.init(capacity: capacity, at: .low) }
+
+    private init(capacity: Int, at place: Mapping.Place) throws(HostError) {
         let file = try HostOS.Descriptor.memoryFile(name: "apus-host-code", count: capacity)
         self.capacity = capacity
         writable = try Mapping.shared(file.file, count: capacity)
-        executable = try Mapping.shared(file.file, count: capacity, protection: [.read, .execute])
+        executable = try Mapping.shared(file.file, count: capacity, protection: [.read, .execute], at: place)
         hostFeatures = HostCode.readFeatures()
     }
+
+    /// An arena with a parent's stubs at their addresses. What is needed again is made again.
+    convenience init(
+        copyOf stubs: FrozenCode.Piece, at address: UInt, capacity: Int, _ file: HostOS.Descriptor
+    ) throws(HostError) {
+        guard stubs.count <= capacity else { throw HostError.noDescriptor("keep a parent's stubs") }
+        try self.init(capacity: capacity, at: .exactly(address))
+        // SAFETY: the bytes lie in the mapping, and nobody else has it yet.
+        let target = unsafe UnsafeMutableRawBufferPointer(start: writable.base, count: stubs.count)
+        guard case .moved(stubs.count) = unsafe file.read(into: target, at: stubs.offset) else {
+            throw HostError.noDescriptor("read a parent's stubs")
+        }
+        state.withLock { $0.used = stubs.count }
+    }
+    /// The stubs that were made, and where copies need to have them.
+    var contents: UnsafeRawBufferPointer { unsafe UnsafeRawBufferPointer(start: executable.base, count: used) }
+    var firstAddress: UInt { UInt(bitPattern: executable.base) }
 
     /// True from the first stub that found no room until `reset`.
     package var isFull: Bool { state.withLock { $0.full } }

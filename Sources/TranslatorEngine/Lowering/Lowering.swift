@@ -65,8 +65,8 @@ struct Lowering {
 
     func blank(offset: Int, length: UInt8) -> apus_op {
         apus_op(
-            handler: undefinedInstruction, imm: 0, disp: 0, dst: 0, src: 0, base: Slot.zero, index: Slot.zero,
-            segment: Slot.zero, scale: 0, offset: UInt16(truncatingIfNeeded: offset), length: length, extra: 0)
+            handler_place: apus_handler_place(undefinedInstruction), imm: 0, disp: 0, dst: 0, src: 0, base: Slot.zero,
+            index: Slot.zero, segment: Slot.zero, scale: 0, offset: UInt16(truncatingIfNeeded: offset), length: length, extra: 0)
     }
 
     func undefined(_ op: inout apus_op) -> Continuation {

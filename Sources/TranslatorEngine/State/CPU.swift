@@ -14,6 +14,14 @@ protocol GuestInteger: FixedWidthInteger & UnsignedInteger & Sendable {
     associatedtype Signed: FixedWidthInteger & SignedInteger
 }
 
+extension apus_op {
+    /// What executes it.
+    @inline(__always) var handler: apus_handler {
+        get { withUnsafePointer(to: self) { unsafe apus_op_handler($0) } }
+        set { handler_place = apus_handler_place(newValue) }
+    }
+}
+
 extension MicroOp {
     /// The null handle: leave the loop.
     @inline(__always) static var leave: MicroOp { unsafe MicroOp(op: nil) }
@@ -33,7 +41,7 @@ extension MicroOp {
     @inline(__always) var offset: UInt16 { unsafe p.pointee.offset }
     @inline(__always) var length: UInt8 { unsafe p.pointee.length }
     @inline(__always) var extra: UInt8 { unsafe p.pointee.extra }
-    @inline(__always) func run(_ cpu: CPU) -> MicroOp { unsafe p.pointee.handler(cpu, self) }
+    @inline(__always) func run(_ cpu: CPU) -> MicroOp { unsafe apus_op_handler(p)(cpu, self) }
     /// Stores the link of a direct branch.
     @inline(__always) func link(_ target: MicroOp) {
         // SAFETY: the arena is writable; links are read by this processor's thread only.

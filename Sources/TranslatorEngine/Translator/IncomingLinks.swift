@@ -19,15 +19,25 @@ struct IncomingLinks {
     private static let limit = 1 << 19
 
     private var links: [Link] = []
+    /// The number of the first: those before it were a parent's. What leads to its code keeps going by way of it.
+    private var first: Int32 = 0
+
+    /// Begins after a parent's.
+    mutating func begin(at number: Int) { first = Int32(clamping: number) }
+    /// How many there are, a parent's among them.
+    var count: Int { Int(first) + links.count }
 
     /// Adds a link before a list, and returns the new head.
     mutating func add(_ kind: Kind, _ offset: UInt32, next: Int32) -> Int32 {
-        guard links.count < Self.limit else { return next }
+        guard count < Self.limit else { return next }
         links.append(Link(kind: kind, offset: offset, next: next))
-        return Int32(links.count - 1)
+        return Int32(count - 1)
     }
 
-    subscript(index: Int32) -> Link? { index == Self.none ? nil : links[Int(index)] }
+    subscript(index: Int32) -> Link? { index < first ? nil : links[Int(index - first)] }
 
-    mutating func forget() { links.removeAll(keepingCapacity: true) }
+    mutating func forget() {
+        first = 0
+        links.removeAll(keepingCapacity: true)
+    }
 }

@@ -6,12 +6,11 @@ internal import X86
 
 /// One processor's translated code: the cache, its stubs, and what finds the guest instruction of a fault.
 ///
-/// The code lies in a memory file that is mapped twice, writable here and executable there. What is executed often and what
-/// lies out of line grow apart, so that the processor's caches hold more of the first; once either is full, all decoded and
-/// translated code is dropped together.
+/// What is executed often and what lies out of line grow apart, so that the processor's caches hold more of the first;
+/// once either is full, all decoded and translated code is dropped together.
 @safe final class Translator {
     /// Bytes of code: at least what one block may take.
-    let capacity: Int
+    var capacity: Int { memory.capacity }
     /// Executions of a block in each of the counting tiers.
     let promotion: Int32
     /// Where names of blocks go.
@@ -19,14 +18,11 @@ internal import X86
     private static let siteCapacity = 1 << 20
     /// So many bytes of code are written before the writable view gives its pages back.
     private static let viewStep = 1 << 20
-    /// Bytes behind the code for what jumps to other pages remember.
-    private static let recordCapacity = 4 << 20
 
     let tables: FlatTables
     private let caches: InlineCaches
     private var links = IncomingLinks()
-    private let writable: Mapping
-    private let executable: Mapping
+    private let memory: CodeMemory
     private let siteMapping: Mapping
     /// Where the next block goes, and what of it lies out of line.
     private var cursor: UnsafeMutablePointer<UInt8>
@@ -40,7 +36,7 @@ internal import X86
     private var lastTrim = 0
     private(set) var translated: UInt64 = 0
     private(set) var translatedSinceReset = 0
-    var usedCode: Int { unsafe cursor - writable.base.assumingMemoryBound(to: UInt8.self) + (coldCursor - coldStart) }
+    var usedCode: Int { unsafe cursor - memory.base + (coldCursor - coldStart) }
     /// The code did not fit: all is to be dropped at the next look-up.
     var isFull = false
 
@@ -55,32 +51,44 @@ internal import X86
 
     private static let handler: Void = apus_install_fault_handler()
 
-    /// A translator for the processor whose structure is the content of `file`. Throws where the host lacks something.
+    /// The capacity of a translator that is to have so many bytes.
+    static func capacity(_ wanted: Int) -> Int { min(max(wanted, 128 << 10), 1 << 30) & ~4095 }
+
+    /// A translator for the processor whose structure is the content of `file`, with a parent's code where there is one.
+    /// Throws where the host lacks something.
     init(
         _ cpu: CPU, _ file: FileDescriptor, jumps: UnsafeMutablePointer<apus_code_entry>, threshold: UInt64,
-        promotion: Int32, capacity wanted: Int
+        promotion: Int32, capacity wanted: Int, from parent: FrozenCode.Processor? = nil, of source: HostOS.Descriptor? = nil
     ) throws(HostError) {
         self.promotion = promotion
         guard apus_has_fsgsbase() else { throw HostError("use the GS base", Errno.notSupported) }
-        capacity = min(max(wanted, 128 << 10), 1 << 30) & ~4095
+        memory = try CodeMemory(capacity: Self.capacity(wanted), from: parent, of: source)
+        let capacity = memory.capacity
         caches = InlineCaches(cpu)
         tables = try FlatTables(file, caches)
-        let code = try HostOS.Descriptor.memoryFile(name: "apus-translated-code", count: capacity + Self.recordCapacity)
-        writable = try .shared(code.file, count: capacity + Self.recordCapacity)
-        executable = try .shared(
-            code.file, count: capacity + Self.recordCapacity, protection: [.read, .execute])
-        try executable.protect(capacity..<capacity + Self.recordCapacity, [.read, .write])
         siteMapping = try .anonymous(count: Self.siteCapacity * MemoryLayout<Site>.stride)
-        let base = unsafe writable.base.assumingMemoryBound(to: UInt8.self)
+        let base = unsafe memory.base
+        // A parent's are the same, at the same place.
         var assembler = unsafe Assembler(base, stateBase: -FlatTables.headerBytes)
         stubs = assembler.makeStubs()
         unsafe start = assembler.cursor
         unsafe cursor = assembler.cursor
         unsafe coldStart = base + capacity / 5 * 2 & ~4095
         unsafe coldCursor = coldStart
-        unsafe records = base + capacity
+        unsafe records = memory.records
+        if let parent, let source {
+            unsafe cursor = base + parent.hot.count
+            unsafe coldCursor = coldStart + parent.cold.count
+            unsafe records = memory.records + (parent.records.pages << 12)
+            links.begin(at: parent.linkCount)
+            siteCount = parent.sites.count / MemoryLayout<Site>.stride
+            if siteCount > 0 {
+                try siteMapping.replace(
+                    offset: 0, count: parent.sites.pages << 12, with: source, at: parent.sites.offset)
+            }
+        }
         _ = Self.handler
-        guard apus_add_code_region(UInt64(UInt(bitPattern: executable.base)), UInt64(capacity)) else {
+        guard apus_add_code_region(memory.start, UInt64(capacity)) else {
             throw HostError("note one more processor's code", Errno.noMemory)
         }
 
@@ -89,9 +97,9 @@ internal import X86
         unsafe p.pointee.translation_threshold = threshold
         unsafe p.pointee.index_mask = 0xff_ffff_fff0
         unsafe p.pointee.code_jumps = jumps
-        unsafe p.pointee.code_start = UInt64(UInt(bitPattern: executable.base))
+        unsafe p.pointee.code_start = memory.start
         unsafe p.pointee.code_count = UInt64(capacity)
-        unsafe p.pointee.fault_stub = executableAddress(stubs.fault)
+        unsafe p.pointee.fault_stub = memory.address(stubs.fault)
         unsafe p.pointee.translated_slow = translatedSlow
         unsafe p.pointee.translated_end = translatedEnd
         unsafe p.pointee.translated_step = translatedStep
@@ -102,51 +110,66 @@ internal import X86
         unsafe p.pointee.translated_window = translatedWindow
         unsafe p.pointee.translated_promote = translatedPromote
         unsafe p.pointee.translated_limit = translatedLimit
-        unsafe p.pointee.enter_stub = executableAddress(stubs.enter)
+        unsafe p.pointee.enter_stub = memory.address(stubs.enter)
         unsafe cpu.p.pointee.flat_tables = Unmanaged.passUnretained(tables).toOpaque()
         cpu.setFlatBases((UInt64(tables.base(0)), UInt64(tables.base(1)), UInt64(tables.base(2))))
         cpu.updateMemoryMode()
     }
 
-    deinit { apus_remove_code_region(UInt64(UInt(bitPattern: executable.base))) }
-
-    private func executableAddress(_ place: UnsafeMutablePointer<UInt8>) -> UInt64 {
-        let offset = unsafe UnsafeMutableRawPointer(place) - writable.base
-        return UInt64(UInt(bitPattern: executable.base)) + UInt64(offset)
-    }
-    private func writableAddress(_ code: UInt64) -> UnsafeMutablePointer<UInt8> {
-        let offset = Int(code - UInt64(UInt(bitPattern: executable.base)))
-        return unsafe (writable.base + offset).assumingMemoryBound(to: UInt8.self)
-    }
+    deinit { apus_remove_code_region(memory.start) }
 
     /// Forgets all code. No processor may be in it.
     func reset() {
         caches.drop()
         links.forget()
+        memory.forgetParent()
         unsafe cursor = start
         unsafe coldCursor = coldStart
-        unsafe records = writable.base.assumingMemoryBound(to: UInt8.self) + capacity
+        unsafe records = memory.records
         siteCount = 0
         lastTrim = 0
         translatedSinceReset = 0
         isFull = false
     }
 
+    // MARK: Copies of the machine
+
+    /// Notes what copies of the machine are to have of this. The processor does not run.
+    func freeze(into writer: inout FrozenCode.Writer) {
+        // What an access met last would lead copies into this process's memory.
+        caches.drop()
+        let code = unsafe memory.contents
+        let base = unsafe memory.base
+        func piece(_ first: UnsafeMutablePointer<UInt8>, _ end: UnsafeMutablePointer<UInt8>) -> FrozenCode.Piece {
+            let place = unsafe first - base
+            return unsafe writer.add(UnsafeRawBufferPointer(start: code + place, count: end - first), at: place)
+        }
+        unsafe writer.processor.hot = piece(base, cursor)
+        unsafe writer.processor.cold = piece(coldStart, coldCursor)
+        unsafe writer.processor.records = piece(memory.records, records)
+        unsafe writer.processor.sites = writer.add(
+            UnsafeRawBufferPointer(start: siteMapping.base, count: siteCount * MemoryLayout<Site>.stride), at: 0)
+        unsafe writer.processor.writable = UInt64(UInt(bitPattern: base))
+        writer.processor.executable = memory.start
+        writer.processor.capacity = capacity
+        writer.processor.linkCount = links.count
+    }
+
     /// Translates a block; returns the address of its code, 0 where that is not possible. `cached` has a bit for each
     /// instruction that may have an inline cache.
     func translate(_ cpu: CPU, _ block: DecodedBlock, tier: Tier, cached: UInt64 = .max) -> UInt64 {
         let needed = block.mostCode
-        let base = unsafe writable.base.assumingMemoryBound(to: UInt8.self)
+        let base = unsafe memory.base
         guard unsafe cursor + needed < coldStart && coldCursor + needed < base + capacity,
             siteCount + block.mostLaidOut * 2 < Self.siteCapacity,
-            unsafe UnsafeMutableRawPointer(records) + Self.recordBytes(block) <= writable.base + writable.count
+            unsafe records + Self.recordBytes(block) <= base + memory.count
         else {
             isFull = true
             return 0
         }
         if usedCode - lastTrim > Self.viewStep {
             // The host counts a page for each view of it, and what is written is seldom written again.
-            writable.discard(offset: 0, count: capacity)
+            memory.trim()
             lastTrim = usedCode
         }
         let coldFirst = unsafe coldCursor
@@ -179,24 +202,24 @@ internal import X86
         if perfMap != nil || cpu.isDebugging(APUS_DEBUG_TRACE) {
             let (count, cold) = unsafe (cursor - entry, coldCursor - coldFirst)
             let guest = unsafe cpu.pageBase &+ UInt64(block.header.pointee.offset)
-            unsafe perfMap?.note(executableAddress(entry), size: count, guest: guest, processor: cpu.owner.index)
-            unsafe cpu.traceTranslated(UnsafeRawBufferPointer(start: entry, count: count), at: executableAddress(entry))
+            unsafe perfMap?.note(memory.address(entry), size: count, guest: guest, processor: cpu.owner.index)
+            unsafe cpu.traceTranslated(UnsafeRawBufferPointer(start: entry, count: count), at: memory.address(entry))
             unsafe cpu.traceTranslated(
-                UnsafeRawBufferPointer(start: coldFirst, count: cold), at: executableAddress(coldFirst))
+                UnsafeRawBufferPointer(start: coldFirst, count: cold), at: memory.address(coldFirst))
         }
-        return unsafe executableAddress(entry)
+        return unsafe memory.address(entry)
     }
 
     /// Makes a dropped block's code leave to the interpreter at its start.
     func retire(_ code: UInt64) {
-        let entry = unsafe writableAddress(code)
+        let entry = unsafe self.entry(code)
         unsafe entry[0] = 0xe9
         unsafe UnsafeMutableRawPointer(entry + 1).storeBytes(of: BlockHead.of(entry).pointee.leave - 5, as: Int32.self)
     }
 
     /// Makes code that another translation replaces go on there, and what jumps to it go there at once.
     func redirect(_ code: UInt64, to other: UInt64) {
-        let entry = unsafe writableAddress(code)
+        let entry = unsafe self.entry(code)
         unsafe entry[0] = 0xe9
         unsafe UnsafeMutableRawPointer(entry + 1).storeBytes(
             of: Int32(truncatingIfNeeded: other &- code &- 5), as: Int32.self)
@@ -204,23 +227,24 @@ internal import X86
         var index = unsafe head.pointee.links
         while let link = links[index] {
             switch link.kind {
-            case .jump where unsafe target(of: writable.base + Int(link.offset)) == code:
-                unsafe point(writable.base + Int(link.offset), to: other)
+            case .jump where unsafe target(of: memory.base + Int(link.offset)) == code:
+                unsafe point(memory.base + Int(link.offset), to: other)
             case .record:
-                let record = unsafe (writable.base + Int(link.offset)).assumingMemoryBound(to: FarRecord.self)
+                let record = unsafe memory.record(Int(link.offset)).assumingMemoryBound(to: FarRecord.self)
                 if unsafe record.pointee.code == code { unsafe record.pointee.code = other }
             default: break
             }
             index = link.next
         }
-        unsafe BlockHead.of(writableAddress(other)).pointee.links = head.pointee.links
+        unsafe BlockHead.of(self.entry(other)).pointee.links = head.pointee.links
     }
 
     /// Points the displacement at `place` to a block's code.
     func link(_ place: UInt64, to code: UInt64) {
         guard let target = unsafe UnsafeMutableRawPointer(bitPattern: UInt(place)) else { return }
-        unsafe point(target, to: code)
-        unsafe note(.jump, UInt32(target - writable.base), code)
+        memory.makeOwn(target, count: 4)
+        unsafe point(target.assumingMemoryBound(to: UInt8.self), to: code)
+        unsafe note(.jump, UInt32(target - UnsafeMutableRawPointer(memory.base)), code)
     }
 
     /// Has a jump to another page remember its target.
@@ -229,21 +253,26 @@ internal import X86
         let place = unsafe UnsafeMutablePointer<FarRecord>(bitPattern: UInt(record)).unsafelyUnwrapped
         let isNew = unsafe place.pointee.code != target.code
         unsafe place.pointee = target
-        if isNew { note(.record, UInt32(record - UInt64(UInt(bitPattern: executable.base))), target.code) }
+        if isNew { note(.record, UInt32(record - memory.start), target.code) }
     }
 
     private func note(_ kind: IncomingLinks.Kind, _ offset: UInt32, _ code: UInt64) {
-        let head = unsafe BlockHead.of(writableAddress(code))
+        let head = unsafe BlockHead.of(entry(code))
         unsafe head.pointee.links = links.add(kind, offset, next: head.pointee.links)
     }
 
-    private func target(of place: UnsafeMutableRawPointer) -> UInt64 {
-        let next = unsafe executableAddress(place.assumingMemoryBound(to: UInt8.self)) + 4
-        return unsafe next &+ UInt64(bitPattern: Int64(place.loadUnaligned(as: Int32.self)))
+    /// A block's first byte with its head, to be changed.
+    private func entry(_ code: UInt64) -> UnsafeMutablePointer<UInt8> {
+        unsafe memory.place(code, from: -BlockHead.bytes, to: 5)
     }
-    private func point(_ place: UnsafeMutableRawPointer, to code: UInt64) {
-        let next = unsafe executableAddress(place.assumingMemoryBound(to: UInt8.self)) + 4
-        unsafe place.storeBytes(of: Int32(truncatingIfNeeded: code &- next), as: Int32.self)
+    // Places that links name are this process's own: `link` has made them so.
+    private func target(of place: UnsafeMutablePointer<UInt8>) -> UInt64 {
+        let displacement = unsafe UnsafeMutableRawPointer(place).loadUnaligned(as: Int32.self)
+        return unsafe memory.address(place) &+ 4 &+ UInt64(bitPattern: Int64(displacement))
+    }
+    private func point(_ place: UnsafeMutablePointer<UInt8>, to code: UInt64) {
+        let next = unsafe memory.address(place) + 4
+        unsafe UnsafeMutableRawPointer(place).storeBytes(of: Int32(truncatingIfNeeded: code &- next), as: Int32.self)
     }
 
     /// The most that a block's records take.
@@ -254,7 +283,7 @@ internal import X86
 
     /// The op whose code faulted at a host address.
     func site(at host: UInt64) -> (op: MicroOp, dirty: UInt32)? {
-        let offset = UInt32(truncatingIfNeeded: host &- UInt64(UInt(bitPattern: executable.base)))
+        let offset = UInt32(truncatingIfNeeded: host &- memory.start)
         let table = unsafe siteMapping.base.assumingMemoryBound(to: Site.self)
         var low = 0
         var high = siteCount

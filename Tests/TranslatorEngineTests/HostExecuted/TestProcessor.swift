@@ -129,8 +129,8 @@ import X86
     func lower(_ bytes: [UInt8], code size: CodeSize = .bits64, segmented: Bool = false) -> Instruction? {
         guard let instruction = try? Decoder.decode(bytes, code: size) else { return nil }
         var op = apus_op(
-            handler: { _, _ in unsafe MicroOp(op: nil) }, imm: 0, disp: 0, dst: 0, src: 0, base: 192, index: 192,
-            segment: 192, scale: 0, offset: 0x20, length: instruction.length, extra: 0)
+            handler_place: apus_handler_place { _, _ in unsafe MicroOp(op: nil) }, imm: 0, disp: 0, dst: 0, src: 0, base: 192,
+            index: 192, segment: 192, scale: 0, offset: 0x20, length: instruction.length, extra: 0)
         let memory = instruction.memory
         if memory.base == MemoryReference.instructionPointer {
             op.base = 193
@@ -165,7 +165,7 @@ import X86
     /// Runs the lowered instruction.
     func run() -> Outcome {
         unsafe vcpu.pointee.status = 0xff
-        let next = unsafe ops.pointee.handler(CPU(vcpu: vcpu), MicroOp(op: ops))
+        let next = unsafe apus_op_handler(ops)(CPU(vcpu: vcpu), MicroOp(op: ops))
         if savesX87 { unsafe CPU(vcpu: vcpu).saveX87() }
         if unsafe next.op == UnsafePointer(ops + 1) { return .done }
         switch unsafe Int32(vcpu.pointee.status) {
@@ -181,7 +181,7 @@ import X86
     /// Runs the lowered instruction again and again, for timing.
     func repeatRun(_ count: Int) {
         defer { saveX87() }
-        for _ in 0..<count { _ = unsafe ops.pointee.handler(CPU(vcpu: vcpu), MicroOp(op: ops)) }
+        for _ in 0..<count { _ = unsafe apus_op_handler(ops)(CPU(vcpu: vcpu), MicroOp(op: ops)) }
     }
 
     /// Lowers and runs; nil where it is no instruction of ours.

@@ -1,0 +1,71 @@
+internal import CEngine
+internal import GuestMemory
+internal import HostOS
+
+extension CodeFetcher {
+    /// The blocks that are not dropped, by RAM block and offset; nil where one is in memory that copies do not have, or
+    /// nothing was translated.
+    func frozenBlocks(_ places: MemoryPlaces) -> [FrozenCode.Block]? {
+        guard translator != nil, verifier == nil, !tracesBlocks else { return nil }
+        var list: [FrozenCode.Block] = []
+        list.reserveCapacity(cache.blockCount)
+        for number in 0..<cache.blockCount {
+            guard let block = cache.liveBlock(number) else { continue }
+            guard let (memory, offset) = places.place(block.start) else { return nil }
+            list.append(
+                FrozenCode.Block(
+                    offset: offset, memory: memory, count: block.count, mode: block.mode, firstOp: block.firstOp,
+                    opCount: block.opCount))
+        }
+        return list
+    }
+
+    /// Notes this processor's code but for the list of its blocks. The processor does not run.
+    func freeze(_ cpu: CPU, into writer: inout FrozenCode.Writer) -> Bool {
+        guard let translator else { return false }
+        writer.processor.features = features
+        writer.processor.countsInstructions = cpu.countsInstructions
+        writer.processor.generation = unsafe max(cpu.p.pointee.code_generation, views.lastGeneration)
+        unsafe writer.processor.ops = writer.add(cache.usedOps, at: 0)
+        writer.processor.operations = UInt64(cache.firstAddress)
+        unsafe writer.processor.stubCode = writer.add(hostCode.contents, at: 0)
+        writer.processor.stubs = UInt64(hostCode.firstAddress)
+        translator.freeze(into: &writer)
+        return true
+    }
+}
+
+extension SoftwareProcessor {
+    /// Has this processor go on with a parent's code, before it runs for the first time. False where it cannot be.
+    func adopt(_ parent: FrozenCode.Processor, _ file: HostOS.Descriptor, _ memory: [RAMBlock]) -> Bool {
+        guard parent.features == fetcher.features, parent.countsInstructions == cpu.countsInstructions,
+            !fetcher.tracesBlocks, !cpu.isDebugging(APUS_DEBUG_TRACE)
+        else { return false }
+        var list = [FrozenCode.Block]()
+        let stride = MemoryLayout<FrozenCode.Block>.stride
+        do {
+            // SAFETY: a block is made of integers, and any bytes are some.
+            list = try [FrozenCode.Block](unsafeUninitializedCapacity: parent.blocks.count / stride) { buffer, count in
+                let bytes = unsafe UnsafeMutableRawBufferPointer(start: buffer.baseAddress, count: parent.blocks.count)
+                guard case .moved(parent.blocks.count) = unsafe file.read(into: bytes, at: parent.blocks.offset) else {
+                    throw HostError.noDescriptor("read a parent's blocks")
+                }
+                count = parent.blocks.count / stride
+            }
+            let code = try HostCode(copyOf: parent.stubCode, at: UInt(parent.stubs), capacity: fetcher.hostCode.capacity, file)
+            guard try makeTranslator(from: parent, of: file) else { return false }
+            guard try fetcher.cache.adopt(list, parent.ops, at: UInt(parent.operations), of: file, memory) else {
+                fetcher.reset(cpu)
+                return false
+            }
+            fetcher.hostCode = code
+        } catch {
+            // It translates for itself.
+            return false
+        }
+        unsafe cpu.p.pointee.code_generation = parent.generation + 1
+        fetcher.views.goOn(from: parent.generation)
+        cpu.forgetCode()
+        return true
+    }
+}
