@@ -24,6 +24,12 @@ struct ForkTests {
         return try list.map { Child(monitor: try MonitorClient(path: $0["qmp"] as? String ?? ""), facts: $0) }
     }
 
+    /// A number of `info jit`.
+    private func counter(_ name: String, in text: String) -> Int {
+        let line = text.split(whereSeparator: \.isNewline).first { $0.hasPrefix(name) }
+        return line?.split(separator: " ").last.flatMap { Int($0) } ?? 0
+    }
+
     /// Asks the guest of a console's socket something, and gives what it says.
     private func ask(_ path: String, _ command: String) throws -> String {
         let socket = try MonitorClient.connect(path, seconds: 60)
@@ -88,6 +94,11 @@ struct ForkTests {
             let generation = try child.monitor.execute("query-vm-generation-id") as? [String: Any]
             generations.insert(generation?["guid"] as? String ?? "")
             let console = child.folder + "/serial0.sock"
+            // It has its parent's code, and has translated little of its own.
+            let words = ["command-line": "info jit"]
+            let jit = try child.monitor.execute("human-monitor-command", words) as? String ?? ""
+            let (all, own) = (counter("TB count", in: jit), counter("TB translated", in: jit))
+            #expect(all > 1000 && own < all / 2, "\(jit)")
             let word = number < 2 ? "common" : "later"
             #expect(try ask(console, "echo $word; head -c \(word.count) /dev/vda").contains(word))
             _ = try ask(

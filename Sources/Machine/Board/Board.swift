@@ -28,10 +28,8 @@ struct Board: Sendable {
     let contents: BoardContents
     let plugger: DevicePlugger
     let processorHotplug: ProcessorHotplugControl?
-    /// Firmware interrupts all processors, and cannot take new ones in.
-    let refusesProcessors: @Sendable () -> Bool
-    /// Firmware interrupts all processors, and would wait for those that have gone.
-    let keepsProcessors: @Sendable () -> Bool
+    /// The ICH9's bridge; nil on other boards.
+    let lpc: ICH9LPC?
     let processorEjectObserver: SharedObserver<Int>
     let moduleReportObserver: SharedObserver<MemoryHotplugControl.Report>
     var devices: [any Device] { contents.parts.devices }
@@ -208,11 +206,7 @@ struct Board: Sendable {
         contents = BoardContents(builder)
         plugger = DevicePlugger(builder, contents)
         processorHotplug = builder.processorHotplug
-        keepsProcessors = { [weak lpc = builder.lpc] in (lpc?.features ?? 0) & SMIRegisters.Feature.broadcast != 0 }
-        refusesProcessors = { [weak lpc = builder.lpc] in
-            (lpc?.features ?? 0) & (SMIRegisters.Feature.broadcast | SMIRegisters.Feature.processors)
-                == SMIRegisters.Feature.broadcast
-        }
+        lpc = builder.lpc
         processorEjectObserver = builder.processorEjectObserver
         moduleReportObserver = builder.moduleReportObserver
         afterReset = builder.afterReset

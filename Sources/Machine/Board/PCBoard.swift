@@ -43,19 +43,20 @@ enum PCBoard {
         }
         // Without firmware, whose work it is, the registers are where the tables say.
         let (hasFirmware, power) = (builder.configuration.hasFirmware, builder.power)
-        let management = builder.hasManagement ? builder.management : nil
+        let onSMI = builder.requestSMI
         try add(
             "PIIX4_PM", PCIIdentity(vendorID: 0x8086, deviceID: 0x7113, classCode: 0x068000, revision: 3), 1, 3,
             builder, device: { function, name in
                 guard let power else { return BridgeFunction(function, name: name) }
                 let made = PIIX4Power(
-                    function, power, io: builder.io, range: builder.powerRange, management: management, stateName: name)
+                    function, power, io: builder.io, range: builder.powerRange, stateName: name, onSMI: onSMI)
                 builder.currentPowerBase = { made.base }
                 return made
             }
         ) {
             // Without system management mode the bit of its commands tells firmware that somebody else has set it up.
-            $0.defineRegister(0x58, value: UInt32(management == nil ? 0x0200_0000 : 0), writable: UInt32(management == nil ? 0 : 0x0200_0000))
+            let command: UInt32 = 0x0200_0000
+            $0.defineRegister(0x58, value: onSMI == nil ? command : 0, writable: onSMI == nil ? 0 : command)
             // Where the power management registers are, and whether they answer.
             $0.defineRegister(0x40, value: UInt32(hasFirmware ? 1 : 0x601), writable: UInt32(0xFFC0))
             $0.defineRegister(0x80, value: UInt8(hasFirmware ? 0 : 1), writable: UInt8(1))

@@ -15,28 +15,29 @@ final class PIIX4Power: Device, PCIFunctionDelegate {
 
     /// Whether commands interrupt: not in machines of older releases, which go on without.
     private let interrupts = Atomic<Bool>(false)
-    private let management: ManagementInterrupts?
+    private let onSMI: (@Sendable (_ all: Bool) -> Void)?
 
-    /// The function of registers that answer at their first place already.
+    /// The function of registers that answer at their first place already. `onSMI` requests interrupts of the processor
+    /// that asks; nil without system management mode.
     init(
         _ function: PCIFunction, _ power: ACPIPowerManagement, io: Bus, range: Bus.RangeID?,
-        management: ManagementInterrupts?, stateName: String
+        stateName: String, onSMI: (@Sendable (_ all: Bool) -> Void)?
     ) {
-        self.management = management
+        self.onSMI = onSMI
         self.function = function
         self.power = power
         self.io = io
         self.stateName = stateName
         place = Mutex((power.configuration.base, range))
         function.setDelegate(self)
-        interrupts.store(management != nil, ordering: .relaxed)
+        interrupts.store(onSMI != nil, ordering: .relaxed)
         power.observeCommands { [weak self] _ in self?.receiveCommand() }
         follow()
     }
 
     private func receiveCommand() {
         guard interrupts.load(ordering: .relaxed), function.readRaw(Self.commandRegister, size: 1) & 2 != 0 else { return }
-        management?.raise(all: false)
+        onSMI?(false)
     }
 
     /// Where they answer; where they would, while nobody has said.
@@ -60,7 +61,7 @@ final class PIIX4Power: Device, PCIFunctionDelegate {
 
     func reset() {
         function.reset()
-        interrupts.store(management != nil, ordering: .relaxed)
+        interrupts.store(onSMI != nil, ordering: .relaxed)
         follow()
     }
     func exportState() -> DeviceState {
@@ -71,7 +72,7 @@ final class PIIX4Power: Device, PCIFunctionDelegate {
     func importState(_ state: DeviceState) throws(DeviceStateError) {
         try function.importState(state)
         let interrupted = state.fields["smi"] == nil ? false : try state.bool("smi")
-        interrupts.store(management != nil && interrupted, ordering: .relaxed)
+        interrupts.store(onSMI != nil && interrupted, ordering: .relaxed)
         follow()
     }
 }

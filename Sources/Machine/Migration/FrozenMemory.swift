@@ -192,7 +192,7 @@ final class FrozenMemory: Sendable {
     // MARK: To the children
 
     /// The layers as a section's values, and the files that they name by number. `code` is what the engine has translated.
-    static func describe(_ blocks: [[FrozenLayer]], code: Descriptor?) -> (state: DeviceState, files: [Descriptor]) {
+    static func describe(_ blocks: [[FrozenLayer]], code: [Descriptor]) -> (state: DeviceState, files: [Descriptor]) {
         var files: [Descriptor] = []
         var state = DeviceState(version: 1)
         state.set(
@@ -214,9 +214,10 @@ final class FrozenMemory: Sendable {
                     })
                 return block
             })
-        if let code {
+        if !code.isEmpty, files.count + code.count <= fileLimit {
             state.set("code", files.count)
-            files.append(code)
+            state.set("code-files", code.count)
+            files += code
         }
         return (state, files)
     }
@@ -257,17 +258,23 @@ final class FrozenMemory: Sendable {
             }
         }
     }
-    /// The file of translated code, nil where the parent has given none.
-    static func code(_ state: DeviceState, _ files: [Descriptor]) -> Descriptor? {
-        guard let number: UInt64 = try? state.integer("code"), number < UInt64(files.count) else { return nil }
-        return files[Int(number)]
+    /// The files of translated code, none where the parent has given none.
+    static func code(_ state: DeviceState, _ files: [Descriptor]) -> [Descriptor] {
+        guard let range = code(state), range.upperBound <= files.count else { return [] }
+        return Array(files[range])
+    }
+    private static func code(_ state: DeviceState) -> Range<Int>? {
+        guard let first: UInt64 = try? state.integer("code"), let count: UInt64 = try? state.integer("code-files"),
+            first < fileLimit, count <= fileLimit
+        else { return nil }
+        return Int(first)..<Int(first + count)
     }
     /// How many files a description names: at most `fileLimit`.
     static func count(_ state: DeviceState) -> Int {
         let layers = ((try? state.list("blocks")) ?? []).flatMap { (try? $0.list("layers")) ?? [] }
-        let highest = (layers.compactMap { layer -> UInt64? in try? layer.integer("file") }
-            + [try? state.integer("code")].compactMap { $0 }).max()
-        return highest.map { Int(min($0, UInt64(fileLimit - 1))) + 1 } ?? 0
+        let highest = layers.compactMap { layer -> UInt64? in try? layer.integer("file") }.max()
+        let end = highest.map { Int(min($0, UInt64(fileLimit - 1))) + 1 } ?? 0
+        return min(max(end, code(state)?.upperBound ?? 0), fileLimit)
     }
     /// The section that describes them, the last but the end of a fork's stream.
     static let section = "frozen"

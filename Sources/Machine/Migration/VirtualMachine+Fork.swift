@@ -106,7 +106,7 @@ extension VirtualMachine {
             for overlay in request.overlays { try put(overlay) }
             // Its own memory becomes the frozen one too, and its pages the host's common ones.
             let layers = try control.withLock { (_) throws(StateError) in try frozen.seal() }
-            let code = control.withLock { _ in board.engine.movable?.freezeCode(of: board.blocks) }
+            let code = control.withLock { _ in board.engine.movable?.freezeCode(of: board.blocks) ?? [] }
             let (described, files) = FrozenMemory.describe(layers, code: code)
             try writer.write(described, section: FrozenMemory.section)
             try writer.finish()
@@ -222,7 +222,8 @@ extension VirtualMachine {
         }
         try FrozenMemory.take(state, files, board.blocks)
         // Code is taken from who could as well have started another program in this one's place.
-        if channel.isOfOwnUser, let code = FrozenMemory.code(state, files) {
+        let code = FrozenMemory.code(state, files)
+        if channel.isOfOwnUser, !code.isEmpty {
             _ = board.engine.movable?.adoptCode(code, of: board.blocks)
         }
     }

@@ -54,7 +54,7 @@ extension VirtualMachine {
     public func removeDevice(_ id: String) throws(MachineError) {
         if let index = state.withLock({ $0.processorNames.first { $0.value == id }?.key }) {
             guard let control = board.processorHotplug else { throw .deviceNotFound(id) }
-            guard !board.keepsProcessors() else { throw .failed("cpu hot-unplug with SMI wasn't enabled by firmware") }
+            guard board.lpc?.keepsProcessors != true else { throw .failed("cpu hot-unplug with SMI wasn't enabled by firmware") }
             control.requestEject(index)
             board.power?.raiseEvent(ProcessorHotplugControl.event)
             return
@@ -69,7 +69,7 @@ extension VirtualMachine {
         guard let control = board.processorHotplug else {
             throw .notSupported("machine does not support hot-plugging CPUs")
         }
-        guard !board.refusesProcessors() else { throw .failed("cpu hotplug with SMI wasn't enabled by firmware") }
+        guard board.lpc?.refusesProcessors != true else { throw .failed("cpu hotplug with SMI wasn't enabled by firmware") }
         if let id = device.id, state.withLock({ $0.processorNames.values.contains(id) }) {
             throw .failed("Duplicate device ID '\(id)'")
         }

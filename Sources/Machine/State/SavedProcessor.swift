@@ -78,11 +78,11 @@ protocol MovableEngine: AnyObject {
     /// An interrupt of the IOAPIC is in service in a machine that was restored: its end must be told.
     func expectEnd(address: UInt64, data: UInt32)
     /// Code that processors have translated of these blocks, for copies of the machine in other processes of this program;
-    /// nil where there is none. While all processors are outside `run`.
-    func freezeCode(of blocks: [RAMBlock]) -> Descriptor?
+    /// no files where there is none. While all processors are outside `run`.
+    func freezeCode(of blocks: [RAMBlock]) -> [Descriptor]
     /// Has the processors go on with a parent's code of these blocks; false where they translate for themselves. Before
     /// any of them runs.
-    func adoptCode(_ file: Descriptor, of blocks: [RAMBlock]) -> Bool
+    func adoptCode(_ files: [Descriptor], of blocks: [RAMBlock]) -> Bool
 }
 
 extension MachineEngine {
@@ -113,6 +113,6 @@ extension HardwareEngine: MovableEngine {
     }
     func dirtyPagesTaken() {}
     func expectEnd(address: UInt64, data: UInt32) { routes.expectEnd(address: address, data: data) }
-    func freezeCode(of blocks: [RAMBlock]) -> Descriptor? { nil }
-    func adoptCode(_ file: Descriptor, of blocks: [RAMBlock]) -> Bool { false }
+    func freezeCode(of blocks: [RAMBlock]) -> [Descriptor] { [] }
+    func adoptCode(_ files: [Descriptor], of blocks: [RAMBlock]) -> Bool { false }
 }

@@ -32,6 +32,8 @@ internal import X86
     private static let opBytes = opCapacity * MemoryLayout<apus_op>.stride
 
     private var opMapping: Mapping
+    /// What it is a view of, until copies of the machine get that.
+    private var opFile: HostOS.Descriptor?
     private let blockMapping: Mapping
     private let tableMapping: Mapping
     private(set) var opCount = 0
@@ -43,7 +45,9 @@ internal import X86
     weak var translator: Translator?
 
     init() throws(HostError) {
-        opMapping = try .anonymous(count: Self.opBytes, at: .low)
+        let file = try HostOS.Descriptor.memoryFile(name: "apus-operations", count: Self.opBytes, canBeSealed: true)
+        opMapping = try .shared(file.file, count: Self.opBytes, at: .low)
+        opFile = file
         blockMapping = try .anonymous(count: Self.blockCapacity * MemoryLayout<Block>.stride)
         tableMapping = try .anonymous(count: Self.buckets * 2 * MemoryLayout<Int32>.stride)
         clearTables()
@@ -189,6 +193,16 @@ internal import X86
     }
     var firstAddress: UInt { UInt(bitPattern: opMapping.base) }
 
+    /// Gives the file of the ops to copies of the machine, and keeps what it changes from now on to itself; nil where that
+    /// was done before.
+    func giveOps() throws(HostError) -> HostOS.Descriptor? {
+        guard let file = opFile else { return nil }
+        opFile = nil
+        try opMapping.replace(offset: 0, count: Self.opBytes, with: file, at: 0)
+        try file.seal()
+        return file
+    }
+
     /// Has a parent's blocks, and marks their bytes as code. False where they make no sense; all is to be dropped then.
     func adopt(
         _ list: [FrozenCode.Block], _ source: FrozenCode.Piece, at address: UInt, of file: HostOS.Descriptor,
@@ -200,6 +214,7 @@ internal import X86
             try mapping.replace(offset: 0, count: source.pages << 12, with: file, at: source.offset)
         }
         opMapping = mapping
+        opFile = nil
         reset()
         opCount = source.count / MemoryLayout<apus_op>.stride
         for block in list {

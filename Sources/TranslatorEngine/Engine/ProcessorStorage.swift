@@ -38,11 +38,11 @@ internal import SystemPackage
     /// lacks something.
     func makeTranslator(
         _ threshold: UInt64, promotion: Int32, capacity: Int, from parent: FrozenCode.Processor? = nil,
-        of source: HostOS.Descriptor? = nil
+        of files: [HostOS.Descriptor] = []
     ) throws(HostError) -> Translator {
         unsafe try Translator(
             cpu, file.file, jumps: codeJumps, threshold: threshold, promotion: promotion, capacity: capacity, from: parent,
-            of: source)
+            of: files)
     }
 
     var cpu: CPU { unsafe CPU(vcpu: vcpu) }

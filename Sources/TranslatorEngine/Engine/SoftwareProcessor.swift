@@ -262,12 +262,12 @@ internal import X86
     }
 
     /// The same now, with a parent's code. False where the two are not alike; throws where it cannot lie where it lay.
-    func makeTranslator(from parent: FrozenCode.Processor, of file: HostOS.Descriptor) throws(HostError) -> Bool {
+    func makeTranslator(from parent: FrozenCode.Processor, of files: [HostOS.Descriptor]) throws(HostError) -> Bool {
         guard let wanted = translation, !wanted.isVerified, wanted.perfMap == nil,
             Translator.capacity(wanted.capacity) == parent.capacity
         else { return false }
         fetcher.translator = try storage.makeTranslator(
-            wanted.threshold, promotion: wanted.promotion, capacity: wanted.capacity, from: parent, of: file)
+            wanted.threshold, promotion: wanted.promotion, capacity: wanted.capacity, from: parent, of: files)
         translation = nil
         return true
     }

@@ -21,23 +21,26 @@ extension CodeFetcher {
     }
 
     /// Notes this processor's code but for the list of its blocks. The processor does not run.
-    func freeze(_ cpu: CPU, into writer: inout FrozenCode.Writer) -> Bool {
-        guard let translator else { return false }
+    func freeze(_ cpu: CPU, into writer: inout FrozenCode.Writer) throws(HostError) {
+        guard let translator else { return }
         writer.processor.features = features
         writer.processor.countsInstructions = cpu.countsInstructions
         writer.processor.generation = unsafe max(cpu.p.pointee.code_generation, views.lastGeneration)
-        unsafe writer.processor.ops = writer.add(cache.usedOps, at: 0)
+        if writer.givesFiles, let file = try cache.giveOps() {
+            writer.processor.ops = FrozenCode.Piece(file: writer.add(file), count: unsafe cache.usedOps.count)
+        } else {
+            unsafe writer.processor.ops = writer.add(cache.usedOps, at: 0)
+        }
         writer.processor.operations = UInt64(cache.firstAddress)
         unsafe writer.processor.stubCode = writer.add(hostCode.contents, at: 0)
         writer.processor.stubs = UInt64(hostCode.firstAddress)
-        translator.freeze(into: &writer)
-        return true
+        try translator.freeze(into: &writer)
     }
 }
 
 extension SoftwareProcessor {
     /// Has this processor go on with a parent's code, before it runs for the first time. False where it cannot be.
-    func adopt(_ parent: FrozenCode.Processor, _ file: HostOS.Descriptor, _ memory: [RAMBlock]) -> Bool {
+    func adopt(_ parent: FrozenCode.Processor, _ files: [HostOS.Descriptor], _ memory: [RAMBlock]) -> Bool {
         guard parent.features == fetcher.features, parent.countsInstructions == cpu.countsInstructions,
             !fetcher.tracesBlocks, !cpu.isDebugging(APUS_DEBUG_TRACE)
         else { return false }
@@ -47,14 +50,14 @@ extension SoftwareProcessor {
             // SAFETY: a block is made of integers, and any bytes are some.
             list = try [FrozenCode.Block](unsafeUninitializedCapacity: parent.blocks.count / stride) { buffer, count in
                 let bytes = unsafe UnsafeMutableRawBufferPointer(start: buffer.baseAddress, count: parent.blocks.count)
-                guard case .moved(parent.blocks.count) = unsafe file.read(into: bytes, at: parent.blocks.offset) else {
+                guard case .moved(parent.blocks.count) = unsafe files[0].read(into: bytes, at: parent.blocks.offset) else {
                     throw HostError.noDescriptor("read a parent's blocks")
                 }
                 count = parent.blocks.count / stride
             }
-            let code = try HostCode(copyOf: parent.stubCode, at: UInt(parent.stubs), capacity: fetcher.hostCode.capacity, file)
-            guard try makeTranslator(from: parent, of: file) else { return false }
-            guard try fetcher.cache.adopt(list, parent.ops, at: UInt(parent.operations), of: file, memory) else {
+            let code = try HostCode(copyOf: parent.stubCode, at: UInt(parent.stubs), capacity: fetcher.hostCode.capacity, files[0])
+            guard try makeTranslator(from: parent, of: files) else { return false }
+            guard try fetcher.cache.adopt(list, parent.ops, at: UInt(parent.operations), of: files[parent.ops.file], memory) else {
                 fetcher.reset(cpu)
                 return false
             }

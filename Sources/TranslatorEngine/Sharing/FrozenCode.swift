@@ -1,13 +1,18 @@
 internal import HostOS
 
-// Code that a machine's processors have decoded and translated, in a sealed memory file that its copies take it from. The
+// Code that a machine's processors have decoded and translated, in sealed memory files that its copies take it from. The
 // copies are processes of the same program, and have it at the same addresses: what it says of itself holds there. The
-// file's first page says where everything is; nothing in it is of use to another program, or between hosts.
+// first file begins with where everything is; nothing in it is of use to another program, or between hosts.
+//
+// The first copies get the files that operations and code have been in all along, and their parent goes on from these as
+// they do. What later ones get is copied.
 
 /// What such a file is made of.
 enum FrozenCode {
-    /// Bytes of the file, beginning with a page, and where they were in their memory.
+    /// Bytes of a file, beginning with a page, and where they were in their memory.
     struct Piece: Equatable {
+        /// The file, by its number.
+        var file = 0
         /// Where they began in the code's memory, or 0.
         var place = 0
         /// Where they are in the file.
@@ -40,6 +45,8 @@ enum FrozenCode {
         var records = Piece()
         var sites = Piece()
         var linkCount = 0
+        /// Blocks that are translated.
+        var translated = 0
     }
 
     /// A decoded block that is still what the guest's memory has.
@@ -68,15 +75,15 @@ enum FrozenCode {
 
     /// A processor's description as numbers.
     struct Words {
-        static let count = 36
+        static let count = 40
         private(set) var words: [UInt64] = []
         private var next = 0
 
         init(_ p: Processor) {
             words = [p.features, p.countsInstructions ? 1 : 0, p.generation, p.operations, p.stubs, p.writable, p.executable]
-            words += [UInt64(p.capacity), UInt64(p.linkCount)]
+            words += [UInt64(p.capacity), UInt64(p.linkCount), UInt64(p.translated)]
             for piece in [p.ops, p.blocks, p.stubCode, p.hot, p.cold, p.records, p.sites] {
-                words += [UInt64(piece.place), UInt64(bitPattern: piece.offset), UInt64(piece.count)]
+                words += [UInt64(piece.file), UInt64(piece.place), UInt64(bitPattern: piece.offset), UInt64(piece.count)]
             }
             words += [UInt64](repeating: 0, count: Self.count - words.count)
         }
@@ -87,15 +94,17 @@ enum FrozenCode {
             return words[next]
         }
         private mutating func number() -> Int? { Int(exactly: take()) }
-        /// A piece of a file of `size` bytes.
-        private mutating func piece(_ size: Int64) -> Piece? {
-            guard let place = number(), let offset = Int64(exactly: take()), let count = number() else { return nil }
-            guard offset & 4095 == 0, place & 4095 == 0, offset <= size, count <= size - offset else { return nil }
-            return Piece(place: place, offset: offset, count: count)
+        /// A piece of files of so many bytes.
+        private mutating func piece(_ sizes: [Int64]) -> Piece? {
+            guard let file = number(), let place = number(), let offset = Int64(exactly: take()), let count = number(),
+                file < sizes.count, offset & 4095 == 0, place & 4095 == 0, offset <= sizes[file],
+                count <= sizes[file] - offset
+            else { return nil }
+            return Piece(file: file, place: place, offset: offset, count: count)
         }
 
-        /// The description, of a file of `size` bytes; nil where it is none.
-        mutating func processor(_ size: Int64) -> Processor? {
+        /// The description, of files of so many bytes; nil where it is none.
+        mutating func processor(_ sizes: [Int64]) -> Processor? {
             var p = Processor()
             p.features = take()
             p.countsInstructions = take() != 0
@@ -104,12 +113,13 @@ enum FrozenCode {
             p.stubs = take()
             p.writable = take()
             p.executable = take()
-            guard let capacity = number(), let links = number(), let ops = piece(size), let blocks = piece(size),
-                let stubCode = piece(size), let hot = piece(size), let cold = piece(size), let records = piece(size),
-                let sites = piece(size)
+            guard let capacity = number(), let links = number(), let translated = number(), let ops = piece(sizes),
+                let blocks = piece(sizes), let stubCode = piece(sizes), let hot = piece(sizes), let cold = piece(sizes), let records = piece(sizes),
+                let sites = piece(sizes)
             else { return nil }
             p.capacity = capacity
             p.linkCount = links
+            p.translated = translated
             p.ops = ops
             p.blocks = blocks
             p.stubCode = stubCode
@@ -125,7 +135,20 @@ enum FrozenCode {
     @safe struct Writer {
         var processor = Processor()
         private(set) var pieces: [(bytes: UnsafeRawBufferPointer, offset: Int64)] = unsafe []
-        private(set) var end = Int64(FrozenCode.headerBytes)
+        private var end = Int64(FrozenCode.headerBytes)
+        /// Files that are given as they are.
+        private var files: [HostOS.Descriptor] = []
+        /// Whether they may be: more than a few are too many to hand over.
+        let givesFiles: Bool
+
+        init(givesFiles: Bool) { self.givesFiles = givesFiles }
+
+        /// Has a file be handed over, and gives its number.
+        mutating func add(_ file: HostOS.Descriptor) -> Int {
+            if let known = files.firstIndex(where: { $0 === file }) { return known + 1 }
+            files.append(file)
+            return files.count
+        }
 
         /// Notes bytes, which lie still until `write` has ended.
         mutating func add(_ bytes: UnsafeRawBufferPointer, at place: Int) -> Piece {
@@ -135,8 +158,8 @@ enum FrozenCode {
             return piece
         }
 
-        /// The file of what was noted, with a header.
-        func write(header: [UInt64]) throws(HostError) -> HostOS.Descriptor {
+        /// A file of what was noted, with a header, and those that are given as they are.
+        func write(header: [UInt64]) throws(HostError) -> [HostOS.Descriptor] {
             let file = try HostOS.Descriptor.memoryFile(name: "apus-frozen-code", count: Int(end), canBeSealed: true)
             var isComplete = unsafe header.withUnsafeBytes { unsafe Self.write($0, file, 0) }
             for unsafe piece in unsafe pieces where isComplete {
@@ -144,7 +167,7 @@ enum FrozenCode {
             }
             guard isComplete else { throw HostError.noDescriptor("write to a memory file") }
             try file.seal()
-            return file
+            return [file] + files
         }
         private static func write(_ bytes: UnsafeRawBufferPointer, _ file: HostOS.Descriptor, _ place: Int64) -> Bool {
             var rest = unsafe bytes

@@ -11,30 +11,41 @@ internal import HostOS
     let capacity: Int
     /// Bytes behind the code for records.
     static let recordCapacity = 4 << 20
-    private let file: HostOS.Descriptor
+    private var file: HostOS.Descriptor
+    /// Whether copies of the machine may be given the file as it is.
+    private var isGivable = true
     private let writable: Mapping
     private let executable: Mapping
     /// Pages of the executable view that are the parent's, a bit each.
     private var foreign: [UInt64] = []
 
+    private static let name = "apus-translated-code"
+
     /// Empty memory, or one that has a parent's code at its addresses.
-    init(capacity: Int, from parent: FrozenCode.Processor? = nil, of source: HostOS.Descriptor? = nil) throws(HostError) {
+    init(capacity: Int, from parent: FrozenCode.Processor? = nil, of files: [HostOS.Descriptor] = []) throws(HostError) {
         self.capacity = capacity
         let count = capacity + Self.recordCapacity
-        file = try .memoryFile(name: "apus-translated-code", count: count)
+        file = try .memoryFile(name: Self.name, count: count, canBeSealed: true)
         writable = try .shared(file.file, count: count, at: parent.map { .exactly(UInt($0.writable)) } ?? .low)
         executable = try .shared(
             file.file, count: count, protection: [.read, .execute],
             at: parent.map { .exactly(UInt($0.executable)) } ?? .low)
         try executable.protect(capacity..<count, [.read, .write])
-        guard let parent, let source else { return }
+        if let parent { try take(parent.hot, parent.cold, parent.records, of: files) }
+    }
+
+    /// Has code and records be a parent's.
+    private func take(
+        _ hot: FrozenCode.Piece, _ cold: FrozenCode.Piece, _ records: FrozenCode.Piece, of files: [HostOS.Descriptor]
+    ) throws(HostError) {
+        isGivable = false
         foreign = [UInt64](repeating: 0, count: (capacity >> 12) / 64 + 1)
-        try take(parent.hot, of: source)
-        try take(parent.cold, of: source)
+        try take(hot, of: files[hot.file])
+        try take(cold, of: files[cold.file])
         // What code wrote into its records is its parent's; what this code writes stays here.
-        if !parent.records.isEmpty {
+        if !records.isEmpty {
             try executable.replace(
-                offset: parent.records.place, count: parent.records.pages << 12, with: source, at: parent.records.offset)
+                offset: records.place, count: records.pages << 12, with: files[records.file], at: records.offset)
         }
     }
 
@@ -102,15 +113,34 @@ internal import HostOS
         }
     }
 
+    /// Gives the file to copies of the machine, where this much of it is in use, and goes on from it as they do; nil where
+    /// that was done before. Nothing of it is executed.
+    func give(
+        hot: FrozenCode.Piece, cold: FrozenCode.Piece, records: FrozenCode.Piece
+    ) throws(HostError) -> HostOS.Descriptor? {
+        guard isGivable else { return nil }
+        let (old, own) = (file, try HostOS.Descriptor.memoryFile(name: Self.name, count: count, canBeSealed: true))
+        do throws(HostError) {
+            try writable.replaceShared(offset: 0, count: count, with: own, at: 0)
+            file = own
+            try show()
+            try take(hot, cold, records, of: [old])
+        } catch { fatalError("Cannot give translated code to copies of the machine: \(error)") }
+        try old.seal()
+        return old
+    }
+
+    /// Has the executable view be that of the file.
+    private func show() throws(HostError) {
+        try executable.replaceExecutable(offset: 0, count: capacity, with: file, at: 0, isShared: true)
+        try executable.replaceShared(offset: capacity, count: Self.recordCapacity, with: file, at: Int64(capacity))
+    }
+
     /// All is this process's own, and to be written anew. Nothing of it is executed.
     func forgetParent() {
         guard !foreign.isEmpty else { return }
         foreign = []
-        do throws(HostError) {
-            try executable.replaceExecutable(offset: 0, count: capacity, with: file, at: 0, isShared: true)
-            try executable.replaceShared(
-                offset: capacity, count: Self.recordCapacity, with: file, at: Int64(capacity))
-        } catch { fatalError("Cannot drop the code that a machine's parent translated: \(error)") }
+        do throws(HostError) { try show() } catch { fatalError("Cannot drop the code that a machine's parent translated: \(error)") }
     }
 
     /// Has the host count pages of the code once, not for each view.

@@ -58,11 +58,11 @@ internal import X86
     /// Throws where the host lacks something.
     init(
         _ cpu: CPU, _ file: FileDescriptor, jumps: UnsafeMutablePointer<apus_code_entry>, threshold: UInt64,
-        promotion: Int32, capacity wanted: Int, from parent: FrozenCode.Processor? = nil, of source: HostOS.Descriptor? = nil
+        promotion: Int32, capacity wanted: Int, from parent: FrozenCode.Processor? = nil, of files: [HostOS.Descriptor] = []
     ) throws(HostError) {
         self.promotion = promotion
         guard apus_has_fsgsbase() else { throw HostError("use the GS base", Errno.notSupported) }
-        memory = try CodeMemory(capacity: Self.capacity(wanted), from: parent, of: source)
+        memory = try CodeMemory(capacity: Self.capacity(wanted), from: parent, of: files)
         let capacity = memory.capacity
         caches = InlineCaches(cpu)
         tables = try FlatTables(file, caches)
@@ -76,15 +76,16 @@ internal import X86
         unsafe coldStart = base + capacity / 5 * 2 & ~4095
         unsafe coldCursor = coldStart
         unsafe records = memory.records
-        if let parent, let source {
+        if let parent {
             unsafe cursor = base + parent.hot.count
             unsafe coldCursor = coldStart + parent.cold.count
             unsafe records = memory.records + (parent.records.pages << 12)
             links.begin(at: parent.linkCount)
+            translatedSinceReset = parent.translated
             siteCount = parent.sites.count / MemoryLayout<Site>.stride
             if siteCount > 0 {
                 try siteMapping.replace(
-                    offset: 0, count: parent.sites.pages << 12, with: source, at: parent.sites.offset)
+                    offset: 0, count: parent.sites.pages << 12, with: files[parent.sites.file], at: parent.sites.offset)
             }
         }
         _ = Self.handler
@@ -135,24 +136,34 @@ internal import X86
     // MARK: Copies of the machine
 
     /// Notes what copies of the machine are to have of this. The processor does not run.
-    func freeze(into writer: inout FrozenCode.Writer) {
+    func freeze(into writer: inout FrozenCode.Writer) throws(HostError) {
         // What an access met last would lead copies into this process's memory.
         caches.drop()
-        let code = unsafe memory.contents
         let base = unsafe memory.base
-        func piece(_ first: UnsafeMutablePointer<UInt8>, _ end: UnsafeMutablePointer<UInt8>) -> FrozenCode.Piece {
+        var pieces = unsafe [(base, cursor), (coldStart, coldCursor), (memory.records, records)].map { first, end in
             let place = unsafe first - base
-            return unsafe writer.add(UnsafeRawBufferPointer(start: code + place, count: end - first), at: place)
+            return unsafe FrozenCode.Piece(place: place, offset: Int64(place), count: end - first)
         }
-        unsafe writer.processor.hot = piece(base, cursor)
-        unsafe writer.processor.cold = piece(coldStart, coldCursor)
-        unsafe writer.processor.records = piece(memory.records, records)
+        if writer.givesFiles, let file = try memory.give(hot: pieces[0], cold: pieces[1], records: pieces[2]) {
+            for index in 0..<3 { pieces[index].file = writer.add(file) }
+            // The rest of the records' last page is the copies' as they see it.
+            unsafe records = memory.records + (pieces[2].pages << 12)
+        } else {
+            pieces = pieces.map { piece in
+                let bytes = unsafe UnsafeRawBufferPointer(start: memory.contents + piece.place, count: piece.count)
+                return unsafe writer.add(bytes, at: piece.place)
+            }
+        }
+        writer.processor.hot = pieces[0]
+        writer.processor.cold = pieces[1]
+        writer.processor.records = pieces[2]
         unsafe writer.processor.sites = writer.add(
             UnsafeRawBufferPointer(start: siteMapping.base, count: siteCount * MemoryLayout<Site>.stride), at: 0)
         unsafe writer.processor.writable = UInt64(UInt(bitPattern: base))
         writer.processor.executable = memory.start
         writer.processor.capacity = capacity
         writer.processor.linkCount = links.count
+        writer.processor.translated = translatedSinceReset
     }
 
     /// Translates a block; returns the address of its code, 0 where that is not possible. `cached` has a bit for each

@@ -71,12 +71,27 @@ final class PrivilegedGuest {
         _ = cpu.run()
         machine.write(0, item.memory)
         machine.write(Place.code, item.code)
+        return runAgain(item)
+    }
+
+    /// The same with memory and decoded code as they are.
+    func runAgain(_ item: PrivilegedCase) -> Outcome {
         cpu.state = item.state
         var accesses: [Exit] = []
         var kicks = 0
         let end = loop(&accesses, &kicks)
-        let memory = (try? machine.memory.bytes(GuestPhysical(0), count: Place.end)) ?? []
         return Outcome(end: end, state: cpu.state, memory: memory, accesses: accesses, isDisturbed: kicks != 0)
+    }
+
+    /// The guest's RAM.
+    var memory: [UInt8] { (try? machine.memory.bytes(GuestPhysical(0), count: Place.end)) ?? [] }
+
+    /// Has RAM be as a case begins, with writes to nothing but what differs: code stays that was decoded of the rest.
+    func restoreMemory(_ item: PrivilegedCase) {
+        var wanted = item.memory
+        wanted.replaceSubrange(Int(Place.code)..<Int(Place.code) + item.code.count, with: item.code)
+        let found = memory
+        for at in wanted.indices where wanted[at] != found[at] { machine.write(UInt64(at), [wanted[at]]) }
     }
 
     private func loop(_ accesses: inout [Exit], _ kicks: inout Int) -> End {

@@ -71,7 +71,7 @@ import Testing
     }
 
     /// What differs between a translated run and the interpreter's.
-    private static func differences(_ a: PrivilegedGuest.Outcome, _ b: PrivilegedGuest.Outcome) -> [String] {
+    static func differences(_ a: PrivilegedGuest.Outcome, _ b: PrivilegedGuest.Outcome) -> [String] {
         var found: [String] = []
         if a.end != b.end { found.append("end \(a.end), not \(b.end)") }
         if a.accesses != b.accesses { found.append("accesses \(a.accesses.suffix(5)), not \(b.accesses.suffix(5))") }

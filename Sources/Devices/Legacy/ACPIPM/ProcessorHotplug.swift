@@ -5,15 +5,22 @@ import Synchronization
 /// there, one bit each; a word that gives changes one at a time; and a word that lets one go. Firmware looks at the same by
 /// registers of its own (`ProcessorRegisters`).
 public final class ProcessorHotplugControl: BusDevice, Device {
-    fileprivate struct Change: Sendable {
+    private struct Change: Sendable {
         var processor: Int
         /// 1: it came; 2: it is to leave.
         var kind: UInt32
     }
-    fileprivate struct State: Sendable {
+    private struct State: Sendable {
         var present: Set<Int>
         var changes: [Change] = []
         var registers: ProcessorRegisters
+
+        /// Who came and has not been told of yet, and who is to leave.
+        var events: ProcessorRegisters.Events {
+            ProcessorRegisters.Events(
+                inserted: Set(changes.filter { $0.kind == 1 }.map(\.processor)),
+                leaving: Set(changes.filter { $0.kind == 2 }.map(\.processor)))
+        }
     }
     /// First port.
     public static let port: UInt64 = 0xA00
@@ -49,7 +56,10 @@ public final class ProcessorHotplugControl: BusDevice, Device {
 
         func read(offset: UInt64, size: Int) -> UInt64 {
             control.state.withLock { state in
-                ByteLanes.read(offset, size) { state.registers.read($0, present: state.present, events: state.events) }
+                let events = state.events
+                return ByteLanes.read(offset, size) {
+                    state.registers.read($0, present: state.present, events: events)
+                }
             }
         }
         func write(offset: UInt64, size: Int, value: UInt64) {
@@ -123,14 +133,5 @@ public final class ProcessorHotplugControl: BusDevice, Device {
         }
         // What firmware has selected is not worth saving: it selects before each look.
         state.withLock { ($0.present, $0.changes) = (Set(present.map { Int($0) }), list) }
-    }
-}
-
-extension ProcessorHotplugControl.State {
-    /// Who came and has not been told of yet, and who is to leave.
-    fileprivate var events: ProcessorRegisters.Events {
-        ProcessorRegisters.Events(
-            inserted: Set(changes.filter { $0.kind == 1 }.map(\.processor)),
-            leaving: Set(changes.filter { $0.kind == 2 }.map(\.processor)))
     }
 }

@@ -102,6 +102,10 @@ public final class ICH9LPC: Device, PCIFunctionDelegate {
     public func negotiate(_ features: UInt64, supported: UInt64) -> Bool {
         state.withLock { $0.smi.negotiate(features, supported: supported) }
     }
+    /// Whether firmware interrupts all processors, and would wait for those that have gone.
+    public var keepsProcessors: Bool { features & SMIRegisters.Feature.broadcast != 0 }
+    /// Whether firmware interrupts all processors, and cannot take new ones in.
+    public var refusesProcessors: Bool { keepsProcessors && features & SMIRegisters.Feature.processors == 0 }
     /// What was agreed upon.
     public var features: UInt64 { state.withLock { $0.smi.features } }
 
