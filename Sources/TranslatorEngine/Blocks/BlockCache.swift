@@ -26,8 +26,8 @@ internal import X86
         var nextByPage: Int32
     }
 
-    static let opCapacity = 640 << 10
-    static let blockCapacity = 96 << 10
+    static let opCapacity = 1 << 20
+    static let blockCapacity = 160 << 10
     private static let buckets = 64 << 10
     private static let opBytes = opCapacity * MemoryLayout<apus_op>.stride
 

@@ -114,15 +114,17 @@ internal import HostOS
     }
 
     /// Gives the file to copies of the machine, where this much of it is in use, and goes on from it as they do; nil where
-    /// that was done before. Nothing of it is executed.
+    /// that was done before. Nothing of it is executed. The first `stubs` bytes stay when all other code is dropped.
     func give(
-        hot: FrozenCode.Piece, cold: FrozenCode.Piece, records: FrozenCode.Piece
+        stubs: Int, hot: FrozenCode.Piece, cold: FrozenCode.Piece, records: FrozenCode.Piece
     ) throws(HostError) -> HostOS.Descriptor? {
         guard isGivable else { return nil }
         let (old, own) = (file, try HostOS.Descriptor.memoryFile(name: Self.name, count: count, canBeSealed: true))
         do throws(HostError) {
             try writable.replaceShared(offset: 0, count: count, with: own, at: 0)
             file = own
+            // SAFETY: both views are longer.
+            unsafe writable.base.copyMemory(from: executable.base, byteCount: stubs)
             try show()
             try take(hot, cold, records, of: [old])
         } catch { fatalError("Cannot give translated code to copies of the machine: \(error)") }

@@ -144,7 +144,10 @@ internal import X86
             let place = unsafe first - base
             return unsafe FrozenCode.Piece(place: place, offset: Int64(place), count: end - first)
         }
-        if writer.givesFiles, let file = try memory.give(hot: pieces[0], cold: pieces[1], records: pieces[2]) {
+        if writer.givesFiles,
+            let file = try unsafe memory.give(
+                stubs: start - base, hot: pieces[0], cold: pieces[1], records: pieces[2])
+        {
             for index in 0..<3 { pieces[index].file = writer.add(file) }
             // The rest of the records' last page is the copies' as they see it.
             unsafe records = memory.records + (pieces[2].pages << 12)

@@ -80,6 +80,10 @@ import TranslatorEngine
         guest?.cpu.state = state
         #expect(guest?.run() == .port(210))
         let later = try freeze(try #require(guest).machine)
+        // All is dropped and made anew.
+        guest?.cpu.reset()
+        guest?.cpu.state = state
+        #expect(guest?.run() == .port(210))
         guest = nil
         for (frozen, result) in [(first, UInt32(150)), (later, 210)] {
             let copy = try SystemGuest(.long, threshold: 1)
