@@ -111,6 +111,10 @@ extension DomainDriver {
         }
         document.append(.of("memory", ["snapshot": domain.isActive ? "internal" : "no"]))
         if let machine = domain.machine {
+            guard form.at("os", "nvram") == nil else {
+                throw LibvirtError.operationUnsupported(
+                    "internal snapshots of a VM with pflash based firmware are not supported")
+            }
             try human(machine, "savevm \(DomainDriver.quoted(title))")
         } else {
             for disk in disks {

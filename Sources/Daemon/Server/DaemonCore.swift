@@ -36,7 +36,9 @@ final class DaemonCore: Sendable {
         self.loop = loop
         self.paths = paths
         host = HostDescription()
-        self.emulators = EmulatorList(paths: emulators, cache: paths.state + "/qemu/capabilities")
+        self.emulators = EmulatorList(
+            paths: emulators, cache: paths.state + "/qemu/capabilities",
+            firmware: FirmwareCatalog(variables: paths.variables))
         handlers = HandlerTable.all
         let core = self.core
         let processes = NetworkProcesses(paths: paths, emulators: emulators, usesBridges: usesBridges)
