@@ -9,6 +9,7 @@ final class DaemonCore: Sendable {
     let workers = WorkerPool()
     let handlers: HandlerTable
     let paths: DaemonPaths
+    let access: SocketAccess
     let host: HostDescription
     let emulators: EmulatorList
     let domains: DomainDriver
@@ -32,8 +33,11 @@ final class DaemonCore: Sendable {
     /// Connections at one time; more are closed at once.
     static let maximumSessions = 5000
 
-    init(paths: DaemonPaths, loop: EventLoop, emulators: [String], usesBridges: Bool? = nil) throws(HostError) {
+    init(
+        paths: DaemonPaths, loop: EventLoop, emulators: [String], usesBridges: Bool? = nil, access: SocketAccess = .own
+    ) throws(HostError) {
         self.loop = loop
+        self.access = access
         self.paths = paths
         host = HostDescription()
         self.emulators = EmulatorList(
