@@ -36,7 +36,7 @@ extension DomainDriver {
             }
             let redefines = flags & Flags.redefine != 0
             if !redefines, known[title] != nil {
-                throw LibvirtError.operationFailed("domain snapshot \(title) already exists")
+                throw LibvirtError.operationFailed("domain moment \(title) already exists")
             }
             let form = live ?? definition ?? XMLTree("domain")
             var document = XMLTree("domainsnapshot")
