@@ -11,7 +11,8 @@ import Testing
             && [
                 "/usr/bin/pkcheck", "/usr/bin/dbus-daemon", "/usr/lib/polkit-1/polkitd", "/usr/bin/setpriv",
                 "/usr/share/polkit-1/actions/org.libvirt.unix.policy",
-            ].allSatisfy { HostFile.status($0).kind == .file }, "needs root, polkit, dbus-daemon and libvirt's actions"))
+            ].allSatisfy { HostFile.status($0).kind == .file }, "needs root, polkit, dbus-daemon and libvirt's actions")
+)
 struct AccessTests {
     /// Starts the two, then becomes the daemon.
     private static let script = """

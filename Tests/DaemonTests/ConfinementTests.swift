@@ -91,7 +91,10 @@ struct ConfinementTests {
         }
         for (label, words) in [
             ("<seclabel type='static' model='dac'/>", "XML error: security label is missing"),
-            ("<seclabel type='none'/><seclabel type='none' model='dac'/>", "missing security model when using multiple"),
+            (
+                "<seclabel type='none'/><seclabel type='none' model='dac'/>",
+                "missing security model when using multiple"
+            ),
             ("<seclabel type='dynamic' relabel='no'/>", "dynamic label type must use resource relabeling"),
         ] { #expect(try define(label).errors.contains(words), "\(label)") }
         // Who asks for a confinement that is not there does not run without it.

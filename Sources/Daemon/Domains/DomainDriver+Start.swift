@@ -102,7 +102,7 @@ extension DomainDriver {
                         ? VirDomainRunningReason.restored
                         : arrival != nil
                             ? VirDomainRunningReason.migrated
-                        : snapshot != nil ? VirDomainRunningReason.fromSnapshot : VirDomainRunningReason.booted
+                            : snapshot != nil ? VirDomainRunningReason.fromSnapshot : VirDomainRunningReason.booted
             }
             try? writeStatus(domain)
             let detail =
@@ -110,8 +110,8 @@ extension DomainDriver {
                 ? VirDomainEventStartedDetailType.restored
                 : arrival != nil
                     ? VirDomainEventStartedDetailType.migrated
-                : snapshot != nil
-                    ? VirDomainEventStartedDetailType.fromSnapshot : VirDomainEventStartedDetailType.booted
+                    : snapshot != nil
+                        ? VirDomainEventStartedDetailType.fromSnapshot : VirDomainEventStartedDetailType.booted
             emit(.lifecycle(VirDomainEventType.started, detail), domain)
             if paused {
                 emit(.lifecycle(VirDomainEventType.suspended, VirDomainEventSuspendedDetailType.paused), domain)

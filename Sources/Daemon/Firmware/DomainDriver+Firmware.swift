@@ -96,7 +96,8 @@ extension DomainDriver {
     func checkVariables(_ definition: XMLTree, _ flags: UInt32) throws(LibvirtError) -> String? {
         typealias Flags = VirDomainUndefineFlagsValues
         guard flags & Flags.nvram == 0 || flags & Flags.keepNvram == 0 else {
-            throw LibvirtError.invalidArgument("flags 'nvram' and 'keep_nvram' in virDomainUndefineFlags exclude each other")
+            throw LibvirtError.invalidArgument(
+                "flags 'nvram' and 'keep_nvram' in virDomainUndefineFlags exclude each other")
         }
         guard let path = variablesPath(definition), HostFile.status(path).kind != .nothing,
             flags & Flags.keepNvram == 0

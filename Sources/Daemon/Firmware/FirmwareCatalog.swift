@@ -25,7 +25,8 @@ struct FirmwareCatalog: Sendable {
     var all: [FirmwareDescriptor] {
         var places: [String: String] = [:]
         for folder in folders.reversed() {
-            for name in (try? HostFolder.names(in: folder)) ?? [] where name.hasSuffix(".json") && !name.hasPrefix(".") {
+            for name in (try? HostFolder.names(in: folder)) ?? [] where name.hasSuffix(".json") && !name.hasPrefix(".")
+            {
                 places[name] = "\(folder)/\(name)"
             }
         }

@@ -12,7 +12,9 @@ extension DomainDriver {
     // MARK: - The source
 
     /// What the destination is told in the beginning.
-    func offeredDisks(_ domain: Domain, _ live: XMLTree, _ request: MigrationRequest) throws(LibvirtError) -> [CopiedDisk] {
+    func offeredDisks(_ domain: Domain, _ live: XMLTree, _ request: MigrationRequest) throws(LibvirtError)
+        -> [CopiedDisk]
+    {
         let chosen = try request.copiedDisks(live)
         guard !chosen.isEmpty else { return [] }
         let nodes = try domain.running().qmp().execute("query-named-block-nodes", ["flat": true]).arrayValue ?? []
@@ -56,7 +58,9 @@ extension DomainDriver {
                 "target": .string("migration-\(index)-format"),
                 "sync": request.has(Flags.nonSharedInc) ? "top" : "full", "auto-dismiss": false, "auto-finalize": true,
             ]
-            if request.bandwidth > 0, request.bandwidth < 1 << 32 { arguments["speed"] = .number(request.bandwidth << 20) }
+            if request.bandwidth > 0, request.bandwidth < 1 << 32 {
+                arguments["speed"] = .number(request.bandwidth << 20)
+            }
             if request.has(Flags.nonSharedSynchronousWrites) { arguments["copy-mode"] = "write-blocking" }
             try monitor.execute("blockdev-mirror", arguments)
         }

@@ -12,7 +12,8 @@ final class ServiceManager: Sendable {
     init() throws(HostError) {
         var found: [String: Descriptor] = [:]
         let isOurs = HostIdentity.environment("LISTEN_PID").flatMap { Int32($0) } == HostIdentity.processID
-        if isOurs, let count = HostIdentity.environment("LISTEN_FDS").flatMap({ Int32($0) }), (1...1000).contains(count) {
+        if isOurs, let count = HostIdentity.environment("LISTEN_FDS").flatMap({ Int32($0) }), (1...1000).contains(count)
+        {
             for number in 3..<3 + count {
                 let socket = try Socket.adopt(number, listening: true)
                 guard let path = try Socket.localAddress(socket).path else {

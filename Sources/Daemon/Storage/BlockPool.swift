@@ -61,7 +61,8 @@ extension BlockPool {
         let head = try? HostFile.open(device, HostFile.Mode.read).readAvailable(limit: 1 << 16)
         guard let head, head.allSatisfy({ $0 == 0 }) else {
             throw StorageDriver.fail(
-                .operationInvalid("Device '\(device)' is not empty or cannot be read: --overwrite takes it all the same"))
+                .operationInvalid(
+                    "Device '\(device)' is not empty or cannot be read: --overwrite takes it all the same"))
         }
     }
 

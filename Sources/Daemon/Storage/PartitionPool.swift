@@ -94,7 +94,8 @@ struct PartitionPool: BlockPool {
     /// A partition's name in the pool's folder, which may be one of links.
     private func path(_ partition: String) -> String {
         guard folder != "/dev", !partition.hasPrefix(folder + "/") else { return partition }
-        for name in (try? HostFolder.names(in: folder)) ?? [] where HostFile.realPath("\(folder)/\(name)") == partition {
+        for name in (try? HostFolder.names(in: folder)) ?? [] where HostFile.realPath("\(folder)/\(name)") == partition
+        {
             return "\(folder)/\(name)"
         }
         return partition

@@ -36,7 +36,8 @@ struct VolumeGroup: BlockPool {
     static func report(_ tool: String, _ columns: String, _ names: [String] = []) throws(LibvirtError) -> [[String]] {
         try run(tool, ["--noheadings", "--units", "b", "--nosuffix", "--separator", "#", "-o", columns] + names)
             .split(separator: "\n").map { line in
-                HostDescription.trim(String(line)).split(separator: "#", omittingEmptySubsequences: false).map(String.init)
+                HostDescription.trim(String(line)).split(separator: "#", omittingEmptySubsequences: false).map(
+                    String.init)
             }
     }
 
@@ -92,7 +93,9 @@ struct VolumeGroup: BlockPool {
         return wanted.name
     }
 
-    func remove(_ volume: StorageVolume) throws(LibvirtError) { try Self.run("lvremove", ["-f", "\(name)/\(volume.name)"]) }
+    func remove(_ volume: StorageVolume) throws(LibvirtError) {
+        try Self.run("lvremove", ["-f", "\(name)/\(volume.name)"])
+    }
 
     func resize(_ volume: StorageVolume, to size: UInt64) throws(LibvirtError) {
         try Self.run(

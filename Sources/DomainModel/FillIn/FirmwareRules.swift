@@ -32,7 +32,9 @@ extension Domain {
                     "firmware feature 'enrolled-keys' cannot be enabled when firmware feature 'secure-boot' is disabled"
                 )
             }
-            func fixed(_ what: String) -> String { "\(what) cannot be specified when firmware autoselection is enabled" }
+            func fixed(_ what: String) -> String {
+                "\(what) cannot be specified when firmware autoselection is enabled"
+            }
             if loader?.readonly != nil { try refuse(fixed("loader attribute 'readonly'")) }
             if loader?.type != nil { try refuse(fixed("loader attribute 'type'")) }
             if loader?.path != nil { try refuse(fixed("loader path")) }

@@ -121,7 +121,9 @@ public struct NetworkClient: Sendable {
 
     /// Whether a network's process runs.
     public func isRunning(_ name: String) -> Bool {
-        guard NetworkPaths.isName(name), let address = try? SocketAddress.unix(paths.control(name)) else { return false }
+        guard NetworkPaths.isName(name), let address = try? SocketAddress.unix(paths.control(name)) else {
+            return false
+        }
         // One that more wait for than it takes is there, too.
         do throws(HostError) { return try Socket.connect(address).rawValue >= 0 } catch {
             return "\(error.errno)" == HostError.text(11)  // EAGAIN
