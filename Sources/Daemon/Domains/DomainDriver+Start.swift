@@ -215,7 +215,9 @@ extension DomainDriver {
                 ? try MachineConfinement.make(command.live, emulator: emulator.path, folder: folder) : nil
             let (program, words) =
                 isConfined || user.owner != nil
-                ? user.start(emulator.path, command.arguments, of: command.live) : (emulator.path, command.arguments)
+                ? user.start(
+                    emulator.path, command.arguments, of: command.live, mayMakeTaps: networks.processes.usesBridges)
+                : (emulator.path, command.arguments)
             let process = try HostProcess.spawn(
                 program, arguments: words,
                 environment: environment(folder) + command.environment,

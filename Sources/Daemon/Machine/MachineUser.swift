@@ -58,7 +58,11 @@ struct MachineUser: Sendable {
     }
 
     /// How a program is started so that it has no more than it needs; as it is where the daemon has nothing to take away.
-    func start(_ path: String, _ arguments: [String], of live: XMLTree) -> (path: String, arguments: [String]) {
+    ///
+    /// - Parameter mayMakeTaps: whether the machine may be given cards later for which it makes a tap.
+    func start(
+        _ path: String, _ arguments: [String], of live: XMLTree, mayMakeTaps: Bool
+    ) -> (path: String, arguments: [String]) {
         guard HostIdentity.userID == 0, HostFile.status(Self.setpriv).kind == .file else { return (path, arguments) }
         var words = ["setpriv", "--inh-caps=-all"]
         if let owner {
@@ -66,17 +70,18 @@ struct MachineUser: Sendable {
             words += UInt32(owner.user) == nil ? ["--init-groups"] : ["--clear-groups"]
             words.append("--bounding-set=-all")
         } else {
-            words.append("--bounding-set=-all,+" + Self.powers(live, arguments).joined(separator: ",+"))
+            words.append("--bounding-set=-all,+" + Self.powers(live, arguments, mayMakeTaps).joined(separator: ",+"))
         }
         return (Self.setpriv, words + ["--", path] + arguments.dropFirst())
     }
 
     /// What is left of root's powers: images of any owner are opened, memory is locked, low ports are listened on.
-    private static func powers(_ live: XMLTree, _ arguments: [String]) -> [String] {
+    private static func powers(_ live: XMLTree, _ arguments: [String], _ mayMakeTaps: Bool) -> [String] {
         var list = ["dac_override", "dac_read_search", "ipc_lock", "net_bind_service"]
-        if arguments.contains(where: { $0.hasPrefix("tap,") || $0.contains("\"type\":\"tap\"") }) {
-            list.append("net_admin")
+        let makesTaps = arguments.contains { word in
+            word.hasPrefix("tap,") || word.filter { $0 != " " }.contains("\"type\":\"tap\"")
         }
+        if makesTaps || mayMakeTaps { list.append("net_admin") }
         // Echoes of guests go out as the kernel lets root send them.
         if DomainFigures.devices(live, "interface").contains(where: { $0["type"] == "user" }) { list.append("net_raw") }
         // Files of a shared folder belong to whom the guest says.
