@@ -6,7 +6,8 @@ import Testing
 @Suite(
     "Debian's libvirtd and ours",
     .enabled(
-        if: Libvirtd.isThere && Programs.hasEmulator && FileManager.default.isExecutableFile(atPath: "/usr/bin/qemu-system-x86_64"),
+        if: Libvirtd.isThere && Programs.hasEmulator
+            && FileManager.default.isExecutableFile(atPath: "/usr/bin/qemu-system-x86_64"),
         "needs root, libvirtd, virsh and QEMU"), .serialized)
 struct BothDaemonsTests {
     private static let emulator = "/usr/bin/qemu-system-x86_64"
