@@ -219,3 +219,13 @@ extension HostFile {
         }
     }
 }
+
+extension HostFile {
+    /// What tells a file from all others of this host while it is there: its device and number. Nil: it cannot be seen.
+    public static func identity(_ path: String) -> String? {
+        var status = stat()
+        // SAFETY: the C string and the record live for the call.
+        guard unsafe path.withCString({ unsafe stat($0, &status) }) == 0 else { return nil }
+        return "\(status.st_dev):\(status.st_ino)"
+    }
+}

@@ -30,7 +30,7 @@ struct ConfinementTests {
         try virsh("define", folder + "/m.xml")
         try virsh("start", "m")
         let label = try virsh("dumpxml", "m")
-        #expect(label.contains("<seclabel type='dynamic' model='landlock' relabel='no'>"))
+        #expect(label.contains("<seclabel type='dynamic' model='landlock' relabel='yes'>"))
         #expect(try virsh("dominfo", "m").contains("Security model: landlock"))
         #expect(try !virsh("dumpxml", "m", "--inactive").contains("landlock"))
         let open = """
@@ -52,6 +52,60 @@ struct ConfinementTests {
         #expect(try virsh("qemu-monitor-command", "f", open).contains("\"return\""))
         #expect(try virsh("dumpxml", "f").contains("<seclabel type='none' model='landlock'/>"))
         try virsh("destroy", "f")
+    }
+
+    @Test(
+        "Under root's daemon a machine has none of root's powers that it does not need, or is another user's",
+        .enabled(if: hosts && HostIdentity.userID == 0, "needs root and Landlock"), arguments: emulators)
+    func powers(emulator: String) throws {
+        let daemon = try DaemonProcess(emulator: emulator)
+        try HostFile.setPermissions(daemon.folder, 0o755)
+        let (virsh, folder) = (Virsh(daemon: daemon), daemon.folder)
+        func start(_ label: String) throws -> String {
+            let xml = TestXML.domain("m", devices: "<serial type='pty'/>", kernel: TestPrograms.kernel)
+                .replacing("</devices>", with: "</devices>" + label)
+            try HostFile.replace(folder + "/m.xml", with: Array(xml.utf8))
+            try virsh("create", folder + "/m.xml")
+            let number = try #require(try DaemonProcess.machine(folder, "m"))
+            let status = String(decoding: try HostFile.contents("/proc/\(number)/status"), as: UTF8.self)
+            try virsh("suspend", "m")
+            try virsh("destroy", "m")
+            return status.filter { $0 != "\t" }
+        }
+        let own = try start("")
+        // CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH, CAP_NET_BIND_SERVICE, CAP_IPC_LOCK.
+        #expect(own.contains("CapEff:0000000000004406") && own.contains("CapBnd:0000000000004406"), "\(own)")
+        let other = try start(
+            "<seclabel type='static' model='dac' relabel='no'><label>nobody:nogroup</label></seclabel>")
+        #expect(other.contains("Uid:65534655346553465534") && other.contains("CapEff:0000000000000000"), "\(other)")
+    }
+
+    @Test("Labels are completed and refused as libvirt does")
+    func labels() throws {
+        let daemon = try DaemonProcess()
+        let (virsh, folder) = (Virsh(daemon: daemon), daemon.folder)
+        func define(_ label: String) throws -> HostProgram {
+            let xml = TestXML.domain("m").replacing("</devices>", with: "</devices>" + label)
+            try HostFile.replace(folder + "/m.xml", with: Array(xml.utf8))
+            return try virsh.run("define", folder + "/m.xml")
+        }
+        for (label, words) in [
+            ("<seclabel type='static' model='dac'/>", "XML error: security label is missing"),
+            (
+                "<seclabel type='none'/><seclabel type='none' model='dac'/>",
+                "missing security model when using multiple"
+            ),
+            ("<seclabel type='dynamic' relabel='no'/>", "dynamic label type must use resource relabeling"),
+        ] { #expect(try define(label).errors.contains(words), "\(label)") }
+        // Who asks for a confinement that is not there does not run without it.
+        for model in ["selinux", "apparmor", "nonsense"] {
+            #expect(try define("<seclabel type='dynamic' model='\(model)'/>").status == 0)
+            #expect(try virsh("dumpxml", "m").contains("<seclabel type='dynamic' model='\(model)' relabel='yes'/>"))
+            let refused = try virsh.run("start", "m")
+            #expect(refused.errors.contains("Security driver model '\(model)' is not available"), "\(refused)")
+            try virsh("undefine", "m")
+        }
+        #expect(try virsh("capabilities").contains("<model>landlock</model>") == Self.hosts)
     }
 
     @Test("A confined machine starts no program", .enabled(if: hosts, "the kernel has no Landlock"))

@@ -48,6 +48,28 @@ struct NetworkTests {
         #expect(try Self.names(client, VirConnectListAllNetworksFlags.inactive) == ["default"])
     }
 
+    @Test("A network whose process somebody has stopped keeps nobody from the next daemon, and goes on")
+    func stopped() throws {
+        let folder = try HostFile.makeTemporaryFolder(prefix: "/tmp/apus-daemon-")
+        defer { DaemonProcess.clear(folder) }
+        let first = try DaemonProcess(folder: folder, options: ["--networks", "switch"])
+        let text = String(decoding: try HostFile.contents("\(folder)/run/switch/default/pid"), as: UTF8.self)
+        let process = try HostProcess(number: try #require(Int32(text.filter(\.isNumber))))
+        defer { process.kill() }
+        first.kill()
+        process.send(signal: 19)  // SIGSTOP
+        let began = HostClock.monotonic
+        let second = try DaemonProcess(folder: folder, options: ["--networks", "switch"])
+        let client = try second.client()
+        #expect(try Self.names(client, VirConnectListAllNetworksFlags.active) == ["default"])
+        // One question without an answer, and nothing that was waited for twice.
+        #expect(HostClock.monotonic - began < 30_000_000_000)
+        process.send(signal: 18)  // SIGCONT
+        let net = try client.call(Remote.NetworkLookupByName.self, .init(name: "default")).net
+        _ = try client.call(Remote.NetworkDestroy.self, .init(net: net))
+        #expect(process.waitForEnd(milliseconds: 20_000))
+    }
+
     @Test("A network that another daemon defined starts")
     func definedBefore() throws {
         let folder = try HostFile.makeTemporaryFolder(prefix: "/tmp/apus-daemon-")

@@ -23,7 +23,7 @@ struct ComparisonTests {
         ("<(atime|mtime|ctime)>[0-9.]+<", "<$1>STAMP<"), ("(user|system|idle|iowait): +[0-9]+", "$1: TICKS"),
     ]
 
-    private static func settled(_ text: String) -> String {
+    static func settled(_ text: String) -> String {
         passing.reduce(text) { $0.replacingOccurrences(of: $1.pattern, with: $1.text, options: .regularExpression) }
     }
 

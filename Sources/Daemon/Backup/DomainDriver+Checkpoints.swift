@@ -56,7 +56,7 @@ extension DomainDriver {
             return PreparedCheckpoint(document: document, actions: [], name: name)
         }
         guard domain.isActive else {
-            throw LibvirtError.operationUnsupported("cannot create checkpoint while the domain is not running")
+            throw LibvirtError.operationUnsupported("cannot create checkpoint for inactive domain")
         }
         guard known[name] == nil else {
             throw LibvirtError.operationFailed("domain checkpoint \(name) already exists")

@@ -16,7 +16,8 @@ enum DomainDefaults {
         do throws(DefinitionError) {
             var domain = try DomainModel.Domain(xml: text)
             domain.id = nil
-            let profile = try profile(domain.devices.emulator, emulators)
+            var profile = try profile(domain.devices.emulator, emulators)
+            profile.variablesFolder = emulators.firmware.variables
             try domain.fillIn(profile)
             return try parsed(domain)
         } catch {

@@ -205,12 +205,16 @@ extension DomainDriver {
     /// The process is gone, for whatever reason.
     func ended(_ domain: Domain, _ machine: RunningMachine) {
         machine.monitor?.close()
+        var made: [String] = []
         let (reason, persistent, consoles, live) = domain.state.withLock {
             state -> ((Int32, Int32)?, Bool, [ConsoleStream], XMLTree?) in
             guard state.machine === machine else { return (nil, true, [], nil) }
             let live = state.live
             let ending = state.ending ?? (VirDomainShutoffReason.crashed, VirDomainEventStoppedDetailType.failed)
             let consoles = Array(state.consoles.values)
+            // One that did not come takes with it what was made for it.
+            if let lost = state.migration, lost.isIncoming { made = lost.made + [lost.disksLink].compactMap { $0 } }
+            state.migration = nil
             state.machine = nil
             state.live = nil
             state.ending = nil
@@ -224,6 +228,7 @@ extension DomainDriver {
         store.removeStatus(domain.name)
         ControlGroup(process: machine.process.number).remove()
         fileServers.end(domain.uuid)
+        for path in made { try? HostFile.remove(path) }
         HostFile.removeTree(folder(domain))
         let before = domain.reference
         list.deactivate(domain)

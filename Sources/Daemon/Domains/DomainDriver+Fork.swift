@@ -136,6 +136,21 @@ extension DomainDriver {
                 ])
                 images[disk.target] = path
             }
+            if let variables = variablesPath(live), HostFile.status(variables).kind == .file {
+                let path = "\(emulators.firmware.variables)/\(own)_VARS.fd"
+                made.append(path)
+                try onHost { () throws(HostError) in
+                    try HostFolder.make(emulators.firmware.variables, permissions: 0o700)
+                    try HostFile.replace(path, with: try HostFile.contents(variables, limit: 64 << 20))
+                }
+                tree.update("os") { os in
+                    os.update("nvram") { nvram in
+                        nvram.remove("source")
+                        nvram.set("type", nil)
+                        nvram.nodes = [.text(path)]
+                    }
+                }
+            }
             let paths = images
             var failure: LibvirtError?
             tree.update("devices") { devices in

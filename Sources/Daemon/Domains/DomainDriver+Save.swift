@@ -179,5 +179,7 @@ extension DomainDriver {
 /// What takes long with a domain at this moment.
 struct Activity: Sendable {
     let operation: Int32
+    /// A client wants it to end.
+    var isAborted = false
     let since = HostClock.monotonic
 }

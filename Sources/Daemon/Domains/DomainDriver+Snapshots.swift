@@ -36,7 +36,7 @@ extension DomainDriver {
             }
             let redefines = flags & Flags.redefine != 0
             if !redefines, known[title] != nil {
-                throw LibvirtError.operationFailed("domain snapshot \(title) already exists")
+                throw LibvirtError.operationFailed("domain moment \(title) already exists")
             }
             let form = live ?? definition ?? XMLTree("domain")
             var document = XMLTree("domainsnapshot")
@@ -111,6 +111,10 @@ extension DomainDriver {
         }
         document.append(.of("memory", ["snapshot": domain.isActive ? "internal" : "no"]))
         if let machine = domain.machine {
+            guard form.at("os", "nvram") == nil else {
+                throw LibvirtError.operationUnsupported(
+                    "internal snapshots of a VM with pflash based firmware are not supported")
+            }
             try human(machine, "savevm \(DomainDriver.quoted(title))")
         } else {
             for disk in disks {

@@ -64,7 +64,9 @@ extension DomainDriver {
             let paused = asked || image?.wasRunning == false
             let beginning =
                 image.map { Beginning.image($0) } ?? arrival.map { Beginning.migration($0) } ?? Beginning.powerOn
-            let (machine, live, messages) = try startProcess(domain, definition, emulator, id, name, beginning)
+            let (machine, live, messages) = try startProcess(
+                domain, definition, emulator, id, name, beginning,
+                resetsVariables: flags & VirDomainCreateFlags.startResetNvram != 0)
             domain.state.withLock { state in
                 state.machine = machine
                 state.live = live
@@ -100,7 +102,7 @@ extension DomainDriver {
                         ? VirDomainRunningReason.restored
                         : arrival != nil
                             ? VirDomainRunningReason.migrated
-                        : snapshot != nil ? VirDomainRunningReason.fromSnapshot : VirDomainRunningReason.booted
+                            : snapshot != nil ? VirDomainRunningReason.fromSnapshot : VirDomainRunningReason.booted
             }
             try? writeStatus(domain)
             let detail =
@@ -108,8 +110,8 @@ extension DomainDriver {
                 ? VirDomainEventStartedDetailType.restored
                 : arrival != nil
                     ? VirDomainEventStartedDetailType.migrated
-                : snapshot != nil
-                    ? VirDomainEventStartedDetailType.fromSnapshot : VirDomainEventStartedDetailType.booted
+                    : snapshot != nil
+                        ? VirDomainEventStartedDetailType.fromSnapshot : VirDomainEventStartedDetailType.booted
             emit(.lifecycle(VirDomainEventType.started, detail), domain)
             if paused {
                 emit(.lifecycle(VirDomainEventType.suspended, VirDomainEventSuspendedDetailType.paused), domain)
@@ -168,11 +170,11 @@ extension DomainDriver {
 
     func startProcess(
         _ domain: Domain, _ definition: XMLTree, _ emulator: Emulator, _ id: Int32, _ name: String,
-        _ beginning: Beginning
+        _ beginning: Beginning, resetsVariables: Bool = false
     ) throws(LibvirtError) -> (RunningMachine, XMLTree, [String]) {
         var image: SavedMachine?
         if case .image(let saved) = beginning { image = saved }
-        var live = definition
+        var live = try withFirmware(definition, emulator, resetsVariables: resetsVariables)
         live.set("id", "\(id)")
         let folder = folder(domain)
         let monitorPath = "\(folder)/monitor.sock"
@@ -181,6 +183,7 @@ extension DomainDriver {
         // Behind the monitor and the state that it begins with.
         var passed = NetworkDriver.Passed(first: 3 + (emulator.takesListener ? 1 : 0) + (image == nil ? 0 : 1))
         let isConfined = MachineConfinement.isWanted(definition)
+        let user = try MachineUser(definition)
         let command = try MachineCommandLine(
             live, emulator: emulator, folder: folder, incoming: incoming, isConfined: isConfined
         ) {
@@ -194,6 +197,7 @@ extension DomainDriver {
             try HostFolder.make(folder, permissions: 0o700)
             return try HostFile.open(logPath, HostFile.Mode.append, permissions: 0o600)
         }
+        try user.take([folder])
         do throws(LibvirtError) {
             try fileServers.start(domain.uuid, command.live, folder: folder, log: serverLog)
         } catch {
@@ -209,8 +213,13 @@ extension DomainDriver {
             let rules =
                 isConfined
                 ? try MachineConfinement.make(command.live, emulator: emulator.path, folder: folder) : nil
+            let (program, words) =
+                isConfined || user.owner != nil
+                ? user.start(
+                    emulator.path, command.arguments, of: command.live, mayMakeTaps: networks.processes.usesBridges)
+                : (emulator.path, command.arguments)
             let process = try HostProcess.spawn(
-                emulator.path, arguments: command.arguments,
+                program, arguments: words,
                 environment: environment(folder) + command.environment,
                 descriptors: [null, output, output] + (listener.map { [$0] } ?? [])
                     + (image.map { [$0.file] } ?? []) + cards,

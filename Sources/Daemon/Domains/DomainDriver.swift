@@ -104,6 +104,10 @@ final class DomainDriver: Sendable {
         try domain.job.run { () throws(LibvirtError) in
             let (name, persistent, active) = domain.state.withLock { ($0.name, $0.definition != nil, $0.isActive) }
             guard persistent else { throw LibvirtError.operationInvalid("cannot undefine transient domain") }
+            var variables: String?
+            if let definition = domain.state.withLock({ $0.definition }) {
+                variables = try checkVariables(definition, flags)
+            }
             let count = domain.state.withLock { $0.snapshots.entries.count }
             if count > 0 {
                 guard active || flags & VirDomainUndefineFlagsValues.snapshotsMetadata != 0 else {
@@ -127,6 +131,7 @@ final class DomainDriver: Sendable {
                 }
                 try? HostFile.remove(store.savedPath(name))
             }
+            if let variables { try onHost { () throws(HostError) in try HostFile.remove(variables) } }
             try store.remove(name)
             domain.state.withLock { state in
                 state.definition = nil
@@ -158,6 +163,7 @@ final class DomainDriver: Sendable {
             }
             try? store.remove(old)
             if autostart { try? store.setAutostart(name, true) }
+            renameVariables(definition, from: old, to: name)
             snapshots.rename(old, name)
             checkpoints.rename(old, name)
             domain.state.withLock { [definition] in $0.definition = definition }

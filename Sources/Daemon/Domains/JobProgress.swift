@@ -16,6 +16,8 @@ struct JobProgress: Sendable {
     var left: UInt64 = 0
     /// Of a machine on its way: rounds over its memory, pages a second that it writes, milliseconds that it stands.
     private var memory: [(name: String, value: UInt64)] = []
+    /// Bytes of its disks.
+    private var disks: (total: UInt64, done: UInt64)?
 
     init(_ domain: Domain) {
         guard let activity = domain.state.withLock({ $0.activity }) else { return }
@@ -31,6 +33,13 @@ struct JobProgress: Sendable {
             }
             left = total - min(total, done)
             return
+        }
+        if operation == VirDomainJobOperation.migrationOut {
+            let jobs = (try? monitor.execute("query-block-jobs"))?.arrayValue ?? []
+            for job in jobs where job["device"]?.stringValue?.hasPrefix("drive-") == true {
+                let known = disks ?? (0, 0)
+                disks = (known.total &+ (job["len"]?.uint64Value ?? 0), known.done &+ (job["offset"]?.uint64Value ?? 0))
+            }
         }
         let answer = try? monitor.execute("query-migrate")
         let ram = answer?["ram"]
@@ -67,7 +76,10 @@ struct JobProgress: Sendable {
             list.append(.init(field: "success", value: .boolean(true)))
             return list
         }
-        for prefix in ["data", "memory"] {
+        let (size, copied) = disks ?? (0, 0)
+        let missing = size - min(size, copied)
+        let figures = [("data", total &+ size, done &+ copied, left &+ missing), ("memory", total, done, left)]
+        for (prefix, total, done, left) in figures + (disks == nil ? [] : [("disk", size, copied, missing)]) {
             add("\(prefix)_total", total)
             add("\(prefix)_processed", done)
             add("\(prefix)_remaining", left)
@@ -85,6 +97,7 @@ extension DomainDriver {
             throw LibvirtError.operationInvalid("no job is active on the domain")
         }
         if try abortBackup(domain) { return }
+        domain.state.withLock { $0.activity?.isAborted = true }
         try machine.qmp().execute("migrate_cancel")
     }
 }

@@ -28,6 +28,8 @@ struct SavedMachine: Sendable {
         var text: [UInt8] = []
         do throws(HostError) {
             file = try HostFile.open(path, HostFile.Mode.readWrite)
+        } catch { throw LibvirtError.system("Failed to open file '\(path)': \(error.errno)") }
+        do throws(HostError) {
             head = try file.readAvailable(limit: SavedMachine.headerSize)
         } catch { throw LibvirtError.operationFailed("cannot read domain image: \(error)") }
         guard head.count == SavedMachine.headerSize, head.starts(with: SavedMachine.magic) else {

@@ -62,6 +62,8 @@ extension DomainDriver {
             case (.attach, nil): break
             case (.attach, _):
                 throw LibvirtError.operationInvalid("target \(DomainDriver.key(device) ?? "") already exists")
+            case (.update, nil) where device.name == "disk":
+                throw LibvirtError.invalidArgument("target \(DomainDriver.key(device) ?? "") doesn't exist.")
             case (_, nil):
                 throw LibvirtError(
                     code: VirErrorNumber.deviceMissing, message: "device not found: no matching device was found",

@@ -35,7 +35,8 @@ extension HandlerTable {
                     "unable to find any emulator to serve '\(architecture)' architecture")
             }
             let document = Capabilities.domainDocument(
-                call.session.daemon.host, emulator, machine: emulator.canonicalMachine(arguments.machine),
+                call.session.daemon.host, emulator, list.firmware,
+                machine: emulator.canonicalMachine(arguments.machine),
                 type: arguments.virttype ?? "qemu")
             return Remote.ConnectGetDomainCapabilities.Result(capabilities: document)
         }

@@ -147,21 +147,41 @@ extension Capabilities {
             "none", "raw", "dir", "bochs", "cloop", "dmg", "iso", "vpc", "vdi", "fat", "vhd", "ploop", "cow",
             "qcow", "qcow2", "qed", "vmdk",
         ]
-        let kinds: [(String, Bool, [String])] = [
-            ("dir", true, files), ("fs", true, files), ("netfs", true, files), ("logical", false, []),
-            ("disk", false, []), ("iscsi", false, []), ("iscsi-direct", false, []), ("scsi", false, []),
-            ("mpath", false, []), ("rbd", false, []), ("gluster", false, []), ("zfs", false, []),
-            ("vstorage", false, []),
+        let partitions = [
+            "none", "linux", "fat16", "fat32", "linux-swap", "linux-lvm", "linux-raid", "extended",
         ]
-        for (name, supported, formats) in kinds {
-            var pool = XMLTree.of("pool", ["type": name, "supported": supported ? "yes" : "no"])
-            if !formats.isEmpty {
-                var options = XMLTree("volOptions")
-                options.append(.of("defaultFormat", ["type": "raw"]))
-                var choice = XMLTree.of("enum", ["name": "targetFormatType"])
-                for format in formats { choice.append(.text("value", format)) }
-                options.append(choice)
-                pool.append(options)
+        // Where volumes come from, and what they are.
+        let kinds: [(name: String, sources: [String], volumes: [String])] = [
+            ("dir", [], files),
+            (
+                "fs",
+                [
+                    "auto", "ext2", "ext3", "ext4", "ufs", "iso9660", "udf", "gfs", "gfs2", "vfat", "hfs+", "xfs",
+                    "ocfs2", "vmfs",
+                ], files
+            ), ("netfs", ["auto", "nfs", "glusterfs", "cifs"], files), ("logical", ["unknown", "lvm2"], []),
+            ("disk", ["unknown", "dos", "dvh", "gpt", "mac", "bsd", "pc98", "sun"], partitions), ("iscsi", [], []),
+            ("iscsi-direct", [], []), ("scsi", [], []), ("mpath", [], []), ("rbd", [], []), ("sheepdog", [], []),
+            ("gluster", [], []), ("zfs", [], []), ("vstorage", [], []),
+        ]
+        func options(_ name: String, _ values: [String], _ attribute: String, standard: String) -> XMLTree {
+            var options = XMLTree(name)
+            options.append(.of("defaultFormat", ["type": standard]))
+            var choice = XMLTree.of("enum", ["name": attribute])
+            for value in values { choice.append(.text("value", value)) }
+            options.append(choice)
+            return options
+        }
+        for (name, sources, volumes) in kinds {
+            let isThere = !sources.isEmpty || !volumes.isEmpty
+            var pool = XMLTree.of("pool", ["type": name, "supported": isThere ? "yes" : "no"])
+            if let first = sources.first {
+                let standard = name == "logical" ? "lvm2" : first
+                pool.append(options("poolOptions", sources, "sourceFormatType", standard: standard))
+            }
+            if !volumes.isEmpty {
+                pool.append(
+                    options("volOptions", volumes, "targetFormatType", standard: name == "disk" ? "none" : "raw"))
             }
             root.append(pool)
         }

@@ -23,7 +23,8 @@ extension HandlerTable {
         add(Remote.DomainMigratePerform3Params.self, .worker) { (call, arguments) throws(LibvirtError) in
             let request = try MigrationRequest(arguments.params, flags: arguments.flags)
             let domain = try call.domain(arguments.dom)
-            return .init(cookieOut: try HandlerTable.perform(call, domain, request, arguments.dconnuri))
+            return .init(
+                cookieOut: try HandlerTable.perform(call, domain, request, arguments.cookieIn, arguments.dconnuri))
         }
         add(Remote.DomainMigrateConfirm3Params.self, .worker) { (call, arguments) throws(LibvirtError) -> Void in
             let request = try MigrationRequest(arguments.params, flags: arguments.flags)
@@ -33,7 +34,7 @@ extension HandlerTable {
     }
 
     private static func perform(
-        _ call: Call, _ domain: Domain, _ request: MigrationRequest, _ destination: String?
+        _ call: Call, _ domain: Domain, _ request: MigrationRequest, _ cookie: [UInt8], _ destination: String?
     ) throws(LibvirtError) -> [UInt8] {
         if request.has(VirDomainMigrateFlags.peer2peer) {
             guard let destination else {
@@ -48,7 +49,8 @@ extension HandlerTable {
         guard let uri = request.uri else {
             throw LibvirtError.internalError("operation not supported: the migration has no URI")
         }
-        try call.driver.performMigration(domain, request, through: try StateWay(to: try MigrationRequest.place(uri)))
+        let way = try StateWay(to: try MigrationRequest.place(uri))
+        try call.driver.performMigration(domain, request, cookie, through: way)
         return try call.driver.finalCookie(domain, request)
     }
 
@@ -163,7 +165,8 @@ extension HandlerTable {
             request.document = arguments.xmlin
             request.uri = arguments.uri
             let domain = try call.domain(arguments.dom)
-            return .init(cookieOut: try HandlerTable.perform(call, domain, request, arguments.dconnuri))
+            return .init(
+                cookieOut: try HandlerTable.perform(call, domain, request, arguments.cookieIn, arguments.dconnuri))
         }
         add(Remote.DomainMigrateFinish3.self, .worker) { (call, arguments) throws(LibvirtError) in
             let request = MigrationRequest(flags: arguments.flags, name: arguments.dname, bandwidth: 0)

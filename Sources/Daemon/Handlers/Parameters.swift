@@ -168,11 +168,14 @@ extension HandlerTable {
             -> [RemoteTypedParam]
         {
             let tuning = try HandlerTable.form(call, reference, flags & 3).child("cputune")
+            // The kernel's own share, where nothing is said to a machine that runs.
+            let isActive = try call.domain(reference).isActive
+            let usual: Int64 = flags & 2 == 0 && isActive ? 1024 : 0
             return HandlerTable.schedulerFields.map { name, element in
                 let number = tuning?.child(element).flatMap { Int64(HostDescription.trim($0.text)) }
                 let value: TypedValue =
                     name.hasSuffix("quota")
-                    ? .long(number ?? 0) : .ulong(UInt64(clamping: number ?? (name == "cpu_shares" ? 1024 : 0)))
+                    ? .long(number ?? 0) : .ulong(UInt64(clamping: number ?? (name == "cpu_shares" ? usual : 0)))
                 return RemoteTypedParam(field: name, value: value)
             }
         }

@@ -84,12 +84,16 @@ extension HandlerTable {
             let asked = choices.filter { flags & $0.key != 0 }
             return asked.isEmpty || asked.contains { $0.value }
         }
-        // Kinds of pools begin at bit 6; every pool here is a folder.
+        // Kinds of pools begin at bit 6.
         let kinds = flags & 0x3F_FFC0
+        let own: [String: UInt32] = [
+            "dir": Flags.dir, "fs": Flags.fs, "netfs": Flags.netfs, "disk": Flags.disk, "logical": Flags.logical,
+        ]
+        let kind = own[pool.state.withLock { $0.definition["type"] } ?? ""] ?? Flags.dir
         return group([Flags.active: active, Flags.inactive: !active])
             && group([Flags.persistent: persistent, Flags.transient: !persistent])
             && group([Flags.autostart: autostart, Flags.noAutostart: !autostart])
-            && (kinds == 0 || kinds & Flags.dir != 0)
+            && (kinds == 0 || kinds & kind != 0)
     }
 
     /// What is done with pools.

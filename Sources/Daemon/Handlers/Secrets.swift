@@ -40,6 +40,11 @@ extension HandlerTable {
             .init(secret: try call.secrets.define(arguments.xml).reference)
         }
         add(Remote.SecretSetValue.self, .worker) { (call, arguments) throws(LibvirtError) -> Void in
+            guard !arguments.value.isEmpty else {
+                throw LibvirtError(
+                    code: VirErrorNumber.invalidArg, domain: VirErrorDomain.secret,
+                    message: "value in virSecretSetValue must not be NULL")
+            }
             try call.secrets.setValue(arguments.secret.uuid, arguments.value)
         }
         add(Remote.SecretGetValue.self, .worker) { (call, arguments) throws(LibvirtError) in

@@ -197,6 +197,7 @@ extension HandlerTable {
                 guard let last, last.type != 0 else { return .init(type: 0, params: []) }
                 return .init(type: last.type, params: last.parameters)
             }
+            _ = try domain.running()
             let job = JobProgress(domain)
             guard job.type != 0 else { return .init(type: 0, params: []) }
             return .init(type: job.type, params: job.parameters)

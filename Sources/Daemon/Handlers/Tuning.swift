@@ -151,7 +151,7 @@ extension HandlerTable {
         try call.driver.change(domain, flags: flags & 3) { (tree) throws(LibvirtError) in
             if let index, index >= DomainFigures.maximumProcessors(tree) {
                 throw LibvirtError.invalidArgument(
-                    "vcpu \(index) is out of range of \(DomainFigures.maximumProcessors(tree))")
+                    "vcpu \(index) is out of range of persistent cpu count \(DomainFigures.maximumProcessors(tree))")
             }
             if tree["id"] != nil { try move(domain, index, wanted, call) }
             if tree.child("cputune") == nil {

@@ -24,7 +24,7 @@ extension HandlerTable {
             return .init(vol: try call.storage.volume(pool, arguments.name).reference(pool))
         }
         add(Remote.StorageVolLookupByKey.self, .loop) { (call, arguments) throws(LibvirtError) in
-            let (pool, volume) = try call.storage.volume(path: arguments.key)
+            let (pool, volume) = try call.storage.volume(key: arguments.key)
             return .init(vol: volume.reference(pool))
         }
         add(Remote.StorageVolLookupByPath.self, .loop) { (call, arguments) throws(LibvirtError) in
@@ -81,6 +81,14 @@ extension HandlerTable {
             guard ["netfs", "logical", "iscsi"].contains(arguments.type) else {
                 throw StorageDriver.fail(
                     .noSupport("pool type '\(arguments.type)' does not support source discovery"))
+            }
+            if arguments.type == "logical" {
+                var list = XMLTree("sources")
+                for source in try VolumeGroup.sources() { list.append(source) }
+                return .init(xml: XMLWriter.write(list))
+            }
+            if arguments.type == "netfs", arguments.srcSpec?.contains("<host") != true {
+                throw StorageDriver.fail(.invalidArgument("hostname must be specified for netfs sources"))
             }
             // Nobody announces anything that this host could find without its administrator's tools.
             return .init(xml: "<sources>\n</sources>\n")

@@ -1,4 +1,5 @@
 internal import DomainModel
+internal import HostOS
 
 /// The documents that say what this host and its emulators can do.
 enum Capabilities {
@@ -27,6 +28,16 @@ enum Capabilities {
         migration.append(transports)
         element.append(migration)
         element.append(topology(host))
+        if FileConfinement.isSupported { element.append(securityModel(MachineConfinement.model, [])) }
+        if HostIdentity.userID == 0 { element.append(securityModel(MachineUser.model, ["kvm", "qemu"])) }
+        return element
+    }
+
+    private static func securityModel(_ name: String, _ labelled: [String]) -> XMLTree {
+        var element = XMLTree("secmodel")
+        element.append(.text("model", name))
+        element.append(.text("doi", "0"))
+        for type in labelled { element.append(.text("baselabel", "+0:+0", ["type": type])) }
         return element
     }
 
@@ -118,17 +129,21 @@ enum Capabilities {
     }
 
     /// `virsh domcapabilities`.
-    static func domainDocument(_ host: HostDescription, _ emulator: Emulator, machine: String, type: String) -> String {
+    static func domainDocument(
+        _ host: HostDescription, _ emulator: Emulator, _ firmware: FirmwareCatalog, machine: String, type: String
+    ) -> String {
         var root = XMLTree("domainCapabilities")
         root.append(.text("path", emulator.path))
         root.append(.text("domain", type))
         root.append(.text("machine", machine))
         root.append(.text("arch", "x86_64"))
         root.append(.of("vcpu", ["max": "255"]))
-        var system = XMLTree.of("os", ["supported": "yes"])
-        system.append(.of("enum", ["name": "firmware"]))
-        system.append(.of("loader", ["supported": "no"]))
-        root.append(system)
+        root.append(.of("iothreads", ["supported": "yes"]))
+        // Our machines have system management mode in the translator alone.
+        let usable = firmware.fitting(machine).filter {
+            !$0.features.contains("requires-smm") || !(emulator.isApus && type == "kvm")
+        }
+        root.append(system(usable, machine))
         var cpu = XMLTree("cpu")
         cpu.append(.of("mode", ["name": "host-passthrough", "supported": "no"]))
         cpu.append(.of("mode", ["name": "maximum", "supported": "yes"]))
@@ -143,6 +158,24 @@ enum Capabilities {
         root.append(devices(emulator))
         root.append(features())
         return XMLWriter.write(root)
+    }
+
+    private static func system(_ firmware: [FirmwareDescriptor], _ machine: String) -> XMLTree {
+        var system = XMLTree.of("os", ["supported": "yes"])
+        let kinds = ["bios", "efi"].filter { kind in
+            firmware.contains { $0.interfaces.contains(kind == "efi" ? "uefi" : kind) }
+        }
+        system.append(choice("firmware", kinds))
+        var loader = XMLTree.of("loader", ["supported": "yes"])
+        var paths: [String] = []
+        for path in firmware.map(\.code) where !paths.contains(path) { paths.append(path) }
+        for path in paths { loader.append(.text("value", path)) }
+        loader.append(choice("type", ["rom", "pflash"]))
+        loader.append(choice("readonly", ["yes", "no"]))
+        let isSecure = firmware.contains { $0.features.isSuperset(of: ["secure-boot", "requires-smm"]) }
+        loader.append(choice("secure", isSecure ? ["yes", "no"] : ["no"]))
+        system.append(loader)
+        return system
     }
 
     private static func devices(_ emulator: Emulator) -> XMLTree {

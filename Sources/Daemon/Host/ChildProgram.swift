@@ -25,7 +25,8 @@ struct ChildProgram: Sendable {
         complaints = try Descriptor.memoryFile(name: "complaints", count: 0)
         let null = try HostFile.open("/dev/null", HostFile.Mode.readWrite)
         process = try HostProcess.spawn(
-            path, arguments: [path] + arguments, environment: ["LC_ALL=C", "PATH=/usr/sbin:/usr/bin:/sbin:/bin"],
+            path, arguments: [path] + arguments,
+            environment: ["LC_ALL=C", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LVM_SUPPRESS_FD_WARNINGS=1"],
             descriptors: [null, writer, complaints])
         output = input
     }

@@ -9,9 +9,12 @@ final class EmulatorList: Sendable {
     /// The programs that domains without `<emulator>` use, best first.
     let paths: [String]
     private let folder: DocumentFolder
+    /// What machines begin with.
+    let firmware: FirmwareCatalog
 
     /// - Parameter cache: the folder for what was answered.
-    init(paths: [String], cache: String) {
+    init(paths: [String], cache: String, firmware: FirmwareCatalog) {
+        self.firmware = firmware
         self.paths = paths
         folder = DocumentFolder(path: cache)
     }

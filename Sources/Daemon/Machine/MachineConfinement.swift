@@ -22,7 +22,7 @@ enum MachineConfinement {
     /// Writes the label of a running machine into its live form.
     static func label(_ live: inout XMLTree, _ uuid: String) {
         unlabel(&live)
-        var label = XMLTree.of("seclabel", ["type": "dynamic", "model": model, "relabel": "no"])
+        var label = XMLTree.of("seclabel", ["type": "dynamic", "model": model, "relabel": "yes"])
         label.append(.text("label", "apus:\(uuid)"))
         live.insert(label, before: ["keywrap", "qemu:commandline", "qemu:capabilities", "qemu:override"])
     }

@@ -56,9 +56,12 @@ extension DomainDriver {
             guard !domain.isActive else {
                 throw LibvirtError.operationInvalid("domain '\(parsed.name)' is already active")
             }
+            var made: [String] = []
             do throws(LibvirtError) {
+                made = try makeImages(parsed.tree, request, theirs.disks)
                 let machine = try launchIncoming(domain, parsed.tree)
                 var migration = Migration(isIncoming: true)
+                migration.made = made
                 var prepared = Prepared(domain: domain, cookie: cookie.bytes)
                 do throws(LibvirtError) {
                     switch arrival {
@@ -70,14 +73,21 @@ extension DomainDriver {
                         let listener = try listen(request, address, machine)
                         migration.listener = listener
                         prepared.uri = listener.uri
+                        cookie.disksPort = try exportDisks(
+                            domain, machine, request, address: listener.host, link: &migration.disksLink)
+                        migration.exportsDisks = request.copiesDisks
+                        prepared.cookie = cookie.bytes
                     }
                 } catch {
+                    if let link = migration.disksLink { try? HostFile.remove(link) }
+                    migration.listener?.close()
                     try? end(domain, machine, VirDomainShutoffReason.failed, VirDomainEventStoppedDetailType.failed)
                     throw error
                 }
                 domain.state.withLock { [migration] in $0.migration = migration }
                 return prepared
             } catch {
+                for path in made { try? HostFile.remove(path) }
                 if isNew { list.remove(domain) }
                 throw error
             }
@@ -160,13 +170,14 @@ extension DomainDriver {
                 }
                 migration.tunnel?.release()
                 try waitForArrival(machine)
+                if migration.exportsDisks { try machine.qmp().execute("nbd-server-stop") }
+                if let link = migration.disksLink { try? HostFile.remove(link) }
                 if request.has(Flags.persistDest) { _ = try definePersistent(request, theirs, name: name) }
                 if !request.has(Flags.paused) {
                     try machine.qmp().execute("cont")
                     machine.settle()
                 }
             } catch {
-                domain.state.withLock { $0.migration = nil }
                 try? end(domain, machine, VirDomainShutoffReason.failed, VirDomainEventStoppedDetailType.failed)
                 throw error
             }

@@ -14,6 +14,12 @@ struct Migration: Sendable {
     /// Of one that comes: where it is waited for, until somebody connects.
     var listener: IncomingState?
     var tunnel: TunnelStream?
+    /// Of one that comes: images that were made for it, which go if it does not come.
+    var made: [String] = []
+    /// Of one that comes: whether the source fills its images.
+    var exportsDisks = false
+    /// Of one that comes: a name that it was given for the socket where the images are taken.
+    var disksLink: String?
 }
 
 /// Machines that go to another daemon: the source's part of libvirt's third protocol. Begin, Perform, Confirm; between
@@ -50,7 +56,8 @@ extension DomainDriver {
             if !DomainFigures.devices(live, "hostdev").isEmpty {
                 throw LibvirtError.operationInvalid("cannot migrate a domain with <hostdev> devices")
             }
-            if !request.has(Flags.unsafe) { try SharedStorage.check(live) }
+            if !request.has(Flags.unsafe) { try SharedStorage.check(live) { request.copies($0) } }
+            cookie.disks = try offeredDisks(domain, live, request)
             form = MigratableDocument.make(live, runFolder: paths.running)
         }
         if let text = request.document {
@@ -65,9 +72,10 @@ extension DomainDriver {
 
     /// Sends the machine's state; it then stands here, and is the destination's.
     func performMigration(
-        _ domain: Domain, _ request: MigrationRequest, through way: StateWay
+        _ domain: Domain, _ request: MigrationRequest, _ cookie: [UInt8], through way: StateWay
     ) throws(LibvirtError) {
         guard !request.has(Flags.offline) else { return }
+        let theirs = try MigrationCookie(cookie)
         try domain.job.run { () throws(LibvirtError) in
             let machine = try domain.running()
             let wasRunning = domain.state.withLock { state -> Bool in
@@ -83,11 +91,18 @@ extension DomainDriver {
                     state.lastJob = last
                 }
             }
+            var copies: [String] = []
             do throws(LibvirtError) {
                 let monitor = try machine.qmp()
                 try configure(monitor, domain, request)
-                try sendState(machine, monitor, through: way)
+                let live = domain.state.withLock { $0.live ?? XMLTree("domain") }
+                try mirrorDisks(domain, live, request, theirs, &copies)
+                try sendState(monitor, through: way) { () throws(LibvirtError) in
+                    try endMirrors(monitor, copies, whole: true)
+                    copies = []
+                }
             } catch {
+                if !copies.isEmpty, let monitor = machine.monitor { try? endMirrors(monitor, copies, whole: false) }
                 goOnHere(domain, machine, wasRunning)
                 throw error
             }
@@ -106,7 +121,11 @@ extension DomainDriver {
     private func configure(
         _ monitor: QMPClient, _ domain: Domain, _ request: MigrationRequest
     ) throws(LibvirtError) {
-        let wanted = [("auto-converge", Flags.autoConverge), ("xbzrle", Flags.compressed)]
+        let wanted = [
+            ("auto-converge", Flags.autoConverge), ("xbzrle", Flags.compressed),
+            // Mirrors end while the machine stands.
+            ("pause-before-switchover", Flags.nonSharedDisk | Flags.nonSharedInc),
+        ]
         let capabilities = wanted.map { name, flag in
             JSONValue.object(["capability": .string(name), "state": .bool(request.has(flag))])
         }
@@ -124,8 +143,9 @@ extension DomainDriver {
         try monitor.execute("migrate-set-parameters", ["max-bandwidth": .number(bytes)])
     }
 
+    /// - Parameter standing: what is done while the machine stands, before the switch, where it is to wait there.
     private func sendState(
-        _ machine: RunningMachine, _ monitor: QMPClient, through way: StateWay
+        _ monitor: QMPClient, through way: StateWay, standing: () throws(LibvirtError) -> Void
     ) throws(LibvirtError) {
         try way.open { (descriptor) throws(LibvirtError) in
             try monitor.execute("getfd", ["fdname": "migrate"], passing: descriptor)
@@ -133,6 +153,7 @@ extension DomainDriver {
         do throws(LibvirtError) {
             try monitor.execute("migrate", ["uri": "fd:migrate"])
             let pause = Bell()
+            var stands = false
             loop: while true {
                 let answer = try monitor.execute("query-migrate")
                 switch answer["status"]?.stringValue {
@@ -140,11 +161,12 @@ extension DomainDriver {
                 case "failed":
                     throw LibvirtError.operationFailed(
                         "job 'migration out' failed: " + (answer["error-desc"]?.stringValue ?? "unexpectedly"))
-                case "cancelled":
-                    throw LibvirtError(
-                        code: VirErrorNumber.operationAborted,
-                        message: "operation aborted: job 'migration out' canceled by client",
-                        detail: "job 'migration out' canceled by client")
+                case "cancelled": throw DomainDriver.migrationAborted
+                case "pre-switchover" where !stands:
+                    // It may be called so for a moment after it was told to go on.
+                    stands = true
+                    try standing()
+                    try monitor.execute("migrate-continue", ["state": "pre-switchover"])
                 default: pause.wait(nanoseconds: 10_000_000)
                 }
             }
@@ -189,7 +211,9 @@ extension DomainDriver {
             }
         }
         if !cancelled, request.has(Flags.undefineSource), domain.state.withLock({ $0.definition != nil }) {
-            try undefine(domain, flags: VirDomainUndefineFlagsValues.managedSave)
+            // Variables of its firmware stay, as images do.
+            typealias Undefine = VirDomainUndefineFlagsValues
+            try undefine(domain, flags: Undefine.managedSave | Undefine.keepNvram)
         }
     }
 

@@ -21,31 +21,32 @@ extension DomainDriver {
         let (cookie, document) = try beginMigration(domain, request)
         let parameters = request.parameters(document: document, uri: nil, name: domain.name)
         // Errors until there is a machine at the other end are ours alone; it ends what it has begun with the connection.
-        let way = try prepare(request, peer, parameters, cookie)
+        let (way, theirs) = try prepare(&request, peer, parameters, cookie)
         var failure: LibvirtError?
         do throws(LibvirtError) {
-            if let way { try performMigration(domain, request, through: way) }
+            if let way { try performMigration(domain, request, theirs, through: way) }
         } catch { failure = error }
         try finish(domain, request, peer, parameters, failure)
     }
 
-    /// Lets the other end prepare; the way of the state there, nil where there is none.
+    /// Lets the other end prepare; the way of the state there, nil where there is none, and the other end's cookie.
     private func prepare(
-        _ request: MigrationRequest, _ peer: PeerDaemon, _ parameters: [RemoteTypedParam], _ cookie: [UInt8]
-    ) throws(LibvirtError) -> StateWay? {
+        _ request: inout MigrationRequest, _ peer: PeerDaemon, _ parameters: [RemoteTypedParam], _ cookie: [UInt8]
+    ) throws(LibvirtError) -> (StateWay?, [UInt8]) {
         if request.has(Flags.tunnelled) {
-            let (_, header) = try peer.begin(
+            let (result, header) = try peer.begin(
                 Remote.DomainMigratePrepareTunnel3Params.self,
                 .init(params: parameters, cookieIn: cookie, flags: request.flags))
-            return .tunnel(StateTunnel(peer, header))
+            return (.tunnel(StateTunnel(peer, header)), result.cookieOut)
         }
         let prepared = try peer.call(
             Remote.DomainMigratePrepare3Params.self, .init(params: parameters, cookieIn: cookie, flags: request.flags))
-        if request.has(Flags.offline) { return nil }
+        if request.has(Flags.offline) { return (nil, prepared.cookieOut) }
         guard let place = prepared.uriOut ?? request.uri else {
             throw LibvirtError.internalError("domainMigratePrepare3 did not set uri")
         }
-        return try StateWay(to: try MigrationRequest.place(place))
+        request.uri = place
+        return (try StateWay(to: try MigrationRequest.place(place)), prepared.cookieOut)
     }
 
     private func finish(

@@ -13,6 +13,8 @@ final class IncomingState: Sendable {
     private let state = Mutex(State())
     /// What the source is told: `tcp:10.0.0.1:40123`.
     let uri: String
+    /// The host's address in that; empty for a socket's path.
+    let host: String
 
     /// Listens. `connected` is called once, on the loop's thread.
     ///
@@ -25,6 +27,7 @@ final class IncomingState: Sendable {
         case .unix(let path):
             listener = try Socket.listen(SocketAddress.unix(path))
             uri = "unix:\(path)"
+            host = ""
             state.withLock { $0.path = path }
         case .tcp(let place):
             var found: Descriptor?
@@ -36,6 +39,7 @@ final class IncomingState: Sendable {
             guard let found else { throw failure ?? HostError("listen on '\(place.host)'", .addressNotAvailable) }
             listener = found
             let port = try Socket.localAddress(listener).port
+            host = address
             uri = "tcp:\(address.contains(":") ? "[\(address)]" : address):\(port)"
         }
         let source = try loop.add(listener, EventLoop.Events.read) { [weak self] _ in

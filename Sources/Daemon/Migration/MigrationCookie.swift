@@ -11,6 +11,11 @@ struct MigrationCookie: Sendable {
     /// What is defined besides what runs, for a destination that is to define it.
     var persistent: XMLTree?
 
+    /// Of a source: disks that go with the machine.
+    var disks: [CopiedDisk] = []
+    /// Of a destination: where it takes them, by NBD over TCP.
+    var disksPort: Int32?
+
     static let limit = 4 << 20
 
     init() {}
@@ -31,6 +36,13 @@ struct MigrationCookie: Sendable {
         hostName = tree.child("hostname")?.text ?? ""
         hostUUID = tree.child("hostuuid")?.text ?? ""
         persistent = tree.child("domain")
+        guard let server = tree.child("nbd") else { return }
+        disksPort = server["port"].flatMap { Int32($0) }
+        disks = server.all("disk").prefix(1000).map { disk in
+            CopiedDisk(
+                target: disk["target"] ?? "", capacity: disk["capacity"].flatMap { UInt64($0) } ?? 0,
+                image: disk["image"])
+        }
     }
 
     /// The bytes, with the zero that libvirt ends them with.
@@ -41,6 +53,16 @@ struct MigrationCookie: Sendable {
         tree.append(.text("hostname", hostName))
         tree.append(.text("hostuuid", hostUUID))
         if let persistent { tree.append(persistent) }
+        if disksPort != nil || !disks.isEmpty {
+            var server = XMLTree("nbd")
+            server.set("port", disksPort.map { "\($0)" })
+            for disk in disks {
+                var element = XMLTree.of("disk", ["target": disk.target, "capacity": "\(disk.capacity)"])
+                element.set("image", disk.image)
+                server.append(element)
+            }
+            tree.append(server)
+        }
         let bytes = Array(XMLWriter.write(tree).utf8) + [0]
         return bytes.count <= MigrationCookie.limit ? bytes : []
     }

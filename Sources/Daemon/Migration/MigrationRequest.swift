@@ -72,13 +72,14 @@ struct MigrationRequest: Sendable {
         if let listenAddress { list.append(.init(field: "listen_address", value: .string(listenAddress))) }
         if bandwidth > 0 { list.append(.init(field: "bandwidth", value: .ulong(bandwidth))) }
         for disk in disks { list.append(.init(field: "migrate_disks", value: .string(disk))) }
+        if disksPort > 0 { list.append(.init(field: "disks_port", value: .int(disksPort))) }
         return list + others
     }
 
     /// Refuses what cannot be done, before anything is.
     func check() throws(LibvirtError) {
         let absent: [(UInt32, String)] = [
-            (Flags.nonSharedDisk | Flags.nonSharedInc, "copying of storage"), (Flags.rdmaPinAll, "RDMA"),
+            (Flags.rdmaPinAll, "RDMA"),
             (Flags.postcopy | Flags.postcopyResume, "post-copy"), (Flags.tls, "TLS for the state"),
             (Flags.parallel, "several connections"), (Flags.zerocopy, "sending without copies"),
         ]
@@ -87,6 +88,12 @@ struct MigrationRequest: Sendable {
         }
         if has(Flags.tunnelled), !has(Flags.peer2peer) {
             throw LibvirtError.invalidArgument("tunnelled migration needs the peer-to-peer flag")
+        }
+        if copiesDisks, has(Flags.tunnelled) {
+            throw LibvirtError.operationUnsupported("migration of disks through a tunnel is not supported")
+        }
+        if has(Flags.nonSharedDisk), has(Flags.nonSharedInc) {
+            throw LibvirtError.invalidArgument("flags 'non_shared_disk' and 'non_shared_inc' exclude each other")
         }
     }
 

@@ -23,14 +23,14 @@ enum SharedStorage {
         return shared.contains(kind)
     }
 
-    /// Refuses what would damage disks.
-    static func check(_ live: XMLTree) throws(LibvirtError) {
+    /// Refuses what would damage disks; those that are copied are each end's own.
+    static func check(_ live: XMLTree, except isCopied: (XMLTree) -> Bool) throws(LibvirtError) {
         func fail(_ words: String) -> LibvirtError {
             LibvirtError(code: VirErrorNumber.migrateUnsafe, message: "Unsafe migration: \(words)", detail: words)
         }
         let mounts = HostDescription.text("/proc/self/mounts")
         for disk in DomainFigures.devices(live, "disk") {
-            guard disk.child("readonly") == nil, let path = DomainFigures.path(disk) else { continue }
+            guard disk.child("readonly") == nil, !isCopied(disk), let path = DomainFigures.path(disk) else { continue }
             if disk["type"] == "file", !isShared(path, mounts: mounts) {
                 throw fail("Migration without shared storage is unsafe")
             }

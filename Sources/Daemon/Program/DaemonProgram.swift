@@ -16,6 +16,8 @@ public enum DaemonProgram {
         --tcp PLACE       Lets in anybody who connects to HOST:PORT (16509), by qemu+tcp: for networks that are trusted
         --tls PLACE       Lets in whoever has a certificate, at HOST:PORT (16514), by qemu+tls
         --pki DIR         cacert.pem, servercert.pem and serverkey.pem for --tls; without it, libvirt's in /etc/pki
+        --access KIND     'polkit' lets in whom polkit's action org.libvirt.unix.manage lets in; 'own' the daemon's user
+                          and root alone. The system's daemon takes polkit where that knows libvirt's actions
         --pid-file FILE   Writes the process's number there
         --daemon, -d      Goes into the background once it can be reached
         --verbose, -v     Tells more
@@ -29,6 +31,7 @@ public enum DaemonProgram {
         var emulators: [String] = []
         var pidFile: String?
         var usesBridges: Bool?
+        var access: SocketAccess?
         var listeners = ListenerOptions()
         var certificates = ListenerOptions.standardCertificates
         var inBackground = false
@@ -65,6 +68,12 @@ public enum DaemonProgram {
                     throw UsageError(words: "\(name) takes HOST:PORT, not '\(text)'")
                 }
                 if name == "--tcp" { options.listeners.tcp = place } else { options.listeners.tls = place }
+            case "--access":
+                switch try value() {
+                case "own": options.access = .own
+                case "polkit": options.access = .polkit
+                case let kind: throw UsageError(words: "--access takes 'own' or 'polkit', not '\(kind)'")
+                }
             case "--pki": options.certificates = ListenerOptions.certificates(in: try value())
             case "--pid-file", "-p": options.pidFile = try value()
             case "--daemon", "-d": options.inBackground = true
@@ -129,16 +138,20 @@ public enum DaemonProgram {
         background: consuming Daemonization?
     ) throws(HostError) {
         // One daemon a folder: two would each think that the machines were theirs.
+        let manager = try ServiceManager()
         let lock = try PIDFile(options.pidFile ?? "\(paths.run)/apus.pid")
         let daemon = try DaemonInstance(
             paths: paths, emulators: options.emulators + standardEmulators(), usesBridges: options.usesBridges,
-            listeners: options.listeners)
+            listeners: options.listeners, access: options.access ?? (paths == .system ? .ofSystem : .own),
+            given: manager.listeners)
         if let background { try background.ready() }
+        ServiceManager.tell("READY=1\nMAINPID=\(HostIdentity.processID)")
         Logger("daemon").info("Serving at '\(daemon.sockets)'")
         while true {
             guard signals.descriptor.wait(for: [.read], milliseconds: -1).contains(.read) else { continue }
             if let received = signals.next(), received.signal != Signals.hangUp { break }
         }
+        ServiceManager.tell("STOPPING=1")
         daemon.stop()
         lock.remove()
     }

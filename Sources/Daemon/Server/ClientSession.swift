@@ -9,6 +9,8 @@ final class ClientSession: Sendable {
         /// The URI it opened; nil: not yet, and then only a few procedures are answered.
         var uri: String?
         var readOnly: Bool
+        /// Polkit has not let it in yet.
+        var mustAuthenticate: Bool
         /// Calls that are not answered yet.
         var running = 0
         /// Streams that cannot take more at the moment.
@@ -52,7 +54,8 @@ final class ClientSession: Sendable {
         self.number = number
         self.daemon = daemon
         self.origin = origin
-        state = Mutex(State(readOnly: readOnly))
+        state = Mutex(
+            State(readOnly: readOnly, mustAuthenticate: daemon.access.mustAsk(origin, readOnly: readOnly)))
     }
 
     /// Takes the connection up. On the loop's thread.
@@ -155,13 +158,18 @@ final class ClientSession: Sendable {
 
     /// Why a call is not even looked at.
     private func refusal(_ program: RPCProgram, _ entry: ProcedureTable.Entry) -> LibvirtError? {
-        let (opened, readOnly) = state.withLock { ($0.uri != nil, $0.readOnly) }
-        // Before the connection is open: authentication, features, opening and closing.
-        let early: Set<Int32> = [
-            Remote.ConnectOpen.number, Remote.ConnectClose.number, Remote.AuthList.number, Remote.AuthPolkit.number,
-            Remote.AuthSASLInit.number, Remote.AuthSASLStart.number, Remote.AuthSASLStep.number,
-            Remote.ConnectSupportsFeature.number,
+        let (opened, readOnly, isStranger) = state.withLock { ($0.uri != nil, $0.readOnly, $0.mustAuthenticate) }
+        let ways: Set<Int32> = [
+            Remote.AuthList.number, Remote.AuthPolkit.number, Remote.AuthSASLInit.number,
+            Remote.AuthSASLStart.number, Remote.AuthSASLStep.number,
         ]
+        if isStranger, program != .remote || !ways.contains(entry.number) {
+            return SocketAccess.denied("authentication required").from(VirErrorDomain.rpc)
+        }
+        // Before the connection is open: authentication, features, opening and closing.
+        let early = ways.union([
+            Remote.ConnectOpen.number, Remote.ConnectClose.number, Remote.ConnectSupportsFeature.number,
+        ])
         if !opened, program != .remote || !early.contains(entry.number) {
             return LibvirtError.internalError("hypervisor connection not open").from(VirErrorDomain.rpc)
         }

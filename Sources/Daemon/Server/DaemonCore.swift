@@ -9,6 +9,7 @@ final class DaemonCore: Sendable {
     let workers = WorkerPool()
     let handlers: HandlerTable
     let paths: DaemonPaths
+    let access: SocketAccess
     let host: HostDescription
     let emulators: EmulatorList
     let domains: DomainDriver
@@ -32,11 +33,16 @@ final class DaemonCore: Sendable {
     /// Connections at one time; more are closed at once.
     static let maximumSessions = 5000
 
-    init(paths: DaemonPaths, loop: EventLoop, emulators: [String], usesBridges: Bool? = nil) throws(HostError) {
+    init(
+        paths: DaemonPaths, loop: EventLoop, emulators: [String], usesBridges: Bool? = nil, access: SocketAccess = .own
+    ) throws(HostError) {
         self.loop = loop
+        self.access = access
         self.paths = paths
         host = HostDescription()
-        self.emulators = EmulatorList(paths: emulators, cache: paths.state + "/qemu/capabilities")
+        self.emulators = EmulatorList(
+            paths: emulators, cache: paths.state + "/qemu/capabilities",
+            firmware: FirmwareCatalog(variables: paths.variables))
         handlers = HandlerTable.all
         let core = self.core
         let processes = NetworkProcesses(paths: paths, emulators: emulators, usesBridges: usesBridges)

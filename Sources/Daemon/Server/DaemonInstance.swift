@@ -13,16 +13,18 @@ public final class DaemonInstance: Sendable {
 
     /// Reads what is on the disk, takes up machines that run, then opens the sockets: no client sees half of the
     /// domains. `emulators`: programs for domains that name none, best first. `usesBridges`: whether networks are bridges
-    /// of the kernel; nil leaves it to the host. `listeners`: where else it can be reached.
+    /// of the kernel; nil leaves it to the host. `listeners`: where else it can be reached. `access`: who may use the
+    /// Unix sockets that change something. `given`: Unix sockets that a service manager listens on, by their paths.
     public init(
         paths: DaemonPaths, emulators: [String], usesBridges: Bool? = nil,
-        listeners: ListenerOptions = ListenerOptions()
+        listeners: ListenerOptions = ListenerOptions(), access: SocketAccess = .own,
+        given: [String: Descriptor] = [:]
     ) throws(HostError) {
         // A client or a machine that has gone is an error of one write, not the end of the process.
         Signals.ignoreBrokenPipes()
         try paths.prepare()
         let loop = try EventLoop()
-        core = try DaemonCore(paths: paths, loop: loop, emulators: emulators, usesBridges: usesBridges)
+        core = try DaemonCore(paths: paths, loop: loop, emulators: emulators, usesBridges: usesBridges, access: access)
         sockets = paths.sockets
         // Monitors of machines that run answer on the loop.
         thread = try HostThread(name: "connections") { loop.run() }
@@ -41,7 +43,7 @@ public final class DaemonInstance: Sendable {
                 let text = list.joined(separator: "\n") + "\n"
                 try HostFile.replace("\(paths.run)/listeners", with: Array(text.utf8))
             }
-            server = try SocketServer(core)
+            server = try SocketServer(core, given: given)
         } catch {
             for listener in others { listener.close() }
             throw error

@@ -41,6 +41,8 @@ public struct DaemonPaths: Sendable, Equatable {
     var autostart: String { domains + "/autostart" }
     var running: String { run + "/qemu" }
     var saved: String { state + "/qemu/save" }
+    /// Variables of machines' firmware: a user's are with the definitions.
+    var variables: String { (self == Self.session ? configuration : state) + "/qemu/nvram" }
     var machineLogs: String { logs + "/qemu" }
     /// Where the processes of networks are: the daemon of a user or of the system shares them with `apus network`.
     var networks: NetworkPaths {
@@ -53,6 +55,10 @@ public struct DaemonPaths: Sendable, Equatable {
         try HostFolder.make(sockets, permissions: 0o755)
         for folder in [domains, autostart, running, saved, machineLogs] {
             try HostFolder.make(folder, permissions: 0o700)
+        }
+        // Machines of other users find their own folders there, and see no others.
+        if HostIdentity.userID == 0 {
+            for folder in [run, running] { try HostFile.setPermissions(folder, folder == run ? 0o755 : 0o711) }
         }
     }
 }

@@ -15,14 +15,25 @@ final class SocketServer: Sendable {
     ]
 
     /// Listens. A path that another daemon listens on is an error.
-    init(_ core: DaemonCore) throws(HostError) {
+    ///
+    /// - Parameter given: sockets that somebody listens on for us, by their paths; they stay when the daemon goes.
+    init(_ core: DaemonCore, given: [String: Descriptor] = [:]) throws(HostError) {
         for service in SocketServer.services {
             for (suffix, readOnly) in [("-sock", false), ("-sock-ro", true), ("-admin-sock", false)] {
                 let path = "\(core.paths.sockets)/\(service)\(suffix)"
-                let listener = try Socket.listen(SocketAddress.unix(path), backlog: 512)
-                // Whoever may reach a socket is let in: root's own, unless read-only.
                 let isRoot = HostIdentity.userID == 0
-                try HostFile.setPermissions(path, readOnly && isRoot ? 0o777 : 0o700)
+                // Whoever may reach a socket is let in: root's own, unless read-only, or where polkit says who is.
+                let isOpen = isRoot && (readOnly || core.access == .polkit && suffix == "-sock")
+                if let listener = given[path] {
+                    try HostFile.setPermissions(path, isOpen ? 0o777 : 0o700)
+                    let source = try core.loop.add(listener, EventLoop.Events.read) { _ in
+                        SocketServer.accept(core, listener, readOnly)
+                    }
+                    sources.withLock { $0.append(source) }
+                    continue
+                }
+                let listener = try Socket.listen(SocketAddress.unix(path), backlog: 512)
+                try HostFile.setPermissions(path, isOpen ? 0o777 : 0o700)
                 paths.withLock { $0.append(path) }
                 let source = try core.loop.add(listener, EventLoop.Events.read) { _ in
                     SocketServer.accept(core, listener, readOnly)

@@ -19,6 +19,7 @@ extension StorageDriver {
     func volume(_ reference: RemoteStorageVol) throws(LibvirtError) -> (StoragePool, StorageVolume) {
         let pool = try find(name: reference.pool)
         let known = try volume(pool, reference.name)
+        if pool.blocks != nil { return (pool, known) }
         guard let fresh = StorageVolume(name: known.name, path: known.path) else {
             throw StorageDriver.noVolume("no storage vol with matching name '\(reference.name)'")
         }
@@ -33,16 +34,15 @@ extension StorageDriver {
         throw StorageDriver.noVolume("no storage vol with matching path '\(path)'")
     }
 
-    // MARK: - Making and removing
-
-    private struct Wanted {
-        var name: String
-        var format: String
-        var capacity: UInt64
-        var allocation: UInt64
-        var backing: String?
-        var backingFormat: String?
+    /// Keys are paths but for volumes that have names of their own.
+    func volume(key: String) throws(LibvirtError) -> (StoragePool, StorageVolume) {
+        for pool in all where pool.isActive {
+            if let found = pool.state.withLock({ $0.volumes.values.first { $0.key == key } }) { return (pool, found) }
+        }
+        throw StorageDriver.noVolume("no storage vol with matching key \(key)")
     }
+
+    // MARK: - Making and removing
 
     private static let units: [String: UInt64] = [
         "B": 1, "b": 1, "bytes": 1, "KB": 1000, "K": 1 << 10, "k": 1 << 10, "KiB": 1 << 10, "MB": 1_000_000,
@@ -58,7 +58,7 @@ extension StorageDriver {
         return bytes
     }
 
-    private static func parse(_ text: String) throws(LibvirtError) -> Wanted {
+    private static func parse(_ text: String) throws(LibvirtError) -> WantedVolume {
         let tree: XMLTree
         do throws(DefinitionError) { tree = try XMLReader.parse(text, document: "(storage_volume_definition)") } catch {
             throw LibvirtError(code: error.code.rawValue, domain: VirErrorDomain.storage, message: error.message)
@@ -72,7 +72,7 @@ extension StorageDriver {
         }
         guard let capacity = try bytes(tree.child("capacity")) ?? (tree.at("backingStore", "path") == nil ? nil : 0)
         else { throw fail(.xml("missing capacity element")) }
-        return Wanted(
+        return WantedVolume(
             name: name, format: tree.at("target", "format")?["type"] ?? "raw", capacity: capacity,
             allocation: try bytes(tree.child("allocation")) ?? capacity, backing: tree.at("backingStore", "path")?.text,
             backingFormat: tree.at("backingStore", "format")?["type"])
@@ -84,6 +84,7 @@ extension StorageDriver {
     {
         try pool.requireActive()
         let wanted = try StorageDriver.parse(text)
+        if let blocks = pool.blocks { return try create(pool, blocks, wanted, from: source) }
         let path = "\(pool.path)/\(wanted.name)"
         return try pool.job.run { () throws(LibvirtError) in
             guard HostFile.status(path).kind == .nothing else {
@@ -116,6 +117,35 @@ extension StorageDriver {
         }
     }
 
+    /// Makes a block device, which gets the bytes that a guest reads of the other.
+    private func create(
+        _ pool: StoragePool, _ blocks: any BlockPool, _ wanted: WantedVolume, from source: StorageVolume?
+    ) throws(LibvirtError) -> StorageVolume {
+        try pool.job.run { () throws(LibvirtError) in
+            guard pool.state.withLock({ $0.volumes[wanted.name] }) == nil else {
+                throw LibvirtError(
+                    code: VirErrorNumber.storageVolExist, domain: VirErrorDomain.storage,
+                    message: "storage volume '\(wanted.name)' exists already", detail: wanted.name)
+            }
+            var wanted = wanted
+            if let source { wanted.capacity = max(wanted.capacity, source.capacity) }
+            let name = try blocks.create(wanted)
+            try pool.refresh()
+            guard let volume = pool.state.withLock({ $0.volumes[name] }) else {
+                throw StorageDriver.fail(.internalError("volume '\(name)' was not made"))
+            }
+            guard let source else { return volume }
+            do throws(LibvirtError) {
+                try ImageProgram.run(["convert", "-n", "-f", source.format, "-O", "raw", source.path, volume.path])
+            } catch {
+                try? blocks.remove(volume)
+                try? pool.refresh()
+                throw StorageDriver.fail(error)
+            }
+            return volume
+        }
+    }
+
     private func raw(_ path: String, _ size: UInt64, _ allocation: UInt64) throws(LibvirtError) {
         do throws(HostError) {
             let file = try HostFile.open(path, HostFile.Mode.replace, permissions: 0o600)
@@ -126,7 +156,7 @@ extension StorageDriver {
         }
     }
 
-    private func image(_ path: String, _ wanted: Wanted) throws(LibvirtError) {
+    private func image(_ path: String, _ wanted: WantedVolume) throws(LibvirtError) {
         var words = ["create", "-f", wanted.format]
         if let backing = wanted.backing {
             words += ["-b", backing, "-F", wanted.backingFormat ?? ImageHead(backing)?.format ?? "raw"]
@@ -139,6 +169,10 @@ extension StorageDriver {
     func delete(_ reference: RemoteStorageVol) throws(LibvirtError) {
         let (pool, volume) = try volume(reference)
         try pool.job.run { () throws(LibvirtError) in
+            if let blocks = pool.blocks {
+                try blocks.remove(volume)
+                return try pool.refresh()
+            }
             do throws(HostError) {
                 if volume.kind == VirStorageVolType.dir {
                     try HostFile.removeFolder(volume.path)
@@ -168,6 +202,10 @@ extension StorageDriver {
             )
         }
         try pool.job.run { () throws(LibvirtError) in
+            if let blocks = pool.blocks {
+                try blocks.resize(volume, to: sum)
+                return try pool.refresh()
+            }
             do throws(LibvirtError) {
                 try ImageProgram.run(
                     ["resize", "-f", volume.format] + (shrink ? ["--shrink"] : []) + [volume.path, "\(sum)"])

@@ -4,8 +4,8 @@ internal import Log
 internal import RPCWire
 internal import Synchronization
 
-/// Pools and their volumes. Pools are folders, or file systems that are mounted on one while the pool runs; other kinds
-/// are refused with a clear error.
+/// Pools and their volumes. Pools are folders, file systems that are mounted on one while the pool runs, or block
+/// devices; other kinds are refused with a clear error.
 final class StorageDriver: Sendable {
     private let pools = Mutex<[UUIDBytes: StoragePool]>([:])
     private let definitions: String
@@ -65,6 +65,7 @@ final class StorageDriver: Sendable {
         var name: String
         var uuid: UUIDBytes?
         var path: String
+        var blocks: (any BlockPool)?
         var tree: XMLTree
     }
 
@@ -78,18 +79,18 @@ final class StorageDriver: Sendable {
 
     private static func parse(_ tree: XMLTree) throws(LibvirtError) -> Parsed {
         guard tree.name == "pool" else { throw fail(.xml("unknown root element for storage pool")) }
-        guard ["dir", "fs", "netfs"].contains(tree["type"]) else {
+        guard ["dir", "fs", "netfs", "disk", "logical"].contains(tree["type"]) else {
             throw fail(.configUnsupported("missing backend for pool type '\(tree["type"] ?? "")'"))
         }
-        guard let name = tree.child("name")?.text, !name.isEmpty else {
-            throw fail(.xml("missing pool source name element"))
-        }
+        let isGroup = tree["type"] == "logical"
+        guard let name = tree.child("name")?.text ?? (isGroup ? tree.at("source", "name")?.text : nil), !name.isEmpty
+        else { throw fail(.xml("missing pool source name element")) }
         guard !name.contains("/"), !name.contains("\n"), name != ".", name != ".." else {
             throw fail(.xml("name \(name) cannot contain '/'"))
         }
-        guard var path = tree.at("target", "path")?.text, path.hasPrefix("/") else {
-            throw fail(.xml("missing storage pool target path"))
-        }
+        let blocks = try blocks(tree, name: name)
+        let place = (blocks as? VolumeGroup).map { "/dev/\($0.name)" } ?? tree.at("target", "path")?.text
+        guard var path = place, path.hasPrefix("/") else { throw fail(.xml("missing storage pool target path")) }
         while path.count > 1, path.hasSuffix("/") { path.removeLast() }
         _ = try MountedPool(tree, path)
         var uuid: UUIDBytes?
@@ -97,7 +98,7 @@ final class StorageDriver: Sendable {
             uuid = UUIDBytes(text)
             if uuid == nil { throw fail(.xml("malformed uuid element")) }
         }
-        return Parsed(name: name, uuid: uuid, path: path, tree: tree)
+        return Parsed(name: name, uuid: uuid, path: path, blocks: blocks, tree: tree)
     }
 
     /// Defines a pool.
@@ -129,12 +130,13 @@ final class StorageDriver: Sendable {
                 return .failure(
                     .operationFailed("pool '\(parsed.name)' already exists with uuid \(named.uuid)"))
             }
-            if let other = pools.values.first(where: { $0.path == parsed.path && $0.uuid != uuid }) {
+            let key = parsed.blocks?.key ?? parsed.path
+            if let other = pools.values.first(where: { $0.key == key && $0.uuid != uuid }) {
                 return .failure(
                     .operationFailed(
                         "Storage source conflict with pool: '\(other.state.withLock { $0.name })'"))
             }
-            if let same = pools[uuid], same.path == parsed.path {
+            if let same = pools[uuid], same.path == parsed.path, same.key == key {
                 same.state.withLock { state in
                     state.definition = parsed.tree
                     state.persistent = state.persistent || persistent
@@ -142,7 +144,7 @@ final class StorageDriver: Sendable {
                 return .success(same)
             }
             let state = StoragePool.State(name: parsed.name, definition: parsed.tree, persistent: persistent)
-            let pool = StoragePool(uuid: uuid, path: parsed.path, state: state)
+            let pool = StoragePool(uuid: uuid, path: parsed.path, blocks: parsed.blocks, state: state)
             pools[uuid] = pool
             return .success(pool)
         }
@@ -202,8 +204,10 @@ final class StorageDriver: Sendable {
         if building != 0 || flags & Create.withBuild != 0 { try build(pool, flags: building) }
         let mounted = try pool.mounted
         try mounted?.mount()
+        try pool.blocks?.start()
         do throws(LibvirtError) { try pool.refresh() } catch {
             try? mounted?.unmount()
+            try? pool.blocks?.stop()
             throw error
         }
         pool.state.withLock { $0.active = true }
@@ -217,6 +221,7 @@ final class StorageDriver: Sendable {
     func stop(_ pool: StoragePool) throws(LibvirtError) {
         try pool.requireActive()
         try pool.mounted?.unmount()
+        try pool.blocks?.stop()
         try onDisk { () throws(HostError) in try HostFile.remove("\(running)/\(pool.reference.name).xml") }
         let persistent = pool.state.withLock { state in
             state.active = false
@@ -228,6 +233,12 @@ final class StorageDriver: Sendable {
 
     /// `flags`: `virStoragePoolBuildFlags`.
     func build(_ pool: StoragePool, flags: UInt32) throws(LibvirtError) {
+        guard !pool.isActive else {
+            throw StorageDriver.fail(.operationInvalid("storage pool '\(pool.reference.name)' is already active"))
+        }
+        if let blocks = pool.blocks {
+            return try blocks.build(overwrites: flags & VirStoragePoolBuildFlags.overwrite != 0)
+        }
         if let mounted = try pool.mounted {
             return try mounted.build(
                 overwrites: flags & VirStoragePoolBuildFlags.overwrite != 0,
@@ -240,6 +251,7 @@ final class StorageDriver: Sendable {
         guard !pool.isActive else {
             throw StorageDriver.fail(.operationInvalid("storage pool '\(pool.reference.name)' is still active"))
         }
+        if let blocks = pool.blocks { return try blocks.delete() }
         try onDisk { () throws(HostError) in try HostFile.removeFolder(pool.path) }
     }
 

@@ -26,7 +26,10 @@ public struct OperatingSystem: XMLMappable {
     public init() {}
 
     public mutating func map(_ m: inout XMLMapper) throws(DefinitionError) {
-        try m.word("firmware", &firmware, "none bios efi")
+        try m.attribute("firmware", &firmware)
+        if m.isReading, let firmware, !XMLMapper.isOne(firmware, of: "none bios efi") {
+            throw DefinitionError.xml("unknown firmware value \(firmware)", line: m.line)
+        }
         try m.group("type") { (m: inout XMLMapper) throws(DefinitionError) in
             try m.attribute("arch", &arch)
             try m.attribute("machine", &machine)
@@ -92,6 +95,10 @@ public struct OperatingSystem: XMLMappable {
         public var enabled = YesNo.yes
         public var name: String?
         public init() {}
+        public init(_ name: String, _ enabled: YesNo) {
+            self.name = name
+            self.enabled = enabled
+        }
         public mutating func map(_ m: inout XMLMapper) throws(DefinitionError) {
             try m.attribute("enabled", &enabled)
             try m.word("name", &name, "enrolled-keys secure-boot")

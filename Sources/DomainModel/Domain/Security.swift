@@ -17,6 +17,32 @@ public struct SecurityLabel: XMLMappable {
     }
 }
 
+extension Domain {
+    /// Completes and checks labels as libvirt does when a domain is defined.
+    mutating func fillInSecurity() throws(DefinitionError) {
+        // One that says nothing but its model asks for what is there anyway.
+        securityLabels.removeAll { $0.type == nil && $0.label == nil && $0.baseLabel == nil }
+        if securityLabels.count > 1, securityLabels.contains(where: { $0.model == nil }) {
+            throw DefinitionError.xml("missing security model when using multiple labels")
+        }
+        for index in securityLabels.indices {
+            let label = securityLabels[index]
+            switch label.type ?? "dynamic" {
+            case "static":
+                guard label.label != nil else { throw DefinitionError.xml("security label is missing") }
+            case "dynamic":
+                guard label.relabel != .no else {
+                    throw DefinitionError.unsupported("dynamic label type must use resource relabeling")
+                }
+                securityLabels[index].label = nil
+                securityLabels[index].imageLabel = nil
+            default: securityLabels[index].relabel = nil
+            }
+            if label.type != "none", label.relabel == nil { securityLabels[index].relabel = .yes }
+        }
+    }
+}
+
 /// `<launchSecurity>`.
 public struct LaunchSecurity: XMLMappable {
     public var type = ""

@@ -9,6 +9,9 @@ extension Domain {
     ) throws(DefinitionError) {
         try fillInIdentity(host, using: &generator)
         fillInSystem()
+        fillInFirmware(host)
+        try checkFirmware()
+        try fillInSecurity()
         sortDisks()
         sortControllers()
         devices.dropWhatRunningAdded(folder: "/qemu/\(uuid.map { "\($0)" } ?? "?")/")
@@ -87,7 +90,6 @@ extension Domain {
         if os.boot.isEmpty, bootloader == nil, !devices.hasBootOrder { os.boot = ["hd"] }
         if os.smbiosMode == "none" { os.smbiosMode = nil }
         if features.hyperv != nil, features.hyperv?.mode == nil { features.hyperv?.mode = "custom" }
-        if os.firmware == "none" { os.firmware = nil }
     }
 
     /// The order in which boot devices are tried is told by the devices themselves.

@@ -14,11 +14,14 @@ public struct HostProfile: Sendable {
     public var defaultCPUModels: [String: String]
     /// Whether machines of type `kvm` can be had.
     public var offersKVM: Bool
+    /// Where variables of firmware are kept that the definition gives no place; nil: such definitions stay as they are.
+    public var variablesFolder: String?
 
     public init(
         arch: String = "x86_64", emulators: [String: String], defaultMachines: [String: String] = ["x86_64": "pc"],
         machineAliases: [String: String], machines: Set<String> = [],
-        defaultCPUModels: [String: String] = ["x86_64": "qemu64", "i686": "qemu32"], offersKVM: Bool = true
+        defaultCPUModels: [String: String] = ["x86_64": "qemu64", "i686": "qemu32"], offersKVM: Bool = true,
+        variablesFolder: String? = nil
     ) {
         self.arch = arch
         self.emulators = emulators
@@ -27,6 +30,7 @@ public struct HostProfile: Sendable {
         self.machines = machines
         self.defaultCPUModels = defaultCPUModels
         self.offersKVM = offersKVM
+        self.variablesFolder = variablesFolder
     }
 
     /// Machine types as of QEMU 7.2, with one program for x86.

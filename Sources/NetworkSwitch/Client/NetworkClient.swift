@@ -2,6 +2,7 @@ public import DomainModel
 internal import HostOS
 public import JSON
 internal import Network
+internal import Synchronization
 
 /// Starts, finds and steers the processes of networks. Any thread; calls wait for the process's answer.
 ///
@@ -11,8 +12,15 @@ public struct NetworkClient: Sendable {
     public let paths: NetworkPaths
     /// The program that is the process: `apus`.
     public let program: String
-    /// Milliseconds that an answer may take.
+    /// Milliseconds that a start may take.
     private static let patience: Int32 = 60_000
+    /// Milliseconds that an answer may take, and the next ones of a process that has just given none.
+    private static let (answer, shortAnswer): (Int32, Int32) = (10_000, 200)
+    /// Processes that gave no answer, until when little is expected of them.
+    private final class Silent: Sendable {
+        let until = Mutex<[String: UInt64]>([:])
+    }
+    private let silent = Silent()
 
     /// A client of processes below `paths`. `program` is the `apus` that `start` runs.
     public init(paths: NetworkPaths, program: String) {
@@ -111,14 +119,24 @@ public struct NetworkClient: Sendable {
         for name in Set(folders + HostTraces(paths: paths).names) { cleanUp(name) }
     }
 
-    /// Whether a network's process runs and answers.
-    public func isRunning(_ name: String) -> Bool { processID(of: name) != nil }
+    /// Whether a network's process runs.
+    public func isRunning(_ name: String) -> Bool {
+        guard NetworkPaths.isName(name), let address = try? SocketAddress.unix(paths.control(name)) else {
+            return false
+        }
+        // One that more wait for than it takes is there, too.
+        do throws(HostError) { return try Socket.connect(address).rawValue >= 0 } catch {
+            return "\(error.errno)" == HostError.text(11)  // EAGAIN
+        }
+    }
 
-    /// The number of a network's process; nil if there is none.
+    /// The number of a network's process; nil if there is none. The kernel tells it: a process that somebody has stopped
+    /// keeps nobody waiting here.
     public func processID(of name: String) -> Int32? {
-        guard NetworkPaths.isName(name) else { return nil }
-        guard let info = try? call(name, "info"), let number = info["pid"]?.intValue else { return nil }
-        return Int32(exactly: number)
+        guard NetworkPaths.isName(name), let address = try? SocketAddress.unix(paths.control(name)),
+            let socket = try? Socket.connect(address)
+        else { return nil }
+        return (try? PeerCredentials(of: socket)).flatMap { $0.processID > 0 ? $0.processID : nil }
     }
 
     /// The networks whose processes run, by name.
@@ -148,7 +166,8 @@ public struct NetworkClient: Sendable {
             try socket.writeAll(Array((JSONValue.object(request).description + "\n").utf8))
             var bytes: [UInt8] = []
             while !bytes.contains(10) {
-                guard socket.wait(for: [.read], milliseconds: Self.patience).contains(.read) else {
+                guard socket.wait(for: [.read], milliseconds: patience(name)).contains(.read) else {
+                    silent.until.withLock { $0[name] = HostClock.monotonic + 30_000_000_000 }
                     throw NetworkError("network '\(name)' does not answer")
                 }
                 let more = try socket.readAvailable(limit: 1 << 16)
@@ -163,6 +182,15 @@ public struct NetworkClient: Sendable {
             throw error
         } catch {
             throw NetworkError("network '\(name)' is not active (\(error))")
+        }
+    }
+
+    private func patience(_ name: String) -> Int32 {
+        silent.until.withLock { list in
+            guard let end = list[name] else { return Self.answer }
+            if HostClock.monotonic < end { return Self.shortAnswer }
+            list[name] = nil
+            return Self.answer
         }
     }
 
