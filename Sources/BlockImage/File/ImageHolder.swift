@@ -10,7 +10,7 @@ enum ImageHolder {
         var status = stat()
         // SAFETY: the structure outlives the call.
         guard unsafe apus_fstat(descriptor, &status) == 0 else { return nil }
-        let node = unsafe UInt64(status.st_ino)
+        let node = UInt64(status.st_ino)
         let own = Int(getpid())
         guard let processes = try? HostFolder.names(in: "/proc") else { return nil }
         // Looking at all of a busy host may take too long for an error.
