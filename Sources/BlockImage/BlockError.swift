@@ -14,10 +14,11 @@ public enum BlockError: Error, Sendable, Hashable, CustomStringConvertible {
     case notRegularFile(path: String)
     /// The driver `host_device` met something else than a device.
     case notDevice(path: String)
-    /// Another process (or another drive of this machine) uses the image in a way that excludes this one.
-    case inUse(path: String, access: String)
+    /// Another process (or another drive of this machine) uses the image in a way that excludes this one. `holder`: which
+    /// one, in words.
+    case inUse(path: String, access: String, holder: String? = nil)
     /// Another process uses the image in a way that this one would have to share.
-    case usedByOthers(path: String, access: String)
+    case usedByOthers(path: String, access: String, holder: String? = nil)
     /// An operation on a bitmap that cannot be: the whole message.
     case bitmap(String)
     /// A secret or a key that is not there, or not the right one: the whole message.
@@ -68,10 +69,10 @@ public enum BlockError: Error, Sendable, Hashable, CustomStringConvertible {
         case .readOnly(let path): "Cannot write to '\(path)': it is read-only"
         case .notRegularFile(let path): "Cannot open '\(path)': driver 'file' takes a regular file"
         case .notDevice(let path): "Cannot open '\(path)': driver 'host_device' takes a block device"
-        case .inUse(let path, let access):
-            "Cannot open '\(path)': another process uses the image and does not share \(access) access"
-        case .usedByOthers(let path, let access):
-            "Cannot open '\(path)': another process uses the image with \(access) access"
+        case .inUse(let path, let access, let holder):
+            "Cannot open '\(path)': \(holder ?? "another process") uses the image and does not share \(access) access"
+        case .usedByOthers(let path, let access, let holder):
+            "Cannot open '\(path)': \(holder ?? "another process") uses the image with \(access) access"
         case .bitmap(let text), .snapshot(let text), .secret(let text), .message(let text): text
         case .backing(let reason): "Cannot open the backing image: \(reason)"
         case .endlessChain(let path, let most):

@@ -1,10 +1,11 @@
 internal import CLinux
+internal import Synchronization
 
 /// What is read from the images below is stored in the one on top, so that it is read from there the next time
 /// (`copy-on-read`).
 ///
 /// A read that stores has its range alone; writes share theirs, and come before or after it.
-public final class CopyOnReadNode: BatchingBackend, BlockNode, Resizable, SparseMappable {
+public final class CopyOnReadNode: BatchingBackend, FilterNode, Resizable, SparseMappable {
     public let nodeName: String
     public var driverName: String { "copy-on-read" }
     public var filename: String { file.filename }
@@ -13,8 +14,9 @@ public final class CopyOnReadNode: BatchingBackend, BlockNode, Resizable, Sparse
     public var logicalBlockSize: Int { file.logicalBlockSize }
     public var children: [BlockChild] { [BlockChild(role: "file", node: file)] }
 
-    private let file: any BlockNode & SparseMappable
-    private let batching: (any BatchingBackend)?
+    public var filtered: any BlockNode { file }
+    private var file: any BlockNode { link.withLock { $0.node } }
+    private let link: Mutex<FilterLink>
     private let policy: RequestPolicy
     private let ranges = RangeLocks()
     private let inFlight = InFlight()
@@ -28,12 +30,11 @@ public final class CopyOnReadNode: BatchingBackend, BlockNode, Resizable, Sparse
 
     /// Stores what is read in `file`, which has an image below it, or nothing happens.
     package init(_ file: any BlockNode, nodeName: String, node: NodeOptions) throws(BlockError) {
-        guard let mappable = file as? any BlockNode & SparseMappable else {
+        guard file is any SparseMappable else {
             throw .message("Images of the format '\(file.driverName)' cannot be copied to on reads")
         }
-        self.file = mappable
+        link = Mutex(FilterLink(file))
         self.nodeName = nodeName
-        batching = file as? any BatchingBackend
         policy = RequestPolicy(node, readOnly: node.readOnly || file.isReadOnly)
     }
 
@@ -88,7 +89,7 @@ public final class CopyOnReadNode: BatchingBackend, BlockNode, Resizable, Sparse
         var done = 0
         while done < total {
             let at = request.offset + UInt64(done)
-            let found = try? file.extents(offset: at, length: UInt64(total - done), limit: 1)
+            let found = try? (file as? any SparseMappable)?.extents(offset: at, length: UInt64(total - done), limit: 1)
             let length = found?.first.map { Int(clamping: $0.length) } ?? total - done
             var count = max(1, min(length, total - done))
             let isBelow = found?.first.map { !$0.isAllocated && !$0.isZero } ?? false
@@ -123,13 +124,19 @@ public final class CopyOnReadNode: BatchingBackend, BlockNode, Resizable, Sparse
         try file.resize(to: size, preallocation: preallocation)
     }
     public func extents(offset: UInt64, length: UInt64, limit: Int) throws(BlockError) -> [BlockExtent] {
-        try file.extents(offset: offset, length: length, limit: limit)
+        guard let file = file as? any SparseMappable else {
+            return [BlockExtent(offset: offset, length: length, isAllocated: true, isZero: false)]
+        }
+        return try file.extents(offset: offset, length: length, limit: limit)
     }
-    public func allocatedBytes() throws(BlockError) -> UInt64 { try file.allocatedBytes() }
+    public func allocatedBytes() throws(BlockError) -> UInt64 {
+        try (file as? any SparseMappable)?.allocatedBytes() ?? sizeInBytes
+    }
+    public func exchange(filtered node: any BlockNode) { FilterLink.exchange(link, node) }
 
-    public func beginBatch() { batching?.beginBatch() }
-    public func endBatch() { batching?.endBatch() }
-    public func poll() { batching?.poll() }
+    public func beginBatch() { link.withLock { $0.changeBatches(by: 1) }?.beginBatch() }
+    public func endBatch() { link.withLock { $0.changeBatches(by: -1) }?.endBatch() }
+    public func poll() { link.withLock { $0.batching }?.poll() }
     public var wantsEvents: Bool { file.wantsEvents }
     public func debugEvent(_ event: BlockEvent) { file.debugEvent(event) }
     public func schedule(_ work: @escaping @Sendable () -> Void) { file.schedule(work) }

@@ -10,7 +10,7 @@ extension FileNode: Resizable, SparseMappable {
         let current = access.size.load(ordering: .relaxed)
         if access.isBlockDevice {
             // A device has the size it has; a smaller disk on it is `raw`'s option.
-            guard size <= current else { throw .invalidSize(path: filename, size: size) }
+            guard size <= current else { throw .message("Cannot grow device files") }
             return
         }
         if size > current && preallocation != .off && preallocation != .metadata {

@@ -59,7 +59,7 @@ enum ImageLock {
         let reason = Errno(rawValue: apus_errno())
         // Someone holds the byte for writing; nobody does by the rules above, but other programs lock whole files.
         if reason == .resourceTemporarilyUnavailable || reason == .permissionDenied {
-            throw BlockError.inUse(path: path, access: "any")
+            throw BlockError.inUse(path: path, access: "any", holder: ImageHolder.words(descriptor, byte: byte))
         }
         if insists { throw BlockError.system(path: path, operation: "lock", reason) }
     }
@@ -67,10 +67,14 @@ enum ImageLock {
     private static func test(
         _ descriptor: Int32, _ path: String, _ base: Int64, _ permission: Permission, _ insists: Bool
     ) throws(BlockError) {
-        switch apus_lock_test(descriptor, base + permission.rawValue) {
+        let byte = base + permission.rawValue
+        switch apus_lock_test(descriptor, byte) {
         case 0: return
-        case 1 where base == usedBase: throw BlockError.usedByOthers(path: path, access: permission.name)
-        case 1: throw BlockError.inUse(path: path, access: permission.name)
+        case 1:
+            let holder = ImageHolder.words(descriptor, byte: byte)
+            throw base == usedBase
+                ? BlockError.usedByOthers(path: path, access: permission.name, holder: holder)
+                : BlockError.inUse(path: path, access: permission.name, holder: holder)
         default:
             if insists { throw BlockError.system(path: path, operation: "lock", Errno(rawValue: apus_errno())) }
         }

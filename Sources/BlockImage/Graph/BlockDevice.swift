@@ -18,14 +18,16 @@ public final class BlockDevice: BatchingBackend {
         /// How many batches are open there.
         var batches = 0
         var taps: [any ChangeTap] = []
-        var limits: ThrottleGroup?
+        var limits: ThrottleMember?
         var sizeObserver: (@Sendable () -> Void)?
     }
 
     /// The drive's name (`id=`), as the monitor shows it.
     public let id: String
-    /// The node that does the work. Jobs and snapshots put another in its place.
+    /// The node that does the work. Jobs and snapshots put another in its place, or in that of its `image`.
     public var root: any BlockNode { state.withLock { $0.root } }
+    /// The node with its image: `root`, or what is below filters there.
+    public var image: any BlockNode { root.unfiltered }
     private let state: Mutex<State>
     private let writeCache: Atomic<Bool>
 
@@ -109,7 +111,9 @@ public final class BlockDevice: BatchingBackend {
     /// Sleeps until nothing is in flight, here or below. New requests may come in meanwhile. Not from a completion.
     public func drain() {
         // Limits do not hold up who waits for the end.
-        throttle?.letGo()
+        let limits = state.withLock { $0.limits }
+        limits?.beginDrain()
+        defer { limits?.endDrain() }
         while true {
             let bell = state.withLock { state -> Bell? in
                 guard state.inFlight > 0 else { return nil }
@@ -142,8 +146,13 @@ public final class BlockDevice: BatchingBackend {
         for request in released { start(request) }
     }
 
-    /// Another node does the work from now on. Between `beginDrained` and `endDrained`; the graph counts the users.
-    func exchange(root: any BlockNode) {
+    /// Another node has the image from now on. Between `beginDrained` and `endDrained`; the graph counts the users.
+    func exchange(image: any BlockNode) {
+        var filter = root as? any FilterNode
+        while let below = filter?.filtered as? any FilterNode { filter = below }
+        if let filter { filter.exchange(filtered: image) } else { exchange(root: image) }
+    }
+    private func exchange(root: any BlockNode) {
         let new = root as? any BatchingBackend
         let (old, batches) = state.withLock { state in
             defer { (state.root, state.batching) = (root, new) }
@@ -201,8 +210,14 @@ public final class BlockDevice: BatchingBackend {
 
     /// The limits of the device's throughput; nil without.
     public var throttle: ThrottleGroup? {
-        get { state.withLock { $0.limits } }
-        set { state.withLock { $0.limits = newValue } }
+        get { state.withLock { $0.limits }?.group }
+        set {
+            let old = state.withLock { $0.limits }
+            guard old?.group !== newValue else { return }
+            // Not under the lock: what waited in the group that it leaves begins.
+            let new = newValue.map(ThrottleMember.init)
+            state.withLock { $0.limits = new }
+        }
     }
 
     private func begin(_ request: BlockRequest) {

@@ -20,7 +20,7 @@ public struct BlockDriver: Sendable {
     /// Every driver of this package.
     public static let all: [BlockDriver] = [
         file(name: "file", isDevice: false), file(name: "host_device", isDevice: true),
-        null(name: "null-co"), null(name: "null-aio"), raw, blkdebug, copyOnRead,
+        null(name: "null-co"), null(name: "null-aio"), raw, blkdebug, copyOnRead, throttle,
         qcow2, luks, nbd,
         vmdk, qed,
         readable("bochs") { file throws(BlockError) in try BochsMap(file) },

@@ -25,6 +25,8 @@ public final class BlockGraph: Sendable {
     public let defaultAIO: FileAIO
     /// What options such as `key-secret=` name.
     public let secrets: BlockSecrets
+    /// What `throttle-group=` and the limits of devices name.
+    public let throttles: ThrottleGroups
     /// Nodes open without locks, for `activate` to take: another machine has the images until it hands them over.
     public var isInactive: Bool { inactive.load(ordering: .relaxed) }
     let inactive: Atomic<Bool>
@@ -35,11 +37,13 @@ public final class BlockGraph: Sendable {
     public let lockedMemory: [MemoryRange]
     private let drivers: [String: BlockDriver]
     private let state = Mutex(State())
+    private let observer = Mutex<(@Sendable (ImageCorruption) -> Void)?>(nil)
 
     /// An empty graph.
     public init(
         opener: @escaping FileOpener = FileNode.openDirectly, drivers: [BlockDriver] = BlockDriver.all,
         defaultAIO: FileAIO = .auto, secrets: BlockSecrets = BlockSecrets(),
+        throttles: ThrottleGroups = ThrottleGroups(),
         references: ReferencePolicy = ReferencePolicy(), isInactive: Bool = false,
         lockedMemory: [MemoryRange] = []
     ) {
@@ -47,10 +51,15 @@ public final class BlockGraph: Sendable {
         self.references = references
         inactive = Atomic(isInactive)
         self.secrets = secrets
+        self.throttles = throttles
         self.opener = opener
         self.defaultAIO = defaultAIO
         self.drivers = Dictionary(drivers.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
     }
+
+    /// Who is told of damage that requests meet in an image, on any thread; not to come back to the image.
+    public func observeCorruption(_ body: (@Sendable (ImageCorruption) -> Void)?) { observer.withLock { $0 = body } }
+    func tell(_ damage: ImageCorruption) { observer.withLock { $0 }?(damage) }
 
     /// The drivers' names, sorted.
     public var driverNames: [String] { drivers.keys.sorted() }
@@ -126,10 +135,10 @@ public final class BlockGraph: Sendable {
 
     // MARK: For jobs
 
-    /// Puts another node under a device that is drained. The old one goes if nobody else uses it and it came with
-    /// its user.
+    /// Puts another image under a device that is drained, below its filters. The old one goes if nobody else uses it and
+    /// it came with its user.
     func exchange(_ device: BlockDevice, to node: any BlockNode) {
-        let old = device.root
+        let old = device.image
         guard old !== node else { return }
         state.withLock { state in
             state.entries[node.nodeName]?.users += 1
@@ -137,7 +146,7 @@ public final class BlockGraph: Sendable {
             state.entries[old.nodeName]?.users -= 1
             state.entries[old.nodeName]?.hasWriter = false
         }
-        device.exchange(root: node)
+        device.exchange(image: node)
         release(old.nodeName)
     }
 
@@ -175,11 +184,11 @@ public final class BlockGraph: Sendable {
         nodes.first { above in above.children.contains { $0.role == "backing" && $0.node === node } }
     }
 
-    /// The nodes of a chain of backing images, from the top.
+    /// The nodes of a chain of backing images, from the top; filters are none of them.
     public static func chain(_ top: any BlockNode) -> [any BlockNode] {
-        var chain = [top]
+        var chain = [top.unfiltered]
         while let below = chain.last?.children.first(where: { $0.role == "backing" })?.node, chain.count < 256 {
-            chain.append(below)
+            chain.append(below.unfiltered)
         }
         return chain
     }

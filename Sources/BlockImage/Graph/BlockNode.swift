@@ -81,6 +81,8 @@ public struct BlockExtent: Sendable, Hashable {
     public var isHole = false
     /// Packed.
     public var isCompressed = false
+    /// A map has nothing to tell here: a bitmap shown in its place (`x-dirty-bitmap`) marks it.
+    public var isUnmapped = false
 
     /// A run.
     public init(offset: UInt64, length: UInt64, isAllocated: Bool, isZero: Bool, hostOffset: UInt64? = nil) {

@@ -76,7 +76,7 @@ extension BlockGraph {
         packs: Bool = false, ended: @escaping @Sendable (Bool) -> Void,
         tell: @escaping @Sendable (BlockJob, BlockJob.Event) -> Void
     ) throws(BlockError) -> BlockJob {
-        let source = device.root
+        let source = device.image
         let size = source.sizeInBytes
         guard !target.isReadOnly else { throw .readOnly(path: target.filename) }
         guard target.sizeInBytes >= size else {

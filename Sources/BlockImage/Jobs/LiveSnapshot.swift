@@ -71,7 +71,7 @@ extension BlockGraph {
         guard overlay.backing == nil else { throw .message("The overlay already has a backing image") }
         guard users(of: overlay) == 0 else { throw .message("The overlay is already in use") }
         guard !overlay.isReadOnly else { throw .message("Device '\(device.id)' is read only") }
-        let old = device.root
+        let old = device.image
         let status = old.performAndWait(.flush)
         guard old.isReadOnly || status == 0 else { throw .io(path: old.filename, operation: "flush", status) }
         setBacking(of: overlay, to: old)

@@ -18,7 +18,7 @@ extension BlockGraph {
         granularity: UInt64 = 65536, copyMode: MirrorCopyMode = .background, isCommit: Bool = false,
         tell: @escaping @Sendable (BlockJob, BlockJob.Event) -> Void
     ) throws(BlockError) -> BlockJob {
-        let source = device.root
+        let source = device.image
         let size = source.sizeInBytes
         let wasReadOnly = target.isReadOnly
         if wasReadOnly {

@@ -28,7 +28,8 @@ extension BlockDriver {
             }
             plan.hostName = options.take("tls-hostname")
             try options.finish(driver: "nbd")
-            return try NBDNode(try plan.connect(), location: location, nodeName: nodeName, node: node)
+            return try NBDNode(
+                try plan.connect(), location: location, context: plan.context, nodeName: nodeName, node: node)
         }
     }
 }
@@ -80,7 +81,7 @@ public struct NBDClientPlan: Sendable {
     /// The server and the export.
     public var location: NBDLocation
     /// The metadata context that `extents` asks for.
-    public var context = "base:allocation"
+    public var context = NBD.allocationContext
     /// How long a server may take to listen, in seconds.
     public var patience: UInt64 = 0
     /// How many connections are made where the server allows several.
@@ -124,6 +125,10 @@ public struct NBDClientPlan: Sendable {
                     for found in try negotiation.contexts(location.export, [context]) where found.name == context {
                         result.contexts[found.name] = found.number
                     }
+                }
+                guard context == NBD.allocationContext || result.contexts[context] != nil else {
+                    negotiation.abort()
+                    throw NBDFailure("requested x-dirty-bitmap \(context) not found")
                 }
                 result.info = try negotiation.choose(location.export)
             }

@@ -107,6 +107,7 @@ public struct NBDExport: Sendable {
     private static func extents(
         _ node: any BlockNode, _ offset: UInt64, _ length: UInt64, _ limit: Int, _ depth: UInt32
     ) throws(BlockError) -> [(BlockExtent, UInt32)] {
+        let node = node.unfiltered
         let known = try (node as? any SparseMappable)?.extents(offset: offset, length: length, limit: limit) ?? []
         guard !known.isEmpty else {
             return [(BlockExtent(offset: offset, length: length, isAllocated: true, isZero: false), depth)]

@@ -17,6 +17,8 @@ public final class NBDNode: BatchingBackend, BlockNode, Resizable {
     private let connections: [NBDConnection]
     private let nextConnection = Atomic(0)
     private let flags: UInt16
+    /// The metadata context that tells where what is.
+    private let context: String
     let minimumBlock: UInt64
     private let maximumPayload: UInt64
     private let policy: RequestPolicy
@@ -28,11 +30,12 @@ public final class NBDNode: BatchingBackend, BlockNode, Resizable {
 
     /// Takes over connections to the same export.
     init(
-        _ connections: [NBDConnection], location: NBDLocation, nodeName: String, node: NodeOptions
+        _ connections: [NBDConnection], location: NBDLocation, context: String, nodeName: String, node: NodeOptions
     ) throws(BlockError) {
         let info = connections[0].result.info
         self.connections = connections
         self.nodeName = nodeName
+        self.context = context
         filename = location.name
         exactSize = info.size
         guard info.size <= UInt64(Int64.max) else {
@@ -52,7 +55,9 @@ public final class NBDNode: BatchingBackend, BlockNode, Resizable {
 
     /// An export is as large as its server says; asking for that size is no error.
     public func resize(to size: UInt64, preallocation: Preallocation) throws(BlockError) {
-        guard size == exactSize || size == sizeInBytes else { throw .message("Cannot resize NBD nodes") }
+        guard size == exactSize || size == sizeInBytes else {
+            throw .message("Cannot resize NBD nodes")
+        }
     }
 
     // MARK: Requests
@@ -300,10 +305,14 @@ extension NBDNode: SparseMappable {
                 break
             }
             for found in try status(at, min(end, exactSize) - at, context) where at < end && result.count < limit {
-                let isZero = found.flags & NBD.StateFlag.zero != 0
+                // The bits of other contexts are read as if they were this one's; every depth below the first is one.
+                let flags = self.context == NBD.depthContext ? min(found.flags, 2) : found.flags
+                let isZero = flags & NBD.StateFlag.zero != 0
                 let count = min(UInt64(found.length), end - at)
                 var extent = BlockExtent(offset: at, length: count, isAllocated: true, isZero: isZero, hostOffset: at)
-                extent.isHole = isZero && found.flags & NBD.StateFlag.hole == 0
+                extent.isHole = isZero && flags & NBD.StateFlag.hole == 0
+                extent.isUnmapped =
+                    self.context != NBD.allocationContext && !isZero && flags & NBD.StateFlag.hole != 0
                 result.append(extent)
                 at += count
             }

@@ -10,6 +10,7 @@ extension BlockDriver {
             own.passDiscard = try options.takeBool("pass-discard-request")
             try takeUnused(&options)
             own.isElsewhere = graph.isInactive
+            own.onCorruption = { [weak graph] damage in graph?.tell(damage) }
             own.isRepair = try options.takeBool("x-repair") ?? false
             own.isDescription = try options.takeBool("x-describe") ?? false
             own.snapshot = options.take("x-snapshot")

@@ -29,6 +29,7 @@ extension QCow2Metadata {
     /// Sets an L1 entry in memory.
     func setL1(_ index: Int, _ value: UInt64) {
         l1[index] = value
+        l2Places.insert(value & QCow2Metadata.offsetMask)
         dirtyL1 =
             dirtyL1.isEmpty
             ? index..<index + 1 : min(index, dirtyL1.lowerBound)..<max(index + 1, dirtyL1.upperBound)

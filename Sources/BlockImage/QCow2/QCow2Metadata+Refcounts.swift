@@ -10,7 +10,11 @@ extension QCow2Metadata {
         let entry = refcountTable[Int(index)]
         guard entry != 0 else { return nil }
         guard entry & ~QCow2Metadata.blockMask == 0, entry & (clusterSize - 1) == 0, entry <= UInt64(Int64.max) else {
-            throw corrupt("reference count table entry \(index) is \(entry)")
+            guard entry & (clusterSize - 1) != 0 else {
+                throw corrupt("reference count table entry \(index) is \(entry)")
+            }
+            let (place, number) = (QCow2Metadata.hexadecimal(entry & Self.blockMask), QCow2Metadata.hexadecimal(index))
+            throw corrupt("Refblock offset \(place) unaligned (reftable index: \(number))")
         }
         if let table = refcountCache.find(entry) { return table }
         return try load(entry, into: \.refcountCache)
@@ -174,6 +178,7 @@ extension QCow2Metadata {
             throw error
         }
         refcountTable[Int(index)] = block.offset
+        countPlaces.insert(block.offset)
     }
 
     private func newBlock(_ cluster: UInt64) -> MetadataTable {
@@ -248,11 +253,12 @@ extension QCow2Metadata {
             throw error
         }
         pendingFrees.append((header.refcountTableOffset >> clusterBits, UInt64(header.refcountTableClusters)))
-        fixedMetadata.removeAll { $0.lowerBound == header.refcountTableOffset }
-        fixedMetadata.append(offset..<offset + (clusters << clusterBits))
+        fixedMetadata.removeAll { $0.range.lowerBound == header.refcountTableOffset }
+        fixedMetadata.append((offset..<offset + (clusters << clusterBits), "refcount table"))
         header.refcountTableOffset = offset
         header.refcountTableClusters = UInt32(clusters)
         refcountTable = table
+        countPlaces = PlaceFilter(table, count: table.count)
         pristine = max(pristine, first + blocks + clusters)
     }
 }

@@ -48,6 +48,11 @@ struct QCow2Entry: Equatable {
 
     static let allAllocated: UInt64 = 0xffff_ffff
     static let allZero: UInt64 = 0xffff_ffff << 32
+
+    /// Whether it is one of a cluster that begins where clusters do.
+    func isAligned(_ clusterSize: UInt64) -> Bool {
+        descriptor & QCow2Metadata.compressed != 0 || descriptor & QCow2Metadata.offsetMask & (clusterSize - 1) == 0
+    }
 }
 
 /// The tables of an open qcow2 image: guest clusters to host clusters, and reference counts. Blocks on the file.
@@ -88,8 +93,16 @@ final class QCow2Metadata: @unchecked Sendable {
     var isLost = false
     /// What is wrong with the image; nothing is written to it any more.
     var corruption: String?
+    var corruptPlace: (offset: UInt64, size: UInt64)?
+    /// It has been told.
+    var hasSignaled = false
+    /// The tables are read for a change.
+    var isChanging = false
     /// Ranges that no guest data may overwrite: the header, the tables of snapshots, the active tables.
-    var fixedMetadata: [Range<UInt64>] = []
+    var fixedMetadata: [(range: Range<UInt64>, name: String)] = []
+    /// Where L2 tables and blocks of counts may be.
+    var l2Places = PlaceFilter()
+    var countPlaces = PlaceFilter()
     /// Zeroes of the file are not zeroes of the guest's.
     var isEncrypted = false
     /// Gives storage of freed clusters back to the file.
@@ -164,47 +177,6 @@ final class QCow2Metadata: @unchecked Sendable {
         return (0..<count).map { bytes.bigEndian(UInt64.self, at: $0 * 8) }
     }
 
-    /// Notes where the metadata with fixed places is.
-    func noteFixedMetadata() {
-        func range(_ offset: UInt64, _ bytes: UInt64) -> Range<UInt64> {
-            offset..<offset + (bytes + clusterSize - 1) / clusterSize * clusterSize
-        }
-        fixedMetadata = [
-            0..<clusterSize, range(header.l1Offset, UInt64(header.l1Size) * 8),
-            range(header.refcountTableOffset, UInt64(header.refcountTableClusters) * clusterSize),
-        ]
-        for snapshot in snapshots { fixedMetadata.append(range(snapshot.l1Offset, UInt64(snapshot.l1Size) * 8)) }
-        if header.snapshotCount > 0 { fixedMetadata.append(range(header.snapshotOffset, 1)) }
-        if let bitmaps = header.bitmaps {
-            fixedMetadata.append(range(bitmaps.directoryOffset, bitmaps.directorySize))
-        }
-    }
-
-    /// Throws when guest data would overwrite metadata: only a damaged or hostile image asks for that.
-    func checkOverlap(_ offset: UInt64, _ length: UInt64) throws(ImageFailure) {
-        if hasDataFile { return }
-        guard length <= UInt64(Int64.max), offset <= UInt64(Int64.max) - length else {
-            throw corrupt("host offset \(offset) is out of range")
-        }
-        let end = offset + length
-        for range in fixedMetadata where offset < range.upperBound && range.lowerBound < end {
-            throw corrupt("a write at \(offset) would overwrite metadata")
-        }
-        var cluster = (offset >> clusterBits) << clusterBits
-        while cluster < end {
-            if l2Cache.contains(cluster) || refcountCache.contains(cluster) {
-                throw corrupt("a write at \(offset) would overwrite a table")
-            }
-            cluster += clusterSize
-        }
-    }
-
-    /// Notes a damage, and gives the failure to throw.
-    func corrupt(_ reason: String) -> ImageFailure {
-        if corruption == nil { corruption = reason }
-        return .corrupt(reason)
-    }
-
     // MARK: Mapping
 
     /// The L2 table that covers a guest offset, or nil when there is none. With `onlyCached`, a table that would have
@@ -214,7 +186,11 @@ final class QCow2Metadata: @unchecked Sendable {
         guard index < l1.count else { return nil }
         let at = l1[index] & QCow2Metadata.offsetMask
         guard at != 0 else { return nil }
-        guard at & (clusterSize - 1) == 0, l1[index] & QCow2Metadata.l1Reserved == 0 else {
+        guard at & (clusterSize - 1) == 0 else {
+            let (place, number) = (QCow2Metadata.hexadecimal(at), QCow2Metadata.hexadecimal(UInt64(index)))
+            throw corrupt("L2 table offset \(place) unaligned (L1 index: \(number))")
+        }
+        guard l1[index] & QCow2Metadata.l1Reserved == 0 else {
             throw corrupt("L1 entry \(index) is \(l1[index])")
         }
         if let table = l2Cache.find(at) { return table }
@@ -246,7 +222,7 @@ final class QCow2Metadata: @unchecked Sendable {
         guard let table = try l2Table(for: offset, onlyCached: onlyCached) else {
             return QCow2Run(kind: .unallocated, length: min(limit, tableEnd - offset))
         }
-        var run = try part(of: table, first, inCluster)
+        var run = try part(of: table, first, inCluster, guest: offset)
         guard isExtended else {
             extend(&run, table, first, limit)
             return run
@@ -260,7 +236,7 @@ final class QCow2Metadata: @unchecked Sendable {
                 at = 0
                 guard index < entries else { break }
             }
-            let next = try part(of: table, index, at)
+            let next = try part(of: table, index, at, guest: offset + run.length)
             guard continues(run, next, isSameCluster: at > 0) else { break }
             run.length += next.length
             at += next.length
@@ -313,8 +289,11 @@ final class QCow2Metadata: @unchecked Sendable {
     }
 
     /// The part of one cluster from `inCluster` on that is of one kind.
-    private func part(of table: MetadataTable, _ index: Int, _ inCluster: UInt64) throws(ImageFailure) -> QCow2Run {
+    private func part(
+        of table: MetadataTable, _ index: Int, _ inCluster: UInt64, guest: UInt64
+    ) throws(ImageFailure) -> QCow2Run {
         let entry = entry(table, index)
+        guard entry.isAligned(clusterSize) else { throw unaligned(entry, table, index, guest: guest) }
         var run = try decode(entry)
         run.length = clusterSize - inCluster
         if isExtended, case .compressed = run.kind { return run }
@@ -336,6 +315,21 @@ final class QCow2Metadata: @unchecked Sendable {
         }
         if case .normal(let host) = run.kind { run.kind = .normal(host + inCluster) }
         return run
+    }
+
+    /// The failure of an entry that points into the middle of a cluster.
+    private func unaligned(_ entry: QCow2Entry, _ table: MetadataTable, _ index: Int, guest: UInt64) -> ImageFailure {
+        let number = QCow2Metadata.hexadecimal
+        let host = number(entry.descriptor & QCow2Metadata.offsetMask)
+        guard isChanging else {
+            return corrupt(
+                "Cluster allocation offset \(host) unaligned (L2 offset: \(number(table.offset)), L2 index: "
+                    + "\(number(UInt64(index))))")
+        }
+        let isZero = !isExtended && entry.descriptor & QCow2Metadata.zero != 0
+        return corrupt(
+            "\(isZero ? "Preallocated zero" : "Data") cluster offset \(host) unaligned (guest offset: \(number(guest)))"
+        )
     }
 
     private func subcluster(_ bitmap: UInt64, _ index: Int) -> UInt64 {

@@ -26,6 +26,8 @@ extension QCow2Node {
         public var isRepair = false
         /// Another process has the image: it is not written before it is taken over.
         public var isElsewhere = false
+        /// Who is told of a damage that requests meet; not to come back to the image.
+        public var onCorruption: (@Sendable (ImageCorruption) -> Void)?
         /// The defaults.
         public init() {}
     }

@@ -3,7 +3,17 @@ internal import Synchronization
 
 /// Work on the calling thread.
 extension QCow2Node {
-    public func carryOut(_ request: BlockRequest) -> Int32 {
+    public func carryOut(_ request: BlockRequest) -> Int32 { carryOut(request, placed: nil) }
+
+    /// Stores bytes. `placed` is called when all of their places are found and before they are written: what is written
+    /// after that gets places behind theirs. 0 or an `errno` value, then perhaps without a call. Blocks.
+    public func write(at offset: UInt64, _ segments: [BlockSegment], placed: () -> Void) -> Int32 {
+        let length = UInt64(segments.reduce(0) { $0 + $1.count })
+        let request = BlockRequest(operation: .write, offset: offset, length: length, segments: segments) { _ in }
+        return withoutActuallyEscaping(placed) { carryOut(request, placed: $0) }
+    }
+
+    private func carryOut(_ request: BlockRequest, placed: (() -> Void)?) -> Int32 {
         var request = request
         guard !isClosed.load(ordering: .relaxed) else { return EBADF }
         inFlight.enter()
@@ -22,7 +32,7 @@ extension QCow2Node {
             switch request.operation {
             case .flush: break
             case .read: try read(request.offset, request.segments)
-            case .write: try write(request.offset, request.segments)
+            case .write: try write(request.offset, request.segments, placed: placed)
             case .discard: try discard(offset: request.offset, length: request.length)
             case .writeZeroes(let mayUnmap):
                 try writeZeroes(offset: request.offset, length: request.length, mayUnmap: mayUnmap)

@@ -25,8 +25,10 @@ extension QCow2Node {
     /// Allocates at most this much at once.
     private static let maximumAllocation: UInt64 = 4 << 20
 
-    /// Stores the segments at the guest's offset.
-    func write(_ offset: UInt64, _ segments: [BlockSegment]) throws(ImageFailure) {
+    /// Stores the segments at the guest's offset. `placed` is called before the last of them are written.
+    func write(
+        _ offset: UInt64, _ segments: [BlockSegment], placed: (() -> Void)? = nil
+    ) throws(ImageFailure) {
         let total = UInt64(segments.reduce(0) { $0 + $1.count })
         if encryption != nil && (offset | total) & 511 != 0 { return try writeWholeSectors(offset, total, segments) }
         noteWrite(offset, total)
@@ -40,6 +42,7 @@ extension QCow2Node {
             do throws(ImageFailure) {
                 if place.clusters != nil { try fillEdges(place, at) }
                 let part = segments.slice(from: Int(done), count: Int(place.length))
+                if place.length == rest { placed?() }
                 file.debugEvent(.writeAIO)
                 try writeData(place.host, at, part)
             } catch {

@@ -67,6 +67,8 @@ public final class QCow2Node: BatchingBackend, BlockNode, Reopenable {
     let elsewhere: Atomic<Bool>
     var isElsewhere: Bool { elsewhere.load(ordering: .relaxed) }
     let closingStatus = Atomic<Int32>(0)
+    /// Who is told of damage; with the tables held.
+    let observer: (@Sendable (ImageCorruption) -> Void)?
 
     /// Reads the header of the image in `file`, checked.
     public static func readHeader(_ file: any BlockNode) throws(BlockError) -> QCow2Header {
@@ -95,6 +97,7 @@ public final class QCow2Node: BatchingBackend, BlockNode, Reopenable {
         let readOnly = node.readOnly || file.isReadOnly
         encryption = try QCow2Encryption(header, options, file, readOnly: readOnly)
         elsewhere = Atomic(options.isElsewhere)
+        observer = options.onCorruption
         if !readOnly && !options.isRepair && !options.isElsewhere {
             guard header.incompatible & QCow2Header.Incompatible.corrupt == 0 else {
                 throw .invalidImage(path: path, reason: "qcow2: Image is corrupt; cannot be opened read/write")
@@ -243,6 +246,7 @@ public final class QCow2Node: BatchingBackend, BlockNode, Reopenable {
             do throws(ImageFailure) {
                 result = .success(try body(metadata))
             } catch {
+                if case .corrupt = error { signalCorruption() }
                 result = .failure(error)
             }
             return try result.get()
@@ -256,14 +260,15 @@ public final class QCow2Node: BatchingBackend, BlockNode, Reopenable {
     ) throws(ImageFailure) -> Value {
         try withTables { metadata throws(ImageFailure) in
             guard metadata.corruption == nil else {
-                metadata.markCorrupt()
+                signalCorruption()
                 throw .io(EIO)
             }
             guard !metadata.isLost else { throw .io(EIO) }
+            metadata.isChanging = true
+            defer { metadata.isChanging = false }
             do throws(ImageFailure) {
                 return try body(metadata)
             } catch {
-                if case .corrupt = error { metadata.markCorrupt() }
                 // Clusters may be counted that nothing points to: the image keeps its mark until it is counted anew.
                 metadata.mayLeak = true
                 throw error
@@ -279,7 +284,8 @@ public final class QCow2Node: BatchingBackend, BlockNode, Reopenable {
     private func runAtHand(_ offset: UInt64, _ length: UInt64) -> QCow2Run? {
         guard !needsThread else { return nil }
         let run = metadataLock.withLockIfAvailable { _ in
-            try? metadata.run(at: offset, limit: length, onlyCached: true)
+            // A damage is told, and the image marked, where that may block: whoever gets nothing here comes there.
+            metadata.trying { try? metadata.run(at: offset, limit: length, onlyCached: true) }
         }
         return run ?? nil
     }
@@ -324,7 +330,8 @@ public final class QCow2Node: BatchingBackend, BlockNode, Reopenable {
             case .normal(let host) = run.kind
         else { return nil }
         let isSafe = metadataLock.withLockIfAvailable { _ in
-            metadata.corruption == nil && (try? metadata.checkOverlap(host, request.length)) != nil
+            metadata.corruption == nil
+                && metadata.trying { (try? metadata.checkOverlap(host, request.length)) != nil }
                 && !(request.forceUnitAccess && (metadata.isDirty || metadata.hasUnflushedTables))
         }
         return isSafe == true ? host : nil

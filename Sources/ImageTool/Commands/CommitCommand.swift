@@ -31,8 +31,7 @@ enum CommitCommand {
         mode.writableDepth = try depth(name, format, isOptionList, base, session)
         let image = try OpenImage(name, format: format, isOptionList: isOptionList, mode, session)
         defer { image.close() }
-        var chain: [any BlockNode] = [image.node]
-        while let below = chain.last!.children.first(where: { $0.role == "backing" })?.node { chain.append(below) }
+        let chain = BlockGraph.chain(image.node)
         guard chain.count > mode.writableDepth, mode.writableDepth > 0 else {
             throw ToolFailure("Image does not have a backing file")
         }
@@ -59,7 +58,7 @@ enum CommitCommand {
         guard image.backing != nil else { throw ToolFailure("Image does not have a backing file") }
         guard let base else { return 1 }
         var depth = 0
-        var node = image.node
+        var node = image.node.unfiltered
         while let below = node.children.first(where: { $0.role == "backing" })?.node {
             depth += 1
             let named = (node as? any DescribedImage)?.imageDescription.backing

@@ -32,7 +32,9 @@ enum ConvertCommand {
                 .init("bitmaps"), .init("skip-broken-bitmaps"),
             ])
         var request = Request()
-        request.plan.threads = max(2, min(16, HostFacts.processorCount))
+        // More than work at the same time: who waits for a turn or a disk leaves room, and beside other programs a
+        // process gets its share by the threads that could run.
+        request.plan.threads = max(4, min(16, HostFacts.processorCount))
         while let (key, value) = try scanner.next() {
             if key == "h" {
                 session.put(Help.text)
@@ -81,6 +83,7 @@ enum ConvertCommand {
             guard let count = Int(value), count >= 1, count <= 16 else {
                 throw ToolFailure("Invalid number of coroutines. Allowed number of coroutines is between 1 and 16")
             }
+            request.plan.threads = count
         case "W": request.plan.isUnordered = true
         case "U": request.source.isShared = true
         case "salvage": request.plan.salvages = true
@@ -265,6 +268,8 @@ enum ConvertCommand {
             plan.packedCluster = packing.clusterSize
             plan.packing = packing.kind
             plan.isUnordered = false
+            // Work of the processors alone: more threads than those have nothing to do while others wait for a disk.
+            plan.threads = max(2, min(16, HostFacts.processorCount))
             unit = UInt64(packing.clusterSize)
         }
         let source = ConvertSource(

@@ -50,13 +50,17 @@ enum MapCommand {
         var at = start
         var last: BlockStatus?
         while at < end {
-            let next: BlockStatus
+            var next: BlockStatus
             do throws(BlockError) {
                 next = try walker.status(at: at, limit: end - at)
             } catch {
                 throw ToolFailure("Failed to read image metadata: \(Wording.reason(error))")
             }
             at += next.length
+            if next.isUnmapped {
+                (next.isData, next.isZero, next.isPresent) = (false, false, false)
+                (next.hostOffset, next.filename) = (nil, nil)
+            }
             if var merged = last, joins(merged, next) {
                 merged.length += next.length
                 last = merged

@@ -115,7 +115,8 @@ final class ConvertJob: Sendable {
         }
         let runs = piece.kind == .data ? runs(buffer, piece.offset, count) : []
         guard takeTurn(number) else { return }
-        defer { passTurn(number) }
+        var hasPassed = false
+        defer { if !hasPassed { passTurn(number) } }
         switch piece.kind {
         case .below: return
         case .zero where isWritten:
@@ -128,10 +129,20 @@ final class ConvertJob: Sendable {
             }
         case .zero: try zero(piece.offset, piece.length)
         case .data:
-            for run in runs {
+            let last = plan.isTargetZero ? runs.lastIndex { !$0.isZero } : runs.indices.last
+            for (index, run) in runs.enumerated() {
                 let at = piece.offset + UInt64(run.start)
                 if run.isZero {
                     try zero(at, UInt64(run.count))
+                } else if index == last, let image = target as? QCow2Node {
+                    // The next one finds its places behind these while these are being written.
+                    // SAFETY: the run lies inside the buffer, which lives over the call.
+                    let segment = unsafe BlockSegment(pointer: buffer.base + run.start, count: run.count)
+                    let status = image.write(at: at, [segment]) {
+                        passTurn(number)
+                        hasPassed = true
+                    }
+                    try check(status, at)
                 } else {
                     try check(target.write(buffer, at: at, count: run.count, from: run.start), at)
                 }

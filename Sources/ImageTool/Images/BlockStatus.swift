@@ -17,6 +17,8 @@ struct BlockStatus: Equatable {
     var hostOffset: UInt64?
     var filename: String?
     var isCompressed = false
+    /// A map shows nothing here.
+    var isUnmapped = false
 }
 
 /// Walks over the runs of a disk.
@@ -33,10 +35,10 @@ final class StatusWalker {
     init(_ node: any BlockNode, looksBelow: Bool = true, above base: (any BlockNode)? = nil) {
         self.node = node
         self.looksBelow = looksBelow
-        var chain = [node]
+        var chain = [node.unfiltered]
         if looksBelow {
             while let below = chain.last!.children.first(where: { $0.role == "backing" })?.node, below !== base {
-                chain.append(below)
+                chain.append(below.unfiltered)
             }
         }
         self.chain = chain
@@ -64,6 +66,7 @@ final class StatusWalker {
                     isZero: extent.isZero || (!extent.isAllocated && (!looksBelow || !hasBacking(image))),
                     isPresent: extent.isAllocated, depth: depth, hostOffset: extent.hostOffset,
                     filename: extent.hostOffset == nil ? nil : dataFile(of: image), isCompressed: extent.isCompressed)
+                status.isUnmapped = extent.isUnmapped
                 if !looksBelow && !extent.isAllocated && hasBacking(image) { status.isZero = extent.isZero }
                 if status.isData, checksHoles[depth], let host = status.hostOffset {
                     try lookIntoFile(image, host, &status)

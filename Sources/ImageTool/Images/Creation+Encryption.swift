@@ -18,7 +18,7 @@ extension CreationFormat {
             try made(path, "create") { () throws(BlockError) in
                 let passphrase = try passphrase(values, "key-secret", session)
                 let options = luksOptions(values, "")
-                try withNewFile(path) { file throws(BlockError) in
+                try withNewFile(path, session) { file throws(BlockError) in
                     try LUKSNode.create(
                         options, size: (values.size + 511) / 512 * 512, passphrase: passphrase,
                         preallocation: way == .metadata ? .off : way, in: file)

@@ -5,6 +5,11 @@ extension CreationFormat {
     static var raw: CreationFormat {
         CreationFormat(name: "raw", options: [size]) { path, values, session throws(ToolFailure) in
             let way = try preallocation(values, allowed: ["off", "falloc", "full"])
+            if let place = NewImagePlace(path) {
+                return try made(path, "create") { () throws(BlockError) in
+                    try place.makeRaw(size: (values.size + 511) / 512 * 512, session)
+                }
+            }
             try made(path, "create") { () throws(BlockError) in
                 try FileNode.create(
                     path: ImageReference.stripped(path), size: (values.size + 511) / 512 * 512, preallocation: way)
@@ -67,10 +72,15 @@ extension CreationFormat {
         }
     }
 
-    /// Makes an empty file and opens it while the body writes into it.
+    /// Makes an empty file (or takes what is there of a device or an export) and opens it while the body writes into it.
     static func withNewFile(
-        _ path: String, _ body: (any Resizable) throws(BlockError) -> Void
+        _ path: String, _ session: Session, _ body: (any Resizable) throws(BlockError) -> Void
     ) throws(BlockError) {
+        if let place = NewImagePlace(path) {
+            return try place.open(session) { file throws(BlockError) in
+                try body(file.forNewImage)
+            }
+        }
         let path = ImageReference.stripped(path)
         try FileNode.create(path: path, size: 0)
         let graph = BlockGraph(defaultAIO: .threads)
@@ -83,21 +93,17 @@ extension CreationFormat {
     static func createQCow2(
         _ path: String, _ options: QCow2CreateOptions, _ way: Preallocation, _ session: Session, key: String?
     ) throws(ToolFailure) {
-        try made(path, "create") { () throws(BlockError) in
-            try FileNode.create(path: ImageReference.stripped(path), size: 0)
-        }
         try made(path, "write") { () throws(BlockError) in
-            let graph = BlockGraph(defaultAIO: .threads)
-            defer { graph.closeAll() }
-            let file = try graph.open(["driver": "file", "filename": path])
-            guard let file = file as? any Resizable else { return }
-            try QCow2Node.create(options, in: file)
+            try withNewFile(path, session) { file throws(BlockError) in try QCow2Node.create(options, in: file) }
         }
         guard way != .off || options.dataFile != nil else { return }
         try made(path, "reserve space in") { () throws(BlockError) in
-            let graph = BlockGraph(defaultAIO: .threads, secrets: session.secrets)
+            let graph = BlockGraph(
+                defaultAIO: .threads, secrets: session.secrets, throttles: session.throttles,
+                references: session.references)
             defer { graph.closeAll() }
-            var open = ["driver": "qcow2", "file.driver": "file", "file.filename": path, "backing": ""]
+            var open = ["driver": "qcow2", "file.filename": path, "backing": ""]
+            open["file.driver"] = NewImagePlace(path)?.driver ?? "file"
             if let key { open["encrypt.key-secret"] = key }
             let node = try graph.open(open)
             try (node as? QCow2Node)?.reserve(way)

@@ -5,7 +5,7 @@ extension CreationFormat {
         CreationFormat(
             name: "vdi", options: [size, Option("static", Kind.flag, "VDI static (pre-allocated) image")],
             defaults: ["static": "off"]
-        ) { path, values, _ throws(ToolFailure) in
+        ) { path, values, session throws(ToolFailure) in
             let isStatic = values.flag("static")
             _ = try preallocation(values, allowed: ["off", "falloc", "full"])
             guard values.size <= 0x1fff_ff80 << 20 else {
@@ -14,7 +14,7 @@ extension CreationFormat {
                         + "0x1fffff8000000)")
             }
             try made(path, "create") { () throws(BlockError) in
-                try withNewFile(path) { file throws(BlockError) in
+                try withNewFile(path, session) { file throws(BlockError) in
                     try OtherFormats.createVDI(size: (values.size + 511) / 512 * 512, isStatic: isStatic, in: file)
                 }
             }
@@ -32,7 +32,7 @@ extension CreationFormat {
                 "Force disk size calculation to use the actual size specified, rather than using the nearest CHS-based "
                     + "calculation"),
         ]
-        return CreationFormat(name: "vpc", options: options) { path, values, _ throws(ToolFailure) in
+        return CreationFormat(name: "vpc", options: options) { path, values, session throws(ToolFailure) in
             let isFixed: Bool
             switch values.text("subformat") {
             case nil, "dynamic": isFixed = false
@@ -40,7 +40,7 @@ extension CreationFormat {
             case .some(let other): throw ToolFailure("Parameter 'subformat' does not accept value '\(other)'")
             }
             do throws(BlockError) {
-                try withNewFile(path) { file throws(BlockError) in
+                try withNewFile(path, session) { file throws(BlockError) in
                     try OtherFormats.createVPC(
                         size: values.size, isFixed: isFixed, isExact: values.flag("force_size"), in: file)
                 }
@@ -70,7 +70,7 @@ extension CreationFormat {
         ]
         return CreationFormat(
             name: "vhdx", options: options, defaults: ["log_size": "1048576", "block_size": "0"]
-        ) { path, values, _ throws(ToolFailure) in
+        ) { path, values, session throws(ToolFailure) in
             let isFixed: Bool
             switch values.text("subformat") {
             case nil, "dynamic": isFixed = false
@@ -85,7 +85,7 @@ extension CreationFormat {
             guard block == 0 || block >= 1 << 20 else { throw ToolFailure("Block size must be a multiple of 1 MB") }
             guard values.size <= 64 << 40 else { throw ToolFailure("Image size too large; max of 64TB") }
             try made(path, "create") { () throws(BlockError) in
-                try withNewFile(path) { file throws(BlockError) in
+                try withNewFile(path, session) { file throws(BlockError) in
                     try OtherFormats.createVHDX(
                         size: (values.size + 511) / 512 * 512, blockSize: block,
                         logSize: values.number("log_size") ?? 0, isFixed: isFixed,
@@ -119,7 +119,7 @@ extension CreationFormat {
             try made(path, "create") { () throws(BlockError) in
                 try OtherFormats.createVMDK(options, at: ImageReference.stripped(path)) {
                     path, body throws(BlockError) in
-                    try withNewFile(path, body)
+                    try withNewFile(path, session, body)
                 }
             }
         }

@@ -47,8 +47,8 @@ final class OpenImage {
     /// The file under the format.
     var file: (any BlockNode)? { node.children.first { $0.role == "file" }?.node }
     /// The image below.
-    var backing: (any BlockNode)? { node.children.first { $0.role == "backing" }?.node }
-    var qcow2: QCow2Node? { node as? QCow2Node }
+    var backing: (any BlockNode)? { node.unfiltered.children.first { $0.role == "backing" }?.node }
+    var qcow2: QCow2Node? { node.unfiltered as? QCow2Node }
 
     /// Opens an image. Without a format its content decides.
     init(
@@ -61,7 +61,9 @@ final class OpenImage {
         let reference = try ImageReference(text, isOptionList: isOptionList)
         name = text
         graph = BlockGraph(
-            defaultAIO: mode.isParallel ? .auto : .threads, secrets: session.secrets, references: session.references)
+            defaultAIO: mode.isParallel ? .auto : .threads, secrets: session.secrets, throttles: session.throttles,
+            references: session.references)
+        graph.observeCorruption { [notes = session.console.notes] damage in notes.add(damage.description) }
         do throws(BlockError) {
             if reference.options.isEmpty && text.hasPrefix("json:") {
                 throw BlockError.message("Must specify either driver or file")
@@ -86,12 +88,6 @@ final class OpenImage {
     /// Writes back and closes, and says what went wrong. Must be called for an image that was written to.
     func close() {
         graph.closeAll()
-        if let reason = qcow2?.corruption {
-            session.console.putError(
-                node.isReadOnly
-                    ? "qcow2: Image is corrupt: \(reason); further non-fatal corruption events will be suppressed"
-                    : "qcow2: Marking image as corrupt: \(reason); further corruption events will be suppressed")
-        }
         guard let status = qcow2?.closeStatus, status != 0 else { return }
         session.report("Failed to flush '\(name)': \(Formatting.reason(status))")
     }

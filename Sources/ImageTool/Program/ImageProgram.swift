@@ -17,6 +17,7 @@ public enum ImageProgram {
 
     /// Runs a command line on a console.
     public static func run(_ arguments: [String], _ console: Console) -> Int32 {
+        defer { console.flush() }
         let path = arguments.first ?? "apus-img"
         let name = path.split(separator: "/").last.map(String.init) ?? path
         let session = Session(program: name, console: console)
@@ -83,6 +84,8 @@ final class Session {
     var isQuiet = false
     /// The secrets of `--object`.
     let secrets = BlockSecrets()
+    /// The groups of `--object throttle-group`.
+    let throttles = ThrottleGroups()
     /// Which names in images are followed.
     var references = ReferencePolicy()
 
@@ -111,7 +114,7 @@ final class Session {
     }
 
     private static let otherObjects: Set<String> = [
-        "iothread", "main-loop", "throttle-group", "secret_keyring", "tls-cipher-suites", "tls-creds-anon",
+        "iothread", "main-loop", "secret_keyring", "tls-cipher-suites", "tls-creds-anon",
         "cryptodev-backend", "can-bus", "colo-compare", "dbus-vmstate", "memory-backend-ram", "memory-backend-file",
         "rng-builtin", "rng-random",
     ]
@@ -140,6 +143,11 @@ final class Session {
                 type = String(text.prefix { $0 != "," })
                 text = text.drop { $0 != "," }.dropFirst()
                 for (name, value) in OptionText.pairs(String(text)) { options[name] = value ?? "on" }
+            }
+            if ThrottleGroups.takes(type) {
+                guard let id = options.removeValue(forKey: "id") else { throw ToolFailure("Parameter 'id' is missing") }
+                do throws(BlockError) { try throttles.add(id, options) } catch { throw ToolFailure("\(error)") }
+                continue
             }
             guard BlockSecrets.takes(type) else {
                 // Others tune what is not tuned here.

@@ -13,9 +13,9 @@ enum Wording {
         case .noPermission(let path, _): "Could not open '\(path)': Permission denied"
         case .readOnly(let path): "Could not open '\(path)': Read-only file system"
         case .notDevice(let path): "'host_device' driver requires '\(path)' to be either a character or block device"
-        case .inUse(let path, let access):
+        case .inUse(let path, let access, _):
             "Failed to get \"\(access)\" lock\nIs another process using the image [\(path)]?"
-        case .usedByOthers(let path, let access):
+        case .usedByOthers(let path, let access, _):
             "Failed to get shared \"\(access)\" lock\nIs another process using the image [\(path)]?"
         case .noDirectIO: "The file system does not support O_DIRECT"
         case .noRing(_, let errno): "Unable to use io_uring: \(Formatting.reason(errno.rawValue))"

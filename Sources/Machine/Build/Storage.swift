@@ -14,13 +14,13 @@ final class Storage: Sendable {
         let first: String
         /// Its image as the command line has it, until jobs or snapshots put another in its place.
         var shownFile: String {
-            let root = device.root
+            let root = device.image
             guard root.nodeName == first, let file = configuration?.file else { return root.filename }
             return file
         }
         init(device: BlockDevice, configuration: DriveConfiguration?, user: String? = nil) {
             (self.device, self.configuration, self.user) = (device, configuration, user)
-            first = device.root.nodeName
+            first = device.image.nodeName
         }
         /// The format that it was opened with.
         var format: String { device.root.driverName }
@@ -48,7 +48,7 @@ final class Storage: Sendable {
                 }
             }, isInactive: configuration.incoming != nil, lockedMemory: lockedMemory)
         for object in configuration.objects {
-            do throws(BlockError) { try addSecret(object) } catch {
+            do throws(BlockError) { try addObject(object) } catch {
                 throw MachineBuildError("-object \(object.type),id=\(object.id): \(error)")
             }
         }
@@ -62,6 +62,7 @@ final class Storage: Sendable {
             }
             for drive in configuration.drives where drive.hasMedium { try open(drive) }
             live.connect(self)
+            graph.observeCorruption { [live] in live.tell($0) }
         } catch {
             graph.closeAll()
             throw error
@@ -80,9 +81,12 @@ final class Storage: Sendable {
         }
     }
 
-    /// Takes a secret or TLS credentials that options of images may name; other objects are none of its business. A
+    /// Takes a secret, TLS credentials or a throttle group that images may name; other objects are none of its business. A
     /// secret that is encrypted itself is not known here: who needs it hears that.
-    func addSecret(_ object: ObjectConfiguration) throws(BlockError) {
+    func addObject(_ object: ObjectConfiguration) throws(BlockError) {
+        if ThrottleGroups.takes(object.type) {
+            return try graph.throttles.add(object.id, try ImageName.flat(object.properties))
+        }
         guard BlockSecrets.takes(object.type), object.properties["keyid"] == nil else { return }
         var properties = object.properties
         properties["loaded"] = nil
@@ -121,7 +125,7 @@ final class Storage: Sendable {
             if drive.throttling.members.contains(where: { $0.name != "group" }) {
                 do throws(MachineError) {
                     let limits = try LiveStorage.limits(drive.throttling)
-                    try live.setThrottle(device, limits, group: drive.throttling.string("group"), among: throttles)
+                    try live.setThrottle(device, limits, group: drive.throttling.string("group"), among: graph.throttles)
                 } catch { throw BlockError.message("\(error)") }
             }
             drives.withLock { $0.append((drive.id, entry)) }
@@ -214,11 +218,14 @@ final class Storage: Sendable {
     }
 
     /// A drive's device by the drive's name, the device's, or its disk's node. Not of a CD drive.
-    func device(_ name: String) -> BlockDevice? {
-        drives.withLock { drives in
+    func device(_ wanted: String) -> BlockDevice? {
+        // QEMU's virtio disks on PCI have the disk in a device of its own below theirs.
+        let ending = "/virtio-backend"
+        let name = wanted.hasSuffix(ending) ? String(wanted.dropLast(ending.count)) : wanted
+        return drives.withLock { drives in
             drives.first { entry in
                 entry.name == name || entry.drive.user == name || entry.drive.user?.hasSuffix("/\(name)") ?? false
-                    || entry.drive.device.root.nodeName == name
+                    || entry.drive.device.root.nodeName == name || entry.drive.device.image.nodeName == name
             }?.drive.device
         }
     }
@@ -226,8 +233,6 @@ final class Storage: Sendable {
     var fixedDevices: [(name: String, device: BlockDevice)] {
         drives.withLock { $0.map { ($0.drive.configuration == nil ? "" : $0.name, $0.drive.device) } }
     }
-
-    private var throttles: [ThrottleGroup] { drives.withLock { $0.compactMap { $0.drive.device.throttle } } }
 
     /// The drives whose media can be changed.
     var removableDrives: [RemovableDrive] { removables.withLock { $0 } }
@@ -271,7 +276,8 @@ final class Storage: Sendable {
         let drive = drives.withLock { drives in
             drives.first { entry in
                 if let device { return entry.name == device && entry.drive.configuration != nil }
-                return entry.drive.device.root.nodeName == name || (name != nil && entry.name == name)
+                return entry.drive.device.root.nodeName == name || entry.drive.device.image.nodeName == name
+                    || (name != nil && entry.name == name)
             }?.drive
         }
         guard let root = drive?.device.root ?? name.flatMap({ graph.node(named: $0) }) else {
@@ -320,12 +326,7 @@ final class Storage: Sendable {
     private func image(
         _ root: any BlockNode, file: String, format: String, cache: CacheMode, detectZeroes: DetectZeroes
     ) -> BlockDeviceStatus.Image {
-        var backing: [any BlockNode] = []
-        var node = root
-        while let below = node.children.first(where: { $0.role == "backing" })?.node, backing.count < 256 {
-            backing.append(below)
-            node = below
-        }
+        let backing = BlockGraph.chain(root).dropFirst()
         var status = BlockDeviceStatus.Image(
             file: file, format: format, nodeName: root.nodeName, virtualSize: root.sizeInBytes,
             actualSize: Self.allocated(root), isReadOnly: root.isReadOnly, cache: cache, detectZeroes: detectZeroes,

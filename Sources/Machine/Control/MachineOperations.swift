@@ -78,6 +78,11 @@ public protocol MachineOperations: MigrationOperations, ScreenOperations {
     /// The threads of `iothread` objects.
     var ioThreads: [IOThreadStatus] { get }
 
+    /// The limits of a `throttle-group` by their names (`bps-total`, …); nil for another object.
+    func throttleLimits(_ id: String) -> [String: UInt64]?
+    /// Changes some of them.
+    func setThrottleLimits(_ id: String, _ limits: JSONObject) throws(MachineError)
+
     /// The threads of `thread-context` objects.
     var threadContexts: [IOThreadStatus] { get }
 
@@ -270,6 +275,10 @@ extension MachineOperations {
     }
     public var ioThreads: [IOThreadStatus] { [] }
     public var threadContexts: [IOThreadStatus] { [] }
+    public func throttleLimits(_ id: String) -> [String: UInt64]? { nil }
+    public func setThrottleLimits(_ id: String, _ limits: JSONObject) throws(MachineError) {
+        throw .failed("object '\(id)' not found")
+    }
     public var processorModels: [ProcessorModelStatus] { [] }
     public func expandProcessorModel(_ name: String) -> JSONObject? { nil }
     public var pluggedMemory: UInt64 { 0 }

@@ -89,7 +89,7 @@ extension LiveStorage {
     @discardableResult
     func retireBitmaps() -> [Bitmap] {
         let stale = state.withLock { state in
-            state.bitmaps.filter { $0.device.root.nodeName != $0.node }
+            state.bitmaps.filter { $0.device.image.nodeName != $0.node }
         }
         return stale.filter { $0.device.detach($0.bitmap) }
     }

@@ -33,17 +33,17 @@ extension LiveStorage {
             try images { () throws(BlockError) in
                 let passphrase = try graph.secrets.value(secret)
                 try LUKSNode.create(
-                    Self.volume(options), size: size, passphrase: passphrase, preallocation: way, in: file)
+                    Self.volume(options), size: size, passphrase: passphrase, preallocation: way, in: file.forNewImage)
             }
         case "vdi":
             guard way == .off || way == .metadata else { throw refuse("preallocation") }
             try images { () throws(BlockError) in
-                try OtherFormats.createVDI(size: size, isStatic: way == .metadata, in: file)
+                try OtherFormats.createVDI(size: size, isStatic: way == .metadata, in: file.forNewImage)
             }
         case "vpc":
             let (isFixed, isExact) = (options.string("subformat") == "fixed", options["force-size"] == true)
             try images { () throws(BlockError) in
-                try OtherFormats.createVPC(size: size, isFixed: isFixed, isExact: isExact, in: file)
+                try OtherFormats.createVPC(size: size, isFixed: isFixed, isExact: isExact, in: file.forNewImage)
             }
         case "vhdx":
             let log = options["log-size"]?.uint64Value ?? 1 << 20
@@ -51,7 +51,8 @@ extension LiveStorage {
             let (isFixed, marks) = (options.string("subformat") == "fixed", options["block-state-zero"] != false)
             try images { () throws(BlockError) in
                 try OtherFormats.createVHDX(
-                    size: size, blockSize: block, logSize: log, isFixed: isFixed, marksZero: marks, in: file)
+                    size: size, blockSize: block, logSize: log, isFixed: isFixed, marksZero: marks, in: file.forNewImage
+                )
             }
         case "vmdk": try makeVMDK(options, size, in: file, graph)
         default: throw .failed("Driver '\(driver)' does not support blockdev-create")
@@ -108,9 +109,11 @@ extension LiveStorage {
             wanted.passphrase = try images { () throws(BlockError) in try graph.secrets.value(secret) }
         }
         let final = wanted
-        try images { () throws(BlockError) in try QCow2Node.create(final, in: file) }
+        try images { () throws(BlockError) in try QCow2Node.create(final, in: file.forNewImage) }
         guard way != .off || data != nil else { return }
-        guard final.luks == nil || way == .off else { throw .failed("Preallocation of an encrypted image is not supported") }
+        guard final.luks == nil || way == .off else {
+            throw .failed("Preallocation of an encrypted image is not supported")
+        }
         let dataNode = data
         try images { () throws(BlockError) in
             // It is of use once it is as long as the disk.
@@ -152,7 +155,7 @@ extension LiveStorage {
             var number = 0
             try OtherFormats.createVMDK(final, at: file.filename, names: nodes.isEmpty ? nil : names) {
                 (_, body) throws(BlockError) in
-                let target = number < nodes.count ? nodes[number] : file
+                let target = (number < nodes.count ? nodes[number] : file).forNewImage
                 number += 1
                 try target.resize(to: 0, preallocation: .off)
                 try body(target)

@@ -57,7 +57,7 @@ extension LiveStorage {
         }
         let nodes = chain.prefix { $0 !== base }
         try checkFree(device, Array(nodes))
-        let settings = try settings(arguments, device?.root === top ? device : nil)
+        let settings = try settings(arguments, device?.image === top ? device : nil)
         let backing = base.map { (arguments.string("backing-file") ?? BlockGraph.absoluteName($0), $0.driverName) }
         let teller = teller
         let job = try images { () throws(BlockError) in
@@ -71,7 +71,7 @@ extension LiveStorage {
         let storage = try storage()
         let name = arguments.string("device") ?? ""
         let device = try device(name)
-        let active = device.root
+        let active = device.image
         let chain = BlockGraph.chain(active)
         func find(_ node: String, _ file: String) throws(MachineError) -> (any BlockNode)? {
             guard let wanted = arguments.string(node) ?? arguments.string(file) else { return nil }
@@ -121,13 +121,13 @@ extension LiveStorage {
             guard let node = storage.graph.node(named: name) else {
                 throw .failed("Cannot find device='\(name)' nor node-name='\(name)'")
             }
-            guard node !== device.root else { throw .failed("Can't mirror node into itself") }
+            guard node !== device.image else { throw .failed("Can't mirror node into itself") }
             guard storage.graph.users(of: node) == 0 else {
                 throw .failed("Node '\(name)' is in use")
             }
             return (node, false)
         }
-        let source = device.root
+        let source = device.image
         let exists = arguments.string("mode") == "existing"
         return (
             try images { () throws(BlockError) in
@@ -150,7 +150,7 @@ extension LiveStorage {
     func mirror(_ arguments: JSONObject, makesTarget: Bool) throws(MachineError) {
         let storage = try storage()
         let device = try device(arguments.string("device") ?? "")
-        let source = device.root
+        let source = device.image
         try checkFree(device, [source])
         let settings = try settings(arguments, device)
         let below = source.children.first { $0.role == "backing" }?.node
@@ -192,7 +192,7 @@ extension LiveStorage {
     ) throws(MachineError) -> BlockJob {
         let storage = try storage()
         let device = try device(arguments.string("device") ?? "")
-        let source = device.root
+        let source = device.image
         try checkFree(device, [source])
         var settings = try settings(arguments, device)
         settings.group = group
@@ -249,7 +249,7 @@ extension LiveStorage {
     func changeBacking(_ arguments: JSONObject) throws(MachineError) {
         let device = try device(arguments.string("device") ?? "")
         let name = arguments.string("image-node-name") ?? ""
-        guard let image = BlockGraph.chain(device.root).first(where: { $0.nodeName == name }) as? QCow2Node else {
+        guard let image = BlockGraph.chain(device.image).first(where: { $0.nodeName == name }) as? QCow2Node else {
             throw .failed("'\(name)' is no image of the chain whose backing file can be changed")
         }
         guard let below = image.children.first(where: { $0.role == "backing" })?.node else {

@@ -48,19 +48,14 @@ extension LiveStorage {
 
     /// Puts a device under limits, alone or with the others of a group.
     func setThrottle(
-        _ device: BlockDevice, _ limits: ThrottleLimits, group: String?, among others: [ThrottleGroup]
+        _ device: BlockDevice, _ limits: ThrottleLimits, group: String?, among groups: ThrottleGroups
     ) throws(MachineError) {
         guard limits.isLimited else {
             device.throttle = nil
             return
         }
         let name = group ?? device.throttle?.name ?? device.id
-        if let shared = others.first(where: { $0.name == name }) {
-            shared.limits = limits
-            device.throttle = shared
-        } else {
-            device.throttle = ThrottleGroup(name: name, limits: limits)
-        }
+        device.throttle = groups.group(named: name, limits: limits)
     }
 
     func setThrottle(_ arguments: JSONObject) throws(MachineError) {
@@ -69,8 +64,8 @@ extension LiveStorage {
         }
         let device: BlockDevice
         if let found = try storage().device(name) { device = found } else { throw .deviceNotFound(name) }
-        let others = try storage().fixedDevices.compactMap { $0.device.throttle }
-        try setThrottle(device, try Self.limits(arguments), group: arguments.string("group"), among: others)
+        try setThrottle(
+            device, try Self.limits(arguments), group: arguments.string("group"), among: storage().graph.throttles)
     }
 
     // MARK: NBD
@@ -115,7 +110,9 @@ extension LiveStorage {
     func addExport(_ arguments: JSONObject) throws(MachineError) {
         let server = try running()
         let device = arguments.string("device") ?? ""
-        let node = try node(device)
+        // A filter that is named is exported as such.
+        let node: any BlockNode
+        if let named = try storage().graph.node(named: device) { node = named } else { node = try self.node(device) }
         let name = arguments.string("name") ?? device
         guard !server.server.exports.contains(where: { $0.name == name }) else {
             throw .failed("NBD server already has export named '\(name)'")

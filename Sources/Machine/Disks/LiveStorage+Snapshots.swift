@@ -77,7 +77,7 @@ extension LiveStorage {
     private func put(_ overlay: any BlockNode, over device: BlockDevice) throws(MachineError) -> Undo {
         try checkFree(device)
         let graph = try storage().graph
-        guard overlay.sizeInBytes >= device.root.sizeInBytes || overlay is QCow2Node else {
+        guard overlay.sizeInBytes >= device.image.sizeInBytes || overlay is QCow2Node else {
             throw .failed("The overlay is smaller than the disk")
         }
         device.beginDrained()
@@ -98,7 +98,7 @@ extension LiveStorage {
         let format = arguments.string("format") ?? "qcow2"
         guard format == "qcow2" else { throw .failed("Overlays of the format '\(format)' cannot be made here") }
         guard !path.isEmpty else { throw .failed("Parameter 'snapshot-file' is missing") }
-        let base = device.root
+        let base = device.image
         let overlay = try images { () throws(BlockError) in
             if arguments.string("mode") != "existing" {
                 try graph.makeImage(
@@ -118,9 +118,9 @@ extension LiveStorage {
         let name = arguments.string("device") ?? ""
         let device = try device(name)
         let title = arguments.string("name") ?? ""
-        guard let image = device.root as? QCow2Node else {
+        guard let image = device.image as? QCow2Node else {
             throw .failed(
-                "Block format '\(device.root.driverName)' used by node '\(device.root.nodeName)' does not support"
+                "Block format '\(device.image.driverName)' used by node '\(device.image.nodeName)' does not support"
                     + " internal snapshots")
         }
         guard !title.isEmpty else { throw .failed("Name is empty") }
@@ -147,7 +147,7 @@ extension LiveStorage {
         let device = try device(name)
         let (id, title) = (arguments.string("id"), arguments.string("name"))
         guard id != nil || title != nil else { throw .failed("Name or id must be provided") }
-        let image = device.root as? QCow2Node
+        let image = device.image as? QCow2Node
         let found = image?.snapshots.first { (id == nil || $0.id == id) && (title == nil || $0.name == title) }
         guard let image, let found else {
             throw .failed("Snapshot with id '\(id ?? "null")' and name '\(title ?? "null")' does not exist on device '\(name)'")

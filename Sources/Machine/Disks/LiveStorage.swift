@@ -46,6 +46,18 @@ final class LiveStorage: Sendable {
         return storage
     }
 
+    /// Tells monitors, and whoever reads the program's errors, of damage that a request has met.
+    func tell(_ damage: ImageCorruption) {
+        let device = (try? storage().fixedDevices)?.first { $0.device.image.nodeName == damage.node }
+        var data: JSONObject = ["device": .string(device?.name ?? "")]
+        data["node-name"] = .string(damage.node)
+        data["msg"] = .string(damage.reason)
+        if let place = damage.place { (data["offset"], data["size"]) = (.number(place.offset), .number(place.size)) }
+        data["fatal"] = .bool(damage.isFatal)
+        port.withLock { $0 }?.send(.imageCorrupted(damage.description))
+        emit("BLOCK_IMAGE_CORRUPTED", data)
+    }
+
     // MARK: Names
 
     /// The device of a drive's, device's or node's name.
@@ -56,21 +68,21 @@ final class LiveStorage: Sendable {
         }
         throw .failed("Cannot find device='\(name)' nor node-name='\(name)'")
     }
-    /// A node by its own name, or the disk of a device.
+    /// The image of a node by its own name, or of a device.
     func node(_ name: String) throws(MachineError) -> any BlockNode {
         let storage = try storage()
-        if let node = storage.graph.node(named: name) { return node }
-        if let device = storage.device(name) { return device.root }
+        if let node = storage.graph.node(named: name) { return node.unfiltered }
+        if let device = storage.device(name) { return device.image }
         throw .failed("Cannot find device='\(name)' nor node-name='\(name)'")
     }
     /// The device whose disk a node is, if any.
     func user(of node: any BlockNode) throws(MachineError) -> BlockDevice? {
-        try storage().fixedDevices.first { $0.device.root === node }?.device
+        try storage().fixedDevices.first { $0.device.image === node.unfiltered }?.device
     }
     /// The device that reads a node, as its disk or below that, if any.
     func reader(of node: any BlockNode) throws(MachineError) -> BlockDevice? {
         try storage().fixedDevices.first { entry in
-            BlockGraph.chain(entry.device.root).contains { $0 === node }
+            BlockGraph.chain(entry.device.image).contains { $0 === node }
         }?.device
     }
     /// The image of a chain that a file name, as a user writes it, means.
@@ -100,7 +112,7 @@ final class LiveStorage: Sendable {
         }
         if let found {
             throw .failed(
-                "Node '\(device?.root.nodeName ?? names.first ?? "")' is busy: block device is in use by block job: "
+                "Node '\(device?.image.nodeName ?? names.first ?? "")' is busy: block device is in use by block job: "
                     + found.job.kind.rawValue)
         }
     }

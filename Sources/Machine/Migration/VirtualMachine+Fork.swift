@@ -52,13 +52,13 @@ extension VirtualMachine {
     /// Writable disks would be written by two: each has to get an overlay of its own.
     private func checkForkedDisks(_ request: ForkRequest) throws(MachineError) {
         for (name, device) in board.storage.writable {
-            guard request.overlays.contains(where: { $0.device == name || $0.device == device.root.nodeName }) else {
+            guard request.overlays.contains(where: { $0.device == name || $0.device == device.image.nodeName }) else {
                 throw .failed("Disk '\(name)' is writable, and 'overlays' has none for it")
             }
         }
         for overlay in request.overlays {
             let isThere = board.storage.writable.contains {
-                $0.name == overlay.device || $0.device.root.nodeName == overlay.device
+                $0.name == overlay.device || $0.device.image.nodeName == overlay.device
             }
             if !isThere { throw .deviceNotFound(overlay.device) }
         }
@@ -168,8 +168,8 @@ extension VirtualMachine {
         get throws(MachineError) {
             board.storage.writable.map { name, device in
                 ForkedIdentity.Disk(
-                    device: name, backing: BlockGraph.absoluteName(device.root), format: device.root.driverName,
-                    size: device.root.sizeInBytes)
+                    device: name, backing: BlockGraph.absoluteName(device.image), format: device.image.driverName,
+                    size: device.image.sizeInBytes)
             }
         }
     }

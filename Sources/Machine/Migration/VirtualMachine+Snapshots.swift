@@ -33,7 +33,7 @@ extension VirtualMachine {
     private func snapshotDisks(_ names: [String]?) throws(MachineError) -> [Disk] {
         var disks: [Disk] = []
         for (name, device) in board.storage.writable {
-            let node = device.root
+            let node = device.image
             if let names, !names.contains(name), !names.contains(node.nodeName) { continue }
             guard let image = node as? QCow2Node else {
                 throw .failed("Device '\(name)' is writable but does not support snapshots")

@@ -34,6 +34,8 @@ enum LifecycleRequest: Sendable, Equatable {
     case blockFailed(BlockFailure)
     /// Something about a job on disks.
     case blockJob(event: String, data: JSONObject)
+    /// Damage was met in an image: the line for people.
+    case imageCorrupted(String)
     /// The engine cannot go on.
     case internalError(String)
 }

@@ -6,6 +6,7 @@ internal import Devices
 internal import Execution
 internal import GuestMemory
 internal import HostOS
+public import JSON
 internal import Log
 internal import MachineState
 internal import Synchronization
@@ -36,7 +37,7 @@ extension VirtualMachine {
                 throw .failed(error.description)
             }
         }
-        do throws(BlockError) { try board.storage.addSecret(object) } catch { throw .failed("\(error)") }
+        do throws(BlockError) { try board.storage.addObject(object) } catch { throw .failed("\(error)") }
         state.withLock { $0.objects.append(object) }
     }
     public func removeObject(_ id: String) throws(MachineError) {
@@ -46,7 +47,7 @@ extension VirtualMachine {
             || configuration.devices.contains { device in
                 ["rng", "iothread"].contains { device.properties.string($0) == id }
             }
-        guard !isUsed, board.modules.removeBackend(id) else {
+        guard !isUsed, board.storage.graph.throttles.remove(id), board.modules.removeBackend(id) else {
             throw .failed("object '\(id)' is in use, can not be deleted")
         }
         board.networks.removeCapture(id)
@@ -58,6 +59,21 @@ extension VirtualMachine {
                 state.removedObjects.insert(id)
             }
         }
+    }
+    public func throttleLimits(_ id: String) -> [String: UInt64]? {
+        guard let limits = board.storage.graph.throttles.object(named: id)?.limits else { return nil }
+        let pairs = ThrottleLimits.names.map { ($0, limits[$0] ?? 0) }
+        return Dictionary(uniqueKeysWithValues: pairs)
+    }
+    public func setThrottleLimits(_ id: String, _ limits: JSONObject) throws(MachineError) {
+        guard let group = board.storage.graph.throttles.object(named: id) else {
+            throw .failed("object '\(id)' not found")
+        }
+        do throws(BlockError) {
+            var changed = group.limits
+            try changed.apply(try ImageName.flat(["limits": .object(limits)]))
+            group.limits = changed
+        } catch { throw .failed("\(error)") }
     }
     public var ioThreads: [IOThreadStatus] {
         board.ioThreads.map { IOThreadStatus(id: $0.id, threadID: Int($0.thread.threadID)) }

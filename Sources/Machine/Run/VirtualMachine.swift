@@ -125,6 +125,7 @@ public final class VirtualMachine: Sendable {
                 return emit(.trayMoved(device: device, id: id, isOpen: isOpen))
             }
             if case .blockJob(let event, let data) = request { return emit(.blockJob(event: event, data: data)) }
+            if case .imageCorrupted(let line) = request { return log.warning(line) }
             if case .blockFailed(let failure) = request {
                 emit(
                     .blockIOError(
@@ -285,7 +286,7 @@ public final class VirtualMachine: Sendable {
         case .shutdown(let cause): shutDown(cause)
         case .internalError: halt(as: .internalError)
         case .crashLoaded: emit(.guestCrashLoaded)
-        case .trayMoved, .balloonChanged, .networkConnected, .networkDisconnected, .blockJob: break
+        case .trayMoved, .balloonChanged, .networkConnected, .networkDisconnected, .blockJob, .imageCorrupted: break
         case .watchdog: watchdogFired(life.watchdog)
         case .suspended: suspend()
         case .suspendedToDisk: suspendToDisk()

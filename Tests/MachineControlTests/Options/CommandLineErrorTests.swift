@@ -131,7 +131,7 @@ private let failures: [(String, String)] = [
     ("-name a,b=c", "-name a,b=c: Invalid parameter 'b'; valid: guest, process, debug-threads"),
     (
         "-object foo,id=a",
-        "-object foo,id=a: Parameter 'qom-type' does not accept value 'foo'; valid: authz-list, authz-list-file, authz-simple, filter-dump, iothread, memory-backend-file, memory-backend-memfd, memory-backend-ram, rng-builtin, rng-random, secret, tls-creds-psk, tls-creds-x509, thread-context"
+        "-object foo,id=a: Parameter 'qom-type' does not accept value 'foo'; valid: authz-list, authz-list-file, authz-simple, filter-dump, iothread, memory-backend-file, memory-backend-memfd, memory-backend-ram, rng-builtin, rng-random, secret, tls-creds-psk, tls-creds-x509, thread-context, throttle-group"
     ),
     (
         "-object memory-backend-ram,id=m,size=foo",
@@ -170,7 +170,7 @@ private let failures: [(String, String)] = [
     ("-action shutdown", "-action shutdown: Parameter 'shutdown' needs a value"),
     (
         "-blockdev foo",
-        "-blockdev foo: Parameter 'driver' does not accept value 'foo'; valid: file, host_device, host_cdrom, null-co, null-aio, blkdebug, nbd, luks, raw, qcow2, vmdk, vdi, vhdx, vpc"
+        "-blockdev foo: Parameter 'driver' does not accept value 'foo'; valid: file, host_device, host_cdrom, null-co, null-aio, blkdebug, nbd, luks, copy-on-read, throttle, raw, qcow2, vmdk, vdi, vhdx, vpc, bochs, cloop, dmg, parallels, qed"
     ),
     (
         "-blockdev driver=file,filename=/x",

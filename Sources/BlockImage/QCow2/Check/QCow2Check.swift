@@ -69,6 +69,7 @@ public final class QCow2Check {
             (result, wrongCounts) = (before, [:])
             try compare(fixing: repair)
         }
+        if repair != .nothing && !needsRebuild { try clearBehindEnd() }
         try checkCopiedFlags()
         result.imageEnd = (highestCluster + 1) << clusterBits
         if repair != .nothing { try markClean() }

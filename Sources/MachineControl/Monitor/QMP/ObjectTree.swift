@@ -54,6 +54,10 @@ struct ObjectTree {
         addDevices(machine.deviceTree, below: "", depth: 0)
         for object in machine.objects {
             add("/objects/\(object.id)", object.type)
+            if let limits = machine.throttleLimits(object.id) {
+                set("/objects/\(object.id)", limits)
+                continue
+            }
             for member in object.properties.members where object.type != "secret" {
                 set("/objects/\(object.id)", member.name, member.value.kindName, member.value)
             }
@@ -62,6 +66,16 @@ struct ObjectTree {
             set("/objects/\(context.id)", "thread-id", "int", .number(context.threadID))
         }
         for device in machine.characterDevices { add("/chardevs/\(device.label)", "chardev") }
+    }
+
+    /// The limits of a throttle group, together and one by one.
+    private mutating func set(_ path: String, _ limits: [String: UInt64]) {
+        var all = JSONObject()
+        for (name, value) in limits.sorted(by: { $0.key < $1.key }) {
+            all[name] = .number(value)
+            set(path, "x-" + name, "int", .number(value))
+        }
+        set(path, "limits", "ThrottleLimits", .object(all))
     }
 
     private mutating func addDevices(_ bus: DeviceNode.Bus, below path: String, depth: Int) {

@@ -70,6 +70,11 @@ extension QMPCommandTable {
         ) { (context, arguments) throws(MonitorError) in
             let properties = try ObjectTree(context.machine).properties(at: arguments["path"]?.stringValue ?? "")
             let name = arguments["property"]?.stringValue ?? ""
+            if ObjectTree.type(properties) == "throttle-group", properties.contains(where: { $0.name == name }) {
+                let id = (arguments["path"]?.stringValue ?? "").split(separator: "/").last.map(String.init) ?? ""
+                try setLimits(context.machine, id, name, arguments["value"] ?? .null)
+                return [:]
+            }
             let known = properties.contains { $0.name == name }
             throw .generic(
                 "Property '\(ObjectTree.type(properties)).\(printable(name))' \(known ? "is not writable" : "not found")"
@@ -81,6 +86,16 @@ extension QMPCommandTable {
             return [:]
         },
     ]
+
+    /// Changes the limits of a throttle group; single ones are told only where it is made.
+    private static func setLimits(
+        _ machine: any MachineOperations, _ id: String, _ name: String, _ value: JSONValue
+    ) throws(MonitorError) {
+        guard name == "limits" else { throw .generic("Property cannot be set after initialization") }
+        let limits: JSONObject
+        do throws(OptionError) { limits = try ObjectOptions.limits(value) } catch { throw MonitorError(error) }
+        try monitored { () throws(MachineError) in try machine.setThrottleLimits(id, limits) }
+    }
 
     /// The members that objects of a type take besides their name.
     private static func properties(of type: ObjectOptions.ObjectType) -> SchemaObject {

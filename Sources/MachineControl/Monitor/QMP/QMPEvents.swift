@@ -50,6 +50,14 @@ enum QMPEvents {
                 SchemaMember("nospace", .boolean, optional: true), SchemaMember("reason", .string),
             ]
         ),
+        (
+            "BLOCK_IMAGE_CORRUPTED",
+            [
+                SchemaMember("device", .string), SchemaMember("node-name", .string, optional: true),
+                SchemaMember("msg", .string), SchemaMember("offset", .integer, optional: true),
+                SchemaMember("size", .integer, optional: true), SchemaMember("fatal", .boolean),
+            ]
+        ),
         ("VSERPORT_CHANGE", [SchemaMember("id", .string), SchemaMember("open", .boolean)]),
         ("MIGRATION", [SchemaMember("status", QMPCommandTable.migrationStatus)]),
         ("MIGRATION_PASS", [SchemaMember("pass", .integer)]),

@@ -6,8 +6,11 @@ enum BlockNodeOptions {
     /// Formats that an image may have.
     static let formats = ["raw", "qcow2", "vmdk", "vdi", "vhdx", "vpc"]
     private static let files = ["file", "host_device", "host_cdrom"]
+    /// Formats that are only read.
+    static let legacy = ["bochs", "cloop", "dmg", "parallels", "qed"]
+    private static let filters = ["copy-on-read", "throttle"]
     private static let others = ["null-co", "null-aio", "blkdebug", "nbd", "luks"]
-    static let drivers = files + others + formats
+    static let drivers = files + others + filters + formats + legacy
 
     private static let common: [Parameter] = [
         Parameter("driver", Parameter.Kind.choice(drivers)), Parameter("node-name", Parameter.Kind.string),
@@ -65,6 +68,8 @@ enum BlockNodeOptions {
         case "luks":
             ParameterTable(common + format + [Parameter("key-secret", Parameter.Kind.string)])
         case "qcow2": ParameterTable(common + format + qcow2)
+        case "throttle": ParameterTable(common + format + [Parameter("throttle-group", Parameter.Kind.string)])
+        case "copy-on-read": ParameterTable(common + format + [Parameter("bottom", Parameter.Kind.string)])
         default: ParameterTable(common + format + [Parameter("backing", Parameter.Kind.any)])
         }
     }
@@ -127,7 +132,8 @@ enum BlockNodeOptions {
             node.backing = backing == .null ? .some(nil) : try child(backing, "backing", depth, isTyped, path)
         }
         if files.contains(driver), node.filename == nil { throw .missing("filename") }
-        if formats.contains(driver), node.file == nil { throw .missing("file") }
+        if (formats + legacy + filters).contains(driver), node.file == nil { throw .missing("file") }
+        if driver == "throttle", values["throttle-group"] == nil { throw .missing("throttle-group") }
         for name in common.map(\.name) + ["filename", "aio", "file", "backing"] { values[name] = nil }
         node.other = values
         return node

@@ -33,7 +33,7 @@ enum DriveOptions {
             Parameter("cache.no-flush", Parameter.Kind.boolean, "Ignores flushes"),
         ] + image + throttling.map { Parameter($0, Parameter.Kind.unsigned, "A limit of throughput") })
 
-    private static let formats = BlockNodeOptions.formats + ["null-co", "null-aio"]
+    private static let formats = BlockNodeOptions.formats + BlockNodeOptions.legacy + ["null-co", "null-aio"]
     /// Options of the image's own node, under the names that -blockdev has for them.
     static let image: [Parameter] = [
         Parameter("node-name", Parameter.Kind.string, "The node's name"),

@@ -61,6 +61,24 @@ enum ObjectOptions {
         Parameter("filename", Parameter.Kind.string), Parameter("refresh", Parameter.Kind.boolean),
     ]
 
+    private static let limitTable = ParameterTable(limitNames.map { Parameter($0, Parameter.Kind.unsigned) })
+    private static let throttling: [Parameter] =
+        [Parameter("limits", Parameter.Kind.any)] + limitNames.map { Parameter("x-" + $0, Parameter.Kind.unsigned) }
+    private static let limitNames: [String] =
+        ["bps", "iops"].flatMap { kind in
+            ["total", "read", "write"].flatMap { direction in
+                ["", "-max", "-max-length"].map { "\(kind)-\(direction)\($0)" }
+            }
+        } + ["iops-size"]
+
+    /// The limits of a throttle group by their names, with their types or, as an option has them, as text.
+    static func limits(_ value: JSONValue, isTyped: Bool = true) throws(OptionError) -> JSONObject {
+        guard let object = value.objectValue else {
+            throw .invalid("Invalid parameter type for 'limits', expected: object")
+        }
+        return try limitTable.values(object, isTyped: isTyped, path: "limits.")
+    }
+
     static let types: [ObjectType] = [
         ObjectType(name: "authz-list", table: ParameterTable(rules)),
         ObjectType(name: "authz-list-file", table: ParameterTable(rulesFile), required: ["filename"]),
@@ -82,6 +100,7 @@ enum ObjectOptions {
             table: ParameterTable([
                 Parameter("cpu-affinity", Parameter.Kind.any), Parameter("node-affinity", Parameter.Kind.any),
             ])),
+        ObjectType(name: "throttle-group", table: ParameterTable(throttling)),
     ]
 
     static func object(_ builder: inout ConfigurationBuilder, _ argument: OptionArgument) throws(OptionError) {
@@ -146,12 +165,17 @@ enum ObjectOptions {
         properties["id"] = nil
         var object = ObjectConfiguration(type: type.name, id: id)
         object.properties = try type.table.values(properties, isTyped: isTyped)
+        if let value = object.properties["limits"] {
+            object.properties["limits"] = .object(try limits(value, isTyped: isTyped))
+        }
         for name in type.required where object.properties[name] == nil { throw .missing(name) }
         if let nodes = object.properties["host-nodes"] {
             object.properties["host-nodes"] = .array(try hostNodes(nodes).map { .integer(Int64($0)) })
         }
         let policy = object.properties.string("policy") ?? "default"
-        guard (policy == "default") == (object.properties["host-nodes"] == nil) else {
+        // Rules of authorization have a policy of another kind.
+        guard !name.hasPrefix("memory-backend-") || (policy == "default") == (object.properties["host-nodes"] == nil)
+        else {
             throw .invalid(
                 policy == "default"
                     ? "host-nodes must be empty for policy 'default', or you should explicitly specify a policy"
