@@ -110,7 +110,7 @@ struct NetworkMachineTests {
             ]).text) ?? ""
         }
         // Limited while it runs, and not any more.
-        try done("domiftune alice vnet0 --inbound 2000,0,256 --outbound 1000 --live --config")
+        try done("domiftune alice 52:54:00:00:00:0a --inbound 2000,0,256 --outbound 1000 --live --config")
         #expect(ports().contains("\"average\": 2048000") && ports().contains("\"average\": 1024000"))
         #expect(try done("domiftune alice vnet0").contains("inbound.average: 2000"))
         try done("domiftune alice vnet0 --inbound 0 --outbound 0 --live")

@@ -184,15 +184,17 @@ struct PortFirewall {
         return lines
     }
 
-    /// The rules of protocols: first what belongs to a connection that the other direction has accepted.
+    /// The rules of protocols: first what belongs to a connection that was accepted, in either direction.
     private func packets(_ side: String) throws(NetworkError) -> [String] {
         guard !rules.internet.isEmpty else { return [] }
         var lines: [String] = []
         for (name, family, hasPorts) in Self.sets {
             let ip = family == 4 ? "ip" : "ip6"
-            let ends = hasPorts ? " . th dport . th sport" : ""
-            lines.append(
-                "meta protocol \(ip) \(ip) daddr . \(ip) saddr . meta l4proto\(ends) @\(name)_\(key) accept")
+            for (one, other) in [("s", "d"), ("d", "s")] {
+                let ends = hasPorts ? " . th \(one)port . th \(other)port" : ""
+                let flow = "\(ip) \(one)addr . \(ip) \(other)addr . meta l4proto\(ends)"
+                lines.append("meta protocol \(ip) \(flow) @\(name)_\(key) update @\(name)_\(key) { \(flow) } accept")
+            }
         }
         for rule in rules.internet where rule.action != .goOn {
             guard let match = try NftMatch(key).text(rule, side) else { continue }
