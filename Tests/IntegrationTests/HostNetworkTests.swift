@@ -220,7 +220,8 @@ struct HostNetworkTests {
         try guest.wait(for: "~ #")
         _ = try guest.shell("until ip route | grep -q default; do sleep 1; done")
         #expect(try guest.shell("ip addr show eth0").contains("203.0.113.1/24"))
-        #expect(try guest.shell("nc -w 20 203.0.113.2 7000 </dev/null").contains("hello from outside"))
+        // The server ends first: this passt loses the end of a connection that its client has ended before.
+        #expect(try guest.shell("sleep 3 | nc -w 20 203.0.113.2 7000").contains("hello from outside"))
         try guest.type("poweroff -f")
         #expect(try guest.status() == 0)
     }
