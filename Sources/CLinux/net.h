@@ -54,6 +54,15 @@ static inline int apus_join_group(int fd, uint32_t group, uint32_t local) {
     unsigned char loop = 1;
     return setsockopt(fd, IPPROTO_IP, IP_MULTICAST_LOOP, &loop, sizeof loop);
 }
+// Joins a group of IPv6 by an interface.
+static inline int apus_join_group6(int fd, const uint8_t *group, const char *interface) {
+    struct ipv6_mreq request;
+    memset(&request, 0, sizeof request);
+    memcpy(&request.ipv6mr_multiaddr, group, 16);
+    request.ipv6mr_interface = if_nametoindex(interface);
+    if (request.ipv6mr_interface == 0) return -1;
+    return setsockopt(fd, IPPROTO_IPV6, IPV6_JOIN_GROUP, &request, sizeof request);
+}
 // Opens a tap; `name` (IFNAMSIZ bytes) may hold a pattern and gets the name. `headers`: 1 asks for vnet headers of 12
 // bytes, and is 0 afterwards where the kernel has none. -1: errno says why.
 static inline int apus_open_tap(char *name, int many, int *headers) {

@@ -103,15 +103,22 @@ struct NetworkMachineTests {
         #expect(try done("domifaddr alice").contains("192.168.122.77/24"))
         #expect(try awaited("domifaddr alice --source arp") { $0.contains("122.77") }.contains("192.168.122.77"))
         #expect(try !done("domifstat alice vnet0").contains("rx_packets 0"))
-        // The switch is killed: it comes back with the port, and the machine connects again by itself.
-        let old = try network()
-        end(old)
         let ports = { () -> String in
             (try? Program([
                 TestPrograms.daemon, "network", "ports", "default", "--run", folder + "/run/switch", "--state",
                 folder + "/lib/network",
             ]).text) ?? ""
         }
+        // Limited while it runs, and not any more.
+        try done("domiftune alice 52:54:00:00:00:0a --inbound 2000,0,256 --outbound 1000 --live --config")
+        #expect(ports().contains("\"average\": 2048000") && ports().contains("\"average\": 1024000"))
+        #expect(try done("domiftune alice vnet0").contains("inbound.average: 2000"))
+        try done("domiftune alice vnet0 --inbound 0 --outbound 0 --live")
+        #expect(!ports().contains("average"))
+        try refusesDevicesOfTheHost()
+        // The switch is killed: it comes back with the port, and the machine connects again by itself.
+        let old = try network()
+        end(old)
         let deadline = HostClock.monotonic + 120_000_000_000
         let pause = Bell()
         while !ports().contains("\"connected\": true"), HostClock.monotonic < deadline {
@@ -133,6 +140,23 @@ struct NetworkMachineTests {
         withExtendedLifetime(second) {}
     }
 
+    /// A card of the host is a machine's only where all is there that it takes: the answer says what is not.
+    private func refusesDevicesOfTheHost() throws {
+        let none = "<address type='pci' domain='0xfffe' bus='0xfe' slot='0x1f' function='0x7'/>"
+        let card = "<interface type='hostdev'><mac address='52:54:00:00:00:1d'/><source>\(none)</source></interface>"
+        let xml = TestXML.domain("dora", devices: card, kernel: TestPrograms.kernel)
+        try HostFile.replace("\(folder)/dora.xml", with: Array(xml.utf8))
+        try done("define \(folder)/dora.xml")
+        let refusal = "'fffe:fe:1f.7' cannot be given to a machine: there is no such device"
+        #expect(try virsh("start dora").errors.contains(refusal))
+        let pool = "<network><name>pool</name><forward mode='hostdev' managed='yes'>\(none)</forward></network>"
+        try HostFile.replace("\(folder)/pool.xml", with: Array(pool.utf8))
+        try done("net-create \(folder)/pool.xml")
+        try define("emil", "52:54:00:00:00:0e", source: "network='pool'")
+        #expect(try virsh("start emil").errors.contains(refusal))
+        try done("net-destroy pool")
+    }
+
     @Test(
         "On a bridge: taps, rules and leases go with their network, whatever was killed",
         .enabled(if: Self.absence == nil, "\(Self.absence ?? "")"))
@@ -148,16 +172,30 @@ struct NetworkMachineTests {
         let first = try test.daemon()
         #expect(try inside("ip", "addr", "show", "virbr0").contains("192.168.122.1/24"))
         #expect(try inside("nft", "list", "ruleset").contains("table ip apus_default"))
-        try test.define("alice", "52:54:00:00:00:0b")
+        let more = """
+            <bandwidth><inbound average='4000'/><outbound average='8000'/></bandwidth><port isolated='yes'/>\
+            <filterref filter='clean-traffic'/>
+            """
+        try test.define("alice", "52:54:00:00:00:0b", more: more)
         try test.done("start alice")
         #expect(try inside("ip", "link", "show", "vnet0").contains("fe:54:00:00:00:0b"))
         #expect(try inside("ip", "link", "show", "vnet0").contains("master virbr0"))
         let leases = try test.awaited("net-dhcp-leases default") { $0.contains("52:54:00:00:00:0b") }
         #expect(leases.contains("192.168.122."))
+        // Its filter and its limits are the kernel's, and change while it runs.
+        let rules = try inside("nft", "list", "table", "bridge", "apus_ports")
+        #expect(rules.contains("ether saddr != 52:54:00:00:00:0b drop"))
+        #expect(rules.contains("limit rate over 8000 kbytes"))
+        #expect(try inside("tc", "class", "show", "dev", "vnet0").contains("rate 32768Kbit"))
+        #expect(try inside("ip", "-d", "link", "show", "vnet0").contains("isolated on"))
+        try test.done("domiftune alice vnet0 --inbound 1000 --outbound 0 --live")
+        #expect(try inside("tc", "class", "show", "dev", "vnet0").contains("rate 8192Kbit"))
+        #expect(try !inside("nft", "list", "table", "bridge", "apus_ports").contains("limit rate"))
         first.kill()
         test.end(try test.network())
         let second = try test.daemon()
         #expect(try inside("ip", "link", "show", "vnet0").contains("master virbr0"))
+        #expect(try inside("nft", "list", "table", "bridge", "apus_ports").contains("52:54:00:00:00:0b"))
         #expect(try test.done("net-dhcp-leases default").contains("52:54:00:00:00:0b"))
         try test.done("destroy alice")
         #expect(try !inside("ip", "link").contains("vnet0"))

@@ -120,13 +120,124 @@ struct HostNetworkTests {
         #expect(!(try spaces.ip("-n", spaces[0], "link")).contains("virbr0"))
     }
 
+    private static let ipv6 = """
+        <network><name>six</name><forward mode='nat'><nat ipv6='yes'/></forward><bridge name='virbr6'/>
+          <domain name='lab.test'/>
+          <bandwidth><inbound average='100000' burst='1024'/><outbound average='100000'/></bandwidth>
+          <ip address='192.168.126.1' prefix='24'/>
+          <ip family='ipv6' address='fd00:12::1' prefix='64'><dhcp>
+            <range start='fd00:12::100' end='fd00:12::1ff'/>
+            <host id='0:3:0:1:52:54:0:0:0:9' name='carol' ip='fd00:12::9'/>
+          </dhcp></ip>
+        </network>
+        """
+
+    /// Debian's client takes its address from us, the kernel its way out, and outside one address is seen.
+    @Test(.enabled(if: isThere && HostNetworkTests.hasClient)) func aBridgeGivesAddressesOfIPv6AndTranslatesThem()
+        throws
+    {
+        let spaces = try host()
+        let folder = try TemporaryFolder()
+        for (place, card, address) in [(0, "em1", "2001:db8::1/64"), (1, "eth0", "2001:db8::2/64")] {
+            try spaces.ip("-n", spaces[place], "addr", "add", address, "dev", card, "nodad")
+        }
+        try Data(Self.ipv6.utf8).write(to: URL(fileURLWithPath: folder.path("six.xml")))
+        _ = try network(spaces, folder, "start", "--xml", folder.path("six.xml"), "--host")
+        defer { _ = try? network(spaces, folder, "destroy", "six") }
+        #expect(try spaces.ip("-n", spaces[0], "addr", "show", "virbr6").contains("fd00:12::1/64"))
+        try plug(spaces, into: "virbr6")
+        try spaces.ip("-n", spaces[2], "link", "set", "eth0", "down")
+        // Its address of the link counts at once: nobody else is there to have it.
+        try spaces.inside(2, "sh", "-c", "echo 0 > /proc/sys/net/ipv6/conf/eth0/accept_dad")
+        try spaces.ip("-n", spaces[2], "link", "set", "eth0", "address", "52:54:00:00:00:09", "up")
+        var files: [String] = []
+        for (option, name) in [("-lf", "leases"), ("-pf", "pid")] { files += [option, folder.path(name)] }
+        _ = try HostProgram.output(
+            "ip", ["netns", "exec", spaces[2], "dhclient", "-6", "-1", "-D", "LL", "-v"] + files + ["eth0"])
+        defer { _ = try? HostProgram.output("dhclient", ["-6", "-x"] + files) }
+        #expect(try spaces.ip("-n", spaces[2], "addr", "show", "eth0").contains("fd00:12::9/"))
+        #expect(try network(spaces, folder, "leases", "six").contains("52:54:00:00:00:09   fd00:12::9        carol"))
+        #expect(try spaces.inside(2, "busybox", "nslookup", "-type=aaaa", "carol", "fd00:12::1").contains("fd00:12::9"))
+        // Outside there is no way back to fd00:12::/64: an answer means that the host's address was seen.
+        let end = Date().addingTimeInterval(60)
+        func isAnswered() -> Bool {
+            (try? spaces.inside(2, "busybox", "ping6", "-c", "1", "-W", "2", "2001:db8::2")) != nil
+        }
+        while !isAnswered(), Date() < end {}
+        #expect(isAnswered())
+        #expect(try spaces.ip("-n", spaces[2], "-6", "route").contains("default via fe80::"))
+        // The limits of the whole network are the kernel's.
+        #expect(try spaces.inside(0, "tc", "class", "show", "dev", "virbr6").contains("rate 819200Kbit"))
+        let rules = try spaces.inside(0, "nft", "list", "ruleset")
+        #expect(rules.contains("limit rate over 100000 kbytes/second") && rules.contains("table ip6 apus_six"))
+        let info = try JSONSerialization.jsonObject(with: Data(try network(spaces, folder, "info", "six").utf8))
+        kill(Int32(try #require((info as? [String: Any])?["pid"] as? Int)), SIGKILL)
+        while (try? network(spaces, folder, "info", "six")) != nil { Thread.sleep(forTimeInterval: 0.05) }
+        _ = try network(spaces, folder, "cleanup")
+        #expect(!(try spaces.ip("-n", spaces[0], "link")).contains("virbr6"))
+        #expect(!(try spaces.inside(0, "nft", "list", "ruleset")).contains("apus"))
+        #expect(try network(spaces, folder, "leases", "six").contains("carol"))
+    }
+
+    private static let hasPasst = (try? runOnHost("which", "passt"))?.status == 0
+
+    /// passt moves a machine's frames by its own socket: with the host's address, without any right.
+    @Test(.enabled(if: isThere && Repository.hasGuest && HostNetworkTests.hasPasst))
+    func aMachineIsBehindPasst() throws {
+        let spaces = try host()
+        try spaces.ip("-n", spaces[0], "route", "add", "default", "via", "203.0.113.2")
+        let folder = try TemporaryFolder()
+        // It gives its rights away before it opens its socket.
+        let open = folder.path("socket")
+        try FileManager.default.createDirectory(atPath: open, withIntermediateDirectories: false)
+        for path in [folder.path(""), open] {
+            try FileManager.default.setAttributes([.posixPermissions: 0o777], ofItemAtPath: path)
+        }
+        func background(_ place: Int, _ words: String...) throws -> Process {
+            let process = Process()
+            process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
+            process.arguments = spaces.way(place) + words
+            (process.standardOutput, process.standardError) = (FileHandle.nullDevice, FileHandle.nullDevice)
+            try process.run()
+            return process
+        }
+        // Else it takes what is for the router as meant for the host.
+        let passt = try background(0, "passt", "-f", "-1", "--no-map-gw", "-s", open + "/passt")
+        defer { passt.terminate() }
+        let server = try background(1, "busybox", "nc", "-ll", "-p", "7000", "-e", "echo", "hello from outside")
+        defer { server.terminate() }
+        let end = Date().addingTimeInterval(30)
+        while !FileManager.default.fileExists(atPath: open + "/passt"), Date() < end {
+            Thread.sleep(forTimeInterval: 0.05)
+        }
+        let guest = try GuestMachine(
+            program: "/usr/bin/env",
+            spaces.way(0) + [
+                Repository.program, "-m", "256", "-nographic", "-kernel", Repository.kernel, "-initrd",
+                Repository.initramfs, "-append", "console=ttyS0 quiet", "-netdev",
+                "stream,id=n,server=off,addr.type=unix,addr.path=\(open)/passt", "-device", "virtio-net-pci,netdev=n",
+            ])
+        try guest.wait(for: "~ #")
+        _ = try guest.shell("until ip route | grep -q default; do sleep 1; done")
+        #expect(try guest.shell("ip addr show eth0").contains("203.0.113.1/24"))
+        // The server ends first: this passt loses the end of a connection that its client has ended before.
+        #expect(try guest.shell("sleep 3 | nc -w 20 203.0.113.2 7000").contains("hello from outside"))
+        try guest.type("poweroff -f")
+        #expect(try guest.status() == 0)
+    }
+
+    private static let hasClient = (try? runOnHost("which", "dhclient"))?.status == 0
+
     @Test(.enabled(if: isThere)) func aCardMovesUnderABridgeOnlyIfTheGatewayAnswers() throws {
         let spaces = try host()
         let folder = try TemporaryFolder()
         try spaces.inside(0, "ip", "route", "add", "default", "via", "203.0.113.2")
+        try spaces.inside(0, "ip", "addr", "add", "2001:db8::1/64", "dev", "em1", "nodad")
+        try spaces.inside(0, "ip", "-6", "route", "add", "2001:db8:9::/48", "via", "2001:db8::2")
         _ = try network(spaces, folder, "bridge", "br0", "--nic", "em1")
+        #expect(try spaces.ip("-n", spaces[0], "-6", "route").contains("2001:db8:9::/48 via 2001:db8::2 dev br0"))
         let bridge = try spaces.ip("-n", spaces[0], "addr", "show", "br0")
-        #expect(bridge.contains("203.0.113.1/24"))
+        #expect(bridge.contains("203.0.113.1/24") && bridge.contains("2001:db8::1/64"))
         #expect(try spaces.ip("-n", spaces[0], "route").contains("default via 203.0.113.2 dev br0"))
         // A machine on it has an address of its own outside.
         try plug(spaces, into: "br0")
@@ -138,12 +249,14 @@ struct HostNetworkTests {
         let spaces = try host()
         let folder = try TemporaryFolder()
         try spaces.inside(0, "ip", "route", "add", "default", "via", "203.0.113.77")
+        try spaces.inside(0, "ip", "addr", "add", "2001:db8::1/64", "dev", "em1", "nodad")
         #expect(throws: (any Error).self) {
             try network(spaces, folder, "bridge", "br0", "--nic", "em1", "--wait", "1")
         }
         #expect(!(try spaces.ip("-n", spaces[0], "link")).contains("br0"))
         #expect(try spaces.ip("-n", spaces[0], "addr", "show", "em1").contains("203.0.113.1/24"))
         #expect(try spaces.ip("-n", spaces[0], "route").contains("default via 203.0.113.77 dev em1"))
+        #expect(try spaces.ip("-n", spaces[0], "addr", "show", "em1").contains("2001:db8::1/64"))
     }
 
     /// A machine's tap, by its name, on the host's bridge.

@@ -98,6 +98,15 @@ final class Cable {
         return found
     }
 
+    /// The first frame that matches among those that came.
+    func came(_ matches: ([UInt8]) -> Bool) -> [UInt8]? { frames.first(where: matches) }
+
+    /// How many of the frames that have come match; those that come at once are waited for.
+    func count(_ matches: ([UInt8]) -> Bool) -> Int {
+        read(milliseconds: 1)
+        return frames.count(where: matches)
+    }
+
     func takes(_ text: String) -> Bool { take { String(decoding: $0, as: UTF8.self).contains(text) } != nil }
 
     /// Whether a frame with one of the texts is among those that came before one with another.

@@ -1,4 +1,5 @@
 import HostOS
+import DomainModel
 import Network
 import NetworkSwitch
 import TestSupport
@@ -136,6 +137,35 @@ import Testing
         for _ in 0..<300 { try a.send(frame) }
         #expect(waits { network.counters(1).received + network.counters(1).refused == 300 })
         #expect(network.counters(1).refused > 100 && network.counters(1).received >= 90)
+    }
+
+    @Test func aWholeNetworkIsLimited() throws {
+        let limit = "<bandwidth><inbound average='1'/><outbound average='1' burst='1'/></bandwidth><bridge"
+        let network = try TestNetwork(NetworkPlan.defaultXML.replacing("<bridge", with: limit))
+        let (a, b) = (try network.cable(1), try network.cable(2))
+        // What goes to the gateway is limited, what goes to neighbours is not: echoes that libslirp answers.
+        let gate: [UInt8] = [0x52, 0x55, 192, 168, 122, 1]
+        let echo: [UInt8] = [8, 0, 0xF7, 0xFF, 0, 0, 0, 0] + [UInt8](repeating: 0, count: 1000)
+        var header: [UInt8] = [0x45, 0, 4, 4, 0, 0, 0, 0, 64, 1, 0, 0, 192, 168, 122, 9, 192, 168, 122, 1]
+        let sum = stride(from: 0, to: 20, by: 2).reduce(0) { $0 + Int(header[$1]) << 8 + Int(header[$1 + 1]) }
+        let value = ~(sum & 0xFFFF + sum >> 16) & 0xFFFF
+        header.replaceSubrange(10..<12, with: [UInt8(value >> 8), UInt8(value & 255)])
+        try a.send(
+            everybody + a.mac + [8, 6, 0, 1, 8, 0, 6, 4, 0, 1] + a.mac + header[12..<16] + [0, 0, 0, 0, 0, 0]
+                + [192, 168, 122, 1])
+        #expect(a.take { $0[12..<14] == [8, 6] } != nil)
+        for _ in 0..<400 { try a.send(gate + a.mac + [8, 0] + header + echo) }
+        for number in 0..<400 { try a.send(a.frame(to: everybody, "n\(number)")) }
+        #expect(b.takes("n399"))
+        let answers = { a.count { $0.count > 1000 && $0[23] == 1 } }
+        _ = waits { answers() >= 100 }
+        #expect((50..<300).contains(answers()), "A burst of 128 KiB: \(answers())")
+        // No limits any more.
+        let free = try NetworkPlan(VirtualNetwork(xml: NetworkPlan.defaultXML))
+        try network.network.setLimits(free)
+        let before = answers()
+        for _ in 0..<200 { try a.send(gate + a.mac + [8, 0] + header + echo) }
+        #expect(waits { answers() == before + 200 })
     }
 
     @Test func addressesAreBounded() throws {

@@ -331,18 +331,13 @@ extension HandlerTable {
         add(Remote.DomainSetInterfaceParameters.self, .worker) { (call, arguments) throws(LibvirtError) -> Void in
             let domain = try call.domain(arguments.dom)
             try call.driver.change(domain, flags: arguments.flags & 3) { (tree) throws(LibvirtError) in
-                if tree["id"] != nil {
-                    throw LibvirtError.operationUnsupported(
-                        "the bandwidth of a card of a running machine cannot be set without a device of the host")
-                }
-                var found = false
+                var found: XMLTree?
                 tree.update("devices") { devices in
                     devices.updateChildren { card in
                         guard card.name == "interface",
                             card.child("target")?["dev"] == arguments.device
                                 || card.child("mac")?["address"] == arguments.device
                         else { return }
-                        found = true
                         if card.child("bandwidth") == nil {
                             card.insert(
                                 XMLTree("bandwidth"),
@@ -356,10 +351,16 @@ extension HandlerTable {
                                 guard names.count == 2, let value = parameter.value.unsigned else { continue }
                                 bandwidth.update(names[0]) { $0.set(names[1], value == 0 ? nil : "\(value)") }
                             }
+                            // A side without an average is not limited.
+                            bandwidth.nodes.removeAll {
+                                if case .element(let side) = $0 { side["average"] == nil } else { false }
+                            }
                         }
+                        found = card
                     }
                 }
-                guard found else { throw LibvirtError.invalidArgument("Can't find device \(arguments.device)") }
+                guard let found else { throw LibvirtError.invalidArgument("Can't find device \(arguments.device)") }
+                if tree["id"] != nil { try call.networks.tune(found) }
             }
         }
     }

@@ -73,7 +73,7 @@ extension HandlerTable {
                 let addresses: [RemoteDomainIPAddr] =
                     isARP
                     ? call.networks.neighbours(net, mac: mac).map {
-                        .init(type: VirIPAddrType.ipv4, addr: $0, prefix: 0)
+                        .init(type: $0.contains(":") ? VirIPAddrType.ipv6 : VirIPAddrType.ipv4, addr: $0, prefix: 0)
                     }
                     : call.networks.leases(net, mac: mac).map {
                         .init(type: $0.type, addr: $0.ipaddr, prefix: $0.prefix)

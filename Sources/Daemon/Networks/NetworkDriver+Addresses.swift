@@ -9,14 +9,28 @@ internal import Synchronization
 extension NetworkDriver {
     /// What `net-dhcp-leases` shows.
     func leases(_ net: VirtualNet, mac: MACAddress?) -> [RemoteNetworkDHCPLease] {
-        guard let live = net.state.withLock({ $0.live }), let subnet = IPv4Subnet(live) else { return [] }
+        guard let live = net.state.withLock({ $0.live }) else { return [] }
         let wanted = mac.map { HardwareAddress($0.bytes) }
-        return processes.client.leases(net.name).filter { wanted == nil || $0.hardware == wanted }.map { lease in
-            RemoteNetworkDHCPLease(
-                iface: live.bridge?.name ?? net.name, expirytime: Int64(clamping: lease.expiry),
-                type: VirIPAddrType.ipv4, mac: "\(lease.hardware)", iaid: nil, ipaddr: "\(lease.address)",
-                prefix: subnet.prefix, hostname: lease.hostName, clientid: lease.clientID)
+        let device = live.bridge?.name ?? net.name
+        var found: [RemoteNetworkDHCPLease] = []
+        if let subnet = IPv4Subnet(live) {
+            found += processes.client.leases(net.name).filter { wanted == nil || $0.hardware == wanted }.map { lease in
+                RemoteNetworkDHCPLease(
+                    iface: device, expirytime: Int64(clamping: lease.expiry), type: VirIPAddrType.ipv4,
+                    mac: "\(lease.hardware)", iaid: nil, ipaddr: "\(lease.address)", prefix: subnet.prefix,
+                    hostname: lease.hostName, clientid: lease.clientID)
+            }
         }
+        guard let six = live.addresses.first(where: { $0.family == "ipv6" }), let prefix = six.prefix else {
+            return found
+        }
+        return found
+            + processes.client.leases6(net.name).filter { wanted == nil || $0.hardware == wanted }.map { lease in
+                RemoteNetworkDHCPLease(
+                    iface: device, expirytime: Int64(clamping: lease.expiry), type: VirIPAddrType.ipv6,
+                    mac: "\(lease.hardware)", iaid: "\(lease.association)", ipaddr: "\(lease.address)", prefix: prefix,
+                    hostname: lease.hostName, clientid: lease.clientID)
+            }
     }
 
     /// Addresses that a card told its neighbours.
@@ -40,5 +54,45 @@ extension NetworkDriver {
         return InterfaceCounters(
             received: [number("tx-bytes"), number("tx-packets"), 0, number("tx-dropped")],
             sent: [number("rx-bytes"), number("rx-packets"), 0, number("rx-refused")])
+    }
+
+    /// Limits a card of a machine that runs as its live form says now.
+    func tune(_ card: XMLTree) throws(LibvirtError) {
+        let bandwidth = card.child("bandwidth")
+        func limit(_ side: String) -> RateLimit? {
+            var rate = Bandwidth.Rate()
+            let given = bandwidth?.child(side)
+            func number(_ name: String) -> UInt64? { given?[name].flatMap { UInt64($0) } }
+            (rate.average, rate.peak, rate.burst) = (number("average"), number("peak"), number("burst"))
+            return RateLimit(rate)
+        }
+        let (inbound, outbound) = (limit("inbound"), limit("outbound"))
+        guard let device = card.child("target")?["dev"] else {
+            throw NetworkDriver.fail(.operationUnsupported("the card has no device to limit"))
+        }
+        if card["type"] == "network", let name = card.child("source")?["network"], let net = try? find(name: name),
+            let live = net.state.withLock({ $0.live }), NetworkProcesses.hasProcess(live), !processes.usesBridges
+        {
+            var request: JSONObject = ["name": .string(device)]
+            if let inbound { request["inbound"] = inbound.json }
+            if let outbound { request["outbound"] = outbound.json }
+            let wanted = request
+            _ = try processes.call { () throws(NetworkError) in
+                try processes.client.call(name, "port-limit", wanted)
+            }
+            return
+        }
+        guard makesTaps, card["type"] == "network" || card["type"] == "bridge",
+            let interface = liveCards.first(where: { $0.interface.target?.dev == device })
+        else {
+            throw NetworkDriver.fail(.operationUnsupported("the bandwidth of '\(device)' cannot be set on this host"))
+        }
+        var settings = try settings(interface.interface, interface.machine, VirtualNetwork(), hasHeaders: false)
+        (settings.inbound, settings.outbound) = (inbound, outbound)
+        let wanted = settings
+        try processes.call { () throws(NetworkError) in
+            try HostTap.check(wanted)
+            try HostTap.protect(device, wanted, unlimited: true)
+        }
     }
 }

@@ -43,6 +43,9 @@ extension NetworkDriver {
     ) throws(LibvirtError) -> [Int: LaunchPlan.Attachment] {
         var attachments: [Int: LaunchPlan.Attachment] = [:]
         var taken = taken
+        for device in domain.devices.hostdevs where device.type == "pci" {
+            if let address = device.source?.address?.pci { try HostAssignment.check(address, emulator: emulator) }
+        }
         for index in domain.devices.interfaces.indices {
             attachments[index] = try attach(
                 &domain.devices.interfaces[index], of: domain.name, emulator: emulator, taken: &taken, passed: &passed)
@@ -56,18 +59,47 @@ extension NetworkDriver {
         passed: inout Passed
     ) throws(LibvirtError) -> LaunchPlan.Attachment? {
         switch interface.type {
+        case .hostdev:
+            if let address = interface.source?.hostAddress?.pci {
+                try HostAssignment.check(address, emulator: emulator)
+            }
+            return nil
+        case .network where mode(of: interface.source?.network ?? "default") == "hostdev":
+            try assign(&interface, emulator)
+            return nil
         case .network: return try attachToNetwork(&interface, machine, emulator, &taken, &passed)
         case .direct:
             guard makesTaps, let link = interface.source?.dev else { return nil }
             return try macvtap(&interface, on: link, interface.source?.mode ?? "vepa", &taken, &passed)
         case .bridge where makesTaps:
+            try check(interface, machine, VirtualNetwork())
             return .tapName(name(&interface, &taken))
         default: return nil
         }
     }
 
+    private func mode(of name: String) -> String? {
+        (try? find(name: name))?.state.withLock { $0.live?.forward?.mode }
+    }
+
+    /// Gives a card a device of its network's: what the machine has then is a device of the host.
+    private func assign(_ interface: inout NetworkInterface, _ emulator: Emulator) throws(LibvirtError) {
+        let net = try find(name: interface.source?.network ?? "default")
+        guard let live = net.state.withLock({ $0.live }) else {
+            throw NetworkDriver.fail(.operationInvalid("network '\(net.name)' is not active"))
+        }
+        let used = Set(liveCards.compactMap { $0.interface.source?.hostAddress?.pci?.text })
+        let address = try HostAssignment.free(live, used: used)
+        try HostAssignment.check(address, emulator: emulator)
+        interface.type = .hostdev
+        var host = HostAddress()
+        (host.type, host.domain, host.bus) = ("pci", address.domain, "0x" + String(address.bus, radix: 16))
+        (host.slot, host.function) = (address.slot, address.function)
+        interface.source?.hostAddress = host
+    }
+
     /// Whether machines on bridges have taps that are named and plugged in here; otherwise QEMU's helper makes them.
-    private var makesTaps: Bool { HostIdentity.userID == 0 && HostLink.mayChange }
+    var makesTaps: Bool { HostIdentity.userID == 0 && HostLink.mayChange }
 
     private func attachToNetwork(
         _ interface: inout NetworkInterface, _ machine: String, _ emulator: Emulator, _ taken: inout Set<String>,
@@ -89,14 +121,12 @@ extension NetworkDriver {
                     .configUnsupported(
                         "network '\(name)' of forward mode '\(live.forward?.mode ?? "")' needs devices of the host"))
             }
-            return makesTaps ? .tapName(self.name(&interface, &taken)) : .bridge(bridge)
+            guard makesTaps else { return .bridge(bridge) }
+            try check(interface, machine, live)
+            return .tapName(self.name(&interface, &taken))
         }
         if processes.usesBridges {
-            // What is not kept out must not seem to be.
-            if let filter = interface.filter {
-                throw NetworkDriver.fail(
-                    .configUnsupported("filter '\(filter.filter)' needs networks of our own switch (--networks switch)"))
-            }
+            try check(interface, machine, live)
             return .tapName(self.name(&interface, &taken))
         }
         guard emulator.isApus || emulator.version >= 7_002_000 else {
@@ -111,6 +141,17 @@ extension NetworkDriver {
             return try processes.client.addPort(name, settings)
         }
         return .stream(path: path, options: NetworkDriver.streamOptions(emulator))
+    }
+
+    /// What cannot be kept out or limited on a bridge must not seem to be.
+    private func check(
+        _ interface: NetworkInterface, _ machine: String, _ network: VirtualNetwork
+    ) throws(LibvirtError) {
+        var settings = try settings(interface, machine, network, hasHeaders: false)
+        settings.name = "port"
+        do throws(NetworkError) { try HostTap.check(settings) } catch {
+            throw NetworkDriver.fail(.configUnsupported(error.description))
+        }
     }
 
     /// A switch that was killed comes back under the same path.
@@ -190,7 +231,7 @@ extension NetworkDriver {
     private static let owner = "apus daemon"
 
     /// What a card asks of its port, with what its port group says.
-    private func settings(
+    func settings(
         _ interface: NetworkInterface, _ machine: String, _ network: VirtualNetwork, hasHeaders: Bool
     ) throws(LibvirtError) -> PortSettings {
         var port = PortSettings(name: interface.target?.dev ?? "")
@@ -202,8 +243,8 @@ extension NetworkDriver {
         let wanted = interface.source?.portgroup
         let group = network.portGroups.first { wanted == nil ? $0.isDefault == .yes : $0.name == wanted }
         let bandwidth = interface.bandwidth ?? group?.bandwidth
-        port.inbound = bandwidth?.inbound.flatMap { RateLimit($0) }
-        port.outbound = bandwidth?.outbound.flatMap { RateLimit($0) }
+        port.inbound = RateLimit(bandwidth?.inbound)
+        port.outbound = RateLimit(bandwidth?.outbound)
         if let vlan = interface.vlan ?? group?.vlan ?? network.vlan {
             let tags = vlan.tags.compactMap { UInt16(exactly: $0.id) }
             let native = vlan.tags.first { $0.nativeMode != nil }.flatMap { UInt16(exactly: $0.id) }
@@ -230,6 +271,7 @@ extension NetworkDriver {
         for net in all where net.isActive { plugAgain(net) }
         guard makesTaps else { return }
         let used = Set(liveCards.compactMap { $0.interface.target?.dev }).union(names)
+        HostTap.releaseStale()
         for device in MacVTap.all(of: macvtapOwner) where !used.contains(device) { MacVTap.remove(device) }
     }
 
@@ -271,23 +313,26 @@ extension NetworkDriver {
     }
 
     private func join(_ interface: NetworkInterface, of machine: String) throws(LibvirtError) {
-        var (mtu, network): (UInt32?, String?) = (interface.mtu, nil)
+        var (mtu, network, definition): (UInt32?, String?, VirtualNetwork) = (interface.mtu, nil, VirtualNetwork())
         switch interface.type {
         case .bridge: guard makesTaps else { return }
         case .network:
             guard let net = try? find(name: interface.source?.network ?? "default"),
                 let live = net.state.withLock({ $0.live }), usesTaps(live)
             else { return }
-            mtu = mtu ?? live.mtu
+            (mtu, definition) = (mtu ?? live.mtu, live)
             if NetworkProcesses.hasProcess(live) { network = net.name }
         default: return
         }
         guard let device = interface.target?.dev, let bridge = interface.source?.bridge, let mac = interface.mac else {
             return
         }
+        let settings = try settings(interface, machine, definition, hasHeaders: false)
         try processes.call { () throws(NetworkError) in
+            try HostTap.protect(device, settings)
             try HostTap.join(
                 device, address: HardwareAddress(mac.bytes), bridge: bridge, mtu: mtu.map { Int(clamping: $0) })
+            if settings.isIsolated || definition.isolated == .yes { try HostTap.isolate(device) }
             if let network {
                 try processes.client.call(network, "name", ["mac": .string(mac.xml), "name": .string(machine)])
             }
@@ -304,6 +349,9 @@ extension NetworkDriver {
         if let device, device.hasPrefix("macvtap"), MacVTap.all(of: macvtapOwner).contains(device) {
             return MacVTap.remove(device)
         }
+        if makesTaps, let device, interface["type"] == "network" || interface["type"] == "bridge" {
+            HostTap.release(device)
+        }
         guard interface["type"] == "network", let device, let name = interface.child("source")?["network"],
             let net = try? find(name: name), let live = net.state.withLock({ $0.live }),
             NetworkProcesses.hasProcess(live)
@@ -313,13 +361,5 @@ extension NetworkDriver {
         } else if ports(of: net).contains(where: { $0.name == device && $0.owner == NetworkDriver.owner }) {
             try? processes.client.removePort(name, device)
         }
-    }
-}
-
-extension RateLimit {
-    /// libvirt's units: KiB a second, and KiB at once.
-    fileprivate init?(_ rate: Bandwidth.Rate) {
-        guard let average = rate.average, average > 0 else { return nil }
-        self.init(average: min(average, 1 << 40) * 1024, burst: rate.burst.map { min($0, 1 << 40) * 1024 })
     }
 }

@@ -71,6 +71,15 @@ public enum PacketSocket {
             zeroIsEnd: false)
     }
 
+    /// Has a UDP socket take what is sent to a group of IPv6, of 16 bytes, by an interface.
+    public static func join(_ socket: Descriptor, group: [UInt8], interface name: String) throws(HostError) {
+        guard group.count == 16 else { throw HostError(reason: EINVAL, "join a group") }
+        // SAFETY: the C string and the 16 bytes live for the call.
+        guard unsafe name.withCString({ unsafe apus_join_group6(socket.rawValue, group, $0) }) == 0 else {
+            throw HostError(reason: apus_errno(), "join a group by interface '\(name)'")
+        }
+    }
+
     /// Keeps a socket to one interface (SO_BINDTODEVICE).
     public static func bind(_ socket: Descriptor, toInterface name: String) throws(HostError) {
         // SAFETY: the C string lives for the call.
@@ -94,6 +103,12 @@ extension SocketAddress {
             [UInt8(AF_INET), 0, UInt8(port >> 8), UInt8(port & 255)]
             + [24, 16, 8, 0].map { UInt8(address >> UInt32($0) & 255) } + [UInt8](repeating: 0, count: 8)
         return SocketAddress(internet: bytes)
+    }
+
+    /// An IPv6 address of 16 bytes and a port.
+    public static func ipv6(_ address: [UInt8], port: UInt16) -> SocketAddress {
+        let head = [UInt8(AF_INET6), 0, UInt8(port >> 8), UInt8(port & 255), 0, 0, 0, 0]
+        return SocketAddress(internet: head + address.prefix(16) + [0, 0, 0, 0])
     }
 
     /// The IPv4 address as a number; nil for other families.

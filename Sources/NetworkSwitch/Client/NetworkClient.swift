@@ -103,7 +103,9 @@ public struct NetworkClient: Sendable {
             process.reap()
         }
         cleanUp(name)
-        if NetworkPaths.isName(name), number == nil || !isRunning(name) { try? HostFile.remove(paths.leases(name)) }
+        if NetworkPaths.isName(name), number == nil || !isRunning(name) {
+            for file in [paths.leases(name), paths.leases6(name)] { try? HostFile.remove(file) }
+        }
     }
 
     /// Removes what a network's process that was killed has left.
@@ -211,6 +213,13 @@ public struct NetworkClient: Sendable {
         guard NetworkPaths.isName(name) else { return [] }
         let now = NetworkServices.now
         return LeaseFile(path: paths.leases(name)).read().filter { $0.expiry == 0 || $0.expiry > now }
+    }
+
+    /// The leases of a network's IPv6.
+    public func leases6(_ name: String) -> [DHCPv6Lease] {
+        guard NetworkPaths.isName(name) else { return [] }
+        let now = NetworkServices.now
+        return LeaseFile6(path: paths.leases6(name)).read().filter { $0.expiry == 0 || $0.expiry > now }
     }
 
     /// Changes the names and fixed addresses of a network that runs (`net-update`).

@@ -11,6 +11,9 @@ struct BridgeMove {
     struct Setup: Equatable {
         var addresses: [String] = []
         var routes: [[String]] = []
+        /// Those of IPv6 that somebody has set: what routers told comes again by itself.
+        var addresses6: [String] = []
+        var routes6: [[String]] = []
         var gateway: IPv4Address?
         var address: [UInt8] = []
     }
@@ -33,6 +36,19 @@ struct BridgeMove {
                 setup.gateway = IPv4Address(words[via + 1])
             }
         }
+        let six = try HostTools.run("ip", ["-6", "-o", "addr", "show", "dev", name, "scope", "global"])
+        for line in six.split(separator: "\n") {
+            let words = line.split(separator: " ").map(String.init)
+            guard let place = words.firstIndex(of: "inet6"), place + 1 < words.count, !words.contains("dynamic") else {
+                continue
+            }
+            setup.addresses6.append(words[place + 1])
+        }
+        for line in try HostTools.run("ip", ["-6", "route", "show", "dev", name]).split(separator: "\n") {
+            let words = line.split(separator: " ").map(String.init).filter { $0 != "linkdown" }
+            guard !words.contains("kernel"), !words.contains("ra"), !words.isEmpty else { continue }
+            setup.routes6.append(words)
+        }
         let words = try HostTools.run("ip", ["-o", "link", "show", "dev", name]).split(separator: " ").map(String.init)
         if let place = words.firstIndex(of: "link/ether"), place + 1 < words.count {
             setup.address = HardwareAddress(words[place + 1])?.bytes ?? []
@@ -54,6 +70,7 @@ struct BridgeMove {
             try HostLink.setUp(bridge, true)
             try HostLink.setUp(nic, true)
             try HostTools.run("ip", ["-4", "addr", "flush", "dev", nic])
+            try HostTools.run("ip", ["-6", "addr", "flush", "dev", nic, "scope", "global"])
             try Self.give(setup, to: bridge)
             guard let gateway = setup.gateway else { return }
             guard try answers(gateway, setup, seconds: seconds) else {
@@ -76,6 +93,10 @@ struct BridgeMove {
             // It may still be there when this undoes.
             _ = try? HostTools.run("ip", ["addr", "add", address, "brd", "+", "dev", name])
         }
+        for address in setup.addresses6 {
+            _ = try? HostTools.run("ip", ["-6", "addr", "add", address, "dev", name, "nodad"])
+        }
+        for route in setup.routes6 { try HostTools.run("ip", ["-6", "route", "replace"] + route + ["dev", name]) }
         for route in setup.routes { try HostTools.run("ip", ["route", "replace"] + route + ["dev", name]) }
     }
 

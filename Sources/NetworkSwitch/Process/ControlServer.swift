@@ -93,13 +93,22 @@ final class ControlServer: Sendable {
         switch command {
         case "info": return info()
         case "ports": return .array(network.vswitch.ports.map(\.json))
-        case "leases": return .array(network.services.leases.map(\.json))
+        case "leases":
+            return .array(network.services.leases.map(\.json) + (network.services.six?.leases.map(\.json) ?? []))
         case "addresses":
-            var seen = network.services.seen
-            for lease in network.services.leases { seen[lease.hardware] = lease.address }
+            var seen = network.services.seen.mapValues { ["\($0)"] }
+            for lease in network.services.leases { seen[lease.hardware] = ["\(lease.address)"] }
+            for lease in network.services.six?.leases ?? [] {
+                seen[lease.hardware, default: []].append("\(lease.address)")
+            }
+            for (hardware, addresses) in network.services.six?.seen ?? [:] {
+                for text in addresses.map({ "\($0)" }) where seen[hardware]?.contains(text) != true {
+                    seen[hardware, default: []].append(text)
+                }
+            }
             return .array(
-                seen.sorted { $0.key.rawValue < $1.key.rawValue }.map {
-                    ["mac": .string("\($0.key)"), "ip": .string("\($0.value)")]
+                seen.sorted { $0.key.rawValue < $1.key.rawValue }.flatMap { entry in
+                    entry.value.map { ["mac": .string("\(entry.key)"), "ip": .string($0)] as JSONValue }
                 })
         case "resolve":
             let name = try text("name")
@@ -113,6 +122,10 @@ final class ControlServer: Sendable {
             }
             try network.addPort(settings)
             return ["socket": .string(network.paths.portSocket(network.name, settings.name))]
+        case "port-limit":
+            try network.setLimits(
+                port: try text("name"), inbound: RateLimit(request["inbound"]), outbound: RateLimit(request["outbound"])
+            )
         case "port-remove": try network.removePort(try text("name"))
         case "forward-add": try network.addForward(try text("rule"))
         case "forward-remove": try network.removeForward(try text("rule"))
@@ -137,9 +150,12 @@ final class ControlServer: Sendable {
             let plan = try NetworkPlan(try VirtualNetwork(xml: xml))
             let old = network.plan.withLock { $0 }
             guard plan.dhcp.server == old.dhcp.server, plan.dhcp.prefixLength == old.dhcp.prefixLength,
-                plan.forward == old.forward, plan.name == old.name
+                plan.forward == old.forward, plan.name == old.name, plan.ipv6?.dhcp.server == old.ipv6?.dhcp.server,
+                plan.ipv6?.dhcp.prefixLength == old.ipv6?.dhcp.prefixLength
             else { throw NetworkError("a network that runs keeps its name, its addresses and its way out") }
-            network.services.update(dhcp: plan.dhcp, dns: plan.dns)
+            network.services.update(dhcp: plan.dhcp, dns: plan.dns, six: plan.ipv6?.dhcp)
+            let mayChange = plan.inbound != old.inbound || plan.outbound != old.outbound
+            if mayChange { try network.setLimits(plan) }
             network.plan.withLock { $0 = plan }
             try HostFile.replace(network.paths.definition(network.name), with: Array(xml.utf8))
         default: throw NetworkError("there is no command '\(command)'")

@@ -27,7 +27,7 @@ package final class NetworkInstance: Sendable {
         self.paths = paths
         self.loop = loop
         name = plan.name
-        let vswitch = VirtualSwitch(loop: loop, gatewayAddress: plan.gatewayAddress)
+        let vswitch = VirtualSwitch(loop: loop, gatewayAddress: plan.gatewayAddress, hasIPv6: plan.ipv6 != nil)
         self.vswitch = vswitch
         if onHost {
             let made = try HostNetwork(plan, paths: paths, loop: loop)
@@ -36,29 +36,70 @@ package final class NetworkInstance: Sendable {
         }
         host = nil
         gateway = plan.forward == .isolated ? nil : try Self.makeGateway(plan)
+        let reply: NetworkServices.Reply = { frame, port in
+            // SAFETY: the array lives for the call.
+            if port == IPv6Services.everyPort { return unsafe frame.withUnsafeBytes { unsafe vswitch.inject($0) } }
+            vswitch.state.withLock { state in
+                vswitch.reply(frame, to: port, &state)
+                vswitch.flushAll(&state)
+            }
+        }
         services = NetworkServices(
-            loop: loop, gatewayAddress: plan.gatewayAddress, isGateway: plan.forward == .isolated && plan.hasAddress, dhcp: plan.dhcp,
-            dns: plan.dns, leases: paths.leases(plan.name),
-            reply: { frame, port in
-                vswitch.state.withLock { state in
-                    vswitch.reply(frame, to: port, &state)
-                    vswitch.flushAll(&state)
-                }
-            },
+            loop: loop, gatewayAddress: plan.gatewayAddress, isGateway: plan.forward == .isolated && plan.hasAddress,
+            dhcp: plan.dhcp, dns: plan.dns, leases: paths.leases(plan.name),
+            six: Self.ipv6(plan, paths, reply), reply: reply,
             leased: { port, address in
                 vswitch.state.withLock { $0.ports[port]?.guarding.setLease(address) }
             })
         if plan.hasAddress { services.takeStreams() }
         vswitch.setService(services)
+        try setLimits(plan)
         if let gateway {
             vswitch.setGateway(gateway)
-            gateway.setReceiver(GatewayReceiver(vswitch))
+            gateway.setReceiver(GatewayReceiver(vswitch, hidesRouter: plan.ipv6 != nil))
         }
+    }
+
+    /// The network's own limits: what machines get from the gateway, and what they send there.
+    package func setLimits(_ plan: NetworkPlan) throws {
+        vswitch.setLimits(VirtualSwitch.gatewayPort, inbound: plan.outbound, outbound: plan.inbound)
+        try host?.setLimits(plan)
+    }
+
+    /// Who answers for IPv6 in our own switch: libslirp, whose router is fe80::2 and goes by addresses that follow from
+    /// those of IPv6; where nothing is behind the gateway, we.
+    private static func ipv6(
+        _ plan: NetworkPlan, _ paths: NetworkPaths, _ reply: @escaping NetworkServices.Reply
+    ) -> IPv6Services? {
+        guard let ipv6 = plan.ipv6 else { return nil }
+        let isOurs = plan.forward == .isolated
+        let identity = HardwareAddress([0x52, 0x56] + ipv6.dhcp.server.bytes.suffix(4))
+        let gateway = IPv6Services.Gateway(
+            hardware: isOurs ? identity : HardwareAddress(rawValue: NetworkPlan.gatewayPrefix6 << 32 | 2),
+            link: isOurs ? IPv6Address(linkOf: identity) : IPv6Address(number: 0xFE80 << 112 | 2), isOurs: isOurs,
+            isRouter: !isOurs, mtu: plan.mtu)
+        return IPv6Services(
+            ipv6.dhcp, gateway: gateway, identity: identity, leases: paths.leases6(plan.name), reply: reply)
     }
 
     /// libslirp with the plan's addresses. Its own DHCP and name server are never asked.
     private static func makeGateway(_ plan: NetworkPlan) throws -> UserNetwork {
         var user = UserNetworkConfiguration()
+        user.hasIPv4 = plan.hasAddress
+        if plan.hasAddress { setIPv4(plan, &user) }
+        user.tftpFolder = plan.tftp
+        user.hasIPv6 = plan.ipv6 != nil
+        if let ipv6 = plan.ipv6 {
+            user.ipv6Network = ipv6.dhcp.server.masked(ipv6.dhcp.prefixLength)
+            user.ipv6PrefixLength = ipv6.dhcp.prefixLength
+            user.ipv6Host = ipv6.dhcp.server
+            // A server that nobody asks, where no machine is likely to be.
+            user.ipv6DNS = IPv6Address(number: ipv6.dhcp.server.number & ipv6.dhcp.mask | (~ipv6.dhcp.mask &- 2))
+        }
+        return try UserNetwork(user, name: plan.name)
+    }
+
+    private static func setIPv4(_ plan: NetworkPlan, _ user: inout UserNetworkConfiguration) {
         let server = plan.dhcp.server.rawValue
         user.network = IPv4Address(rawValue: server & plan.dhcp.mask)
         user.prefixLength = plan.dhcp.prefixLength
@@ -68,14 +109,6 @@ package final class NetworkInstance: Sendable {
         user.dhcpStart = IPv4Address(rawValue: first < 3 ? server &+ 1 : (server & plan.dhcp.mask) &+ 1)
         if first >= 3, first < 17 { user.dhcpStart = IPv4Address(rawValue: server &+ 1) }
         user.dns = IPv4Address(rawValue: 0xC000_0235)
-        user.tftpFolder = plan.tftp
-        user.hasIPv6 = plan.ipv6 != nil
-        if let ipv6 = plan.ipv6 {
-            user.ipv6Network = ipv6.address.masked(ipv6.prefixLength)
-            user.ipv6PrefixLength = ipv6.prefixLength
-            user.ipv6Host = ipv6.address
-        }
-        return try UserNetwork(user, name: plan.name)
     }
 
     /// Whether its switch is a bridge of the host.
@@ -85,6 +118,7 @@ package final class NetworkInstance: Sendable {
 
     /// Opens the sockets of machines without ports of their own, and begins.
     package func open() throws {
+        services.six?.start(loop)
         // Machines of a host's bridge have taps.
         guard host == nil else { return }
         try listen(paths.socket(name)) { [weak self] in self?.join($0, hasHeaders: false) }
@@ -135,6 +169,12 @@ package final class NetworkInstance: Sendable {
         if let address = settings.address, let machine = settings.machine { services.setName(machine, of: address) }
     }
 
+    /// Other limits for a port that is there.
+    func setLimits(port name: String, inbound: RateLimit?, outbound: RateLimit?) throws {
+        guard let number = vswitch.port(named: name) else { throw NetworkError("there is no port '\(name)'") }
+        vswitch.setLimits(number, inbound: inbound, outbound: outbound)
+    }
+
     package func removePort(_ port: String) throws {
         guard let number = vswitch.port(named: port) else { throw NetworkError("there is no port '\(port)'") }
         let settings = vswitch.ports.first { $0.settings.name == port }?.settings
@@ -166,6 +206,7 @@ package final class NetworkInstance: Sendable {
     /// Ends everything and removes the sockets.
     package func close() {
         ageing.withLock { $0?.cancel() }
+        services.six?.stop()
         vswitch.setService(nil)
         host?.close()
         gateway?.stop()
@@ -186,10 +227,20 @@ package final class NetworkInstance: Sendable {
 /// What libslirp brings, on its thread.
 private final class GatewayReceiver: FrameReceiver {
     private let vswitch: VirtualSwitch
-    init(_ vswitch: VirtualSwitch) { self.vswitch = vswitch }
+    /// Whether our own router speaks for it: two would say different things.
+    private let hidesRouter: Bool
+    init(_ vswitch: VirtualSwitch, hidesRouter: Bool) {
+        self.vswitch = vswitch
+        self.hidesRouter = hidesRouter
+    }
+    private func isHidden(_ frame: UnsafeRawBufferPointer) -> Bool {
+        // SAFETY: the count is compared before any place is read.
+        unsafe hidesRouter && frame.count > 54 && PacketBytes.word(frame, 12) == 0x86DD && frame[20] == 58
+            && frame[54] == NeighbourDiscovery.routerAdvertisement
+    }
     func canReceive() -> Bool { true }
     // SAFETY: frames are the caller's and valid for the call; they are handed on as whole pieces.
-    func receive(_ frame: UnsafeRawBufferPointer) { unsafe vswitch.inject(frame) }
+    func receive(_ frame: UnsafeRawBufferPointer) { if unsafe !isHidden(frame) { unsafe vswitch.inject(frame) } }
     func receive(_ frame: UnsafeRawBufferPointer, _ offload: FrameOffload) { unsafe vswitch.inject(frame, offload) }
 }
 

@@ -36,6 +36,8 @@ public struct NetworkPaths: Sendable, Equatable {
     public func definition(_ name: String) -> String { folder(name) + "/network.xml" }
     /// The leases.
     public func leases(_ name: String) -> String { "\(state)/\(name).leases" }
+    /// The leases of IPv6.
+    public func leases6(_ name: String) -> String { "\(state)/\(name).leases6" }
     /// The definition that is kept.
     public func kept(_ name: String) -> String { "\(state)/\(name).xml" }
     /// What was made on the host for a running network.

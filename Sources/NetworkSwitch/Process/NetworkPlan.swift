@@ -1,5 +1,5 @@
 public import DomainModel
-public import Network
+internal import Network
 
 /// Why a network cannot run.
 public struct NetworkError: Error, Sendable, Equatable, CustomStringConvertible {
@@ -27,21 +27,22 @@ public struct NetworkPlan: Sendable, Equatable {
     public var bridgeAddress: HardwareAddress?
     public var bridge: String
     public var mtu: Int?
-    public var ipv6: (address: IPv6Address, prefixLength: Int)?
+    /// The first address of IPv6 with what is given of it; nil: none.
+    public var ipv6: IPv6Plan?
     /// Whether the network has an IPv4 address; without one nobody but machines is on it.
     public var hasAddress = true
     /// Whether ports reach the gateway alone.
     public var isIsolated = false
     public var tftp: String?
+    /// The limits of what machines get and send beyond their network.
+    public var inbound: RateLimit?
+    public var outbound: RateLimit?
+    /// What machines show outside, on a bridge of the host: addresses, and ports.
+    public var natAddresses: ClosedRange<UInt32>?
+    public var natPorts: ClosedRange<UInt16> = 1024...65535
 
-    public static func == (left: NetworkPlan, right: NetworkPlan) -> Bool {
-        left.name == right.name && left.forward == right.forward && left.dhcp == right.dhcp && left.dns == right.dns
-            && left.bridge == right.bridge && left.mtu == right.mtu && left.isIsolated == right.isIsolated
-            && left.bridgeAddress == right.bridgeAddress && left.ipv6?.address == right.ipv6?.address
-            && left.ipv6?.prefixLength == right.ipv6?.prefixLength && left.tftp == right.tftp
-            && left.hasAddress == right.hasAddress
-    }
-
+    /// The first two bytes of the addresses that libslirp answers to over IPv6.
+    static let gatewayPrefix6: UInt64 = 0x5256
     /// The address that the gateway answers to in our own switch: libslirp's, which follows from its IPv4 address.
     public var gatewayAddress: HardwareAddress { HardwareAddress([0x52, 0x55] + dhcp.server.bytes) }
 
@@ -59,17 +60,34 @@ public struct NetworkPlan: Sendable, Equatable {
         bridge = network.bridge?.name ?? "virbr0"
         mtu = network.mtu.map { Int(clamping: $0) }
         isIsolated = network.isolated == .yes
+        inbound = RateLimit(network.bandwidth?.inbound)
+        outbound = RateLimit(network.bandwidth?.outbound)
+        if let range = network.forward?.nat?.addresses.first {
+            guard let start = IPv4Address(range.start)?.rawValue, let end = IPv4Address(range.end)?.rawValue,
+                start <= end
+            else {
+                throw NetworkError("'\(range.start)' to '\(range.end)' is no range of addresses")
+            }
+            natAddresses = start...end
+        }
+        if let range = network.forward?.nat?.ports.first {
+            guard let start = UInt16(range.start), let end = UInt16(range.end), start <= end else {
+                throw NetworkError("'\(range.start)' to '\(range.end)' is no range of ports")
+            }
+            natPorts = start...end
+        }
         let four = network.addresses.filter { ($0.family ?? "ipv4") == "ipv4" }
+        ipv6 = try IPv6Plan(network)
         guard let first = four.first, let text = first.address else {
             // Machines find each other, and nothing of ours is there.
-            guard forward == .isolated || forward == .open else {
-                throw NetworkError("network '\(network.name)' has no IPv4 address")
+            guard forward == .isolated || forward == .open || ipv6 != nil else {
+                throw NetworkError("network '\(network.name)' has no IP address")
             }
-            forward = .isolated
+            if ipv6 == nil { forward = .isolated }
             hasAddress = false
             dhcp = DHCPConfiguration(server: IPv4Address(rawValue: 0), prefixLength: 24)
-            dns = DNSConfiguration()
-            dns.isEnabled = false
+            dns = ipv6 == nil ? DNSConfiguration() : try Self.dns(network)
+            if ipv6 == nil { dns.isEnabled = false }
             return
         }
         guard let address = IPv4Address(text) else { throw NetworkError("'\(text)' is no IPv4 address") }
@@ -85,12 +103,6 @@ public struct NetworkPlan: Sendable, Equatable {
         }
         dhcp = try Self.dhcp(network, first, address, length)
         dns = try Self.dns(network)
-        if let six = network.addresses.first(where: { $0.family == "ipv6" }), let text = six.address {
-            guard let address = IPv6Address(text), let prefix = six.prefix, prefix <= 126 else {
-                throw NetworkError("'\(text)' is no IPv6 address with a prefix")
-            }
-            ipv6 = (address, Int(prefix))
-        }
         tftp = first.tftpRoot
     }
 
@@ -125,7 +137,7 @@ public struct NetworkPlan: Sendable, Equatable {
         return result
     }
 
-    private static func seconds(_ lease: VirtualNetwork.Lease) -> UInt32 {
+    static func seconds(_ lease: VirtualNetwork.Lease) -> UInt32 {
         let factor: UInt64 = lease.unit == "seconds" ? 1 : lease.unit == "hours" ? 3600 : 60
         // libvirt's least is two minutes, as dnsmasq's.
         return lease.expiry == 0 ? 0 : UInt32(clamping: max(120, min(lease.expiry, 1 << 30) * factor))

@@ -128,7 +128,7 @@ public enum NetworkProgram {
         case "bridge": try bridge(try word(0, "a bridge's name"), options)
         case "update": try client.update(try read(try word(0, "a file")))
         case "dumpxml": write(try (client.definition(try name()) ?? definition(try name(), client)).xml())
-        case "leases": leases(client.leases(try name()))
+        case "leases": leases(client.leases(try name()), client.leases6(try name()))
         case "info", "addresses", "ports", "forwards":
             write(try client.call(try name(), command).description + "\n")
         case "port-add": write(try client.addPort(try name(), try port(try word(1, "a port's name"), options)) + "\n")
@@ -211,12 +211,13 @@ public enum NetworkProgram {
         }
     }
 
-    private static func leases(_ leases: [DHCPLease]) {
+    private static func leases(_ leases: [DHCPLease], _ leases6: [DHCPv6Lease]) {
         write(" MAC address         IP address        Name             Expires (seconds since 1970)\n")
-        for lease in leases {
-            let address = "\(lease.address)".padded(18)
-            write(" \(lease.hardware)   \(address)\((lease.hostName ?? "-").padded(17))\(lease.expiry)\n")
+        func line(_ hardware: HardwareAddress, _ address: String, _ name: String?, _ expiry: UInt64) {
+            write(" \(hardware)   \(address.padded(18))\((name ?? "-").padded(17))\(expiry)\n")
         }
+        for lease in leases { line(lease.hardware, "\(lease.address)", lease.hostName, lease.expiry) }
+        for lease in leases6 { line(lease.hardware, "\(lease.address)", lease.hostName, lease.expiry) }
     }
 
     private static func port(_ name: String, _ options: Options) throws -> PortSettings {

@@ -55,6 +55,8 @@ public struct DNSServer: Sendable {
     public var configuration: DNSConfiguration
     /// The machines' names, without their domain.
     public var machines: [DNSName: IPv4Address] = [:]
+    /// The same for IPv6.
+    public var machines6: [DNSName: [IPv6Address]] = [:]
 
     public init(_ configuration: DNSConfiguration) { self.configuration = configuration }
 
@@ -80,6 +82,10 @@ public struct DNSServer: Sendable {
                 isKnown = true
                 if wants(Kind.a) { records.append(.init(kind: Kind.a, bytes: address.bytes)) }
             }
+            if let addresses = machines6[name] {
+                isKnown = true
+                if wants(Kind.aaaa) { records += addresses.map { .init(kind: Kind.aaaa, bytes: $0.bytes) } }
+            }
             for text in configuration.texts[name] ?? [] {
                 isKnown = true
                 let bytes = Array(text.utf8.prefix(255))
@@ -102,6 +108,12 @@ public struct DNSServer: Sendable {
             }
             // Who has a private address is nobody else's business (RFC 6303).
             if Self.isPrivate(address) { return .answer(query.answer(.noName)) }
+        }
+        if let address = Self.reverse6(query.name) {
+            if let name = self.name(of: address) {
+                return .answer(query.answer(.found, wants(Kind.ptr) ? [.init(kind: Kind.ptr, bytes: name.bytes)] : []))
+            }
+            if address.bytes[0] & 0xFE == 0xFC || address.isLinkLocal { return .answer(query.answer(.noName)) }
         }
         if query.name.labels.count == 1, !configuration.forwardsPlainNames { return .answer(query.answer(.noName)) }
         if let domain = configuration.domain, configuration.isDomainLocal, query.name.isIn(domain) {
@@ -132,6 +144,15 @@ public struct DNSServer: Sendable {
         return IPv4Address(name.labels[..<4].reversed().joined(separator: "."))
     }
 
+    /// 32 hexadecimal digits before `ip6.arpa`, the last first, as an address (RFC 3596, 2.5).
+    private static func reverse6(_ name: DNSName) -> IPv6Address? {
+        guard name.labels.count == 34, name.labels[32] == "ip6", name.labels[33] == "arpa" else { return nil }
+        let digits = name.labels[..<32].compactMap { $0.utf8.count == 1 ? UInt8($0, radix: 16) : nil }
+        guard digits.count == 32 else { return nil }
+        let ordered = Array(digits.reversed())
+        return IPv6Address(bytes: (0..<16).map { ordered[$0 * 2] << 4 | ordered[$0 * 2 + 1] })
+    }
+
     private static func isPrivate(_ address: IPv4Address) -> Bool {
         let value = address.rawValue
         return value >> 24 == 10 || value >> 20 == 0xAC1 || value >> 16 == 0xC0A8
@@ -140,9 +161,18 @@ public struct DNSServer: Sendable {
     private func name(of address: IPv4Address) -> DNSName? {
         let names = configuration.addresses.filter { $0.value.contains(address) }.map(\.key)
         if let name = names.min(by: { $0.description < $1.description }) { return name }
-        guard
-            let short = machines.filter({ $0.value == address }).map(\.key).min(by: { $0.description < $1.description })
-        else { return nil }
+        return full(machines.filter { $0.value == address }.map(\.key))
+    }
+
+    private func name(of address: IPv6Address) -> DNSName? {
+        let names = configuration.addresses6.filter { $0.value.contains(address) }.map(\.key)
+        if let name = names.min(by: { $0.description < $1.description }) { return name }
+        return full(machines6.filter { $0.value.contains(address) }.map(\.key))
+    }
+
+    /// The first of machines' names, in its domain.
+    private func full(_ names: [DNSName]) -> DNSName? {
+        guard let short = names.min(by: { $0.description < $1.description }) else { return nil }
         return configuration.domain.map { DNSName(labels: short.labels + $0.labels) } ?? short
     }
 }

@@ -38,3 +38,41 @@ extension DHCPLease {
         return .object(object)
     }
 }
+
+/// The same for IPv6.
+struct LeaseFile6: Sendable {
+    let path: String
+
+    func read() -> [DHCPv6Lease] {
+        guard let bytes = try? HostFile.contents(path, limit: 16 << 20),
+            let array = try? JSONReader.parse(String(decoding: bytes, as: UTF8.self)).arrayValue
+        else { return [] }
+        return array.compactMap { value in
+            guard let hardware = value["mac"]?.stringValue.flatMap({ HardwareAddress($0) }),
+                let address = value["ip"]?.stringValue.flatMap({ IPv6Address($0) }),
+                let expiry = value["expiry"]?.uint64Value, let number = value["iaid"]?.uint64Value,
+                let association = UInt32(exactly: number),
+                let client = value["client-id"]?.stringValue.flatMap({ DHCPv6Configuration.identifier($0) })
+            else { return nil }
+            return DHCPv6Lease(
+                client: client, association: association, address: address, hardware: hardware, expiry: expiry,
+                hostName: value["name"]?.stringValue)
+        }
+    }
+
+    func write(_ leases: [DHCPv6Lease]) throws(HostError) {
+        try HostFile.replace(path, with: Array(JSONValue.array(leases.map { $0.json }).description.utf8))
+    }
+}
+
+extension DHCPv6Lease {
+    /// The lease as files and the control socket have it.
+    var json: JSONValue {
+        var object: JSONObject = [
+            "mac": .string("\(hardware)"), "ip": .string("\(address)"), "expiry": .number(expiry),
+            "iaid": .integer(Int64(association)), "client-id": .string(clientID),
+        ]
+        if let hostName { object["name"] = .string(hostName) }
+        return .object(object)
+    }
+}

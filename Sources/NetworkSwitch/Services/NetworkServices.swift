@@ -20,6 +20,8 @@ final class NetworkServices: FrameService {
     private let hasDHCP: Bool
     private let dhcp: Mutex<DHCPServer>
     private let dns: Mutex<DNSServer>
+    /// The network's IPv6; nil: it has none.
+    let six: IPv6Services?
     private let forwarder: DNSForwarder
     /// Questions over TCP, where no kernel speaks TCP for the gateway.
     private let streams = Mutex<DNSStreams?>(nil)
@@ -33,13 +35,14 @@ final class NetworkServices: FrameService {
 
     init(
         loop: EventLoop, gatewayAddress: HardwareAddress, isGateway: Bool, dhcp: DHCPConfiguration,
-        dns: DNSConfiguration,
-        leases: String, reply: @escaping Reply, leased: @escaping @Sendable (Int, IPv4Address) -> Void
+        dns: DNSConfiguration, leases: String, six: IPv6Services? = nil, reply: @escaping Reply,
+        leased: @escaping @Sendable (Int, IPv4Address) -> Void
     ) {
         self.loop = loop
         gateway = dhcp.server
         self.gatewayAddress = gatewayAddress
         self.isGateway = isGateway
+        self.six = six
         hasDHCP = !dhcp.ranges.isEmpty || !dhcp.hosts.isEmpty
         file = LeaseFile(path: leases)
         self.dhcp = Mutex(DHCPServer(dhcp, leases: file.read(), now: Self.now))
@@ -91,6 +94,16 @@ final class NetworkServices: FrameService {
                 return true
             }
             return false
+        case 0x86DD:
+            switch unsafe six?.interest(frame) {
+            case .shared: unsafe queue(frame, port)
+            case .alone:
+                unsafe queue(frame, port)
+                return true
+            case .blocked: return true
+            case .nothing, nil: break
+            }
+            return false
         default: return false
         }
     }
@@ -117,6 +130,11 @@ final class NetworkServices: FrameService {
 
     private func handle(_ frame: [UInt8], _ port: Int) {
         if frame[12] == 8, frame[13] == 6 { return answerARP(frame, port) }
+        if frame[12] == 0x86 {
+            let hasChanged = six?.handle(frame, port) { query, done in resolve(query, overTCP: false, done: done) }
+            if hasChanged == true { updateNames() }
+            return
+        }
         if let udp = UDPFrame(frame) {
             if udp.toPort == 67 { answerDHCP(udp, port) } else if udp.toPort == 53 { answerDNS(udp, port) }
         } else if let ip = IPv4Frame(frame), ip.proto == 6 {
@@ -220,8 +238,23 @@ final class NetworkServices: FrameService {
         }
         // What the host's owner says counts more than what a machine says of itself.
         for lease in leases { if let name = given[lease.hardware] { machines[name] = lease.address } }
-        let all = machines
-        dns.withLock { $0.machines = all }
+        let (all, six) = (machines, names6(given))
+        dns.withLock { server in
+            server.machines = all
+            server.machines6 = six
+        }
+    }
+
+    private func names6(_ given: [HardwareAddress: DNSName]) -> [DNSName: [IPv6Address]] {
+        var machines: [DNSName: [IPv6Address]] = [:]
+        for lease in six?.leases ?? [] {
+            guard let name = given[lease.hardware] ?? lease.hostName.flatMap({ DNSName($0) }) else { continue }
+            machines[name, default: []].append(lease.address)
+        }
+        for host in six?.hosts ?? [] {
+            if let address = host.address, let name = host.name.flatMap({ DNSName($0) }) { machines[name] = [address] }
+        }
+        return machines
     }
 
     // MARK: - For others
@@ -239,8 +272,9 @@ final class NetworkServices: FrameService {
     var seen: [HardwareAddress: IPv4Address] { neighbours.withLock { $0 } }
 
     /// Goes on with other settings; leases that hold stay.
-    func update(dhcp new: DHCPConfiguration, dns names: DNSConfiguration) {
+    func update(dhcp new: DHCPConfiguration, dns names: DNSConfiguration, six new6: DHCPv6Configuration?) {
         dhcp.withLock { $0.configuration = new }
+        if let new6 { six?.update(new6) }
         dns.withLock { $0.configuration = names }
         updateNames()
     }

@@ -6,7 +6,7 @@ internal import DomainModel
 /// the other chains, by priority. IP packets then go through those of the protocols (`tcp`, `all`, …), which know
 /// connections. What no rule names passes.
 struct PortRules {
-    private enum Item {
+    enum Item {
         case rule(FilterRule)
         case chain(types: [UInt16], [FilterRule])
     }
@@ -21,8 +21,8 @@ struct PortRules {
     /// Nanoseconds without a packet after which a connection is forgotten.
     private static let flowLifetime: UInt64 = 600_000_000_000
 
-    private var ethernet: [(priority: Int32, item: Item)] = []
-    private var internet: [FilterRule] = []
+    private(set) var ethernet: [(priority: Int32, item: Item)] = []
+    private(set) var internet: [FilterRule] = []
     private var flows: [Flow: UInt64] = [:]
 
     var isEmpty: Bool { ethernet.isEmpty && internet.isEmpty }
@@ -58,7 +58,8 @@ struct PortRules {
 
     /// A chain's name begins with what it is for.
     private static func types(_ chain: String) -> [UInt16] {
-        for (name, type) in [("rarp", 0x8035), ("arp", 0x0806), ("ipv4", 0x0800), ("ipv6", 0x86DD)] as [(String, UInt16)]
+        for (name, type) in [("rarp", 0x8035), ("arp", 0x0806), ("ipv4", 0x0800), ("ipv6", 0x86DD)]
+            as [(String, UInt16)]
         where chain.hasPrefix(name) { return [type] }
         return []
     }

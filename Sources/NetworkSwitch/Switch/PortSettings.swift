@@ -1,3 +1,4 @@
+public import DomainModel
 public import JSON
 public import Network
 
@@ -7,10 +8,34 @@ public struct RateLimit: Sendable, Equatable {
     public var average: UInt64
     /// Bytes that may go at once; nil: an eighth of a second.
     public var burst: UInt64?
+    /// Bytes a second of a burst, on a bridge of the host; nil: no less than the average.
+    public var peak: UInt64?
     /// A limit.
     public init(average: UInt64, burst: UInt64? = nil) {
         self.average = average
         self.burst = burst
+    }
+
+    /// libvirt's units: KiB a second, and KiB at once. Nil: nothing is limited.
+    public init?(_ rate: Bandwidth.Rate?) {
+        guard let rate, let average = rate.average, average > 0 else { return nil }
+        self.init(average: min(average, 1 << 30) * 1024, burst: rate.burst.map { min($0, 1 << 30) * 1024 })
+        peak = rate.peak.map { min($0, 1 << 30) * 1024 }
+    }
+
+    /// The limit as the control socket has it.
+    public var json: JSONValue {
+        var rate: JSONObject = ["average": .number(average)]
+        if let burst { rate["burst"] = .number(burst) }
+        if let peak { rate["peak"] = .number(peak) }
+        return .object(rate)
+    }
+
+    /// Reads the form of `json`; nil for anything else.
+    init?(_ json: JSONValue?) {
+        guard let rate = json?.objectValue, let average = rate["average"]?.uint64Value, average > 0 else { return nil }
+        self.init(average: average, burst: rate["burst"]?.uint64Value)
+        peak = rate["peak"]?.uint64Value
     }
 }
 
@@ -121,10 +146,7 @@ extension PortSettings {
         if let vlan { object["vlan"] = .integer(Int64(vlan)) }
         if !trunk.isEmpty { object["trunk"] = .array(trunk.map { .integer(Int64($0)) }) }
         for (name, limit) in [("inbound", inbound), ("outbound", outbound)] {
-            guard let limit else { continue }
-            var rate: JSONObject = ["average": .number(limit.average)]
-            if let burst = limit.burst { rate["burst"] = .number(burst) }
-            object[name] = .object(rate)
+            if let limit { object[name] = limit.json }
         }
         if hasHeaders { object["vnet_hdr"] = .bool(true) }
         return object
@@ -155,12 +177,8 @@ extension PortSettings {
             guard let vlan = value.intValue.flatMap({ UInt16(exactly: $0) }) else { return nil }
             trunk.append(vlan)
         }
-        func limit(_ name: String) -> RateLimit? {
-            guard let rate = object[name]?.objectValue, let average = rate["average"]?.uint64Value else { return nil }
-            return RateLimit(average: average, burst: rate["burst"]?.uint64Value)
-        }
-        inbound = limit("inbound")
-        outbound = limit("outbound")
+        inbound = RateLimit(object["inbound"])
+        outbound = RateLimit(object["outbound"])
         hasHeaders = object["vnet_hdr"]?.boolValue ?? false
     }
 }

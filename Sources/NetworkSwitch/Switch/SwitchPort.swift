@@ -25,7 +25,7 @@ final class SwitchPort: @unchecked Sendable {
     }
     let number: Int
     let kind: Kind
-    let settings: PortSettings
+    var settings: PortSettings
     var counters = PortCounters()
     var guarding: PortGuard
     var inbound: TokenBucket?

@@ -31,6 +31,8 @@ public final class VirtualSwitch: Sendable {
     let state = Mutex(State())
     /// The hardware address that the gateway and the services answer to.
     public let gatewayAddress: HardwareAddress
+    /// Whether the gateway speaks IPv6, from addresses of libslirp's choice.
+    private let hasIPv6: Bool
     let buffers = Mutex(Buffers())
     private let service = Mutex<(any FrameService)?>(nil)
     let log = RateLimitedLogger(Logger("switch"))
@@ -42,14 +44,31 @@ public final class VirtualSwitch: Sendable {
     }
 
     /// A switch without ports.
-    public init(loop: EventLoop, gatewayAddress: HardwareAddress) {
+    public init(loop: EventLoop, gatewayAddress: HardwareAddress, hasIPv6: Bool = false) {
         self.loop = loop
+        self.hasIPv6 = hasIPv6
         self.gatewayAddress = gatewayAddress
         state.withLock { state in
             let port = SwitchPort(
                 number: Self.gatewayPort, kind: .gateway, PortSettings(name: "gateway"), isLasting: true,
                 now: HostClock.monotonic)
             state.ports[Self.gatewayPort] = port
+        }
+    }
+
+    /// Whether frames for an address are the gateway's.
+    private func isGateway(_ address: HardwareAddress) -> Bool {
+        address == gatewayAddress || (hasIPv6 && address.rawValue >> 32 == NetworkPlan.gatewayPrefix6)
+    }
+
+    /// Limits what goes to a port and what comes from it, from now on.
+    func setLimits(_ number: Int, inbound: RateLimit?, outbound: RateLimit?) {
+        let now = HostClock.monotonic
+        state.withLock { state in
+            guard let port = state.ports[number] else { return }
+            (port.settings.inbound, port.settings.outbound) = (inbound, outbound)
+            port.inbound = inbound.map { TokenBucket(rate: $0.average, burst: $0.burst, now: now) }
+            port.outbound = outbound.map { TokenBucket(rate: $0.average, burst: $0.burst, now: now) }
         }
     }
 
@@ -72,7 +91,7 @@ public final class VirtualSwitch: Sendable {
             tag = unsafe PacketBytes.word(frame, 14) & 0xFFF
         }
         guard !source.isGroup, source.rawValue != 0, let (vlan, removesTag) = port.ingress(tag: tag),
-            port.kind == .gateway || source != gatewayAddress, unsafe port.guarding.passes(frame, now: state.now),
+            port.kind == .gateway || !isGateway(source), unsafe port.guarding.passes(frame, now: state.now),
             port.outbound?.take(frame.count, now: state.now) != false,
             !destination.isGroup || port.floods.take(max(1024, frame.count), now: state.now)
         else { return port.counters.refused += 1 }
@@ -106,12 +125,12 @@ public final class VirtualSwitch: Sendable {
         for watch in state.captures where watch.port == nil || watch.port == port.number {
             unsafe watch.capture.add(frame)
         }
-        if vlan == 0, port.kind == .machine, destination == gatewayAddress || destination.isGroup,
+        if vlan == 0, port.kind == .machine, isGateway(destination) || destination.isGroup,
             let service = service.withLock({ $0 }), unsafe service.take(frame, port.number)
         {
             return
         }
-        if destination == gatewayAddress {
+        if isGateway(destination) {
             if let gateway = state.ports[Self.gatewayPort], port.kind == .machine {
                 unsafe send(frame, offload, to: gateway, vlan, &state)
             }

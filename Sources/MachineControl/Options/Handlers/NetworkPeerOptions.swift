@@ -1,3 +1,4 @@
+internal import HostOS
 internal import JSON
 internal import Machine
 
@@ -137,6 +138,10 @@ enum NetworkPeerOptions {
             || values["vhostfds"] != nil
         {
             guard values.flag("vhostforce") != true else {
+                // As QEMU says it where the host has none.
+                guard HostFile.status("/dev/vhost-net").kind != .nothing else {
+                    throw .invalid("tap: open vhost char device failed: No such file or directory")
+                }
                 throw .invalid("'vhostforce' is not supported: this program moves the frames itself")
             }
         }
