@@ -295,5 +295,8 @@ enum ConvertCommand {
     }
 
     /// A device keeps what was on it before.
-    private static func isDevice(_ image: OpenImage) -> Bool { image.file?.driverName == "host_device" }
+    /// Whether an image lies where old content may be, also when it is new: on a device, or in an export.
+    private static func isDevice(_ image: OpenImage) -> Bool {
+        ["host_device", "nbd"].contains(image.file?.driverName)
+    }
 }
