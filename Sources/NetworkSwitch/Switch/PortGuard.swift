@@ -48,8 +48,12 @@ package struct PortGuard {
 
     /// Whether a frame of the machine's may pass. Of 14 bytes or more.
     package mutating func passes(_ frame: UnsafeRawBufferPointer, now: UInt64 = 0) -> Bool {
-        if rules != nil, unsafe !obeys(frame, fromMachine: true, now) { return false }
-        if filter.isEmpty { return true }
+        // The rules remember what they accept: they see nothing that does not pass.
+        guard filter.isEmpty || (unsafe passesFilter(frame)) else { return false }
+        return rules == nil || (unsafe obeys(frame, fromMachine: true, now))
+    }
+
+    private mutating func passesFilter(_ frame: UnsafeRawBufferPointer) -> Bool {
         // SAFETY: the frame has 14 bytes or more, and what lies behind is compared with its count before it is read.
         let source = unsafe HardwareAddress(frame, at: 6)
         if filter.contains(PortFilter.noMACSpoofing), let address, source != address { return false }
