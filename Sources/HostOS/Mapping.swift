@@ -39,12 +39,14 @@ public import SystemPackage
         at place: Place = .anywhere
     ) throws(HostError) -> Mapping {
         try Mapping(
-            count: count, protection: protection, flags: MAP_SHARED, descriptor: file.rawValue, offset: offset, at: place,
+            count: count, protection: protection, flags: MAP_SHARED, descriptor: file.rawValue, offset: offset,
+            at: place,
             what: "\(count) bytes of a file")
     }
 
     private init(
-        count: Int, protection: Protection, flags: Int32, descriptor: Int32, offset: Int64, at place: Place, what: String
+        count: Int, protection: Protection, flags: Int32, descriptor: Int32, offset: Int64, at place: Place,
+        what: String
     ) throws(HostError) {
         do throws(Errno) {
             unsafe base = try Self.map(count, protection, flags, descriptor, offset, at: place)

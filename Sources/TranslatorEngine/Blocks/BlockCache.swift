@@ -121,7 +121,8 @@ internal import X86
             let block = unsafe blocks + Int(index)
             let next = unsafe block.pointee.nextByPage
             let start = unsafe block.pointee.start
-            if unsafe start < address &+ count && address < start &+ UInt(block.pointee.count) && start & ~4095 == page {
+            if unsafe start < address &+ count && address < start &+ UInt(block.pointee.count) && start & ~4095 == page
+            {
                 unsafe kill(block, index)
                 hits = true
                 if previous < 0 {

@@ -50,14 +50,19 @@ extension SoftwareProcessor {
             // SAFETY: a block is made of integers, and any bytes are some.
             list = try [FrozenCode.Block](unsafeUninitializedCapacity: parent.blocks.count / stride) { buffer, count in
                 let bytes = unsafe UnsafeMutableRawBufferPointer(start: buffer.baseAddress, count: parent.blocks.count)
-                guard case .moved(parent.blocks.count) = unsafe files[0].read(into: bytes, at: parent.blocks.offset) else {
+                guard case .moved(parent.blocks.count) = unsafe files[0].read(into: bytes, at: parent.blocks.offset)
+                else {
                     throw HostError.noDescriptor("read a parent's blocks")
                 }
                 count = parent.blocks.count / stride
             }
-            let code = try HostCode(copyOf: parent.stubCode, at: UInt(parent.stubs), capacity: fetcher.hostCode.capacity, files[0])
+            let code = try HostCode(
+                copyOf: parent.stubCode, at: UInt(parent.stubs), capacity: fetcher.hostCode.capacity, files[0])
             guard try makeTranslator(from: parent, of: files) else { return false }
-            guard try fetcher.cache.adopt(list, parent.ops, at: UInt(parent.operations), of: files[parent.ops.file], memory) else {
+            guard
+                try fetcher.cache.adopt(
+                    list, parent.ops, at: UInt(parent.operations), of: files[parent.ops.file], memory)
+            else {
                 fetcher.reset(cpu)
                 return false
             }

@@ -80,10 +80,14 @@ enum FrozenCode {
         private var next = 0
 
         init(_ p: Processor) {
-            words = [p.features, p.countsInstructions ? 1 : 0, p.generation, p.operations, p.stubs, p.writable, p.executable]
+            words = [
+                p.features, p.countsInstructions ? 1 : 0, p.generation, p.operations, p.stubs, p.writable, p.executable,
+            ]
             words += [UInt64(p.capacity), UInt64(p.linkCount), UInt64(p.translated)]
             for piece in [p.ops, p.blocks, p.stubCode, p.hot, p.cold, p.records, p.sites] {
-                words += [UInt64(piece.file), UInt64(piece.place), UInt64(bitPattern: piece.offset), UInt64(piece.count)]
+                words += [
+                    UInt64(piece.file), UInt64(piece.place), UInt64(bitPattern: piece.offset), UInt64(piece.count),
+                ]
             }
             words += [UInt64](repeating: 0, count: Self.count - words.count)
         }
@@ -114,7 +118,8 @@ enum FrozenCode {
             p.writable = take()
             p.executable = take()
             guard let capacity = number(), let links = number(), let translated = number(), let ops = piece(sizes),
-                let blocks = piece(sizes), let stubCode = piece(sizes), let hot = piece(sizes), let cold = piece(sizes), let records = piece(sizes),
+                let blocks = piece(sizes), let stubCode = piece(sizes), let hot = piece(sizes), let cold = piece(sizes),
+                let records = piece(sizes),
                 let sites = piece(sizes)
             else { return nil }
             p.capacity = capacity
@@ -162,7 +167,8 @@ enum FrozenCode {
         func write(header: [UInt64]) throws(HostError) -> [HostOS.Descriptor] {
             let file = try HostOS.Descriptor.memoryFile(name: "apus-frozen-code", count: Int(end), canBeSealed: true)
             var isComplete = unsafe header.withUnsafeBytes { unsafe Self.write($0, file, 0) }
-            for unsafe piece in unsafe pieces where isComplete {
+            for index in pieces.indices where isComplete {
+                let piece = unsafe pieces[index]
                 isComplete = unsafe Self.write(piece.bytes, file, piece.offset)
             }
             guard isComplete else { throw HostError.noDescriptor("write to a memory file") }

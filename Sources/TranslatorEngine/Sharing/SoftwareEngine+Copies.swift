@@ -38,7 +38,9 @@ extension SoftwareEngine {
     ///
     /// The files are trusted as the program is: they come from who could as well have started another program.
     public func adoptCode(_ files: [HostOS.Descriptor], of blocks: [RAMBlock]) -> Bool {
-        guard let file = files.first, files.allSatisfy(\.isSealed), let program = FrozenCode.program else { return false }
+        guard let file = files.first, files.allSatisfy(\.isSealed), let program = FrozenCode.program else {
+            return false
+        }
         let sizes = files.map(\.fileSize)
         var words = [UInt64](repeating: 0, count: 3 + processors.count * FrozenCode.Words.count)
         let count = words.count * 8

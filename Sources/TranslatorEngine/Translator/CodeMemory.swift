@@ -22,7 +22,8 @@ internal import HostOS
     private static let name = "apus-translated-code"
 
     /// Empty memory, or one that has a parent's code at its addresses.
-    init(capacity: Int, from parent: FrozenCode.Processor? = nil, of files: [HostOS.Descriptor] = []) throws(HostError) {
+    init(capacity: Int, from parent: FrozenCode.Processor? = nil, of files: [HostOS.Descriptor] = []) throws(HostError)
+    {
         self.capacity = capacity
         let count = capacity + Self.recordCapacity
         file = try .memoryFile(name: Self.name, count: count, canBeSealed: true)
@@ -142,7 +143,9 @@ internal import HostOS
     func forgetParent() {
         guard !foreign.isEmpty else { return }
         foreign = []
-        do throws(HostError) { try show() } catch { fatalError("Cannot drop the code that a machine's parent translated: \(error)") }
+        do throws(HostError) { try show() } catch {
+            fatalError("Cannot drop the code that a machine's parent translated: \(error)")
+        }
     }
 
     /// Has the host count pages of the code once, not for each view.

@@ -58,7 +58,8 @@ internal import X86
     /// Throws where the host lacks something.
     init(
         _ cpu: CPU, _ file: FileDescriptor, jumps: UnsafeMutablePointer<apus_code_entry>, threshold: UInt64,
-        promotion: Int32, capacity wanted: Int, from parent: FrozenCode.Processor? = nil, of files: [HostOS.Descriptor] = []
+        promotion: Int32, capacity wanted: Int, from parent: FrozenCode.Processor? = nil,
+        of files: [HostOS.Descriptor] = []
     ) throws(HostError) {
         self.promotion = promotion
         guard apus_has_fsgsbase() else { throw HostError("use the GS base", Errno.notSupported) }
