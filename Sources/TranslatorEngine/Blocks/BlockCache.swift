@@ -206,10 +206,10 @@ internal import X86
 
     /// Has a parent's blocks, and marks their bytes as code. False where they make no sense; all is to be dropped then.
     func adopt(
-        _ list: [FrozenCode.Block], _ source: FrozenCode.Piece, at address: UInt, of file: HostOS.Descriptor,
-        _ memory: [RAMBlock]
+        _ list: UnsafeBufferPointer<FrozenCode.Block>, _ source: FrozenCode.Piece, at address: UInt,
+        of file: HostOS.Descriptor, _ memory: [RAMBlock]
     ) throws(HostError) -> Bool {
-        guard list.count <= Self.blockCapacity, source.count <= Self.opBytes else { return false }
+        guard unsafe list.count <= Self.blockCapacity, source.count <= Self.opBytes else { return false }
         let mapping = try Mapping.anonymous(count: Self.opBytes, at: .exactly(address))
         if !source.isEmpty {
             try mapping.replace(offset: 0, count: source.pages << 12, with: file, at: source.offset)
@@ -218,7 +218,7 @@ internal import X86
         opFile = nil
         reset()
         opCount = source.count / MemoryLayout<apus_op>.stride
-        for block in list {
+        for unsafe block in unsafe list {
             guard Int(block.memory) < memory.count, block.firstOp >= 0, block.opCount > 0,
                 Int(block.firstOp) + Int(block.opCount) <= opCount, block.count > 0,
                 block.offset & 4095 + UInt64(block.count) <= 4096,

@@ -44,24 +44,24 @@ extension SoftwareProcessor {
         guard parent.features == fetcher.features, parent.countsInstructions == cpu.countsInstructions,
             !fetcher.tracesBlocks, !cpu.isDebugging(APUS_DEBUG_TRACE)
         else { return false }
-        var list = [FrozenCode.Block]()
-        let stride = MemoryLayout<FrozenCode.Block>.stride
+        let (first, pages) = (parent.blocks.offset, parent.blocks.pages)
+        // A processor that has not run, or whose code was written over, has nothing to give.
+        guard pages > 0 else { return true }
         do {
-            // SAFETY: a block is made of integers, and any bytes are some.
-            list = try [FrozenCode.Block](unsafeUninitializedCapacity: parent.blocks.count / stride) { buffer, count in
-                let bytes = unsafe UnsafeMutableRawBufferPointer(start: buffer.baseAddress, count: parent.blocks.count)
-                guard case .moved(parent.blocks.count) = unsafe files[0].read(into: bytes, at: parent.blocks.offset)
-                else {
-                    throw HostError.noDescriptor("read a parent's blocks")
-                }
-                count = parent.blocks.count / stride
-            }
+            // A view, as a copy of the list would be as large as what is made of it.
+            let list = try Mapping.anonymous(count: pages << 12)
+            defer { withExtendedLifetime(list) {} }
+            try list.replace(offset: 0, count: pages << 12, with: files[0], at: first)
+            // SAFETY: a block is made of integers, and any bytes are some; the view lives to the end of this.
+            let blocks = unsafe UnsafeBufferPointer(
+                start: list.base.assumingMemoryBound(to: FrozenCode.Block.self),
+                count: parent.blocks.count / MemoryLayout<FrozenCode.Block>.stride)
             let code = try HostCode(
                 copyOf: parent.stubCode, at: UInt(parent.stubs), capacity: fetcher.hostCode.capacity, files[0])
             guard try makeTranslator(from: parent, of: files) else { return false }
             guard
-                try fetcher.cache.adopt(
-                    list, parent.ops, at: UInt(parent.operations), of: files[parent.ops.file], memory)
+                unsafe try fetcher.cache.adopt(
+                    blocks, parent.ops, at: UInt(parent.operations), of: files[parent.ops.file], memory)
             else {
                 fetcher.reset(cpu)
                 return false
@@ -69,6 +69,7 @@ extension SoftwareProcessor {
             fetcher.hostCode = code
         } catch {
             // It translates for itself.
+            fetcher.reset(cpu)
             return false
         }
         unsafe cpu.p.pointee.code_generation = parent.generation + 1
