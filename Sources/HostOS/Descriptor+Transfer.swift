@@ -69,22 +69,25 @@ extension Descriptor {
 
     /// Writes everything at a place of a file, which stays at its position.
     public func writeAll(_ bytes: [UInt8], at offset: UInt64) throws(HostError) {
-        var failure: Int32 = 0
-        unsafe bytes.withUnsafeBytes { buffer in
-            var done = 0
-            while done < buffer.count {
-                // SAFETY: the bytes from `done` on are in the buffer.
-                let count = unsafe apus_pwrite(
-                    rawValue, buffer.baseAddress.unsafelyUnwrapped + done, buffer.count - done,
-                    Int64(clamping: offset) &+ Int64(done))
-                guard count > 0 else {
-                    failure = count == 0 ? EIO : apus_errno()
-                    return
-                }
-                done += count
-            }
-        }
+        let failure = unsafe bytes.withUnsafeBytes { unsafe writeRest($0, at: Int64(clamping: offset)) }
         if failure != 0 { throw HostError(reason: failure, "write descriptor \(rawValue)") }
+    }
+    /// The same of bytes that lie still for the call.
+    public func writeAll(_ bytes: UnsafeRawBufferPointer, at offset: Int64) throws(HostError) {
+        let failure = unsafe writeRest(bytes, at: offset)
+        if failure != 0 { throw HostError(reason: failure, "write descriptor \(rawValue)") }
+    }
+    /// Why not all was written, 0 where it was.
+    private func writeRest(_ bytes: UnsafeRawBufferPointer, at offset: Int64) -> Int32 {
+        var done = 0
+        while done < bytes.count {
+            // SAFETY: the bytes from `done` on are in the buffer.
+            let count = unsafe apus_pwrite(
+                rawValue, bytes.baseAddress.unsafelyUnwrapped + done, bytes.count - done, offset &+ Int64(done))
+            guard count > 0 else { return count == 0 ? EIO : apus_errno() }
+            done += count
+        }
+        return 0
     }
 
     /// Waits until one of the events holds or the time is over (-1: for ever), and returns those that hold.

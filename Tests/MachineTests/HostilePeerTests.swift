@@ -148,16 +148,7 @@ struct HostilePeerTests {
         _ folder: String, _ saved: SavedBytes,
         _ body: (RunningMachine, Descriptor, inout StateWriter, SavedBytes) throws -> Void
     ) throws {
-        var reader = try StateReader(SavedBytes(saved.bytes))
-        let nowhere = Nowhere()
-        var sections: [(name: String, state: DeviceState)] = []
-        reading: while true {
-            switch try reader.next(nowhere) {
-            case .values(let name, let state): sections.append((name, state))
-            case .memory: break
-            case .end: break reading
-            }
-        }
+        var sections = try saved.values()
         sections[0].state.version = 2
         sections[0].state.set("answers", true)
         sections[0].state.set("lanes", 0)

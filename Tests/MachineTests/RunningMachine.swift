@@ -1,3 +1,4 @@
+import DeviceModel
 import HostOS
 import Machine
 import MachineState
@@ -64,6 +65,20 @@ final class SavedBytes: StateSink, StateSource {
         unsafe buffer.copyBytes(from: bytes[position..<position + count])
         position += count
         return count
+    }
+
+    /// The values of its sections, in order.
+    func values() throws -> [(name: String, state: DeviceState)] {
+        var reader = try StateReader(SavedBytes(bytes))
+        let nowhere = Nowhere()
+        var found: [(name: String, state: DeviceState)] = []
+        while true {
+            switch try reader.next(nowhere) {
+            case .values(let name, let state): found.append((name, state))
+            case .memory: break
+            case .end: return found
+            }
+        }
     }
 
     /// Its sections: names, and where their contents lie.

@@ -212,14 +212,14 @@ public struct NetworkClient: Sendable {
     public func leases(_ name: String) -> [DHCPLease] {
         guard NetworkPaths.isName(name) else { return [] }
         let now = NetworkServices.now
-        return LeaseFile(path: paths.leases(name)).read().filter { $0.expiry == 0 || $0.expiry > now }
+        return LeaseFile<DHCPLease>(path: paths.leases(name)).read().filter { $0.expiry == 0 || $0.expiry > now }
     }
 
     /// The leases of a network's IPv6.
     public func leases6(_ name: String) -> [DHCPv6Lease] {
         guard NetworkPaths.isName(name) else { return [] }
         let now = NetworkServices.now
-        return LeaseFile6(path: paths.leases6(name)).read().filter { $0.expiry == 0 || $0.expiry > now }
+        return LeaseFile<DHCPv6Lease>(path: paths.leases6(name)).read().filter { $0.expiry == 0 || $0.expiry > now }
     }
 
     /// Changes the names and fixed addresses of a network that runs (`net-update`).

@@ -187,7 +187,7 @@ public struct DHCPServer: Sendable {
         // The same machine finds the same address where it can, also when its lease was lost.
         let total = configuration.ranges.reduce(UInt64(0)) { $0 + UInt64($1.upperBound - $1.lowerBound) + 1 }
         guard total > 0 else { return nil }
-        let start = Self.hash(message.hardware) % total
+        let start = Self.hash(message.hardware.bytes) % total
         for step in 0..<min(total, 65536) {
             let address = self.address((start + step) % total)
             if isAvailable(address, to: message.hardware, port: port, now: now) { return address }
@@ -241,9 +241,9 @@ public struct DHCPServer: Sendable {
         for (hardware, holding) in byHardware where holding.port == port && holding.isOffer { release(hardware) }
     }
 
-    /// FNV-1a.
-    private static func hash(_ hardware: HardwareAddress) -> UInt64 {
-        hardware.bytes.reduce(0xCBF2_9CE4_8422_2325) { ($0 ^ UInt64($1)) &* 0x100_0000_01B3 }
+    /// FNV-1a: where the search for a client's address begins, the same each time.
+    static func hash(_ bytes: [UInt8]) -> UInt64 {
+        bytes.reduce(0xCBF2_9CE4_8422_2325) { ($0 ^ UInt64($1)) &* 0x100_0000_01B3 }
     }
 
     private static func hex(_ bytes: [UInt8]) -> String {

@@ -227,9 +227,7 @@ public struct DHCPv6Server: Sendable {
         hasChanged = true
     }
 
-    /// FNV-1a.
     private static func hash(_ key: Key) -> UInt64 {
-        (key.client + [24, 16, 8, 0].map { UInt8(key.association >> UInt32($0) & 255) })
-            .reduce(0xCBF2_9CE4_8422_2325) { ($0 ^ UInt64($1)) &* 0x100_0000_01B3 }
+        DHCPServer.hash(key.client + [24, 16, 8, 0].map { UInt8(key.association >> UInt32($0) & 255) })
     }
 }

@@ -38,7 +38,7 @@ final class IPv6Services: Sendable {
 
     private let gateway: Gateway
     private let server: Mutex<DHCPv6Server>
-    private let file: LeaseFile6
+    private let file: LeaseFile<DHCPv6Lease>
     private let neighbours = Mutex<[HardwareAddress: [IPv6Address]]>([:])
     private let timer = Mutex<(timer: EventTimer?, count: Int)>((nil, 0))
     private let reply: NetworkServices.Reply
@@ -50,7 +50,7 @@ final class IPv6Services: Sendable {
     ) {
         self.gateway = gateway
         self.reply = reply
-        file = LeaseFile6(path: leases)
+        file = LeaseFile(path: leases)
         server = Mutex(
             DHCPv6Server(dhcp, hardware: identity, leases: file.read(), now: NetworkServices.now))
     }

@@ -25,7 +25,7 @@ final class NetworkServices: FrameService {
     private let forwarder: DNSForwarder
     /// Questions over TCP, where no kernel speaks TCP for the gateway.
     private let streams = Mutex<DNSStreams?>(nil)
-    private let file: LeaseFile
+    private let file: LeaseFile<DHCPLease>
     private let names = Mutex<[HardwareAddress: DNSName]>([:])
     private let neighbours = Mutex<[HardwareAddress: IPv4Address]>([:])
     private let pending = Atomic(0)

@@ -24,7 +24,7 @@ extension CodeFetcher {
     func freeze(_ cpu: CPU, into writer: inout FrozenCode.Writer) throws(HostError) {
         guard let translator else { return }
         writer.processor.features = features
-        writer.processor.countsInstructions = cpu.countsInstructions
+        writer.processor.countsInstructions = cpu.countsInstructions ? 1 : 0
         writer.processor.generation = unsafe max(cpu.p.pointee.code_generation, views.lastGeneration)
         if writer.givesFiles, let file = try cache.giveOps() {
             writer.processor.ops = FrozenCode.Piece(file: writer.add(file), count: unsafe cache.usedOps.count)
@@ -41,7 +41,7 @@ extension CodeFetcher {
 extension SoftwareProcessor {
     /// Has this processor go on with a parent's code, before it runs for the first time. False where it cannot be.
     func adopt(_ parent: FrozenCode.Processor, _ files: [HostOS.Descriptor], _ memory: [RAMBlock]) -> Bool {
-        guard parent.features == fetcher.features, parent.countsInstructions == cpu.countsInstructions,
+        guard parent.features == fetcher.features, (parent.countsInstructions != 0) == cpu.countsInstructions,
             !fetcher.tracesBlocks, !cpu.isDebugging(APUS_DEBUG_TRACE)
         else { return false }
         let (first, pages) = (parent.blocks.offset, parent.blocks.pages)

@@ -20,13 +20,21 @@ enum FrozenCode {
         var count = 0
         var pages: Int { (count + 4095) >> 12 }
         var isEmpty: Bool { count == 0 }
+
+        /// Whether it is within files of so many bytes.
+        func fits(_ sizes: [Int64]) -> Bool {
+            guard sizes.indices.contains(file), offset & 4095 == 0, place & 4095 == 0, place >= 0, count >= 0 else {
+                return false
+            }
+            return offset >= 0 && offset <= sizes[file] && count <= sizes[file] - offset
+        }
     }
 
-    /// One processor's.
+    /// One processor's. Integers alone, which lie in the file as they lie here.
     struct Processor: Equatable {
-        /// `CodeFetcher.features`, and whether blocks count their instructions.
+        /// `CodeFetcher.features`, and whether blocks count their instructions, 0 or 1.
         var features: UInt64 = 0
-        var countsInstructions = false
+        var countsInstructions: UInt64 = 0
         /// Generations of places of code, which copies go on from.
         var generation: UInt64 = 0
         /// The decoded operations, and the blocks that they are.
@@ -47,6 +55,12 @@ enum FrozenCode {
         var linkCount = 0
         /// Blocks that are translated.
         var translated = 0
+
+        /// Whether it is a description, of files of so many bytes.
+        func fits(_ sizes: [Int64]) -> Bool {
+            capacity >= 0 && linkCount >= 0 && translated >= 0
+                && [ops, blocks, stubCode, hot, cold, records, sites].allSatisfy { $0.fits(sizes) }
+        }
     }
 
     /// A decoded block that is still what the guest's memory has.
@@ -61,10 +75,16 @@ enum FrozenCode {
         var opCount: Int32
     }
 
-    static let magic: UInt64 = 0x6170_7573_636f_6465
-    /// Processors whose description a header has room for.
+    /// What the first file begins with; the processors follow.
+    struct Head: Equatable {
+        var magic: UInt64 = 0x6170_7573_636f_6465
+        var program: UInt64
+        var processors: UInt64
+    }
+    /// Processors whose description there is room for before the rest of the file.
     static let mostProcessors = 512
-    static let headerBytes = ((3 + mostProcessors * Words.count) * 8 + 4095) & ~4095
+    static let headerBytes =
+        (MemoryLayout<Head>.stride + mostProcessors * MemoryLayout<Processor>.stride + 4095) & ~4095
 
     /// The program of this process: when its file was last changed, which no two builds have in common. Nil where the
     /// host does not tell.
@@ -73,67 +93,22 @@ enum FrozenCode {
         return UInt64(bitPattern: details.changed.seconds &* 1_000_000_000 &+ details.changed.nanoseconds)
     }
 
-    /// A processor's description as numbers.
-    struct Words {
-        static let count = 40
-        private(set) var words: [UInt64] = []
-        private var next = 0
-
-        init(_ p: Processor) {
-            words = [
-                p.features, p.countsInstructions ? 1 : 0, p.generation, p.operations, p.stubs, p.writable, p.executable,
-            ]
-            words += [UInt64(p.capacity), UInt64(p.linkCount), UInt64(p.translated)]
-            for piece in [p.ops, p.blocks, p.stubCode, p.hot, p.cold, p.records, p.sites] {
-                words += [
-                    UInt64(piece.file), UInt64(piece.place), UInt64(bitPattern: piece.offset), UInt64(piece.count),
-                ]
-            }
-            words += [UInt64](repeating: 0, count: Self.count - words.count)
-        }
-        init(_ words: [UInt64]) { self.words = words }
-
-        private mutating func take() -> UInt64 {
-            defer { next += 1 }
-            return words[next]
-        }
-        private mutating func number() -> Int? { Int(exactly: take()) }
-        /// A piece of files of so many bytes.
-        private mutating func piece(_ sizes: [Int64]) -> Piece? {
-            guard let file = number(), let place = number(), let offset = Int64(exactly: take()), let count = number(),
-                file < sizes.count, offset & 4095 == 0, place & 4095 == 0, offset <= sizes[file],
-                count <= sizes[file] - offset
-            else { return nil }
-            return Piece(file: file, place: place, offset: offset, count: count)
-        }
-
-        /// The description, of files of so many bytes; nil where it is none.
-        mutating func processor(_ sizes: [Int64]) -> Processor? {
-            var p = Processor()
-            p.features = take()
-            p.countsInstructions = take() != 0
-            p.generation = take()
-            p.operations = take()
-            p.stubs = take()
-            p.writable = take()
-            p.executable = take()
-            guard let capacity = number(), let links = number(), let translated = number(), let ops = piece(sizes),
-                let blocks = piece(sizes), let stubCode = piece(sizes), let hot = piece(sizes), let cold = piece(sizes),
-                let records = piece(sizes),
-                let sites = piece(sizes)
-            else { return nil }
-            p.capacity = capacity
-            p.linkCount = links
-            p.translated = translated
-            p.ops = ops
-            p.blocks = blocks
-            p.stubCode = stubCode
-            p.hot = hot
-            p.cold = cold
-            p.records = records
-            p.sites = sites
-            return p
-        }
+    /// The processors that files describe, of this program and so many; nil where they do not.
+    static func processors(_ files: [HostOS.Descriptor], count: Int) -> [Processor]? {
+        guard let file = files.first, files.allSatisfy(\.isSealed), let program else { return nil }
+        let wanted = Head(program: program, processors: UInt64(count))
+        var head = Head(magic: 0, program: 0, processors: 0)
+        var list = [Processor](repeating: Processor(), count: count)
+        // SAFETY: both are integers alone, and any bytes are some.
+        let isRead = unsafe withUnsafeMutableBytes(of: &head) { unsafe fill($0, of: file, at: 0) }
+            && list.withUnsafeMutableBytes { unsafe fill($0, of: file, at: Int64(MemoryLayout<Head>.stride)) }
+        let sizes = files.map(\.fileSize)
+        guard isRead, head == wanted, list.allSatisfy({ $0.fits(sizes) }) else { return nil }
+        return list
+    }
+    private static func fill(_ bytes: UnsafeMutableRawBufferPointer, of file: HostOS.Descriptor, at place: Int64) -> Bool {
+        guard case .moved(bytes.count) = unsafe file.read(into: bytes, at: place) else { return false }
+        return true
     }
 
     /// Collects what goes into a file. Bytes are the processors' own until it is written.
@@ -163,27 +138,17 @@ enum FrozenCode {
             return piece
         }
 
-        /// A file of what was noted, with a header, and those that are given as they are.
-        func write(header: [UInt64]) throws(HostError) -> [HostOS.Descriptor] {
+        /// A file of what was noted, beginning with the processors, and those that are given as they are.
+        func write(_ processors: [Processor], program: UInt64) throws(HostError) -> [HostOS.Descriptor] {
             let file = try HostOS.Descriptor.memoryFile(name: "apus-frozen-code", count: Int(end), canBeSealed: true)
-            var isComplete = unsafe header.withUnsafeBytes { unsafe Self.write($0, file, 0) }
-            for index in pieces.indices where isComplete {
-                let piece = unsafe pieces[index]
-                isComplete = unsafe Self.write(piece.bytes, file, piece.offset)
-            }
-            guard isComplete else { throw HostError.noDescriptor("write to a memory file") }
+            let head = Head(program: program, processors: UInt64(processors.count))
+            // SAFETY: both are integers alone.
+            try file.writeAll(unsafe withUnsafeBytes(of: head) { [UInt8]($0) }, at: 0)
+            try file.writeAll(
+                unsafe processors.withUnsafeBytes { [UInt8]($0) }, at: UInt64(MemoryLayout<Head>.stride))
+            for index in pieces.indices { try unsafe file.writeAll(pieces[index].bytes, at: pieces[index].offset) }
             try file.seal()
             return [file] + files
-        }
-        private static func write(_ bytes: UnsafeRawBufferPointer, _ file: HostOS.Descriptor, _ place: Int64) -> Bool {
-            var rest = unsafe bytes
-            var place = place
-            while unsafe !rest.isEmpty {
-                guard case .moved(let moved) = unsafe file.write(rest, at: place) else { return false }
-                unsafe rest = UnsafeRawBufferPointer(rebasing: rest.dropFirst(moved))
-                place += Int64(moved)
-            }
-            return true
         }
     }
 }

@@ -14,7 +14,7 @@ extension SoftwareEngine {
         for _ in 0..<2 { for processor in processors { processor.takeMessages() } }
         let places = MemoryPlaces(blocks)
         var writer = FrozenCode.Writer(givesFiles: processors.count <= 8)
-        var header = [FrozenCode.magic, program, UInt64(processors.count)]
+        var described: [FrozenCode.Processor] = []
         // The block lists live here until they are written.
         var lists: [[FrozenCode.Block]] = []
         for processor in processors {
@@ -27,9 +27,9 @@ extension SoftwareEngine {
                 do throws(HostError) { try processor.fetcher.freeze(processor.cpu, into: &writer) } catch { return [] }
                 // SAFETY: the array lives, unchanged, until all is written.
                 unsafe list.withUnsafeBytes { unsafe writer.processor.blocks = writer.add($0, at: 0) }
-                header += FrozenCode.Words(writer.processor).words
+                described.append(writer.processor)
             }
-            return (try? writer.write(header: header)) ?? []
+            return (try? writer.write(described, program: program)) ?? []
         }
     }
 
@@ -38,22 +38,8 @@ extension SoftwareEngine {
     ///
     /// The files are trusted as the program is: they come from who could as well have started another program.
     public func adoptCode(_ files: [HostOS.Descriptor], of blocks: [RAMBlock]) -> Bool {
-        guard let file = files.first, files.allSatisfy(\.isSealed), let program = FrozenCode.program else {
-            return false
-        }
-        let sizes = files.map(\.fileSize)
-        var words = [UInt64](repeating: 0, count: 3 + processors.count * FrozenCode.Words.count)
-        let count = words.count * 8
-        let transfer = words.withUnsafeMutableBytes { unsafe file.read(into: $0, at: 0) }
-        guard case .moved(count) = transfer, words[0] == FrozenCode.magic, words[1] == program,
-            words[2] == UInt64(processors.count)
-        else { return false }
-        for (number, processor) in processors.enumerated() {
-            let first = 3 + number * FrozenCode.Words.count
-            var part = FrozenCode.Words(Array(words[first..<first + FrozenCode.Words.count]))
-            guard let described = part.processor(sizes), processor.adopt(described, files, blocks) else { return false }
-        }
-        return true
+        guard let described = FrozenCode.processors(files, count: processors.count) else { return false }
+        return zip(processors, described).allSatisfy { $0.adopt($1, files, blocks) }
     }
 }
 

@@ -242,12 +242,12 @@ internal import X86
         var index = unsafe head.pointee.links
         while let link = links[index] {
             switch link.kind {
-            case .jump where unsafe target(of: memory.base + Int(link.offset)) == code:
-                unsafe point(memory.base + Int(link.offset), to: other)
+            case .jump:
+                let place = unsafe memory.base + Int(link.offset)
+                if unsafe target(of: place) == code { unsafe point(place, to: other) }
             case .record:
                 let record = unsafe memory.record(Int(link.offset)).assumingMemoryBound(to: FarRecord.self)
                 if unsafe record.pointee.code == code { unsafe record.pointee.code = other }
-            default: break
             }
             index = link.next
         }
@@ -257,7 +257,6 @@ internal import X86
     /// Points the displacement at `place` to a block's code.
     func link(_ place: UInt64, to code: UInt64) {
         guard let target = unsafe UnsafeMutableRawPointer(bitPattern: UInt(place)) else { return }
-        memory.makeOwn(target, count: 4)
         unsafe point(target.assumingMemoryBound(to: UInt8.self), to: code)
         unsafe note(.jump, UInt32(target - UnsafeMutableRawPointer(memory.base)), code)
     }
@@ -280,12 +279,13 @@ internal import X86
     private func entry(_ code: UInt64) -> UnsafeMutablePointer<UInt8> {
         unsafe memory.place(code, from: -BlockHead.bytes, to: 5)
     }
-    // Places that links name are this process's own: `link` has made them so.
     private func target(of place: UnsafeMutablePointer<UInt8>) -> UInt64 {
+        memory.makeOwn(place, count: 4)
         let displacement = unsafe UnsafeMutableRawPointer(place).loadUnaligned(as: Int32.self)
         return unsafe memory.address(place) &+ 4 &+ UInt64(bitPattern: Int64(displacement))
     }
     private func point(_ place: UnsafeMutablePointer<UInt8>, to code: UInt64) {
+        memory.makeOwn(place, count: 4)
         let next = unsafe memory.address(place) + 4
         unsafe UnsafeMutableRawPointer(place).storeBytes(of: Int32(truncatingIfNeeded: code &- next), as: Int32.self)
     }
