@@ -38,7 +38,7 @@ final class GuestMachine: Sendable {
     struct TimedOut: Error, CustomStringConvertible {
         let wanted: String
         let seen: String
-        var description: String { "'\(wanted)' did not come; the last of the console: \(seen.suffix(1500))" }
+        var description: String { "'\(wanted)' did not come; the last of the console: \(seen.suffix(6000))" }
     }
 
     /// Starts the program with the arguments, in the repository's folder.

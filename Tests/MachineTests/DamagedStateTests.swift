@@ -28,7 +28,8 @@ struct DamagedStateTests {
         }
     }
 
-    @Test("A state cut at every KiB is refused, and says in which section and field", arguments: [BoardKind.pc, .microvm])
+    @Test(
+        "A state cut at every KiB is refused, and says in which section and field", arguments: [BoardKind.pc, .microvm])
     func cut(kind: BoardKind) throws {
         try withWaiting(kind) { machine, saved in
             let sections = saved.sections
@@ -133,9 +134,10 @@ struct DamagedStateTests {
             for _ in 0..<rounds {
                 let sink = SavedBytes()
                 var writer = try StateWriter(sink)
-                let places = Set((0..<Int.random(in: 1...2, using: &random)).map { _ in
-                    Int.random(in: sections.indices, using: &random)
-                })
+                let places = Set(
+                    (0..<Int.random(in: 1...2, using: &random)).map { _ in
+                        Int.random(in: sections.indices, using: &random)
+                    })
                 for (place, section) in sections.enumerated() {
                     let state = places.contains(place) ? Self.forge(section.state, &random) : section.state
                     try writer.write(state, section: section.name)

@@ -10,8 +10,9 @@ internal import Synchronization
 /// for all of its children. What an earlier fork has frozen is not copied again; a block of a shared memory file is not
 /// copied at all.
 final class FrozenMemory: Sendable {
-    /// What is copied goes here.
-    private let file: Descriptor
+    /// What is copied goes here: upper parts into the second, so that two threads write at the same time (the host lets
+    /// one write to a file).
+    private let files: [Descriptor]
     private let offsets: [Int64]
     private let blocks: [GuestPages.Block]
     /// Blocks that stand on layers already, whose changes alone are copied.
@@ -21,11 +22,13 @@ final class FrozenMemory: Sendable {
     private struct State: Sendable {
         /// Pages that were copied.
         var copied: [PageSet]
-        var isFirst = true
+        /// The first page of a block's upper part: half of what the first copy has lies there. None of blocks that have
+        /// none.
+        var middles: [Int]?
     }
     private let state: Mutex<State>
 
-    private static let layerLimit = 6
+    private static let layerLimit = 7
     private static let runLimit = 8192
     /// Pages between two runs that are copied with them: each run costs the host a mapping.
     private static let gap = 15
@@ -46,7 +49,10 @@ final class FrozenMemory: Sendable {
         state = Mutex(State(copied: blocks.map { PageSet(count: $0.pages, isFull: false) }))
         let end = zip(offsets, blocks).map { $0 + Int64($1.block.size) }.max() ?? 0
         do throws(HostError) {
-            file = try Descriptor.memoryFile(name: "apus-frozen", count: Int(end), canBeSealed: true)
+            files = [
+                try .memoryFile(name: "apus-frozen", count: Int(end), canBeSealed: true),
+                try .memoryFile(name: "apus-frozen", count: Int(end), canBeSealed: true),
+            ]
         } catch { throw .host("\(error)") }
     }
 
@@ -63,45 +69,48 @@ final class FrozenMemory: Sendable {
         }
     }
 
-    /// Pages that two threads are worth.
+    /// Pages that two threads are worth, and two files.
     private static let many = 2048
     /// Pages that are copied at once.
     private static let most = 256
 
     /// Copies pages, those of shared blocks excepted. The first time zeroes may be left out.
     func copy(_ pages: [PageSet], _ check: () throws(StateError) -> Void) throws(StateError) {
-        let isFirst = state.withLock { state in
-            defer { state.isFirst = false }
-            return state.isFirst
+        let (isFirst, middles) = state.withLock { state in
+            let isFirst = state.middles == nil
+            let middles =
+                state.middles
+                ?? pages.indices.map { place in
+                    let count = blocks[place].pages
+                    return isLayered[place] || pages[place].size < Self.many ? count : pages[place].middle
+                }
+            state.middles = middles
+            return (isFirst, middles)
         }
         for (place, set) in pages.enumerated() where !isShared[place] {
             let skipsZeroes = isFirst && !isLayered[place]
             if isLayered[place] { state.withLock { $0.copied[place].formUnion(set) } }
-            guard set.size >= Self.many else {
-                try copy(place, set, skipsZeroes)
-                try check()
-                continue
-            }
-            let halves = set.parts(2)
-            let high = halves[1]
+            let (low, high) = set.split(at: middles[place])
             let failure = Mutex<StateError?>(nil)
             let work = { @Sendable [self] in
-                do throws(StateError) { try copy(place, high, skipsZeroes) } catch {
+                do throws(StateError) { try copy(place, high, to: files[1], skipsZeroes) } catch {
                     let error = error
                     failure.withLock { $0 = error }
                 }
             }
-            let helper = try? HostThread(name: "fork copy", body: work)
+            let helper = high.size < Self.many / 2 ? nil : try? HostThread(name: "fork copy", body: work)
             if helper == nil { work() }
             defer { helper?.join() }
-            try copy(place, halves[0], skipsZeroes)
+            try copy(place, low, to: files[0], skipsZeroes)
             helper?.join()
             if let error = failure.withLock({ $0 }) { throw error }
             try check()
         }
     }
 
-    private func copy(_ place: Int, _ pages: PageSet, _ skipsZeroes: Bool) throws(StateError) {
+    private func copy(
+        _ place: Int, _ pages: PageSet, to file: Descriptor, _ skipsZeroes: Bool
+    ) throws(StateError) {
         let block = blocks[place].block
         var failure: StateError?
         var first = 0
@@ -143,25 +152,33 @@ final class FrozenMemory: Sendable {
     /// Seals what was copied, and has the machine itself stand on it: all layers of all blocks. The machine stands.
     func seal() throws(StateError) -> [[FrozenLayer]] {
         do throws(HostError) {
-            var added: [FrozenLayer?] = []
+            var added: [[FrozenLayer]] = []
+            let middles = state.withLock { $0.middles } ?? blocks.map(\.pages)
             for (place, block) in blocks.enumerated() {
                 guard !isShared[place] else {
                     guard try block.block.freezeInPlace() != nil else {
                         throw HostError.noDescriptor("freeze memory '\(block.name)', which other processes write")
                     }
-                    added.append(nil)
+                    added.append([])
                     continue
                 }
-                var runs: [FrozenLayer.Run]?
-                if isLayered[place] {
-                    runs = Self.merged(state.withLock { $0.copied[place] })
-                    try fillGaps(place, runs ?? [])
+                let (offset, middle) = (offsets[place], middles[place])
+                guard !isLayered[place] else {
+                    let runs = Self.merged(state.withLock { $0.copied[place] })
+                    try fillGaps(place, runs)
+                    added.append(runs.isEmpty ? [] : [FrozenLayer(file: files[0], offset: offset, runs: runs)])
+                    continue
                 }
-                added.append(FrozenLayer(file: file, offset: offsets[place], runs: runs))
+                var layers = [FrozenLayer(file: files[0], offset: offset, runs: nil)]
+                if middle < block.pages {
+                    let upper = FrozenLayer.Run(first: middle, count: block.pages - middle)
+                    layers.append(FrozenLayer(file: files[1], offset: offset, runs: [upper]))
+                }
+                added.append(layers)
             }
-            try file.seal()
-            for (block, layer) in zip(blocks, added) {
-                if let layer, layer.runs?.isEmpty != true { try block.block.freeze(onto: layer) }
+            for file in files { try file.seal() }
+            for (block, layers) in zip(blocks, added) {
+                for layer in layers { try block.block.freeze(onto: layer) }
             }
         } catch { throw .host("\(error)") }
         return blocks.map(\.block.frozen)
@@ -186,7 +203,9 @@ final class FrozenMemory: Sendable {
         for run in runs {
             for page in run.first..<run.first + run.count where !copied.contains(page) { gaps.insert(page) }
         }
-        do throws(StateError) { try copy(place, gaps, false) } catch { throw HostError.noDescriptor("\(error)") }
+        do throws(StateError) { try copy(place, gaps, to: files[0], false) } catch {
+            throw HostError.noDescriptor("\(error)")
+        }
     }
 
     // MARK: To the children

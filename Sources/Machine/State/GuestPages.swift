@@ -239,6 +239,23 @@ struct PageSet: Sendable {
         }
         return parts
     }
+    /// The page, a multiple of 64, that half of the pages lie before, all but a few.
+    var middle: Int {
+        let half = size / 2
+        var seen = 0
+        for index in words.indices {
+            if seen >= half { return index << 6 }
+            seen += words[index].nonzeroBitCount
+        }
+        return count
+    }
+    /// The pages before a page that is a multiple of 64, or the end, and the others.
+    func split(at page: Int) -> (low: PageSet, high: PageSet) {
+        var (low, high) = (self, self)
+        let first = min((page + 63) >> 6, words.count)
+        for index in words.indices { if index < first { high.words[index] = 0 } else { low.words[index] = 0 } }
+        return (low, high)
+    }
     func contains(_ page: Int) -> Bool { words[page >> 6] >> UInt64(page & 63) & 1 != 0 }
     var isEmpty: Bool { words.allSatisfy { $0 == 0 } }
     mutating func remove(_ pages: Range<Int>) { for page in pages { words[page >> 6] &= ~(1 << UInt64(page & 63)) } }

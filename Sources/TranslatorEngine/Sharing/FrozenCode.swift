@@ -100,13 +100,16 @@ enum FrozenCode {
         var head = Head(magic: 0, program: 0, processors: 0)
         var list = [Processor](repeating: Processor(), count: count)
         // SAFETY: both are integers alone, and any bytes are some.
-        let isRead = unsafe withUnsafeMutableBytes(of: &head) { unsafe fill($0, of: file, at: 0) }
+        let isRead =
+            unsafe withUnsafeMutableBytes(of: &head) { unsafe fill($0, of: file, at: 0) }
             && list.withUnsafeMutableBytes { unsafe fill($0, of: file, at: Int64(MemoryLayout<Head>.stride)) }
         let sizes = files.map(\.fileSize)
         guard isRead, head == wanted, list.allSatisfy({ $0.fits(sizes) }) else { return nil }
         return list
     }
-    private static func fill(_ bytes: UnsafeMutableRawBufferPointer, of file: HostOS.Descriptor, at place: Int64) -> Bool {
+    private static func fill(_ bytes: UnsafeMutableRawBufferPointer, of file: HostOS.Descriptor, at place: Int64)
+        -> Bool
+    {
         guard case .moved(bytes.count) = unsafe file.read(into: bytes, at: place) else { return false }
         return true
     }
