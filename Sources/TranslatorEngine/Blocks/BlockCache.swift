@@ -16,6 +16,9 @@ internal import X86
         var count: UInt16
         /// The low bits of the jump key.
         var mode: UInt16
+        /// Bytes from the first to the end of the superblock that its code is, and its path.
+        var reach: UInt16
+        var path: UInt16 = 0
         /// What kind of code it is.
         var code: CodeSize { CodeSize(rawValue: UInt8(UInt64(mode) & ModeBits.codeSize)) ?? .bits64 }
         var firstOp: Int32
@@ -100,7 +103,7 @@ internal import X86
         let startHash = Self.hash(start, mode)
         let pageHash = Self.hash(page: start & ~4095)
         unsafe blocks[blockCount] = Block(
-            start: start, count: count, mode: mode, firstOp: firstOp, opCount: opCount,
+            start: start, count: count, mode: mode, reach: count, firstOp: firstOp, opCount: opCount,
             nextByStart: byStart[startHash], nextByPage: byPage[pageHash])
         unsafe byStart[startHash] = Int32(blockCount)
         unsafe byPage[pageHash] = Int32(blockCount)
@@ -121,7 +124,7 @@ internal import X86
             let block = unsafe blocks + Int(index)
             let next = unsafe block.pointee.nextByPage
             let start = unsafe block.pointee.start
-            if unsafe start < address &+ count && address < start &+ UInt(block.pointee.count) && start & ~4095 == page
+            if unsafe start < address &+ count && address < start &+ UInt(block.pointee.reach) && start & ~4095 == page
             {
                 unsafe kill(block, index)
                 hits = true
@@ -166,7 +169,34 @@ internal import X86
     func header(of block: Block) -> MicroOp { unsafe MicroOp(op: ops + Int(block.firstOp)) }
 
     /// The block that an op belongs to; nil for an op outside the arena.
-    func block(of op: MicroOp) -> Block? {
+    func block(of op: MicroOp) -> Block? { number(of: op).map { unsafe blocks[$0] } }
+
+    /// Notes the superblock that the code of a block's first op is.
+    func setSuperblock(of op: MicroOp, path: UInt16, reach: UInt16) {
+        guard let number = number(of: op) else { return }
+        unsafe blocks[number].path = path
+        // Older code may have gone farther, and goes on until it is replaced.
+        unsafe blocks[number].reach = max(blocks[number].reach, reach)
+    }
+
+    /// Blocks that begin superblocks which a block may be part of.
+    func superblocks(over block: Block) -> [Block] {
+        var list: [Block] = []
+        let page = block.start & ~4095
+        var index = unsafe byPage[Self.hash(page: page)]
+        while index >= 0 {
+            let other = unsafe blocks[Int(index)]
+            if other.path != 0, other.mode == block.mode, other.start & ~4095 == page, other.start < block.start,
+                block.start < other.start + UInt(other.reach)
+            {
+                list.append(other)
+            }
+            index = other.nextByPage
+        }
+        return list
+    }
+
+    private func number(of op: MicroOp) -> Int? {
         guard let pointer = unsafe op.op else { return nil }
         let position = unsafe pointer - UnsafePointer(ops)
         guard position >= 0, position < opCount else { return nil }
@@ -178,7 +208,7 @@ internal import X86
             if unsafe Int(blocks[middle].firstOp) <= position { low = middle } else { high = middle }
         }
         let block = unsafe blocks[low]
-        return position - Int(block.firstOp) < Int(block.opCount) ? block : nil
+        return position - Int(block.firstOp) < Int(block.opCount) ? low : nil
     }
 
     // MARK: Copies of the machine
@@ -220,8 +250,8 @@ internal import X86
         opCount = source.count / MemoryLayout<apus_op>.stride
         for unsafe block in unsafe list {
             guard Int(block.memory) < memory.count, block.firstOp >= 0, block.opCount > 0,
-                Int(block.firstOp) + Int(block.opCount) <= opCount, block.count > 0,
-                block.offset & 4095 + UInt64(block.count) <= 4096,
+                Int(block.firstOp) + Int(block.opCount) <= opCount, block.count > 0, block.reach >= block.count,
+                block.offset & 4095 + UInt64(block.reach) <= 4096,
                 block.offset < UInt64(memory[Int(block.memory)].size)
             else { return false }
             let place = memory[Int(block.memory)]
@@ -232,6 +262,9 @@ internal import X86
             enter(
                 unsafe UInt(bitPattern: place.base) + UInt(block.offset), block.count, block.mode,
                 firstOp: block.firstOp, opCount: block.opCount)
+            let number = blockCount - 1
+            unsafe blocks[number].reach = block.reach
+            unsafe blocks[number].path = UInt16(truncatingIfNeeded: block.path)
         }
         return true
     }

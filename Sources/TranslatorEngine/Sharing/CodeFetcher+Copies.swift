@@ -14,7 +14,8 @@ extension CodeFetcher {
             guard let (memory, offset) = places.place(block.start) else { return nil }
             list.append(
                 FrozenCode.Block(
-                    offset: offset, memory: memory, count: block.count, mode: block.mode, firstOp: block.firstOp,
+                    offset: offset, memory: memory, count: block.count, mode: block.mode, reach: block.reach,
+                    path: UInt64(block.path), firstOp: block.firstOp,
                     opCount: block.opCount))
         }
         return list

@@ -70,7 +70,9 @@ enum FrozenCode {
         var memory: UInt16
         var count: UInt16
         var mode: UInt16
-        var reserved: UInt16 = 0
+        /// The superblock that its code is: bytes from the first to its end, and its path.
+        var reach: UInt16
+        var path: UInt64
         var firstOp: Int32
         var opCount: Int32
     }

@@ -47,6 +47,7 @@ extension SoftwareEngine {
         line("decoded operations", "\(total.operations) of \(total.operationCapacity)")
         lines += ["", "Statistics:"]
         line("TB translated", "\(total.translated)")
+        line("superblocks", "\(total.superblocks)")
         line("TB flush count", "\(total.resets)")
         line("TB invalidate count", "\(total.dropped)")
         line("TLB full flushes", "\(total.flushes)")
@@ -77,6 +78,7 @@ private struct TranslationCounters {
     var operations = 0
     var operationCapacity = 0
     var translated: UInt64 = 0
+    var superblocks: UInt64 = 0
     var resets: UInt64 = 0
     var dropped: UInt64 = 0
     var flushes: UInt64 = 0
@@ -101,6 +103,7 @@ private struct TranslationCounters {
             codeCapacity += translator.capacity
             translatedNow += translator.translatedSinceReset
             translated &+= translator.translated
+            superblocks &+= translator.superblocks
         }
         // SAFETY: the processor stands, and its structure lives as long as it does.
         let p = unsafe processor.cpu.p

@@ -37,6 +37,17 @@ enum Host {
 
     /// A field of the processor's structure, by `MemoryLayout.offset(of:)`.
     static func field(_ offset: Int?) -> RM { unsafe .state(offset.unsafelyUnwrapped) }
+    /// Whether it is [base] alone.
+    var isRegister: Bool { if case .base(_, 0) = self { true } else { false } }
+    /// Whether a register is part of the address.
+    func uses(_ register: UInt8) -> Bool {
+        switch self {
+        case .base(let base, _), .table(let base, _): base == register
+        case .indexed(let base, let index, _, _): base == register || index == register
+        case .scaled(let index, _, _): index == register
+        case .register, .state, .relative: false
+        }
+    }
     /// The mask of a table's byte offset.
     static var indexMask: RM { unsafe .field(MemoryLayout<apus_vcpu>.offset(of: \.index_mask)) }
 }
@@ -204,6 +215,10 @@ enum Host {
     mutating func move(_ to: UInt8, _ from: UInt8) { if to != from { load(to, .register(from)) } }
     mutating func lea(_ register: UInt8, _ address: RM, wide: Bool = true) {
         modrm(0, wide: wide, opcode: 0x8d, length: 1, reg: register, rm: address)
+    }
+    /// The shortest way to have an address in a register; flags stay.
+    mutating func loadAddress(_ register: UInt8, _ address: RM) {
+        if case .base(let base, 0) = address { move(register, base) } else { lea(register, address) }
     }
     /// The shortest MOV of a constant.
     mutating func immediate(_ register: UInt8, _ value: UInt64) {

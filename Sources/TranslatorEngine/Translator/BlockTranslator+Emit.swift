@@ -4,31 +4,54 @@ internal import X86
 extension BlockTranslator {
     /// Emits a whole block, but for what lies out of line.
     mutating func emit(_ block: DecodedBlock) {
-        let count = block.instructions.count
-        // liveness[k]: flags are looked at after instruction k - 1.
-        var liveness = [FlagSet](repeating: block.liveTaken.union(block.liveFall), count: count + 1)
-        for index in stride(from: count - 1, through: 0, by: -1) {
-            liveness[index] = FlagUse.of(block.instructions[index]).liveBefore(liveness[index + 1])
-        }
-        let last = block.endsItself ? count - 1 : count
         hasPlainVectors = block.hasPlainVectors
         hasWideVectors = block.hasWideVectors
+        let liveness = flagsLive(block)
         let windows = planWindows(block)
         emitCount()
-        if countsInstructions { emitCharge(count) }
-        for _ in 1..<turns(block) {
-            emitBody(block, last, liveness, windows)
-            unsafe emitTurnEnd(block.instructions[last], fall: op(last + 2))
+        if countsInstructions { emitCharge(block.instructions.count) }
+        for segment in block.segments.dropLast() {
+            begin(segment)
+            let last = segment.instructions.upperBound - 1
+            let joins = block.isJoin(last)
+            emitBody(block, segment.instructions.lowerBound..<(joins ? last : last + 1), liveness, windows)
+            if joins { emitJoin(segment, block.instructions[last]) }
         }
-        emitBody(block, last, liveness, windows)
+        guard let segment = block.segments.last else { return }
+        begin(segment)
+        let count = block.instructions.count
+        let last = block.endsItself ? count - 1 : count
+        emitBody(block, segment.instructions.lowerBound..<last, liveness, windows)
+        current = last
+        if last < count, let window = windows[last] {
+            unsafe open(window, op(last + 1), liveBefore: !liveness[last].isEmpty)
+        }
+        endVectors()
         emitEnd(block, last)
     }
 
-    /// Emits what comes before the instruction that ends the block.
+    /// The flags that are looked at before each instruction, and after the last.
+    private func flagsLive(_ block: DecodedBlock) -> [FlagSet] {
+        let count = block.instructions.count
+        var liveness = [FlagSet](repeating: block.liveTaken.union(block.liveFall), count: count + 1)
+        for segment in block.segments.reversed() {
+            for index in segment.instructions.reversed() {
+                liveness[index] = FlagUse.of(block.instructions[index]).liveBefore(liveness[index + 1])
+            }
+            // What is looked at where a superblock is left counts after the branch, which writes none.
+            let first = segment.instructions.lowerBound
+            if let before = block.segments.first(where: { $0.instructions.upperBound == first }) {
+                liveness[first].formUnion(before.liveAside)
+            }
+        }
+        return liveness
+    }
+
+    /// Emits instructions of one segment.
     private mutating func emitBody(
-        _ block: DecodedBlock, _ last: Int, _ liveness: [FlagSet], _ windows: [Int: Window]
+        _ block: DecodedBlock, _ range: Range<Int>, _ liveness: [FlagSet], _ windows: [Int: Window]
     ) {
-        for index in 0..<last {
+        for index in range {
             current = index
             if let window = windows[index] { unsafe open(window, op(index + 1), liveBefore: !liveness[index].isEmpty) }
             unsafe emit(
@@ -36,11 +59,6 @@ extension BlockTranslator {
                 liveBefore: !liveness[index].isEmpty, liveAfter: liveness[index + 1])
             if let window, window.last == index { self.window = nil }
         }
-        current = last
-        if last < block.instructions.count, let window = windows[last] {
-            unsafe open(window, op(last + 1), liveBefore: !liveness[last].isEmpty)
-        }
-        endVectors()
     }
 
     /// Emits the end of the block, `last` being the instruction that it ends with, or their number.
@@ -70,33 +88,9 @@ extension BlockTranslator {
         i.loadsVectorControl ? !setsPlainControl : !is64 && i.loadsDataSegment
     }
 
-    // MARK: Loops
-
-    /// The most turns of a loop that are laid out.
-    static let mostTurns = 4
-
-    /// How often a block's code is laid out: hot blocks that are short loops by themselves several times, so that the
-    /// events are looked at once for all.
-    private func turns(_ block: DecodedBlock) -> Int {
-        let count = block.instructions.count
-        guard tier == .hot, !countsInstructions, count <= 12, block.endsItself, block.offered[count - 1],
-            block.instructions[count - 1].mnemonic == .jcc, block.liveTaken.isEmpty, block.liveFall.isEmpty
-        else { return 1 }
-        let (head, branch, fall) = unsafe (ops.pointee.offset, op(count).pointee, op(count + 1).pointee)
-        guard branch.disp == Int32(head), fall.disp > Int32(branch.offset), fall.disp < 4096 else { return 1 }
-        return count <= 6 ? Self.mostTurns : 2
-    }
-
-    /// Ends a turn that another follows.
-    private mutating func emitTurnEnd(_ i: Instruction, fall: UnsafePointer<apus_op>) {
-        releaseAll()
-        if !flagsInHost { reloadFlags() }
-        unsafe exits.append(Exit(place: a.jump(if: i.encoding.opcode & 15 ^ 1), op: fall))
-        flagsInHost = false
-    }
-
     /// Emits what lies out of line.
     mutating func emitOutOfLine() {
+        emitSideExits()
         emitSlowPaths()
         emitStepPaths()
         emitWindowPaths()
@@ -111,6 +105,8 @@ extension BlockTranslator {
 struct BlockHead {
     /// The first of the jumps that lead to it.
     var links = IncomingLinks.none
+    /// Where the record of a block that counts is, from the code's start; 0 for others.
+    var record: Int32 = 0
     /// Where it jumps to once it is dropped, from its start.
     var leave: Int32
 

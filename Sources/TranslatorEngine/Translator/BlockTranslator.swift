@@ -33,6 +33,9 @@ internal import X86
     var endPaths: [SlowPath] = []
     var stepPaths: [StepPath] = []
     var exits: [Exit] = []
+    var sideExits: [SideExit] = []
+    /// What the numbers of the instructions at hand count from: their ops follow it.
+    private(set) var base: UnsafePointer<apus_op>
     /// Places where translated code may fault by itself, with their op: code address after the access.
     var sites: [(end: UnsafeMutablePointer<UInt8>, op: UnsafePointer<apus_op>, dirty: UInt32)] = unsafe []
     /// Vector registers that the host's hold, and those of them whose value is nowhere else.
@@ -55,8 +58,11 @@ internal import X86
     /// An access that goes to the interpreter.
     @safe struct SlowPath {
         let op: UnsafePointer<apus_op>
-        /// The register of the linear address.
-        let address: UInt8
+        /// The linear address.
+        let address: RM
+        /// The guest's register that the address register holds, then and at the instruction's end.
+        let held: UInt8?
+        var heldAtEnd: UInt8?
         /// The jumps that lead here: of a miss, and of a misaligned access, which may still be within its page.
         let miss: UnsafeMutablePointer<UInt8>
         let misaligned: UnsafeMutablePointer<UInt8>?
@@ -99,9 +105,12 @@ internal import X86
         unsafe self.records = records
         self.stubs = stubs
         unsafe self.ops = ops
+        unsafe base = ops
     }
 
-    func op(_ index: Int) -> UnsafePointer<apus_op> { unsafe ops + index }
+    /// The op of the instruction before that of a number in its superblock.
+    func op(_ index: Int) -> UnsafePointer<apus_op> { unsafe base + index }
+    mutating func begin(_ segment: DecodedBlock.Segment) { unsafe base = segment.header - segment.instructions.lowerBound }
 
     /// Bytes that the stack moves by.
     var unit: Int32 { is64 ? 8 : 4 }
@@ -169,31 +178,83 @@ internal import X86
         return Host.address
     }
 
-    /// Checks an access at the linear address in a register, and returns where its bytes are. The slow path is finished
-    /// by `finishAccess`.
+    /// The linear address as an operand that leaves the addend's register free: where it can be said so of the guest's
+    /// registers themselves, else of the address register, into which it is computed.
+    mutating func addressOperand(_ i: Instruction, _ op: UnsafePointer<apus_op>) -> RM {
+        let m = i.memory
+        let (hasBase, hasIndex) = (m.base != MemoryReference.noRegister, m.index != MemoryReference.noRegister)
+        let (baseGuest, indexGuest) = (m.base & 15, m.index & 15)
+        let isComputed = !is64 || m.segment == 4 || m.segment == 5 || m.base == MemoryReference.instructionPointer
+            || !hasBase && !hasIndex || m.displacement == Int64(Int32.min)
+            || hasBase && hasIndex && baseGuest != indexGuest && Self.pinned(baseGuest) == nil
+                && Self.pinned(indexGuest) == nil
+        if isComputed {
+            releaseAll()
+            return .base(unsafe emitAddress(i, op), 0)
+        }
+        let disp = Int32(truncatingIfNeeded: m.displacement)
+        let base = hasBase ? Self.pinned(baseGuest) ?? holdByAddress(baseGuest, reads: true, writes: false) : nil
+        guard hasIndex else { return .base(base ?? 0, disp) }
+        let index = Self.pinned(indexGuest) ?? holdByAddress(indexGuest, reads: true, writes: false)
+        return base.map { .indexed($0, index, m.shift & 3, disp) } ?? .scaled(index, m.shift & 3, disp)
+    }
+
+    /// Checks an access at the linear address in a register.
     mutating func emitCheck(_ op: UnsafePointer<apus_op>, at address: UInt8, size: Int, write: Bool) -> RM {
+        unsafe emitCheck(op, at: .base(address, 0), size: size, write: write)
+    }
+
+    /// Checks an access at a linear address, and returns where its bytes are, by the addend's register. The slow path is
+    /// finished by `finishAccess`.
+    mutating func emitCheck(_ op: UnsafePointer<apus_op>, at address: RM, size: Int, write: Bool) -> RM {
+        var address = address
+        if !is64, !address.isRegister {
+            // Sums end at 4 GiB.
+            release(Host.address)
+            a.lea(Host.address, address, wide: false)
+            address = .base(Host.address, 0)
+        }
+        let held = heldByAddress?.guest
         if usesCache {
             let (miss, cache) = unsafe emitCacheLookup(address, size: Int32(size))
             unsafe slowPaths.append(
                 SlowPath(
-                    op: op, address: address, miss: miss, misaligned: nil, size: size, write: write, aligned: a.cursor,
-                    cache: cache, end: a.cursor, reloadsFlags: false, dirty: dirtyVectors))
-            return .indexed(address, Host.addend, 0, -1)
+                    op: op, address: address, held: held, miss: miss, misaligned: nil, size: size, write: write,
+                    aligned: a.cursor, cache: cache, end: a.cursor, reloadsFlags: false, dirty: dirtyVectors))
+            return behindCheck(address)
         }
+        let source = loadForTable(address)
         var misaligned: UnsafeMutablePointer<UInt8>? = nil
         if size > 1 {
-            a.modrm(0, wide: false, opcode: 0xf6, length: 1, reg: 0, rm: .register(address), byteRegister: true)
+            a.modrm(0, wide: false, opcode: 0xf6, length: 1, reg: 0, rm: .register(source), byteRegister: true)
             a.byte(UInt8(size - 1))
             unsafe misaligned = a.jump(if: 5)
         }
         let aligned = unsafe a.cursor
-        emitTableLoad(address, write: write)
+        emitTableLoad(source, write: write)
         let miss = unsafe a.jump(if: 4)
         unsafe slowPaths.append(
             SlowPath(
-                op: op, address: address, miss: miss, misaligned: misaligned, size: size, write: write,
+                op: op, address: address, held: held, miss: miss, misaligned: misaligned, size: size, write: write,
                 aligned: aligned, cache: nil, end: a.cursor, reloadsFlags: false, dirty: dirtyVectors))
-        return .indexed(address, Host.addend, 0, -1)
+        return behindCheck(address)
+    }
+    /// The register that has a linear address: its own, or the addend's.
+    mutating func loadForTable(_ address: RM) -> UInt8 {
+        if case .base(let register, 0) = address { return register }
+        a.lea(Host.addend, address)
+        return Host.addend
+    }
+    /// Where the bytes are whose address was checked, with what leads to the host's in the addend's register.
+    private mutating func behindCheck(_ address: RM) -> RM {
+        switch address {
+        case .base(let base, let disp): return .indexed(base, Host.addend, 0, disp - 1)
+        case .indexed(let base, let index, let shift, let disp):
+            a.lea(Host.addend, .indexed(base, Host.addend, 0, 0))
+            return .indexed(Host.addend, index, shift, disp - 1)
+        case .scaled(let index, let shift, let disp): return .indexed(Host.addend, index, shift, disp - 1)
+        default: fatalError("No address")
+        }
     }
     /// Where the bytes of a memory operand are: in the window that is open, or checked by themselves, which `finishAccess`
     /// ends.
@@ -204,8 +265,8 @@ internal import X86
             storeHeld()
             return (place, false)
         }
-        protectFlags(liveBefore)
-        let address = unsafe emitAddress(i, op)
+        protectAccess(liveBefore)
+        let address = unsafe addressOperand(i, op)
         return (unsafe emitCheck(op, at: address, size: size, write: write), true)
     }
     /// Loads the table's entry for the page of a linear address, and tests whether there is one.
@@ -228,6 +289,7 @@ internal import X86
         unsafe slowPaths[slowPaths.count - 1].end = a.cursor
         slowPaths[slowPaths.count - 1].reloadsFlags = reloadsFlags
         slowPaths[slowPaths.count - 1].loaded = loadedVectors
+        slowPaths[slowPaths.count - 1].heldAtEnd = heldByAddress?.guest
     }
 
     /// Where accesses end up that the fast way has not decided, and jumps that are not linked.
@@ -237,6 +299,7 @@ internal import X86
             moveVectors(path.dirty, store: true)
             unsafe emitCall(path.op, stubs.slow)
             moveVectors(path.loaded, store: false)
+            if let held = path.heldAtEnd { loadGuest(held, into: Host.address) }
             if path.reloadsFlags { a.reloadFlags(by: Host.addend) }
             unsafe a.jump(to: path.end)
         }
@@ -253,18 +316,21 @@ internal import X86
     mutating func landMiss(_ path: SlowPath) {
         landMisaligned(path)
         unsafe a.land(path.miss)
-        a.move(Host.address, path.address)
-        if let cache = unsafe path.cache { unsafe emitCacheMiss(cache, write: path.write, resume: path.aligned) }
+        a.loadAddress(Host.address, path.address)
+        if let cache = unsafe path.cache {
+            unsafe emitCacheMiss(cache, write: path.write, held: path.held, resume: path.aligned)
+        }
     }
 
     private mutating func landMisaligned(_ path: SlowPath) {
         guard let misaligned = unsafe path.misaligned else { return }
         unsafe a.land(misaligned)
-        a.move(Host.addend, path.address)
+        a.loadAddress(Host.addend, path.address)
         a.bytes(0x41, 0x81, 0xe5)  // and r13d, 0xfff
         a.word32(0xfff)
         a.bytes(0x41, 0x81, 0xfd)  // cmp r13d, 4096 - size
         a.word32(Int32(4096 - path.size))
+        _ = loadForTable(path.address)
         let within = unsafe a.jump(if: 6)
         unsafe a.patch(within, to: path.aligned)
     }

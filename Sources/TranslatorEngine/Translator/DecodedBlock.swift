@@ -3,31 +3,33 @@ internal import X86
 
 // Blocks on their way from the interpreter to the translator.
 
-/// A block as the translator takes it.
+/// A block as the translator takes it, or several that follow each other.
 @safe struct DecodedBlock {
     /// Its first op, which counts executions; the instructions' ops follow.
     let header: UnsafePointer<apus_op>
-    let instructions: [Instruction]
+    var instructions: [Instruction]
+    /// The blocks that it is made of.
+    var segments: [Segment]
     /// What kind of code it is: 64-bit, or flat 32-bit.
     let code: CodeSize
     /// Whether each exists for the guest: 1 bit an instruction.
-    let offered: [Bool]
+    var offered: [Bool]
     /// The block ends with its last instruction, not by being cut after it.
-    let endsItself: Bool
+    var endsItself: Bool
     /// It runs at level 0.
     let isSupervisor: Bool
     /// Vector instructions may be executed as they are.
     let hasPlainVectors: Bool
     /// It has AVX instructions that may be executed as they are.
-    let hasWideVectors: Bool
+    var hasWideVectors: Bool
     /// The flags that may be looked at after the block, on the way that its branch takes and on the other.
-    let liveTaken: FlagSet
-    let liveFall: FlagSet
+    var liveTaken: FlagSet
+    var liveFall: FlagSet
     /// Whether accesses are checked together: not where they were found to cross pages often.
-    let mergesChecks: Bool
+    var mergesChecks: Bool
 
     /// The most instructions that its code may have, and then some.
-    var mostLaidOut: Int { max(instructions.count, min(instructions.count, 12) * BlockTranslator.mostTurns) + 6 }
+    var mostLaidOut: Int { instructions.count + 6 }
 
     /// The most bytes of its code, of either kind: what an instruction takes, with its slow path, which stores and loads
     /// vector registers, and then some.
@@ -64,7 +66,7 @@ extension CodeFetcher {
     }
 
     /// Decodes a block again for its translation; nil where its bytes are no longer those of its ops.
-    private func decodedBlock(_ op: MicroOp, _ block: BlockCache.Block) -> DecodedBlock? {
+    func decodedBlock(_ op: MicroOp, _ block: BlockCache.Block) -> DecodedBlock? {
         guard let header = unsafe op.op, let source = unsafe UnsafeRawPointer(bitPattern: block.start) else { return nil }
         let count = Int(block.count)
         let code = block.code
@@ -93,7 +95,8 @@ extension CodeFetcher {
         let end = Int(block.start & 4095) + count
         let (taken, fall) = flagsLive(after: last, code, page: page, end: end, endsItself: endsItself)
         return unsafe DecodedBlock(
-            header: header, instructions: instructions, code: code, offered: offered, endsItself: endsItself,
+            header: header, instructions: instructions,
+            segments: [.init(header: header, instructions: 0..<instructions.count)], code: code, offered: offered, endsItself: endsItself,
             isSupervisor: block.mode & (ModeBits.user | ModeBits.middle) == 0,
             hasPlainVectors: UInt64(block.mode) & ModeBits.vectorsChecked == 0,
             hasWideVectors: UInt64(block.mode) & (ModeBits.vectorsChecked | ModeBits.wideChecked) == 0
@@ -110,8 +113,13 @@ extension CodeFetcher {
         let header = cache.header(of: block)
         guard let old = header.translatedCode, header.disp < Self.crossingLimit else { return }
         header.countCrossing()
-        guard header.disp == Self.crossingLimit, let decoded = decodedBlock(header, block) else { return }
-        _ = replace(cpu, header, old, with: translator.translate(cpu, decoded, tier: firstTier(block)))
+        guard header.disp == Self.crossingLimit else { return }
+        // The window may be a superblock's.
+        for block in cache.superblocks(over: block) + [block] {
+            let header = cache.header(of: block)
+            guard let old = header.translatedCode, let decoded = decodedBlock(header, block) else { continue }
+            _ = replace(cpu, header, old, with: translator.translate(cpu, decoded, tier: firstTier(block)))
+        }
     }
 
     /// Supervisor code is not translated more than once.
@@ -135,10 +143,16 @@ extension CodeFetcher {
             count: Int(record.pointee.cacheCount))
         unsafe record.pointee.countdown = .max
         let old = header.imm
-        guard let translator, let block = cache.block(of: header), let decoded = decodedBlock(header, block) else { return old }
+        guard let translator, let block = cache.block(of: header), let head = decodedBlock(header, block) else { return old }
         var cached = UInt64.max
         var tier = Tier.profiled
-        if unsafe record.pointee.tier == Tier.profiled.rawValue || !decoded.accessesMemory {
+        let isProfiled = unsafe record.pointee.tier == Tier.profiled.rawValue
+        var decoded = head
+        // Where instructions are counted each block counts its own.
+        if !cpu.countsInstructions {
+            decoded = superblock(head, block, along: isProfiled ? SuperblockPath(rawValue: block.path) : nil)
+        }
+        if isProfiled || !decoded.accessesMemory {
             tier = .hot
             let most = UInt32(translator.promotion) / Tier.hitsForMiss
             for unsafe cache in unsafe caches where cache.misses > most { cached &= ~(1 << UInt64(cache.index)) }

@@ -34,8 +34,8 @@ extension BlockTranslator {
             isWindowed = true
         } else if isMemory {
             // The check destroys the host's flags.
-            protectFlags(liveBefore)
-            let address = unsafe emitAddress(i, op)
+            protectAccess(liveBefore)
+            let address = unsafe addressOperand(i, op)
             target = unsafe emitCheck(op, at: address, size: size, write: rm.access != .read)
         }
         if (!isMemory || isWindowed) && needsFlags && !flagsInHost {
@@ -45,10 +45,14 @@ extension BlockTranslator {
         let isChecked = isMemory && !isWindowed
         var unpinned: Operand?
         if case .register(let operand) = field, Self.pinned(operand.register) == nil { unpinned = operand }
-        if isChecked && (unpinned != nil || needsFlags) {
+        if isChecked && needsFlags {
+            forgetHeldAddress()
             a.lea(Host.address, target)
             target = .base(Host.address, 0)
-            if needsFlags { reloadFlags() }
+            reloadFlags()
+        } else if isChecked, let unpinned, target.uses(Host.address), heldByAddress?.guest != unpinned.register {
+            a.lea(Host.addend, target)
+            target = .base(Host.addend, 0)
         }
         if isWindowed { storeHeld() }
         var storesBack: (UInt8, UInt8)?
@@ -62,6 +66,8 @@ extension BlockTranslator {
                 || rm.kind == .general && rm.register == operand.register
             if let host = Self.pinned(operand.register) {
                 digit = host
+            } else if isChecked && !needsFlags {
+                digit = holdByAddress(operand.register, reads: reads, writes: operand.access != .read)
             } else if isChecked {
                 // The slow path knows registers in the structure only.
                 if reads { loadGuest(operand.register, into: Host.addend) }

@@ -28,6 +28,22 @@ extension BlockTranslator {
         return host
     }
 
+    /// Has the address register hold a guest register that has no host register of its own.
+    mutating func holdByAddress(_ guest: UInt8, reads: Bool, writes: Bool) -> UInt8 {
+        if heldByAddress?.guest != guest {
+            if heldByAddend?.guest == guest { release(Host.addend) }
+            release(Host.address)
+            if reads { loadGuest(guest, into: Host.address) }
+            heldByAddress = HeldRegister(guest: guest, isDirty: false)
+        }
+        if writes { heldByAddress?.isDirty = true }
+        return Host.address
+    }
+    /// The address register is used for something else: what it holds is in the structure.
+    mutating func forgetHeldAddress() {
+        release(Host.address)
+    }
+
     private func held(_ host: UInt8) -> HeldRegister? { host == Host.address ? heldByAddress : heldByAddend }
     private mutating func setHeld(_ host: UInt8, _ register: HeldRegister?) {
         if host == Host.address { heldByAddress = register } else { heldByAddend = register }

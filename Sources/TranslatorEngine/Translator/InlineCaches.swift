@@ -117,14 +117,14 @@ extension BlockTranslator {
     /// Compares the page of a linear address with the one that the access met last. Returns the jump for another, and the
     /// cache.
     mutating func emitCacheLookup(
-        _ address: UInt8, size: Int32
+        _ address: RM, size: Int32
     ) -> (miss: UnsafeMutablePointer<UInt8>, cache: UnsafeMutablePointer<UInt8>) {
         window = nil
         let cache = unsafe takeRecord(
             InlineCache(
                 page: InlineCache.nowhere, addend: 0, limit: UInt32(4096 - size), misses: 0, index: UInt32(current)))
         cacheCount += 1
-        a.move(Host.addend, address)
+        a.loadAddress(Host.addend, address)
         unsafe a.modrm(0, wide: true, opcode: 0x33, length: 1, reg: Host.addend, rm: .relative(cache))
         a.bytes(0x49, 0x81, 0xfd)  // cmp r13, 4096 - size
         a.word32(4096 - size)
@@ -136,11 +136,15 @@ extension BlockTranslator {
     /// Out of line, with the linear address in the address register: fills a cache and goes on at `resume`, or falls
     /// through where the table has nothing.
     mutating func emitCacheMiss(
-        _ cache: UnsafeMutablePointer<UInt8>, write: Bool, resume: UnsafeMutablePointer<UInt8>
+        _ cache: UnsafeMutablePointer<UInt8>, write: Bool, held: UInt8?, resume: UnsafeMutablePointer<UInt8>
     ) {
         unsafe a.lea(Host.addend, .relative(cache))
         unsafe a.call(write ? stubs.cacheWrite : stubs.cacheRead)
-        unsafe a.patch(a.jump(if: 3), to: resume)
+        guard let held else { return unsafe a.patch(a.jump(if: 3), to: resume) }
+        let nothing = unsafe a.jump(if: 2)
+        loadGuest(held, into: Host.address)
+        unsafe a.jump(to: resume)
+        unsafe a.land(nothing)
     }
 
     /// Out of line: asks for the next tier.

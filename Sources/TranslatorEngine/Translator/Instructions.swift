@@ -151,6 +151,18 @@ extension BlockTranslator {
         flagsInHost = false
     }
 
+    /// The same before an access whose address leaves the address register to what that holds.
+    mutating func protectAccess(_ live: Bool) {
+        if window == nil, heldByAddress == nil, let held = heldByAddend {
+            a.move(Host.address, Host.addend)
+            (heldByAddress, heldByAddend) = (held, nil)
+        }
+        release(Host.addend)
+        storeHeld()
+        if flagsInHost && live { spillFlags() }
+        flagsInHost = false
+    }
+
     private mutating func emitPush(_ i: Instruction, _ op: UnsafePointer<apus_op>, liveBefore: Bool) -> Bool {
         let x = i.operands.0
         guard i.operandSize == unit, x.kind == .general || x.kind == .immediate else { return false }
@@ -168,18 +180,15 @@ extension BlockTranslator {
             moveStack(by: -unit)
             return true
         }
-        protectFlags(liveBefore)
-        a.lea(Host.address, .base(Host.guestStack, -unit), wide: is64)
-        let accessed = unsafe emitCheck(op, at: Host.address, size: Int(unit), write: true)
+        protectAccess(liveBefore)
+        let accessed = unsafe emitCheck(op, at: .base(Host.guestStack, -unit), size: Int(unit), write: true)
         if x.kind == .immediate {
             a.modrm(0, wide: is64, opcode: 0xc7, length: 1, reg: 0, rm: accessed)
             a.word32(Int32(truncatingIfNeeded: i.immediate))
         } else if let host = Self.pinned(x.register) {
             a.store(host, accessed, wide: is64)
         } else {
-            a.lea(Host.address, accessed)
-            loadGuest(x.register, into: Host.addend)
-            a.store(Host.addend, .base(Host.address, 0))
+            a.store(holdByAddress(x.register, reads: true, writes: false), accessed)
         }
         unsafe noteSite(op)
         moveStack(by: -unit)
@@ -201,13 +210,12 @@ extension BlockTranslator {
             moveStack(by: unit)
             return true
         }
-        protectFlags(liveBefore)
+        protectAccess(liveBefore)
         let accessed = unsafe emitCheck(op, at: Host.guestStack, size: Int(unit), write: false)
-        let host = Self.pinned(x.register) ?? Host.address
+        let host = Self.pinned(x.register) ?? holdByAddress(x.register, reads: false, writes: true)
         a.load(host, accessed, wide: is64)
         unsafe noteSite(op)
         if x.register != 4 { moveStack(by: unit) }
-        if Self.pinned(x.register) == nil { a.store(host, place(x.register)) }
         finishAccess(reloadsFlags: false)
         return true
     }

@@ -35,6 +35,8 @@ internal import X86
     /// What was used when the writable view last gave its pages back.
     private var lastTrim = 0
     private(set) var translated: UInt64 = 0
+    /// Those among them that are several blocks.
+    private(set) var superblocks: UInt64 = 0
     private(set) var translatedSinceReset = 0
     var usedCode: Int { unsafe cursor - memory.base + (coldCursor - coldStart) }
     /// The code did not fit: all is to be dropped at the next look-up.
@@ -201,6 +203,9 @@ internal import X86
             isSupervisor: block.isSupervisor, tier: tier, cached: cached, promotion: promotion,
             countsInstructions: cpu.countsInstructions)
         translator.emit(block)
+        if let record = unsafe translator.blockRecord {
+            unsafe BlockHead.of(entry).pointee.record = Int32(record - entry)
+        }
         unsafe cursor = translator.a.cursor
         unsafe translator.a.cursor = coldCursor
         translator.emitOutOfLine()
@@ -213,6 +218,7 @@ internal import X86
             siteCount += 1
         }
         translated &+= 1
+        if block.segments.count > 1 { superblocks &+= 1 }
         translatedSinceReset += 1
         if perfMap != nil || cpu.isDebugging(APUS_DEBUG_TRACE) {
             let (count, cold) = unsafe (cursor - entry, coldCursor - coldFirst)
@@ -275,6 +281,17 @@ internal import X86
         unsafe head.pointee.links = links.add(kind, offset, next: head.pointee.links)
     }
 
+    /// How often a block was executed since it was translated first, at most what makes it hot.
+    func executions(_ code: UInt64) -> Int {
+        let place = Int(code - memory.start)
+        // SAFETY: the code is a block's, with its head before it; what code writes is read where it does.
+        let head = unsafe memory.record(place - BlockHead.bytes).assumingMemoryBound(to: BlockHead.self).pointee
+        guard head.record != 0 else { return Int(promotion) * 2 }
+        let record = unsafe memory.record(place + Int(head.record)).assumingMemoryBound(to: BlockRecord.self).pointee
+        let earlier = record.tier == Tier.profiled.rawValue ? promotion : 0
+        return Int(earlier) + Int(promotion - max(0, min(record.countdown, promotion)))
+    }
+
     /// A block's first byte with its head, to be changed.
     private func entry(_ code: UInt64) -> UnsafeMutablePointer<UInt8> {
         unsafe memory.place(code, from: -BlockHead.bytes, to: 5)
@@ -293,7 +310,7 @@ internal import X86
     /// The most that a block's records take.
     private static func recordBytes(_ block: DecodedBlock) -> Int {
         MemoryLayout<BlockRecord>.stride + block.mostLaidOut * MemoryLayout<InlineCache>.stride
-            + 2 * MemoryLayout<FarRecord>.stride
+            + (block.segments.count + 1) * MemoryLayout<FarRecord>.stride
     }
 
     /// The op whose code faulted at a host address.

@@ -116,6 +116,7 @@ extension BlockTranslator {
         let host = isMemory ? Host.addend : Host.address
         if isMemory {
             window = nil
+            forgetHeldAddress()
             a.lea(Host.address, target)
             target = .base(Host.address, 0)
         }
@@ -194,7 +195,7 @@ extension BlockTranslator {
         let other = unsafe a.jump(if: 5)
         unsafe endPaths.append(
             SlowPath(
-                op: op, address: Host.address, miss: other, misaligned: nil, size: 4, write: false, aligned: a.cursor,
+                op: op, address: .base(Host.address, 0), held: nil, miss: other, misaligned: nil, size: 4, write: false, aligned: a.cursor,
                 cache: nil, end: a.cursor, reloadsFlags: false,
                 dirty: 0))
         let control = unsafe MemoryLayout<apus_vcpu>.offset(of: \.translated_mxcsr).unsafelyUnwrapped

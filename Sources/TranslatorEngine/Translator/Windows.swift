@@ -26,8 +26,10 @@ struct Window {
 @safe struct WindowPath {
     /// The first instruction.
     let op: UnsafePointer<apus_op>
-    /// The register of the window's first linear address.
-    let address: UInt8
+    /// The window's first linear address.
+    let address: RM
+    /// The guest's register that the address register holds.
+    let held: UInt8?
     /// The jumps that lead here: of a window in two pages, or of a miss in an inline cache; and of a miss in the table.
     let crosses: UnsafeMutablePointer<UInt8>
     let miss: UnsafeMutablePointer<UInt8>?
@@ -90,9 +92,14 @@ extension BlockTranslator {
         var members: UInt64 = 0
         var last = first
         var writes = false
+        var hasJoined = false
         for index in first..<min(block.instructions.count, 64) {
+            if index > first, block.segments.contains(where: { $0.instructions.lowerBound == index }) { hasJoined = true }
+            if block.isJoin(index) { continue }
             guard block.offered[index], let use = use(block.instructions[index], base, block.hasPlainVectors) else { break }
             if let access = use.access {
+                // A write that may not be executed does not make what is read miss.
+                if access.write && hasJoined && !writes { break }
                 let bottom = min(low, delta + access.low)
                 let top = max(high, delta + access.low + access.size)
                 guard top - bottom <= Window.longest else { break }
@@ -193,36 +200,33 @@ extension BlockTranslator {
 
     /// Checks a window's bytes: afterwards the addend's register leads to them.
     mutating func open(_ w: Window, _ op: UnsafePointer<apus_op>, liveBefore: Bool) {
-        protectFlags(liveBefore)
+        protectAccess(liveBefore)
         let host = Self.pinned(w.base) ?? Host.guestStack
-        var address = host
-        if w.low != 0 {
-            address = Host.address
-            a.lea(address, .base(host, w.low))
-        }
+        let address = RM.base(host, w.low)
+        let held = heldByAddress?.guest
         if usesCache {
             let (miss, cache) = unsafe emitCacheLookup(address, size: w.span)
             unsafe windowPaths.append(
                 WindowPath(
-                    op: op, address: address, crosses: miss, miss: nil, cache: cache, resume: a.cursor, span: w.span,
+                    op: op, address: address, held: held, crosses: miss, miss: nil, cache: cache, resume: a.cursor, span: w.span,
                     write: w.write, dirty: dirtyVectors))
             window = w
             return
         }
         compareOffset(address, span: w.span)
         let crosses = unsafe a.jump(if: 7)
-        emitTableLoad(address, write: w.write)
+        emitTableLoad(loadForTable(address), write: w.write)
         let miss = unsafe a.jump(if: 4)
         unsafe windowPaths.append(
             WindowPath(
-                op: op, address: address, crosses: crosses, miss: miss, cache: nil, resume: a.cursor, span: w.span,
+                op: op, address: address, held: held, crosses: crosses, miss: miss, cache: nil, resume: a.cursor, span: w.span,
                 write: w.write, dirty: dirtyVectors))
         window = w
     }
 
     /// Compares an address's offset in its page with the highest for a window.
-    private mutating func compareOffset(_ address: UInt8, span: Int32) {
-        a.modrm(0, wide: false, opcode: 0x8b, length: 1, reg: Host.addend, rm: .register(address))
+    private mutating func compareOffset(_ address: RM, span: Int32) {
+        a.loadAddress(Host.addend, address)
         a.bytes(0x41, 0x81, 0xe5)  // and r13d, 0xfff
         a.word32(0xfff)
         a.bytes(0x41, 0x81, 0xfd)  // cmp r13d, 4096 - span
@@ -243,8 +247,8 @@ extension BlockTranslator {
             var (crosses, miss) = unsafe (path.crosses, path.miss)
             if let cache = unsafe path.cache {
                 unsafe a.land(crosses)
-                a.move(Host.address, path.address)
-                unsafe emitCacheMiss(cache, write: path.write, resume: path.resume)
+                a.loadAddress(Host.address, path.address)
+                unsafe emitCacheMiss(cache, write: path.write, held: path.held, resume: path.resume)
                 compareOffset(path.address, span: path.span)
                 unsafe crosses = a.jump(if: 7)
                 unsafe miss = a.jump()
@@ -252,7 +256,7 @@ extension BlockTranslator {
             for unsafe (place, kind) in unsafe [(crosses, WindowMiss.crosses), (miss, 0)] {
                 guard let place = unsafe place else { continue }
                 unsafe a.land(place)
-                a.move(Host.address, path.address)
+                a.loadAddress(Host.address, path.address)
                 moveVectors(path.dirty, store: true)
                 a.immediate(Host.addend, op | kind | write)
                 unsafe a.jump(to: stubs.window)

@@ -37,6 +37,26 @@ struct InstructionGenerator {
 
     /// Code of some instructions with the registers it starts with.
     mutating func makeCase() -> UserCase {
+        var item = makeState()
+        item.code = sequence(count: 1 + Int(random.below(20)))
+        return item
+    }
+
+    /// A loop of 64-bit code whose turns go different ways.
+    mutating func makeLoop() -> UserCase {
+        var item = makeState()
+        var body: [UInt8] = []
+        for _ in 0..<1 + random.below(4) {
+            let part = plain(1 + Int(random.below(2)))
+            body += plain(Int(random.below(4))) + forwardBranch(UInt8(part.count)) + part
+        }
+        item.code = [0x41, 0xbe, UInt8(4 + random.below(12)), 0, 0, 0] + body  // mov r14d, turns
+        let size = body.count + 9
+        item.code += [0x49, 0xff, 0xce, 0x0f, 0x85] + bytes(0 &- UInt64(size), 4)  // dec r14; jnz
+        return item
+    }
+
+    private mutating func makeState() -> UserCase {
         var item = UserCase()
         item.isNarrow = isNarrow
         for number in 0..<Int(registers) { item.gpr[number] = isNarrow ? value() & 0xffff_ffff : value() }
@@ -45,7 +65,6 @@ struct InstructionGenerator {
         if !isNarrow { item.gpr[Int(Self.small)] = random.below(64) }
         item.flags = random.next() & (random.chance(85) ? 0x8d5 : 0xcd5)
         item.start = Int(random.below(64))
-        item.code = sequence(count: 1 + Int(random.below(20)))
         return item
     }
 

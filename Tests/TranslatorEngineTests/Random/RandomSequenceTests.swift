@@ -1,5 +1,6 @@
 import TestSupport
 import Testing
+import TranslatorEngine
 import X86
 
 /// Random sequences of general-purpose instructions, on the engine and on the host's processor.
@@ -41,6 +42,16 @@ import X86
         try compare(seed: seed, rounds: 50, UserGuest(), faultFlags: true, isNarrow: true)
     }
 
+    /// Blocks that follow each other in a hot loop are translated together.
+    @Test(arguments: [(21, 1), (22, 3), (23, 6), (24, 12)] as [(UInt64, Int32)])
+    func loopsDoWhatTheHostDoes(seed: UInt64, promotion: Int32) throws {
+        let guest = try UserGuest(threshold: 1, promotion: promotion)
+        try compare(seed: seed, rounds: 30, guest, faultFlags: false, hasLoops: true)
+        let lines = guest.machine.engine.translationStatistics ?? []
+        let count = lines.first { $0.hasPrefix("superblocks") }?.split(separator: " ").last.flatMap { Int($0) } ?? 0
+        #expect(count > 200, "\(lines)")
+    }
+
     /// The same translated, and in the upper tiers.
     @Test(arguments: [(15, 2048), (16, 2048), (17, 0), (18, 0)] as [(UInt64, Int32)])
     func translatedSequencesOf32BitsDoWhatTheHostDoes(seed: UInt64, promotion: Int32) throws {
@@ -49,7 +60,8 @@ import X86
     }
 
     private func compare(
-        seed: UInt64, rounds: Int, _ guest: UserGuest, faultFlags: Bool, isNarrow: Bool = false
+        seed: UInt64, rounds: Int, _ guest: UserGuest, faultFlags: Bool, isNarrow: Bool = false,
+        hasLoops: Bool = false
     ) throws {
         let oracle = try NativeOracle.single.get()
         let model = guest.machine.model
@@ -61,7 +73,7 @@ import X86
         var kinds: [String: Int] = [:]
         var vectors: [UInt64: Int] = [:]
         for _ in 0..<(rounds * FuzzRounds.factor) {
-            let cases = (0..<NativeOracle.batch).map { _ in generator.makeCase() }
+            let cases = (0..<NativeOracle.batch).map { _ in hasLoops ? generator.makeLoop() : generator.makeCase() }
             var data: [UInt8] = []
             while data.count < UserCase.dataCount { data += generator.bytes(generator.value(), 8) }
             for (item, native) in zip(cases, oracle.run(cases, data: data)) {
@@ -105,6 +117,6 @@ import X86
         }
         #expect(failures == 0, "\(kinds)")
         // Most cases reach their end.
-        #expect(vectors[3, default: 0] > vectors.values.reduce(0, +) / 3, "\(vectors)")
+        #expect(vectors[3, default: 0] > vectors.values.reduce(0, +) / (hasLoops ? 6 : 3), "\(vectors)")
     }
 }

@@ -1,0 +1,188 @@
+internal import CEngine
+internal import X86
+
+// Hot blocks that follow each other are translated together, as a superblock: one way in, several out. It begins with a block that is hot and goes on
+// where its branches most often lead, forward within the page, or once more around where that is its own start. The ways
+// out are out of line, where what it has kept in the host's registers is put in its place.
+
+/// The branches of a superblock: which way each goes on.
+struct SuperblockPath: Equatable {
+    /// The number of joins in the lowest four bits, above them a bit each: 1 where the branch is taken.
+    private(set) var rawValue: UInt16 = 0
+
+    init(rawValue: UInt16 = 0) { self.rawValue = rawValue }
+
+    static let most = 8
+    var count: Int { min(Int(rawValue & 15), Self.most) }
+    func isTaken(_ index: Int) -> Bool { rawValue >> UInt16(4 + index) & 1 != 0 }
+    mutating func append(taken: Bool) {
+        if taken { rawValue |= 1 << UInt16(4 + count) }
+        rawValue += 1
+    }
+}
+
+extension DecodedBlock {
+    /// A block's part of a superblock.
+    struct Segment {
+        /// Its block's first op; the instructions' ops follow.
+        let header: UnsafePointer<apus_op>
+        /// Its instructions, by their numbers in the superblock.
+        var instructions: Range<Int>
+        /// The next segment is where its branch leads.
+        var isTaken = false
+        /// The flags that may be looked at on the way out that is here.
+        var liveAside: FlagSet = []
+    }
+
+    /// The most instructions of a superblock, and of one that goes around.
+    static let mostOfAll = 40
+    static let mostOfTurns = 24
+    /// The most turns of a loop.
+    static let mostTurns = 4
+
+    /// Whether an instruction, not the last, is the branch that ends a segment.
+    func isJoin(_ index: Int) -> Bool {
+        segments.dropLast().contains { $0.instructions.upperBound - 1 == index } && Self.branches(instructions[index])
+    }
+    private static func branches(_ i: Instruction) -> Bool { i.mnemonic == .jcc || i.mnemonic == .jmp }
+
+    /// Whether a superblock may go on behind the block that it ends with.
+    var canGoOn: Bool {
+        guard let last = instructions.last, offered.last == true else { return false }
+        guard endsItself else { return !last.loadsVectorControl && (code == .bits64 || !last.loadsDataSegment) }
+        return last.operands.0.kind == .relative && Self.branches(last) && (code == .bits64 || last.operandSize == 4)
+    }
+
+    /// Goes on with a block.
+    mutating func append(_ next: DecodedBlock, isTaken: Bool) {
+        let last = segments.count - 1
+        segments[last].isTaken = isTaken
+        segments[last].liveAside = isTaken ? liveFall : liveTaken
+        let first = instructions.count
+        segments.append(Segment(header: next.header, instructions: first..<first + next.instructions.count))
+        instructions += next.instructions
+        offered += next.offered
+        endsItself = next.endsItself
+        hasWideVectors = hasWideVectors || next.hasWideVectors
+        mergesChecks = mergesChecks && next.mergesChecks
+        (liveTaken, liveFall) = (next.liveTaken, next.liveFall)
+    }
+}
+
+extension CodeFetcher {
+    /// A superblock that begins with a block: along a path, or where its branches have led most often so far.
+    func superblock(_ head: DecodedBlock, _ block: BlockCache.Block, along path: SuperblockPath?) -> DecodedBlock {
+        var whole = head
+        var made = SuperblockPath()
+        var end = block.start + UInt(block.count)
+        while made.count < path?.count ?? SuperblockPath.most, whole.canGoOn {
+            guard let last = whole.segments.last else { break }
+            let way = path?.isTaken(made.count) ?? likelyWay(whole, last, block)
+            guard let way, let next = successor(last, of: whole, isTaken: way, head: block) else { break }
+            let isTurn = next.start == block.start
+            guard let decoded = isTurn ? head : decodedBlock(cache.header(of: next), next) else { break }
+            let count = whole.instructions.count + decoded.instructions.count
+            let turns = whole.segments.count { unsafe $0.header == head.header }
+            guard count <= (isTurn ? DecodedBlock.mostOfTurns : DecodedBlock.mostOfAll),
+                !isTurn || turns < DecodedBlock.mostTurns
+            else { break }
+            whole.append(decoded, isTaken: way)
+            made.append(taken: way)
+            end = max(end, next.start + UInt(next.count))
+        }
+        cache.setSuperblock(of: unsafe MicroOp(op: head.header), path: made.rawValue, reach: UInt16(end - block.start))
+        return whole
+    }
+
+    /// The way on which a superblock goes on: the one that was executed more often; nil where neither was often enough.
+    private func likelyWay(
+        _ whole: DecodedBlock, _ last: DecodedBlock.Segment, _ head: BlockCache.Block
+    ) -> Bool? {
+        func count(_ isTaken: Bool) -> Int {
+            guard let next = successor(last, of: whole, isTaken: isTaken, head: head), let translator,
+                let code = cache.header(of: next).translatedCode
+            else { return 0 }
+            return translator.executions(code)
+        }
+        let (taken, fall) = (count(true), count(false))
+        guard max(taken, fall) >= Int(translator?.promotion ?? 0) / 2 else { return nil }
+        return taken > fall
+    }
+
+    /// The block on a way from the end of a superblock's segment: forward in the page, or the head.
+    private func successor(
+        _ segment: DecodedBlock.Segment, of whole: DecodedBlock, isTaken: Bool, head: BlockCache.Block
+    ) -> BlockCache.Block? {
+        let count = segment.instructions.count
+        // The last instruction's op, and the pseudo-op of the way that it does not take, or of the cut after it.
+        let (last, other) = unsafe (segment.header + count, segment.header + count + 1)
+        let place: Int32
+        if whole.endsItself, whole.instructions.last?.mnemonic == .jmp {
+            guard isTaken else { return nil }
+            place = unsafe last.pointee.disp
+        } else if whole.endsItself {
+            place = unsafe (isTaken ? last : other).pointee.disp
+        } else {
+            guard !isTaken else { return nil }
+            place = unsafe other.pointee.disp
+        }
+        guard place >= 0, place < 4096 else { return nil }
+        let start = head.start & ~4095 + UInt(place)
+        guard unsafe start > head.start & ~4095 + UInt(last.pointee.offset) || start == head.start else { return nil }
+        return cache.find(start, mode: head.mode).flatMap { cache.block(of: $0) }
+    }
+}
+
+extension BlockTranslator {
+    /// A way out of the middle of a superblock.
+    @safe struct SideExit {
+        let place: UnsafeMutablePointer<UInt8>
+        /// The op that leads on, and the offset of the branch in its page.
+        let op: UnsafePointer<apus_op>
+        let offset: Int32
+        let spillsFlags: Bool
+        /// What only the host's registers hold.
+        let held: [(host: UInt8, guest: UInt8)]
+        let dirtyVectors: UInt16
+        let clearsUpperHalves: Bool
+    }
+
+    /// Emits the branch between two segments.
+    mutating func emitJoin(_ segment: DecodedBlock.Segment, _ i: Instruction) {
+        guard i.mnemonic == .jcc else { return }
+        if !flagsInHost {
+            reloadFlags()
+            flagsInHost = true
+        }
+        let index = segment.instructions.upperBound - 1
+        let branch = unsafe op(index + 1)
+        let (exit, condition) = unsafe segment.isTaken
+            ? (op(index + 2), i.encoding.opcode & 15 ^ 1) : (branch, i.encoding.opcode & 15)
+        let (place, offset) = unsafe (a.jump(if: condition), Int32(branch.pointee.offset))
+        let held = [(Host.address, heldByAddress), (Host.addend, heldByAddend)].compactMap { host, register in
+            register.flatMap { $0.isDirty ? (host: host, guest: $0.guest) : nil }
+        }
+        let disp = unsafe exit.pointee.disp
+        let isPlain = held.isEmpty && dirtyVectors == 0 && segment.liveAside.isEmpty && !(hasWideVectors && loadedVectors != 0)
+        if isPlain && disp > offset && disp < 4096 {
+            unsafe exits.append(Exit(place: place, op: exit))
+        } else {
+            unsafe sideExits.append(
+                SideExit(
+                    place: place, op: exit, offset: offset, spillsFlags: !segment.liveAside.isEmpty, held: held,
+                    dirtyVectors: dirtyVectors, clearsUpperHalves: hasWideVectors && loadedVectors != 0))
+        }
+    }
+
+    /// Emits, out of line, the ways out of superblocks.
+    mutating func emitSideExits() {
+        for exit in sideExits {
+            unsafe a.land(exit.place)
+            for (host, guest) in exit.held { a.store(host, .state(Int(guest) * 8)) }
+            moveVectors(exit.dirtyVectors, store: true)
+            if exit.clearsUpperHalves { a.zeroUpperHalves() }
+            if exit.spillsFlags { a.spillFlags(by: Host.addend) }
+            unsafe emitJump(exit.op, disp: exit.op.pointee.disp, from: exit.offset)
+        }
+    }
+}
