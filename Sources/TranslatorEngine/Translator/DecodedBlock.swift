@@ -33,7 +33,9 @@ internal import X86
 
     /// The most bytes of its code, of either kind: what an instruction takes, with its slow path, which stores and loads
     /// vector registers, and then some.
-    var mostCode: Int { mostLaidOut * (instructions.contains { $0.category == .sse || $0.category == .avx } ? 640 : 320) }
+    var mostCode: Int {
+        mostLaidOut * (instructions.contains { $0.category == .sse || $0.category == .avx } ? 640 : 320)
+    }
 
     /// Whether some instruction may have an inline cache.
     var accessesMemory: Bool {
@@ -67,7 +69,9 @@ extension CodeFetcher {
 
     /// Decodes a block again for its translation; nil where its bytes are no longer those of its ops.
     func decodedBlock(_ op: MicroOp, _ block: BlockCache.Block) -> DecodedBlock? {
-        guard let header = unsafe op.op, let source = unsafe UnsafeRawPointer(bitPattern: block.start) else { return nil }
+        guard let header = unsafe op.op, let source = unsafe UnsafeRawPointer(bitPattern: block.start) else {
+            return nil
+        }
         let count = Int(block.count)
         let code = block.code
         unsafe bytes.copyMemory(from: source, byteCount: count)
@@ -96,12 +100,14 @@ extension CodeFetcher {
         let (taken, fall) = flagsLive(after: last, code, page: page, end: end, endsItself: endsItself)
         return unsafe DecodedBlock(
             header: header, instructions: instructions,
-            segments: [.init(header: header, instructions: 0..<instructions.count)], code: code, offered: offered, endsItself: endsItself,
+            segments: [.init(header: header, instructions: 0..<instructions.count)], code: code, offered: offered,
+            endsItself: endsItself,
             isSupervisor: block.mode & (ModeBits.user | ModeBits.middle) == 0,
             hasPlainVectors: UInt64(block.mode) & ModeBits.vectorsChecked == 0,
             hasWideVectors: UInt64(block.mode) & (ModeBits.vectorsChecked | ModeBits.wideChecked) == 0
                 && zip(instructions, offered).contains { $0.category == .avx && $1 },
-            liveTaken: verifier == nil ? taken : .all, liveFall: verifier == nil ? fall : .all, mergesChecks: op.disp < Self.crossingLimit)
+            liveTaken: verifier == nil ? taken : .all, liveFall: verifier == nil ? fall : .all,
+            mergesChecks: op.disp < Self.crossingLimit)
     }
 
     /// Windows of a block that may lie in two pages before each access is checked by itself.
@@ -143,7 +149,9 @@ extension CodeFetcher {
             count: Int(record.pointee.cacheCount))
         unsafe record.pointee.countdown = .max
         let old = header.imm
-        guard let translator, let block = cache.block(of: header), let head = decodedBlock(header, block) else { return old }
+        guard let translator, let block = cache.block(of: header), let head = decodedBlock(header, block) else {
+            return old
+        }
         var cached = UInt64.max
         var tier = Tier.profiled
         let isProfiled = unsafe record.pointee.tier == Tier.profiled.rawValue
@@ -193,7 +201,8 @@ extension CodeFetcher {
         var live: FlagSet = []
         while budget > 0 {
             budget -= 1
-            guard offset >= 0, offset < 4096, let source = unsafe UnsafeRawPointer(bitPattern: page + UInt(offset)) else {
+            guard offset >= 0, offset < 4096, let source = unsafe UnsafeRawPointer(bitPattern: page + UInt(offset))
+            else {
                 break
             }
             let count = min(4096 - offset, Decoder.maximumLength)

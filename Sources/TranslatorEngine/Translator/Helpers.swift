@@ -55,9 +55,16 @@ let translatedLink: @convention(c) (UnsafeMutablePointer<apus_vcpu>, UnsafePoint
 }
 
 let translatedJump: @convention(c) (UnsafeMutablePointer<apus_vcpu>, UnsafePointer<apus_op>?, UInt64) -> UInt64 = {
-    vcpu, _, rip in
+    vcpu, op, rip in
     let cpu = unsafe CPU(vcpu: vcpu)
     unsafe apus_count_way(vcpu, APUS_WAY_JUMP)
+    let word = unsafe UInt64(UInt(bitPattern: op))
+    if word != 0, !isCanonical(rip) {
+        // The instruction faults, with the stack as it was.
+        let op = unsafe MicroOp(op: UnsafePointer(bitPattern: UInt(word & ~TransferMiss.mask)))
+        if word & TransferMiss.pops != 0 { cpu.rsp = cpu.rsp &- 8 &- op.imm & 0xffff }
+        return cpu.interpret(op).pointer
+    }
     let target = cpu.jump(rip)
     guard let code = target.translatedCode else { return target.pointer }
     if let entries = unsafe cpu.p.pointee.code_jumps {

@@ -288,11 +288,13 @@ extension BlockTranslator {
                 loadGuest(x.register, into: Host.address)
             }
             if i.mnemonic == .call {
+                // What cannot be gone to leaves the stack as it is.
+                if is64 { unsafe emitCanonicalCheck(op) }
                 unsafe a.store(Host.address, temporary)
                 unsafe emitReturnAddress(op)
                 unsafe a.load(Host.address, temporary)
             }
-            unsafe a.indirectJump(stubs.indirect)
+            unsafe emitTransfer(op, pops: false)
         case .ret:
             if flagsInHost && liveTaken { spillFlags() }
             if let target = windowed(0) {
@@ -304,7 +306,7 @@ extension BlockTranslator {
             }
             unsafe noteSite(op)
             moveStack(by: unsafe unit + Int32(truncatingIfNeeded: op.pointee.imm & 0xffff))
-            unsafe a.indirectJump(stubs.indirect)
+            unsafe emitTransfer(op, pops: true)
         case .syscall where is64:
             if flagsInHost { spillFlags() }
             a.immediate(Host.addend, UInt64(UInt(bitPattern: op)))
@@ -338,11 +340,42 @@ extension BlockTranslator {
     }
 
     /// Out-of-line ends for block-ending instructions whose access missed.
+    /// Goes to the target in the address register.
+    private mutating func emitTransfer(_ op: UnsafePointer<apus_op>, pops: Bool) {
+        unsafe transfers.append((a.indirectJump(), UInt64(UInt(bitPattern: op)) | (pops ? TransferMiss.pops : 0)))
+    }
+    /// Has the interpreter execute the op where the address register has no canonical address.
+    private mutating func emitCanonicalCheck(_ op: UnsafePointer<apus_op>) {
+        a.move(Host.addend, Host.address)
+        a.bytes(0x49, 0xc1, 0xfd)  // sar r13, 47
+        a.byte(47)
+        a.bytes(0x49, 0xff, 0xc5)  // inc r13
+        a.bytes(0x49, 0x83, 0xfd)  // cmp r13, 1
+        a.byte(1)
+        let other = unsafe a.jump(if: 7)
+        unsafe endPaths.append(
+            SlowPath(
+                op: op, address: .base(Host.address, 0), held: nil, miss: other, misaligned: nil, size: 8, write: false,
+                aligned: a.cursor, cache: nil, end: a.cursor, reloadsFlags: false, dirty: 0))
+    }
+
     mutating func emitEndPaths() {
+        for unsafe transfer in unsafe transfers {
+            for unsafe miss in unsafe transfer.misses { unsafe a.land(miss) }
+            unsafe a.immediate(Host.addend, transfer.word)
+            unsafe a.jump(to: stubs.transfer)
+        }
         for path in endPaths {
             landMiss(path)
             unsafe a.immediate(Host.addend, UInt64(UInt(bitPattern: path.op)))
             unsafe a.jump(to: stubs.end)
         }
     }
+}
+
+/// Low bits of an op's address, where the target of its jump is looked for.
+enum TransferMiss {
+    /// The target was popped from the stack.
+    static let pops: UInt64 = 1
+    static let mask: UInt64 = 31
 }

@@ -15,6 +15,8 @@ internal import CEngine
     var link: UnsafeMutablePointer<UInt8>
     /// Jumped to with the target's rIP in the address register.
     var indirect: UnsafeMutablePointer<UInt8>
+    /// The same with the op of the transfer, and `TransferMiss`, in the addend's register.
+    var transfer: UnsafeMutablePointer<UInt8>
     /// Jumped to with a branch's op and the address of its record.
     var far: UnsafeMutablePointer<UInt8>
     /// Where the signal handler sends a fault of translated code.
@@ -180,7 +182,9 @@ extension Assembler {
         restoreAndReturn()
 
         // What an indirect jump does without a hit: the target in the address register.
-        let indirect = unsafe makeJump(MemoryLayout<apus_vcpu>.offset(of: \.translated_jump), common)
+        let indirect = unsafe begin()
+        immediate(Host.addend, 0)
+        let transfer = unsafe makeJump(MemoryLayout<apus_vcpu>.offset(of: \.translated_jump), common)
         let far = unsafe makeJump(MemoryLayout<apus_vcpu>.offset(of: \.translated_far), common)
         let promote = unsafe makeJump(MemoryLayout<apus_vcpu>.offset(of: \.translated_promote), common)
         let end = unsafe makeJump(MemoryLayout<apus_vcpu>.offset(of: \.translated_end), common)
@@ -204,18 +208,25 @@ extension Assembler {
         unsafe callHelper(MemoryLayout<apus_vcpu>.offset(of: \.translated_fault))
         restoreAndReturn()
         return unsafe TranslatedStubs(
-            enter: enter, slow: slow, step: step, end: end, link: link, indirect: indirect, far: far, fault: fault,
+            enter: enter, slow: slow, step: step, end: end, link: link, indirect: indirect, transfer: transfer,
+            far: far,
+            fault: fault,
             window: window, cacheRead: cacheRead, cacheWrite: cacheWrite, promote: promote, leave: leave,
             limit: limit, systemCall: systemCall, systemReturn: systemReturn)
     }
 
     /// Looks the target in the address register up in the jump table and goes there; to the stub without a hit.
     mutating func indirectJump(_ stub: UnsafeMutablePointer<UInt8>) {
+        for unsafe miss in unsafe indirectJump() { unsafe patch(miss, to: stub) }
+    }
+    /// The same; returns the jumps that are taken without a hit.
+    mutating func indirectJump() -> [UnsafeMutablePointer<UInt8>] {
+        var misses: [UnsafeMutablePointer<UInt8>] = unsafe []
         unsafe modrm(
             0, wide: false, opcode: 0x83, length: 1, reg: 7,
             rm: .field(MemoryLayout<apus_vcpu>.offset(of: \.pending)))
         byte(0)
-        unsafe patch(jump(if: 5), to: stub)
+        unsafe misses.append(jump(if: 5))
         rotateRight(Host.addend, Host.address, by: 12)
         bytes(0x4d, 0x31, 0xf5)  // xor r13, r14
         bytes(0x41, 0x81, 0xe5)  // and r13d, size - 1
@@ -226,16 +237,17 @@ extension Assembler {
             0, wide: true, opcode: 0x03, length: 1, reg: Host.addend,
             rm: .field(MemoryLayout<apus_vcpu>.offset(of: \.code_jumps)))
         modrm(0, wide: true, opcode: 0x3b, length: 1, reg: Host.address, rm: .base(Host.addend, 0))
-        unsafe patch(jump(if: 5), to: stub)
+        unsafe misses.append(jump(if: 5))
         unsafe load(Host.address, .field(MemoryLayout<apus_vcpu>.offset(of: \.jump_key)))
         modrm(0, wide: true, opcode: 0x3b, length: 1, reg: Host.address, rm: .base(Host.addend, 8))
         let hit = unsafe jump(if: 4)
         load(Host.address, .base(Host.addend, 0))
-        unsafe jump(to: stub)
+        unsafe misses.append(jump())
         unsafe land(hit)
         load(Host.address, .base(Host.addend, 16))
         unsafe store(Host.address, .field(MemoryLayout<apus_vcpu>.offset(of: \.page_base)))
         modrm(0, wide: false, opcode: 0xff, length: 1, reg: 4, rm: .base(Host.addend, 24))
+        return unsafe misses
     }
 
     /// A direct jump to another page, remembered in `record` with the key and page for which it was found. Returns the

@@ -156,14 +156,16 @@ extension BlockTranslator {
         }
         let index = segment.instructions.upperBound - 1
         let branch = unsafe op(index + 1)
-        let (exit, condition) = unsafe segment.isTaken
+        let (exit, condition) =
+            unsafe segment.isTaken
             ? (op(index + 2), i.encoding.opcode & 15 ^ 1) : (branch, i.encoding.opcode & 15)
         let (place, offset) = unsafe (a.jump(if: condition), Int32(branch.pointee.offset))
         let held = [(Host.address, heldByAddress), (Host.addend, heldByAddend)].compactMap { host, register in
             register.flatMap { $0.isDirty ? (host: host, guest: $0.guest) : nil }
         }
         let disp = unsafe exit.pointee.disp
-        let isPlain = held.isEmpty && dirtyVectors == 0 && segment.liveAside.isEmpty && !(hasWideVectors && loadedVectors != 0)
+        let isPlain =
+            held.isEmpty && dirtyVectors == 0 && segment.liveAside.isEmpty && !(hasWideVectors && loadedVectors != 0)
         if isPlain && disp > offset && disp < 4096 {
             unsafe exits.append(Exit(place: place, op: exit))
         } else {

@@ -88,8 +88,6 @@ import X86
                     native.error |= 1
                     outcome.error |= 1
                 }
-                // Translated jumps fault at a target that paging cannot reach, not before they go there.
-                if !faultFlags && native.vector == 13 && outcome.vector == 13 && outcome.rip != native.rip { continue }
                 // POPA that faults in its middle may have loaded some registers: it starts again.
                 let place = Int(truncatingIfNeeded: native.rip &- UserCase.codeBase) &- item.start
                 if isNarrow && native.vector == 14 && place >= 0 && place < item.code.count {
