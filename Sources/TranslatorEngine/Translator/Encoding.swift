@@ -46,7 +46,7 @@ extension BlockTranslator {
         var unpinned: Operand?
         if case .register(let operand) = field, Self.pinned(operand.register) == nil { unpinned = operand }
         if isChecked && needsFlags {
-            forgetHeldAddress()
+            release(Host.address)
             a.lea(Host.address, target)
             target = .base(Host.address, 0)
             reloadFlags()

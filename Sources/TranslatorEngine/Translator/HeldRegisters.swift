@@ -39,11 +39,6 @@ extension BlockTranslator {
         if writes { heldByAddress?.isDirty = true }
         return Host.address
     }
-    /// The address register is used for something else: what it holds is in the structure.
-    mutating func forgetHeldAddress() {
-        release(Host.address)
-    }
-
     private func held(_ host: UInt8) -> HeldRegister? { host == Host.address ? heldByAddress : heldByAddend }
     private mutating func setHeld(_ host: UInt8, _ register: HeldRegister?) {
         if host == Host.address { heldByAddress = register } else { heldByAddend = register }

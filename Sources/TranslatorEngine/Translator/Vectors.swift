@@ -116,7 +116,7 @@ extension BlockTranslator {
         let host = isMemory ? Host.addend : Host.address
         if isMemory {
             window = nil
-            forgetHeldAddress()
+            release(Host.address)
             a.lea(Host.address, target)
             target = .base(Host.address, 0)
         }
