@@ -9,6 +9,7 @@ final class HostNetwork: Sendable {
     let services: NetworkServices
     private let sources: [EventSource]
     private let listener: DNSListener?
+    private let files: TFTPServer?
 
     init(_ plan: NetworkPlan, paths: NetworkPaths, loop: EventLoop) throws {
         self.plan = plan
@@ -34,6 +35,11 @@ final class HostNetwork: Sendable {
                 for address in addresses { sources.append(try listener.listen(address)) }
                 self.listener = listener
             }
+            files = plan.tftp.flatMap { root in
+                plan.hasAddress
+                    ? TFTPServer(loop, root: root, address: plan.dhcp.server.rawValue, interface: plan.bridge) : nil
+            }
+            if let files { sources.append(try files.listen()) }
             for deaf in try Self.deaf(plan) {
                 sources.append(
                     try loop.add(deaf, [.read]) { _ in
@@ -59,11 +65,11 @@ final class HostNetwork: Sendable {
                 gateway: IPv6Services.Gateway(
                     hardware: address, link: IPv6Address(linkOf: address), isOurs: false,
                     isRouter: plan.forward != .isolated, mtu: plan.mtu),
-                identity: address, leases: paths.leases6(plan.name), reply: reply)
+                identity: address, leases: paths.leases6(plan.name), portLimit: 1024, reply: reply)
         }
         return NetworkServices(
             loop: loop, gatewayAddress: address, isGateway: false, dhcp: plan.dhcp, dns: plan.dns,
-            leases: paths.leases(plan.name), six: six, reply: reply, leased: { _, _ in })
+            leases: paths.leases(plan.name), six: six, portLimit: 1024, reply: reply, leased: { _, _ in })
     }
 
     /// Where names are asked for.
@@ -114,6 +120,7 @@ final class HostNetwork: Sendable {
     func close() {
         for source in sources { source.remove() }
         listener?.close()
+        files?.close()
         HostTraces(paths: paths).remove(plan.name)
     }
 }
