@@ -24,12 +24,10 @@ public enum ClientInitramfs {
         install -D -m 755 "$program" "$work/usr/sbin/dhclient"
         ldd "$program" | grep -o '/[^ ]*' | while read -r library; do install -D -m 755 "$library" "$work$library"; done
         install -D -m 755 "$2/guest-dhcp" "$work/etc/udhcpc/default.script"
-        # The guest finds this one first: it asks beside busybox's client.
-        cat >"$work/usr/sbin/udhcpc" <<'END'
-        #!/bin/sh
-        dhclient -6 -D LL -lf "/tmp/leases.$2" -pf "/tmp/pid.$2" -sf /usr/sbin/dhcp6 "$2" >/tmp/dhclient."$2" 2>&1 &
-        exec /sbin/udhcpc "$@"
-        END
+        # Its first process asks for both.
+        ask='/usr/sbin/dhclient -6 -D LL -lf "/tmp/leases.$name" -pf "/tmp/pid.$name" -sf /usr/sbin/dhcp6 "$name"'
+        sed "s|^    udhcpc .*|&\n    $ask >/tmp/client 2>\\&1 \&|" "$2/guest-init" >"$work/init"
+        grep -q dhclient "$work/init"
         cat >"$work/usr/sbin/dhcp6" <<'END'
         #!/bin/sh
         own() { ip -6 addr show dev "$interface" scope link; }
@@ -38,7 +36,7 @@ public enum ClientInitramfs {
             BOUND6 | RENEW6 | REBIND6) ip -6 addr add "$new_ip6_address/128" dev "$interface" ;;
         esac
         END
-        chmod 755 "$work/usr/sbin/udhcpc" "$work/usr/sbin/dhcp6"
+        chmod 755 "$work/init" "$work/usr/sbin/dhcp6"
         (cd "$work" && find . | cpio --quiet -o -H newc | gzip -1) >"$3.more"
         cat "$1" "$3.more" >"$3"
         rm "$3.more"

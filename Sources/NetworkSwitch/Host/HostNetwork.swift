@@ -81,9 +81,10 @@ final class HostNetwork: Sendable {
     /// Sockets for what our own frames answer: the kernel would answer that nobody listens.
     private static func deaf(_ plan: NetworkPlan) throws -> [Descriptor] {
         var places = addresses(plan)
-        if plan.hasAddress { places.append(SocketAddress.ipv4(0, port: 67)) }
+        // At the network's own addresses: another network has the same ports. Nobody answers what is for everybody.
+        if plan.hasAddress { places.append(SocketAddress.ipv4(plan.dhcp.server.rawValue, port: 67)) }
         let servers: UInt16 = 547
-        if plan.ipv6 != nil { places.append(SocketAddress.ipv6([UInt8](repeating: 0, count: 16), port: servers)) }
+        if let ipv6 = plan.ipv6 { places.append(SocketAddress.ipv6(ipv6.dhcp.server.bytes, port: servers)) }
         return try places.map { place in
             let socket = try Socket.datagram(local: place, remote: nil)
             try PacketSocket.bind(socket, toInterface: plan.bridge)
