@@ -330,7 +330,8 @@ struct NetworkMachineTests {
         let first = try test.daemon()
         let limits = "<bandwidth><inbound average='1000'/><outbound average='2000' burst='256'/></bandwidth>"
         let (type, source) = ("direct", "dev='em1' mode='bridge'")
-        try test.define("dora", "52:54:00:00:00:2c", type: type, source: source, more: "<filterref filter='clean-traffic'/>")
+        let filter = "<filterref filter='clean-traffic'/>"
+        try test.define("dora", "52:54:00:00:00:2c", type: type, source: source, more: filter)
         #expect(try test.virsh("start dora").errors.contains("filterref is not supported"))
         try test.define("carol", "52:54:00:00:00:0c", type: type, source: source, more: limits)
         let started = try test.virsh("start carol")

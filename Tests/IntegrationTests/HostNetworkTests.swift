@@ -184,7 +184,9 @@ struct HostNetworkTests {
         try spaces.inside(2, "sh", "-c", "echo 0 > /proc/sys/net/ipv6/conf/eth0/accept_dad")
         try spaces.ip("-n", spaces[2], "link", "set", "eth0", "address", "52:54:00:00:00:09", "up")
         var files: [String] = []
-        for (option, name) in [("-lf", "leases"), ("-pf", "pid"), ("-sf", "bound")] { files += [option, folder.path(name)] }
+        for (option, name) in [("-lf", "leases"), ("-pf", "pid"), ("-sf", "bound")] {
+            files += [option, folder.path(name)]
+        }
         // Debian's own script would write the host's /etc/resolv.conf, which is no part of a network namespace.
         let script = """
             #!/bin/sh

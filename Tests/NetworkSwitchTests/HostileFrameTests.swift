@@ -93,7 +93,9 @@ import Testing
             DHCPv6Tests.xml.replacing("<forward mode='nat'><nat ipv6='yes'/></forward>", with: "")
                 .replacing("end='192.168.122.9'", with: "end='192.168.122.200'"))
         let (a, b, c) = (try network.cable(1), try network.cable(2), try network.cable(3))
-        let tagged = try network.cable(4) { $0.trunk = [1, 2]; $0.vlan = 1 }
+        let tagged = try network.cable(4) {
+            $0.trunk = [1, 2]; $0.vlan = 1
+        }
         var random = FixedGenerator(seed: 77)
         let count = FuzzRounds.times(kind == .giants ? 60 : 1500)
         for round in 0..<count {

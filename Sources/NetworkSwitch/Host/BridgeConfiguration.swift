@@ -71,8 +71,10 @@ public struct BridgeConfiguration: Sendable, Equatable {
         guard style == .ifupdown else { return [] }
         var notes: [String] = []
         let lines = text.split(separator: "\n").map { $0.split(whereSeparator: { $0 == " " || $0 == "\t" }) }
-        if !lines.contains(where: { $0.first?.hasPrefix("source") == true && $0.last?.contains("interfaces.d") == true }) {
-            notes.append("'/etc/network/interfaces' does not read interfaces.d: add 'source /etc/network/interfaces.d/*'")
+        if !lines.contains(where: { $0.first?.hasPrefix("source") == true && $0.last?.contains("interfaces.d") == true }
+        ) {
+            notes.append(
+                "'/etc/network/interfaces' does not read interfaces.d: add 'source /etc/network/interfaces.d/*'")
         }
         if lines.contains(where: { $0.count > 1 && $0[0] == "iface" && $0[1] == nic }) {
             notes.append("'/etc/network/interfaces' configures '\(nic)' too: take that away")

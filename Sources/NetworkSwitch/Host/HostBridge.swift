@@ -105,7 +105,10 @@ enum HostBridge {
             try addClass("1:1", 3 + index, floor.rate)
             try HostTools.run(
                 "tc",
-                ["filter", "add", "dev", device, "parent", "1:", "protocol", "all", "prio", "1", "u32", "match", "ether"]
+                [
+                    "filter", "add", "dev", device, "parent", "1:", "protocol", "all", "prio", "1", "u32", "match",
+                    "ether",
+                ]
                     + ["dst", "\(floor.address)", "flowid", "1:" + String(3 + index, radix: 16)])
         }
     }

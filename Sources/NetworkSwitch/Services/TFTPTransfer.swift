@@ -25,7 +25,8 @@ package struct TFTPRequest: Equatable, Sendable {
         guard words[1].lowercased() == "octet" else { throw .mode(words[1]) }
         // Machines name paths from the root, as the folder were all there is; nothing leads out of it.
         let parts = words[0].split(whereSeparator: { $0 == "/" || $0 == "\\" })
-        guard !parts.isEmpty, !parts.contains(".."), !words[0].unicodeScalars.contains(where: { $0.value < 0x20 }) else {
+        guard !parts.isEmpty, !parts.contains(".."), !words[0].unicodeScalars.contains(where: { $0.value < 0x20 })
+        else {
             throw .malformed
         }
         file = parts.joined(separator: "/")
