@@ -135,7 +135,8 @@ struct HostNetworkTests {
         ] {
             let xml = "<network><name>kind</name>\(forward)<bridge name='virbr7'/>\(more)</network>"
             try Data(xml.utf8).write(to: URL(fileURLWithPath: folder.path("kind.xml")))
-            for _ in 0..<2 {
+            // One is started over what a kill has left.
+            for _ in 0..<(sign == "masquerade" ? 2 : 1) {
                 _ = try network(spaces, folder, "start", "--xml", folder.path("kind.xml"), "--host")
                 #expect(try spaces.ip("-n", spaces[0], "link").contains("virbr7"))
                 #expect(try sign.isEmpty || spaces.inside(0, "nft", "list", "ruleset").contains(sign), "\(forward)")
@@ -143,7 +144,6 @@ struct HostNetworkTests {
                 kill(Int32(try #require((info as? [String: Any])?["pid"] as? Int)), SIGKILL)
                 while (try? network(spaces, folder, "info", "kind")) != nil { Thread.sleep(forTimeInterval: 0.02) }
             }
-            // Killed, then started over what the kill left, and killed again.
             _ = try network(spaces, folder, "cleanup")
             #expect(try traces() == before, "\(xml)")
             _ = try network(spaces, folder, "start", "--xml", folder.path("kind.xml"), "--host")

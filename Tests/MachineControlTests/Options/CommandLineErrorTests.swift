@@ -253,7 +253,9 @@ func vhostIsAWarning(options: String, warns: Bool) {
         return
     }
     let line = "qemu-system-x86_64: warning: -netdev tap,id=x,\(options): vhost is not used: "
-    #expect(warnings == (warns ? [line + "this program moves the frames itself"] : []))
+    // That the back-end has no card is another one.
+    let told = warnings.filter { !$0.hasSuffix("has no peer") }
+    #expect(told == (warns ? [line + "this program moves the frames itself"] : []))
 }
 
 @Test func noiseEndsInARequest() {
