@@ -16,7 +16,7 @@ case "network":
 case "fork":
     exitProcess(ForkProgram.run(Array(arguments.dropFirst())))
 case "ssh":
-    exitProcess(SSHProgram.run(Array(arguments.dropFirst())))
+    exitProcess(SSHProgram.run(Array(arguments.dropFirst()), others: MachineAddresses.find))
 case "image":
     exitProcess(Siblings.become("apus-img", as: "apus-img", Array(arguments.dropFirst())))
 case "host" where arguments.dropFirst().first == "check":

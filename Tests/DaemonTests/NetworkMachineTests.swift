@@ -1,5 +1,6 @@
 import Daemon
 import HostOS
+import TestSupport
 import Testing
 
 /// Machines on networks of the daemon, with Debian's virsh: first without privilege in our own switch, then on a bridge
@@ -50,12 +51,13 @@ struct NetworkMachineTests {
 
     private func define(
         _ name: String, _ mac: String, type: String = "network", source: String = "network='default'",
-        more: String = ""
+        more: String = "", initramfs: String = TestPrograms.initramfs
     ) throws {
         let card = """
             <interface type='\(type)'><mac address='\(mac)'/><source \(source)/><model type='virtio'/>\(more)</interface>
             """
         let xml = TestXML.domain(name, devices: card + "<serial type='pty'/>", kernel: TestPrograms.kernel)
+            .replacing(TestPrograms.initramfs, with: initramfs)
         try HostFile.replace("\(folder)/\(name).xml", with: Array(xml.utf8))
         try done("define \(folder)/\(name).xml")
     }
@@ -197,13 +199,118 @@ struct NetworkMachineTests {
         #expect(try inside("ip", "link", "show", "vnet0").contains("master virbr0"))
         #expect(try inside("nft", "list", "table", "bridge", "apus_ports").contains("52:54:00:00:00:0b"))
         #expect(try test.done("net-dhcp-leases default").contains("52:54:00:00:00:0b"))
-        try test.done("destroy alice")
+        // Nobody looks while the machine, the network's process and the daemon end: the next one tidies up.
+        let machine = try #require(try DaemonProcess.machine(test.folder, "alice"))
+        let processes = [try test.network(), try HostProcess(number: machine)]
+        second.kill()
+        for process in processes { test.end(process) }
+        #expect(try inside("nft", "list", "table", "bridge", "apus_ports").contains("52:54:00:00:00:0b"))
+        let third = try test.daemon()
+        #expect(try test.done("domstate alice").contains("shut off"))
         #expect(try !inside("ip", "link").contains("vnet0"))
+        #expect(try !inside("nft", "list", "ruleset").contains("apus_ports"))
+        #expect(try inside("ip", "link", "show", "virbr0").contains("52:54:00"))
+        // One that is on the bridge as on any other of the host: the host's own neighbours tell where it is.
+        try test.define(
+            "bert", "52:54:00:00:00:1b", type: "bridge", source: "bridge='virbr0'",
+            more: "<filterref filter='no-mac-spoofing'/>")
+        try test.done("start bert")
+        #expect(try inside("nft", "list", "ruleset").contains("52:54:00:00:00:1b"))
+        let mine = try test.awaited("net-dhcp-leases default") { $0.contains("52:54:00:00:00:1b") }
+        let line = try #require(mine.split(separator: "\n").first { $0.contains("52:54:00:00:00:1b") })
+        let place = try #require(line.split(separator: " ").first { $0.hasPrefix("192.168.122.") })
+        let address = String(try #require(place.split(separator: "/").first))
+        _ = try inside("busybox", "ping", "-c", "1", "-W", "20", address)
+        #expect(try test.done("domifaddr bert --source arp").contains(address))
+        try HostFile.replace(test.folder + "/ssh", with: Array("#!/bin/sh\necho \"$*\"\n".utf8), permissions: 0o755)
+        let words = try inside(
+            "env", "PATH=\(test.folder)", "LIBVIRT_DEFAULT_URI=qemu+unix:///session?socket=\(test.folder)/libvirt-sock",
+            TestPrograms.daemon, "ssh", "--run", test.folder + "/run/switch", "--state", test.folder + "/lib/network",
+            "root@bert")
+        #expect(words == "-o HostKeyAlias=bert -p 22 root@\(address)\n")
+        try test.done("destroy bert")
+        #expect(try !inside("ip", "link").contains("vnet0"))
+        #expect(try !inside("nft", "list", "ruleset").contains("apus_ports"))
         try test.done("net-destroy default")
         #expect(try !inside("ip", "link").contains("virbr0"))
         #expect(try !inside("nft", "list", "ruleset").contains("apus"))
         #expect(test.left.isEmpty, "\(test.left)")
-        withExtendedLifetime(second) {}
+        withExtendedLifetime(third) {}
+    }
+
+    private static let sharing = """
+        <network><name>shared</name><forward mode='nat' dev='em1'/>
+          <bridge name='virbr9' stp='off' macTableManager='libvirt'/>
+          <bandwidth><inbound average='1000' peak='2000'/></bandwidth>
+          <ip address='192.168.129.1' prefix='24'/><ip address='192.168.130.1' prefix='24'/>
+          <route address='10.77.0.0' prefix='16' gateway='192.168.129.9'/>
+        </network>
+        """
+
+    @Test(
+        "On a bridge: machines with a part of the bandwidth, routes, more addresses, a table that learns nothing",
+        .enabled(if: Self.absence == nil, "\(Self.absence ?? "")"))
+    func onASharedBridge() throws {
+        let name = "apus\(String(UInt32.random(in: 0...0xFFFFFF), radix: 16))"
+        func inside(_ words: String...) throws -> String {
+            try Program(["/usr/sbin/ip", "netns", "exec", name] + words).text
+        }
+        #expect(try Program(["/usr/sbin/ip", "netns", "add", name]).status == 0)
+        defer { _ = try? Program(["/usr/sbin/ip", "netns", "del", name]) }
+        let test = try NetworkMachineTests(namespace: name)
+        defer { DaemonProcess.clear(test.folder) }
+        let daemon = try test.daemon()
+        try HostFile.replace(test.folder + "/net.xml", with: Array(Self.sharing.utf8))
+        try test.done("net-create \(test.folder)/net.xml")
+        #expect(try inside("ip", "addr", "show", "virbr9").contains("192.168.130.1/24"))
+        #expect(try inside("ip", "route").contains("10.77.0.0/16 via 192.168.129.9 dev virbr9"))
+        #expect(try inside("nft", "list", "table", "ip", "apus_shared").contains("oifname \"em1\""))
+        func floor(_ rate: Int) -> String { "<bandwidth><inbound average='500' floor='\(rate)'/></bandwidth>" }
+        try test.define("alice", "52:54:00:00:00:0d", source: "network='shared'", more: floor(400))
+        try test.define("greta", "52:54:00:00:00:1e", source: "network='shared'", more: floor(1601))
+        try test.define("hugo", "52:54:00:00:00:1f", more: floor(100))
+        try test.done("start alice")
+        let classes = try inside("tc", "class", "show", "dev", "virbr9")
+        #expect(classes.contains("1:3 parent 1:1") && classes.contains("rate 3276Kbit ceil 16384Kbit"), "\(classes)")
+        #expect(try inside("tc", "filter", "show", "dev", "virbr9").contains("flowid 1:3"))
+        #expect(try inside("bridge", "fdb", "show", "dev", "vnet0").contains("52:54:00:00:00:0d master virbr9 static"))
+        #expect(try inside("bridge", "-d", "link", "show", "dev", "vnet0").contains("learning off flood off"))
+        // No more than there is, and nothing of a network without a limit.
+        #expect(try test.virsh("start greta").errors.contains("would overcommit 'peak' on network 'shared'"))
+        #expect(try test.virsh("start hugo").errors.contains("network 'default' has no inbound QoS set"))
+        try test.done("destroy alice")
+        #expect(try !inside("tc", "class", "show", "dev", "virbr9").contains("1:3"))
+        try test.done("net-destroy shared")
+        #expect(try !inside("ip", "link").contains("virbr9"))
+        withExtendedLifetime(daemon) {}
+    }
+
+    @Test(
+        "In a switch: leases of IPv6, as virsh shows them",
+        .enabled(if: ClientInitramfs.absence == nil, "\(ClientInitramfs.absence ?? "")"))
+    func leasesOfIPv6() throws {
+        defer { DaemonProcess.clear(folder) }
+        let daemon = try daemon()
+        let xml = """
+            <network><name>six</name><forward mode='nat'/><ip address='192.168.127.1' prefix='24'/>
+              <ip family='ipv6' address='fd00:77::1' prefix='64'><dhcp>
+                <range start='fd00:77::100' end='fd00:77::1ff'/></dhcp></ip></network>
+            """
+        try HostFile.replace(folder + "/six.xml", with: Array(xml.utf8))
+        try done("net-create \(folder)/six.xml")
+        let initramfs = folder + "/initramfs"
+        try ClientInitramfs.make(
+            from: TestPrograms.initramfs, scripts: TestPrograms.root + "/Scripts", at: initramfs)
+        try define("frida", "52:54:00:00:00:1c", source: "network='six'", initramfs: initramfs)
+        try done("start frida")
+        let leases = try awaited("net-dhcp-leases six") { $0.contains("52:54:00:00:00:1c") }
+        #expect(leases.contains("ipv6") && leases.contains("fd00:77::1") && leases.contains("/64"), "\(leases)")
+        #expect(leases.contains("00:03:00:01:52:54:00:00:00:1c"), "\(leases)")
+        #expect(try done("domifaddr frida").contains("fd00:77::1"))
+        #expect(try awaited("domifaddr frida --source arp") { $0.contains("fd00:77::1") }.contains("ipv6"))
+        try done("destroy frida")
+        try done("net-destroy six")
+        withExtendedLifetime(daemon) {}
     }
 
     @Test(
@@ -221,12 +328,26 @@ struct NetworkMachineTests {
         let test = try NetworkMachineTests(namespace: name)
         defer { DaemonProcess.clear(test.folder) }
         let first = try test.daemon()
-        try test.define("carol", "52:54:00:00:00:0c", type: "direct", source: "dev='em1' mode='bridge'")
+        let limits = "<bandwidth><inbound average='1000'/><outbound average='2000' burst='256'/></bandwidth>"
+        let (type, source) = ("direct", "dev='em1' mode='bridge'")
+        let filter = "<filterref filter='clean-traffic'/>"
+        try test.define("dora", "52:54:00:00:00:2c", type: type, source: source, more: filter)
+        #expect(try test.virsh("start dora").errors.contains("filterref is not supported"))
+        try test.define("carol", "52:54:00:00:00:0c", type: type, source: source, more: limits)
         let started = try test.virsh("start carol")
         guard !started.errors.contains("Unknown device type") else { return }
         #expect(started.status == 0, "\(started.errors)")
         let link = try inside("ip", "-d", "link", "show", "macvtap0")
         #expect(link.contains("macvtap mode bridge") && link.contains("52:54:00:00:00:0c"), "\(link)")
+        func limit(_ words: String...) throws -> String {
+            try Program(["/usr/sbin/ip", "netns", "exec", name, "tc"] + words + ["dev", "macvtap0"]).text
+        }
+        #expect(try limit("class", "show").contains("rate 16384Kbit"))
+        #expect(try inside("nft", "list", "ruleset").contains("limit rate over 1000 kbytes/second"))
+        try test.done("domiftune carol macvtap0 --inbound 0 --outbound 500 --live")
+        #expect(try limit("class", "show").contains("rate 4096Kbit"))
+        #expect(try !inside("nft", "list", "ruleset").contains("limit rate"))
+        try test.done("domiftune carol macvtap0 --inbound 300 --live")
         // The guest asks for an address: its frames leave by the card.
         let deadline = HostClock.monotonic + 120_000_000_000
         let pause = Bell()
@@ -241,6 +362,7 @@ struct NetworkMachineTests {
         test.end(try HostProcess(number: machine))
         let second = try test.daemon()
         #expect(try !inside("ip", "link").contains("macvtap"))
+        #expect(try !inside("nft", "list", "ruleset").contains("apus_port_"))
         withExtendedLifetime(second) {}
     }
 

@@ -2,61 +2,11 @@ import Foundation
 import TestSupport
 import Testing
 
-/// Network namespaces that a test makes and that go with it.
-private final class Namespaces {
-    private let names: [String]
-
-    init(_ count: Int) throws {
-        let mark = UInt32.random(in: 0...0xFFFFFF)
-        names = (0..<count).map { "apus\(String(mark, radix: 16))-\($0)" }
-        for name in names {
-            try ip("netns", "add", name)
-            try ip("-n", name, "link", "set", "lo", "up")
-        }
-    }
-
-    deinit { for name in names { _ = try? runOnHost("ip", "netns", "del", name) } }
-
-    subscript(_ place: Int) -> String { names[place] }
-    func way(_ place: Int) -> [String] { ["ip", "netns", "exec", names[place]] }
-
-    @discardableResult
-    func ip(_ words: String...) throws -> String { try HostProgram.output("ip", words) }
-
-    /// Runs a program inside a namespace.
-    @discardableResult
-    func inside(_ place: Int, _ words: String...) throws -> String {
-        try HostProgram.output("ip", ["netns", "exec", names[place]] + words)
-    }
-
-    /// Why there are none; nil where there are.
-    static let absence: String? = {
-        guard geteuid() == 0 else { return "not root" }
-        for program in ["ip", "nft", "busybox"] where (try? runOnHost("which", program))?.status != 0 {
-            return "no \(program)"
-        }
-        guard FileManager.default.fileExists(atPath: "/dev/net/tun") else { return "no /dev/net/tun" }
-        guard (try? Namespaces(1)) != nil else { return "this host forbids network namespaces" }
-        return nil
-    }()
-}
-
 /// Bridges, taps and rules of the host's kernel, inside namespaces of their own.
 @Suite(.serialized, .enabled(if: Namespaces.absence == nil, "\(Namespaces.absence ?? "")"))
 struct HostNetworkTests {
     private static let program = Repository.root.appendingPathComponent(".build/release/apus").path
     private static var isThere: Bool { FileManager.default.fileExists(atPath: program) }
-
-    /// A host with a card towards another host, 203.0.113.1 and .2.
-    private func host() throws -> Namespaces {
-        let spaces = try Namespaces(3)
-        try spaces.ip("-n", spaces[0], "link", "add", "em1", "type", "veth", "peer", "name", "eth0", "netns", spaces[1])
-        for (place, card, address) in [(0, "em1", "203.0.113.1/24"), (1, "eth0", "203.0.113.2/24")] {
-            try spaces.ip("-n", spaces[place], "addr", "add", address, "dev", card)
-            try spaces.ip("-n", spaces[place], "link", "set", card, "up")
-        }
-        return spaces
-    }
 
     private func network(_ spaces: Namespaces, _ folder: TemporaryFolder, _ words: String...) throws -> String {
         let places = ["--run", folder.path("run"), "--state", folder.path("state")]
@@ -72,7 +22,7 @@ struct HostNetworkTests {
     }
 
     @Test(.enabled(if: isThere)) func aBridgeWithNATShowsOneAddressAndLeavesNothing() throws {
-        let spaces = try host()
+        let spaces = try Namespaces.host()
         let folder = try TemporaryFolder()
         _ = try network(spaces, folder, "start", "default", "--host")
         defer { _ = try? network(spaces, folder, "destroy", "default") }
@@ -120,6 +70,89 @@ struct HostNetworkTests {
         #expect(!(try spaces.ip("-n", spaces[0], "link")).contains("virbr0"))
     }
 
+    /// A machine that boots from its network gets files of the host's folder, and none beside it.
+    @Test(.enabled(if: isThere)) func aBridgeGivesFilesByTFTP() throws {
+        let spaces = try Namespaces.host()
+        let folder = try TemporaryFolder()
+        let root = folder.path("tftp")
+        try FileManager.default.createDirectory(atPath: root + "/pxe", withIntermediateDirectories: true)
+        let image = Data((0..<200_000).map { UInt8($0 * 7 & 255) })
+        try image.write(to: URL(fileURLWithPath: root + "/pxe/boot.img"))
+        try Data("secret".utf8).write(to: URL(fileURLWithPath: folder.path("secret")))
+        let xml = """
+            <network><name>boot</name><bridge name='virbr8' stp='off'/>
+              <ip address='192.168.132.1' prefix='24'><tftp root='\(root)'/></ip></network>
+            """
+        try Data(xml.utf8).write(to: URL(fileURLWithPath: folder.path("boot.xml")))
+        _ = try network(spaces, folder, "start", "--xml", folder.path("boot.xml"), "--host")
+        defer { _ = try? network(spaces, folder, "destroy", "boot") }
+        try plug(spaces, into: "virbr8")
+        try spaces.ip("-n", spaces[2], "addr", "add", "192.168.132.9/24", "dev", "eth0")
+        for block in [512, 1400] {
+            let copy = folder.path("copy\(block)")
+            try spaces.inside(
+                2, "busybox", "tftp", "-g", "-b", "\(block)", "-r", "/pxe/boot.img", "-l", copy, "192.168.132.1")
+            #expect(try Data(contentsOf: URL(fileURLWithPath: copy)) == image)
+        }
+        for name in ["../secret", "pxe", "none"] {
+            #expect(throws: (any Error).self) {
+                try spaces.inside(
+                    2, "busybox", "tftp", "-g", "-r", name, "-l", folder.path("stolen"), "192.168.132.1")
+            }
+        }
+        #expect(throws: (any Error).self) {
+            try spaces.inside(2, "busybox", "tftp", "-p", "-r", "new", "-l", folder.path("secret"), "192.168.132.1")
+        }
+        #expect(!FileManager.default.fileExists(atPath: root + "/new"))
+    }
+
+    /// What a network of each kind leaves after a kill, and after the next one's start and peaceful end: nothing.
+    @Test(.enabled(if: isThere)) func whateverItsKindANetworkLeavesNothing() throws {
+        let spaces = try Namespaces.host()
+        let folder = try TemporaryFolder()
+        let range = "<dhcp><range start='192.168.131.2' end='192.168.131.9'/></dhcp>"
+        let four = "<ip address='192.168.131.1' prefix='24'>\(range)</ip>"
+        let six = "<ip family='ipv6' address='fd00:31::1' prefix='64'/>"
+        func traces() throws -> [String] {
+            var found = [try spaces.ip("-n", spaces[0], "-o", "link"), try spaces.ip("-n", spaces[0], "-o", "addr")]
+            found += [try spaces.ip("-n", spaces[0], "route"), try spaces.ip("-n", spaces[0], "-6", "route")]
+            found += [try spaces.inside(0, "nft", "list", "ruleset"), try spaces.inside(0, "tc", "qdisc")]
+            found.append(try spaces.inside(0, "ss", "-Hlntu0"))
+            // Addresses of links come and go by themselves.
+            found = found.map { $0.split(separator: "\n").filter { !$0.contains("fe80:") }.joined(separator: "\n") }
+            return found + ["\((try? FileManager.default.contentsOfDirectory(atPath: folder.path("run"))) ?? [])"]
+        }
+        let before = try traces()
+        for (forward, more, sign) in [
+            ("<forward mode='nat'/>", four, "masquerade"), ("<forward mode='route'/>", four, "ip saddr 192.168.131"),
+            ("<forward mode='open'/>", four, ""), ("", four, "reject"),
+            ("<forward mode='nat'><nat ipv6='yes'/></forward>", four + six, "table ip6 apus_kind"),
+            ("<forward mode='route'/>", six, "ip6 saddr fd00:31"), ("", six, "table ip6 apus_kind"),
+            (
+                "<forward mode='nat'/><bandwidth><inbound average='100'/><outbound average='100'/></bandwidth>", four,
+                "table netdev apus_kind"
+            ),
+        ] {
+            let xml = "<network><name>kind</name>\(forward)<bridge name='virbr7'/>\(more)</network>"
+            try Data(xml.utf8).write(to: URL(fileURLWithPath: folder.path("kind.xml")))
+            // One is started over what a kill has left.
+            for _ in 0..<(sign == "masquerade" ? 2 : 1) {
+                _ = try network(spaces, folder, "start", "--xml", folder.path("kind.xml"), "--host")
+                #expect(try spaces.ip("-n", spaces[0], "link").contains("virbr7"))
+                #expect(try sign.isEmpty || spaces.inside(0, "nft", "list", "ruleset").contains(sign), "\(forward)")
+                let info = try JSONSerialization.jsonObject(with: Data(network(spaces, folder, "info", "kind").utf8))
+                kill(Int32(try #require((info as? [String: Any])?["pid"] as? Int)), SIGKILL)
+                while (try? network(spaces, folder, "info", "kind")) != nil { Thread.sleep(forTimeInterval: 0.02) }
+            }
+            _ = try network(spaces, folder, "cleanup")
+            #expect(try traces() == before, "\(xml)")
+            _ = try network(spaces, folder, "start", "--xml", folder.path("kind.xml"), "--host")
+            _ = try network(spaces, folder, "destroy", "kind")
+            #expect(try traces() == before, "\(xml)")
+            #expect(!FileManager.default.fileExists(atPath: folder.path("state/kind.leases")))
+        }
+    }
+
     private static let ipv6 = """
         <network><name>six</name><forward mode='nat'><nat ipv6='yes'/></forward><bridge name='virbr6'/>
           <domain name='lab.test'/>
@@ -136,7 +169,7 @@ struct HostNetworkTests {
     @Test(.enabled(if: isThere && HostNetworkTests.hasClient)) func aBridgeGivesAddressesOfIPv6AndTranslatesThem()
         throws
     {
-        let spaces = try host()
+        let spaces = try Namespaces.host()
         let folder = try TemporaryFolder()
         for (place, card, address) in [(0, "em1", "2001:db8::1/64"), (1, "eth0", "2001:db8::2/64")] {
             try spaces.ip("-n", spaces[place], "addr", "add", address, "dev", card, "nodad")
@@ -151,7 +184,17 @@ struct HostNetworkTests {
         try spaces.inside(2, "sh", "-c", "echo 0 > /proc/sys/net/ipv6/conf/eth0/accept_dad")
         try spaces.ip("-n", spaces[2], "link", "set", "eth0", "address", "52:54:00:00:00:09", "up")
         var files: [String] = []
-        for (option, name) in [("-lf", "leases"), ("-pf", "pid")] { files += [option, folder.path(name)] }
+        for (option, name) in [("-lf", "leases"), ("-pf", "pid"), ("-sf", "bound")] {
+            files += [option, folder.path(name)]
+        }
+        // Debian's own script would write the host's /etc/resolv.conf, which is no part of a network namespace.
+        let script = """
+            #!/bin/sh
+            [ "$reason" != BOUND6 ] || ip -6 addr add "$new_ip6_address/128" dev "$interface"
+
+            """
+        try Data(script.utf8).write(to: URL(fileURLWithPath: folder.path("bound")))
+        try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: folder.path("bound"))
         _ = try HostProgram.output(
             "ip", ["netns", "exec", spaces[2], "dhclient", "-6", "-1", "-D", "LL", "-v"] + files + ["eth0"])
         defer { _ = try? HostProgram.output("dhclient", ["-6", "-x"] + files) }
@@ -184,7 +227,7 @@ struct HostNetworkTests {
     /// passt moves a machine's frames by its own socket: with the host's address, without any right.
     @Test(.enabled(if: isThere && Repository.hasGuest && HostNetworkTests.hasPasst))
     func aMachineIsBehindPasst() throws {
-        let spaces = try host()
+        let spaces = try Namespaces.host()
         try spaces.ip("-n", spaces[0], "route", "add", "default", "via", "203.0.113.2")
         let folder = try TemporaryFolder()
         // It gives its rights away before it opens its socket.
@@ -229,7 +272,7 @@ struct HostNetworkTests {
     private static let hasClient = (try? runOnHost("which", "dhclient"))?.status == 0
 
     @Test(.enabled(if: isThere)) func aCardMovesUnderABridgeOnlyIfTheGatewayAnswers() throws {
-        let spaces = try host()
+        let spaces = try Namespaces.host()
         let folder = try TemporaryFolder()
         try spaces.inside(0, "ip", "route", "add", "default", "via", "203.0.113.2")
         try spaces.inside(0, "ip", "addr", "add", "2001:db8::1/64", "dev", "em1", "nodad")
@@ -246,7 +289,7 @@ struct HostNetworkTests {
     }
 
     @Test(.enabled(if: isThere)) func aCardMovesBackWhereTheGatewayIsSilent() throws {
-        let spaces = try host()
+        let spaces = try Namespaces.host()
         let folder = try TemporaryFolder()
         try spaces.inside(0, "ip", "route", "add", "default", "via", "203.0.113.77")
         try spaces.inside(0, "ip", "addr", "add", "2001:db8::1/64", "dev", "em1", "nodad")
@@ -261,7 +304,7 @@ struct HostNetworkTests {
 
     /// A machine's tap, by its name, on the host's bridge.
     @Test(.enabled(if: isThere && Repository.hasGuest)) func aMachineHasATapOnABridge() throws {
-        let spaces = try host()
+        let spaces = try Namespaces.host()
         let folder = try TemporaryFolder()
         _ = try network(spaces, folder, "start", "default", "--host")
         defer { _ = try? network(spaces, folder, "destroy", "default") }

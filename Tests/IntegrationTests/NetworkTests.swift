@@ -3,7 +3,7 @@ import TestSupport
 import Testing
 
 /// `apus network` in a folder of its own.
-private final class NetworkTool: Sendable {
+final class NetworkTool: Sendable {
     static let program = Repository.root.appendingPathComponent(".build/release/apus").path
     static var isThere: Bool { FileManager.default.fileExists(atPath: program) }
     let folder: TemporaryFolder
@@ -131,27 +131,75 @@ private final class NetworkTool: Sendable {
         #expect(left.isEmpty)
     }
 
-    @Test(.enabled(if: NetworkTool.isThere)) func bridgesAreWrittenForEveryHost() throws {
+    private static let ipv6Absence =
+        !NetworkTool.isThere || !Repository.hasGuest ? "no guest or no apus" : ClientInitramfs.absence
+
+    private static func ipv6(_ name: String, _ address: String, _ dhcp: String = "") -> String {
+        """
+        <network><name>\(name)</name><forward mode='nat'/><domain name='\(name).test'/>
+          <ip family='ipv6' address='\(address)' prefix='64'>\(dhcp)</ip>
+        </network>
+        """
+    }
+
+    /// Two machines on networks of IPv6 alone: one that gives addresses, and one where machines make their own.
+    @Test(.enabled(if: ipv6Absence == nil, "\(ipv6Absence ?? "")")) func machinesMeetByIPv6() throws {
         let tool = try NetworkTool()
-        let root = tool.folder.path("root")
-        for style in ["ifupdown", "networkmanager", "netplan", "systemd-networkd", "ifcfg"] {
-            try tool.run(
-                "bridge", "br0", "--nic", "em1", "--write", style, "--root", root, "--address", "192.168.4.200/24",
-                "--gateway", "192.168.4.1", "--dns", "192.168.4.2")
+        let range = "<dhcp><range start='fd00:77::100' end='fd00:77::1ff'/></dhcp>"
+        for (name, xml) in [("six", Self.ipv6("six", "fd00:77::1", range)), ("own", Self.ipv6("own", "fd00:78::1"))] {
+            try Data(xml.utf8).write(to: URL(fileURLWithPath: tool.folder.path(name)))
+            try tool.run("start", "--xml", tool.folder.path(name))
         }
-        func text(_ path: String) throws -> String { try String(contentsOfFile: root + path, encoding: .utf8) }
-        let bridge = try text("/etc/sysconfig/network-scripts/ifcfg-br0")
-        for line in [
-            "TYPE=\"Bridge\"", "BOOTPROTO=\"static\"", "NAME=\"br0\"", "DEVICE=\"br0\"", "ONBOOT=\"yes\"",
-            "IPADDR=\"192.168.4.200\"", "NETMASK=\"255.255.255.0\"", "GATEWAY=\"192.168.4.1\"",
-        ] { #expect(bridge.contains(line)) }
-        #expect(try text("/etc/sysconfig/network-scripts/ifcfg-em1").contains("BRIDGE=\"br0\""))
-        #expect(try text("/etc/network/interfaces.d/br0").contains("bridge_ports em1"))
-        #expect(try text("/etc/netplan/60-br0.yaml").contains("addresses: [192.168.4.200/24]"))
-        #expect(try text("/etc/systemd/network/60-em1.network").contains("Bridge=br0"))
-        #expect(
-            try text("/etc/NetworkManager/system-connections/br0.nmconnection").contains(
-                "address1=192.168.4.200/24,192.168.4.1"))
-        #expect(throws: (any Error).self) { try tool.run("bridge", "br0", "--nic", "../x", "--write", "ifcfg") }
+        defer { for name in ["six", "own"] { _ = try? tool.run("destroy", name) } }
+        let initramfs = tool.folder.path("initramfs")
+        try ClientInitramfs.make(
+            from: Repository.initramfs, scripts: Repository.root.appendingPathComponent("Scripts").path, at: initramfs)
+        var guests: [GuestMachine] = []
+        for (number, name) in ["alice", "bob"].enumerated() {
+            var options = ["-m", "256", "-nographic", "-kernel", Repository.kernel, "-initrd", initramfs]
+            options += ["-append", "console=ttyS0 quiet"]
+            for (card, network) in ["six", "own"].enumerated() {
+                let mac = "52:54:00:00:0\(card):0\(number + 1)"
+                let socket = try tool.run("port-add", network, "vnet\(number)", "--mac", mac, "--machine", name)
+                options += ["-netdev", "stream,id=n\(card),addr.type=unix,addr.path=\(socket),reconnect=1"]
+                options += ["-device", "virtio-net-pci,netdev=n\(card),mac=\(mac)"]
+            }
+            guests.append(try GuestMachine(options))
+        }
+        for guest in guests {
+            try guest.wait(for: "~ #")
+            for (card, prefix) in [("eth0", "fd00:77::1"), ("eth1", "fd00:78::")] {
+                // Usable once nobody else has it (RFC 4862, 5.4).
+                _ = try guest.shell(
+                    "until ip -6 addr show dev \(card) | grep -v tentative | grep -q \(prefix); do sleep 1; done")
+            }
+            for gateway in ["fd00:77::1", "fd00:78::1"] {
+                #expect(try guest.shell("ping6 -c 2 \(gateway)").contains("2 packets received"))
+            }
+        }
+        let leases = try tool.run("leases", "six")
+        let line = try #require(leases.split(separator: "\n").first { $0.contains("52:54:00:00:00:02") })
+        let bob = String(try #require(line.split(separator: " ").dropFirst().first))
+        #expect(leases.contains("52:54:00:00:00:01   fd00:77::1") && bob.hasPrefix("fd00:77::1") && bob != "fd00:77::1")
+        #expect(try tool.run("addresses", "own").contains("fd00:78::5054:ff:fe00:102"))
+        // By name: what DHCP gave, and what a machine made itself and told its neighbours.
+        for (network, server, place, bytes) in [
+            ("six", "fd00:77::1", bob, "fd000077" + String(repeating: "0", count: 20) + "01"),
+            ("own", "fd00:78::1", "fd00:78::5054:ff:fe00:102", "fd00007800000000505400fffe000102"),
+        ] {
+            _ = try guests[0].shell("echo nameserver \(server) >/etc/resolv.conf")
+            #expect(try guests[0].output(of: "nslookup -type=aaaa bob").contains(place))
+            #expect(try guests[0].shell("ping6 -c 2 bob").contains("2 packets received"))
+            // The same over TCP: a question of 30 bytes, whose answer ends with the address.
+            let question: [UInt8] =
+                [0, 30, 0, 7, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 3] + Array("bob".utf8) + [3] + Array(network.utf8)
+                + [4] + Array("test".utf8) + [0, 0, 28, 0, 1]
+            let text = question.map { "\\x" + ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
+            let answer = try guests[0].shell(
+                "printf '\(text)' | nc \(server) 53 | tail -c 16 | hexdump -ve '1/1 \"%02x\"'")
+            #expect(answer.contains(bytes), "\(answer)")
+        }
+        for guest in guests { try guest.type("poweroff -f") }
+        for guest in guests { #expect(try guest.status() == 0) }
     }
 }

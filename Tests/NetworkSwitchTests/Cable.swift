@@ -87,6 +87,9 @@ final class Cable {
         }
     }
 
+    /// Reads what has come.
+    func drain() { read(milliseconds: 0) }
+
     /// The first frame that matches, waited for generously.
     func take(_ matches: ([UInt8]) -> Bool) -> [UInt8]? {
         var found: [UInt8]?

@@ -144,17 +144,8 @@ import Testing
         let network = try TestNetwork(NetworkPlan.defaultXML.replacing("<bridge", with: limit))
         let (a, b) = (try network.cable(1), try network.cable(2))
         // What goes to the gateway is limited, what goes to neighbours is not: echoes that libslirp answers.
-        let gate: [UInt8] = [0x52, 0x55, 192, 168, 122, 1]
-        let echo: [UInt8] = [8, 0, 0xF7, 0xFF, 0, 0, 0, 0] + [UInt8](repeating: 0, count: 1000)
-        var header: [UInt8] = [0x45, 0, 4, 4, 0, 0, 0, 0, 64, 1, 0, 0, 192, 168, 122, 9, 192, 168, 122, 1]
-        let sum = stride(from: 0, to: 20, by: 2).reduce(0) { $0 + Int(header[$1]) << 8 + Int(header[$1 + 1]) }
-        let value = ~(sum & 0xFFFF + sum >> 16) & 0xFFFF
-        header.replaceSubrange(10..<12, with: [UInt8(value >> 8), UInt8(value & 255)])
-        try a.send(
-            everybody + a.mac + [8, 6, 0, 1, 8, 0, 6, 4, 0, 1] + a.mac + header[12..<16] + [0, 0, 0, 0, 0, 0]
-                + [192, 168, 122, 1])
-        #expect(a.take { $0[12..<14] == [8, 6] } != nil)
-        for _ in 0..<400 { try a.send(gate + a.mac + [8, 0] + header + echo) }
+        let echo = try meet(a, 9)
+        for _ in 0..<400 { try a.send(echo) }
         for number in 0..<400 { try a.send(a.frame(to: everybody, "n\(number)")) }
         #expect(b.takes("n399"))
         let answers = { a.count { $0.count > 1000 && $0[23] == 1 } }
@@ -164,8 +155,38 @@ import Testing
         let free = try NetworkPlan(VirtualNetwork(xml: NetworkPlan.defaultXML))
         try network.network.setLimits(free)
         let before = answers()
-        for _ in 0..<200 { try a.send(gate + a.mac + [8, 0] + header + echo) }
+        for _ in 0..<200 { try a.send(echo) }
         #expect(waits { answers() == before + 200 })
+    }
+
+    /// Has the gateway know a machine at 192.168.122.`last`; an echo of a kilobyte that libslirp answers.
+    private func meet(_ cable: Cable, _ last: UInt8) throws -> [UInt8] {
+        let gate: [UInt8] = [0x52, 0x55, 192, 168, 122, 1]
+        let echo: [UInt8] = [8, 0, 0xF7, 0xFF, 0, 0, 0, 0] + [UInt8](repeating: 0, count: 1000)
+        var header: [UInt8] = [0x45, 0, 4, 4, 0, 0, 0, 0, 64, 1, 0, 0, 192, 168, 122, last, 192, 168, 122, 1]
+        let sum = stride(from: 0, to: 20, by: 2).reduce(0) { $0 + Int(header[$1]) << 8 + Int(header[$1 + 1]) }
+        let value = ~(sum & 0xFFFF + sum >> 16) & 0xFFFF
+        header.replaceSubrange(10..<12, with: [UInt8(value >> 8), UInt8(value & 255)])
+        var question: [UInt8] = everybody + cable.mac
+        question += [8, 6, 0, 1, 8, 0, 6, 4, 0, 1] + cable.mac
+        question += header[12..<16] + [0, 0, 0, 0, 0, 0, 192, 168, 122, 1]
+        try cable.send(question)
+        #expect(cable.take { $0[12..<14] == [8, 6] } != nil)
+        return gate + cable.mac + [8, 0] + header + echo
+    }
+
+    @Test func aMachineHasItsPartOfTheWhole() throws {
+        let limit = "<bandwidth><inbound average='1' burst='1'/></bandwidth><bridge"
+        let network = try TestNetwork(NetworkPlan.defaultXML.replacing("<bridge", with: limit))
+        let (a, b) = (try network.cable(1) { $0.floor = 8 << 20 }, try network.cable(2))
+        let (first, second) = (try meet(a, 9), try meet(b, 10))
+        let answers = { (cable: Cable) in cable.count { $0.count > 1000 && $0[23] == 1 } }
+        for _ in 0..<400 { try b.send(second) }
+        _ = waits { answers(b) >= 100 }
+        // The others have used up what there is.
+        for _ in 0..<200 { try a.send(first) }
+        #expect(waits { answers(a) == 200 })
+        #expect(answers(b) < 300)
     }
 
     @Test func addressesAreBounded() throws {

@@ -66,16 +66,15 @@ extension HandlerTable {
             }
             let cards = DomainFigures.devices(domain.state.withLock { $0.current }, "interface")
             let found = cards.compactMap { card -> RemoteDomainInterface? in
-                guard let text = card.child("mac")?["address"], let mac = MACAddress(xml: text),
-                    let name = card.child("source")?["network"], let net = try? call.networks.find(name: name)
-                else { return nil }
+                guard let text = card.child("mac")?["address"], let mac = MACAddress(xml: text) else { return nil }
                 let isARP = arguments.source == UInt32(VirDomainInterfaceAddressesSource.arp)
+                let net = card.child("source")?["network"].flatMap { try? call.networks.find(name: $0) }
                 let addresses: [RemoteDomainIPAddr] =
                     isARP
-                    ? call.networks.neighbours(net, mac: mac).map {
+                    ? call.networks.neighbours(card, mac: mac).map {
                         .init(type: $0.contains(":") ? VirIPAddrType.ipv6 : VirIPAddrType.ipv4, addr: $0, prefix: 0)
                     }
-                    : call.networks.leases(net, mac: mac).map {
+                    : (net.map { call.networks.leases($0, mac: mac) } ?? []).map {
                         .init(type: $0.type, addr: $0.ipaddr, prefix: $0.prefix)
                     }
                 guard !addresses.isEmpty else { return nil }

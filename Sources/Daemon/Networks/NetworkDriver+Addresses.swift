@@ -33,8 +33,16 @@ extension NetworkDriver {
             }
     }
 
-    /// Addresses that a card told its neighbours.
-    func neighbours(_ net: VirtualNet, mac: MACAddress) -> [String] {
+    /// Addresses that a card told its neighbours: what its network heard, or the host itself.
+    func neighbours(_ card: XMLTree, mac: MACAddress) -> [String] {
+        let name = card["type"] == "network" ? card.child("source")?["network"] : nil
+        let heard = name.flatMap { try? find(name: $0) }.map { neighbours($0, mac: mac) } ?? []
+        let address = HardwareAddress(mac.bytes)
+        return heard + HostNeighbours.addresses(of: address).filter { !heard.contains($0) }
+    }
+
+    private func neighbours(_ net: VirtualNet, mac: MACAddress) -> [String] {
+        guard net.state.withLock({ $0.live.map(NetworkProcesses.hasProcess) ?? false }) else { return [] }
         let answer = (try? processes.client.call(net.name, "addresses"))?.arrayValue ?? []
         return answer.compactMap { entry in
             guard let text = entry["mac"]?.stringValue, MACAddress(xml: text) == mac else { return nil }
@@ -82,12 +90,21 @@ extension NetworkDriver {
             }
             return
         }
+        let isMacVTap = makesTaps && MacVTap.all(of: macvtapOwner).contains(device)
+        if isMacVTap {
+            return try processes.call { () throws(NetworkError) in
+                try MacVTap.limit(device, inbound: inbound, outbound: outbound)
+            }
+        }
         guard makesTaps, card["type"] == "network" || card["type"] == "bridge",
             let interface = liveCards.first(where: { $0.interface.target?.dev == device })
         else {
             throw NetworkDriver.fail(.operationUnsupported("the bandwidth of '\(device)' cannot be set on this host"))
         }
-        var settings = try settings(interface.interface, interface.machine, VirtualNetwork(), hasHeaders: false)
+        var plain = interface.interface
+        // A part of the whole network's is none of the card's own limits.
+        plain.bandwidth = nil
+        var settings = try settings(plain, interface.machine, VirtualNetwork(), hasHeaders: false)
         (settings.inbound, settings.outbound) = (inbound, outbound)
         let wanted = settings
         try processes.call { () throws(NetworkError) in

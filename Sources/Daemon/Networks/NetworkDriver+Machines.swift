@@ -70,7 +70,8 @@ extension NetworkDriver {
         case .network: return try attachToNetwork(&interface, machine, emulator, &taken, &passed)
         case .direct:
             guard makesTaps, let link = interface.source?.dev else { return nil }
-            return try macvtap(&interface, on: link, interface.source?.mode ?? "vepa", &taken, &passed)
+            let mode = interface.source?.mode ?? "vepa"
+            return try macvtap(&interface, on: link, mode, VirtualNetwork(), &taken, &passed)
         case .bridge where makesTaps:
             try check(interface, machine, VirtualNetwork())
             return .tapName(name(&interface, &taken))
@@ -114,7 +115,7 @@ extension NetworkDriver {
         if interface.source?.portID == nil { interface.source?.portID = UUIDBytes.random().description }
         guard NetworkProcesses.hasProcess(live) else {
             if live.bridge?.name == nil, let link = macvtapLink(live), let mode = live.forward?.mode, makesTaps {
-                return try macvtap(&interface, on: link, mode, &taken, &passed)
+                return try macvtap(&interface, on: link, mode, live, &taken, &passed)
             }
             guard live.forward?.mode == "bridge", let bridge = live.bridge?.name else {
                 throw NetworkDriver.fail(
@@ -188,12 +189,13 @@ extension NetworkDriver {
     }
 
     /// Who made a macvtap: this daemon's, as others are told from it by their folders.
-    private var macvtapOwner: String { "apus \(processes.client.paths.run)" }
+    var macvtapOwner: String { "apus \(processes.client.paths.run)" }
 
     private func macvtap(
-        _ interface: inout NetworkInterface, on link: String, _ mode: String, _ taken: inout Set<String>,
-        _ passed: inout Passed
+        _ interface: inout NetworkInterface, on link: String, _ mode: String, _ network: VirtualNetwork,
+        _ taken: inout Set<String>, _ passed: inout Passed
     ) throws(LibvirtError) -> LaunchPlan.Attachment {
+        let limits = try macvtapLimits(interface, network)
         guard let mac = interface.mac else { throw NetworkDriver.fail(.internalError("a card has no address")) }
         // Others' may be there.
         let present = Set((try? HostFolder.names(in: "/sys/class/net")) ?? [])
@@ -202,10 +204,38 @@ extension NetworkDriver {
         if interface.type == .direct { interface.source?.mode = mode }
         let (name, mtu) = (device, interface.mtu.map { Int(clamping: $0) })
         let descriptor = try processes.call { () throws(NetworkError) in
-            try MacVTap.open(
+            let made = try MacVTap.open(
                 name, on: link, mode: mode, address: HardwareAddress(mac.bytes), mtu: mtu, owner: macvtapOwner)
+            do throws(NetworkError) {
+                if limits.inbound != nil || limits.outbound != nil {
+                    try MacVTap.limit(name, inbound: limits.inbound, outbound: limits.outbound)
+                }
+            } catch {
+                MacVTap.remove(name)
+                throw error
+            }
+            return made
         }
         return .openTap(passed.add(descriptor, device))
+    }
+
+    /// The limits of a card on a card of the host, where nothing filters and no tags are known: what asks for that must
+    /// not seem to get it.
+    func macvtapLimits(
+        _ interface: NetworkInterface, _ network: VirtualNetwork
+    ) throws(LibvirtError) -> (inbound: RateLimit?, outbound: RateLimit?) {
+        if interface.filter != nil {
+            throw NetworkDriver.fail(
+                .configUnsupported("filterref is not supported for network interfaces of type direct"))
+        }
+        let settings = try settings(interface, "", network, hasHeaders: false)
+        guard settings.vlan == nil, settings.trunk.isEmpty else {
+            throw NetworkDriver.fail(
+                .configUnsupported(
+                    "an interface of type 'direct' is requesting a vlan tag, but that is not supported for this type "
+                        + "of connection"))
+        }
+        return (settings.inbound, settings.outbound)
     }
 
     /// Names a card as clients expect, unless its definition does: `vnet0`.
@@ -228,7 +258,7 @@ extension NetworkDriver {
     // MARK: - Ports
 
     /// Who made a port of a switch: others' are left alone.
-    private static let owner = "apus daemon"
+    static let owner = "apus daemon"
 
     /// What a card asks of its port, with what its port group says.
     func settings(
@@ -240,8 +270,7 @@ extension NetworkDriver {
         port.address = interface.mac.map { HardwareAddress($0.bytes) }
         port.isIsolated = interface.isolated == .yes
         port.hasHeaders = hasHeaders
-        let wanted = interface.source?.portgroup
-        let group = network.portGroups.first { wanted == nil ? $0.isDefault == .yes : $0.name == wanted }
+        let group = NetworkDriver.group(interface, network)
         let bandwidth = interface.bandwidth ?? group?.bandwidth
         port.inbound = RateLimit(bandwidth?.inbound)
         port.outbound = RateLimit(bandwidth?.outbound)
@@ -256,10 +285,22 @@ extension NetworkDriver {
             }
         }
         if let filter = interface.filter { try filters.apply(filter, to: &port) }
+        let isOfOthers = [interface.virtualPort, group?.virtualPort, network.virtualPort].contains { $0?.type != nil }
+        if isOfOthers {
+            throw NetworkDriver.fail(
+                .configUnsupported("<virtualport> needs a switch that is not of this host's kernel, and not ours"))
+        }
+        port.floor = try floor(bandwidth, interface, network)
         return port
     }
 
-    private func ports(of net: VirtualNet) -> [(name: String, owner: String?)] {
+    /// The group of ports that a card is of.
+    static func group(_ interface: NetworkInterface, _ network: VirtualNetwork) -> VirtualNetwork.PortGroup? {
+        let wanted = interface.source?.portgroup
+        return network.portGroups.first { wanted == nil ? $0.isDefault == .yes : $0.name == wanted }
+    }
+
+    func ports(of net: VirtualNet) -> [(name: String, owner: String?)] {
         let answer = (try? processes.client.call(net.name, "ports"))?.arrayValue ?? []
         return answer.compactMap { port in
             port["name"]?.stringValue.map { ($0, port["owner"]?.stringValue) }
@@ -273,6 +314,7 @@ extension NetworkDriver {
         let used = Set(liveCards.compactMap { $0.interface.target?.dev }).union(names)
         HostTap.releaseStale()
         for device in MacVTap.all(of: macvtapOwner) where !used.contains(device) { MacVTap.remove(device) }
+        MacVTap.releaseStale()
     }
 
     /// Plugs cards of machines that run into a network that has just started, or that was found again.
@@ -296,70 +338,6 @@ extension NetworkDriver {
                     try processes.client.addPort(net.name, settings)
                 }
             } catch { log.error("Machine '\(card.machine)' cannot be put back on network '\(net.name)': \(error)") }
-        }
-    }
-
-    // MARK: - Taps
-
-    /// Whether machines on a network have taps.
-    private func usesTaps(_ live: VirtualNetwork) -> Bool {
-        if NetworkProcesses.hasProcess(live) { return processes.usesBridges }
-        return live.forward?.mode == "bridge" && live.bridge?.name != nil && makesTaps
-    }
-
-    /// Plugs the taps that a machine has made into their bridges. The machine has not run yet.
-    func join(_ interfaces: [NetworkInterface], of machine: String) throws(LibvirtError) {
-        for interface in interfaces { try join(interface, of: machine) }
-    }
-
-    private func join(_ interface: NetworkInterface, of machine: String) throws(LibvirtError) {
-        var (mtu, network, definition): (UInt32?, String?, VirtualNetwork) = (interface.mtu, nil, VirtualNetwork())
-        switch interface.type {
-        case .bridge: guard makesTaps else { return }
-        case .network:
-            guard let net = try? find(name: interface.source?.network ?? "default"),
-                let live = net.state.withLock({ $0.live }), usesTaps(live)
-            else { return }
-            (mtu, definition) = (mtu ?? live.mtu, live)
-            if NetworkProcesses.hasProcess(live) { network = net.name }
-        default: return
-        }
-        guard let device = interface.target?.dev, let bridge = interface.source?.bridge, let mac = interface.mac else {
-            return
-        }
-        let settings = try settings(interface, machine, definition, hasHeaders: false)
-        try processes.call { () throws(NetworkError) in
-            try HostTap.protect(device, settings)
-            try HostTap.join(
-                device, address: HardwareAddress(mac.bytes), bridge: bridge, mtu: mtu.map { Int(clamping: $0) })
-            if settings.isIsolated || definition.isolated == .yes { try HostTap.isolate(device) }
-            if let network {
-                try processes.client.call(network, "name", ["mac": .string(mac.xml), "name": .string(machine)])
-            }
-        }
-    }
-
-    /// The machine of a live form has ended, or one of its cards is gone.
-    func release(_ interface: XMLTree) {
-        guard let mac = interface.child("mac")?["address"].flatMap({ MACAddress(xml: $0) }) else { return }
-        // A definition's own word counts less than what its card was given.
-        let device = name(of: mac) ?? interface.child("target")?["dev"]
-        forget(mac)
-        // What other programs have made keeps its name to itself: this takes macvtaps alone.
-        if let device, device.hasPrefix("macvtap"), MacVTap.all(of: macvtapOwner).contains(device) {
-            return MacVTap.remove(device)
-        }
-        if makesTaps, let device, interface["type"] == "network" || interface["type"] == "bridge" {
-            HostTap.release(device)
-        }
-        guard interface["type"] == "network", let device, let name = interface.child("source")?["network"],
-            let net = try? find(name: name), let live = net.state.withLock({ $0.live }),
-            NetworkProcesses.hasProcess(live)
-        else { return }
-        if processes.usesBridges {
-            _ = try? processes.client.call(name, "name", ["mac": .string(mac.xml)])
-        } else if ports(of: net).contains(where: { $0.name == device && $0.owner == NetworkDriver.owner }) {
-            try? processes.client.removePort(name, device)
         }
     }
 }

@@ -21,6 +21,8 @@ public struct BridgeConfiguration: Sendable, Equatable {
     public var address: (address: IPv4Address, prefixLength: Int)?
     public var gateway: IPv4Address?
     public var nameServers: [IPv4Address] = []
+    /// The card's hardware address, which the bridge is to have: networks know the host by it. Nil: unknown.
+    public var hardware: HardwareAddress?
 
     /// A bridge that gets its address by DHCP.
     public init(bridge: String, nic: String) {
@@ -31,7 +33,7 @@ public struct BridgeConfiguration: Sendable, Equatable {
     public static func == (left: BridgeConfiguration, right: BridgeConfiguration) -> Bool {
         left.bridge == right.bridge && left.nic == right.nic && left.address?.address == right.address?.address
             && left.address?.prefixLength == right.address?.prefixLength && left.gateway == right.gateway
-            && left.nameServers == right.nameServers
+            && left.nameServers == right.nameServers && left.hardware == right.hardware
     }
 
     private var mask: String {
@@ -53,6 +55,8 @@ public struct BridgeConfiguration: Sendable, Equatable {
             let folder = "/etc/systemd/network"
             return [
                 ("\(folder)/60-\(bridge).netdev", "[NetDev]\nName=\(bridge)\nKind=bridge\nMACAddress=none\n"),
+                // udev would give it an address of its own.
+                ("\(folder)/60-\(bridge).link", "[Match]\nOriginalName=\(bridge)\n\n[Link]\nMACAddressPolicy=none\n"),
                 ("\(folder)/60-\(nic).network", "[Match]\nName=\(nic)\n\n[Network]\nBridge=\(bridge)\n"),
                 ("\(folder)/61-\(bridge).network", networkd),
             ]
@@ -62,10 +66,26 @@ public struct BridgeConfiguration: Sendable, Equatable {
         }
     }
 
+    /// What the host's own file says against it, read below a root; empty: nothing.
+    public static func conflicts(_ style: Style, nic: String, interfaces text: String) -> [String] {
+        guard style == .ifupdown else { return [] }
+        var notes: [String] = []
+        let lines = text.split(separator: "\n").map { $0.split(whereSeparator: { $0 == " " || $0 == "\t" }) }
+        if !lines.contains(where: { $0.first?.hasPrefix("source") == true && $0.last?.contains("interfaces.d") == true }
+        ) {
+            notes.append(
+                "'/etc/network/interfaces' does not read interfaces.d: add 'source /etc/network/interfaces.d/*'")
+        }
+        if lines.contains(where: { $0.count > 1 && $0[0] == "iface" && $0[1] == nic }) {
+            notes.append("'/etc/network/interfaces' configures '\(nic)' too: take that away")
+        }
+        return notes
+    }
+
     private var ifupdown: String {
         var lines = ["auto \(nic)", "iface \(nic) inet manual", "", "auto \(bridge)"]
         lines.append("iface \(bridge) inet \(address == nil ? "dhcp" : "static")")
-        lines += ["    bridge_ports \(nic)", "    bridge_stp off", "    bridge_fd 0"]
+        lines += ["    bridge_ports \(nic)", "    bridge_stp off", "    bridge_fd 0", "    bridge_hw \(nic)"]
         if address != nil { lines.append("    address \(place)") }
         if let gateway { lines.append("    gateway \(gateway)") }
         if !servers.isEmpty { lines.append("    dns-nameservers \(servers.joined(separator: " "))") }
@@ -74,6 +94,7 @@ public struct BridgeConfiguration: Sendable, Equatable {
 
     private var keyFile: String {
         var lines = ["[connection]", "id=\(bridge)", "type=bridge", "interface-name=\(bridge)", "autoconnect=true", ""]
+        if let hardware { lines += ["[ethernet]", "cloned-mac-address=\("\(hardware)".uppercased())", ""] }
         lines += ["[bridge]", "stp=false", "", "[ipv4]"]
         if address != nil {
             lines += ["method=manual", "address1=\(place)\(gateway.map { ",\($0)" } ?? "")"]
@@ -93,6 +114,7 @@ public struct BridgeConfiguration: Sendable, Equatable {
         master=\(bridge)
         slave-type=bridge
         autoconnect=true
+        autoconnect-priority=100
 
         """
     }
@@ -102,6 +124,7 @@ public struct BridgeConfiguration: Sendable, Equatable {
             "network:", "  version: 2", "  ethernets:", "    \(nic):", "      dhcp4: false", "      dhcp6: false",
         ]
         lines += ["  bridges:", "    \(bridge):", "      interfaces: [\(nic)]", "      dhcp4: \(address == nil)"]
+        if let hardware { lines.append("      macaddress: \(hardware)") }
         if address != nil { lines.append("      addresses: [\(place)]") }
         if let gateway { lines += ["      routes:", "        - to: default", "          via: \(gateway)"] }
         if !servers.isEmpty {

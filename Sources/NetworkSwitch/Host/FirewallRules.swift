@@ -27,13 +27,13 @@ struct FirewallRules {
             if plan.hasAddress {
                 let network = "\(IPv4Address(rawValue: plan.dhcp.server.rawValue & plan.dhcp.mask))"
                 lines += table(
-                    "ip", "\(network)/\(plan.dhcp.prefixLength)", isTranslated: plan.forward == .nat,
-                    groups: "{ 224.0.0.0/24, 255.255.255.255 }")
+                    "ip", networks("\(network)/\(plan.dhcp.prefixLength)", isIPv6: false),
+                    isTranslated: plan.forward == .nat, groups: "{ 224.0.0.0/24, 255.255.255.255 }")
             }
             if let ipv6 = plan.ipv6 {
                 let network = "\(ipv6.dhcp.server.masked(ipv6.dhcp.prefixLength))"
                 lines += table(
-                    "ip6", "\(network)/\(ipv6.dhcp.prefixLength)",
+                    "ip6", networks("\(network)/\(ipv6.dhcp.prefixLength)", isIPv6: true),
                     isTranslated: plan.forward == .nat && ipv6.isTranslated, groups: "ff02::/16")
             }
         }
@@ -47,6 +47,12 @@ struct FirewallRules {
                 ]
         }
         return lines.isEmpty ? "" : lines.joined(separator: "\n") + "\n"
+    }
+
+    /// All networks of the bridge's addresses of a family.
+    private func networks(_ first: String, isIPv6: Bool) -> String {
+        let others = plan.host.addresses.filter { $0.isIPv6 == isIPv6 && $0.network != first }.map(\.network)
+        return others.isEmpty ? first : "{ \(([first] + Set(others).sorted()).joined(separator: ", ")) }"
     }
 
     private func begin(_ family: String) -> [String] {
@@ -70,9 +76,11 @@ struct FirewallRules {
         if plan.forward != .isolated {
             // Nobody outside knows the way to addresses that are translated.
             let answers = isTranslated ? "ct state established,related " : ""
+            let devices = plan.host.devices.map { "\"\($0)\"" }.joined(separator: ", ")
+            let (comes, goes) = devices.isEmpty ? ("", "") : ("iifname { \(devices) } ", "oifname { \(devices) } ")
             lines += [
-                "    oifname \(bridge) \(family) daddr \(network) \(answers)accept",
-                "    iifname \(bridge) \(family) saddr \(network) accept",
+                "    \(comes)oifname \(bridge) \(family) daddr \(network) \(answers)accept",
+                "    iifname \(bridge) \(goes)\(family) saddr \(network) accept",
             ]
         }
         lines += ["    iifname \(bridge) reject", "    oifname \(bridge) reject", "  }"]

@@ -14,13 +14,19 @@ enum HostBridge {
     static func make(_ plan: NetworkPlan) throws {
         let bridge = plan.bridge
         if plan.ipv6 != nil, plan.forward != .isolated { try checkRoutes() }
+        if let zone = plan.host.zone {
+            throw NetworkError(
+                "zone \(zone) requested for network \(plan.name): rules of this host are nftables', not firewalld's")
+        }
         try HostLink.addBridge(bridge)
+        try setSpanningTree(plan)
         try HostLink.setHardwareAddress(bridge, address(plan).bytes)
         if let mtu = plan.mtu { try HostLink.setMTU(bridge, mtu) }
         if plan.hasAddress { try HostLink.setAddress(bridge, plan.dhcp.server.rawValue, mask: plan.dhcp.mask) }
         // Its address of the link is the one that follows from its card's, and no router's word counts here.
+        let has6 = plan.ipv6 != nil
         for (name, value) in [
-            ("disable_ipv6", plan.ipv6 == nil ? "1" : "0"), ("addr_gen_mode", "0"), ("accept_ra", "0"),
+            ("disable_ipv6", has6 ? "0" : "1"), ("addr_gen_mode", "0"), ("accept_ra", "0"),
             ("autoconf", "0"),
         ] {
             try? write(value, "/proc/sys/net/ipv6/conf/\(bridge)/\(name)")
@@ -29,11 +35,27 @@ enum HostBridge {
             let place = "\(ipv6.dhcp.server)/\(ipv6.dhcp.prefixLength)"
             try HostTools.run("ip", ["-6", "addr", "add", place, "dev", bridge, "nodad"])
         }
+        for more in plan.host.addresses {
+            let rest = more.isIPv6 ? ["nodad"] : ["brd", "+"]
+            try HostTools.run("ip", [more.isIPv6 ? "-6" : "-4", "addr", "add", more.text, "dev", bridge] + rest)
+        }
         try HostLink.setUp(bridge, true)
+        for (family, routes) in [("-4", plan.host.routes), ("-6", plan.host.routes6)] {
+            for route in routes { try HostTools.run("ip", [family, "route", "add"] + route + ["dev", bridge]) }
+        }
         if plan.inbound != nil { try limit(bridge, to: plan.inbound) }
         guard plan.forward != .isolated else { return }
         if plan.hasAddress { try write("1", "/proc/sys/net/ipv4/ip_forward") }
         if plan.ipv6 != nil { try write("1", "/proc/sys/net/ipv6/conf/all/forwarding") }
+    }
+
+    /// The delay goes first: with spanning trees on, the kernel takes no less than two seconds (IEEE 802.1D).
+    private static func setSpanningTree(_ plan: NetworkPlan) throws {
+        guard plan.host.usesSTP else { return }
+        try HostTools.run(
+            "ip",
+            ["link", "set", "dev", plan.bridge, "type", "bridge", "forward_delay", "\(plan.host.delay * 100)"]
+                + ["stp_state", "1"])
     }
 
     private static func write(_ text: String, _ path: String) throws(HostError) {
@@ -57,15 +79,37 @@ enum HostBridge {
     }
 
     /// Limits what the kernel sends out by an interface; nil takes the limit away.
-    static func limit(_ device: String, to rate: RateLimit?) throws {
+    ///
+    /// - Parameter floors: bytes a second that machines have for themselves whatever the others get, by their addresses.
+    static func limit(
+        _ device: String, to rate: RateLimit?, floors: [(address: HardwareAddress, rate: UInt64)] = []
+    ) throws {
         // There may be none; and one of this kind cannot be changed.
         if HostTools.path("tc") != nil { _ = try? HostTools.run("tc", ["qdisc", "del", "dev", device, "root"]) }
         guard let rate else { return }
         func bits(_ bytes: UInt64) -> String { "\(min(bytes, 1 << 40) * 8)bit" }
-        try HostTools.run("tc", ["qdisc", "add", "dev", device, "root", "handle", "1:", "htb", "default", "1"])
-        try HostTools.run(
-            "tc",
-            ["class", "replace", "dev", device, "parent", "1:", "classid", "1:1", "htb", "rate", bits(rate.average)]
-                + ["ceil", bits(max(rate.peak ?? 0, rate.average))] + (rate.burst.map { ["burst", "\($0)b"] } ?? []))
+        let usual = floors.isEmpty ? "1" : "2"
+        try HostTools.run("tc", ["qdisc", "add", "dev", device, "root", "handle", "1:", "htb", "default", usual])
+        let burst = rate.burst.map { ["burst", "\($0)b"] } ?? []
+        func addClass(_ parent: String, _ number: Int, _ least: UInt64) throws {
+            try HostTools.run(
+                "tc",
+                ["class", "add", "dev", device, "parent", parent, "classid", "1:" + String(number, radix: 16), "htb"]
+                    + ["rate", bits(least), "ceil", bits(max(rate.peak ?? 0, rate.average))] + burst)
+        }
+        try addClass("1:", 1, rate.average)
+        guard !floors.isEmpty else { return }
+        let promised = floors.reduce(0) { $0 &+ $1.rate }
+        try addClass("1:1", 2, rate.average > promised ? rate.average - promised : 1024)
+        for (index, floor) in floors.enumerated() {
+            try addClass("1:1", 3 + index, floor.rate)
+            try HostTools.run(
+                "tc",
+                [
+                    "filter", "add", "dev", device, "parent", "1:", "protocol", "all", "prio", "1", "u32", "match",
+                    "ether",
+                ]
+                    + ["dst", "\(floor.address)", "flowid", "1:" + String(3 + index, radix: 16)])
+        }
     }
 }

@@ -9,6 +9,7 @@ final class HostNetwork: Sendable {
     let services: NetworkServices
     private let sources: [EventSource]
     private let listener: DNSListener?
+    private let files: TFTPServer?
 
     init(_ plan: NetworkPlan, paths: NetworkPaths, loop: EventLoop) throws {
         self.plan = plan
@@ -34,6 +35,11 @@ final class HostNetwork: Sendable {
                 for address in addresses { sources.append(try listener.listen(address)) }
                 self.listener = listener
             }
+            files = plan.tftp.flatMap { root in
+                plan.hasAddress
+                    ? TFTPServer(loop, root: root, address: plan.dhcp.server.rawValue, interface: plan.bridge) : nil
+            }
+            if let files { sources.append(try files.listen()) }
             for deaf in try Self.deaf(plan) {
                 sources.append(
                     try loop.add(deaf, [.read]) { _ in
@@ -59,11 +65,11 @@ final class HostNetwork: Sendable {
                 gateway: IPv6Services.Gateway(
                     hardware: address, link: IPv6Address(linkOf: address), isOurs: false,
                     isRouter: plan.forward != .isolated, mtu: plan.mtu),
-                identity: address, leases: paths.leases6(plan.name), reply: reply)
+                identity: address, leases: paths.leases6(plan.name), portLimit: 1024, reply: reply)
         }
         return NetworkServices(
             loop: loop, gatewayAddress: address, isGateway: false, dhcp: plan.dhcp, dns: plan.dns,
-            leases: paths.leases(plan.name), six: six, reply: reply, leased: { _, _ in })
+            leases: paths.leases(plan.name), six: six, portLimit: 1024, reply: reply, leased: { _, _ in })
     }
 
     /// Where names are asked for.
@@ -75,9 +81,10 @@ final class HostNetwork: Sendable {
     /// Sockets for what our own frames answer: the kernel would answer that nobody listens.
     private static func deaf(_ plan: NetworkPlan) throws -> [Descriptor] {
         var places = addresses(plan)
-        if plan.hasAddress { places.append(SocketAddress.ipv4(0, port: 67)) }
+        // At the network's own addresses: another network has the same ports. Nobody answers what is for everybody.
+        if plan.hasAddress { places.append(SocketAddress.ipv4(plan.dhcp.server.rawValue, port: 67)) }
         let servers: UInt16 = 547
-        if plan.ipv6 != nil { places.append(SocketAddress.ipv6([UInt8](repeating: 0, count: 16), port: servers)) }
+        if let ipv6 = plan.ipv6 { places.append(SocketAddress.ipv6(ipv6.dhcp.server.bytes, port: servers)) }
         return try places.map { place in
             let socket = try Socket.datagram(local: place, remote: nil)
             try PacketSocket.bind(socket, toInterface: plan.bridge)
@@ -114,6 +121,7 @@ final class HostNetwork: Sendable {
     func close() {
         for source in sources { source.remove() }
         listener?.close()
+        files?.close()
         HostTraces(paths: paths).remove(plan.name)
     }
 }

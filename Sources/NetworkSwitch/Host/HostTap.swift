@@ -60,6 +60,27 @@ public enum HostTap {
         }
     }
 
+    /// Has a bridge know a machine by its address alone: it learns nothing at the tap, and floods nothing there
+    /// (`macTableManager='libvirt'`).
+    public static func fix(_ name: String, address: HardwareAddress) throws(NetworkError) {
+        do {
+            for file in ["learning", "unicast_flood"] {
+                try HostFile.open("/sys/class/net/\(name)/brport/\(file)", .write).writeAll(Array("0\n".utf8))
+            }
+            try HostTools.run("bridge", ["fdb", "replace", "\(address)", "dev", name, "master", "static"])
+        } catch {
+            throw NetworkError("the table of the bridge of '\(name)' cannot be managed: \(error)")
+        }
+    }
+
+    /// Shares what a bridge's machines get from beyond, of which some have a part for themselves: `floors`, in bytes a
+    /// second, by their addresses.
+    public static func share(
+        _ bridge: String, _ inbound: RateLimit, floors: [(address: HardwareAddress, rate: UInt64)]
+    ) throws(NetworkError) {
+        do { try HostBridge.limit(bridge, to: inbound, floors: floors) } catch { throw NetworkError("\(error)") }
+    }
+
     /// A tap has gone: its rules go.
     public static func release(_ name: String) { PortFirewall.remove(name) }
 

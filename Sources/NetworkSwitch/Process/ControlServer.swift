@@ -112,10 +112,11 @@ final class ControlServer: Sendable {
                 })
         case "resolve":
             let name = try text("name")
-            guard let address = network.services.address(of: name) else {
+            let four = network.services.address(of: name).map { "\($0)" }
+            guard let address = four ?? network.services.address6(of: name).map({ "\($0)" }) else {
                 throw NetworkError("there is no machine '\(name)'")
             }
-            return ["ip": .string("\(address)"), "on-host": .bool(network.isOnHost)]
+            return ["ip": .string(address), "on-host": .bool(network.isOnHost)]
         case "port-add":
             guard let settings = request["port"]?.objectValue.flatMap({ PortSettings($0) }) else {
                 throw NetworkError("'port-add' needs a port")

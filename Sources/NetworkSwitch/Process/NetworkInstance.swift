@@ -34,6 +34,10 @@ package final class NetworkInstance: Sendable {
             (host, gateway, services) = (made, nil, made.services)
             return
         }
+        if let more = plan.host.addresses.first {
+            throw NetworkError(
+                "'\(more.text)' is one more address of network '\(plan.name)', which takes a bridge of this host")
+        }
         host = nil
         gateway = plan.forward == .isolated ? nil : try Self.makeGateway(plan)
         let reply: NetworkServices.Reply = { frame, port in
@@ -51,7 +55,7 @@ package final class NetworkInstance: Sendable {
             leased: { port, address in
                 vswitch.state.withLock { $0.ports[port]?.guarding.setLease(address) }
             })
-        if plan.hasAddress { services.takeStreams() }
+        if plan.hasAddress || plan.ipv6 != nil { services.takeStreams() }
         vswitch.setService(services)
         try setLimits(plan)
         if let gateway {

@@ -17,6 +17,9 @@ public struct NetworkPlan: Sendable, Equatable {
         case isolated
         /// As this host's own, or by routes; without root all of them are the same.
         case nat, route, open
+
+        /// libvirt's word.
+        var word: String { self == .isolated ? "none" : "\(self)" }
     }
     public var name: String
     public var forward: Forward
@@ -40,6 +43,8 @@ public struct NetworkPlan: Sendable, Equatable {
     /// What machines show outside, on a bridge of the host: addresses, and ports.
     public var natAddresses: ClosedRange<UInt32>?
     public var natPorts: ClosedRange<UInt16> = 1024...65535
+    /// What counts on a bridge of the host alone.
+    public var host = HostPlan()
 
     /// The first two bytes of the addresses that libslirp answers to over IPv6.
     static let gatewayPrefix6: UInt64 = 0x5256
@@ -60,6 +65,7 @@ public struct NetworkPlan: Sendable, Equatable {
         bridge = network.bridge?.name ?? "virbr0"
         mtu = network.mtu.map { Int(clamping: $0) }
         isIsolated = network.isolated == .yes
+        host = try HostPlan(network)
         inbound = RateLimit(network.bandwidth?.inbound)
         outbound = RateLimit(network.bandwidth?.outbound)
         if let range = network.forward?.nat?.addresses.first {
@@ -77,6 +83,7 @@ public struct NetworkPlan: Sendable, Equatable {
             natPorts = start...end
         }
         let four = network.addresses.filter { ($0.family ?? "ipv4") == "ipv4" }
+        try Self.checkVirtualPort(network, forward)
         ipv6 = try IPv6Plan(network)
         guard let first = four.first, let text = first.address else {
             // Machines find each other, and nothing of ours is there.
@@ -106,6 +113,14 @@ public struct NetworkPlan: Sendable, Equatable {
         tftp = first.tftpRoot
     }
 
+    /// Ports of other switches than ours mean nothing here.
+    private static func checkVirtualPort(_ network: VirtualNetwork, _ forward: Forward) throws(NetworkError) {
+        guard network.virtualPort == nil, network.portGroups.allSatisfy({ $0.virtualPort == nil }) else {
+            throw NetworkError(
+                "<virtualport> element unsupported for network '\(network.name)' with forward mode='\(forward.word)'")
+        }
+    }
+
     private static func dhcp(
         _ network: VirtualNetwork, _ first: VirtualNetwork.Address, _ address: IPv4Address, _ length: Int
     ) throws(NetworkError) -> DHCPConfiguration {
@@ -115,7 +130,12 @@ public struct NetworkPlan: Sendable, Equatable {
         result.domain = network.domain?.name
         result.mtu = network.mtu.flatMap { UInt16(exactly: $0) }
         result.bootFile = first.dhcp?.bootFile
-        result.bootServer = first.dhcp?.bootServer.flatMap { IPv4Address($0) }
+        if let text = first.dhcp?.bootServer {
+            guard let address = IPv4Address(text) else {
+                throw NetworkError("the boot server '\(text)' is no IPv4 address")
+            }
+            result.bootServer = address
+        }
         for range in first.dhcp?.ranges ?? [] {
             guard let start = IPv4Address(range.start), let end = IPv4Address(range.end),
                 start.rawValue <= end.rawValue,
@@ -147,6 +167,9 @@ public struct NetworkPlan: Sendable, Equatable {
         var result = DNSConfiguration()
         result.domain = network.domain.flatMap { DNSName($0.name) }
         result.isDomainLocal = network.domain?.localOnly == .yes
+        for entry in network.addresses where entry.localPointer == .yes {
+            if let range = HostPlan.range(entry) { result.localNetworks.append(range) }
+        }
         guard let dns = network.dns else { return result }
         result.isEnabled = dns.enable != .no
         result.forwardsPlainNames = dns.forwardPlainNames == .yes
@@ -181,7 +204,10 @@ public struct NetworkPlan: Sendable, Equatable {
         for forwarder in dns.forwarders {
             var domain: DNSName?
             if let text = forwarder.domain { domain = try name(text) }
-            result.forwarders.append((domain, forwarder.address.flatMap { IPv4Address($0) }))
+            if let text = forwarder.address, IPv4Address(text) == nil, IPv6Address(text) == nil {
+                throw NetworkError("'\(text)' is no IP address of a name server")
+            }
+            result.forwarders.append((domain, forwarder.address))
         }
         return result
     }

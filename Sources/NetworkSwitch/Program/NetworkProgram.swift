@@ -190,13 +190,21 @@ public enum NetworkProgram {
             try address(String($0))
         }
         let root = options.values["--root"] ?? ""
+        if let bytes = try? HostFile.contents("/sys/class/net/\(nic)/address", limit: 64) {
+            configuration.hardware = HardwareAddress(String(decoding: bytes.prefix { $0 != 10 }, as: UTF8.self))
+        }
         for file in configuration.files(style) {
             let path = root + file.path
             if let slash = path.lastIndex(of: "/") { try HostFolder.make(String(path[..<slash])) }
-            // Key files may hold secrets: NetworkManager wants them for root alone.
-            try HostFile.replace(
-                path, with: Array(file.text.utf8), permissions: style == .networkManager ? 0o600 : 0o644)
+            // Key files may hold secrets: NetworkManager and netplan want them for root alone.
+            let isSecret = style == .networkManager || style == .netplan
+            try HostFile.replace(path, with: Array(file.text.utf8), permissions: isSecret ? 0o600 : 0o644)
             write("\(path)\n")
+        }
+        guard let bytes = try? HostFile.contents(root + "/etc/network/interfaces", limit: 1 << 20) else { return }
+        let own = String(decoding: bytes, as: UTF8.self)
+        for note in BridgeConfiguration.conflicts(style, nic: nic, interfaces: own) {
+            try? Descriptor(borrowing: 2).writeAll(Array("apus network: \(note)\n".utf8))
         }
     }
 

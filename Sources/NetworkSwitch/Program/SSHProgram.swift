@@ -2,8 +2,8 @@ internal import HostOS
 internal import JSON
 internal import Network
 
-/// `apus ssh NAME`: finds the machine on whatever network of ours it is, and becomes `ssh` to it. Where the host does not
-/// reach the network itself, a port of the loopback leads there.
+/// `apus ssh NAME`: finds the machine on whatever network it is, and becomes `ssh` to it. Where the host does not reach the
+/// network itself, a port of the loopback leads there.
 public enum SSHProgram {
     private static let help = """
         usage: apus ssh [--network NAME] [--port PORT] [--run DIR] [--state DIR] [USER@]MACHINE [what ssh takes]
@@ -13,9 +13,11 @@ public enum SSHProgram {
         """
 
     /// Runs the command; it returns only where it cannot.
-    public static func run(_ arguments: [String]) -> Int32 {
+    ///
+    /// - Parameter others: the addresses of a machine that is on no network of ours.
+    public static func run(_ arguments: [String], others: (String) -> [String] = { _ in [] }) -> Int32 {
         do {
-            try start(arguments)
+            try start(arguments, others)
         } catch {
             try? Descriptor(borrowing: 2).writeAll(Array("apus ssh: \(error)\n".utf8))
             return 255
@@ -23,7 +25,7 @@ public enum SSHProgram {
         return 0
     }
 
-    private static func start(_ arguments: [String]) throws {
+    private static func start(_ arguments: [String], _ others: (String) -> [String]) throws {
         var paths = NetworkPaths.standard
         var (network, port): (String?, UInt16) = (nil, 22)
         var rest = arguments[...]
@@ -46,7 +48,8 @@ public enum SSHProgram {
         let user = place.map { String(target[...$0]) } ?? ""
         let name = place.map { String(target[target.index(after: $0)...]) } ?? target
         let client = NetworkClient(paths: paths, program: "")
-        let found = try find(name, network.map { [$0] } ?? client.running, client)
+        let networks = network.map { [$0] } ?? client.running
+        let found = try find(name, networks, client, network == nil ? others : { _ in [] })
         var words = ["-o", "HostKeyAlias=\(name)"]
         if found.isOnHost {
             words += ["-p", "\(port)", user + found.address]
@@ -58,7 +61,7 @@ public enum SSHProgram {
     }
 
     private static func find(
-        _ name: String, _ networks: [String], _ client: NetworkClient
+        _ name: String, _ networks: [String], _ client: NetworkClient, _ others: (String) -> [String]
     ) throws -> (network: String, address: String, isOnHost: Bool) {
         for network in networks {
             guard let answer = try? client.call(network, "resolve", ["name": .string(name)]),
@@ -66,6 +69,7 @@ public enum SSHProgram {
             else { continue }
             return (network, address, answer["on-host"]?.boolValue ?? false)
         }
+        if let address = others(name).first { return ("", address, true) }
         let places = networks.isEmpty ? "any network" : networks.sorted().joined(separator: ", ")
         throw NetworkError("no machine '\(name)' has an address on \(places)")
     }
@@ -74,6 +78,9 @@ public enum SSHProgram {
     private static func way(
         to address: String, _ port: UInt16, on network: String, _ client: NetworkClient
     ) throws -> UInt16 {
+        guard IPv4Address(address) != nil else {
+            throw NetworkError("the machine has \(address) alone, and ports of this host lead to addresses of IPv4")
+        }
         let rules = try client.call(network, "forwards").arrayValue ?? []
         for case let rule? in rules.map(\.stringValue) {
             guard let forward = try? HostForward(rule), !forward.isUDP,

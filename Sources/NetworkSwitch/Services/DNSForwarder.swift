@@ -28,10 +28,13 @@ final class DNSForwarder: Sendable {
 
     /// Sends a query to the first of the servers, or of the host's own. `overTCP`: an answer of any length is taken.
     func ask(
-        _ query: [UInt8], _ servers: [IPv4Address], overTCP: Bool = false, done: @escaping @Sendable ([UInt8]) -> Void
+        _ query: [UInt8], _ servers: [String], overTCP: Bool = false, done: @escaping @Sendable ([UInt8]) -> Void
     ) {
         let now = HostClock.monotonic
-        let given = servers.map { SocketAddress.ipv4($0.rawValue, port: 53) }
+        let given = servers.compactMap { text in
+            IPv4Address(text).map { SocketAddress.ipv4($0.rawValue, port: 53) }
+                ?? IPv6Address(text).map { SocketAddress.ipv6($0.bytes, port: 53) }
+        }
         guard query.count >= 12, let server = given.first ?? hostServers(now).first,
             let socket = socket(for: server)
         else { return done(Self.failure(query)) }

@@ -31,12 +31,21 @@ public struct DNSConfiguration: Sendable, Equatable {
     public var texts: [DNSName: [String]] = [:]
     public var services: [Service] = []
     /// Servers for names of a domain; nil: for all other names.
-    public var forwarders: [(domain: DNSName?, address: IPv4Address?)] = []
+    public var forwarders: [(domain: DNSName?, address: String?)] = []
+    /// Whether nobody else is asked for the names of the network's own addresses (`localPtr`).
+    public var localNetworks: [ClosedRange<UInt128>] = []
     public init() {}
+
+    /// Whether the network's own name server alone knows an address's name.
+    func isLocal(_ address: IPv4Address) -> Bool { isLocal(UInt128(address.rawValue)) }
+    func isLocal(_ address: IPv6Address) -> Bool { isLocal(address.number) }
+    private func isLocal(_ number: UInt128) -> Bool { localNetworks.contains { $0.contains(number) } }
+
     public static func == (left: DNSConfiguration, right: DNSConfiguration) -> Bool {
         left.isEnabled == right.isEnabled && left.domain == right.domain && left.isDomainLocal == right.isDomainLocal
             && left.forwardsPlainNames == right.forwardsPlainNames && left.addresses == right.addresses
-            && left.addresses6 == right.addresses6 && left.texts == right.texts && left.services == right.services
+            && left.addresses6 == right.addresses6
+            && left.localNetworks == right.localNetworks && left.texts == right.texts && left.services == right.services
             && left.forwarders.elementsEqual(right.forwarders) { $0.domain == $1.domain && $0.address == $1.address }
     }
 }
@@ -48,7 +57,7 @@ public struct DNSServer: Sendable {
         /// This is the answer.
         case answer([UInt8])
         /// Others know: these, or where there are none the host's own servers.
-        case forward([IPv4Address])
+        case forward([String])
         /// It is no query.
         case drop
     }
@@ -107,13 +116,15 @@ public struct DNSServer: Sendable {
                 return .answer(query.answer(.found, wants(Kind.ptr) ? [.init(kind: Kind.ptr, bytes: name.bytes)] : []))
             }
             // Who has a private address is nobody else's business (RFC 6303).
-            if Self.isPrivate(address) { return .answer(query.answer(.noName)) }
+            if Self.isPrivate(address) || configuration.isLocal(address) { return .answer(query.answer(.noName)) }
         }
         if let address = Self.reverse6(query.name) {
             if let name = self.name(of: address) {
                 return .answer(query.answer(.found, wants(Kind.ptr) ? [.init(kind: Kind.ptr, bytes: name.bytes)] : []))
             }
-            if address.bytes[0] & 0xFE == 0xFC || address.isLinkLocal { return .answer(query.answer(.noName)) }
+            if address.bytes[0] & 0xFE == 0xFC || address.isLinkLocal || configuration.isLocal(address) {
+                return .answer(query.answer(.noName))
+            }
         }
         if query.name.labels.count == 1, !configuration.forwardsPlainNames { return .answer(query.answer(.noName)) }
         if let domain = configuration.domain, configuration.isDomainLocal, query.name.isIn(domain) {
@@ -130,7 +141,7 @@ public struct DNSServer: Sendable {
         return [DNSName(labels: Array(name.labels.dropLast(domain.labels.count)))]
     }
 
-    private func forwarders(_ name: DNSName?) -> [IPv4Address] {
+    private func forwarders(_ name: DNSName?) -> [String] {
         let special = configuration.forwarders.filter { entry in
             entry.domain.map { domain in name?.isIn(domain) == true } ?? false
         }

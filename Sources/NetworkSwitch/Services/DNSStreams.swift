@@ -11,10 +11,21 @@ final class DNSStreams: Sendable {
     private static let patience: UInt64 = 10_000_000_000
     private static let pause: UInt64 = 500_000_000
 
-    private struct Key: Hashable {
+    /// Where a packet to the gateway came from, and where it went to.
+    struct Way: Hashable {
+        /// Addresses of one family of the Internet.
+        enum Ends: Hashable {
+            case four(machine: IPv4Address, gateway: IPv4Address)
+            case six(machine: [UInt8], gateway: [UInt8])
+        }
+        /// The switch's port.
         let port: Int
-        let hardware: HardwareAddress
-        let address: IPv4Address
+        let machine: HardwareAddress
+        let gateway: HardwareAddress
+        let ends: Ends
+    }
+    private struct Key: Hashable {
+        let way: Way
         let number: UInt16
     }
     private struct Entry {
@@ -29,33 +40,26 @@ final class DNSStreams: Sendable {
     typealias Ask = @Sendable ([UInt8], @escaping @Sendable ([UInt8]) -> Void) -> Void
 
     private let loop: EventLoop
-    private let gateway: IPv4Address
-    private let gatewayAddress: HardwareAddress
     private let ask: Ask
     private let reply: NetworkServices.Reply
     private let state = Mutex(State())
 
-    init(
-        loop: EventLoop, gateway: IPv4Address, gatewayAddress: HardwareAddress, ask: @escaping Ask,
-        reply: @escaping NetworkServices.Reply
-    ) {
+    init(loop: EventLoop, ask: @escaping Ask, reply: @escaping NetworkServices.Reply) {
         self.loop = loop
-        self.gateway = gateway
-        self.gatewayAddress = gatewayAddress
         self.ask = ask
         self.reply = reply
     }
 
-    /// Takes a packet to port 53 of the gateway.
-    func take(_ ip: IPv4Frame, _ source: HardwareAddress, _ port: Int) {
-        guard let segment = TCPSegment(ip.payload), segment.toPort == 53 else { return }
-        let key = Key(port: port, hardware: source, address: ip.from, number: segment.fromPort)
+    /// Takes the payload of a packet to the gateway.
+    func take(_ payload: ArraySlice<UInt8>, _ way: Way) {
+        guard let segment = TCPSegment(payload), segment.toPort == 53 else { return }
+        let key = Key(way: way, number: segment.fromPort)
         let now = HostClock.monotonic
         let (messages, isKnown) = state.withLock { state -> ([[UInt8]], Bool) in
             if state.entries[key] == nil {
                 guard segment.has(TCPSegment.Flag.syn), !segment.has(TCPSegment.Flag.ack),
                     state.entries.count < Self.limit,
-                    state.entries.keys.count(where: { $0.port == port }) < Self.portLimit
+                    state.entries.keys.count(where: { $0.way.port == way.port }) < Self.portLimit
                 else { return ([], false) }
                 state.entries[key] = Entry(
                     connection: TCPConnection(segment, start: UInt32.random(in: 0...UInt32.max)), seen: now)
@@ -91,10 +95,20 @@ final class DNSStreams: Sendable {
     private func send(_ given: TCPSegment, _ key: Key) {
         var segment = given
         (segment.fromPort, segment.toPort) = (53, key.number)
-        reply(
-            IPv4Frame.bytes(
-                source: gatewayAddress, destination: key.hardware, from: gateway, to: key.address, proto: 6,
-                payload: segment.bytes(from: gateway, to: key.address)), key.port)
+        let way = key.way
+        switch way.ends {
+        case .four(let machine, let gateway):
+            reply(
+                IPv4Frame.bytes(
+                    source: way.gateway, destination: way.machine, from: gateway, to: machine, proto: 6,
+                    payload: segment.bytes(from: gateway, to: machine)), way.port)
+        case .six(let machine, let gateway):
+            reply(
+                IPv6Frame.bytes(
+                    source: way.gateway, destination: way.machine, from: IPv6Address(bytes: gateway),
+                    to: IPv6Address(bytes: machine), proto: 6, payload: segment.bytes,
+                    checksumAt: TCPSegment.checksumPlace), way.port)
+        }
     }
 
     private func refuse(_ segment: TCPSegment, _ key: Key) {

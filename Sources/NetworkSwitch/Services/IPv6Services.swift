@@ -30,24 +30,25 @@ final class IPv6Services: Sendable {
     }
     /// A port number that stands for all.
     static let everyPort = -1
-    private static let neighbourLimit = 1024
     private static let addressLimit = 8
     /// Nanoseconds between announcements: three soon (RFC 4861, 6.2.4), then seldom.
     private static let soon: UInt64 = 4_000_000_000
     private static let seldom: UInt64 = 200_000_000_000
 
-    private let gateway: Gateway
+    let gateway: Gateway
     private let server: Mutex<DHCPv6Server>
     private let file: LeaseFile<DHCPv6Lease>
-    private let neighbours = Mutex<[HardwareAddress: [IPv6Address]]>([:])
+    private let neighbours: Mutex<NeighbourTable<IPv6Address>>
+    private let hasNews = Atomic(false)
     private let timer = Mutex<(timer: EventTimer?, count: Int)>((nil, 0))
     private let reply: NetworkServices.Reply
     private let log = RateLimitedLogger(Logger("network"))
 
     init(
         _ dhcp: DHCPv6Configuration, gateway: Gateway, identity: HardwareAddress, leases: String,
-        reply: @escaping NetworkServices.Reply
+        portLimit: Int = NeighbourTable<IPv6Address>.usualLimit, reply: @escaping NetworkServices.Reply
     ) {
+        neighbours = Mutex(NeighbourTable(depth: Self.addressLimit, portLimit: portLimit))
         self.gateway = gateway
         self.reply = reply
         file = LeaseFile(path: leases)
@@ -87,18 +88,24 @@ final class IPv6Services: Sendable {
 
     // MARK: - Frames
 
-    /// Looks at a frame of IPv6. Any thread.
-    func interest(_ frame: UnsafeRawBufferPointer) -> Interest {
+    /// Whether a frame of IPv6 is part of a connection to the gateway's name server. Any thread.
+    func opensStream(_ frame: UnsafeRawBufferPointer) -> Bool {
+        // SAFETY: the frame is valid for the call, and its count is compared before any place is read.
+        unsafe frame.count >= 74 && frame[20] == 6 && PacketBytes.word(frame, 56) == 53 && isGateway(frame)
+    }
+
+    /// Looks at a frame of IPv6, and the port that it is of. Any thread.
+    func interest(_ frame: UnsafeRawBufferPointer, _ port: Int) -> Interest {
         // SAFETY: the frame is valid for the call, and each place is compared with its count before it is read.
         guard frame.count >= 62 else { return .nothing }
         switch unsafe (frame[20], frame[54]) {
         case (58, NeighbourDiscovery.routerSolicitation): return .alone
         case (58, NeighbourDiscovery.routerAdvertisement): return .blocked
         case (58, NeighbourDiscovery.neighbourSolicitation):
-            unsafe note(frame, at: 22)
+            unsafe note(frame, at: 22, port)
             return gateway.isOurs ? .shared : .nothing
         case (58, NeighbourDiscovery.neighbourAdvertisement):
-            if frame.count >= 78 { unsafe note(frame, at: 62) }
+            if frame.count >= 78 { unsafe note(frame, at: 62, port) }
             return .nothing
         case (58, NeighbourDiscovery.echoRequest):
             return unsafe gateway.isOurs && isGateway(frame) ? .alone : .nothing
@@ -117,19 +124,13 @@ final class IPv6Services: Sendable {
         return target == gateway.link || target == server.withLock { $0.configuration.server }
     }
 
-    private func note(_ frame: UnsafeRawBufferPointer, at place: Int) {
+    private func note(_ frame: UnsafeRawBufferPointer, at place: Int, _ port: Int) {
         // Neighbours do not come through routers (RFC 4861, 7.1).
         guard unsafe frame[21] == 255, unsafe frame[place] != 0xFF else { return }
         let address = unsafe IPv6Address(bytes: Array(frame[place..<place + 16]))
         let hardware = unsafe HardwareAddress(frame, at: 6)
         guard address.number != 0, !hardware.isGroup else { return }
-        neighbours.withLock { table in
-            guard table.count < Self.neighbourLimit || table[hardware] != nil else { return }
-            var known = table[hardware] ?? []
-            if known.first == address { return }
-            known.removeAll { $0 == address }
-            table[hardware] = [address] + known.prefix(Self.addressLimit - 1)
-        }
+        if neighbours.withLock({ $0.note(hardware, address, port) }) { hasNews.store(true, ordering: .relaxed) }
     }
 
     // MARK: - On the loop's thread
@@ -201,8 +202,13 @@ final class IPv6Services: Sendable {
     var leases: [DHCPv6Lease] { server.withLock { $0.leases(now: NetworkServices.now) } }
     var hosts: [DHCPv6Configuration.Host] { server.withLock { $0.configuration.hosts } }
     /// Addresses that machines told their neighbours, the latest first.
-    var seen: [HardwareAddress: [IPv6Address]] { neighbours.withLock { $0 } }
+    var seen: [HardwareAddress: [IPv6Address]] { neighbours.withLock { $0.all } }
+    /// Whether an address was seen for the first time since the last call.
+    func takeChange() -> Bool { hasNews.exchange(false, ordering: .relaxed) }
 
     /// Goes on with other settings; leases that hold stay.
     func update(_ new: DHCPv6Configuration) { server.withLock { $0.configuration = new } }
+
+    /// A port has gone.
+    func forget(port: Int) { neighbours.withLock { $0.forget(port: port) } }
 }

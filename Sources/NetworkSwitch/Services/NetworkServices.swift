@@ -10,7 +10,6 @@ final class NetworkServices: FrameService {
     typealias Reply = @Sendable ([UInt8], Int) -> Void
     /// Work of machines that may wait; more is dropped.
     private static let pendingLimit = 512
-    private static let neighbourLimit = 1024
 
     private let loop: EventLoop
     private let gateway: IPv4Address
@@ -27,7 +26,7 @@ final class NetworkServices: FrameService {
     private let streams = Mutex<DNSStreams?>(nil)
     private let file: LeaseFile<DHCPLease>
     private let names = Mutex<[HardwareAddress: DNSName]>([:])
-    private let neighbours = Mutex<[HardwareAddress: IPv4Address]>([:])
+    private let neighbours: Mutex<NeighbourTable<IPv4Address>>
     private let pending = Atomic(0)
     private let reply: Reply
     private let leased: @Sendable (Int, IPv4Address) -> Void
@@ -35,7 +34,8 @@ final class NetworkServices: FrameService {
 
     init(
         loop: EventLoop, gatewayAddress: HardwareAddress, isGateway: Bool, dhcp: DHCPConfiguration,
-        dns: DNSConfiguration, leases: String, six: IPv6Services? = nil, reply: @escaping Reply,
+        dns: DNSConfiguration, leases: String, six: IPv6Services? = nil,
+        portLimit: Int = NeighbourTable<IPv4Address>.usualLimit, reply: @escaping Reply,
         leased: @escaping @Sendable (Int, IPv4Address) -> Void
     ) {
         self.loop = loop
@@ -43,6 +43,7 @@ final class NetworkServices: FrameService {
         self.gatewayAddress = gatewayAddress
         self.isGateway = isGateway
         self.six = six
+        neighbours = Mutex(NeighbourTable(depth: 1, portLimit: portLimit))
         hasDHCP = !dhcp.ranges.isEmpty || !dhcp.hosts.isEmpty
         file = LeaseFile(path: leases)
         self.dhcp = Mutex(DHCPServer(dhcp, leases: file.read(), now: Self.now))
@@ -62,7 +63,7 @@ final class NetworkServices: FrameService {
         case 0x0806:
             guard frame.count >= 42 else { return false }
             let (sender, target) = unsafe (PacketBytes.ipv4(frame, 28), PacketBytes.ipv4(frame, 38))
-            unsafe note(HardwareAddress(frame, at: 22), sender)
+            unsafe note(HardwareAddress(frame, at: 22), sender, port)
             if isGateway, target == gateway { unsafe queue(frame, port) }
             return false
         case 0x0800:
@@ -95,7 +96,11 @@ final class NetworkServices: FrameService {
             }
             return false
         case 0x86DD:
-            switch unsafe six?.interest(frame) {
+            if unsafe six?.opensStream(frame) == true, streams.withLock({ $0 }) != nil {
+                unsafe queue(frame, port)
+                return true
+            }
+            switch unsafe six?.interest(frame, port) {
             case .shared: unsafe queue(frame, port)
             case .alone:
                 unsafe queue(frame, port)
@@ -108,11 +113,9 @@ final class NetworkServices: FrameService {
         }
     }
 
-    private func note(_ hardware: HardwareAddress, _ address: IPv4Address) {
+    private func note(_ hardware: HardwareAddress, _ address: IPv4Address, _ port: Int) {
         guard address.rawValue != 0, !hardware.isGroup else { return }
-        neighbours.withLock { table in
-            if table.count < Self.neighbourLimit || table[hardware] != nil { table[hardware] = address }
-        }
+        neighbours.withLock { _ = $0.note(hardware, address, port) }
     }
 
     private func queue(_ frame: UnsafeRawBufferPointer, _ port: Int) {
@@ -131,6 +134,13 @@ final class NetworkServices: FrameService {
     private func handle(_ frame: [UInt8], _ port: Int) {
         if frame[12] == 8, frame[13] == 6 { return answerARP(frame, port) }
         if frame[12] == 0x86 {
+            if let six, let ip = IPv6Frame(frame), ip.proto == 6 {
+                let ends = DNSStreams.Way.Ends.six(machine: ip.from.bytes, gateway: ip.to.bytes)
+                streams.withLock { $0 }?.take(
+                    ip.payload,
+                    DNSStreams.Way(port: port, machine: ip.source, gateway: six.gateway.hardware, ends: ends))
+                return
+            }
             let hasChanged = six?.handle(frame, port) { query, done in resolve(query, overTCP: false, done: done) }
             if hasChanged == true { updateNames() }
             return
@@ -138,7 +148,11 @@ final class NetworkServices: FrameService {
         if let udp = UDPFrame(frame) {
             if udp.toPort == 67 { answerDHCP(udp, port) } else if udp.toPort == 53 { answerDNS(udp, port) }
         } else if let ip = IPv4Frame(frame), ip.proto == 6 {
-            streams.withLock { $0 }?.take(ip, HardwareAddress(frame[6..<12]), port)
+            let ends = DNSStreams.Way.Ends.four(machine: ip.from, gateway: gateway)
+            streams.withLock { $0 }?.take(
+                ip.payload,
+                DNSStreams.Way(
+                    port: port, machine: HardwareAddress(frame[6..<12]), gateway: gatewayAddress, ends: ends))
         } else if let ip = IPv4Frame(frame), ip.proto == 1, ip.payload.first == 8, ip.payload.count >= 8 {
             var echo = Array(ip.payload)
             echo.replaceSubrange(0..<4, with: [0, 0, 0, 0])
@@ -200,6 +214,7 @@ final class NetworkServices: FrameService {
 
     /// Answers a query, now or when another server has.
     func resolve(_ query: [UInt8], overTCP: Bool, done: @escaping @Sendable ([UInt8]) -> Void) {
+        if six?.takeChange() == true { updateNames() }
         switch dns.withLock({ $0.verdict(query, overTCP: overTCP) }) {
         case .drop: break
         case .answer(let bytes): done(bytes)
@@ -211,8 +226,8 @@ final class NetworkServices: FrameService {
     func takeStreams() {
         guard dns.withLock({ $0.configuration.isEnabled }) else { return }
         let streams = DNSStreams(
-            loop: loop, gateway: gateway, gatewayAddress: gatewayAddress,
-            ask: { [weak self] query, done in self?.resolve(query, overTCP: true, done: done) }, reply: reply)
+            loop: loop, ask: { [weak self] query, done in self?.resolve(query, overTCP: true, done: done) },
+            reply: reply)
         self.streams.withLock { $0 = streams }
     }
 
@@ -247,9 +262,16 @@ final class NetworkServices: FrameService {
 
     private func names6(_ given: [HardwareAddress: DNSName]) -> [DNSName: [IPv6Address]] {
         var machines: [DNSName: [IPv6Address]] = [:]
+        // Machines that made their addresses themselves told them their neighbours.
+        if !given.isEmpty {
+            for (hardware, addresses) in six?.seen ?? [:] {
+                guard let name = given[hardware] else { continue }
+                machines[name] = addresses.filter { !$0.isLinkLocal }
+            }
+        }
         for lease in six?.leases ?? [] {
             guard let name = given[lease.hardware] ?? lease.hostName.flatMap({ DNSName($0) }) else { continue }
-            machines[name, default: []].append(lease.address)
+            if machines[name]?.contains(lease.address) != true { machines[name, default: []].append(lease.address) }
         }
         for host in six?.hosts ?? [] {
             if let address = host.address, let name = host.name.flatMap({ DNSName($0) }) { machines[name] = [address] }
@@ -264,12 +286,19 @@ final class NetworkServices: FrameService {
         guard let name = DNSName(text) else { return nil }
         if let address = dns.withLock({ $0.machines[name] }) { return address }
         guard let hardware = names.withLock({ $0.first { $0.value == name }?.key }) else { return nil }
-        return neighbours.withLock { $0[hardware] }
+        return neighbours.withLock { $0.all[hardware]?.first }
+    }
+
+    /// An address of IPv6 of a machine by its name.
+    func address6(of text: String) -> IPv6Address? {
+        guard let name = DNSName(text) else { return nil }
+        updateNames()
+        return dns.withLock { $0.machines6[name]?.first }
     }
 
     var leases: [DHCPLease] { dhcp.withLock { $0.leases(now: Self.now) } }
     /// Addresses that machines told by ARP.
-    var seen: [HardwareAddress: IPv4Address] { neighbours.withLock { $0 } }
+    var seen: [HardwareAddress: IPv4Address] { neighbours.withLock { $0.all.compactMapValues(\.first) } }
 
     /// Goes on with other settings; leases that hold stay.
     func update(dhcp new: DHCPConfiguration, dns names: DNSConfiguration, six new6: DHCPv6Configuration?) {
@@ -279,5 +308,9 @@ final class NetworkServices: FrameService {
         updateNames()
     }
 
-    func forget(port: Int) { dhcp.withLock { $0.forget(port: port) } }
+    func forget(port: Int) {
+        dhcp.withLock { $0.forget(port: port) }
+        neighbours.withLock { $0.forget(port: port) }
+        six?.forget(port: port)
+    }
 }

@@ -48,18 +48,26 @@ struct TCPSegment: Equatable {
 
     func has(_ flag: UInt8) -> Bool { flags & flag != 0 }
 
-    /// The segment with its checksum, between two addresses.
-    func bytes(from: IPv4Address, to: IPv4Address) -> [UInt8] {
+    /// The segment without its checksum, which is to be at `checksumPlace`.
+    var bytes: [UInt8] {
         func word(_ value: UInt16) -> [UInt8] { [UInt8(value >> 8), UInt8(value & 255)] }
         func long(_ value: UInt32) -> [UInt8] { IPv4Address(rawValue: value).bytes }
         let options = longest.map { [2, 4] + word($0) } ?? []
         var result = word(fromPort) + word(toPort) + long(sequence) + long(acknowledged)
         result += [UInt8((20 + options.count) / 4) << 4, flags] + word(window) + [0, 0, 0, 0] + options + payload
-        let pseudo = from.bytes + to.bytes + [0, 6] + word(UInt16(truncatingIfNeeded: result.count))
+        return result
+    }
+    static let checksumPlace = 16
+
+    /// The segment with its checksum, between two addresses of IPv4.
+    func bytes(from: IPv4Address, to: IPv4Address) -> [UInt8] {
+        var result = bytes
+        let (count, place) = (result.count, Self.checksumPlace)
+        let pseudo = from.bytes + to.bytes + [0, 6, UInt8(count >> 8 & 255), UInt8(count & 255)]
         // SAFETY: the arrays live for the calls, which only read them.
         let sum = unsafe pseudo.withUnsafeBytes { unsafe InternetChecksum.sum($0) }
         let value = unsafe result.withUnsafeBytes { unsafe InternetChecksum.checksum($0, initial: sum) }
-        result.replaceSubrange(16..<18, with: word(value))
+        result.replaceSubrange(place..<place + 2, with: [UInt8(value >> 8), UInt8(value & 255)])
         return result
     }
 }

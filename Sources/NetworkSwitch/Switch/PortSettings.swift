@@ -100,6 +100,8 @@ public struct PortSettings: Sendable, Equatable {
     public var inbound: RateLimit?
     /// The limit of what comes from the machine.
     public var outbound: RateLimit?
+    /// Bytes a second that the machine gets from the gateway whatever the others of its network get; nil: none.
+    public var floor: UInt64?
     /// Whether a `virtio_net_hdr` goes before each frame: `-netdev stream,…,vnet_hdr=on`.
     public var hasHeaders = false
 
@@ -148,6 +150,7 @@ extension PortSettings {
         for (name, limit) in [("inbound", inbound), ("outbound", outbound)] {
             if let limit { object[name] = limit.json }
         }
+        if let floor { object["floor"] = .number(floor) }
         if hasHeaders { object["vnet_hdr"] = .bool(true) }
         return object
     }
@@ -179,6 +182,7 @@ extension PortSettings {
         }
         inbound = RateLimit(object["inbound"])
         outbound = RateLimit(object["outbound"])
+        floor = object["floor"]?.uint64Value
         hasHeaders = object["vnet_hdr"]?.boolValue ?? false
     }
 }

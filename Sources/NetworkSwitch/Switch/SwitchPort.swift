@@ -30,6 +30,7 @@ final class SwitchPort: @unchecked Sendable {
     var guarding: PortGuard
     var inbound: TokenBucket?
     var outbound: TokenBucket?
+    var floor: TokenBucket?
     /// Frames to many, which cost all ports.
     var floods: TokenBucket
     /// Bytes to many that one port may cause in a second, each counting as at least 1 KiB.
@@ -53,6 +54,7 @@ final class SwitchPort: @unchecked Sendable {
         guarding = PortGuard(settings)
         inbound = settings.inbound.map { TokenBucket(rate: $0.average, burst: $0.burst, now: now) }
         outbound = settings.outbound.map { TokenBucket(rate: $0.average, burst: $0.burst, now: now) }
+        floor = settings.floor.map { TokenBucket(rate: $0, burst: nil, now: now) }
         floods = TokenBucket(rate: Self.floodRate, burst: Self.floodRate, now: now)
         outbox = StreamOutbox(capacity: kind == .machine ? 1 << 21 : 64)
     }

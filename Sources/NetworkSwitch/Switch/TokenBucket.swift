@@ -15,6 +15,11 @@ struct TokenBucket {
         last = now
     }
 
+    /// Takes a frame's bytes even where there are too few.
+    mutating func force(_ count: Int, now: UInt64) {
+        if !take(count, now: now) { tokens = 0 }
+    }
+
     /// Takes a frame's bytes; false where there are too few.
     mutating func take(_ count: Int, now: UInt64) -> Bool {
         if now > last {

@@ -74,6 +74,20 @@ public final class VirtualSwitch: Sendable {
 
     func setService(_ new: (any FrameService)?) { service.withLock { $0 = new } }
 
+    /// Whether a frame is within its port's limit: of the gateway's, machines may have a part for themselves.
+    private func isWithinLimit(
+        _ count: Int, from port: SwitchPort, _ destination: HardwareAddress, _ state: inout State
+    ) -> Bool {
+        if port.outbound == nil { return true }
+        if port.kind == .gateway, let number = state.table.port(of: ForwardingTable.Key(vlan: 0, address: destination)),
+            let target = state.ports[number], target.floor?.take(count, now: state.now) == true
+        {
+            port.outbound?.force(count, now: state.now)
+            return true
+        }
+        return port.outbound?.take(count, now: state.now) != false
+    }
+
     /// Names what is behind the gateway.
     func setGateway(_ backend: any NetworkBackend) { state.withLock { $0.gateway = backend } }
 
@@ -92,7 +106,7 @@ public final class VirtualSwitch: Sendable {
         }
         guard !source.isGroup, source.rawValue != 0, let (vlan, removesTag) = port.ingress(tag: tag),
             port.kind == .gateway || !isGateway(source), unsafe port.guarding.passes(frame, now: state.now),
-            port.outbound?.take(frame.count, now: state.now) != false,
+            isWithinLimit(frame.count, from: port, destination, &state),
             !destination.isGroup || port.floods.take(max(1024, frame.count), now: state.now)
         else { return port.counters.refused += 1 }
         if removesTag {

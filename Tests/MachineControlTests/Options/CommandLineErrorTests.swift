@@ -96,6 +96,10 @@ private let failures: [(String, String)] = [
         "-netdev socket,id=x,listen=:1,connect=:2: exactly one of listen=, connect=, mcast=, udp=, and fd= is required"
     ),
     ("-netdev socket,id=x,udp=h:1", "-netdev socket,id=x,udp=h:1: localaddr= is mandatory with udp="),
+    (
+        "-netdev tap,id=x,vhostfd=3,vhost=off",
+        "-netdev tap,id=x,vhostfd=3,vhost=off: vhostfd(s)= is not valid without vhost"
+    ),
     ("-netdev tap,id=x,fd=3,ifname=t", "-netdev tap,id=x,fd=3,ifname=t: ifname= is invalid with fd= or fds="),
     ("-netdev user,id=x,smb=/tmp", "-netdev user,id=x,smb=/tmp: 'smb' is not supported: sharing a directory needs a server of SMB"),
     ("-netdev user", "-netdev user: Parameter 'id' is missing"),
@@ -239,6 +243,19 @@ func helpIsATextAndNoMachine(line: String) {
             "qemu-system-x86_64: warning: -fw_cfg x,string=y: externally provided fw_cfg item names should be prefixed with \"opt/\"",
             "qemu-system-x86_64: warning: -global foo.bar=1: there is no device model 'foo'",
         ])
+}
+
+/// The kernel's vhost is never used: with the descriptor of one there is nothing to look for on the host.
+@Test(arguments: [("vhost=on,vhostfd=3", true), ("vhostfds=3:4", true), ("vhost=off", false), ("ifname=t0", false)])
+func vhostIsAWarning(options: String, warns: Bool) {
+    guard case .machine(_, let warnings) = request("-netdev tap,id=x,\(options)") else {
+        Issue.record("no machine")
+        return
+    }
+    let line = "qemu-system-x86_64: warning: -netdev tap,id=x,\(options): vhost is not used: "
+    // That the back-end has no card is another one.
+    let told = warnings.filter { !$0.hasSuffix("has no peer") }
+    #expect(told == (warns ? [line + "this program moves the frames itself"] : []))
 }
 
 @Test func noiseEndsInARequest() {

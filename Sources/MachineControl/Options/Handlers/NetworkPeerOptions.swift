@@ -132,19 +132,26 @@ enum NetworkPeerOptions {
         return .internet(host: String(text[..<colon]), port: String(text[text.index(after: colon)...]))
     }
 
+    /// What is to be said where frames are to be moved by the kernel (vhost), which they never are here; nil: nothing. In
+    /// QEMU's words where the host has no vhost.
+    static func vhostWarning(_ values: JSONObject) throws(OptionError) -> String? {
+        let isForced = values.flag("vhostforce") == true
+        let hasDescriptors = values["vhostfd"] != nil || values["vhostfds"] != nil
+        guard values.flag("vhost") ?? (isForced || hasDescriptors) else {
+            if hasDescriptors { throw .invalid("vhostfd(s)= is not valid without vhost") }
+            return nil
+        }
+        guard hasDescriptors || HostFile.status("/dev/vhost-net").kind != .nothing else {
+            let words = "tap: open vhost char device failed: No such file or directory"
+            if isForced { throw .invalid(words) }
+            return words
+        }
+        if isForced { throw .invalid("'vhostforce' is not supported: this program moves the frames itself") }
+        return "vhost is not used: this program moves the frames itself"
+    }
+
     private static func tap(_ values: JSONObject) throws(OptionError) -> TapConfiguration {
         var tap = TapConfiguration()
-        if values.flag("vhost") == true || values.flag("vhostforce") == true || values["vhostfd"] != nil
-            || values["vhostfds"] != nil
-        {
-            guard values.flag("vhostforce") != true else {
-                // As QEMU says it where the host has none.
-                guard HostFile.status("/dev/vhost-net").kind != .nothing else {
-                    throw .invalid("tap: open vhost char device failed: No such file or directory")
-                }
-                throw .invalid("'vhostforce' is not supported: this program moves the frames itself")
-            }
-        }
         tap.interface = values.string("ifname")
         if let one = values.string("fd") { tap.descriptors = [one] }
         if let many = values.string("fds") {
