@@ -64,7 +64,8 @@ public struct LUKSOptions: Sendable {
         guard parts.count == 2, let count = Int(parts[1]), bits[parts[0]]?.contains(count) == true else {
             throw .secret(
                 ["des", "3des"].contains(cipher)
-                    ? "Algorithm '\(cipher)' not supported" : "Parameter 'cipher-alg' does not accept value '\(cipher)'")
+                    ? "Algorithm '\(cipher)' not supported" : "Parameter 'cipher-alg' does not accept value '\(cipher)'"
+            )
         }
         return (String(parts[0]), count / 8)
     }

@@ -34,7 +34,9 @@ internal import CLinux
         else { return nil }
         let block = unsafe Int(found.pointee.block_size)
         // What IEEE 1619 says is said of blocks of 16 bytes.
-        guard block == 16 || (block == 8 && mode != .xts), unsafe found.pointee.context_size <= 1 << 16 else { return nil }
+        guard block == 16 || (block == 8 && mode != .xts), unsafe found.pointee.context_size <= 1 << 16 else {
+            return nil
+        }
         unsafe cipher = found
         self.mode = mode
         self.block = block
@@ -123,7 +125,8 @@ internal import CLinux
     private func mix(_ target: UnsafeMutablePointer<UInt8>, _ source: UnsafeMutablePointer<UInt8>, _ count: Int) {
         let (to, from) = (UnsafeMutableRawPointer(target), UnsafeMutableRawPointer(source))
         for at in stride(from: 0, to: count, by: 8) {
-            let sum = unsafe to.loadUnaligned(fromByteOffset: at, as: UInt64.self)
+            let sum =
+                unsafe to.loadUnaligned(fromByteOffset: at, as: UInt64.self)
                 ^ from.loadUnaligned(fromByteOffset: at, as: UInt64.self)
             unsafe to.storeBytes(of: sum, toByteOffset: at, as: UInt64.self)
         }

@@ -121,7 +121,8 @@ final class NBDLink: Sendable {
     private func attempt() -> NBDConnection? {
         guard let made = try? connect() else { return nil }
         let (now, before) = (made.result.info, result.info)
-        guard now.size == before.size, now.flags == before.flags, made.result.contexts.isEmpty == result.contexts.isEmpty
+        guard now.size == before.size, now.flags == before.flags,
+            made.result.contexts.isEmpty == result.contexts.isEmpty
         else {
             made.close()
             return nil

@@ -95,6 +95,8 @@ final class DevicePlugger: Sendable {
     func addThread(_ id: String) throws(MachineBuildError) {
         try box.withLock { box throws(MachineBuildError) in
             try box.builder.addIOThread(id)
+            // Who asks for its number next is to have it.
+            while box.builder.lastWorker?.threadID == 0 { Bell().wait(nanoseconds: 100_000) }
             contents.update(box.builder)
         }
     }

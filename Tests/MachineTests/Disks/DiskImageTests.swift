@@ -102,7 +102,7 @@ import Testing
             defer { bench.machine.close() }
             let machine = bench.machine
             try machine.addObject(ObjectConfiguration(type: "iothread", id: "t"))
-            #expect(machine.ioThreads.map(\.id) == ["t"])
+            #expect(machine.ioThreads.map(\.id) == ["t"] && machine.ioThreads[0].threadID > 0)
             #expect(throws: MachineError.self) {
                 try machine.addObject(ObjectConfiguration(type: "iothread", id: "t"))
             }
