@@ -174,7 +174,7 @@ let package = Package(
             "Machine",
             [
                 "KVMEngine", "MachineState", "CEngine", "HostOS", "JSON", "GuestMemory", "Execution", "DeviceModel",
-                "MachineControl",
+                "MachineControl", "BlockImage", "VirtQueue",
             ]),
         tests("MachineControl", ["FileSharing", "JSON"]),
         tests("HostCheck"),

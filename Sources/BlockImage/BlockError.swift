@@ -29,7 +29,9 @@ public enum BlockError: Error, Sendable, Hashable, CustomStringConvertible {
     case message(String)
     /// The image below another cannot be opened: why.
     indirect case backing(BlockError)
-    /// More images lie below one another than are followed: perhaps in a loop.
+    /// One of the images below this one stands on it again.
+    case loopingChain(path: String)
+    /// More images lie below one another than are followed.
     case endlessChain(path: String, most: UInt64)
     /// The file system knows no `O_DIRECT`.
     case noDirectIO(path: String)
@@ -76,7 +78,8 @@ public enum BlockError: Error, Sendable, Hashable, CustomStringConvertible {
         case .bitmap(let text), .snapshot(let text), .secret(let text), .message(let text): text
         case .backing(let reason): "Cannot open the backing image: \(reason)"
         case .endlessChain(let path, let most):
-            "Cannot open '\(path)': a chain of over \(most) backing images is not followed; is it a loop?"
+            "Cannot open '\(path)': a chain of over \(most) backing images is not followed"
+        case .loopingChain(let path): "Cannot open '\(path)': the backing images below it are a loop"
         case .noDirectIO(let path): "Cannot open '\(path)' with cache.direct=on: the file system has no O_DIRECT"
         case .noRing(let path, let reason): "Cannot open '\(path)' with aio=io_uring: \(reason)"
         case .wrongFormat(let path, let expected, let found):
@@ -117,9 +120,14 @@ public enum BlockError: Error, Sendable, Hashable, CustomStringConvertible {
         }
     }
 
-    /// Why an image cannot be opened when it is for the one below it; said once for a whole chain.
+    /// Why an image cannot be opened when it is for the one below it: said a few times at most for a long chain.
     static func below(_ error: BlockError) -> BlockError {
-        if case .endlessChain = error { return error }
-        return .backing(error)
+        switch error {
+        case .endlessChain, .loopingChain: return error
+        default: break
+        }
+        var (inner, times) = (error, 0)
+        while case .backing(let reason) = inner { (inner, times) = (reason, times + 1) }
+        return times < 8 ? .backing(error) : error
     }
 }

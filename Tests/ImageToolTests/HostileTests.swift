@@ -28,7 +28,7 @@ import Testing
         case "descriptor":
             folder.image("create", "-q", "-f", "vmdk", "-o", "subformat=monolithicFlat", "@good", size)
         case "fixed": folder.image("create", "-q", "-f", "vpc", "-o", "subformat=fixed", "@good", size)
-        case "bochs", "cloop", "dmg": return LaidOut.image(name, part)
+        case "bochs", "cloop", "dmg": return LaidOut.image(name, part) { ClusterPacker(.zlib)?.pack($0) ?? [] }
         case "qed", "parallels": folder.qemu("convert", "-f", "raw", "-O", name, "@part.raw", "@good")
         default: folder.image("convert", "-O", name, "@part.raw", "@good")
         }
@@ -146,7 +146,7 @@ import Testing
         let chain = folder.image("info", "--backing-chain", "@one")
         #expect(chain.status == 1 && chain.errors.contains("creates an infinite loop"))
         let convert = folder.image("convert", "@one", "@out")
-        #expect(convert.status == 1 && convert.errors.contains("a chain of over 200 backing images"))
+        #expect(convert.status == 1 && convert.errors.contains("the backing images below it are a loop"))
         #expect(convert.errors.utf8.count < 200, "said once, not for each image")
     }
 

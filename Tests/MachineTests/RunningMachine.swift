@@ -13,10 +13,16 @@ final class RunningMachine {
     private final class Flag: Sendable { let isSet = Atomic(false) }
     private let isOver = Flag()
 
-    init(_ configuration: MachineConfiguration) throws {
+    /// A machine; `look` sees what its engine is made from.
+    init(
+        _ configuration: MachineConfiguration, look: @escaping @Sendable (EngineRequest) -> Void = { _ in }
+    ) throws {
         let loop = try EventLoop()
         self.loop = loop
-        machine = try VirtualMachine(configuration, loop: loop)
+        machine = try VirtualMachine(configuration, loop: loop) { request throws(MachineBuildError) in
+            look(request)
+            return try EngineChoice().make(request)
+        }
         try machine.start()
         thread = try HostThread(name: "loop") { [isOver] in
             loop.run()

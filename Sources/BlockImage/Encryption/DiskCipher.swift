@@ -13,7 +13,7 @@ internal import Synchronization
         /// 64 bits, little-endian, then zeroes.
         case plain64
         /// As `plain64`, encrypted with a digest of the key.
-        case essiv(key: [UInt8])
+        case essiv(BlockEncryption)
     }
 
     /// A context with the key in it, for one thread at a time.
@@ -22,8 +22,17 @@ internal import Synchronization
         let pointer: OpaquePointer
     }
 
+    /// Encrypts single blocks.
+    private enum BlockEncryption: Sendable {
+        /// By OpenSSL, with AES-256.
+        case aes(key: [UInt8])
+        case other(SectorCipher)
+    }
+
     static let sectorSize = 512
-    private let cipher: OpaquePointer
+    /// OpenSSL's cipher; nil: `other` does the work.
+    private let cipher: OpaquePointer?
+    private let other: SectorCipher?
     private let key: [UInt8]
     private let vector: Vector
     private let contexts = Mutex<[Context]>([])
@@ -34,22 +43,38 @@ internal import Synchronization
         let dash = mode.firstIndex(of: "-") ?? mode.endIndex
         let chaining = String(mode[..<dash])
         let generator = String(mode[dash...].dropFirst())
-        guard let cipher = unsafe DiskCipher.cipher(name, chaining, key.count) else { return nil }
+        let cipher = unsafe DiskCipher.cipher(name, chaining, key.count)
         unsafe self.cipher = cipher
         self.key = key
-        switch generator {
+        // What OpenSSL does not have, another library may.
+        let way = unsafe cipher == nil ? SectorCipher.Mode(rawValue: chaining) : nil
+        other = way.flatMap { SectorCipher(name: name, mode: $0, key: key) }
+        guard unsafe cipher != nil || other != nil else { return nil }
+        // A digest's name may stand behind any of them, but only one works with it.
+        switch generator.prefix(while: { $0 != ":" }) {
+        // Each sector alone: the vector counts for nothing.
+        case _ where chaining == "ecb": vector = .none
         case "plain": vector = .plain
         case "plain64": vector = .plain64
-        case "" where chaining == "ecb": vector = .none
-        case "essiv:sha256":
-            guard let digest = Crypto.hash("sha256", key) else { return nil }
-            vector = .essiv(key: digest)
+        case "essiv":
+            guard let encryption = DiskCipher.encryption(name, digest: String(generator.dropFirst(6)), key) else {
+                return nil
+            }
+            vector = .essiv(encryption)
         default: return nil
         }
-        if chaining == "ecb" && !generator.isEmpty { return nil }
+        guard unsafe cipher != nil else { return }
         // XTS with two equal halves is no cipher: the library refuses it.
         guard let context = makeContext(isEncrypting: true) else { return nil }
         contexts.withLock { $0.append(context) }
+    }
+
+    /// The cipher of a family whose key is a digest of the disk's.
+    private static func encryption(_ name: String, digest: String, _ key: [UInt8]) -> BlockEncryption? {
+        // Blocks of 8 bytes have no room for what comes out of a digest this long.
+        guard name != "cast5", let hashed = Crypto.hash(digest, key) else { return nil }
+        if name == "aes" && hashed.count == 32 { return .aes(key: hashed) }
+        return SectorCipher(name: name, mode: .ecb, key: hashed).map { .other($0) }
     }
 
     /// The library's cipher; `count` is the key's length in bytes.
@@ -75,7 +100,7 @@ internal import Synchronization
     }
 
     private func makeContext(isEncrypting: Bool) -> Context? {
-        guard let context = unsafe apus_EVP_CIPHER_CTX_new() else { return nil }
+        guard unsafe cipher != nil, let context = unsafe apus_EVP_CIPHER_CTX_new() else { return nil }
         guard unsafe apus_EVP_CipherInit_ex(context, cipher, key, nil, isEncrypting ? 1 : 0) == 1,
             unsafe apus_EVP_CIPHER_CTX_set_padding(context, 0) == 1
         else {
@@ -90,6 +115,15 @@ internal import Synchronization
         _ isEncrypting: Bool, _ base: UnsafeMutableRawPointer, count: Int, firstSector: UInt64
     ) -> Bool {
         guard count % DiskCipher.sectorSize == 0 else { return false }
+        if let other {
+            for index in 0..<count / DiskCipher.sectorSize {
+                guard let start = initial(firstSector &+ UInt64(index)) else { return false }
+                // SAFETY: the caller's range holds this sector.
+                let sector = unsafe (base + index * DiskCipher.sectorSize).assumingMemoryBound(to: UInt8.self)
+                unsafe other.apply(isEncrypting, sector, start: start)
+            }
+            return true
+        }
         let spare = isEncrypting ? contexts.withLock { $0.popLast() } : decrypting.withLock { $0.popLast() }
         guard let context = spare ?? makeContext(isEncrypting: isEncrypting) else { return false }
         defer {
@@ -119,19 +153,27 @@ internal import Synchronization
         case .none: break
         case .plain: bytes.storeLittle(UInt32(truncatingIfNeeded: sector), at: 0)
         case .plain64: bytes.storeLittle(sector, at: 0)
-        case .essiv(let key):
+        case .essiv(let encryption):
             bytes.storeLittle(sector, at: 0)
-            guard let context = unsafe apus_EVP_CIPHER_CTX_new() else { return nil }
-            defer { unsafe apus_EVP_CIPHER_CTX_free(context) }
-            var result = [UInt8](repeating: 0, count: 32)
-            var done: Int32 = 0
-            // SAFETY: one block of 16 bytes goes in, and room for two is there.
-            guard unsafe apus_EVP_CipherInit_ex(context, apus_EVP_aes_256_ecb(), key, nil, 1) == 1,
-                unsafe apus_EVP_CipherUpdate(context, &result, &done, bytes, 16) == 1, done == 16
-            else { return nil }
-            return Array(result.prefix(16))
+            switch encryption {
+            case .aes(let key): return DiskCipher.encrypted(bytes, key)
+            case .other(let cipher): return cipher.encrypted(bytes)
+            }
         }
         return bytes
+    }
+
+    /// One block, encrypted with AES-256.
+    private static func encrypted(_ bytes: [UInt8], _ key: [UInt8]) -> [UInt8]? {
+        guard let context = unsafe apus_EVP_CIPHER_CTX_new() else { return nil }
+        defer { unsafe apus_EVP_CIPHER_CTX_free(context) }
+        var result = [UInt8](repeating: 0, count: 32)
+        var done: Int32 = 0
+        // SAFETY: one block of 16 bytes goes in, and room for two is there.
+        guard unsafe apus_EVP_CipherInit_ex(context, apus_EVP_aes_256_ecb(), key, nil, 1) == 1,
+            unsafe apus_EVP_CipherUpdate(context, &result, &done, bytes, 16) == 1, done == 16
+        else { return nil }
+        return Array(result.prefix(16))
     }
 
     /// Encrypts or decrypts an array of whole sectors.

@@ -2,9 +2,9 @@ internal import CLinux
 
 /// What a new LUKS header is to be, in the words of QEMU's options. The defaults are `qemu-img`'s.
 public struct LUKSOptions: Sendable {
-    /// `cipher-alg`: `aes-128`, `aes-192` or `aes-256`.
+    /// `cipher-alg`: `aes-`, `serpent-` or `twofish-` with 128, 192 or 256 bits, or `cast5-128`.
     public var cipher = "aes-256"
-    /// `cipher-mode`: `xts` or `cbc`.
+    /// `cipher-mode`: `xts`, `cbc`, `ctr` or `ecb`.
     public var mode = "xts"
     /// `ivgen-alg`: `plain`, `plain64` or `essiv`.
     public var vector = "plain64"
@@ -25,28 +25,49 @@ public struct LUKSOptions: Sendable {
 
     /// An empty header of these.
     func header() throws(BlockError) -> LUKSHeader {
-        let bits: [String: Int] = ["aes-128": 16, "aes-192": 24, "aes-256": 32]
-        guard let count = bits[cipher], mode == "xts" || mode == "cbc", !(mode == "xts" && count == 24) else {
-            throw .secret("Algorithm '\(cipher)' with CIPHER_MODE '\(mode)' is not supported")
+        let (name, count) = try algorithm()
+        guard ["ecb", "cbc", "ctr", "xts"].contains(mode) else {
+            throw .secret("Parameter 'cipher-mode' does not accept value '\(mode)'")
         }
+        guard mode != "xts" || name != "cast5" else { throw .secret("Unsupported cipher mode xts") }
         guard Crypto.digestLength(hash).map({ $0 >= 20 }) == true else {
             throw .secret("Hash algorithm '\(hash)' is not supported")
         }
         var text = "\(mode)-\(vector)"
         switch vector {
         case "plain", "plain64":
-            guard vectorHash == nil else {
-                throw .secret("Hash algorithm '\(vectorHash ?? "")' is not used by IV generator '\(vector)'")
-            }
+            if let vectorHash { text += ":\(vectorHash)" }
         case "essiv":
-            guard vectorHash == nil || vectorHash == "sha256" else {
-                throw .secret("Hash algorithm '\(vectorHash ?? "")' is not supported for IV generation")
+            guard name != "cast5" else { throw .secret("Cipher \(cipher) not supported with essiv") }
+            let digest = vectorHash ?? "sha256"
+            guard let length = Crypto.digestLength(digest) else {
+                throw .secret("Hash algorithm '\(digest)' is not supported for IV generation")
             }
-            text += ":sha256"
-        default: throw .secret("IV generator '\(vector)' is not supported")
+            // The vectors' key is a digest.
+            guard [16, 24, 32].contains(length) else {
+                let family = name == "aes" ? "AES" : name.prefix(1).uppercased() + name.dropFirst()
+                throw .secret("No \(family) cipher with key size \(length) available")
+            }
+            text += ":\(digest)"
+        default: throw .secret("Parameter 'ivgen-alg' does not accept value '\(vector)'")
         }
         guard iterationTime > 0 else { throw .secret("iter-time must be non-zero") }
-        return LUKSHeader(cipher: "aes", mode: text, hash: hash, keyCount: mode == "xts" ? count * 2 : count)
+        return LUKSHeader(cipher: name, mode: text, hash: hash, keyCount: mode == "xts" ? count * 2 : count)
+    }
+
+    /// The cipher's name in a header, and the length of its key in bytes.
+    private func algorithm() throws(BlockError) -> (name: String, count: Int) {
+        let parts = cipher.split(separator: "-", omittingEmptySubsequences: false)
+        let bits: [Substring: [Int]] = [
+            "aes": [128, 192, 256], "serpent": [128, 192, 256], "twofish": [128, 192, 256], "cast5": [128],
+        ]
+        guard parts.count == 2, let count = Int(parts[1]), bits[parts[0]]?.contains(count) == true else {
+            throw .secret(
+                ["des", "3des"].contains(cipher)
+                    ? "Algorithm '\(cipher)' not supported" : "Parameter 'cipher-alg' does not accept value '\(cipher)'"
+            )
+        }
+        return (String(parts[0]), count / 8)
     }
 }
 

@@ -77,7 +77,7 @@ public final class FileNode: BatchingBackend, BlockNode, Reopenable {
         locking = options.locking
         forcesShare = node.forceShare
         isInactive = Atomic(options.isInactive)
-        engine = try FileNode.engine(options, access)
+        engine = try FileNode.engine(options, access, isLate: readOnly)
     }
 
     /// `open(2)` by this process itself.
@@ -121,9 +121,18 @@ public final class FileNode: BatchingBackend, BlockNode, Reopenable {
         }
     }
 
-    private static func engine(_ options: FileOptions, _ access: FileAccess) throws(BlockError) -> any FileEngine {
+    private static func engine(
+        _ options: FileOptions, _ access: FileAccess, isLate: Bool
+    ) throws(BlockError) -> any FileEngine {
         let pool = WorkerPool(name: "block-worker", maximum: 64)
         if options.aio == .threads { return ThreadEngine(access: access, pool: pool) }
+        if isLate && options.aio == .auto && options.ringFailure == nil {
+            return LateEngine(pool: pool) { () -> any FileEngine in
+                do throws(HostError) { return try UringEngine(access: access, pool: pool) } catch {
+                    return ThreadEngine(access: access, pool: pool)
+                }
+            }
+        }
         do throws(HostError) {
             if let reason = options.ringFailure { throw HostError("set up io_uring", reason) }
             return try UringEngine(access: access, pool: pool)

@@ -1,20 +1,54 @@
 extension BlockDriver {
     /// The driver `qed`.
     static var qed: BlockDriver {
-        BlockDriver(name: "qed") { graph, options, node, nodeName throws(BlockError) in
-            let depth = try options.takeSize("x-depth") ?? 0
-            let file = try graph.openChild("file", of: "qed", &options, node)
+        layered("qed") { (file, node, _, _) throws(BlockError) in
+            let map = try QEDMap(file, isForWriting: !node.readOnly && !node.autoReadOnly)
+            return (map, map.backing.map { ($0, map.isBackingRaw ? "raw" : nil) })
+        }
+    }
+
+    /// The driver `qcow`: the first version of that format.
+    static var qcow: BlockDriver {
+        layered("qcow") { (file, node, options, graph) throws(BlockError) in
+            var passphrase: [UInt8]?
+            if var encrypt = options.takeChild("encrypt") {
+                if let format = encrypt.take("format"), format != "aes" {
+                    throw .secret("Header reported 'aes' encryption format but options specify '\(format)'")
+                }
+                if let secret = encrypt.take("key-secret") { passphrase = try graph.secrets.value(secret) }
+                try encrypt.finish(driver: "qcow")
+            }
+            let isDescription = try options.takeBool("x-describe") ?? false
+            let isForWriting = !node.readOnly && !node.autoReadOnly
+            let map = try QCowMap(file, isForWriting: isForWriting, passphrase: passphrase)
+            guard !map.isEncrypted || passphrase != nil || isDescription else {
+                throw .secret("Parameter 'encrypt.key-secret' is required for cipher")
+            }
+            return (map, map.backing.map { ($0, nil) })
+        }
+    }
+
+    /// A format that is only read, and whose images may stand on others.
+    private static func layered(
+        _ name: String,
+        open:
+            @escaping @Sendable (
+                _ file: any BlockNode, _ node: NodeOptions, _ options: inout BlockOptions, _ graph: BlockGraph
+            ) throws(BlockError) -> (map: any ImageMap, backing: (name: String, format: String?)?)
+    ) -> BlockDriver {
+        BlockDriver(name: name) { graph, options, node, nodeName throws(BlockError) in
+            let place = try ChainPlace(taking: &options)
+            let file = try graph.openChild("file", of: name, &options, node)
             var children = [BlockChild(role: "file", node: file)]
             do throws(BlockError) {
-                let map = try QEDMap(file, isForWriting: !node.readOnly && !node.autoReadOnly)
+                let (map, named) = try open(file, node, &options, graph)
                 do throws(BlockError) {
-                    let named = map.backing.map { ($0, map.isBackingRaw ? "raw" : nil) }
-                    let backing = try openBacking(graph, named, file, &options, node, depth, driver: "qed")
+                    let backing = try openBacking(graph, named, file, &options, node, place, driver: name)
                     if let backing { children.append(BlockChild(role: "backing", node: backing)) }
                 } catch {
                     throw BlockError.below(error)
                 }
-                try options.finish(driver: "qed")
+                try options.finish(driver: name)
                 var reading = node
                 reading.readOnly = true
                 return try MappedNode(map, children: children, nodeName: nodeName, node: reading)

@@ -22,7 +22,7 @@ public struct BlockDriver: Sendable {
         file(name: "file", isDevice: false), file(name: "host_device", isDevice: true),
         null(name: "null-co"), null(name: "null-aio"), raw, blkdebug, copyOnRead, throttle,
         qcow2, luks, nbd,
-        vmdk, qed,
+        vmdk, qed, qcow,
         readable("bochs") { file throws(BlockError) in try BochsMap(file) },
         readable("cloop") { file throws(BlockError) in try CloopMap(file) },
         readable("dmg") { file throws(BlockError) in try DMGMap(file) },

@@ -60,7 +60,8 @@ extension BlockGraph {
         }
         if isFile {
             let isDevice: Bool
-            (isDevice, head) = try BlockGraph.examine(named["file.filename"] ?? path, opener)
+            let found = try BlockGraph.examine(named["file.filename"] ?? path, opener)
+            (isDevice, head) = (found.isDevice, found.head)
             options["file.driver"] = isDevice ? "host_device" : "file"
             options["file.filename"] = path
             options["file.aio"] = drive.aio.rawValue
@@ -138,9 +139,10 @@ extension BlockGraph {
         try examine(path.hasPrefix("file:") ? String(path.dropFirst(5)) : path, opener).isDevice
     }
 
+    /// What a file is and begins with, and which it is of all files.
     static func examine(
         _ path: String, _ opener: FileOpener
-    ) throws(BlockError) -> (isDevice: Bool, head: [UInt8]) {
+    ) throws(BlockError) -> (isDevice: Bool, head: [UInt8], identity: String) {
         guard !path.utf8.contains(0) else { throw .notFound(path: path) }
         let descriptor: Int32
         switch opener(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK, 0) {
@@ -160,6 +162,6 @@ extension BlockGraph {
         // SAFETY: the kernel writes at most the array's count.
         let count = unsafe head.withUnsafeMutableBytes { unsafe pread(descriptor, $0.baseAddress!, $0.count, 0) }
         guard count >= 0 else { throw .system(path: path, operation: "read", Errno(rawValue: apus_errno())) }
-        return (isDevice, Array(head.prefix(count)))
+        return (isDevice, Array(head.prefix(count)), "\(status.st_dev):\(status.st_ino)")
     }
 }

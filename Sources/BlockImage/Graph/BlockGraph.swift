@@ -187,7 +187,7 @@ public final class BlockGraph: Sendable {
     /// The nodes of a chain of backing images, from the top; filters are none of them.
     public static func chain(_ top: any BlockNode) -> [any BlockNode] {
         var chain = [top.unfiltered]
-        while let below = chain.last?.children.first(where: { $0.role == "backing" })?.node, chain.count < 256 {
+        while let below = chain.last?.children.first(where: { $0.role == "backing" })?.node {
             chain.append(below.unfiltered)
         }
         return chain
@@ -252,8 +252,9 @@ public final class BlockGraph: Sendable {
             do throws(BlockError) {
                 try options.finish(driver: driverName)
             } catch {
+                let children = node.children
                 node.close()
-                for child in node.children { discard(child.node) }
+                for child in children { discard(child.node) }
                 throw error
             }
             state.withLock { $0.entries[name] = Entry(node: node, isImplicit: isImplicit, options: common) }
@@ -293,18 +294,29 @@ public final class BlockGraph: Sendable {
 
     /// Closes an implicit node that has no user any more.
     private func release(_ name: String) {
-        let entry = state.withLock { $0.entries[name] }
-        if let entry, entry.isImplicit, entry.users <= 0 { close(entry.node) }
+        if let node = unused(name) { close(node) }
     }
 
-    private func close(_ node: any BlockNode) {
-        let children = node.children
-        node.close()
-        state.withLock { state in
-            state.entries[node.nodeName] = nil
-            state.names.remove(node.nodeName)
-            for child in children { state.entries[child.node.nodeName]?.users -= 1 }
+    private func unused(_ name: String) -> (any BlockNode)? {
+        let entry = state.withLock { $0.entries[name] }
+        guard let entry, entry.isImplicit, entry.users <= 0 else { return nil }
+        return entry.node
+    }
+
+    /// Closes a node, and those below that nobody uses then: one after the other, as chains may be long.
+    private func close(_ first: any BlockNode) {
+        var left = [first]
+        while let node = left.popLast() {
+            // Two above may have let it go.
+            guard state.withLock({ $0.entries[node.nodeName] != nil }) else { continue }
+            let children = node.children
+            node.close()
+            state.withLock { state in
+                state.entries[node.nodeName] = nil
+                state.names.remove(node.nodeName)
+                for child in children { state.entries[child.node.nodeName]?.users -= 1 }
+            }
+            left += children.reversed().compactMap { unused($0.node.nodeName) }
         }
-        for child in children { release(child.node.nodeName) }
     }
 }

@@ -19,6 +19,8 @@ public struct ReferencePolicy: Sendable {
     public var trust: Trust
     /// Files that the user has named, which others may name too.
     public var named: Set<String>
+    /// How to have a name followed all the same, for whoever is told that it is not.
+    public var advice = "make the image your own, or name what is below it yourself (backing.file.filename=)"
 
     /// The default: one's own images are believed.
     public init(trust: Trust = .own, named: Set<String> = []) {
@@ -33,7 +35,7 @@ public struct ReferencePolicy: Sendable {
         if let path = try? BlockDriver.resolve(name, of: file.filename), named.contains(path) { return }
         throw .message(
             "'\(file.filename)' names '\(name)' as its \(what), which is not followed:"
-                + " the image is another user's, or was called untrusted")
+                + " the image is another user's, or was called untrusted; \(advice)")
     }
 
     /// Whether what is at the bottom is a file of the user's own, or root's.

@@ -28,6 +28,9 @@ final class NBDConnection: Sendable {
         var isOver = false
     }
 
+    /// How requests end that the connection took with it: no server's answer.
+    static let lost: Int32 = -1
+
     let result: NBDNegotiation.Result
     private let channel: NBDChannel
     private let state = Mutex(State())
@@ -56,7 +59,7 @@ final class NBDConnection: Sendable {
     var isAlive: Bool { state.withLock { !$0.isOver } }
 
     /// Sends a request. `data` is what a write sends; `pending.completion` is called once, from the connection's
-    /// thread; also (with `EIO`) when the connection ends. False: it has ended already, nothing is called.
+    /// thread; also (with `lost`) when the connection ends. False: it has ended already, nothing is called.
     func submit(_ pending: Pending, flags: UInt16 = 0, data: [BlockSegment] = []) -> Bool {
         // Under the lock: an answer that comes before the request has been sent must find it queued.
         state.withLock { state -> Bool in
@@ -122,7 +125,7 @@ final class NBDConnection: Sendable {
             return Array(state.pending.values)
         }
         channel.abandon()
-        for pending in lost { pending.completion(EIO, []) }
+        for pending in lost { pending.completion(NBDConnection.lost, []) }
     }
 
     /// Takes one reply, or one chunk of a structured one.

@@ -11,8 +11,7 @@ extension BlockDriver {
             var plan = NBDClientPlan(location: location)
             if let bitmap = options.take("x-dirty-bitmap") { plan.context = bitmap }
             plan.patience = try options.takeSize("open-timeout") ?? 0
-            // A connection that is lost is not made anew: requests on it fail.
-            _ = try options.takeSize("reconnect-delay")
+            plan.reconnectDelay = try options.takeSize("reconnect-delay") ?? 0
             if let count = try options.takeSize("x-connections") {
                 guard count > 0, count <= 16 else {
                     throw .invalidOption(option: "x-connections", value: "\(count)", expected: "1 to 16")
@@ -29,7 +28,7 @@ extension BlockDriver {
             plan.hostName = options.take("tls-hostname")
             try options.finish(driver: "nbd")
             return try NBDNode(
-                try plan.connect(), location: location, context: plan.context, nodeName: nodeName, node: node)
+                try plan.connectLinks(), location: location, context: plan.context, nodeName: nodeName, node: node)
         }
     }
 }
@@ -84,6 +83,8 @@ public struct NBDClientPlan: Sendable {
     public var context = NBD.allocationContext
     /// How long a server may take to listen, in seconds.
     public var patience: UInt64 = 0
+    /// How long requests wait for another connection when theirs is lost, in seconds; 0: for one try to make it.
+    public var reconnectDelay: UInt64 = 0
     /// How many connections are made where the server allows several.
     public var connections = 1
     /// What TLS is done with.
@@ -93,6 +94,15 @@ public struct NBDClientPlan: Sendable {
 
     /// The defaults for a location.
     public init(location: NBDLocation) { self.location = location }
+
+    /// Makes the connections, which come again when they are lost. Blocks.
+    func connectLinks() throws(BlockError) -> [NBDLink] {
+        var again = self
+        again.patience = 0
+        return try connect().map { [again] connection in
+            NBDLink(connection, delaySeconds: reconnectDelay) { () throws(BlockError) in try again.connectOnce() }
+        }
+    }
 
     /// Makes the connections. Blocks.
     func connect() throws(BlockError) -> [NBDConnection] {

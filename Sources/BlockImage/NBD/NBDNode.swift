@@ -14,7 +14,7 @@ public final class NBDNode: BatchingBackend, BlockNode, Resizable {
     /// The size as the server states it, also when it is no multiple of 512.
     public let exactSize: UInt64
 
-    private let connections: [NBDConnection]
+    private let links: [NBDLink]
     private let nextConnection = Atomic(0)
     private let flags: UInt16
     /// The metadata context that tells where what is.
@@ -30,10 +30,10 @@ public final class NBDNode: BatchingBackend, BlockNode, Resizable {
 
     /// Takes over connections to the same export.
     init(
-        _ connections: [NBDConnection], location: NBDLocation, context: String, nodeName: String, node: NodeOptions
+        _ links: [NBDLink], location: NBDLocation, context: String, nodeName: String, node: NodeOptions
     ) throws(BlockError) {
-        let info = connections[0].result.info
-        self.connections = connections
+        let info = links[0].result.info
+        self.links = links
         self.nodeName = nodeName
         self.context = context
         filename = location.name
@@ -187,16 +187,16 @@ public final class NBDNode: BatchingBackend, BlockNode, Resizable {
         let pending = NBDConnection.Pending(
             command: command, offset: request.offset, length: Int(request.length),
             segments: request.operation == .read ? request.segments : []
-        ) { [after] status, _ in after(status) }
-        let connection = connections.count == 1 ? connections[0] : choose()
-        if !connection.submit(pending, flags: bits, data: request.operation == .write ? request.segments : []) {
-            pool.submit { finish(EIO) }
-        }
+        ) { [after] status, _ in after(status == NBDConnection.lost ? EIO : status) }
+        let link = links.count == 1 ? links[0] : choose()
+        link.submit(
+            NBDLink.Request(
+                pending: pending, flags: bits, data: request.operation == .write ? request.segments : []))
     }
 
-    private func choose() -> NBDConnection {
+    private func choose() -> NBDLink {
         let (turn, _) = nextConnection.add(1, ordering: .relaxed)
-        return connections[Int(UInt(bitPattern: turn) % UInt(connections.count))]
+        return links[Int(UInt(bitPattern: turn) % UInt(links.count))]
     }
 
     /// A flush on one connection is one on all: the server promises that when it allows several.
@@ -274,8 +274,8 @@ public final class NBDNode: BatchingBackend, BlockNode, Resizable {
 
     // MARK: Life
 
-    public func beginBatch() { for connection in connections { connection.beginBatch() } }
-    public func endBatch() { for connection in connections { connection.endBatch() } }
+    public func beginBatch() { for link in links { link.beginBatch() } }
+    public func endBatch() { for link in links { link.endBatch() } }
     public func poll() {}
     public func schedule(_ work: @escaping @Sendable () -> Void) { pool.submit(work) }
     public func drain() { inFlight.waitUntilIdle() }
@@ -283,7 +283,7 @@ public final class NBDNode: BatchingBackend, BlockNode, Resizable {
     public func close() {
         guard !isClosed.exchange(true, ordering: .relaxed) else { return }
         drain()
-        for connection in connections { connection.close() }
+        for link in links { link.close() }
         pool.close()
     }
 }
@@ -292,7 +292,7 @@ extension NBDNode: SparseMappable {
     public func extents(offset: UInt64, length: UInt64, limit: Int) throws(BlockError) -> [BlockExtent] {
         guard offset < sizeInBytes, length > 0 else { return [] }
         let end = min(sizeInBytes, offset + min(length, sizeInBytes - offset))
-        guard let context = connections[0].result.contexts.values.first else {
+        guard let context = links[0].result.contexts.values.first else {
             return [
                 BlockExtent(offset: offset, length: end - offset, isAllocated: true, isZero: false, hostOffset: offset)
             ]
@@ -338,8 +338,9 @@ extension NBDNode: SparseMappable {
         }
         inFlight.enter()
         defer { inFlight.leave() }
-        guard connections[0].submit(pending) else { throw .io(path: filename, operation: "examine", EIO) }
-        let status = answer.wait()
+        links[0].submit(NBDLink.Request(pending: pending))
+        let answered = answer.wait()
+        let status = answered == NBDConnection.lost ? EIO : answered
         guard status == 0 else { throw .io(path: filename, operation: "examine", status) }
         var extents = box.value.withLock { $0 }
         let skipped = UInt32(offset - start)

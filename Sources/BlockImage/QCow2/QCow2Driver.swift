@@ -1,7 +1,4 @@
 extension BlockDriver {
-    /// Backing chains longer than this are loops.
-    private static let maximumChain: UInt64 = 200
-
     /// The driver `qcow2`.
     static var qcow2: BlockDriver {
         BlockDriver(name: "qcow2") { graph, options, node, nodeName throws(BlockError) in
@@ -15,7 +12,7 @@ extension BlockDriver {
             own.isDescription = try options.takeBool("x-describe") ?? false
             own.snapshot = options.take("x-snapshot")
             let encrypt = options.takeChild("encrypt")
-            let depth = try options.takeSize("x-depth") ?? 0
+            let place = try ChainPlace(taking: &options)
             let file = try graph.openChild("file", of: "qcow2", &options, node)
             var backing: (any BlockNode)?
             do throws(BlockError) {
@@ -24,7 +21,7 @@ extension BlockDriver {
                 own.dataFile = try openData(graph, header, file, &options, node)
                 do throws(BlockError) {
                     backing = try openBacking(
-                        graph, header.backingFile.map { ($0, header.backingFormat) }, file, &options, node, depth,
+                        graph, header.backingFile.map { ($0, header.backingFormat) }, file, &options, node, place,
                         driver: "qcow2")
                 } catch {
                     throw BlockError.below(error)
@@ -116,66 +113,11 @@ extension BlockDriver {
         {
             try graph.references.check(name, "data file", in: file)
             let path = try resolve(name, of: file.filename)
-            let (isDevice, _) = try BlockGraph.examine(path, graph.opener)
+            let isDevice = try BlockGraph.examine(path, graph.opener).isDevice
             options.setDefault("data-file.filename", path)
             options.setDefault("data-file.driver", isDevice ? "host_device" : "file")
         }
         guard options.value("data-file") != nil || options.value("data-file.filename") != nil else { return nil }
         return try graph.openChild("data-file", of: "qcow2", &options, node)
-    }
-
-    /// The backing image: the one that the options name (or deny, with an empty name), or else the image's own.
-    static func openBacking(
-        _ graph: BlockGraph, _ named: (name: String, format: String?)?, _ file: any BlockNode,
-        _ options: inout BlockOptions, _ node: NodeOptions, _ depth: UInt64, driver: String
-    ) throws(BlockError) -> (any BlockNode)? {
-        if let reference = options.take("backing") {
-            if reference.isEmpty || reference == "null" { return nil }
-            options.setDefault("backing", reference)
-            return try graph.openChild("backing", of: driver, &options, node)
-        }
-        let given = options.takeChild("backing")
-        guard named != nil || given != nil else { return nil }
-        guard depth < maximumChain else {
-            throw .endlessChain(path: file.filename, most: maximumChain)
-        }
-        var child = given ?? BlockOptions([:])
-        if let named, child.value("file") == nil, child.value("file.filename") == nil {
-            try graph.references.check(named.name, "backing file", in: file)
-        }
-        if let named, child.value("file") == nil, ImageName.isJSON(named.name) {
-            for (name, value) in try ImageName.options(json: named.name) { child.setDefault(name, value) }
-            child.setDefault("driver", named.format ?? "raw")
-        } else if let named, child.value("file") == nil, NBDLocation.isLocation(named.name) {
-            child.setDefault("file.driver", "nbd")
-            child.setDefault("file.filename", named.name)
-            child.setDefault("driver", named.format ?? "raw")
-        } else if let named, child.value("file") == nil {
-            let path = try resolve(named.name, of: file.filename)
-            child.setDefault("file.filename", path)
-            let (isDevice, head) = try BlockGraph.examine(path, graph.opener)
-            child.setDefault("file.driver", isDevice ? "host_device" : "file")
-            child.setDefault("driver", named.format ?? ImageFormat.probe(head, path: path).rawValue)
-        }
-        child.setDefault("read-only", "on")
-        child.setDefault("cache.direct", node.cache.direct ? "on" : "off")
-        child.setDefault("cache.no-flush", node.cache.noFlush ? "on" : "off")
-        child.setDefault("force-share", node.forceShare ? "on" : "off")
-        if ["qcow2", "vmdk", "qed"].contains(child.value("driver") ?? "") {
-            child.setDefault("x-depth", "\(depth + 1)")
-        }
-        return try graph.openBelow(child)
-    }
-
-    /// A backing file's name is relative to the image that names it.
-    static func resolve(_ name: String, of image: String) throws(BlockError) -> String {
-        var name = name
-        if name.hasPrefix("file:") {
-            name = String(name.dropFirst(5))
-        } else if let colon = name.firstIndex(of: ":"), !name[..<colon].contains("/") {
-            throw .unsupported(path: image, feature: "the backing image '\(name)'")
-        }
-        guard !name.hasPrefix("/"), let slash = image.lastIndex(of: "/") else { return name }
-        return String(image[...slash]) + name
     }
 }

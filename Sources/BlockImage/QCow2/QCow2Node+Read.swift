@@ -13,16 +13,21 @@ extension QCow2Node {
             let limit = UInt64(total - done)
             let run = try withTables { metadata throws(ImageFailure) in try metadata.run(at: at, limit: limit) }
             let part = segments.slice(from: done, count: Int(run.length))
-            switch run.kind {
-            case .unallocated: try readBacking(at, part)
-            case .zero: part.zero(from: 0)
-            case .normal(let host):
-                file.debugEvent(.readAIO)
-                try readData(host, at, part)
-            case .compressed(let host, let length):
-                try readCompressed(host, length, from: Int(at & (clusterSize - 1)), part)
-            }
+            if case .unallocated = run.kind { try readBacking(at, part) } else { try read(run, at, part) }
             done += Int(run.length)
+        }
+    }
+
+    /// Fills the segments with a run that this image has.
+    func read(_ run: QCow2Run, _ at: UInt64, _ segments: [BlockSegment]) throws(ImageFailure) {
+        switch run.kind {
+        case .unallocated: break
+        case .zero: segments.zero(from: 0)
+        case .normal(let host):
+            file.debugEvent(.readAIO)
+            try readData(host, at, segments)
+        case .compressed(let host, let length):
+            try readCompressed(host, length, from: Int(at & (clusterSize - 1)), segments)
         }
     }
 
@@ -44,17 +49,6 @@ extension QCow2Node {
         try check(
             encryption.access(dataFile).write(
                 at: host, sectorOffset: encryption.usesHostOffset ? host : guest, from: segments))
-    }
-
-    /// Reads from the backing image; what is behind its end is zero.
-    private func readBacking(_ offset: UInt64, _ segments: [BlockSegment]) throws(ImageFailure) {
-        let end = backing?.sizeInBytes ?? 0
-        guard let backing, offset < end else { return segments.zero(from: 0) }
-        let total = segments.reduce(0) { $0 + $1.count }
-        let count = Int(min(UInt64(total), end - offset))
-        if count < total { segments.zero(from: count) }
-        file.debugEvent(.readBackingAIO)
-        try check(backing.readAndWait(at: offset, into: segments.slice(from: 0, count: count)))
     }
 
     private func readCompressed(

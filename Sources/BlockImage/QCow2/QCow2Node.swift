@@ -357,15 +357,26 @@ public final class QCow2Node: BatchingBackend, BlockNode, Reopenable {
     public func schedule(_ work: @escaping @Sendable () -> Void) { pool.submit(work) }
 
     public func drain() {
+        drainAlone()
+        var below = backing
+        while let image = below as? QCow2Node {
+            image.drainAlone()
+            below = image.backing
+        }
+        below?.drain()
+    }
+
+    private func drainAlone() {
         inFlight.waitUntilIdle()
         file.drain()
         if header.hasDataFile { dataFile.drain() }
-        backing?.drain()
     }
 
     public func close() {
         guard !isClosed.exchange(true, ordering: .relaxed) else { return }
-        drain()
+        drainAlone()
+        // A long chain goes image by image, not from the top through all of them.
+        defer { link.withLock { $0 = nil } }
         if !isReadOnly, !isElsewhere {
             // What was flushed is safe, and what was not is lost as with any disk.
             do throws(ImageFailure) {

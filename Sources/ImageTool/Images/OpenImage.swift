@@ -121,7 +121,7 @@ final class OpenImage {
             guard options["driver"] == "qcow2" else { throw BlockError.snapshot("Can't find snapshot") }
             options["x-snapshot"] = snapshot
         }
-        if mode.isDescription && ["qcow2", "luks"].contains(options["driver"]) { options["x-describe"] = "on" }
+        if mode.isDescription && ["qcow2", "luks", "qcow"].contains(options["driver"]) { options["x-describe"] = "on" }
         if mode.isRepair && options["driver"] == "qcow2" { options["x-repair"] = "on" }
         func set(_ key: String, _ value: String) { if options[key] == nil { options[key] = value } }
         return options
@@ -193,5 +193,5 @@ final class OpenImage {
     }
 
     /// Whether images of the format can have one below.
-    static func hasBacking(_ format: String?) -> Bool { ["qcow2", "qed", "vmdk"].contains(format ?? "") }
+    static func hasBacking(_ format: String?) -> Bool { ["qcow2", "qed", "qcow", "vmdk"].contains(format ?? "") }
 }

@@ -97,6 +97,7 @@ final class Session {
     /// Takes `--untrusted` and `--trusted` off a command line, wherever they stand in it. What else is on it, and what
     /// options there name, the user has asked for.
     func takeTrust(_ words: [String]) -> [String] {
+        references.advice = "--trusted follows it, as does naming it on the command line"
         if words.contains("--untrusted") {
             references.trust = .none
         } else if words.contains("--trusted") {

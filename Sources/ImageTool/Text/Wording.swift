@@ -24,7 +24,8 @@ enum Wording {
         case .invalidImage(_, let reason): reason
         case .unsupported(_, let feature): "\(feature) is not supported"
         case .endlessChain(let path, let most):
-            "'\(path)': a chain of over \(most) backing images is not followed; is it a loop?"
+            "'\(path)': a chain of over \(most) backing images is not followed"
+        case .loopingChain(let path): "'\(path)': the backing images below it are a loop"
         case .unknownDriver(let name): "Unknown driver '\(name)'"
         case .unknownOption(let driver, let option):
             isProtocol(driver)
@@ -56,6 +57,7 @@ enum Wording {
     private static func wrongFormat(_ name: String) -> String {
         switch name {
         case "qed": "Image not in QED format"
+        case "qcow": "Image not in qcow format"
         case "vdi": "Image not in VDI format"
         case "vpc": "invalid VPC image"
         default: "Image is not in \(name) format"

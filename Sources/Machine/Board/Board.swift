@@ -47,7 +47,7 @@ struct Board: Sendable {
     var networkStatus: [NetworkStatus] { contents.parts.networkStatus }
     let threadContexts: [ThreadContext]
     var cards: [(name: String, backend: String?, card: any NetworkCard)] { contents.parts.cards }
-    let ioThreads: [(id: String, thread: WorkerThread)]
+    var ioThreads: [(id: String, thread: WorkerThread)] { contents.parts.ioThreads }
     let balloon: VirtioBalloon?
     /// Devices that share folders, with the folders.
     let shares: SharedFolders
@@ -219,7 +219,6 @@ struct Board: Sendable {
         storage.live.tell(lifecycle)
         networks = builder.networks
         threadContexts = builder.threadContexts
-        ioThreads = builder.ioThreads
         balloon = builder.balloon
         shares = builder.shares
         audio = builder.audio.map(\.backend)

@@ -216,9 +216,11 @@ final class BoardBuilder {
     }
 
     func addIOThreads() throws(MachineBuildError) {
-        for object in configuration.objects where object.type == "iothread" {
-            ioThreads.append((object.id, try worker("IO \(object.id)")))
-        }
+        for object in configuration.objects where object.type == "iothread" { try addIOThread(object.id) }
+    }
+
+    func addIOThread(_ id: String) throws(MachineBuildError) {
+        ioThreads.append((id, try worker("IO \(id)")))
     }
 
     /// A worker thread of a device.

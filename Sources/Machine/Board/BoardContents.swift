@@ -12,6 +12,7 @@ final class BoardContents: Sendable {
         var cards: [(name: String, backend: String?, card: any NetworkCard)]
         var disks: [(name: String, device: VirtioBlock)]
         var scsiHosts: [(name: String, host: VirtioSCSI)]
+        var ioThreads: [(id: String, thread: WorkerThread)]
     }
     private let state: Mutex<Parts>
 
@@ -30,6 +31,6 @@ final class BoardContents: Sendable {
         Parts(
             devices: builder.devices, workers: builder.workers, tree: builder.tree,
             networkStatus: builder.networkStatus, cards: builder.cards, disks: builder.disks,
-            scsiHosts: builder.scsiBuses.map { ($0.name, $0.host) })
+            scsiHosts: builder.scsiBuses.map { ($0.name, $0.host) }, ioThreads: builder.ioThreads)
     }
 }

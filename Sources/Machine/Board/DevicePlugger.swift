@@ -91,6 +91,34 @@ final class DevicePlugger: Sendable {
         }
     }
 
+    /// Starts the thread of an `iothread` object, for devices that come later.
+    func addThread(_ id: String) throws(MachineBuildError) {
+        try box.withLock { box throws(MachineBuildError) in
+            try box.builder.addIOThread(id)
+            // Who asks for its number next is to have it.
+            while box.builder.lastWorker?.threadID == 0 { Bell().wait(nanoseconds: 100_000) }
+            contents.update(box.builder)
+        }
+    }
+
+    /// Ends the thread of an `iothread` object. False: a device works on it.
+    func removeThread(_ id: String) -> Bool {
+        let found = box.withLock { box -> Result<WorkerThread?, MachineError> in
+            let builder = box.builder
+            guard !builder.plugged.contains(where: { $0.configuration.properties.string("iothread") == id }) else {
+                return .failure(.failed(id))
+            }
+            guard let place = builder.ioThreads.firstIndex(where: { $0.id == id }) else { return .success(nil) }
+            let thread = builder.ioThreads.remove(at: place).thread
+            builder.workers.removeAll { $0 === thread }
+            contents.update(builder)
+            return .success(thread)
+        }
+        guard case .success(let thread) = found else { return false }
+        thread?.stop()
+        return true
+    }
+
     /// Asks the guest to let go of a device; takes out at once what it need not be asked for.
     func requestRemoval(_ id: String) throws(MachineError) {
         let isDone = try box.withLock { box throws(MachineError) -> Bool in

@@ -21,14 +21,16 @@ extension VirtualMachine {
         }
     }
     public func addObject(_ object: ObjectConfiguration) throws(MachineError) {
-        guard object.type != "iothread" else {
-            throw .notSupported("Objects of type '\(object.type)' cannot be added to a machine that is there")
-        }
         guard !objects.contains(where: { $0.id == object.id }) else {
             throw .failed("attempt to add duplicate property '\(object.id)' to object (type 'container')")
         }
         if MemoryModules.isBackend(object) {
             do throws(MachineBuildError) { try board.modules.addBackend(object) } catch {
+                throw .failed(error.description)
+            }
+        }
+        if object.type == "iothread" {
+            do throws(MachineBuildError) { try board.plugger.addThread(object.id) } catch {
                 throw .failed(error.description)
             }
         }
@@ -41,12 +43,11 @@ extension VirtualMachine {
         state.withLock { $0.objects.append(object) }
     }
     public func removeObject(_ id: String) throws(MachineError) {
-        guard objects.contains(where: { $0.id == id }) else { throw .failed("object '\(id)' not found") }
+        guard let object = objects.first(where: { $0.id == id }) else { throw .failed("object '\(id)' not found") }
         let isUsed =
             configuration.board.memoryBackend == id || configuration.numa.nodes.contains { $0.backend == id }
-            || configuration.devices.contains { device in
-                ["rng", "iothread"].contains { device.properties.string($0) == id }
-            }
+            || configuration.devices.contains { $0.properties.string("rng") == id }
+            || object.type == "iothread" && !board.plugger.removeThread(id)
         guard !isUsed, board.storage.graph.throttles.remove(id), board.modules.removeBackend(id) else {
             throw .failed("object '\(id)' is in use, can not be deleted")
         }

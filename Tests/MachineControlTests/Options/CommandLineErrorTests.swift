@@ -174,7 +174,7 @@ private let failures: [(String, String)] = [
     ("-action shutdown", "-action shutdown: Parameter 'shutdown' needs a value"),
     (
         "-blockdev foo",
-        "-blockdev foo: Parameter 'driver' does not accept value 'foo'; valid: file, host_device, host_cdrom, null-co, null-aio, blkdebug, nbd, luks, copy-on-read, throttle, raw, qcow2, vmdk, vdi, vhdx, vpc, bochs, cloop, dmg, parallels, qed"
+        "-blockdev foo: Parameter 'driver' does not accept value 'foo'; valid: file, host_device, host_cdrom, null-co, null-aio, blkdebug, nbd, luks, copy-on-read, throttle, raw, qcow2, vmdk, vdi, vhdx, vpc, bochs, cloop, dmg, parallels, qcow, qed"
     ),
     (
         "-blockdev driver=file,filename=/x",

@@ -7,8 +7,12 @@ enum BlockCreateOptions {
     private static let file = Parameter("file", Parameter.Kind.string)
     private static let secret = Parameter("key-secret", Parameter.Kind.string)
     private static let cipher: [Parameter] = [
-        Parameter("cipher-alg", Parameter.Kind.choice(["aes-128", "aes-192", "aes-256"])),
-        Parameter("cipher-mode", Parameter.Kind.choice(["cbc", "xts"])),
+        Parameter(
+            "cipher-alg",
+            Parameter.Kind.choice(
+                ["aes", "serpent", "twofish"].flatMap { name in [128, 192, 256].map { "\(name)-\($0)" } }
+                    + ["cast5-128"])),
+        Parameter("cipher-mode", Parameter.Kind.choice(["cbc", "ctr", "ecb", "xts"])),
         Parameter("ivgen-alg", Parameter.Kind.choice(["plain", "plain64", "essiv"])),
         Parameter("ivgen-hash-alg", Parameter.Kind.choice(hashes)),
         Parameter("hash-alg", Parameter.Kind.choice(hashes)), Parameter("iter-time", Parameter.Kind.unsigned),

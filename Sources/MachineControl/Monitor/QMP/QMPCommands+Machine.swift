@@ -124,7 +124,7 @@ extension QMPCommandTable {
             (context, _) throws(MonitorError) in
             .array(
                 context.machine.ioThreads.map { thread in
-                    let object = context.machine.configuration.objects.first { $0.id == thread.id }?.properties
+                    let object = context.machine.objects.first { $0.id == thread.id }?.properties
                     return [
                         "poll-shrink": object?["poll-shrink"] ?? 0, "thread-id": .number(thread.threadID),
                         "aio-max-batch": object?["aio-max-batch"] ?? 0, "poll-grow": object?["poll-grow"] ?? 0,

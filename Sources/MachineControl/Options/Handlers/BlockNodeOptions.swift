@@ -7,7 +7,7 @@ enum BlockNodeOptions {
     static let formats = ["raw", "qcow2", "vmdk", "vdi", "vhdx", "vpc"]
     private static let files = ["file", "host_device", "host_cdrom"]
     /// Formats that are only read.
-    static let legacy = ["bochs", "cloop", "dmg", "parallels", "qed"]
+    static let legacy = ["bochs", "cloop", "dmg", "parallels", "qcow", "qed"]
     private static let filters = ["copy-on-read", "throttle"]
     private static let others = ["null-co", "null-aio", "blkdebug", "nbd", "luks"]
     static let drivers = files + others + filters + formats + legacy
@@ -68,6 +68,11 @@ enum BlockNodeOptions {
         case "luks":
             ParameterTable(common + format + [Parameter("key-secret", Parameter.Kind.string)])
         case "qcow2": ParameterTable(common + format + qcow2)
+        case "qcow":
+            ParameterTable(
+                common + format + [
+                    Parameter("backing", Parameter.Kind.any), Parameter("encrypt", Parameter.Kind.any),
+                ])
         case "throttle": ParameterTable(common + format + [Parameter("throttle-group", Parameter.Kind.string)])
         case "copy-on-read": ParameterTable(common + format + [Parameter("bottom", Parameter.Kind.string)])
         default: ParameterTable(common + format + [Parameter("backing", Parameter.Kind.any)])

@@ -1,15 +1,35 @@
-import BlockImage
-
 /// Images of formats that no tool here makes, laid out by hand after their descriptions.
-enum LaidOut {
-    static let logIdentifier: [UInt8] = (1...16).map { UInt8($0) }
+public enum LaidOut {
+    public static let logIdentifier: [UInt8] = (1...16).map { UInt8($0) }
 
-    static func image(_ format: String, _ disk: [UInt8]) -> [UInt8] {
+    /// An image of a disk. `packed` makes zlib's streams of its blocks; without, their bytes are stored in them.
+    public static func image(
+        _ format: String, _ disk: [UInt8], packed: ([UInt8]) -> [UInt8] = LaidOut.stored
+    ) -> [UInt8] {
         switch format {
         case "bochs": bochs(disk)
-        case "cloop": cloop(disk)
-        default: dmg(disk)
+        case "cloop": cloop(disk, packed)
+        default: dmg(disk, packed)
         }
+    }
+
+    /// A zlib stream (RFC 1950) of blocks that hold bytes as they are.
+    public static func stored(_ bytes: [UInt8]) -> [UInt8] {
+        var result: [UInt8] = [0x78, 0x01]
+        var (low, high): (UInt32, UInt32) = (1, 0)
+        for start in stride(from: 0, to: max(bytes.count, 1), by: 65535) {
+            let part = bytes[start..<min(bytes.count, start + 65535)]
+            let count = UInt16(part.count)
+            result.append(start + part.count == bytes.count ? 1 : 0)
+            for number in [count, ~count] { result += [UInt8(number & 0xff), UInt8(number >> 8)] }
+            result += part
+            for byte in part {
+                low = (low + UInt32(byte)) % 65521
+                high = (high + low) % 65521
+            }
+        }
+        let sum = high << 16 | low
+        return result + (0..<4).map { UInt8(truncatingIfNeeded: sum >> UInt32(24 - 8 * $0)) }
     }
 
     private static func put<Number: FixedWidthInteger>(_ value: Number, _ at: Int, _ bytes: inout [UInt8]) {
@@ -54,9 +74,7 @@ enum LaidOut {
         return bytes + catalog + data
     }
 
-    private static func packed(_ bytes: [UInt8]) -> [UInt8] { ClusterPacker(.zlib)?.pack(bytes) ?? [] }
-
-    private static func cloop(_ disk: [UInt8]) -> [UInt8] {
+    private static func cloop(_ disk: [UInt8], _ packed: ([UInt8]) -> [UInt8]) -> [UInt8] {
         let block = 65536
         var padded = disk
         padded += [UInt8](repeating: 0, count: (block - disk.count % block) % block)
@@ -75,7 +93,7 @@ enum LaidOut {
     }
 
     /// Chunks of 64 KiB, in turn raw, packed and (where there is nothing) zero, in a property list.
-    private static func dmg(_ disk: [UInt8]) -> [UInt8] {
+    private static func dmg(_ disk: [UInt8], _ packed: ([UInt8]) -> [UInt8]) -> [UInt8] {
         let size = 65536
         return dmg(
             stride(from: 0, to: disk.count, by: size).enumerated().map { number, start in
@@ -90,14 +108,18 @@ enum LaidOut {
     }
 
     /// A chunk of a DMG image: its kind, how many sectors it makes, and what is in the file.
-    struct Chunk {
-        var kind: UInt32
-        var sectors: Int
-        var stored: [UInt8]
+    public struct Chunk {
+        public var kind: UInt32
+        public var sectors: Int
+        public var stored: [UInt8]
+
+        public init(kind: UInt32, sectors: Int, stored: [UInt8]) {
+            (self.kind, self.sectors, self.stored) = (kind, sectors, stored)
+        }
     }
 
     /// A DMG image of chunks, one behind the other.
-    static func dmg(_ chunks: [Chunk]) -> [UInt8] {
+    public static func dmg(_ chunks: [Chunk]) -> [UInt8] {
         let sectors = chunks.reduce(0) { $0 + $1.sectors }
         var data: [UInt8] = []
         var mish = [UInt8](repeating: 0, count: 204)
@@ -147,7 +169,7 @@ enum LaidOut {
     }
 
     /// One entry of a VHDX log that writes one sector, after [MS-VHDX] 2.3.
-    static func vhdxLogEntry(_ sector: [UInt8], at offset: UInt64, fileSize: Int) -> [UInt8] {
+    public static func vhdxLogEntry(_ sector: [UInt8], at offset: UInt64, fileSize: Int) -> [UInt8] {
         var entry = [UInt8](repeating: 0, count: 8192)
         text("loge", 0, &entry)
         put(UInt32(8192), 8, &entry)
@@ -169,7 +191,7 @@ enum LaidOut {
     }
 
     /// A structure with its checksum at byte 4.
-    static func sealed(_ bytes: [UInt8]) -> [UInt8] {
+    public static func sealed(_ bytes: [UInt8]) -> [UInt8] {
         var result = bytes
         put(UInt32(0), 4, &result)
         var value = UInt32.max
