@@ -60,7 +60,10 @@ struct IsolationTests {
         func reads(_ name: String) throws -> HostProgram {
             try HostProgram.run(
                 "/usr/bin/setpriv",
-                ["--reuid", "\(user)", "--regid", "\(user)", "--clear-groups", "head", "-c1", "\(folder)/\(name).qcow2"])
+                [
+                    "--reuid", "\(user)", "--regid", "\(user)", "--clear-groups", "head", "-c1",
+                    "\(folder)/\(name).qcow2",
+                ])
         }
         #expect(try reads("own").status == 0)
         #expect(try reads("base").status == 0)

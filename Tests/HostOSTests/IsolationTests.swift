@@ -56,7 +56,9 @@ struct IsolationTests {
             steps += [.folder(root + folder), .bind(folder, at: root + folder), .readOnly(root + folder)]
         }
         steps += [.folder(root + "/proc"), .processes(root + "/proc"), .folder(root + "/dev")]
-        steps += [.device(root + "/dev/null", like: "/dev/null", owner: 0, mode: 0o666), .link(root + "/x", to: "/own")]
+        steps += [
+            .device(root + "/dev/null", like: "/dev/null", owner: 0, mode: 0o666), .link(root + "/x", to: "/own"),
+        ]
         steps += [.file(root + "/own"), .bind(staging + "/own", at: root + "/own"), .root(root)]
         let words = """
             echo $$; cat /x; echo; cat \(staging)/other 2>/dev/null || echo none; echo a > /dev/null && echo null
@@ -73,6 +75,27 @@ struct IsolationTests {
         // Shell, `ls` and `wc`; two lines of heading and the loopback.
         #expect(lines == ["1", "own", "none", "null", "kept", "3", "3"], "\(lines)")
         #expect(HostFile.status(root + "/own").kind == .nothing)
+    }
+
+    @Test(
+        "Files that a confinement does not name are refused, also to root",
+        .enabled(if: FileConfinement.isSupported, "the kernel has no Landlock"))
+    func confinement() throws {
+        let folder = try HostFile.makeTemporaryFolder()
+        defer { HostFile.removeTree(folder) }
+        for name in ["own", "other"] { try HostFile.replace("\(folder)/\(name)", with: Array("\(name)\n".utf8)) }
+        let rules = try FileConfinement()
+        for path in ["/usr", "/bin", "/lib", "/lib64", "/etc/ld.so.cache"] { try rules.allow(path, [.read, .execute]) }
+        try rules.allow(folder + "/own", .read)
+        let (input, output) = try DescriptorPair.pipe()
+        let null = try HostFile.open("/dev/null", .readWrite)
+        let process = try HostProcess.spawn(
+            "/bin/cat", arguments: ["cat", folder + "/own", folder + "/other"], environment: ["LC_ALL=C"],
+            descriptors: [null, output, output], confinement: rules)
+        #expect(process.waitForEnd(milliseconds: 20_000))
+        process.reap()
+        let said = String(decoding: try input.readAvailable(limit: 4096), as: UTF8.self)
+        #expect(said == "own\ncat: \(folder)/other: Permission denied\n", "\(said)")
     }
 
     @Test(

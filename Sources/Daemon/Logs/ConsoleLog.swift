@@ -13,7 +13,8 @@ struct ConsoleLog: Sendable {
 
     /// Nil: the machine keeps none.
     init?(_ path: String) {
-        guard let watch = try? HostFile.watch(path), let file = try? HostFile.open(path, HostFile.Mode.read, nonBlocking: true, followsLinks: false)
+        guard let watch = try? HostFile.watch(path),
+            let file = try? HostFile.open(path, HostFile.Mode.read, nonBlocking: true, followsLinks: false)
         else { return nil }
         try? HostFile.seek(file, max(0, HostFile.size(of: file) - ConsoleLog.scrollback))
         self.file = file

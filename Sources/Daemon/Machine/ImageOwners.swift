@@ -93,7 +93,9 @@ struct ImageOwners: Sendable {
         let label = users == 1 ? text(path, before) : remembered
         for name in [count, before, time] { HostFile.removeAttribute(path, name) }
         // Whoever gave it to somebody else meanwhile meant that, unless that is another machine's user, which has failed.
-        guard let owner = (try? HostFile.details(path))?.owner, owner == user || MachineUser.isOwn(owner) else { return }
+        guard let owner = (try? HostFile.details(path))?.owner, owner == user || MachineUser.isOwn(owner) else {
+            return
+        }
         let parts = (label ?? "").split(separator: ":").compactMap { UInt32($0.drop { $0 == "+" }) }
         try? HostFile.setOwner(path, parts.first ?? 0, group: parts.count > 1 ? parts[1] : 0)
     }

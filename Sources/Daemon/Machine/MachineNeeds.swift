@@ -22,7 +22,8 @@ enum MachineNeeds {
             case .openTap, .tap, .datagram, .user, .userNetwork: continue
             // Sockets of a switch are root's, and new ones come where it was killed.
             case .stream, .tapName, .bridge: return false
-            case nil: if !["user", "null", "udp", "client", "server", "mcast"].contains(card["type"] ?? "") { return false }
+            case nil:
+                if !["user", "null", "udp", "client", "server", "mcast"].contains(card["type"] ?? "") { return false }
             }
         }
         for port in ports.flatMap({ DomainFigures.devices(live, $0) }) {

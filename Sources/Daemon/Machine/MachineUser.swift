@@ -137,7 +137,9 @@ struct MachineUser: Sendable {
             let list = (["-all"] + kept.map { "+" + $0 }).joined(separator: ",")
             words += ["--inh-caps=\(list)", "--ambient-caps=\(list)", "--bounding-set=\(list)"]
         } else {
-            words += ["--inh-caps=-all", "--bounding-set=-all,+" + Self.powers(live, arguments).joined(separator: ",+")]
+            words += [
+                "--inh-caps=-all", "--bounding-set=-all,+" + Self.powers(live, arguments).joined(separator: ",+"),
+            ]
         }
         return (Self.setpriv, words + ["--", path] + arguments.dropFirst())
     }

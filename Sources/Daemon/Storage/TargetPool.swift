@@ -37,7 +37,9 @@ struct TargetPool: UnitPool {
     static func session(_ text: String, of target: String) -> UInt32? {
         for line in text.split(separator: "\n") {
             let words = line.split(separator: " ")
-            guard words.count >= 4, words[3] == target, words[1].hasPrefix("["), words[1].hasSuffix("]") else { continue }
+            guard words.count >= 4, words[3] == target, words[1].hasPrefix("["), words[1].hasSuffix("]") else {
+                continue
+            }
             if let number = UInt32(words[1].dropFirst().dropLast()) { return number }
         }
         return nil
@@ -48,7 +50,9 @@ struct TargetPool: UnitPool {
         var list: [String] = []
         for line in text.split(separator: "\n") {
             let words = line.split(separator: " ")
-            if words.count == 2, words[0].contains(","), !list.contains(String(words[1])) { list.append(String(words[1])) }
+            if words.count == 2, words[0].contains(","), !list.contains(String(words[1])) {
+                list.append(String(words[1]))
+            }
         }
         return list
     }
@@ -101,7 +105,8 @@ struct TargetPool: UnitPool {
             return UInt32(name.dropFirst(6).prefix { $0 != ":" })
         }
         guard let host = hosts.first else {
-            throw StorageDriver.fail(.internalError("Failed to get host number for iSCSI session with path '\(device)'"))
+            throw StorageDriver.fail(
+                .internalError("Failed to get host number for iSCSI session with path '\(device)'"))
         }
         return LogicalUnits.state(LogicalUnits.volumes(host: host, folder: folder))
     }

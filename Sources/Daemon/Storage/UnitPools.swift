@@ -75,7 +75,8 @@ enum LogicalUnits {
     /// Has the kernel look for units of a host again.
     static func scan(host: UInt32) throws(LibvirtError) {
         do throws(HostError) {
-            try HostFile.open("/sys/class/scsi_host/host\(host)/scan", HostFile.Mode.write).writeAll(Array("- - -".utf8))
+            try HostFile.open("/sys/class/scsi_host/host\(host)/scan", HostFile.Mode.write).writeAll(
+                Array("- - -".utf8))
         } catch { throw StorageDriver.fail(.system("\(error)")) }
     }
 }
