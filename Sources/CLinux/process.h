@@ -2,6 +2,7 @@
 #ifndef APUS_PROCESS_H
 #define APUS_PROCESS_H
 #include "confine.h"
+#include "isolate.h"
 #include "linux.h"
 #include <dirent.h>
 #include <pwd.h>
@@ -39,45 +40,6 @@ static inline int apus_spawn(const char *path, char *const *arguments, char *con
     posix_spawn_file_actions_destroy(&actions);
     posix_spawnattr_destroy(&attributes);
     return status;
-}
-// As above, within a Landlock ruleset. posix_spawn has no step for that: the child shares this process's memory until it
-// has become the other program, and does nothing meanwhile but system calls.
-__attribute__((noinline)) static int apus_spawn_confined(const char *path, char *const *arguments,
-                                                         char *const *environment, const int *fds, int count,
-                                                         int ruleset, pid_t *process) {
-    sigset_t none, all, before;
-    sigemptyset(&none);
-    sigfillset(&all);
-    volatile int failure = 0;
-    int above = count;
-    for (int i = 0; i < count; i++) above = fds[i] >= above ? fds[i] + 1 : above;
-    // No handler of ours may run in the child.
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    pid_t child = vfork();
-    if (child == 0) {
-        setsid();
-        struct sigaction standard = {.sa_handler = SIG_DFL};
-        sigaction(SIGPIPE, &standard, 0);
-        int status = prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-        if (status == 0) status = (int)syscall(APUS_LANDLOCK_RESTRICT_SELF, ruleset, 0);
-        for (int i = 0; i < count && status >= 0; i++) status = dup3(fds[i], above + i, O_CLOEXEC);
-        for (int i = 0; i < count && status >= 0; i++) status = dup2(above + i, i);
-        if (status >= 0) {
-            sigprocmask(SIG_SETMASK, &none, 0);
-            execve(path, arguments, environment);
-        }
-        failure = errno;
-        _exit(127);
-    }
-    int reason = errno;
-    pthread_sigmask(SIG_SETMASK, &before, 0);
-    if (child < 0) return reason;
-    if (failure) {
-        waitpid(child, 0, 0);
-        return failure;
-    }
-    *process = child;
-    return 0;
 }
 static inline int apus_pidfd_open(pid_t process) { return (int)syscall(SYS_pidfd_open, process, 0); }
 static inline int apus_pidfd_signal(int fd, int number) {

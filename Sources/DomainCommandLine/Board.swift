@@ -136,7 +136,10 @@ extension QEMUArguments {
 
     mutating func processors() {
         let maximum = domain.vcpu.maximum ?? 1
-        let current = domain.vcpu.current ?? maximum
+        // Those that may go come when the machine is there, as they would later.
+        let fixed =
+            plan.incoming == nil ? domain.vcpus.filter { $0.enabled == .yes && $0.hotpluggable != .yes }.count : 0
+        let current = fixed > 0 ? UInt32(fixed) : domain.vcpu.current ?? maximum
         var text = "\(current)"
         if current != maximum { text += ",maxcpus=\(maximum)" }
         if let topology = domain.cpu?.topology {

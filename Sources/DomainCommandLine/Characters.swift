@@ -140,7 +140,12 @@ extension QEMUArguments {
         }
         if let log = source.log {
             text += ",logfile=\(Self.escaped(log.file))"
-            if let append = log.append { text += ",logappend=\(append.rawValue)" }
+            // Who keeps logs small makes them shorter: what follows must go to their end.
+            if plan.logsConsoles {
+                text += ",logappend=on"
+            } else if let append = log.append {
+                text += ",logappend=\(append.rawValue)"
+            }
         } else if plan.logsConsoles, source.type == .pty, kind == "serial" || kind == "console" {
             text += ",logfile=\(Self.escaped("\(plan.folder)/\(id).log")),logappend=on"
         }

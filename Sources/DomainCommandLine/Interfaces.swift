@@ -184,7 +184,8 @@ extension QEMUArguments {
             }
             object["id"] = .string(id)
             return object
-        case .openTap(let descriptor): return ["type": "tap", "fd": .string(descriptor), "id": .string(id)]
+        case .openTap(let queues):
+            return ["type": "tap", queues.contains(":") ? "fds" : "fd": .string(queues), "id": .string(id)]
         case .tapName(let name):
             var object: JSONObject = [
                 "type": "tap", "ifname": .string(name), "script": "no", "downscript": "no", "id": .string(id),

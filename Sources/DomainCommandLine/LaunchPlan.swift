@@ -18,7 +18,8 @@ public struct LaunchPlan: Sendable {
         case userNetwork(UserNetwork)
         /// Taps that are open, and `/dev/vhost-net` for each where it is used.
         case tap(descriptors: [Int32], vhost: [Int32])
-        /// A tap that is open, by the number of its descriptor or by the name that `getfd` gave it.
+        /// A tap that is open, by the number of its descriptor or by the name that `getfd` gave it; of several queues, with
+        /// colons between them.
         case openTap(String)
         /// A tap by its name; QEMU opens it.
         case tapName(String)

@@ -26,6 +26,12 @@ public final class FileConfinement: Sendable {
     /// Rights that mean something for a file that is no folder.
     private static let ofFiles: UInt64 = 1 << 0 | 1 << 1 | 1 << 2 | 1 << 14
 
+    /// The rights that the host's kernel knows.
+    static let handledRights: UInt64 = {
+        let version = apus_landlock_version()
+        return (1 << 13) - 1 | (version >= 2 ? 1 << 13 : 0) | (version >= 3 ? 1 << 14 : 0)
+    }()
+
     /// Whether the host's kernel has this.
     public static var isSupported: Bool { apus_landlock_version() > 0 }
 
@@ -33,10 +39,7 @@ public final class FileConfinement: Sendable {
     public init() throws(HostError) {
         let version = apus_landlock_version()
         guard version > 0 else { throw HostError(reason: apus_errno(), "confine a process to its files") }
-        var handled: UInt64 = (1 << 13) - 1
-        if version >= 2 { handled |= 1 << 13 }
-        if version >= 3 { handled |= 1 << 14 }
-        self.handled = handled
+        handled = FileConfinement.handledRights
         // Sockets without a path, and signals, of processes outside.
         let raw = apus_landlock_ruleset(handled, version >= 6 ? 3 : 0, version)
         guard raw >= 0 else { throw HostError(reason: apus_errno(), "confine a process to its files") }

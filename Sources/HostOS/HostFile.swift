@@ -17,9 +17,10 @@ public enum HostFile {
         case write
     }
 
-    /// Opens a file. New files get mode 0666 less the process's mask unless `permissions` says otherwise.
+    /// Opens a file. New files get mode 0666 less the process's mask unless `permissions` says otherwise. Without
+    /// `followsLinks` a path that ends in a symbolic link is an error: for folders that others write to.
     public static func open(
-        _ path: String, _ mode: Mode, permissions: UInt32 = 0o666, nonBlocking: Bool = false
+        _ path: String, _ mode: Mode, permissions: UInt32 = 0o666, nonBlocking: Bool = false, followsLinks: Bool = true
     ) throws(HostError) -> Descriptor {
         var flags: Int32
         switch mode {
@@ -29,7 +30,7 @@ public enum HostFile {
         case .append: flags = O_WRONLY | O_CREAT | O_APPEND
         case .write: flags = O_WRONLY
         }
-        flags |= O_CLOEXEC | O_NOCTTY | (nonBlocking ? O_NONBLOCK : 0)
+        flags |= O_CLOEXEC | O_NOCTTY | (nonBlocking ? O_NONBLOCK : 0) | (followsLinks ? 0 : O_NOFOLLOW)
         // SAFETY: the C string lives for the call.
         let raw = unsafe path.withCString { unsafe apus_open($0, flags, permissions) }
         guard raw >= 0 else { throw HostError(reason: apus_errno(), "open '\(path)'") }

@@ -173,6 +173,13 @@ extension HostFile {
         count > 0 && apus_fallocate(file.rawValue, 3, offset, count) == 0
     }
 
+    /// Takes the first bytes of an open file away, whole blocks of 4096; what follows is the file then. False: the file
+    /// system cannot.
+    public static func collapse(_ file: Descriptor, _ count: Int64) -> Bool {
+        // FALLOC_FL_COLLAPSE_RANGE
+        count > 0 && apus_fallocate(file.rawValue, 8, 0, count) == 0
+    }
+
     /// A descriptor that is readable after each write to a file; what is read from it only says so.
     public static func watch(_ path: String) throws(HostError) -> Descriptor {
         // SAFETY: the C string lives for the call.

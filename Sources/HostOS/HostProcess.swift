@@ -18,28 +18,48 @@ public final class HostProcess: Sendable {
 
     /// Starts a program, in a session of its own unless `hasOwnSession` says otherwise. It gets the given descriptors as
     /// 0, 1, … and no others, and outlives this process. With a `confinement` it reaches no other files, and gains no
-    /// privilege by what it starts.
+    /// privilege by what it starts; with an `isolation` it sees a root of its own, in which the path is then looked for.
     public static func spawn(
         _ path: String, arguments: [String], environment: [String], descriptors: [Descriptor],
-        confinement: FileConfinement? = nil, hasOwnSession: Bool = true
+        confinement: FileConfinement? = nil, isolation: ProcessIsolation? = nil, hasOwnSession: Bool = true
     ) throws(HostError) -> HostProcess {
         for text in [path] + arguments + environment where text.utf8.contains(0) {
             throw HostError(reason: EINVAL, "start '\(path)' with a zero byte in its arguments")
         }
         var process: Int32 = 0
+        var failedStep: Int32 = -1
+        let numbers = descriptors.map(\.rawValue)
+        let steps = isolation ?? ProcessIsolation(steps: [], hasOwnNetwork: false)
         // SAFETY: the strings, pointers and numbers live for the call, and both lists end with a null pointer.
-        let status = unsafe withCStrings(arguments) { arguments in
-            unsafe withCStrings(environment) { environment in
-                let numbers = descriptors.map(\.rawValue)
-                guard let ruleset = confinement?.descriptor else {
-                    return unsafe apus_spawn(
-                        path, arguments, environment, numbers, Int32(numbers.count), hasOwnSession ? 1 : 0, &process)
+        let status = try unsafe steps.withSteps { (list, count) in
+            unsafe withCStrings(arguments) { arguments in
+                unsafe withCStrings(environment) { environment in
+                    guard confinement != nil || isolation != nil else {
+                        return unsafe apus_spawn(
+                            path, arguments, environment, numbers, Int32(numbers.count), hasOwnSession ? 1 : 0,
+                            &process)
+                    }
+                    return unsafe path.withCString { path in
+                        unsafe numbers.withUnsafeBufferPointer { numbers in
+                            var start = unsafe apus_start()
+                            unsafe (start.path, start.arguments) = (path, arguments)
+                            unsafe (start.environment, start.fds) = (environment, numbers.baseAddress)
+                            unsafe (start.count, start.steps) = (Int32(numbers.count), list)
+                            unsafe start.step_count = count
+                            unsafe start.ruleset = confinement?.descriptor.rawValue ?? -1
+                            let namespaces = isolation.map { apus_namespaces($0.hasOwnNetwork ? 1 : 0) } ?? 0
+                            let status = unsafe apus_spawn_confined(&start, namespaces, &process)
+                            failedStep = unsafe start.failed_step
+                            return status
+                        }
+                    }
                 }
-                return unsafe apus_spawn_confined(
-                    path, arguments, environment, numbers, Int32(numbers.count), ruleset.rawValue, &process)
             }
         }
-        guard status == 0 else { throw HostError(reason: status, "start '\(path)'") }
+        guard status == 0 else {
+            let step = steps.steps.indices.contains(Int(failedStep)) ? ": \(steps.steps[Int(failedStep)].text)" : ""
+            throw HostError(reason: status, "start '\(path)'\(step)")
+        }
         return try HostProcess(number: process)
     }
 

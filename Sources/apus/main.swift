@@ -13,6 +13,8 @@ case "daemon":
     exitProcess(DaemonProgram.run(Array(arguments.dropFirst())))
 case "network":
     exitProcess(NetworkProgram.run(Array(arguments.dropFirst())))
+case "keep-logs":
+    exitProcess(LogKeeper.run(Array(arguments.dropFirst())))
 case "fork":
     exitProcess(ForkProgram.run(Array(arguments.dropFirst())))
 case "ssh":

@@ -52,9 +52,12 @@ final class DaemonProcess: Sendable {
     let process: HostProcess
     private let keepsFolder: Bool
 
-    /// - Parameter way: what goes before the program: the way into a network namespace.
+    /// - Parameters:
+    ///   - way: what goes before the program: the way into a network namespace.
+    ///   - tools: a folder of programs that come before the host's.
     init(
-        folder: String? = nil, emulator: String = TestPrograms.emulator, way: [String] = [], options: [String] = []
+        folder: String? = nil, emulator: String = TestPrograms.emulator, way: [String] = [], options: [String] = [],
+        tools: String? = nil
     ) throws {
         self.folder = try folder ?? HostFile.makeTemporaryFolder(prefix: "/tmp/apus-daemon-")
         keepsFolder = folder != nil
@@ -64,7 +67,9 @@ final class DaemonProcess: Sendable {
             way.first ?? TestPrograms.daemon,
             arguments: (way.isEmpty ? ["apus"] : way + [TestPrograms.daemon])
                 + ["daemon", "--root", self.folder, "--emulator", emulator] + options,
-            environment: ["LC_ALL=C", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=\(self.folder)"],
+            environment: [
+                "LC_ALL=C", "PATH=\(tools.map { $0 + ":" } ?? "")/usr/sbin:/usr/bin:/sbin:/bin", "HOME=\(self.folder)",
+            ],
             descriptors: [null, log, log])
         // It opens its sockets when it has taken everything up.
         while (try? Socket.connect(SocketAddress.unix(self.folder + "/libvirt-sock"))) == nil {

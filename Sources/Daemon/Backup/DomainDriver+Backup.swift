@@ -210,7 +210,13 @@ extension DomainDriver {
             address = ["type": "inet", "data": .object(["host": .string(host), "port": .string(port)])]
             server = .of("server", ["transport": "tcp", "name": host, "port": port])
         }
-        try monitor.execute("nbd-server-start", ["addr": .object(address)])
+        if wanted.server?.transport != "unix", machine.hasOwnNetwork {
+            try serve(
+                domain, monitor, host: server["name"] ?? "localhost", port: server["port"] ?? "10809",
+                path: "\(folder(domain))/nbd.sock")
+        } else {
+            try monitor.execute("nbd-server-start", ["addr": .object(address)])
+        }
         backup.hasServer = true
         backup.document.insert(server, before: ["disks"])
         let known = backup
@@ -282,6 +288,7 @@ extension DomainDriver {
         for disk in backup.disks where disk.isTemporary || !isWhole { try? HostFile.remove(disk.path) }
         domain.state.withLock { state in
             state.backup = nil
+            state.relay = nil
             state.activity = nil
             state.lastJob = last
         }

@@ -49,6 +49,8 @@ final class Domain: Sendable {
         /// Of the same shape: times from which images count what changes.
         var checkpoints = SnapshotTree()
         var backup: Backup?
+        /// Brings disks of a machine with namespaces of its own to who fetches them, and to where they go.
+        var relay: SocketRelay?
         var blockJobs: [String: BlockJob] = [:]
 
         /// What a client sees: the running form, or what is defined.

@@ -215,6 +215,7 @@ extension DomainDriver {
             // One that did not come takes with it what was made for it.
             if let lost = state.migration, lost.isIncoming { made = lost.made + [lost.disksLink].compactMap { $0 } }
             state.migration = nil
+            state.relay = nil
             state.machine = nil
             state.live = nil
             state.ending = nil
@@ -228,6 +229,7 @@ extension DomainDriver {
         store.removeStatus(domain.name)
         ControlGroup(process: machine.process.number).remove()
         fileServers.end(domain.uuid)
+        owners.release(domain.uuid)
         for path in made { try? HostFile.remove(path) }
         HostFile.removeTree(folder(domain))
         let before = domain.reference

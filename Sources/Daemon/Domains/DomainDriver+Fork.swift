@@ -293,11 +293,16 @@ extension DomainDriver {
         _ monitor: QMPClient, _ children: [ForkedChild], _ overlays: [JSONValue]
     ) throws(LibvirtError) {
         let pause = Bell()
-        try monitor.execute(
-            "x-fork",
-            [
-                "children": .array(children.map { .string("unix:\(door($0.domain))") }), "overlays": .array(overlays),
-            ])
+        var names: [JSONValue] = []
+        for (index, child) in children.enumerated() {
+            // The machine does not see its children's folders.
+            let socket = try onHost { () throws(HostError) in
+                try Socket.connect(SocketAddress.unix(door(child.domain)))
+            }
+            try monitor.execute("getfd", ["fdname": .string("child-\(index)")], passing: socket)
+            names.append(.string("fd:child-\(index)"))
+        }
+        try monitor.execute("x-fork", ["children": .array(names), "overlays": .array(overlays)])
         var answer = try monitor.execute("query-migrate")
         while ["setup", "active", "device"].contains(answer["status"]?.stringValue ?? "") {
             pause.wait(nanoseconds: 2_000_000)

@@ -42,14 +42,33 @@ extension DomainDriver {
     }
 
     func shutdown(_ domain: Domain, flags: UInt32) throws(LibvirtError) {
-        let machine = try domain.running()
-        domain.state.withLock { $0.restartsOnShutdown = false }
-        try machine.qmp().execute("system_powerdown")
+        try end(domain, flags, restarts: false, function: "qemuDomainShutdownFlags")
     }
 
     func reboot(_ domain: Domain, flags: UInt32) throws(LibvirtError) {
+        try end(domain, flags, restarts: true, function: "qemuDomainReboot")
+    }
+
+    /// Asks the guest to end: by its agent where that is wanted or, without `flags`, there; else by the power button.
+    private func end(
+        _ domain: Domain, _ flags: UInt32, restarts: Bool, function: String
+    ) throws(LibvirtError) {
+        let button: UInt32 = 1, agent: UInt32 = 2
+        guard flags & ~(button | agent) == 0 else {
+            let other = String(flags & ~(button | agent), radix: 16)
+            let words = "unsupported flags (0x\(other)) in function \(function)"
+            throw LibvirtError(code: VirErrorNumber.invalidArg, message: words, detail: words)
+        }
         let machine = try domain.running()
-        domain.state.withLock { $0.restartsOnShutdown = true }
+        if flags & agent != 0 || flags == 0 && GuestAgent.isConnected(domain) {
+            domain.state.withLock { $0.restartsOnShutdown = false }
+            do throws(LibvirtError) {
+                return try GuestAgent.end(domain, mode: restarts ? "reboot" : "powerdown")
+            } catch {
+                if flags == agent { throw error }
+            }
+        }
+        domain.state.withLock { $0.restartsOnShutdown = restarts }
         try machine.qmp().execute("system_powerdown")
     }
 

@@ -1,3 +1,4 @@
+internal import DomainCommandLine
 internal import DomainModel
 internal import HostOS
 internal import JSON
@@ -120,6 +121,7 @@ extension DomainDriver {
         } catch {
             list.deactivate(domain)
             fileServers.end(domain.uuid)
+            owners.release(domain.uuid)
             store.removeStatus(name)
             for card in DomainFigures.devices(definition, "interface") { networks.release(card) }
             domain.state.withLock { state in
@@ -183,13 +185,16 @@ extension DomainDriver {
         // Behind the monitor and the state that it begins with.
         var passed = NetworkDriver.Passed(first: 3 + (emulator.takesListener ? 1 : 0) + (image == nil ? 0 : 1))
         let isConfined = MachineConfinement.isWanted(definition)
-        let user = try MachineUser(definition)
+        var user = try MachineUser(definition, uuid: domain.uuid)
+        var attachments: [Int: LaunchPlan.Attachment] = [:]
         let command = try MachineCommandLine(
             live, emulator: emulator, folder: folder, incoming: incoming, isConfined: isConfined
         ) {
             (domain: inout DomainModel.Domain) throws(LibvirtError) in
-            try networks.attach(&domain, emulator: emulator, taken: usedCards, passed: &passed)
+            attachments = try networks.attach(&domain, emulator: emulator, taken: usedCards, passed: &passed)
+            return attachments
         }
+        if isConfined { user.choose(command.live, attachments: attachments, folder: folder) }
         let logPath = "\(paths.machineLogs)/\(name).log"
         let cards = passed.all.map(\.descriptor)
         let serverLog = try onHost { () throws(HostError) -> Descriptor in
@@ -197,40 +202,51 @@ extension DomainDriver {
             try HostFolder.make(folder, permissions: 0o700)
             return try HostFile.open(logPath, HostFile.Mode.append, permissions: 0o600)
         }
-        try user.take([folder])
         do throws(LibvirtError) {
             try fileServers.start(domain.uuid, command.live, folder: folder, log: serverLog)
         } catch {
             fileServers.end(domain.uuid)
             throw error
         }
+        let places =
+            MachineConfinement.places(command.live, emulator: emulator.path, folder: folder)
+            + MachineConfinement.sockets(command.live, attachments)
+        MachineConfinement.makeFiles(command.live, folder: folder)
+        try takeImages(domain, command.live, &user)
         let (process, logStart) = try onHost { () throws(HostError) -> (HostProcess, Int64) in
             let null = try HostFile.open("/dev/null", HostFile.Mode.readWrite)
             let output = try HostFile.open(logPath, HostFile.Mode.append, permissions: 0o600)
             try output.writeAll(Array(commandText(command).utf8))
             let logStart = HostFile.status(logPath).size
             let listener = emulator.takesListener ? try Socket.listen(SocketAddress.unix(monitorPath)) : nil
-            let rules =
+            try user.take(folder)
+            let rules = isConfined ? try MachineConfinement.make(places) : nil
+            let isolation =
                 isConfined
-                ? try MachineConfinement.make(command.live, emulator: emulator.path, folder: folder) : nil
+                ? try isolation(places, user, hasOwnNetwork: !MachineNeeds.network(command.live, attachments)) : nil
             let (program, words) =
                 isConfined || user.owner != nil
-                ? user.start(
-                    emulator.path, command.arguments, of: command.live, mayMakeTaps: networks.processes.usesBridges)
+                ? user.start(emulator.path, command.arguments, of: command.live)
                 : (emulator.path, command.arguments)
             let process = try HostProcess.spawn(
                 program, arguments: words,
                 environment: environment(folder) + command.environment,
                 descriptors: [null, output, output] + (listener.map { [$0] } ?? [])
                     + (image.map { [$0.file] } ?? []) + cards,
-                confinement: rules)
+                confinement: rules, isolation: isolation)
             return (process, logStart)
         }
         do throws(LibvirtError) {
             let machine = try connect(domain, process, monitorPath, isConfined: isConfined)
+            workers.submit { [self] in keepLogs() }
             var running = command.live
             if isConfined { MachineConfinement.label(&running, domain.uuid.description) }
+            user.label(&running)
             try networks.join(DomainDriver.cards(running), of: name)
+            let late = running.processors.enumerated().filter { $0.element.isThere && $0.element.mayGo }.map(\.offset)
+            if running.child("vcpus") != nil, !late.isEmpty, incoming == nil {
+                try machine.setProcessors(late, present: true)
+            }
             try complete(&running, machine)
             try onHost { () throws(HostError) in try machine.bind(running) }
             var messages = command.messages

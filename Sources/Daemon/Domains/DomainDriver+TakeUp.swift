@@ -121,6 +121,7 @@ extension DomainDriver {
     /// The machine ended while no daemon looked.
     private func isGone(_ domain: Domain) {
         store.removeStatus(domain.name)
+        owners.release(domain.uuid)
         HostFile.removeTree(folder(domain))
         let persistent = domain.state.withLock { state in
             state.reason = VirDomainShutoffReason.crashed

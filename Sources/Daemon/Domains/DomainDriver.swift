@@ -1,6 +1,7 @@
 internal import DomainModel
 internal import HostOS
 internal import Log
+internal import NetworkSwitch
 internal import RPCWire
 internal import Synchronization
 
@@ -20,13 +21,13 @@ final class DomainDriver: Sendable {
     let checkpoints: SnapshotStore
     let list = DomainList()
     let fileServers = FileServers()
+    let owners: ImageOwners
     let loop: EventLoop
     let workers: WorkerPool
     let outlet: Outlet
     let log = Logger("domains")
     /// Tells this daemon from others, also of the same host.
     let identity = UUIDBytes.random().description
-    private let trimTimer = Mutex<EventTimer?>(nil)
 
     init(
         paths: DaemonPaths, emulators: EmulatorList, networks: NetworkDriver, loop: EventLoop, workers: WorkerPool,
@@ -37,6 +38,7 @@ final class DomainDriver: Sendable {
         store = DomainStore(paths: paths)
         snapshots = SnapshotStore(path: paths.state + "/qemu/snapshot")
         checkpoints = SnapshotStore(path: paths.state + "/qemu/checkpoint")
+        owners = ImageOwners(path: paths.run + "/owners")
         self.emulators = emulators
         self.loop = loop
         self.workers = workers
@@ -206,7 +208,8 @@ final class DomainDriver: Sendable {
         }
         for status in store.statuses() { takeUp(status) }
         endOrphans()
-        trimLogs()
+        owners.releaseAll(except: Set(list.all.filter(\.isActive).map(\.uuid)))
+        if list.all.contains(where: \.isActive) { keepLogs() }
         for domain in list.all where domain.state.withLock({ $0.autostart && !$0.isActive }) {
             workers.submit { [self] in
                 do { try start(domain, flags: 0) } catch {
@@ -216,16 +219,6 @@ final class DomainDriver: Sendable {
         }
     }
 
-    /// Keeps the logs of consoles small, from time to time.
-    private func trimLogs() {
-        let timer = loop.makeTimer { [weak self] in
-            guard let self else { return }
-            workers.submit { [self] in
-                for domain in list.all where domain.isActive { ConsoleLog.trim(folder(domain)) }
-                trimLogs()
-            }
-        }
-        trimTimer.withLock { $0 = timer }
-        timer.arm(after: 5_000_000_000)
-    }
+    /// Has somebody keep the machines' logs small for as long as any runs.
+    func keepLogs() { LogKeeper.start(program: networks.processes.client.program, paths) }
 }

@@ -1,6 +1,7 @@
 internal import DomainModel
 internal import JSON
 internal import RPCWire
+internal import Synchronization
 
 extension HandlerTable {
     /// What only the agent inside a guest knows or can do.
@@ -55,10 +56,14 @@ extension HandlerTable {
         }
         add(Remote.DomainGetFSInfo.self, .worker) { (call, arguments) throws(LibvirtError) in
             let answer = try GuestAgent.execute(try call.domain(arguments.dom), "guest-get-fsinfo").arrayValue ?? []
+            let live = try call.domain(arguments.dom).state.withLock { $0.current }
             let info = answer.prefix(256).map { entry in
                 RemoteDomainFSInfo(
                     mountpoint: entry["mountpoint"]?.stringValue ?? "", name: entry["name"]?.stringValue ?? "",
-                    fstype: entry["type"]?.stringValue ?? "", devAliases: [])
+                    fstype: entry["type"]?.stringValue ?? "",
+                    devAliases: (entry["disk"]?.arrayValue ?? []).prefix(256).compactMap {
+                        GuestInformation.target($0, live)
+                    })
             }
             return .init(info: info, ret: UInt32(clamping: info.count))
         }
@@ -89,6 +94,25 @@ extension HandlerTable {
         add(Remote.DomainGetGuestInfo.self, .worker) { (call, arguments) throws(LibvirtError) in
             .init(params: try GuestInformation(try call.domain(arguments.dom), types: arguments.types).parameters)
         }
+        add(Remote.DomainSetGuestVCPUs.self, .worker) { (call, arguments) throws(LibvirtError) -> Void in
+            let domain = try call.domain(arguments.dom)
+            let wanted = HostDescription.range(arguments.cpumap)
+            guard !wanted.isEmpty, arguments.state == 0 || arguments.state == 1 else {
+                throw LibvirtError.invalidArgument("Failed to parse bitmap '\(arguments.cpumap)'")
+            }
+            let known = try GuestAgent.execute(domain, "guest-get-vcpus").arrayValue ?? []
+            var list: [JSONValue] = []
+            for index in wanted {
+                guard let entry = known.first(where: { $0["logical-id"]?.intValue == index }) else {
+                    throw LibvirtError.invalidArgument("vcpu '\(index)' not found in guest")
+                }
+                if arguments.state == 0, entry["can-offline"]?.boolValue == false {
+                    throw LibvirtError.invalidArgument("guest vcpu '\(index)' can't be offlined")
+                }
+                list.append(.object(["logical-id": .number(Int64(index)), "online": .bool(arguments.state == 1)]))
+            }
+            try GuestAgent.execute(domain, "guest-set-vcpus", ["vcpus": .array(list)])
+        }
         add(Remote.DomainGetGuestVCPUs.self, .worker) { (call, arguments) throws(LibvirtError) in
             let answer = try GuestAgent.execute(try call.domain(arguments.dom), "guest-get-vcpus").arrayValue ?? []
             func list(_ entries: [JSONValue]) -> String {
@@ -103,63 +127,5 @@ extension HandlerTable {
                         value: .string(list(answer.filter { $0["can-offline"]?.boolValue == true }))),
                 ])
         }
-    }
-}
-
-/// What `virsh guestinfo` shows.
-private struct GuestInformation {
-    private(set) var parameters: [RemoteTypedParam] = []
-
-    private mutating func add(_ name: String, _ value: JSONValue?) {
-        if let text = value?.stringValue { parameters.append(.init(field: name, value: .string(text))) }
-    }
-
-    /// `types`: users 1, system 2, time zone 4, host name 8, file systems 16, disks 32, interfaces 64; 0 is all.
-    init(_ domain: Domain, types: UInt32) throws(LibvirtError) {
-        func wants(_ type: UInt32) -> Bool { types == 0 || types & type != 0 }
-        // One that the agent does not know is left out, unless it alone was asked for.
-        var failure: LibvirtError?
-        func ask(_ command: String) -> JSONValue? {
-            do throws(LibvirtError) { return try GuestAgent.execute(domain, command) } catch {
-                failure = error
-                return nil
-            }
-        }
-        if wants(1), let users = ask("guest-get-users")?.arrayValue {
-            parameters.append(.init(field: "user.count", value: .uint(UInt32(clamping: users.count))))
-            for (index, user) in users.enumerated() { add("user.\(index).name", user["user"]) }
-        }
-        if wants(2), let system = ask("guest-get-osinfo") {
-            for (field, name) in [
-                ("os.id", "id"), ("os.name", "name"), ("os.pretty-name", "pretty-name"), ("os.version", "version"),
-                ("os.version-id", "version-id"), ("os.machine", "machine"), ("os.kernel-release", "kernel-release"),
-                ("os.kernel-version", "kernel-version"),
-            ] { add(field, system[name]) }
-        }
-        if wants(4), let zone = ask("guest-get-timezone") {
-            add("timezone.name", zone["zone"])
-            parameters.append(
-                .init(field: "timezone.offset", value: .int(Int32(clamping: zone["offset"]?.int64Value ?? 0))))
-        }
-        if wants(8), let name = ask("guest-get-host-name") { add("hostname", name["host-name"]) }
-        if wants(16), let systems = ask("guest-get-fsinfo")?.arrayValue {
-            parameters.append(.init(field: "fs.count", value: .uint(UInt32(clamping: systems.count))))
-            for (index, system) in systems.enumerated() {
-                add("fs.\(index).name", system["name"])
-                add("fs.\(index).mountpoint", system["mountpoint"])
-                add("fs.\(index).fstype", system["type"])
-            }
-        }
-        if wants(64), let cards = try? GuestAgent.interfaces(domain) {
-            parameters.append(.init(field: "if.count", value: .uint(UInt32(clamping: cards.count))))
-            for (index, card) in cards.enumerated() {
-                add("if.\(index).name", .string(card.name))
-                if let address = card.hwaddr { add("if.\(index).hwaddr", .string(address)) }
-                for (place, address) in card.addrs.enumerated() {
-                    add("if.\(index).addr.\(place).addr", .string(address.addr))
-                }
-            }
-        }
-        if parameters.isEmpty, let failure { throw failure }
     }
 }

@@ -91,5 +91,52 @@ extension HandlerTable {
             _ = try NodeDevices().find(arguments.name)
             return .init(autostart: 1)
         }
+        add(Remote.NodeDeviceDestroy.self, .worker) { (_, arguments) throws(LibvirtError) -> Void in
+            try HandlerTable.nodeDeviceOfNoKind(arguments.name)
+        }
+        add(Remote.NodeDeviceUndefine.self, .worker) { (_, arguments) throws(LibvirtError) -> Void in
+            try HandlerTable.nodeDeviceOfNoKind(arguments.name)
+        }
+        add(Remote.NodeDeviceCreateXML.self, .worker) { (_, arguments) throws(LibvirtError) in
+            throw HandlerTable.newNodeDevice(arguments.xmlDesc)
+        }
+        add(Remote.NodeDeviceDefineXML.self, .worker) { (_, arguments) throws(LibvirtError) in
+            throw HandlerTable.newNodeDevice(arguments.xmlDesc)
+        }
+        add(Remote.NodeDeviceCreate.self, .worker) { (_, arguments) throws(LibvirtError) -> Void in
+            _ = try NodeDevices().find(arguments.name)
+            throw LibvirtError.operationInvalid("Device is already active").from(VirErrorDomain.nodedev)
+        }
+        add(Remote.NodeDeviceSetAutostart.self, .worker) { (_, arguments) throws(LibvirtError) -> Void in
+            _ = try NodeDevices().find(arguments.name)
+            throw LibvirtError.operationUnsupported("Unsupported device type").from(VirErrorDomain.nodedev)
+        }
+    }
+
+    /// Devices of the host are neither made nor taken away here: only virtual ports of fibre channel adapters and
+    /// mediated devices could be.
+    private static func nodeDeviceOfNoKind(_ name: String) throws(LibvirtError) {
+        _ = try NodeDevices().find(name)
+        throw LibvirtError.configUnsupported("Unsupported device type").from(VirErrorDomain.nodedev)
+    }
+
+    /// Why a device cannot be made, in the order in which libvirt looks.
+    private static func newNodeDevice(_ text: String) -> LibvirtError {
+        let tree: XMLTree
+        do throws(DefinitionError) { tree = try XMLReader.parse(text, document: "(node_device_definition)") } catch {
+            return LibvirtError(error, VirErrorDomain.nodedev)
+        }
+        guard tree.name == "device" else {
+            return LibvirtError.xml("unexpected root element <\(tree.name)>, expecting <device>")
+                .from(VirErrorDomain.nodedev)
+        }
+        let error: LibvirtError
+        switch tree.child("capability")?["type"] {
+        case nil: error = .internalError("no device capabilities for 'new device'")
+        case "scsi_host": error = .internalError("Could not find parent device for 'new device'")
+        case "mdev": error = .internalError("Cannot find 'mdevctl' in path: No such file or directory")
+        default: error = .configUnsupported("Unsupported device type")
+        }
+        return error.from(VirErrorDomain.nodedev)
     }
 }

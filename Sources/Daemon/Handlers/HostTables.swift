@@ -173,7 +173,8 @@ extension Capabilities {
             return options
         }
         for (name, sources, volumes) in kinds {
-            let isThere = !sources.isEmpty || !volumes.isEmpty
+            let isThere =
+                !sources.isEmpty || !volumes.isEmpty || ["dir", "iscsi", "scsi", "mpath", "zfs"].contains(name)
             var pool = XMLTree.of("pool", ["type": name, "supported": isThere ? "yes" : "no"])
             if let first = sources.first {
                 let standard = name == "logical" ? "lvm2" : first

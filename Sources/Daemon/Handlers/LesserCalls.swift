@@ -22,14 +22,6 @@ extension HandlerTable {
             try call.domain(arguments.dom).state.withLock { $0.agentPatience = arguments.timeout }
             return .init(result: 0)
         }
-        add(Remote.DomainSetGuestVCPUs.self, .worker) { (call, arguments) throws(LibvirtError) -> Void in
-            let wanted = HostDescription.range(arguments.cpumap)
-            guard !wanted.isEmpty else { throw LibvirtError.invalidArgument("no vCPUs in '\(arguments.cpumap)'") }
-            let list = wanted.map { index in
-                JSONValue.object(["logical-id": .number(Int64(index)), "online": .bool(arguments.state != 0)])
-            }
-            try GuestAgent.execute(try call.domain(arguments.dom), "guest-set-vcpus", ["vcpus": .array(list)])
-        }
         add(Remote.DomainStartDirtyRateCalc.self, .worker) { (call, arguments) throws(LibvirtError) -> Void in
             guard (1...60).contains(arguments.seconds) else {
                 throw LibvirtError.invalidArgument(
@@ -125,12 +117,13 @@ extension HandlerTable {
         let domain = try call.domain(reference)
         try call.driver.change(domain, flags: flags & 3) { (tree) throws(LibvirtError) in
             if tree["id"] != nil {
-                let all = try domain.running().qmp().execute("query-iothreads").arrayValue ?? []
+                let machine = try domain.running()
+                let all = try machine.qmp().execute("query-iothreads").arrayValue ?? []
                 guard let found = all.first(where: { $0["id"]?.stringValue == "iothread\(number)" }),
                     let thread = found["thread-id"]?.intValue
                 else { throw LibvirtError.invalidArgument("iothread \(number) not found") }
                 try call.driver.onHost { () throws(HostError) in
-                    try Affinity.set(thread: Int32(clamping: thread), processors: wanted)
+                    try Affinity.set(thread: machine.hostThreads()(Int32(clamping: thread)), processors: wanted)
                 }
             }
             if tree.child("cputune") == nil {

@@ -23,7 +23,9 @@ extension HandlerTable {
                 mime = "image/x-portable-pixmap"
                 try machine.qmp().execute("screendump", ["filename": .string(path)])
             }
-            let file = try call.driver.onHost { () throws(HostError) in try HostFile.open(path, HostFile.Mode.read) }
+            let file = try call.driver.onHost { () throws(HostError) in
+                try HostFile.open(path, HostFile.Mode.read, nonBlocking: true, followsLinks: false)
+            }
             let stream = VolumeDownload(call.session, call.header, file, from: 0, length: 0, sparse: false)
             call.afterReply { stream.start() }
             return .init(mime: mime)

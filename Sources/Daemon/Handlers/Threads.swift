@@ -13,11 +13,13 @@ extension HandlerTable {
             let host = call.session.daemon.host.processors.map(\.id)
             var info: [RemoteDomainIOThreadInfo] = []
             if domain.isActive, arguments.flags & VirDomainModificationImpact.config == 0 {
-                for entry in try domain.running().qmp().execute("query-iothreads").arrayValue ?? [] {
+                let machine = try domain.running()
+                let numbers = machine.hostThreads()
+                for entry in try machine.qmp().execute("query-iothreads").arrayValue ?? [] {
                     guard let id = entry["id"]?.stringValue, id.hasPrefix("iothread"),
                         let number = UInt32(id.dropFirst(8)), let thread = entry["thread-id"]?.intValue
                     else { continue }
-                    let allowed = (try? Affinity.get(thread: Int32(clamping: thread))) ?? host
+                    let allowed = (try? Affinity.get(thread: numbers(Int32(clamping: thread)))) ?? host
                     info.append(.init(iothreadId: number, cpumap: HandlerTable.map(of: allowed)))
                 }
             } else {

@@ -23,6 +23,10 @@ extension HandlerTable {
         add(Remote.DomainSetVCPUsFlags.self, .worker) { (call, arguments) throws(LibvirtError) -> Void in
             try HandlerTable.setProcessors(call, arguments.dom, arguments.nvcpus, arguments.flags)
         }
+        add(Remote.DomainSetVCPU.self, .worker) { (call, arguments) throws(LibvirtError) -> Void in
+            try HandlerTable.setProcessor(
+                call, arguments.dom, arguments.cpumap, arguments.state != 0, arguments.flags)
+        }
         add(Remote.DomainPinVCPU.self, .worker) { (call, arguments) throws(LibvirtError) -> Void in
             let live = VirDomainModificationImpact.live
             try HandlerTable.pin(call, arguments.dom, Int(arguments.vcpu), arguments.cpumap, live)
@@ -110,9 +114,14 @@ extension HandlerTable {
                     "requested vcpus is greater than max allowable vcpus for the persistent domain: \(count) > "
                         + "\(DomainFigures.maximumProcessors(tree))")
             }
-            if isLive { try domain.running().setProcessors(Int(count), from: DomainFigures.processors(tree)) }
             let all = Int(count) == DomainFigures.maximumProcessors(tree)
             tree.update("vcpu") { $0.set("current", all ? nil : "\(count)") }
+            let hadList = tree.child("vcpus") != nil
+            tree.remove("vcpus")
+            guard isLive else { return }
+            let machine = try domain.running()
+            try machine.setProcessors(Int(count))
+            if hadList { try machine.writeProcessors(&tree) }
         }
     }
 

@@ -82,12 +82,15 @@ extension HandlerTable {
                 throw StorageDriver.fail(
                     .noSupport("pool type '\(arguments.type)' does not support source discovery"))
             }
-            if arguments.type == "logical" {
+            if arguments.type != "netfs" {
                 var list = XMLTree("sources")
-                for source in try VolumeGroup.sources() { list.append(source) }
+                let found =
+                    arguments.type == "logical"
+                    ? try VolumeGroup.sources() : try TargetPool.sources(arguments.srcSpec)
+                for source in found { list.append(source) }
                 return .init(xml: XMLWriter.write(list))
             }
-            if arguments.type == "netfs", arguments.srcSpec?.contains("<host") != true {
+            if arguments.srcSpec?.contains("<host") != true {
                 throw StorageDriver.fail(.invalidArgument("hostname must be specified for netfs sources"))
             }
             // Nobody announces anything that this host could find without its administrator's tools.

@@ -5,6 +5,8 @@ internal import Synchronization
 /// The emulators of this host. Each is asked once, when it is first needed, and again when its file has changed; the
 /// answers are kept on the disk, for the next daemon.
 final class EmulatorList: Sendable {
+    /// Held by who asks a program: who comes next waits for that answer.
+    private let asking = Mutex<Void>(())
     private let known = Mutex<[String: (mark: String, emulator: Emulator)]>([:])
     /// The programs that domains without `<emulator>` use, best first.
     let paths: [String]
@@ -30,6 +32,11 @@ final class EmulatorList: Sendable {
     /// A program by its path.
     func emulator(_ path: String) -> Emulator? {
         guard HostFile.status(path).kind == .file, let mark = EmulatorList.mark(path) else { return nil }
+        if let found = known.withLock({ $0[path] }), found.mark == mark { return found.emulator }
+        return asking.withLock { _ in ask(path, mark) }
+    }
+
+    private func ask(_ path: String, _ mark: String) -> Emulator? {
         if let found = known.withLock({ $0[path] }), found.mark == mark { return found.emulator }
         let name = String(path.map { $0 == "/" ? "-" : $0 }.suffix(200))
         if let kept = try? folder.read(name), kept["mark"] == mark, kept["path"] == path,

@@ -35,13 +35,23 @@ enum GuestAgent {
 
     /// Asks, and returns the whole answer. `seconds` nil: the usual patience.
     static func ask(_ domain: Domain, _ question: JSONObject, seconds: Int32? = nil) throws(LibvirtError) -> JSONValue {
+        guard let answer = try ask(domain, question, seconds: seconds, answers: true) else {
+            throw unresponsive("it has gone")
+        }
+        return answer
+    }
+
+    /// `answers` false: nil where it says nothing within a second, or goes.
+    private static func ask(
+        _ domain: Domain, _ question: JSONObject, seconds: Int32? = nil, answers: Bool
+    ) throws(LibvirtError) -> JSONValue? {
         let path = try path(domain)
         let socket: Descriptor
         do throws(HostError) { socket = try Socket.connect(SocketAddress.unix(path)) } catch {
             throw unresponsive("\(error)")
         }
         let wait = seconds.map { UInt64(max(0, $0)) * 1_000_000_000 } ?? patience
-        let deadline = HostClock.monotonic + wait
+        var deadline = HostClock.monotonic + wait
         var stream = JSONStream(limits: JSONLimits(size: 16 << 20, depth: 128, singleQuotes: false))
         var waiting: [JSONValue] = []
         func send(_ object: JSONObject) throws(LibvirtError) {
@@ -67,7 +77,27 @@ enum GuestAgent {
         try send(["execute": "guest-sync", "arguments": .object(["id": .number(number)])])
         while try next()["return"]?.int64Value != number {}
         try send(question)
-        return try next()
+        guard !answers else { return try next() }
+        deadline = HostClock.monotonic + 1_000_000_000
+        return try? next()
+    }
+
+    /// Whether an agent is there to be asked.
+    static func isConnected(_ domain: Domain) -> Bool {
+        let channels = DomainFigures.devices(domain.state.withLock { $0.current }, "channel")
+        return channels.contains {
+            $0.child("target")?["name"] == channel && $0.child("target")?["state"] == "connected"
+        }
+    }
+
+    /// Has the guest end or begin anew. Where it does it does not answer.
+    static func end(_ domain: Domain, mode: String) throws(LibvirtError) {
+        let question: JSONObject = [
+            "execute": "guest-shutdown", "arguments": .object(["mode": .string(mode)]),
+        ]
+        guard let answer = try ask(domain, question, answers: false), answer["return"] == nil else { return }
+        let words = answer["error"]?["desc"]?.stringValue ?? "no reason given"
+        throw LibvirtError.internalError("unable to execute QEMU agent command 'guest-shutdown': \(words)")
     }
 
     /// What a command returns.

@@ -43,27 +43,38 @@ enum MachineConfinement {
         live.all("seclabel").first { $0["model"] == model }?.child("label")?.text
     }
 
+    /// A path with what may be done there.
+    typealias Place = (path: String, rights: FileConfinement.Rights)
+
     /// The rules for a machine that starts.
-    static func make(_ live: XMLTree, emulator: String, folder: String) throws(HostError) -> FileConfinement {
-        typealias Rights = FileConfinement.Rights
+    static func make(_ places: [Place]) throws(HostError) -> FileConfinement {
         let rules = try FileConfinement()
+        for (path, rights) in places { try rules.allow(path, rights) }
+        return rules
+    }
+
+    /// Devices that machines use, where the host has them.
+    static let devices = [
+        "null", "zero", "full", "random", "urandom", "kvm", "ptmx", "pts", "tty", "vhost-net", "vhost-vsock", "net/tun",
+    ]
+
+    /// All that a machine's process may reach.
+    static func places(_ live: XMLTree, emulator: String, folder: String) -> [Place] {
+        var list: [Place] = []
         for path in ["/usr", "/lib", "/lib32", "/lib64", "/bin", "/sbin", "/etc/alternatives"] + libraries {
-            try rules.allow(path, [.read, .execute])
+            list.append((path, [.read, .execute]))
         }
-        try rules.allow(emulator, [.read, .execute])
-        if let own = HostFile.realPath(emulator) { try rules.allow(own, [.read, .execute]) }
+        list.append((emulator, [.read, .execute]))
+        if let own = HostFile.realPath(emulator) { list.append((own, [.read, .execute])) }
         for path in [
             "/etc/ld.so.cache", "/etc/ld.so.preload", "/etc/localtime", "/etc/resolv.conf", "/etc/hosts",
             "/etc/nsswitch.conf", "/etc/host.conf", "/etc/gai.conf", "/etc/services", "/etc/protocols", "/etc/passwd",
             "/etc/group", "/etc/ssl", "/etc/gnutls", "/etc/qemu", "/run/systemd/resolve", "/proc", "/sys",
-        ] { try rules.allow(path, .read) }
-        try rules.allow("/proc/self", [.read, .write])
-        for path in ["null", "zero", "full", "random", "urandom", "kvm", "ptmx", "pts", "tty", "vhost-net", "net/tun"] {
-            try rules.allow("/dev/\(path)", [.read, .write])
-        }
-        try rules.allow(folder, [.read, .write, .change])
-        for (path, rights) in files(live) { try rules.allow(path, rights) }
-        return rules
+        ] { list.append((path, .read)) }
+        list.append(("/proc/self", [.read, .write]))
+        for path in devices { list.append(("/dev/\(path)", [.read, .write])) }
+        list.append((folder, [.read, .write, .change]))
+        return list + files(live)
     }
 
     /// Where this program's own libraries are: our machine's are the same.
@@ -78,8 +89,8 @@ enum MachineConfinement {
     }()
 
     /// What the definition names.
-    static func files(_ live: XMLTree) -> [(path: String, rights: FileConfinement.Rights)] {
-        var list: [(String, FileConfinement.Rights)] = []
+    static func files(_ live: XMLTree) -> [Place] {
+        var list: [Place] = []
         for disk in DomainFigures.devices(live, "disk") {
             let isReadOnly = disk.child("readonly") != nil || disk["device"] == "cdrom"
             if let path = DomainFigures.path(disk), path.hasPrefix("/") {
@@ -106,6 +117,7 @@ enum MachineConfinement {
                 guard let path = device.child("source")?["dir"] else { continue }
                 list.append((path, device.child("readonly") != nil ? .read : [.read, .write, .change, .move]))
             case "serial", "console", "parallel", "channel", "redirdev":
+                if let log = device.child("log")?["file"] { list.append((log, [.read, .write])) }
                 guard let path = device.child("source")?["path"], path.hasPrefix("/") else { continue }
                 // A socket is made in its folder.
                 if device["type"] == "unix", let slash = path.lastIndex(of: "/") {
@@ -121,6 +133,8 @@ enum MachineConfinement {
                 }
             case "rng":
                 if let path = device.child("backend")?.text, path.hasPrefix("/") { list.append((path, .read)) }
+            case "shmem":
+                if let name = device["name"] { list.append(("/dev/shm/\(name)", [.read, .write])) }
             case "memory":
                 if let path = device.at("source", "path")?.text { list.append((path, [.read, .write])) }
             default: break

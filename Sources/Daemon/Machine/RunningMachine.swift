@@ -93,11 +93,29 @@ final class RunningMachine: Sendable {
     /// Asks for the processors' threads.
     func refreshProcessors() {
         guard let list = try? monitor?.execute("query-cpus-fast").arrayValue else { return }
+        let numbers = hostThreads()
         var threads: [Int: Int32] = [:]
         for entry in list {
             guard let index = entry["cpu-index"]?.intValue, let thread = entry["thread-id"]?.intValue else { continue }
-            threads[index] = Int32(clamping: thread)
+            threads[index] = numbers(Int32(clamping: thread))
         }
         processorThreads.withLock { [threads] in $0 = threads }
+    }
+
+    /// What the host calls threads that the machine has numbers for: in a process namespace of its own it counts anew.
+    func hostThreads() -> (Int32) -> Int32 {
+        func numbers(_ path: String) -> [Int32] {
+            for line in HostDescription.text(path).split(separator: "\n") where line.hasPrefix("NSpid:") {
+                return line.dropFirst(6).split(whereSeparator: { $0 == "\t" || $0 == " " }).compactMap { Int32($0) }
+            }
+            return []
+        }
+        guard numbers("/proc/\(process.number)/status").count > 1 else { return { $0 } }
+        var known: [Int32: Int32] = [:]
+        for name in (try? HostFolder.names(in: "/proc/\(process.number)/task")) ?? [] {
+            guard let own = numbers("/proc/\(process.number)/task/\(name)/status").last else { continue }
+            known[own] = Int32(name)
+        }
+        return { [known] in known[$0] ?? -1 }
     }
 }

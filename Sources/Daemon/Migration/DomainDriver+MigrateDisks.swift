@@ -36,11 +36,22 @@ extension DomainDriver {
         guard !disks.isEmpty else { return }
         let monitor = try domain.running().qmp()
         let place = try request.disksPlace(port: cookie.disksPort)
-        let server: JSONObject =
+        var server: JSONObject =
             switch place {
             case .tcp(let place): ["type": "inet", "host": .string(place.host), "port": .string("\(place.port)")]
             case .unix(let path): ["type": "unix", "path": .string(path)]
             }
+        var relay: SocketRelay?
+        if try domain.running().hasOwnRoot {
+            let path = "\(folder(domain))/copies.sock"
+            relay = try onHost { () throws(HostError) in
+                try SocketRelay(try SocketRelay.listen(path, in: folder(domain))) { () throws(HostError) in
+                    try Socket.connect(to: place)
+                }
+            }
+            server = ["type": "unix", "path": .string(path)]
+        }
+        domain.state.withLock { $0.relay = relay }
         for (index, disk) in disks.enumerated() {
             let name = disk.driveName
             try monitor.execute(
@@ -203,15 +214,49 @@ extension DomainDriver {
         // As far out as the state's own way, and no farther.
         let isLocal = ["127.0.0.1", "::1", "localhost"].contains(address)
         let host = request.listenAddress ?? (isLocal ? address : address.contains(":") ? "::" : "0.0.0.0")
+        let isApart = try domain.running().hasOwnNetwork
         let ports = request.disksPort > 0 ? request.disksPort...request.disksPort : 49_152...49_215
         var failure = LibvirtError.operationFailed("no port for disks is free")
         for port in ports {
             let place: JSONObject = ["host": .string(host), "port": .string("\(port)")]
             do throws(LibvirtError) {
-                try monitor.execute("nbd-server-start", ["addr": .object(["type": "inet", "data": .object(place)])])
+                if isApart {
+                    try serve(domain, monitor, host: host, port: "\(port)", path: "\(folder(domain))/disks.sock")
+                } else {
+                    try monitor.execute(
+                        "nbd-server-start", ["addr": .object(["type": "inet", "data": .object(place)])])
+                }
                 return port
             } catch { failure = error }
         }
         throw failure
+    }
+    /// Serves images of a machine that has no network of the host's: what comes to the port goes on to its socket.
+    func serve(
+        _ domain: Domain, _ monitor: QMPClient, host: String, port: String, path: String
+    ) throws(LibvirtError) {
+        let relay = try onHost { () throws(HostError) -> SocketRelay in
+            let places = try SocketAddress.resolve(host: host, port: port, listening: true)
+            guard let place = places.first else { throw HostError.noDescriptor("listen at '\(host):\(port)'") }
+            return try SocketRelay(try Socket.listen(place, backlog: 16)) { () throws(HostError) in
+                try Socket.connect(SocketAddress.unix(path))
+            }
+        }
+        try monitor.execute(
+            "nbd-server-start", ["addr": .object(["type": "unix", "data": .object(["path": .string(path)])])])
+        domain.state.withLock { $0.relay = relay }
+    }
+}
+
+extension Socket {
+    /// Connects to where a machine's state or disks go.
+    static func connect(to place: MigrationPlace) throws(HostError) -> Descriptor {
+        switch place {
+        case .unix(let path): return try connect(SocketAddress.unix(path))
+        case .tcp(let place):
+            let socket = try connect(anyOf: try SocketAddress.resolve(host: place.host, port: "\(place.port)"))
+            setNoDelay(socket)
+            return socket
+        }
     }
 }

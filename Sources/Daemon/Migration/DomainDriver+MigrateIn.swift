@@ -171,6 +171,7 @@ extension DomainDriver {
                 migration.tunnel?.release()
                 try waitForArrival(machine)
                 if migration.exportsDisks { try machine.qmp().execute("nbd-server-stop") }
+                domain.state.withLock { $0.relay = nil }
                 if let link = migration.disksLink { try? HostFile.remove(link) }
                 if request.has(Flags.persistDest) { _ = try definePersistent(request, theirs, name: name) }
                 if !request.has(Flags.paused) {
@@ -246,6 +247,7 @@ extension DomainDriver {
             return machine
         } catch {
             list.deactivate(domain)
+            owners.release(domain.uuid)
             store.removeStatus(domain.name)
             for card in DomainFigures.devices(definition, "interface") { networks.release(card) }
             domain.state.withLock { state in

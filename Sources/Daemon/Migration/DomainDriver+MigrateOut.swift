@@ -88,6 +88,7 @@ extension DomainDriver {
                 let last = JobProgress(domain)
                 domain.state.withLock { state in
                     state.activity = nil
+                    state.relay = nil
                     state.lastJob = last
                 }
             }

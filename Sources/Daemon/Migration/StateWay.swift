@@ -12,14 +12,7 @@ enum StateWay: Sendable {
     /// Connects to a place.
     init(to place: MigrationPlace) throws(LibvirtError) {
         do throws(HostError) {
-            let socket: Descriptor
-            switch place {
-            case .unix(let path): socket = try Socket.connect(SocketAddress.unix(path))
-            case .tcp(let place):
-                socket = try Socket.connect(
-                    anyOf: try SocketAddress.resolve(host: place.host, port: "\(place.port)"))
-                Socket.setNoDelay(socket)
-            }
+            let socket = try Socket.connect(to: place)
             // The machine's program chooses for itself whether it waits.
             self = .socket(socket)
         } catch { throw LibvirtError.operationFailed("job 'migration out' failed: \(error)") }

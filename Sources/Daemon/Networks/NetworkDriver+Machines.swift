@@ -74,7 +74,7 @@ extension NetworkDriver {
             return try macvtap(&interface, on: link, mode, VirtualNetwork(), &taken, &passed)
         case .bridge where makesTaps:
             try check(interface, machine, VirtualNetwork())
-            return .tapName(name(&interface, &taken))
+            return try tap(&interface, &taken, &passed)
         default: return nil
         }
     }
@@ -124,11 +124,11 @@ extension NetworkDriver {
             }
             guard makesTaps else { return .bridge(bridge) }
             try check(interface, machine, live)
-            return .tapName(self.name(&interface, &taken))
+            return try tap(&interface, &taken, &passed)
         }
         if processes.usesBridges {
             try check(interface, machine, live)
-            return .tapName(self.name(&interface, &taken))
+            return try tap(&interface, &taken, &passed)
         }
         guard emulator.isApus || emulator.version >= 7_002_000 else {
             return .userNetwork(try userNetwork(live, &interface, &taken))
@@ -239,7 +239,7 @@ extension NetworkDriver {
     }
 
     /// Names a card as clients expect, unless its definition does: `vnet0`.
-    private func name(
+    func name(
         _ interface: inout NetworkInterface, prefix: String = "vnet", _ taken: inout Set<String>,
         besides present: Set<String> = []
     ) -> String {

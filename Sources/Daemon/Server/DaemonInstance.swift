@@ -49,6 +49,8 @@ public final class DaemonInstance: Sendable {
             throw error
         }
         self.listeners = others
+        // The first client that defines something does not wait for what can be known before.
+        core.workers.submit { [core] in _ = core.emulators.standard }
     }
 
     /// Where it listens besides its Unix sockets: `tcp://127.0.0.1:16509`.

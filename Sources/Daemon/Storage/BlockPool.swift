@@ -77,6 +77,10 @@ extension StorageDriver {
         switch tree["type"] {
         case "disk": try PartitionPool(tree)
         case "logical": try VolumeGroup(tree, name: name)
+        case "iscsi": try TargetPool(tree)
+        case "scsi": try AdapterPool(tree)
+        case "mpath": MultipathPool()
+        case "zfs": try ZFSPool(tree)
         default: nil
         }
     }

@@ -79,17 +79,23 @@ final class StorageDriver: Sendable {
 
     private static func parse(_ tree: XMLTree) throws(LibvirtError) -> Parsed {
         guard tree.name == "pool" else { throw fail(.xml("unknown root element for storage pool")) }
-        guard ["dir", "fs", "netfs", "disk", "logical"].contains(tree["type"]) else {
+        let kinds = ["dir", "fs", "netfs", "disk", "logical", "iscsi", "scsi", "mpath", "zfs"]
+        guard kinds.contains(tree["type"] ?? "") else {
             throw fail(.configUnsupported("missing backend for pool type '\(tree["type"] ?? "")'"))
         }
-        let isGroup = tree["type"] == "logical"
+        let isGroup = tree["type"] == "logical" || tree["type"] == "zfs"
         guard let name = tree.child("name")?.text ?? (isGroup ? tree.at("source", "name")?.text : nil), !name.isEmpty
         else { throw fail(.xml("missing pool source name element")) }
         guard !name.contains("/"), !name.contains("\n"), name != ".", name != ".." else {
             throw fail(.xml("name \(name) cannot contain '/'"))
         }
         let blocks = try blocks(tree, name: name)
-        let place = (blocks as? VolumeGroup).map { "/dev/\($0.name)" } ?? tree.at("target", "path")?.text
+        let place: String? =
+            switch blocks {
+            case let group as VolumeGroup: "/dev/\(group.name)"
+            case let pool as ZFSPool: "/dev/zvol/\(pool.name)"
+            default: tree.at("target", "path")?.text
+            }
         guard var path = place, path.hasPrefix("/") else { throw fail(.xml("missing storage pool target path")) }
         while path.count > 1, path.hasSuffix("/") { path.removeLast() }
         _ = try MountedPool(tree, path)

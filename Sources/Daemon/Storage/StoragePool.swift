@@ -139,11 +139,12 @@ struct StorageVolume: Sendable {
     var extents: [Extent] = []
 
     /// A block device of a known size in bytes.
-    init(device name: String, path: String, capacity: UInt64) {
+    init(device name: String, path: String, capacity: UInt64, allocation: UInt64? = nil, key: String? = nil) {
         self.name = name
         self.path = path
         self.capacity = capacity
-        (key, kind, format, allocation, physical) = (path, VirStorageVolType.block, "raw", capacity, capacity)
+        self.allocation = allocation ?? capacity
+        (self.key, kind, format, physical) = (key ?? path, VirStorageVolType.block, "raw", capacity)
     }
 
     /// Looks at a file; nil if it is none that can be a volume.

@@ -1,7 +1,7 @@
 internal import BlockImage
 internal import DeviceModel
 internal import GuestMemory
-internal import HostOS
+public import HostOS
 internal import JSON
 internal import Log
 internal import MachineState
@@ -15,7 +15,11 @@ extension VirtualMachine {
         var places: [MigrationAddress] = []
         for address in request.children {
             let place = try MigrationAddress(address)
-            guard case .unix = place else { throw .failed("A fork waits at 'unix:PATH', not at '\(address)'") }
+            switch place {
+            case .unix: break
+            case .descriptor where request.descriptors[address] != nil: break
+            default: throw .failed("A fork waits at 'unix:PATH', not at '\(address)'")
+            }
             places.append(place)
         }
         guard !places.isEmpty else { throw .failed("Parameter 'children' names nobody") }
@@ -32,7 +36,9 @@ extension VirtualMachine {
         var channels: [MigrationChannel] = []
         do throws(MachineError) {
             // Where one is missing nothing is done.
-            for place in places { channels.append(try place.openForWriting(nil)) }
+            for (place, address) in zip(places, request.children) {
+                channels.append(try place.openForWriting(request.descriptors[address]))
+            }
         } catch {
             fail(error.description)
             throw error
@@ -246,12 +252,15 @@ public struct ForkRequest: Sendable {
             self.nodeName = nodeName
         }
     }
-    /// Where the children wait, each as `unix:PATH`.
+    /// Where the children wait, each as `unix:PATH`, or `fd:NAME` of a connection with its socket.
     public var children: [String]
+    /// Those connections, by what they are called in `children`.
+    public var descriptors: [String: Descriptor]
     /// The machine's own overlays: what its disks were is the children's too.
     public var overlays: [Overlay]
     /// A request of all parts.
-    public init(children: [String], overlays: [Overlay] = []) {
+    public init(children: [String], overlays: [Overlay] = [], descriptors: [String: Descriptor] = [:]) {
+        self.descriptors = descriptors
         self.children = children
         self.overlays = overlays
     }

@@ -91,8 +91,10 @@ extension QMPCommandTable {
                     device: entry["device"]?.stringValue ?? "", path: entry["snapshot-file"]?.stringValue ?? "",
                     nodeName: entry["overlay"]?.stringValue)
             }
-            let request = ForkRequest(
-                children: (arguments["children"]?.arrayValue ?? []).compactMap(\.stringValue), overlays: overlays)
+            let children = (arguments["children"]?.arrayValue ?? []).compactMap(\.stringValue)
+            var descriptors: [String: Descriptor] = [:]
+            for child in children { if let descriptor = named(child, context) { descriptors[child] = descriptor } }
+            let request = ForkRequest(children: children, overlays: overlays, descriptors: descriptors)
             try monitored { () throws(MachineError) in try context.machine.fork(request) }
             return [:]
         },

@@ -13,9 +13,9 @@ struct ConsoleLog: Sendable {
 
     /// Nil: the machine keeps none.
     init?(_ path: String) {
-        guard let watch = try? HostFile.watch(path), let file = try? HostFile.open(path, HostFile.Mode.read) else {
-            return nil
-        }
+        guard let watch = try? HostFile.watch(path),
+            let file = try? HostFile.open(path, HostFile.Mode.read, nonBlocking: true, followsLinks: false)
+        else { return nil }
         try? HostFile.seek(file, max(0, HostFile.size(of: file) - ConsoleLog.scrollback))
         self.file = file
         self.watch = watch
@@ -30,9 +30,10 @@ struct ConsoleLog: Sendable {
         for name in (try? HostFolder.names(in: folder)) ?? [] where name.hasSuffix(".log") {
             let path = "\(folder)/\(name)"
             let status = HostFile.status(path)
-            guard status.allocated > limit, let file = try? HostFile.open(path, HostFile.Mode.readWrite) else {
-                continue
-            }
+            // The folder is the machine's: a link there leads where only its guest knows.
+            guard status.allocated > limit,
+                let file = try? HostFile.open(path, HostFile.Mode.readWrite, nonBlocking: true, followsLinks: false)
+            else { continue }
             if !HostFile.punch(file, at: 0, status.size - scrollback) { try? HostFile.setSize(file, 0) }
         }
     }

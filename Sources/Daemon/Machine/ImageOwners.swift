@@ -1,0 +1,125 @@
+internal import DomainModel
+internal import HostOS
+internal import Log
+internal import RPCWire
+
+/// Images that belong to machines' users while those run. Whose they were is remembered as libvirt does, in attributes of
+/// the files, with a count of who uses them; what each machine took is written down, so that the next daemon gives it back.
+struct ImageOwners: Sendable {
+    private let folder: DocumentFolder
+    private static let count = "trusted.libvirt.security.ref_dac"
+    private static let before = "trusted.libvirt.security.dac"
+    private static let time = "trusted.libvirt.security.timestamp_dac"
+
+    /// - Parameter path: the folder of what is written down. It is root's alone: whoever writes there says whose a file is.
+    init(path: String) { folder = DocumentFolder(path: path) }
+
+    /// Lets a user at what a machine is to open: files that it writes become the user's, others that not everybody may
+    /// read can be read by the user too.
+    func take(
+        _ domain: UUIDBytes, _ places: [MachineConfinement.Place], shared: Set<String>, _ owner: MachineUser.Owner
+    ) throws(LibvirtError) {
+        var record = XMLTree.of("owners", ["user": "\(owner.user)"])
+        var wanted: [(path: String, writes: Bool)] = []
+        for (path, rights) in MachineRoot.ordered(places) {
+            let kind = HostFile.status(path).kind
+            guard kind == .file || kind == .blockDevice, HostFile.realPath(path) == path,
+                let details = try? HostFile.details(path)
+            else { continue }
+            // In a root of its own the machine has nodes of its own for devices.
+            if kind == .blockDevice, MachineRoot.isSupported, path.hasPrefix("/dev/") { continue }
+            let writes = rights.contains(.write)
+            if details.mode & (writes ? 6 : 4) == (writes ? 6 : 4) { continue }
+            wanted.append((path, writes))
+            let isOwned = writes && !shared.contains(path)
+            let before = "+\(details.owner):+\(details.group)"
+            record.append(.of("image", ["path": path, "kind": isOwned ? "owner" : "list", "before": before]))
+        }
+        guard !wanted.isEmpty else { return }
+        // Written down first: who is killed in between leaves nothing that is not known.
+        try folder.save(domain.description, record)
+        do throws(HostError) {
+            for (path, writes) in wanted {
+                if writes, !shared.contains(path) {
+                    try Self.take(path, owner)
+                } else {
+                    var list = try AccessList(of: path)
+                    if list.allow(user: owner.user, writing: writes) { try list.apply(to: path) }
+                }
+            }
+        } catch {
+            release(domain)
+            throw LibvirtError.system("\(error)")
+        }
+    }
+
+    /// Seconds since 1970 at which the host was started: what was counted before means nothing.
+    private static let hostStart: String = {
+        let line = HostDescription.text("/proc/stat").split(separator: "\n").first { $0.hasPrefix("btime ") }
+        return line.map { String($0.dropFirst(6)) } ?? "0"
+    }()
+
+    private static func text(_ path: String, _ name: String) -> String? {
+        HostFile.attribute(path, name).map { bytes in String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self) }
+    }
+
+    /// How many machines use a file of which it is remembered whose it was.
+    private static func users(_ path: String) -> Int {
+        guard text(path, time) == hostStart, text(path, before) != nil else { return 0 }
+        return max(0, text(path, count).flatMap { Int($0) } ?? 0)
+    }
+
+    private static func take(_ path: String, _ owner: MachineUser.Owner) throws(HostError) {
+        let details = try HostFile.details(path)
+        let users = users(path)
+        if users == 0 {
+            // File systems without such attributes have what is written down.
+            try? HostFile.setAttribute(path, before, Array("+\(details.owner):+\(details.group)\0".utf8))
+            try? HostFile.setAttribute(path, time, Array("\(hostStart)\0".utf8))
+        }
+        try? HostFile.setAttribute(path, count, Array("\(users + 1)\0".utf8))
+        do throws(HostError) { try HostFile.setOwner(path, owner.user, group: owner.group) } catch {
+            giveBack(path, remembered: nil, from: owner.user)
+            throw error
+        }
+    }
+
+    /// Gives a file back when nobody uses it any more.
+    private static func giveBack(_ path: String, remembered: String?, from user: UInt32) {
+        let users = users(path)
+        if users > 1 {
+            return (try? HostFile.setAttribute(path, count, Array("\(users - 1)\0".utf8))) ?? ()
+        }
+        let label = users == 1 ? text(path, before) : remembered
+        for name in [count, before, time] { HostFile.removeAttribute(path, name) }
+        // Whoever gave it to somebody else meanwhile meant that, unless that is another machine's user, which has failed.
+        guard let owner = (try? HostFile.details(path))?.owner, owner == user || MachineUser.isOwn(owner) else {
+            return
+        }
+        let parts = (label ?? "").split(separator: ":").compactMap { UInt32($0.drop { $0 == "+" }) }
+        try? HostFile.setOwner(path, parts.first ?? 0, group: parts.count > 1 ? parts[1] : 0)
+    }
+
+    /// Gives back what a machine took that has ended.
+    func release(_ domain: UUIDBytes) {
+        guard let record = try? folder.read(domain.description) else { return }
+        let user = record["user"].flatMap { UInt32($0) } ?? 0
+        for image in record.all("image") {
+            guard user != 0, let path = image["path"], path.hasPrefix("/") else { continue }
+            if image["kind"] == "owner" {
+                Self.giveBack(path, remembered: image["before"], from: user)
+            } else if var list = try? AccessList(of: path) {
+                list.remove(user: user)
+                try? list.apply(to: path)
+            }
+        }
+        try? folder.remove(domain.description)
+    }
+
+    /// Gives back what machines took that ended while no daemon looked.
+    func releaseAll(except running: Set<UUIDBytes>) {
+        for (name, _) in folder.all {
+            if let uuid = UUIDBytes(name), !running.contains(uuid) { release(uuid) }
+        }
+    }
+}
