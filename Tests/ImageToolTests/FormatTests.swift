@@ -116,7 +116,9 @@ struct FormatTests {
     func readsTheFirstQCow(_ kind: String) throws {
         let pair = try Pair()
         let secret = ["--object", "secret,id=s,data=hallo"]
-        let bytes = mixedBytes(2 << 20, seed: 6)
+        // Debian's tool gives up on a cluster that does not become smaller.
+        let bytes =
+            kind == "-c" ? (0..<2 << 20).map { UInt8(truncatingIfNeeded: $0 >> 9) } : mixedBytes(2 << 20, seed: 6)
         for folder in [pair.theirs, pair.ours] {
             folder.write("disk.raw", bytes)
             var words = ["convert"] + secret + ["-f", "raw", "-O", "qcow"]
@@ -140,7 +142,7 @@ struct FormatTests {
         // Nonsense ends in an error, or in other bytes.
         var numbers = SplitMix64(state: 8)
         let good = pair.ours.read("disk")
-        for _ in 0..<FuzzRounds.times(40) {
+        for _ in 0..<FuzzRounds.times(20) {
             var bad = good
             for _ in 0..<1 + numbers.next() % 4 {
                 bad[Int(numbers.next() % 600)] = UInt8(truncatingIfNeeded: numbers.next())

@@ -21,7 +21,6 @@ final class QCowMap: ImageMap {
     var description: ImageDescription {
         var description = ImageDescription()
         description.clusterSize = clusterSize
-        description.knowsDirt = false
         description.backing = backing
         description.isEncrypted = isEncrypted
         return description
