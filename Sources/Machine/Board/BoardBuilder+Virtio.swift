@@ -194,10 +194,16 @@ extension BoardBuilder {
                 throw MachineBuildError("\(port.origin): virtio-serial-bus: A port already exists at id \(number)")
             }
             if number >= next { next = number + 1 }
+            var listener: (@Sendable (Bool) -> Void)?
+            if let id = port.id {
+                let lifecycle = lifecycle
+                listener = { isOpen in lifecycle.send(.serialPortChanged(id: id, isOpen: isOpen)) }
+            }
             ports.append(
                 VirtioConsole.Port(
                     id: number, name: port.properties.string("name"), isConsole: isConsole,
-                    backend: port.properties.string("chardev").flatMap { characters.port($0) }))
+                    backend: port.properties.string("chardev").flatMap { characters.port($0) },
+                    onGuestOpen: listener))
         }
         return VirtioConsole(
             VirtioConsole.Properties(

@@ -24,6 +24,8 @@ enum LifecycleRequest: Sendable, Equatable {
     case balloonChanged(actual: UInt64)
     /// A CD drive's tray moved.
     case trayMoved(device: String, id: String, isOpen: Bool)
+    /// A program of the guest has opened or closed a virtio serial port.
+    case serialPortChanged(id: String, isOpen: Bool)
     /// A watchdog fired.
     case watchdog
     /// A network back-end has a peer.

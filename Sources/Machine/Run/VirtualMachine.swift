@@ -124,6 +124,9 @@ public final class VirtualMachine: Sendable {
             if case .trayMoved(let device, let id, let isOpen) = request {
                 return emit(.trayMoved(device: device, id: id, isOpen: isOpen))
             }
+            if case .serialPortChanged(let id, let isOpen) = request {
+                return emit(.serialPortChange(id: id, isOpen: isOpen))
+            }
             if case .blockJob(let event, let data) = request { return emit(.blockJob(event: event, data: data)) }
             if case .imageCorrupted(let line) = request { return log.warning(line) }
             if case .blockFailed(let failure) = request {
@@ -286,7 +289,8 @@ public final class VirtualMachine: Sendable {
         case .shutdown(let cause): shutDown(cause)
         case .internalError: halt(as: .internalError)
         case .crashLoaded: emit(.guestCrashLoaded)
-        case .trayMoved, .balloonChanged, .networkConnected, .networkDisconnected, .blockJob, .imageCorrupted: break
+        case .trayMoved, .balloonChanged, .networkConnected, .networkDisconnected, .serialPortChanged, .blockJob, .imageCorrupted:
+            break
         case .watchdog: watchdogFired(life.watchdog)
         case .suspended: suspend()
         case .suspendedToDisk: suspendToDisk()

@@ -36,6 +36,13 @@ final class FakeCharacters: CharacterPort {
     }
 }
 
+/// What was heard of a port.
+private final class Opened: Sendable {
+    private let state = Mutex<[Bool]>([])
+    var list: [Bool] { state.withLock { $0 } }
+    func note(_ isOpen: Bool) { state.withLock { $0.append(isOpen) } }
+}
+
 @Suite struct ConsoleTests {
     private func text(_ memory: AddressSpace, _ address: UInt64, _ count: UInt32) throws -> String {
         String(decoding: try memory.bytes(GuestPhysical(address), count: Int(count)), as: UTF8.self)
@@ -87,10 +94,12 @@ final class FakeCharacters: CharacterPort {
         let memory = try makeMemory()
         let console = FakeCharacters()
         let agent = FakeCharacters()
+        let opened = Opened()
         let device = VirtioConsole(
             ports: [
                 .init(id: 0, isConsole: true, backend: console),
-                .init(id: 1, name: "org.apus.agent", isConsole: false, backend: agent),
+                .init(
+                    id: 1, name: "org.apus.agent", isConsole: false, backend: agent, onGuestOpen: { opened.note($0) }),
             ], scheduler: InlineScheduler())
         let transport = MMIOTransport(device, memory)
         let queues = try transport.start(memory, features: 2)
@@ -134,8 +143,18 @@ final class FakeCharacters: CharacterPort {
         _ = queues[5].add(readable: [.init(0xB0_0000, 4)], writable: [])
         transport.notify(5)
         #expect(agent.output == "pong" && console.output.isEmpty)
+        // Who listens hears of it once, again where another machine goes on with the port, and of a reset.
+        #expect(opened.list == [true])
+        transport.transport.pause()
+        try transport.transport.importState(transport.transport.exportState())
+        transport.transport.resume()
+        try send(1, 6, 0)
+        try send(1, 6, 1)
+        #expect(opened.list == [true, false, true])
         device.setHostOpen(false, port: 1)
         #expect(try message() == [1, 0, 0, 0, 6, 0, 0, 0])
+        device.reset()
+        #expect(opened.list == [true, false, true, false])
     }
 
     @Test func emergencyWriteNeedsNoDriver() throws {

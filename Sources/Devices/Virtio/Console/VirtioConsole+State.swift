@@ -46,5 +46,6 @@ extension VirtioConsole {
                 state.ports[index].isGuestOpen = port.isGuestOpen
             }
         }
+        tellOpenPorts()
     }
 }

@@ -17,13 +17,20 @@ public final class VirtioConsole: VirtioDevice {
         public var isConsole: Bool
         /// The other side; nil for nobody.
         public var backend: (any CharacterPort)?
+        /// Hears when a program of the guest opens or closes it. Called by the device's worker, or by who resets or
+        /// restores it, with no lock held.
+        public var onGuestOpen: (@Sendable (Bool) -> Void)?
 
         /// A port.
-        public init(id: Int, name: String? = nil, isConsole: Bool, backend: (any CharacterPort)?) {
+        public init(
+            id: Int, name: String? = nil, isConsole: Bool, backend: (any CharacterPort)?,
+            onGuestOpen: (@Sendable (Bool) -> Void)? = nil
+        ) {
             self.id = id
             self.name = name
             self.isConsole = isConsole
             self.backend = backend
+            self.onGuestOpen = onGuestOpen
         }
     }
 
@@ -57,6 +64,8 @@ public final class VirtioConsole: VirtioDevice {
     struct PortState {
         var input: [UInt8] = []
         var isGuestOpen = false
+        /// What was told of that.
+        var toldOpen = false
         var isHostOpen: Bool
     }
     struct State {
@@ -169,6 +178,7 @@ public final class VirtioConsole: VirtioDevice {
             sendControl(&state)
             return hasMore
         }
+        tellOpenPorts()
         for index in ports.indices {
             while let bytes = takeOutput(index) {
                 if !bytes.isEmpty { ports[index].backend?.write(bytes) }
@@ -181,6 +191,19 @@ public final class VirtioConsole: VirtioDevice {
             if hasRoom && receiveCapacity(index) > 0 { ports[index].backend?.acceptInput() }
         }
         if hasMore { schedule() }
+    }
+
+    /// Tells who listens of ports that the guest has opened or closed.
+    func tellOpenPorts() {
+        for (index, port) in ports.enumerated() {
+            let change: Bool? = state.withLock { state in
+                let isOpen = state.ports[index].isGuestOpen
+                guard isOpen != state.ports[index].toldOpen else { return nil }
+                state.ports[index].toldOpen = isOpen
+                return isOpen
+            }
+            if let change { port.onGuestOpen?(change) }
+        }
     }
 
     /// The queues of a port (5.3.2): the first port's come before those of control.
@@ -258,6 +281,7 @@ public final class VirtioConsole: VirtioDevice {
                 state.ports[index].input = []
             }
         }
+        tellOpenPorts()
     }
     public func pause() { state.withLock { $0.isPaused = true } }
     public func resume() {
