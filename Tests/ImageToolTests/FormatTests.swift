@@ -116,7 +116,7 @@ struct FormatTests {
     func readsTheFirstQCow(_ kind: String) throws {
         let pair = try Pair()
         let secret = ["--object", "secret,id=s,data=hallo"]
-        // Debian's tool gives up on a cluster that does not become smaller.
+        // Packed, Debian's tool writes the whole image and ends with status 1 all the same.
         let bytes =
             kind == "-c" ? (0..<2 << 20).map { UInt8(truncatingIfNeeded: $0 >> 9) } : mixedBytes(2 << 20, seed: 6)
         for folder in [pair.theirs, pair.ours] {
@@ -124,7 +124,7 @@ struct FormatTests {
             var words = ["convert"] + secret + ["-f", "raw", "-O", "qcow"]
             if kind == "-c" { words.append("-c") }
             if kind == "encrypted" { words += ["-o", "encrypt.format=aes,encrypt.key-secret=s"] }
-            #expect(folder.qemu(words + ["@disk.raw", "@disk"]).status == 0)
+            #expect(folder.qemu(words + ["@disk.raw", "@disk"]).status == (kind == "-c" ? 1 : 0))
             guard kind == "over" else { continue }
             #expect(folder.qemu("create", "-q", "-f", "qcow", "-b", "disk", "-F", "qcow", "@top").status == 0)
             #expect(folder.io("qcow", "top", "write -P 9 64k 10k").status == 0)
