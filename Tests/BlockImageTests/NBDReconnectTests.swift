@@ -80,7 +80,7 @@ import Testing
         holder.value.withLock { $0 }?.end(socket)
     }
 
-    @Test func withoutADelayOneTryIsMade() throws {
+    @Test func withoutADelayWhatIsLostIsLost() throws {
         let file = TestFile(bytes: [UInt8](repeating: 1, count: 65536))
         let socket = file.path + ".socket"
         defer { _ = unsafe unlink(socket) }
@@ -93,7 +93,7 @@ import Testing
         #expect(node.bytesAndWait(at: 0, count: 1).status == EIO)
         #expect(node.performAndWait(.flush) == EIO)
         let second = try Served(file, socket)
-        #expect(node.bytesAndWait(at: 0, count: 1).bytes == [1])
+        #expect(node.bytesAndWait(at: 0, count: 1).status == EIO)
         second.end(socket)
     }
 

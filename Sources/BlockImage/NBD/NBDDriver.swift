@@ -83,7 +83,7 @@ public struct NBDClientPlan: Sendable {
     public var context = NBD.allocationContext
     /// How long a server may take to listen, in seconds.
     public var patience: UInt64 = 0
-    /// How long requests wait for another connection when theirs is lost, in seconds; 0: for one try to make it.
+    /// How long requests wait for another connection when theirs is lost, in seconds; 0: not at all.
     public var reconnectDelay: UInt64 = 0
     /// How many connections are made where the server allows several.
     public var connections = 1

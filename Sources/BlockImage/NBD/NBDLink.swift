@@ -2,10 +2,8 @@ internal import CLinux
 internal import HostOS
 internal import Synchronization
 
-/// One of a client's connections: when it is lost, another takes its place.
-///
-/// Requests that come then, or were on their way and may wait (`reconnect-delay`), go with the next connection; the
-/// others fail. QEMU's client does the same.
+/// One of a client's connections: when it is lost, another takes its place, if requests may wait for that
+/// (`reconnect-delay`). Those that come then, and those that were on their way, go with the next connection.
 final class NBDLink: Sendable {
     /// A request as the node has made it.
     struct Request: Sendable {
@@ -29,7 +27,7 @@ final class NBDLink: Sendable {
     /// Of the first connection.
     let result: NBDNegotiation.Result
     private let state: Mutex<State>
-    /// How long requests wait, in nanoseconds; 0: for one try.
+    /// How long requests wait, in nanoseconds; 0: not at all, and there is no other connection.
     private let delay: UInt64
     private let connect: @Sendable () throws(BlockError) -> NBDConnection
 
@@ -44,11 +42,14 @@ final class NBDLink: Sendable {
         self.connect = connect
     }
 
-    /// Sends a request, now or with the next connection. Its completion is called on another thread.
-    func submit(_ request: Request) {
+    /// Sends a request, now or with the next connection. Its completion is called on another thread. False: the
+    /// connection is lost for good, and nothing is called.
+    func submit(_ request: Request) -> Bool {
         let connection = state.withLock { $0.isConnecting ? nil : $0.connection }
-        if let connection, send(request, by: connection) { return }
+        if let connection, send(request, by: connection) { return true }
+        guard delay > 0 else { return false }
         wait(request)
+        return true
     }
 
     /// False: the connection is lost.
@@ -91,7 +92,7 @@ final class NBDLink: Sendable {
             return .connect
         }
         switch next {
-        case .again: submit(request)
+        case .again: _ = submit(request)
         case .nothing: break
         case .fail: request.pending.completion(NBDConnection.lost, [])
         case .connect:
@@ -139,7 +140,7 @@ final class NBDLink: Sendable {
         }
         old.close()
         if state.withLock({ $0.isClosed }) { made.close() }
-        for request in waiting { submit(request) }
+        for request in waiting { _ = submit(request) }
     }
 
     private func giveUp() {

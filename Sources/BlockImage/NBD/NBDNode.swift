@@ -189,9 +189,9 @@ public final class NBDNode: BatchingBackend, BlockNode, Resizable {
             segments: request.operation == .read ? request.segments : []
         ) { [after] status, _ in after(status == NBDConnection.lost ? EIO : status) }
         let link = links.count == 1 ? links[0] : choose()
-        link.submit(
-            NBDLink.Request(
-                pending: pending, flags: bits, data: request.operation == .write ? request.segments : []))
+        let sent = NBDLink.Request(
+            pending: pending, flags: bits, data: request.operation == .write ? request.segments : [])
+        if !link.submit(sent) { pool.submit { finish(EIO) } }
     }
 
     private func choose() -> NBDLink {
@@ -338,7 +338,9 @@ extension NBDNode: SparseMappable {
         }
         inFlight.enter()
         defer { inFlight.leave() }
-        links[0].submit(NBDLink.Request(pending: pending))
+        guard links[0].submit(NBDLink.Request(pending: pending)) else {
+            throw .io(path: filename, operation: "examine", EIO)
+        }
         let answered = answer.wait()
         let status = answered == NBDConnection.lost ? EIO : answered
         guard status == 0 else { throw .io(path: filename, operation: "examine", status) }
