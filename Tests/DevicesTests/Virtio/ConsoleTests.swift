@@ -143,18 +143,19 @@ private final class Opened: Sendable {
         _ = queues[5].add(readable: [.init(0xB0_0000, 4)], writable: [])
         transport.notify(5)
         #expect(agent.output == "pong" && console.output.isEmpty)
-        // Who listens hears of it once, again where another machine goes on with the port, and of a reset.
+        // Who listens hears of it once, and of every reset; loading a state begins with one.
         #expect(opened.list == [true])
         transport.transport.pause()
         try transport.transport.importState(transport.transport.exportState())
         transport.transport.resume()
+        #expect(opened.list == [true, false, true])
         try send(1, 6, 0)
         try send(1, 6, 1)
-        #expect(opened.list == [true, false, true])
+        #expect(opened.list == [true, false, true, false, true])
         device.setHostOpen(false, port: 1)
         #expect(try message() == [1, 0, 0, 0, 6, 0, 0, 0])
         device.reset()
-        #expect(opened.list == [true, false, true, false])
+        #expect(opened.list == [true, false, true, false, true, false])
     }
 
     @Test func emergencyWriteNeedsNoDriver() throws {
