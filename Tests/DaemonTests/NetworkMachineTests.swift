@@ -163,13 +163,9 @@ struct NetworkMachineTests {
         "On a bridge: taps, rules and leases go with their network, whatever was killed",
         .enabled(if: Self.absence == nil, "\(Self.absence ?? "")"))
     func onABridge() throws {
-        let name = "apus\(String(UInt32.random(in: 0...0xFFFFFF), radix: 16))"
-        func inside(_ words: String...) throws -> String {
-            try Program(["/usr/sbin/ip", "netns", "exec", name] + words).text
-        }
-        #expect(try Program(["/usr/sbin/ip", "netns", "add", name]).status == 0)
-        defer { _ = try? Program(["/usr/sbin/ip", "netns", "del", name]) }
-        let test = try NetworkMachineTests(namespace: name)
+        let inside = try NetworkNamespace()
+        defer { inside.remove() }
+        let test = try NetworkMachineTests(namespace: inside.name)
         defer { DaemonProcess.clear(test.folder) }
         let first = try test.daemon()
         #expect(try inside("ip", "addr", "show", "virbr0").contains("192.168.122.1/24"))
@@ -251,13 +247,9 @@ struct NetworkMachineTests {
         "On a bridge: machines with a part of the bandwidth, routes, more addresses, a table that learns nothing",
         .enabled(if: Self.absence == nil, "\(Self.absence ?? "")"))
     func onASharedBridge() throws {
-        let name = "apus\(String(UInt32.random(in: 0...0xFFFFFF), radix: 16))"
-        func inside(_ words: String...) throws -> String {
-            try Program(["/usr/sbin/ip", "netns", "exec", name] + words).text
-        }
-        #expect(try Program(["/usr/sbin/ip", "netns", "add", name]).status == 0)
-        defer { _ = try? Program(["/usr/sbin/ip", "netns", "del", name]) }
-        let test = try NetworkMachineTests(namespace: name)
+        let inside = try NetworkNamespace()
+        defer { inside.remove() }
+        let test = try NetworkMachineTests(namespace: inside.name)
         defer { DaemonProcess.clear(test.folder) }
         let daemon = try test.daemon()
         try HostFile.replace(test.folder + "/net.xml", with: Array(Self.sharing.utf8))
@@ -317,15 +309,11 @@ struct NetworkMachineTests {
         "On a card of the host: a macvtap that goes with its machine",
         .enabled(if: Self.absence == nil, "\(Self.absence ?? "")"))
     func onACard() throws {
-        let name = "apus\(String(UInt32.random(in: 0...0xFFFFFF), radix: 16))"
-        func inside(_ words: String...) throws -> String {
-            try Program(["/usr/sbin/ip", "netns", "exec", name] + words).text
-        }
-        #expect(try Program(["/usr/sbin/ip", "netns", "add", name]).status == 0)
-        defer { _ = try? Program(["/usr/sbin/ip", "netns", "del", name]) }
+        let inside = try NetworkNamespace()
+        defer { inside.remove() }
         _ = try inside("ip", "link", "add", "em1", "type", "veth", "peer", "name", "peer")
         for card in ["em1", "peer"] { _ = try inside("ip", "link", "set", card, "up") }
-        let test = try NetworkMachineTests(namespace: name)
+        let test = try NetworkMachineTests(namespace: inside.name)
         defer { DaemonProcess.clear(test.folder) }
         let first = try test.daemon()
         let limits = "<bandwidth><inbound average='1000'/><outbound average='2000' burst='256'/></bandwidth>"
@@ -340,7 +328,7 @@ struct NetworkMachineTests {
         let link = try inside("ip", "-d", "link", "show", "macvtap0")
         #expect(link.contains("macvtap mode bridge") && link.contains("52:54:00:00:00:0c"), "\(link)")
         func limit(_ words: String...) throws -> String {
-            try Program(["/usr/sbin/ip", "netns", "exec", name, "tc"] + words + ["dev", "macvtap0"]).text
+            try Program(["/usr/sbin/ip", "netns", "exec", inside.name, "tc"] + words + ["dev", "macvtap0"]).text
         }
         #expect(try limit("class", "show").contains("rate 16384Kbit"))
         #expect(try inside("nft", "list", "ruleset").contains("limit rate over 1000 kbytes/second"))
@@ -378,4 +366,16 @@ struct NetworkMachineTests {
         _ = try? Program(["/usr/sbin/ip", "netns", "del", name])
         return nil
     }()
+}
+
+/// A network namespace of a test's own.
+private struct NetworkNamespace {
+    let name = "apus\(String(UInt32.random(in: 0...0xFFFFFF), radix: 16))"
+
+    init() throws { #expect(try Program(["/usr/sbin/ip", "netns", "add", name]).status == 0) }
+    func remove() { _ = try? Program(["/usr/sbin/ip", "netns", "del", name]) }
+    /// What a command says that runs in it.
+    func callAsFunction(_ words: String...) throws -> String {
+        try Program(["/usr/sbin/ip", "netns", "exec", name] + words).text
+    }
 }

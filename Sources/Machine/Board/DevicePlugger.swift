@@ -103,20 +103,19 @@ final class DevicePlugger: Sendable {
 
     /// Ends the thread of an `iothread` object. False: a device works on it.
     func removeThread(_ id: String) -> Bool {
-        let found = box.withLock { box -> Result<WorkerThread?, MachineError> in
+        let (isUsed, thread) = box.withLock { box -> (Bool, WorkerThread?) in
             let builder = box.builder
-            guard !builder.plugged.contains(where: { $0.configuration.properties.string("iothread") == id }) else {
-                return .failure(.failed(id))
+            if builder.plugged.contains(where: { $0.configuration.properties.string("iothread") == id }) {
+                return (true, nil)
             }
-            guard let place = builder.ioThreads.firstIndex(where: { $0.id == id }) else { return .success(nil) }
+            guard let place = builder.ioThreads.firstIndex(where: { $0.id == id }) else { return (false, nil) }
             let thread = builder.ioThreads.remove(at: place).thread
             builder.workers.removeAll { $0 === thread }
             contents.update(builder)
-            return .success(thread)
+            return (false, thread)
         }
-        guard case .success(let thread) = found else { return false }
         thread?.stop()
-        return true
+        return !isUsed
     }
 
     /// Asks the guest to let go of a device; takes out at once what it need not be asked for.

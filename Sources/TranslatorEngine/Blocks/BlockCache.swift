@@ -93,17 +93,19 @@ internal import X86
     func insert(_ source: UnsafeBufferPointer<apus_op>, start: UInt, count: Int, mode: UInt16) -> MicroOp {
         let first = unsafe ops + opCount
         unsafe first.update(from: source.baseAddress!, count: source.count)
-        enter(start, UInt16(count), mode, firstOp: Int32(opCount), opCount: Int32(source.count))
+        enter(start, UInt16(count), mode, reach: UInt16(count), firstOp: Int32(opCount), opCount: Int32(source.count))
         opCount += source.count
         return unsafe MicroOp(op: first)
     }
 
     /// Has the next block be found.
-    private func enter(_ start: UInt, _ count: UInt16, _ mode: UInt16, firstOp: Int32, opCount: Int32) {
+    private func enter(
+        _ start: UInt, _ count: UInt16, _ mode: UInt16, reach: UInt16, path: UInt16 = 0, firstOp: Int32, opCount: Int32
+    ) {
         let startHash = Self.hash(start, mode)
         let pageHash = Self.hash(page: start & ~4095)
         unsafe blocks[blockCount] = Block(
-            start: start, count: count, mode: mode, reach: count, firstOp: firstOp, opCount: opCount,
+            start: start, count: count, mode: mode, reach: reach, path: path, firstOp: firstOp, opCount: opCount,
             nextByStart: byStart[startHash], nextByPage: byPage[pageHash])
         unsafe byStart[startHash] = Int32(blockCount)
         unsafe byPage[pageHash] = Int32(blockCount)
@@ -261,10 +263,8 @@ internal import X86
             _ = unsafe apus_atomic_or8(place.pageFlags + page, RAMBlock.PageFlag.code)
             enter(
                 unsafe UInt(bitPattern: place.base) + UInt(block.offset), block.count, block.mode,
-                firstOp: block.firstOp, opCount: block.opCount)
-            let number = blockCount - 1
-            unsafe blocks[number].reach = block.reach
-            unsafe blocks[number].path = UInt16(truncatingIfNeeded: block.path)
+                reach: block.reach, path: UInt16(truncatingIfNeeded: block.path), firstOp: block.firstOp,
+                opCount: block.opCount)
         }
         return true
     }

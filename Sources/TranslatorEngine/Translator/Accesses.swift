@@ -206,11 +206,7 @@ extension BlockTranslator {
     private mutating func landMisaligned(_ path: SlowPath) {
         guard let misaligned = unsafe path.misaligned else { return }
         unsafe a.land(misaligned)
-        a.loadAddress(Host.addend, path.address)
-        a.bytes(0x41, 0x81, 0xe5)  // and r13d, 0xfff
-        a.word32(0xfff)
-        a.bytes(0x41, 0x81, 0xfd)  // cmp r13d, 4096 - size
-        a.word32(Int32(4096 - path.size))
+        compareOffset(path.address, span: Int32(path.size))
         _ = loadForTable(path.address)
         let within = unsafe a.jump(if: 6)
         unsafe a.patch(within, to: path.aligned)

@@ -35,13 +35,10 @@ extension BlockTranslator {
         let count = block.instructions.count
         var liveness = [FlagSet](repeating: block.liveTaken.union(block.liveFall), count: count + 1)
         for segment in block.segments.reversed() {
+            // What is looked at where a superblock is left counts after the branch, which writes none.
+            liveness[segment.instructions.upperBound].formUnion(segment.liveAside)
             for index in segment.instructions.reversed() {
                 liveness[index] = FlagUse.of(block.instructions[index]).liveBefore(liveness[index + 1])
-            }
-            // What is looked at where a superblock is left counts after the branch, which writes none.
-            let first = segment.instructions.lowerBound
-            if let before = block.segments.first(where: { $0.instructions.upperBound == first }) {
-                liveness[first].formUnion(before.liveAside)
             }
         }
         return liveness

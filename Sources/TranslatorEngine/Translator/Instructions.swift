@@ -352,10 +352,13 @@ extension BlockTranslator {
         a.bytes(0x49, 0xff, 0xc5)  // inc r13
         a.bytes(0x49, 0x83, 0xfd)  // cmp r13, 1
         a.byte(1)
-        let other = unsafe a.jump(if: 7)
+        unsafe noteEndPath(op, a.jump(if: 7))
+    }
+    /// Has the interpreter execute the op where a jump leads, and go on from there.
+    mutating func noteEndPath(_ op: UnsafePointer<apus_op>, _ place: UnsafeMutablePointer<UInt8>) {
         unsafe endPaths.append(
             SlowPath(
-                op: op, address: .base(Host.address, 0), held: nil, miss: other, misaligned: nil, size: 8, write: false,
+                op: op, address: .base(Host.address, 0), held: nil, miss: place, misaligned: nil, size: 8, write: false,
                 aligned: a.cursor, cache: nil, end: a.cursor, reloadsFlags: false, dirty: 0))
     }
 

@@ -192,12 +192,7 @@ extension BlockTranslator {
         a.byte(UInt8(truncatingIfNeeded: ~MXCSR.flags))
         a.bytes(0x41, 0x81, 0xfe)  // cmp r14d, plain
         a.word32(Int32(MXCSR.plain))
-        let other = unsafe a.jump(if: 5)
-        unsafe endPaths.append(
-            SlowPath(
-                op: op, address: .base(Host.address, 0), held: nil, miss: other, misaligned: nil, size: 4, write: false, aligned: a.cursor,
-                cache: nil, end: a.cursor, reloadsFlags: false,
-                dirty: 0))
+        unsafe noteEndPath(op, a.jump(if: 5))
         let control = unsafe MemoryLayout<apus_vcpu>.offset(of: \.translated_mxcsr).unsafelyUnwrapped
         a.modrm(0, wide: false, opcode: 0x89, length: 1, reg: Host.addend, rm: .state(VectorLayout.mxcsr))
         a.modrm(0, wide: false, opcode: 0x89, length: 1, reg: Host.addend, rm: .state(control))

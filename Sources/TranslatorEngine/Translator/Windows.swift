@@ -224,8 +224,8 @@ extension BlockTranslator {
         window = w
     }
 
-    /// Compares an address's offset in its page with the highest for a window.
-    private mutating func compareOffset(_ address: RM, span: Int32) {
+    /// Compares an address's offset in its page with the highest from which so many bytes end in it.
+    mutating func compareOffset(_ address: RM, span: Int32) {
         a.loadAddress(Host.addend, address)
         a.bytes(0x41, 0x81, 0xe5)  // and r13d, 0xfff
         a.word32(0xfff)
