@@ -12,6 +12,7 @@ static const struct {
     {"integer", integer},     {"sieve", sieve},         {"sort", sort},           {"bytecode", bytecode},
     {"calls", calls},         {"indirect", indirect},   {"chase", chase},         {"copy", copy},
     {"scan", scan},           {"hash", hash},           {"matrix", matrix},       {"libm", libm},
+    {"extended", extended},
     {"faults", faults},       {"forks", forks},         {"execs", execs},         {"pipes", pipes},
     {"syscalls", syscalls},   {"command", command},     {"threads", threads},     {"atomics", atomics},
     {"handoffs", handoffs},   {"disk-read", disk_read}, {"disk-write", disk_write}, {"disk-random", disk_random},

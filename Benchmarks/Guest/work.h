@@ -20,7 +20,7 @@ uint64_t mix(uint64_t sum, const void *bytes, uint64_t count);
 
 workload integer, sieve, sort, bytecode, calls, indirect;
 workload chase, copy, scan, hash;
-workload matrix, libm;
+workload matrix, libm, extended;
 workload faults, forks, execs, pipes, syscalls, command;
 workload threads, atomics, handoffs;
 workload disk_read, disk_write, disk_random, net_receive, net_send, net_turns;

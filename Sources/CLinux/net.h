@@ -95,6 +95,8 @@ static inline int apus_tap_headers(int fd) {
     return request.ifr_flags & IFF_VNET_HDR && ioctl(fd, TUNSETVNETHDRSZ, &size) == 0;
 }
 static inline int apus_tap_offload(int fd, unsigned flags) { return ioctl(fd, TUNSETOFFLOAD, (unsigned long)flags); }
+// Bytes of the header before each frame of a tap that has them: 10, or 12.
+static inline int apus_tap_header_size(int fd, int size) { return ioctl(fd, TUNSETVNETHDRSZ, &size); }
 static inline int apus_tap_send_buffer(int fd, int size) { return ioctl(fd, TUNSETSNDBUF, &size); }
 
 // Interfaces by their ioctls (netdevice(7)); all return 0 or -1 with errno.

@@ -184,8 +184,14 @@ extension QEMUArguments {
             }
             object["id"] = .string(id)
             return object
-        case .openTap(let queues):
-            return ["type": "tap", queues.contains(":") ? "fds" : "fd": .string(queues), "id": .string(id)]
+        case .openTap(let queues, let vhost):
+            var object: JSONObject = ["type": "tap", queues.contains(":") ? "fds" : "fd": .string(queues)]
+            if let vhost {
+                object["vhost"] = true
+                object[vhost.contains(":") ? "vhostfds" : "vhostfd"] = .string(vhost)
+            }
+            object["id"] = .string(id)
+            return object
         case .tapName(let name):
             var object: JSONObject = [
                 "type": "tap", "ifname": .string(name), "script": "no", "downscript": "no", "id": .string(id),

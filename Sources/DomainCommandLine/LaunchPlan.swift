@@ -19,8 +19,8 @@ public struct LaunchPlan: Sendable {
         /// Taps that are open, and `/dev/vhost-net` for each where it is used.
         case tap(descriptors: [Int32], vhost: [Int32])
         /// A tap that is open, by the number of its descriptor or by the name that `getfd` gave it; of several queues, with
-        /// colons between them.
-        case openTap(String)
+        /// colons between them. Likewise devices of `/dev/vhost-net`, where the kernel is to move frames.
+        case openTap(String, vhost: String? = nil)
         /// A tap by its name; QEMU opens it.
         case tapName(String)
         /// A bridge of the host, by QEMU's helper.

@@ -31,6 +31,7 @@ struct Workload {
         row("shell", .user, "work command 1 '\(shell)'", 2.5),
         row("matrix product, SSE2", .float, "work matrix 16", 8),
         row("libm scalar", .float, "work libm 240000", 4),
+        row("80-bit x87", .float, "work extended 1000", 4),
         row("page faults", .system, "work faults 24", 1),
         row("fork", .system, "work forks 600", 1),
         row("fork and exec", .system, "work execs 200", 1),

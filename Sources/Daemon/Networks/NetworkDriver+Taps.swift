@@ -93,6 +93,24 @@ extension NetworkDriver {
                 known.append(passed.add(queue.descriptor, index == 0 ? device : "\(device)-\(index)"))
             }
         } catch { throw NetworkDriver.fail(.system("\(error)")) }
-        return .openTap(known.joined(separator: ":"))
+        return .openTap(known.joined(separator: ":"), vhost: try vhost(interface, count, device, &passed))
+    }
+
+    /// Opens the kernel's vhost for each queue of a card whose driver it is to be.
+    private func vhost(
+        _ interface: NetworkInterface, _ count: Int, _ device: String, _ passed: inout Passed
+    ) throws(LibvirtError) -> String? {
+        guard interface.driver?.name == "vhost" else { return nil }
+        var known: [String] = []
+        do throws(HostError) {
+            for index in 0..<count {
+                let queue = try HostFile.open(KernelVhost.networkPath, .readWrite)
+                known.append(passed.add(queue, "vhost-\(device)-\(index)"))
+            }
+        } catch {
+            throw NetworkDriver.fail(
+                .system("vhost-net was requested for an interface, but is unavailable: \(error)"))
+        }
+        return known.joined(separator: ":")
     }
 }

@@ -55,4 +55,4 @@ public struct CardReceiveFilter: Sendable {
 }
 
 extension VirtioNet: NetworkCard {}
-extension VhostUserDevice: NetworkCard {}
+extension VhostDevice: NetworkCard {}

@@ -44,6 +44,10 @@ public final class TapDevice: Sendable {
         return apus_tap_offload(descriptor.rawValue, flags) == 0
     }
 
+    /// Makes the headers before frames 10 bytes long, as legacy drivers without merged buffers have them, or 12 again.
+    @discardableResult
+    public func setHeaderSize(_ bytes: Int32) -> Bool { apus_tap_header_size(descriptor.rawValue, bytes) == 0 }
+
     /// The most bytes that may wait in the kernel to be sent.
     public func setSendBuffer(_ bytes: Int32) { _ = apus_tap_send_buffer(descriptor.rawValue, bytes) }
 }

@@ -37,12 +37,12 @@ final class SharedFolders: Sendable {
     private let devices = Mutex<[(path: String, device: VirtioShare)]>([])
     private struct Outside: Sendable {
         let name: String
-        weak let device: VhostUserDevice?
+        weak let device: VhostDevice?
     }
     private let others = Mutex<[Outside]>([])
 
     func add(_ path: String, _ device: VirtioShare) { devices.withLock { $0.append((path, device)) } }
-    func add(_ name: String, _ device: VhostUserDevice) {
+    func add(_ name: String, _ device: VhostDevice) {
         others.withLock { $0.append(Outside(name: name, device: device)) }
     }
     /// A device that keeps what the guest has open in another process; with `all`, any that has one.

@@ -23,7 +23,7 @@ extension BoardBuilder {
         case "user-fs": made = try vhostFileSystem(properties, name, device)
         case "user-blk": made = try vhostDisk(properties, name, device)
         case "user-vsock": made = try vhostSockets(properties, name, device)
-        case "kernel-vsock": made = try kernelSockets(properties, device)
+        case "kernel-vsock": made = try kernelSockets(properties, name, device)
         case "vsock": made = try sockets(properties, name, device)
         case "9p": made = try sharedFolder(properties, name, device)
         case "rng": made = try entropy(properties, name)
@@ -99,8 +99,14 @@ extension BoardBuilder {
         _ properties: JSONObject, _ name: String, _ device: DeviceConfiguration
     ) throws(MachineBuildError) -> any VirtioDevice {
         let (backend, address) = try network(properties, name, device)
-        if let other = properties.string("netdev").flatMap({ networks.vhostUser($0) }) {
-            return try vhostCard(other, properties, name, address, device)
+        if let id = properties.string("netdev") {
+            if let other = networks.vhostUser(id) {
+                let peer = try process(other.characterDevice, device)
+                return try vhostCard(peer, pairs: other.queues, properties, name, address, device)
+            }
+            if let taps = networks.lend(id) {
+                return try vhostCard(.taps(taps), pairs: taps.count, properties, name, address, device)
+            }
         }
         let mtu = properties.number("host_mtu").flatMap { $0 > 0 ? UInt16(exactly: $0) : nil }
         var options = VirtioNet.Properties(

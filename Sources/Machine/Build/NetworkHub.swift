@@ -1,3 +1,4 @@
+internal import Devices
 internal import HostOS
 internal import JSON
 internal import Network
@@ -12,6 +13,8 @@ final class NetworkHub: Sendable {
         var isUsed = false
         /// The process that a card of this back-end speaks with.
         var vhostUser: VhostUserNetwork?
+        /// The kernel's devices that may move its frames.
+        var vhost: VhostTaps?
         var user: UserNetwork? { backend.backend as? UserNetwork }
     }
     private struct State {
@@ -50,6 +53,7 @@ final class NetworkHub: Sendable {
             state.entries[network.id] = Entry(
                 backend: WatchedNetwork(made.backend), text: "index=0,\(made.text)", number: state.next)
             if case .vhostUser(let other) = network.peer { state.entries[network.id]?.vhostUser = other }
+            state.entries[network.id]?.vhost = made.vhost
             state.next += 1
         }
     }
@@ -67,9 +71,8 @@ final class NetworkHub: Sendable {
             case .none:
                 let options = try Self.options(network.user)
                 let restrict = options.isRestricted ? "on" : "off"
-                return (
-                    try UserNetwork(options, name: id), "type=user,net=\(options.network),restrict=\(restrict)"
-                )
+                return NetworkMaker.Made(
+                    try UserNetwork(options, name: id), "type=user,net=\(options.network),restrict=\(restrict)")
             case .stream(let address, let isServer, let reconnect, let hasHeaders):
                 return try maker.stream(address, isServer, reconnect, hasHeaders)
             case .datagram(let local, let remote): return try maker.datagram(local, remote)
@@ -78,7 +81,7 @@ final class NetworkHub: Sendable {
             case .packet(let interface): return try maker.packet(interface)
             // Frames never come here: the card hands its queues to the process.
             case .vhostUser(let other):
-                return (NoNetwork(), "type=vhost-user,vhost-user0 to \(other.characterDevice)")
+                return NetworkMaker.Made(NoNetwork(), "type=vhost-user,vhost-user0 to \(other.characterDevice)")
             case .hub(let number, let other): return try hubPort(number, other, id)
             }
         } catch let error as UserNetworkError {
@@ -103,7 +106,8 @@ final class NetworkHub: Sendable {
             return hub
         }
         let words = other.map { ",netdev=\($0)" } ?? ""
-        return (try hub.makePort(joining: joined, name: id), "type=hubport,hubid=\(number)\(words)")
+        return NetworkMaker.Made(
+            try hub.makePort(joining: joined, name: id), "type=hubport,hubid=\(number)\(words)")
     }
 
     /// Ends a back-end that no card has.
@@ -156,7 +160,22 @@ final class NetworkHub: Sendable {
     }
 
     /// A card's back-end is free again.
-    func giveBack(_ id: String) { state.withLock { $0.entries[id]?.isUsed = false } }
+    func giveBack(_ id: String) {
+        state.withLock { state in
+            state.entries[id]?.isUsed = false
+            return state.entries[id]?.vhost
+        }?.network.setLent(false)
+    }
+
+    /// The kernel's devices that a virtio card has its frames moved by, until it gives the back-end back; nil where there
+    /// are none, or the frames are to be seen here.
+    func lend(_ id: String) -> [VhostTap]? {
+        guard let entry = state.withLock({ $0.entries[id] }), let vhost = entry.vhost, !entry.backend.isCaptured else {
+            return nil
+        }
+        vhost.network.setLent(true)
+        return vhost.pairs
+    }
 
     /// The process that a card of this back-end speaks with; nil where there is none.
     func vhostUser(_ id: String) -> VhostUserNetwork? { state.withLock { $0.entries[id]?.vhostUser } }
@@ -230,6 +249,7 @@ final class NetworkHub: Sendable {
         guard let entry = state.withLock({ $0.entries[id] }) else {
             throw MachineBuildError("\(words): netdev '\(id)' not found")
         }
+        guard entry.vhost == nil || !entry.isUsed else { throw MachineBuildError("\(words): Vhost is not supported") }
         let queue = properties.string("queue") ?? "all"
         guard let direction = WatchedNetwork.Direction(rawValue: queue) else {
             throw MachineBuildError("\(words): queue '\(queue)' is none of all, rx, tx")

@@ -1,4 +1,6 @@
+internal import Devices
 internal import HostOS
+internal import Log
 internal import Network
 internal import Synchronization
 
@@ -8,8 +10,18 @@ struct NetworkMaker {
     /// What is told of peers that come and go.
     let changed: @Sendable (StreamNetwork.Change) -> Void
 
-    /// A back-end, and its words in `info network`.
-    typealias Made = (backend: any NetworkBackend, text: String)
+    /// A back-end, its words in `info network`, and what a card may have instead of it.
+    struct Made {
+        let backend: any NetworkBackend
+        let text: String
+        var vhost: VhostTaps?
+
+        init(_ backend: any NetworkBackend, _ text: String, _ vhost: VhostTaps? = nil) {
+            self.backend = backend
+            self.text = text
+            self.vhost = vhost
+        }
+    }
 
     func stream(
         _ address: NetworkAddress, _ isServer: Bool, _ reconnect: UInt64, _ hasHeaders: Bool
@@ -33,7 +45,7 @@ struct NetworkMaker {
         let backend = try StreamNetwork(
             role, name: id, reconnect: reconnect > 0 ? reconnect * 1_000_000 : nil, hasHeaders: hasHeaders,
             changed: changed)
-        return (backend, text)
+        return Made(backend, text)
     }
 
     func datagram(_ local: NetworkAddress?, _ remote: NetworkAddress?) throws -> Made {
@@ -68,12 +80,12 @@ struct NetworkMaker {
             }
         default: throw UserNetworkError.host("Cannot make a datagram network of these addresses")
         }
-        return (try DatagramNetwork(peer, name: id), text)
+        return Made(try DatagramNetwork(peer, name: id), text)
     }
 
     func packet(_ interface: String) throws -> Made {
         let socket = try PacketSocket.open(interface: interface, promiscuous: true)
-        return (try DatagramNetwork(.socket(socket), name: id), "type=af-packet,ifname=\(interface)")
+        return Made(try DatagramNetwork(.socket(socket), name: id), "type=af-packet,ifname=\(interface)")
     }
 
     // MARK: - Taps
@@ -85,10 +97,10 @@ struct NetworkMaker {
             if options.hasHeaders == true, !taps.allSatisfy(\.hasHeaders) {
                 throw UserNetworkError.host("Cannot use vnet_hdr=on with a tap that has none")
             }
-            return (try DatagramNetwork(.tap(taps), name: id), "type=tap,fds=\(options.descriptors.count)")
+            return try made(taps, options, "type=tap,fds=\(options.descriptors.count)")
         }
         if options.helper != nil || options.bridge != nil {
-            return try bridge(options.bridge ?? "br0", options.helper ?? "/usr/lib/qemu/qemu-bridge-helper")
+            return try bridge(options.bridge ?? "br0", options.helper ?? "/usr/lib/qemu/qemu-bridge-helper", options)
         }
         var taps: [TapDevice] = []
         for _ in 0..<options.queues {
@@ -106,14 +118,38 @@ struct NetworkMaker {
         }
         if let script = options.script { try Self.run(script, [name]) }
         let down = options.downScript
+        let made = try made(
+            taps, options, "type=tap,ifname=\(name),script=\(options.script ?? "no"),downscript=\(down ?? "no")")
+        guard let down else { return made }
+        return Made(EndedNetwork(made.backend) { try? Self.run(down, [name]) }, made.text, made.vhost)
+    }
+
+    /// The back-end of a tap's queues; with the kernel's devices beside it where they are wanted and there.
+    private func made(_ taps: [TapDevice], _ options: TapConfiguration, _ text: String) throws -> Made {
+        var devices: [KernelVhost] = []
+        if options.usesVhost {
+            do {
+                for place in taps.indices {
+                    devices.append(
+                        options.vhostDescriptors.isEmpty
+                            ? try KernelVhost(path: KernelVhost.networkPath)
+                            : try KernelVhost(adopting: try Self.descriptor(options.vhostDescriptors[place])))
+                }
+            } catch {
+                guard !options.forcesVhost else { throw error }
+                if HostFile.status(KernelVhost.networkPath).kind != .nothing || !options.vhostDescriptors.isEmpty {
+                    Logger("network").warning("Network '\(id)': \(error); this program moves the frames itself")
+                }
+                devices = []
+            }
+        }
         let backend = try DatagramNetwork(.tap(taps), name: id)
-        let words = "type=tap,ifname=\(name),script=\(options.script ?? "no"),downscript=\(down ?? "no")"
-        guard let down else { return (backend, words) }
-        return (EndedNetwork(backend) { try? Self.run(down, [name]) }, words)
+        let pairs = zip(taps, devices).map { VhostTap($0, $1) }
+        return Made(backend, text, pairs.isEmpty ? nil : VhostTaps(network: backend, pairs: pairs))
     }
 
     /// A tap on a bridge, made by the helper; as root without one, by this process.
-    func bridge(_ bridge: String, _ helper: String) throws -> Made {
+    func bridge(_ bridge: String, _ helper: String, _ options: TapConfiguration = TapConfiguration()) throws -> Made {
         let tap: TapDevice
         if HostFile.status(helper).kind == .file {
             tap = try TapDevice(adopting: try Self.ask(helper, bridge))
@@ -124,7 +160,7 @@ struct NetworkMaker {
         } else {
             throw UserNetworkError.host("Cannot run the bridge helper '\(helper)'")
         }
-        return (try DatagramNetwork(.tap([tap]), name: id), "type=bridge,helper=\(helper),br=\(bridge)")
+        return try made([tap], options, "type=bridge,helper=\(helper),br=\(bridge)")
     }
 
     /// Has a helper open a tap: it passes the descriptor through the socket that it is given.
@@ -180,6 +216,12 @@ struct NetworkMaker {
     private static func removeOld(_ path: String) throws {
         if HostFile.status(path).kind == .socket { try HostFile.remove(path) }
     }
+}
+
+/// What the kernel moves a card's frames by, and who moves them while it does not.
+struct VhostTaps: Sendable {
+    let network: DatagramNetwork
+    let pairs: [VhostTap]
 }
 
 /// A back-end after whose end something is done, once.

@@ -59,6 +59,12 @@ public struct TapConfiguration: Equatable, Sendable {
     public var queues = 1
     /// The most bytes that wait in the kernel to be sent; nil: the kernel's own limit.
     public var sendBuffer: UInt64?
+    /// Whether the kernel is to move the frames of virtio cards (`vhost`), and whether nothing else will do
+    /// (`vhostforce`).
+    public var usesVhost = false
+    public var forcesVhost = false
+    /// Devices of `/dev/vhost-net` that somebody else has opened, one a queue.
+    public var vhostDescriptors: [String] = []
 
     /// An interface of a name of the kernel's choice, without scripts.
     public init() {}

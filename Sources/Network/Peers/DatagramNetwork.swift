@@ -44,6 +44,9 @@ public final class DatagramNetwork: NetworkBackend {
         core.stop()
         thread.stop()
     }
+
+    /// Leaves its descriptors to somebody else, who reads and writes them (the kernel's vhost), or takes them back.
+    public func setLent(_ isLent: Bool) { core.setLent(isLent) }
 }
 
 private final class DatagramCore: Sendable {
@@ -87,7 +90,18 @@ private final class DatagramCore: Sendable {
 
     func stop() {
         gate.setReceiver(nil)
-        for source in outgoing.withLock({ $0.sources }) { source.remove() }
+        setLent(true)
+    }
+
+    func setLent(_ isLent: Bool) {
+        let sources = outgoing.withLock { outgoing -> [EventSource] in
+            defer { outgoing.sources = [] }
+            outgoing.isPaused = false
+            outgoing.waitsForRoom = false
+            return outgoing.sources
+        }
+        for source in sources { source.remove() }
+        if !isLent { try? start() }
     }
 
     func setReceiverOffloads(_ offloads: FrameOffloads) {

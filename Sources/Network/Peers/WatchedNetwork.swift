@@ -39,6 +39,9 @@ public final class WatchedNetwork: NetworkBackend {
         isWatched.store(true, ordering: .relaxed)
     }
 
+    /// Whether there is a capture.
+    public var isCaptured: Bool { isWatched.load(ordering: .relaxed) }
+
     /// Ends a capture; false where there is none of the name.
     public func removeCapture(_ name: String) -> Bool {
         watches.withLock { watches in

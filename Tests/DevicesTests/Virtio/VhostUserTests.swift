@@ -23,18 +23,18 @@ import VirtQueue
     final class Rig {
         let memory: AddressSpace
         let thread: WorkerThread
-        let device: VhostUserDevice
+        let device: VhostDevice
         let transport: MMIOTransport
 
         init(
-            _ model: VhostUserModel, _ peer: VhostUserPeer, rings: VirtioRingOptions = VirtioRingOptions(),
+            _ model: VhostModel, _ peer: VhostUserPeer, rings: VirtioRingOptions = VirtioRingOptions(),
             patience: Int32 = 1500
         ) throws {
             memory = try VhostUserTests.sharedMemory()
             thread = try WorkerThread(name: "vhost-test")
             do {
-                device = try VhostUserDevice(
-                    model, peer: peer, memory: memory, thread: thread, name: "d", patience: patience)
+                device = try VhostDevice(
+                    model, peer: .process(peer), memory: memory, thread: thread, name: "d", patience: patience)
             } catch {
                 thread.stop()
                 throw error
@@ -79,7 +79,7 @@ import VirtQueue
         }
         return holds()
     }
-    private static let files = VhostUserModel.fileSystem(tag: "t", queueCount: 1, queueSize: 64)
+    private static let files = VhostModel.fileSystem(tag: "t", queueCount: 1, queueSize: 64)
 
     @Test(arguments: [
         VirtioRingOptions(), VirtioRingOptions(hasIndirect: false, hasEventIndex: false),
@@ -108,9 +108,9 @@ import VirtQueue
         let (_, socket) = try VhostBackend.pair()
         let thread = try WorkerThread(name: "vhost-test")
         defer { thread.stop() }
-        #expect(throws: VhostUserError.memoryIsPrivate) {
-            _ = try VhostUserDevice(
-                Self.files, peer: VhostUserPeer(first: socket), memory: try makeMemory(), thread: thread, name: "d")
+        #expect(throws: VhostError.memoryIsPrivate) {
+            _ = try VhostDevice(
+                Self.files, peer: .process(VhostUserPeer(first: socket)), memory: try makeMemory(), thread: thread, name: "d")
         }
     }
 
@@ -120,7 +120,7 @@ import VirtQueue
         let listener = try Socket.listen(try SocketAddress.unix(path), backlog: 4)
         defer { try? FileManager.default.removeItem(atPath: path) }
         let first = try VhostBackend(try Socket.connect(try SocketAddress.unix(path)), holds: true)
-        let rig = try Rig(VhostUserModel.card(.init(address: [])), VhostUserPeer(first: nil, next: .accept(listener)))
+        let rig = try Rig(VhostModel.card(.init(address: [])), VhostUserPeer(first: nil, next: .accept(listener)))
         let queues = try rig.transport.start(rig.memory, features: UInt64.max)
         try rig.memory.write(GuestPhysical(0x80000), bytes: [1, 2, 3, 4])
         for place in UInt64(0)..<5 {
@@ -148,9 +148,9 @@ import VirtQueue
             let (backend, socket) = try VhostBackend.pair(lie)
             // Features are asked for before answers can be; then silence is an answer.
             if request == 16, lie == .silent(16) || lie == .mistakes(16) || lie != .hangsUp(16) { continue }
-            #expect(throws: VhostUserError.self, "\(lie)") {
+            #expect(throws: VhostError.self, "\(lie)") {
                 _ = try Rig(
-                    VhostUserModel.fileSystem(tag: "t", queueCount: 1, queueSize: 64), VhostUserPeer(first: socket), patience: 300)
+                    VhostModel.fileSystem(tag: "t", queueCount: 1, queueSize: 64), VhostUserPeer(first: socket), patience: 300)
             }
             backend.end()
         }
@@ -190,7 +190,7 @@ import VirtQueue
 
     @Test func aCardIsSavedWithWhatItsBackendHas() throws {
         let (backend, socket) = try VhostBackend.pair(holds: true)
-        let model = VhostUserModel.card(.init(address: [2, 0, 0, 0, 0, 1]))
+        let model = VhostModel.card(.init(address: [2, 0, 0, 0, 0, 1]))
         let rig = try Rig(model, VhostUserPeer(first: socket))
         let queues = try rig.transport.start(rig.memory)
         try rig.memory.write(GuestPhysical(0x80000), bytes: [1, 2, 3, 4])
@@ -205,8 +205,8 @@ import VirtQueue
         // Elsewhere, the next back-end gets the four buffers again.
         let (other, otherSocket) = try VhostBackend.pair()
         let thread = try WorkerThread(name: "vhost-test")
-        let device = try VhostUserDevice(
-            model, peer: VhostUserPeer(first: otherSocket), memory: rig.memory, thread: thread, name: "e", patience: 1500
+        let device = try VhostDevice(
+            model, peer: .process(VhostUserPeer(first: otherSocket)), memory: rig.memory, thread: thread, name: "e", patience: 1500
         )
         let transport = MMIOTransport(device, rig.memory)
         transport.transport.pause()
@@ -221,9 +221,9 @@ import VirtQueue
 
     @Test func pairsOfQueuesAreEnabledAsTheDriverWantsThem() throws {
         let (backend, socket) = try VhostBackend.pair()
-        var card = VhostUserModel.Card(address: [2, 0, 0, 0, 0, 1])
+        var card = VhostModel.Card(address: [2, 0, 0, 0, 0, 1])
         card.pairs = 2
-        let rig = try Rig(VhostUserModel.card(card), VhostUserPeer(first: socket))
+        let rig = try Rig(VhostModel.card(card), VhostUserPeer(first: socket))
         let queues = try rig.transport.start(rig.memory, features: UInt64.max)
         #expect(queues.count == 5)
         #expect(Self.until { backend.state.withLock { $0.enabled } == [0: true, 1: true, 2: false, 3: false] })
@@ -249,7 +249,7 @@ import VirtQueue
         let (backend, socket) = try VhostBackend.pair()
         backend.state.withLock { $0.configuration[0] = 0x42 }
         let rig = try Rig(
-            VhostUserModel.block(queueCount: 2, queueSize: 64, writeCacheControl: true), VhostUserPeer(first: socket))
+            VhostModel.block(queueCount: 2, queueSize: 64, writeCacheControl: true), VhostUserPeer(first: socket))
         #expect(rig.transport.configuration(0, 4) == 0x42 && rig.transport.configuration(34, 2) == 2)
         _ = try rig.transport.start(rig.memory)
         // It says that the configuration has changed, and is answered; what else it says is refused.

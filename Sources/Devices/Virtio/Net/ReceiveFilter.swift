@@ -24,6 +24,11 @@ struct ReceiveFilter: Equatable {
         bytes.prefix(6).reduce(0) { $0 << 8 | Address($1) }
     }
 
+    /// An address' 6 bytes.
+    static func bytes(_ address: Address) -> [UInt8] {
+        (0..<6).map { UInt8(address >> UInt64(40 - $0 * 8) & 0xFF) }
+    }
+
     /// Sets a table; `isComplete` is false where the driver's had more entries than are kept.
     mutating func setTable(unicast first: [Address], multicast second: [Address]) {
         unicast = Set(first.prefix(Self.tableLimit))

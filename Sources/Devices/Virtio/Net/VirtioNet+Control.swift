@@ -129,7 +129,7 @@ extension VirtioNet {
         }
     }
     private static func bytes(_ table: Set<ReceiveFilter.Address>) -> [UInt8] {
-        table.sorted().flatMap { address in (0..<6).map { UInt8(address >> UInt64(40 - $0 * 8) & 0xFF) } }
+        table.sorted().flatMap { ReceiveFilter.bytes($0) }
     }
     private static func table(_ bytes: [UInt8], overflows: Bool) -> [ReceiveFilter.Address] {
         let addresses = stride(from: 0, to: bytes.count / 6 * 6, by: 6).map { ReceiveFilter.address(bytes[$0...]) }

@@ -87,18 +87,14 @@ extension QMPCommandTable {
         ) { (context, given) throws(MonitorError) in
             var arguments = given
             // A name that `getfd` gave becomes the descriptor's number, which is the back-end's from now on.
-            if let name = given["fd"]?.stringValue, let passed = context.named.take(name),
-                case .success(let number) = passed.rawCopy()
-            {
-                arguments["fd"] = .string("\(number)")
-            }
-            if let names = given["fds"]?.stringValue {
+            for member in ["fd", "fds", "vhostfd", "vhostfds"] {
+                guard let names = given[member]?.stringValue else { continue }
                 let numbers = names.split(separator: ":").map { name -> String in
                     guard let passed = context.named.take(String(name)), case .success(let number) = passed.rawCopy()
                     else { return String(name) }
                     return "\(number)"
                 }
-                arguments["fds"] = .string(numbers.joined(separator: ":"))
+                arguments[member] = .string(numbers.joined(separator: ":"))
             }
             let network = try read { () throws(OptionError) in try NetworkOptions.network(arguments) }
             try monitored { () throws(MachineError) in try context.machine.addNetwork(network) }

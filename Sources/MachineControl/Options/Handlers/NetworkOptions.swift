@@ -99,7 +99,7 @@ enum NetworkOptions {
             network.user = try userNetwork(values)
         } else {
             network.peer = try NetworkPeerOptions.peer(kind, values)
-            if kind == .tap, let warning = try NetworkPeerOptions.vhostWarning(values) { builder.warn(warning) }
+            if let warning = try NetworkPeerOptions.vhostWarning(network.peer) { builder.warn(warning) }
         }
         builder.configuration.networks.append(network)
     }

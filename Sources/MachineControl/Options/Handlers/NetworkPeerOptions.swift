@@ -132,22 +132,30 @@ enum NetworkPeerOptions {
         return .internet(host: String(text[..<colon]), port: String(text[text.index(after: colon)...]))
     }
 
-    /// What is to be said where frames are to be moved by the kernel (vhost), which they never are here; nil: nothing. In
-    /// QEMU's words where the host has no vhost.
-    static func vhostWarning(_ values: JSONObject) throws(OptionError) -> String? {
-        let isForced = values.flag("vhostforce") == true
-        let hasDescriptors = values["vhostfd"] != nil || values["vhostfds"] != nil
-        guard values.flag("vhost") ?? (isForced || hasDescriptors) else {
-            if hasDescriptors { throw .invalid("vhostfd(s)= is not valid without vhost") }
-            return nil
+    /// Whether the kernel is to move frames; by the words that `vhost=` has in QEMU.
+    private static func setVhost(_ tap: inout TapConfiguration, _ values: JSONObject) throws(OptionError) {
+        tap.forcesVhost = values.flag("vhostforce") == true
+        if let one = values.string("vhostfd") { tap.vhostDescriptors = [one] }
+        if let many = values.string("vhostfds") {
+            guard tap.vhostDescriptors.isEmpty else { throw .invalid("vhostfd= and vhostfds= are mutually exclusive") }
+            tap.vhostDescriptors = many.split(separator: ":").map(String.init)
         }
-        guard hasDescriptors || HostFile.status("/dev/vhost-net").kind != .nothing else {
-            let words = "tap: open vhost char device failed: No such file or directory"
-            if isForced { throw .invalid(words) }
-            return words
+        tap.usesVhost = values.flag("vhost") ?? (tap.forcesVhost || !tap.vhostDescriptors.isEmpty)
+        guard !tap.vhostDescriptors.isEmpty else { return }
+        guard tap.usesVhost else { throw .invalid("vhostfd(s)= is not valid without vhost") }
+        let queues = max(tap.descriptors.count, tap.queues)
+        guard tap.vhostDescriptors.count == queues else {
+            throw .value("vhostfds", tap.vhostDescriptors.joined(separator: ":"), expects: "one for each of \(queues) queues")
         }
-        if isForced { throw .invalid("'vhostforce' is not supported: this program moves the frames itself") }
-        return "vhost is not used: this program moves the frames itself"
+    }
+    /// What is to be said of a tap whose frames the kernel cannot move; nil: nothing. In QEMU's words.
+    static func vhostWarning(_ peer: NetworkPeer) throws(OptionError) -> String? {
+        guard case .tap(let tap) = peer, tap.usesVhost, tap.vhostDescriptors.isEmpty,
+            HostFile.status(KernelVhost.networkPath).kind == .nothing
+        else { return nil }
+        let words = "tap: open vhost char device failed: No such file or directory"
+        if tap.forcesVhost { throw .invalid(words) }
+        return words
     }
 
     private static func tap(_ values: JSONObject) throws(OptionError) -> TapConfiguration {
@@ -173,6 +181,7 @@ enum NetworkPeerOptions {
         tap.hasHeaders = values.flag("vnet_hdr")
         tap.queues = values.int("queues") ?? 1
         tap.sendBuffer = values.size("sndbuf")
+        try setVhost(&tap, values)
         return tap
     }
 

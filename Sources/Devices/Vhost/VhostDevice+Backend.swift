@@ -4,14 +4,15 @@ import Synchronization
 internal import VirtQueue
 
 // The connection to the back-end: what it says unasked, its end, and the next one.
-extension VhostUserDevice {
+extension VhostDevice {
     /// Listens to a back-end that has come.
-    func watch(_ front: inout Front) throws(VhostUserError) {
+    func watch(_ front: inout Front) throws(VhostError) {
         guard let backend = front.backend else { return }
         do throws(HostError) {
-            let socket = backend.connection.socket
-            front.sources.append(
-                try thread.watch(socket, [.read, .peerClosed]) { [weak self] _ in self?.lookAtSocket(socket) })
+            if let socket = backend.socket {
+                front.sources.append(
+                    try thread.watch(socket, [.read, .peerClosed]) { [weak self] _ in self?.lookAtSocket(socket) })
+            }
             if let channel = backend.channel {
                 let reader = VhostUserChannel(channel)
                 front.sources.append(
@@ -23,8 +24,7 @@ extension VhostUserDevice {
     /// Something is on the socket: the answer to a question that another thread asks, the end, or what nobody asked for.
     private func lookAtSocket(_ socket: Descriptor) {
         front.withLock { front in
-            guard let connection = front.backend?.connection, connection.socket === socket,
-                let error = connection.unexpected()
+            guard let backend = front.backend, backend.socket === socket, let error = backend.unexpected()
             else { return }
             lose(&front, error)
         }
@@ -50,7 +50,7 @@ extension VhostUserDevice {
     func refreshConfiguration() {
         guard case .backend(let count, let patch) = model.configuration else { return }
         var bytes: [UInt8]?
-        withBackend { backend throws(VhostUserError) in
+        withBackend { backend throws(VhostError) in
             bytes = try backend.readConfiguration(count: count, patch)
         }
         guard let bytes else { return }
@@ -59,21 +59,21 @@ extension VhostUserDevice {
     }
 
     /// Asks the back-end something, where there is one; an error is its end.
-    func withBackend(_ body: (VhostUserBackend) throws(VhostUserError) -> Void) {
+    func withBackend(_ body: (any VhostBackend) throws(VhostError) -> Void) {
         front.withLock { front in
             guard let backend = front.backend else { return }
-            do throws(VhostUserError) { try body(backend) } catch { lose(&front, error) }
+            do throws(VhostError) { try body(backend) } catch { lose(&front, error) }
         }
     }
 
     // MARK: The end
 
     /// Goes on without a back-end, and looks for the next one where that was asked for.
-    func lose(_ front: inout Front, _ error: VhostUserError) {
+    func lose(_ front: inout Front, _ error: VhostError) {
         guard let backend = front.backend else { return }
         front.backend = nil
         front.isRunning = false
-        Socket.shutDown(backend.connection.socket)
+        backend.disconnect()
         for source in front.sources + front.calls { source.remove() }
         front.sources = []
         front.calls = []
@@ -105,7 +105,7 @@ extension VhostUserDevice {
     private func tryAgain() {
         front.withLock { front in
             guard front.backend == nil, !front.hasEnded else { return }
-            do throws(VhostUserError) {
+            do throws(VhostError) {
                 guard let socket = try nextConnection() else {
                     if case .connect = peer.next { lookForNext(&front) }
                     return
@@ -131,7 +131,7 @@ extension VhostUserDevice {
         }
     }
 
-    private func nextConnection() throws(VhostUserError) -> Descriptor? {
+    private func nextConnection() throws(VhostError) -> Descriptor? {
         switch peer.next {
         case .none: return nil
         case .connect(let address, _): return try? Socket.connect(address)
@@ -150,8 +150,11 @@ extension VhostUserDevice {
         }
         interruptOfConfiguration.withLock { $0 }?.signalConfigurationChange()
     }
-    /// Plugs a card's cable in or out; the guest hears of it, frames go on.
-    public func setLink(up: Bool) { setLink { $0.isPlugged = up } }
+    /// Plugs a card's cable in or out: the guest hears of it, and no frames go.
+    public func setLink(up: Bool) {
+        setLink { $0.isPlugged = up }
+        front.withLock { enableWhereRunning(&$0) }
+    }
 }
 
 /// The way on which a back-end speaks first (SET_BACKEND_REQ_FD). One thread.

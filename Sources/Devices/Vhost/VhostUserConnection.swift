@@ -19,7 +19,7 @@ struct VhostUserConnection: Sendable {
     /// Sends a message; where the back-end can say whether it did as it was told, that is waited for.
     func tell(
         _ request: VhostUserRequest, _ body: [UInt8] = [], passing: [Descriptor] = []
-    ) throws(VhostUserError) {
+    ) throws(VhostError) {
         try send(VhostUserHeader(request, count: body.count, wantsReply: acknowledges), body, passing)
         guard acknowledges else { return }
         let answer = try receive(replyTo: request, counts: 8...8)
@@ -30,18 +30,18 @@ struct VhostUserConnection: Sendable {
     /// Sends a message that has an answer of its own.
     func ask(
         _ request: VhostUserRequest, _ body: [UInt8] = [], counts: ClosedRange<Int>
-    ) throws(VhostUserError) -> [UInt8] {
+    ) throws(VhostError) -> [UInt8] {
         try send(VhostUserHeader(request, count: body.count, wantsReply: false), body, [])
         return try receive(replyTo: request, counts: counts)
     }
 
     /// A request whose answer is a number.
-    func number(_ request: VhostUserRequest) throws(VhostUserError) -> UInt64 {
+    func number(_ request: VhostUserRequest) throws(VhostError) -> UInt64 {
         VhostUserBytes.integer(try ask(request, counts: 8...8)[...], at: 0)
     }
 
     /// What came without having been asked for: nil for nothing. A back-end never speaks first on this socket.
-    func unexpected() -> VhostUserError? {
+    func unexpected() -> VhostError? {
         var byte: UInt8 = 0
         // SAFETY: one byte on this stack. Descriptors that come with it are closed.
         switch unsafe withUnsafeMutableBytes(of: &byte, { unsafe Socket.receive(socket, into: $0).0 }) {
@@ -55,7 +55,7 @@ struct VhostUserConnection: Sendable {
 
     private func send(
         _ header: VhostUserHeader, _ body: [UInt8], _ passing: [Descriptor]
-    ) throws(VhostUserError) {
+    ) throws(VhostError) {
         let bytes = header.bytes + body
         var sent = 0
         let deadline = HostClock.monotonic &+ UInt64(patience) * 1_000_000
@@ -73,7 +73,7 @@ struct VhostUserConnection: Sendable {
 
     private func receive(
         replyTo request: VhostUserRequest, counts: ClosedRange<Int>
-    ) throws(VhostUserError) -> [UInt8] {
+    ) throws(VhostError) -> [UInt8] {
         let deadline = HostClock.monotonic &+ UInt64(patience) * 1_000_000
         let header = VhostUserHeader(try receive(VhostUserHeader.size, request, deadline)[...])
         guard header.isSound, header.isReply else {
@@ -91,7 +91,7 @@ struct VhostUserConnection: Sendable {
     /// Just so many bytes; descriptors that come with them are nobody's, and closed.
     private func receive(
         _ count: Int, _ request: VhostUserRequest, _ deadline: UInt64
-    ) throws(VhostUserError) -> [UInt8] {
+    ) throws(VhostError) -> [UInt8] {
         var bytes = [UInt8](repeating: 0, count: count)
         var done = 0
         while done < count {

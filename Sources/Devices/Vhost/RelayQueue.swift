@@ -13,7 +13,7 @@ final class RelayQueue: Sendable {
     private struct State {
         var queue: VirtQueue?
         var interrupt: VirtioInterrupt?
-        var memory: VhostUserMemory?
+        var memory: VhostMemory?
         var ring: RelayRing?
         /// What the back-end has, by its number.
         var chains: [DescriptorChain?] = []
@@ -53,7 +53,7 @@ final class RelayQueue: Sendable {
     var size: UInt16? { state.withLock { $0.queue?.configuration.size } }
 
     /// Begins with a back-end: what was taken before is its first work.
-    func start(_ ring: RelayRing, _ memory: VhostUserMemory) {
+    func start(_ ring: RelayRing, _ memory: VhostMemory) {
         state.withLock { state in
             state.ring = ring
             state.memory = memory
@@ -186,8 +186,8 @@ final class RelayQueue: Sendable {
     // MARK: Back
 
     /// Returns to the guest what the back-end has returned, and hands on what there was no room for.
-    func complete() throws(VhostUserError) {
-        let mustKick = try state.withLock { state throws(VhostUserError) -> Bool in
+    func complete() throws(VhostError) {
+        let mustKick = try state.withLock { state throws(VhostError) -> Bool in
             guard let queue = state.queue else { return false }
             defer {
                 queue.publish()

@@ -2,7 +2,7 @@ internal import Synchronization
 public import VirtQueue
 
 /// What a device with a back-end is to its guest: everything but the back-end itself.
-public struct VhostUserModel: Sendable {
+public struct VhostModel: Sendable {
     /// Where the configuration comes from.
     public enum Configuration: Sendable {
         /// This process.
@@ -77,15 +77,15 @@ extension VirtioDeviceKind {
         id: 26, transitionalID: nil, classCode: 0x018000, name: "vhost-user-fs")
 }
 
-extension VhostUserModel {
+extension VhostModel {
     /// A file system under a name of 1 to 36 bytes: virtio 1.2, 5.11. One queue for requests that overtake, and so many
     /// for the others.
-    public static func fileSystem(tag: String, queueCount: Int, queueSize: UInt16) -> VhostUserModel {
+    public static func fileSystem(tag: String, queueCount: Int, queueSize: UInt16) -> VhostModel {
         let name = Array(tag.utf8.prefix(mostTagBytes))
         var bytes = name + [UInt8](repeating: 0, count: mostTagBytes - name.count)
         VirtioConfiguration.append(&bytes, UInt32(queueCount))
         let count = queueCount + 1
-        var model = VhostUserModel(
+        var model = VhostModel(
             .fileSystem, queueSizes: [UInt16](repeating: queueSize, count: count), shared: 0,
             configuration: .own(bytes), relayedCount: { _ in count })
         // What is open is in the back-end, which has no way to hand it over.
@@ -96,13 +96,13 @@ extension VhostUserModel {
     public static let mostTagBytes = 36
 
     /// A disk: virtio 1.2, 5.2.
-    public static func block(queueCount: Int, queueSize: UInt16, writeCacheControl: Bool) -> VhostUserModel {
+    public static func block(queueCount: Int, queueSize: UInt16, writeCacheControl: Bool) -> VhostModel {
         // SIZE_MAX, SEG_MAX, GEOMETRY, RO, BLK_SIZE, FLUSH, TOPOLOGY, CONFIG_WCE, MQ, DISCARD, WRITE_ZEROES.
         let features: [UInt64] = [1, 2, 4, 5, 6, 9, 10, 11, 12, 13, 14]
         var shared = features.reduce(UInt64(0)) { $0 | UInt64(1) << $1 }
         if !writeCacheControl { shared &= ~(UInt64(1) << 11) }
         if queueCount == 1 { shared &= ~(UInt64(1) << 12) }
-        var model = VhostUserModel(
+        var model = VhostModel(
             .block, queueSizes: [UInt16](repeating: queueSize, count: queueCount), shared: shared,
             configuration: .backend(count: 60) { bytes in
                 // num_queues (5.2.4).
@@ -117,10 +117,13 @@ extension VhostUserModel {
         return model
     }
 
-    /// Sockets between guest and host: virtio 1.2, 5.10. The queue of events is answered here.
-    public static func socket() -> VhostUserModel {
-        var model = VhostUserModel(
-            .socket, queueSizes: [128, 128, 128], shared: 1 << 1, configuration: .backend(count: 8) { _ in },
+    /// Sockets between guest and host: virtio 1.2, 5.10. The queue of events is answered here. The guest's number is the
+    /// back-end's to tell, unless it is given.
+    public static func socket(guest: UInt64? = nil) -> VhostModel {
+        var configuration = Configuration.backend(count: 8) { _ in }
+        if let guest { configuration = .own((0..<8).map { UInt8(truncatingIfNeeded: guest >> UInt64($0 * 8)) }) }
+        var model = VhostModel(
+            .socket, queueSizes: [128, 128, 128], shared: 1 << 1, configuration: configuration,
             relayedCount: { _ in 2 })
         model.isReceiving = { $0 == 0 }
         model.answer = { _ in .kept }

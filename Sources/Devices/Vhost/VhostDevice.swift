@@ -1,11 +1,11 @@
-public import DeviceModel
 public import GuestMemory
 internal import HostOS
 internal import Log
 import Synchronization
 internal import VirtQueue
 
-/// A virtio device whose work another process does: the front-end of QEMU's `docs/interop/vhost-user.rst`.
+/// A virtio device whose work another process does, or the kernel: the front-end of QEMU's `docs/interop/vhost-user.rst`
+/// and of `linux/vhost.h`.
 ///
 /// The model says what the guest sees, the back-end does the rest. Messages to it are sent by whoever needs them, one at
 /// a time, and no answer is waited for longer than the patience; buffers go by `RelayQueue`. A back-end that dies, falls
@@ -13,7 +13,7 @@ internal import VirtQueue
 ///
 /// Lock order: `front`, then a queue's, then the interrupt's. Calls of the guest that begin or end the device's work
 /// wait for `front`.
-public final class VhostUserDevice: VirtioDevice {
+public final class VhostDevice: VirtioDevice {
     /// Milliseconds that the back-end may take for an answer.
     public static let usualPatience: Int32 = 10_000
 
@@ -24,9 +24,8 @@ public final class VhostUserDevice: VirtioDevice {
         let local: VirtQueue?
     }
     struct Front: Sendable {
-        var backend: VhostUserBackend?
+        var backend: (any VhostBackend)?
         var activation: Activation?
-        var table: VhostUserMemory?
         var isRunning = false
         var isPaused = false
         var hasEnded = false
@@ -54,11 +53,11 @@ public final class VhostUserDevice: VirtioDevice {
         var isPlugged = true
     }
 
-    let model: VhostUserModel
+    let model: VhostModel
     let name: String
     let memory: AddressSpace
     let thread: WorkerThread
-    let peer: VhostUserPeer
+    let peer: VhostPeer
     let patience: Int32
     let log = RateLimitedLogger(Logger("vhost-user"))
     /// What the guest may choose from, for good: back-ends that come later have to have it too.
@@ -75,19 +74,24 @@ public final class VhostUserDevice: VirtioDevice {
     /// A device whose back-end is there and answers; `thread` is its own. Throws where the back-end is not, or lacks what
     /// the model needs, or where guest memory is not shared.
     public init(
-        _ model: VhostUserModel, peer: VhostUserPeer, memory: AddressSpace, thread: WorkerThread, name: String,
-        patience: Int32 = VhostUserDevice.usualPatience
-    ) throws(VhostUserError) {
+        _ model: VhostModel, peer: VhostPeer, memory: AddressSpace, thread: WorkerThread, name: String,
+        patience: Int32 = VhostDevice.usualPatience
+    ) throws(VhostError) {
         self.model = model
         self.name = name
         self.memory = memory
         self.thread = thread
         self.peer = peer
         self.patience = patience
-        _ = try VhostUserMemory(memory)
-        let backend = try VhostUserBackend(try peer.open(), model: model, patience: patience)
+        // Said before anything is asked of another process.
+        if case .process = peer { try Self.checkMemory(memory) }
+        let backend = try peer.open(model, patience: patience)
         offered = model.shared & backend.features | model.own
-        settings = Mutex(Configuration(bytes: backend.configuration ?? []))
+        if case .own(let bytes) = model.configuration {
+            settings = Mutex(Configuration(bytes: bytes))
+        } else {
+            settings = Mutex(Configuration(bytes: backend.configuration ?? []))
+        }
         var relays: [RelayQueue] = []
         do throws(HostError) {
             for index in 0..<model.queueSizes.count { relays.append(try RelayQueue(index)) }
@@ -100,11 +104,13 @@ public final class VhostUserDevice: VirtioDevice {
         let answer = thread.makeItem { [weak self] in self?.answerLocal() }
         let refresh = thread.makeItem { [weak self] in self?.refreshConfiguration() }
         items.withLock { $0 = (start, answer, refresh) }
-        try self.front.withLock { front throws(VhostUserError) in try watch(&front) }
+        try self.front.withLock { front throws(VhostError) in try watch(&front) }
     }
 
     /// Throws where guest memory is not such that another process can work in it.
-    public static func checkMemory(_ memory: AddressSpace) throws(VhostUserError) { _ = try VhostUserMemory(memory) }
+    public static func checkMemory(_ memory: AddressSpace) throws(VhostError) {
+        _ = try VhostMemory(sharedOf: memory)
+    }
 
     // MARK: What it is
 
@@ -123,8 +129,8 @@ public final class VhostUserDevice: VirtioDevice {
         settings.withLock { VirtioConfiguration.write(&$0.bytes, offset: offset, size: size, value: value) }
         var bytes: [UInt8] = []
         VirtioConfiguration.append(&bytes, value)
-        let body = VhostUserBytes.of(UInt32(offset), UInt32(size), 0) + bytes.prefix(size)
-        withBackend { backend throws(VhostUserError) in try backend.connection.tell(.setConfiguration, body) }
+        let written = Array(bytes.prefix(size))
+        withBackend { backend throws(VhostError) in try backend.writeConfiguration(written, at: offset) }
     }
     /// Whether there is a back-end. Any thread.
     public var hasBackend: Bool { front.withLock { $0.backend != nil } }
@@ -216,28 +222,6 @@ public final class VhostUserDevice: VirtioDevice {
                 _ = relays[index].call.descriptor.wait(for: [.read], milliseconds: 2)
             }
         }
-    }
-
-    public func exportState() -> DeviceState {
-        var state = DeviceState(version: 1)
-        state.set("pairs", UInt16(front.withLock { $0.pairs }))
-        if case .own(let first) = model.configuration, model.hasLink {
-            state.set("mac", settings.withLock { Array($0.bytes.prefix(min(6, first.count))) })
-        }
-        return state
-    }
-    public func importState(_ state: DeviceState) throws(DeviceStateError) {
-        try state.requireVersion(1...1)
-        let pairs: UInt16 = try state.integer("pairs")
-        guard pairs >= 1, Int(pairs) <= max(1, model.queueSizes.count / 2) else {
-            throw .outOfRange(field: "pairs", value: UInt64(pairs))
-        }
-        if model.hasLink {
-            let address = try state.bytes("mac", count: 6)
-            settings.withLock { $0.bytes.replaceSubrange(0..<6, with: address) }
-        }
-        front.withLock { $0.pairs = Int(pairs) }
-        local.withLock { $0.owesReset = model.hasTransportReset }
     }
 
     // MARK: Work of the thread

@@ -4,7 +4,7 @@ internal import HostOS
 internal import JSON
 internal import Network
 
-/// Devices whose work another process does (`vhost-user-…`).
+/// Devices whose work another process does (`vhost-user-…`), or the kernel.
 extension BoardBuilder {
     /// The kinds of `addVirtio` among these models.
     static let vhostKinds: [String: String] = [
@@ -24,9 +24,9 @@ extension BoardBuilder {
             throw MachineBuildError("\(device.origin): missing tag property")
         }
         guard !tag.isEmpty else { throw MachineBuildError("\(device.origin): tag property cannot be empty") }
-        guard tag.utf8.count <= VhostUserModel.mostTagBytes else {
+        guard tag.utf8.count <= VhostModel.mostTagBytes else {
             throw MachineBuildError(
-                "\(device.origin): tag property must be \(VhostUserModel.mostTagBytes) bytes or less")
+                "\(device.origin): tag property must be \(VhostModel.mostTagBytes) bytes or less")
         }
         let count = properties.number("num-request-queues") ?? 1
         guard (1...64).contains(count) else {
@@ -34,7 +34,8 @@ extension BoardBuilder {
         }
         let size = try queueSize(properties, usual: 128, device)
         return try vhostDevice(
-            VhostUserModel.fileSystem(tag: tag, queueCount: count, queueSize: size), properties, name, device)
+            VhostModel.fileSystem(tag: tag, queueCount: count, queueSize: size), otherProcess(properties, device),
+            name, device)
     }
 
     /// A disk of a back-end such as qemu-storage-daemon.
@@ -47,16 +48,16 @@ extension BoardBuilder {
         }
         let size = try queueSize(properties, usual: 128, device)
         return try vhostDevice(
-            VhostUserModel.block(
+            VhostModel.block(
                 queueCount: count, queueSize: size, writeCacheControl: properties.bool("config-wce") ?? true),
-            properties, name, device)
+            otherProcess(properties, device), name, device)
     }
 
     /// Sockets between guest and host by a back-end.
     func vhostSockets(
         _ properties: JSONObject, _ name: String, _ device: DeviceConfiguration
     ) throws(MachineBuildError) -> any VirtioDevice {
-        try vhostDevice(VhostUserModel.socket(), properties, name, device)
+        try vhostDevice(VhostModel.socket(), otherProcess(properties, device), name, device)
     }
 
     /// Sockets between guest and host by this process and Unix sockets.
@@ -74,17 +75,26 @@ extension BoardBuilder {
         }
     }
 
-    /// Sockets by the host's kernel, which this program does not drive.
-    func kernelSockets(_ properties: JSONObject, _ device: DeviceConfiguration) throws(MachineBuildError)
-        -> any VirtioDevice
-    {
-        _ = try guestAddress(properties, device)
-        let other = "virtio-vsock-pci,guest-cid=,path= does the same by a Unix socket"
-        guard HostFile.status("/dev/vhost-vsock").kind != .nothing else {
+    /// Sockets by the host's kernel, of which `vhostfd=` is a device that somebody else has opened.
+    func kernelSockets(
+        _ properties: JSONObject, _ name: String, _ device: DeviceConfiguration
+    ) throws(MachineBuildError) -> any VirtioDevice {
+        let guest = try guestAddress(properties, device)
+        let given = properties.string("vhostfd")
+        let isThere = given != nil || HostFile.status(KernelVhost.socketPath).kind != .nothing
+        guard isThere else {
             throw MachineBuildError(
-                "\(device.origin): vhost-vsock: failed to open vhost device: No such file or directory; \(other)")
+                "\(device.origin): vhost-vsock: failed to open vhost device: No such file or directory; "
+                    + "virtio-vsock-pci,guest-cid=,path= does the same by a Unix socket")
         }
-        throw MachineBuildError("\(device.origin): '\(device.driver)' is not supported; \(other)")
+        let kernel: KernelVhost
+        do {
+            kernel =
+                try given.map { try KernelVhost(adopting: try NetworkMaker.descriptor($0)) }
+                ?? KernelVhost(path: KernelVhost.socketPath)
+        } catch { throw MachineBuildError("\(device.origin): \(error)") }
+        return try vhostDevice(
+            VhostModel.socket(guest: guest), .sockets(kernel, guest: guest), name, device)
     }
 
     /// `guest-cid=`: 0 to 2 have their meanings, and all ones is everybody (virtio 1.2, 5.10.4).
@@ -99,17 +109,18 @@ extension BoardBuilder {
         return given
     }
 
-    /// A card whose frames a back-end moves (`-netdev vhost-user`).
+    /// A card whose frames a back-end moves (`-netdev vhost-user`, `-netdev tap,vhost=on`), which has so many pairs of
+    /// queues.
     func vhostCard(
-        _ backend: VhostUserNetwork, _ properties: JSONObject, _ name: String, _ address: [UInt8],
+        _ peer: VhostPeer, pairs: Int, _ properties: JSONObject, _ name: String, _ address: [UInt8],
         _ device: DeviceConfiguration
     ) throws(MachineBuildError) -> any VirtioDevice {
-        var card = VhostUserModel.Card(address: address)
+        var card = VhostModel.Card(address: address)
         card.mtu = properties.number("host_mtu").flatMap { $0 > 0 ? UInt16(exactly: $0) : nil }
         card.hasControlQueue = properties.bool("ctrl_vq") ?? true
         card.receiveSize = UInt16(truncatingIfNeeded: properties.number("rx_queue_size") ?? 256)
         card.transmitSize = UInt16(truncatingIfNeeded: properties.number("tx_queue_size") ?? 256)
-        if properties.bool("mq") == true { card.pairs = backend.queues }
+        if properties.bool("mq") == true { card.pairs = pairs }
         let bits: [(String, [UInt64])] = [
             ("csum", [0]), ("guest_csum", [1]), ("guest_tso4", [7]), ("guest_tso6", [8]), ("guest_ecn", [9]),
             ("guest_ufo", [10]), ("host_tso4", [11]), ("host_tso6", [12]), ("host_ecn", [13]), ("host_ufo", [14]),
@@ -118,9 +129,7 @@ extension BoardBuilder {
         for (name, numbers) in bits where properties.bool(name) == false {
             for number in numbers { card.without |= 1 << number }
         }
-        var properties = properties
-        properties["chardev"] = .string(backend.characterDevice)
-        let made = try vhostDevice(VhostUserModel.card(card), properties, name, device)
+        let made = try vhostDevice(VhostModel.card(card), peer, name, device)
         cards.append((name, properties.string("netdev"), made))
         return made
     }
@@ -138,22 +147,32 @@ extension BoardBuilder {
         return UInt16(size)
     }
 
-    private func vhostDevice(
-        _ model: VhostUserModel, _ properties: JSONObject, _ name: String, _ device: DeviceConfiguration
-    ) throws(MachineBuildError) -> VhostUserDevice {
-        guard let id = properties.string("chardev"), !id.isEmpty else {
-            throw MachineBuildError("\(device.origin): missing chardev")
-        }
+    /// The process at the other end of a character back-end.
+    private func otherProcess(
+        _ properties: JSONObject, _ device: DeviceConfiguration
+    ) throws(MachineBuildError) -> VhostPeer {
+        guard let id = properties.string("chardev"), !id.isEmpty else { throw MachineBuildError("\(device.origin): missing chardev") }
+        return try process(id, device)
+    }
+    /// The process that a back-end of cards (`-netdev vhost-user`) speaks with.
+    func process(_ characterDevice: String, _ device: DeviceConfiguration) throws(MachineBuildError) -> VhostPeer {
         // Said before anything is asked of the back-end.
-        try MachineBuildError.wrapping("\(device.origin): ") { () throws(VhostUserError) in
-            try VhostUserDevice.checkMemory(memory)
+        try MachineBuildError.wrapping("\(device.origin): ") { () throws(VhostError) in
+            try VhostDevice.checkMemory(memory)
         }
-        let peer = try characters.vhostUserPeer(id, device.origin)
+        return .process(try characters.vhostUserPeer(characterDevice, device.origin))
+    }
+
+    private func vhostDevice(
+        _ model: VhostModel, _ peer: VhostPeer, _ name: String, _ device: DeviceConfiguration
+    ) throws(MachineBuildError) -> VhostDevice {
+        var words = "\(device.origin): "
+        if case .process = peer { words += "the back-end: " }
         let thread = try worker(name)
-        let made = try MachineBuildError.wrapping("\(device.origin): chardev '\(id)': ") { () throws(VhostUserError) in
-            try VhostUserDevice(model, peer: peer, memory: memory, thread: thread, name: name)
+        let made = try MachineBuildError.wrapping(words) { () throws(VhostError) in
+            try VhostDevice(model, peer: peer, memory: memory, thread: thread, name: name)
         }
-        shares.add(name, made)
+        if case .process = peer { shares.add(name, made) }
         return made
     }
 }

@@ -73,8 +73,15 @@ struct RelayRing {
         links = lengths
     }
 
-    // Where the back-end has its parts.
-    var descriptors: UInt64 { VhostUserMemory.ringAddress + UInt64(start) }
+    /// Where this process has its parts.
+    var parts: KernelVhost.RingParts {
+        // SAFETY: addresses, which the kernel checks by itself.
+        unsafe KernelVhost.RingParts(
+            descriptors: pointer(0), available: pointer(Self.availableOffset(size)),
+            used: pointer(Self.usedOffset(size)))
+    }
+    // Where the back-end has them.
+    var descriptors: UInt64 { VhostMemory.ringAddress + UInt64(start) }
     var availableRing: UInt64 { descriptors + UInt64(Self.availableOffset(size)) }
     var usedRing: UInt64 { descriptors + UInt64(Self.usedOffset(size)) }
 
@@ -149,7 +156,7 @@ struct RelayRing {
     // MARK: Taking back
 
     /// A buffer that the back-end has returned: its number, and the bytes that it says it wrote; nil where there is none.
-    mutating func take(_ queue: Int) throws(VhostUserError) -> (id: UInt16, written: UInt32)? {
+    mutating func take(_ queue: Int) throws(VhostError) -> (id: UInt16, written: UInt32)? {
         // SAFETY: the index of the used ring.
         let index = unsafe apus_atomic_load16(pointer(Self.usedOffset(size) + 2))
         guard index != used else { return nil }

@@ -1,7 +1,7 @@
 internal import VirtQueue
 
 // A network card whose frames another process moves: virtio 1.2, 5.1. The control queue is answered here.
-extension VhostUserModel {
+extension VhostModel {
     /// Feature bits of 5.1.3.
     private enum Feature {
         // CSUM, GUEST_CSUM, GUEST_TSO4, GUEST_TSO6, GUEST_ECN, GUEST_UFO, HOST_TSO4, HOST_TSO6, HOST_ECN, HOST_UFO,
@@ -47,7 +47,7 @@ extension VhostUserModel {
     }
 
     /// A card.
-    public static func card(_ card: Card) -> VhostUserModel {
+    public static func card(_ card: Card) -> VhostModel {
         let pairs = min(max(card.pairs, 1), 128)
         let hasPairs = pairs > 1 && card.hasControlQueue
         let count = hasPairs ? pairs * 2 : 2
@@ -57,7 +57,7 @@ extension VhostUserModel {
         var bytes = card.address + [1, 0]
         VirtioConfiguration.append(&bytes, UInt16(count / 2))
         VirtioConfiguration.append(&bytes, card.mtu ?? 1500)
-        var model = VhostUserModel(
+        var model = VhostModel(
             .net, queueSizes: sizes,
             shared: Feature.ofBackend.reduce(UInt64(0)) { $0 | UInt64(1) << $1 } & ~card.without,
             configuration: .own(bytes),

@@ -1,62 +1,17 @@
-public import HostOS
+internal import GuestMemory
+internal import HostOS
 
-/// Where a back-end is, and where the next one will be.
-public struct VhostUserPeer: Sendable {
-    /// Where another back-end comes from after the end of one.
-    public enum Next: Sendable {
-        /// From nowhere.
-        case none
-        /// It listens; so many milliseconds after the end it is looked for.
-        case connect(SocketAddress, milliseconds: Int)
-        /// It comes to a socket that listens.
-        case accept(Descriptor)
-    }
-    /// The first connection; nil where it has to be made.
-    public var first: Descriptor?
-    /// The next.
-    public var next: Next
-
-    /// A back-end at the other end of a socket.
-    public init(first: Descriptor?, next: Next = Next.none) {
-        self.first = first
-        self.next = next
-    }
-
-    /// The first connection; waits for a back-end that is to come, as QEMU does.
-    func open() throws(VhostUserError) -> Descriptor {
-        if let first { return first }
-        do throws(HostError) {
-            switch next {
-            case .none: throw HostError.noDescriptor("connect to a back-end")
-            case .connect(let address, let pause):
-                while true {
-                    if let socket = try? Socket.connect(address) { return socket }
-                    Bell().wait(nanoseconds: UInt64(max(pause, 10)) * 1_000_000)
-                }
-            case .accept(let listener):
-                while true {
-                    _ = listener.wait(for: [.read], milliseconds: -1)
-                    if let socket = try Socket.accept(listener) { return socket }
-                }
-            }
-        } catch { throw .host("\(error)") }
-    }
-}
-
-/// A back-end that has said what it can do.
-struct VhostUserBackend: Sendable {
-    var connection: VhostUserConnection
-    /// Features of the device.
+/// Another process that has said what it can do.
+struct VhostUserBackend: VhostBackend {
+    let connection: VhostUserConnection
     let features: UInt64
     /// Features of the protocol that are in use.
     let protocolFeatures: UInt64
-    /// Its configuration, where it has one.
     private(set) var configuration: [UInt8]?
-    /// Our end of the way on which it speaks first.
     let channel: Descriptor?
 
     /// Agrees with a back-end on what is used of the protocol.
-    init(_ socket: Descriptor, model: VhostUserModel, patience: Int32) throws(VhostUserError) {
+    init(_ socket: Descriptor, model: VhostModel, patience: Int32) throws(VhostError) {
         var connection = VhostUserConnection(socket, patience: patience)
         features = try connection.number(.getFeatures)
         var agreed: UInt64 = 0
@@ -94,12 +49,10 @@ struct VhostUserBackend: Sendable {
                 throw .lacks("a configuration (VHOST_USER_PROTOCOL_F_CONFIG)")
             }
             configuration = try readConfiguration(count: count, patch)
-        } else if case .own(let bytes) = model.configuration {
-            configuration = bytes
         }
     }
 
-    private static func makeChannel() throws(VhostUserError) -> (ours: Descriptor, its: Descriptor) {
+    private static func makeChannel() throws(VhostError) -> (ours: Descriptor, its: Descriptor) {
         do throws(HostError) {
             let (ours, its) = try DescriptorPair.sockets()
             try ours.setNonBlocking()
@@ -108,10 +61,43 @@ struct VhostUserBackend: Sendable {
         } catch { throw .host("\(error)") }
     }
 
-    /// The configuration as it is now.
+    // MARK: What a device asks of it
+
+    var socket: Descriptor? { connection.socket }
+    func reach(_ memory: AddressSpace) throws(VhostError) -> VhostMemory { try VhostMemory(sharedOf: memory) }
+    func unexpected() -> VhostError? { connection.unexpected() }
+    func disconnect() { Socket.shutDown(connection.socket) }
+
+    func setFeatures(_ chosen: UInt64) throws(VhostError) {
+        try connection.tell(.setFeatures, VhostUserBytes.of(chosen | features & VhostUserFeature.negotiation))
+    }
+    func setMemory(_ memory: VhostMemory, _ rings: RingMemory) throws(VhostError) {
+        let (body, descriptors) = memory.table(rings)
+        try connection.tell(.setMemoryTable, body, passing: descriptors)
+    }
+    func begin(_ place: Int, _ ring: RelayRing, kick: Descriptor, call: Descriptor) throws(VhostError) {
+        let index = UInt32(place)
+        try connection.tell(.setRingSize, VhostUserBytes.of(index, UInt32(ring.size)))
+        try connection.tell(.setRingBase, VhostUserBytes.of(index, 0))
+        var address = VhostUserBytes.of(index, 0)
+        for place in [ring.descriptors, ring.usedRing, ring.availableRing, 0] { address += VhostUserBytes.of(place) }
+        try connection.tell(.setRingAddress, address)
+        let number = VhostUserBytes.of(UInt64(index))
+        try connection.tell(.setRingCall, number, passing: [call])
+        try connection.tell(.setRingKick, number, passing: [kick])
+    }
+    func setEnabled(_ index: Int, _ isOn: Bool) throws(VhostError) {
+        // Without protocol features rings work from their kick on.
+        guard features & VhostUserFeature.negotiation != 0 else { return }
+        try connection.tell(.setRingEnable, VhostUserBytes.of(UInt32(index), isOn ? 1 : 0))
+    }
+    func end(_ index: Int) throws(VhostError) {
+        _ = try connection.ask(.getRingBase, VhostUserBytes.of(UInt32(index), 0), counts: 8...8)
+    }
+
     func readConfiguration(
         count: Int, _ patch: (inout [UInt8]) -> Void
-    ) throws(VhostUserError) -> [UInt8] {
+    ) throws(VhostError) -> [UInt8] {
         let head = VhostUserBytes.of(0, UInt32(count), 0)
         let answer = try connection.ask(
             .getConfiguration, head + [UInt8](repeating: 0, count: count), counts: 0...(12 + 256))
@@ -122,5 +108,9 @@ struct VhostUserBackend: Sendable {
         var bytes = Array(answer[12..<(12 + count)])
         patch(&bytes)
         return bytes
+    }
+    func writeConfiguration(_ bytes: [UInt8], at offset: Int) throws(VhostError) {
+        try connection.tell(
+            .setConfiguration, VhostUserBytes.of(UInt32(offset), UInt32(bytes.count), 0) + bytes)
     }
 }

@@ -127,7 +127,7 @@ enum VhostUserBytes {
 }
 
 /// Why a back-end is not used, or is used no more.
-public enum VhostUserError: Error, Equatable, Sendable, CustomStringConvertible {
+public enum VhostError: Error, Equatable, Sendable, CustomStringConvertible {
     /// The host refuses something: its words.
     case host(String)
     /// The back-end has gone, or has closed the connection.
@@ -144,8 +144,8 @@ public enum VhostUserError: Error, Equatable, Sendable, CustomStringConvertible 
     case lacks(String)
     /// Guest memory is not shared with other processes.
     case memoryIsPrivate
-    /// Guest memory is in more pieces than a back-end takes.
-    case tooManyBlocks(Int)
+    /// Guest memory is in more pieces than a back-end of a kind takes.
+    case tooManyBlocks(Int, most: Int, of: String)
 
     public var description: String {
         switch self {
@@ -159,7 +159,8 @@ public enum VhostUserError: Error, Equatable, Sendable, CustomStringConvertible 
         case .memoryIsPrivate:
             "Failed initializing vhost-user memory map, consider using -object memory-backend-memfd or"
                 + " memory-backend-file with share=on"
-        case .tooManyBlocks(let count): "Guest memory is in \(count) back-ends; at most 7 can be shared with vhost-user"
+        case .tooManyBlocks(let count, let most, let kind):
+            "Guest memory is in \(count) back-ends; at most \(most) can be shared with \(kind)"
         }
     }
 }
