@@ -126,7 +126,7 @@ struct apus_vcpu {
     uint8_t code_size;        // 2, 4 or 8
     uint8_t stack_size;       // 2, 4 or 8: width of rSP
     uint8_t paging;           // 0 none, 2 two-level, 3 PAE, 4 four-level
-    uint8_t x87_live;         // the host's x87 unit holds the registers, and `s.fx` is out of date
+    uint8_t x87_live;         // APUS_X87_*: the host's x87 unit holds the registers, and `s.fx` is out of date
     uint64_t physical_mask;   // of page-table entries: bits 12 to the physical-address width
     uint8_t intel_vendor;     // the vendor decides SYSCALL in compatibility mode and SYSENTER in long mode
     uint64_t cr4_allowed, xcr0_allowed, efer_allowed;  // bits that CPUID offers
@@ -193,6 +193,9 @@ struct apus_vcpu {
 #define APUS_FPU_TS 4     // CR0.TS: #NM
 #define APUS_FPU_AVX_UD 8 // CR4.OSXSAVE clear or XCR0 without AVX: #UD
 #define APUS_FPU_EM 16
+
+#define APUS_X87_UNMASKED 1 // some exception is not masked by the control word
+#define APUS_X87_MASKED 2   // all are
 
 #define APUS_PENDING_INTERRUPT 0x01  // the local APIC may have something to deliver
 #define APUS_PENDING_EXTINT 0x02     // the PIC's line (level)

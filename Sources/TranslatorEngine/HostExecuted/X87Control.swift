@@ -43,6 +43,7 @@ private let fldcw: apus_handler = { cpu, op in
         if cpu.x87Live && apus_x87_status() & ~value & 0x3f == 0 {
             cpu.fcw = value & 0x1f3f | 0x40
             apus_x87_set_control(value)
+            cpu.noteX87Live()
         } else {
             cpu.saveX87()
             cpu.setFCW(value)

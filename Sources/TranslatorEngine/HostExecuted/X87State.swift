@@ -36,7 +36,12 @@ extension CPU {
     @inline(__always) func loadX87() {
         if unsafe p.pointee.x87_live != 0 { return }
         unsafe apus_x87_load(fx)
-        unsafe p.pointee.x87_live = 1
+        noteX87Live()
+    }
+
+    /// The host's unit holds the guest's registers, and control word.
+    @inline(__always) func noteX87Live() {
+        unsafe p.pointee.x87_live = UInt8(fcw & 0x3f == 0x3f ? APUS_X87_MASKED : APUS_X87_UNMASKED)
     }
 
     /// Brings the x87 state up to date, and gives the host's unit back. To be called on the processor's thread before

@@ -90,6 +90,7 @@ extension BlockTranslator {
         emitSideExits()
         emitSlowPaths()
         emitStepPaths()
+        emitX87Paths()
         emitWindowPaths()
         emitEndPaths()
         emitPolls()

@@ -32,6 +32,9 @@ internal import X86
     /// The same for instructions that end the block.
     var endPaths: [SlowPath] = []
     var stepPaths: [StepPath] = []
+    var x87Paths: [X87Path] = []
+    /// The host's x87 unit is known to hold the guest's registers, with every exception masked.
+    var isX87Ready = false
     /// Indirect jumps without a hit, and the op with `TransferMiss`.
     var transfers: [(misses: [UnsafeMutablePointer<UInt8>], word: UInt64)] = unsafe []
     var exits: [Exit] = []
@@ -114,6 +117,7 @@ internal import X86
     func op(_ index: Int) -> UnsafePointer<apus_op> { unsafe base + index }
     mutating func begin(_ segment: DecodedBlock.Segment) {
         unsafe base = segment.header - segment.instructions.lowerBound
+        isX87Ready = false
     }
 
     /// Bytes that the stack moves by.
@@ -146,6 +150,7 @@ internal import X86
         spillVectors()
         loadedVectors = 0
         window = nil
+        isX87Ready = false
         unsafe emitCall(op, stubs.step)
     }
     /// At the block's end.

@@ -18,6 +18,9 @@ extension BlockTranslator {
             case .sse where hasPlainVectors:
                 if unsafe emitVectorControl(i, op, liveBefore: liveBefore) { return }
                 if unsafe emitVector(i, op, use: use, liveBefore: liveBefore) { return }
+            // Where they may be used, TS and EM are clear.
+            case .x87 where hasPlainVectors:
+                if unsafe emitX87(i, op, use: use, liveBefore: liveBefore) { return }
             case .avx where hasWideVectors:
                 if unsafe emitWideVector(i, op, use: use, liveBefore: liveBefore) { return }
             case .bmi:

@@ -49,6 +49,7 @@ struct InstructionGenerator {
         for _ in 0..<1 + random.below(4) {
             let part = plain(1 + Int(random.below(2)))
             body += plain(Int(random.below(4))) + forwardBranch(UInt8(part.count)) + part
+            if random.chance(15) { body += x87Sequence() }
         }
         item.code = [0x41, 0xbe, UInt8(4 + random.below(12)), 0, 0, 0] + body  // mov r14d, turns
         let size = body.count + 9
@@ -145,6 +146,9 @@ struct InstructionGenerator {
                 left -= 1
             case 8...9 where hasVectors:
                 code += random.chance(70) ? vectorSequence() : bitManipulation()
+                left -= 2
+            case 10...11:
+                code += x87Sequence()
                 left -= 2
             default:
                 code += instruction()

@@ -95,7 +95,7 @@ import X86
                 }
                 // A repeated store over itself: how many elements are stored before it is fetched anew is the processor's.
                 if item.writesItself(outcome) || item.writesItself(native) { continue }
-                if item.faultsElsewhere(native, outcome) { continue }
+                if item.faultsElsewhere(native, outcome) || item.executesData(native) { continue }
                 // The guest reached for something that the host's process has there.
                 if outcome.vector == 14 && outcome.address >> 32 != 0 && outcome.address >> 63 == 0 { continue }
                 // A page that the host's kernel brings in may leave RF behind for a trap.

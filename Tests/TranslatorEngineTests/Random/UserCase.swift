@@ -24,6 +24,9 @@ struct UserCase {
         end.vector == 14 && (end.gpr[7] &- Self.codeBase) < UInt64(Self.codeCount + 8)
     }
 
+    /// Whether the case ends where its data is, which is code of every kind: OpcodeSpaceTests have an eye on that.
+    func executesData(_ native: UserOutcome) -> Bool { native.rip >> 16 == Self.dataBase >> 16 }
+
     // MARK: Processors of AMD
 
     /// Whether the host ends the case with flags that Intel's manual has otherwise: AMD's processors keep those of a
@@ -44,6 +47,7 @@ struct UserCase {
         case 14:
             let last = mnemonic(at: native.rip)
             return last == .cmps && here.vector == 14 || last == .bound && here.vector == 5 || last == .movsxd
+        case 13 where mnemonic(at: native.rip) == .cmps: return here.vector == 14
         case 12, 13: return isNarrow && here.vector == 14 && here.rip == native.rip && here.address >= 0xffff_ff00
         default: return false
         }
