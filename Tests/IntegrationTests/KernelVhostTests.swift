@@ -47,7 +47,7 @@ struct KernelVhostTests {
             "mkfifo /tmp/in; cd /tmp/p; ./ld-linux-x86-64.so.2 --library-path /tmp/p ./apus-vmm \(arguments)"
                 + " </tmp/in >/tmp/out 2>&1 & exec 3>/tmp/in; cd /")
         func waitInside(_ text: String) throws -> String {
-            try run("for i in $(seq 1000); do grep -q '\(text)' /tmp/out && break; sleep 0.2; done; tail -n 5 /tmp/out")
+            try run("for i in $(seq 1000); do grep -q '\(text)' /tmp/out && break; sleep 0.2; done; grep -B 4 '\(text)' /tmp/out | tail -n 5")
         }
         func inside(_ command: String) throws -> String {
             let mark = "mark\(UInt32.random(in: 0..<1_000_000))"

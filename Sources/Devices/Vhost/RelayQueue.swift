@@ -24,7 +24,10 @@ final class RelayQueue: Sendable {
         var waiting: [(chain: DescriptorChain, age: UInt64)] = []
         var spare: [DescriptorChain] = []
         var pieces: [RelayRing.Piece] = []
+        /// A buffer that waits is in memory that the back-end has not been told of.
+        var lacksMemory = false
     }
+    private enum Collected { case whole, elsewhere, unsound }
     private let state = Mutex(State())
     let index: Int
     let kick: EventCounter
@@ -57,6 +60,7 @@ final class RelayQueue: Sendable {
         state.withLock { state in
             state.ring = ring
             state.memory = memory
+            state.lacksMemory = false
             state.chains = [DescriptorChain?](repeating: nil, count: Int(ring.size))
             state.ages = [UInt64](repeating: 0, count: Int(ring.size))
         }
@@ -104,15 +108,32 @@ final class RelayQueue: Sendable {
 
     // MARK: There
 
-    /// Hands on what the guest has made available.
-    func forward() {
-        if state.withLock({ forward(&$0) }) { kick.signal() }
+    /// Hands on what the guest has made available. True where a buffer is in memory that the back-end has not been told of:
+    /// it waits, with all behind it, for `start` with a new table or for `failMemory`.
+    func forward() -> Bool {
+        let (mustKick, lacksMemory) = state.withLock { (forward(&$0), $0.lacksMemory) }
+        if mustKick { kick.signal() }
+        return lacksMemory
+    }
+
+    /// There is no such memory: the guest broke the rules.
+    func failMemory() {
+        state.withLock { state in
+            guard state.lacksMemory else { return }
+            state.lacksMemory = false
+            fail(&state)
+        }
     }
 
     private func forward(_ state: inout State) -> Bool {
-        guard let queue = state.queue, state.ring != nil else { return false }
+        guard let queue = state.queue, state.ring != nil, !state.lacksMemory else { return false }
         while let first = state.waiting.first {
-            guard collect(first.chain, &state) else {
+            switch collect(first.chain, &state) {
+            case .whole: break
+            case .elsewhere:
+                state.lacksMemory = true
+                return state.ring?.publish() ?? false
+            case .unsound:
                 fail(&state)
                 return false
             }
@@ -137,13 +158,15 @@ final class RelayQueue: Sendable {
             state.spare.append(chain)
             return false
         }
-        guard collect(chain, &state) else {
+        let collected = collect(chain, &state)
+        if case .unsound = collected {
             fail(&state)
             return false
         }
         let age = state.next
         state.next &+= 1
-        guard let id = state.ring?.add(state.pieces) else {
+        if case .elsewhere = collected { state.lacksMemory = true }
+        guard !state.lacksMemory, let id = state.ring?.add(state.pieces) else {
             state.waiting.append((chain, age))
             return false
         }
@@ -158,20 +181,19 @@ final class RelayQueue: Sendable {
         state.queue = nil
     }
 
-    /// The pieces of a buffer as the back-end has them; false where a part is in memory that is not shared, or there
-    /// are too many.
-    private func collect(_ chain: DescriptorChain, _ state: inout State) -> Bool {
+    /// Collects the pieces of a buffer as the back-end has them: whether it has them all, and can take so many.
+    private func collect(_ chain: DescriptorChain, _ state: inout State) -> Collected {
         state.pieces.removeAll(keepingCapacity: true)
-        guard let memory = state.memory else { return false }
+        guard let memory = state.memory else { return .unsound }
         let view = chain.memory.view
         for (segments, isWritable) in [(chain.readable, false), (chain.writable, true)] {
             for segment in segments {
                 var address = segment.address
                 var left = UInt64(segment.count)
                 while left > 0 {
-                    guard let range = view.range(at: address), range.writable || !isWritable,
-                        let place = memory.address(of: range.block, offset: range.offset + (address - range.start))
-                    else { return false }
+                    guard let range = view.range(at: address), range.writable || !isWritable else { return .unsound }
+                    guard let place = memory.address(of: range.block, offset: range.offset + (address - range.start))
+                    else { return .elsewhere }
                     let step = min(left, range.end - address)
                     state.pieces.append(
                         RelayRing.Piece(address: place, count: UInt32(clamping: step), isWritable: isWritable))
@@ -180,15 +202,15 @@ final class RelayQueue: Sendable {
                 }
             }
         }
-        return state.ring?.takes(state.pieces.count) ?? false
+        return state.ring?.takes(state.pieces.count) == true ? .whole : .unsound
     }
 
     // MARK: Back
 
-    /// Returns to the guest what the back-end has returned, and hands on what there was no room for.
-    func complete() throws(VhostError) {
-        let mustKick = try state.withLock { state throws(VhostError) -> Bool in
-            guard let queue = state.queue else { return false }
+    /// Returns to the guest what the back-end has returned, and hands on what there was no room for, as `forward` does.
+    func complete() throws(VhostError) -> Bool {
+        let (mustKick, lacksMemory) = try state.withLock { state throws(VhostError) -> (Bool, Bool) in
+            guard let queue = state.queue else { return (false, false) }
             defer {
                 queue.publish()
                 if queue.needsInterrupt() { state.interrupt?.signalQueue(index) }
@@ -203,8 +225,9 @@ final class RelayQueue: Sendable {
                 queue.stage(chain, written: min(Int(written), chain.writableCount))
                 state.spare.append(chain)
             }
-            return state.waiting.isEmpty ? false : forward(&state)
+            return (state.waiting.isEmpty ? false : forward(&state), state.lacksMemory)
         }
         if mustKick { kick.signal() }
+        return lacksMemory
     }
 }

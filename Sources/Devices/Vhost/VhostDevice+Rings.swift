@@ -18,7 +18,19 @@ extension VhostDevice {
             return front.isRunning
         }
         guard isRunning else { return }
-        for relay in relays { relay.forward() }
+        for relay in relays where relay.forward() { scheduleRemap() }
+    }
+
+    /// A buffer is where the back-end sees nothing: memory has been plugged in since it was told, which it is now, or there
+    /// is none that it can have.
+    func remap() {
+        let isNew = front.withLock { front -> Bool in
+            guard front.isRunning, let backend = front.backend else { return true }
+            guard let table = try? backend.reach(memory), front.table?.isSame(as: table) != true else { return false }
+            stop(&front)
+            return true
+        }
+        if isNew { startWhereDue() } else { for relay in relays { relay.failMemory() } }
     }
 
     private func start(
@@ -46,6 +58,7 @@ extension VhostDevice {
         let rings: RingMemory
         do throws(HostError) { rings = try RingMemory(count: count) } catch { throw .host("\(error)") }
         try backend.setMemory(table, rings)
+        front.table = table
 
         for (relay, start, size) in places {
             let ring = RelayRing(rings, start: start, size: size, hasTables: hasTables)
@@ -86,7 +99,7 @@ extension VhostDevice {
 
     /// Buffers have come back; a back-end that returns nonsense is one that has gone.
     private func complete(_ relay: RelayQueue) {
-        do throws(VhostError) { try relay.complete() } catch {
+        do throws(VhostError) { if try relay.complete() { scheduleRemap() } } catch {
             let error = error
             front.withLock { lose(&$0, error) }
         }
@@ -102,7 +115,7 @@ extension VhostDevice {
         if let backend = front.backend {
             do throws(VhostError) {
                 for relay in relays where relay.isStarted { try backend.end(relay.index) }
-                for relay in relays { try relay.complete() }
+                for relay in relays { _ = try relay.complete() }
             } catch { lose(&front, error) }
         }
         for relay in relays { relay.stop() }

@@ -26,6 +26,8 @@ public final class VhostDevice: VirtioDevice {
     struct Front: Sendable {
         var backend: (any VhostBackend)?
         var activation: Activation?
+        /// What the back-end knows of memory.
+        var table: VhostMemory?
         var isRunning = false
         var isPaused = false
         var hasEnded = false
@@ -68,8 +70,10 @@ public final class VhostDevice: VirtioDevice {
     let interruptOfConfiguration = Mutex<VirtioInterrupt?>(nil)
     let relays: [RelayQueue]
     // Made once in `init`; they need `self`.
-    private let items = Mutex<(start: (any WorkItem)?, answer: (any WorkItem)?, refresh: (any WorkItem)?)>(
-        (nil, nil, nil))
+    private struct Items: Sendable {
+        var start, answer, refresh, remap: (any WorkItem)?
+    }
+    private let items = Mutex(Items())
 
     /// A device whose back-end is there and answers; `thread` is its own. Throws where the back-end is not, or lacks what
     /// the model needs, or where guest memory is not shared.
@@ -103,7 +107,8 @@ public final class VhostDevice: VirtioDevice {
         let start = thread.makeItem { [weak self] in self?.startWhereDue() }
         let answer = thread.makeItem { [weak self] in self?.answerLocal() }
         let refresh = thread.makeItem { [weak self] in self?.refreshConfiguration() }
-        items.withLock { $0 = (start, answer, refresh) }
+        let remap = thread.makeItem { [weak self] in self?.remap() }
+        items.withLock { $0 = Items(start: start, answer: answer, refresh: refresh, remap: remap) }
         try self.front.withLock { front throws(VhostError) in try watch(&front) }
     }
 
@@ -163,7 +168,7 @@ public final class VhostDevice: VirtioDevice {
         if queue == local.withLock({ $0.queue == nil ? -1 : $0.place }) {
             items.withLock { $0.answer }?.schedule()
         } else if relays.indices.contains(queue) {
-            relays[queue].forward()
+            if relays[queue].forward() { scheduleRemap() }
         }
     }
 
@@ -227,6 +232,7 @@ public final class VhostDevice: VirtioDevice {
     // MARK: Work of the thread
 
     func scheduleStart() { items.withLock { $0.start }?.schedule() }
+    func scheduleRemap() { items.withLock { $0.remap }?.schedule() }
     func scheduleRefresh() { items.withLock { $0.refresh }?.schedule() }
 
     /// Buffers of the queue that is answered here.

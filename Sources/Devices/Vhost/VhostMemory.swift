@@ -55,6 +55,11 @@ struct VhostMemory: Sendable {
         }
     }
 
+    /// Whether it has the same blocks as another.
+    func isSame(as other: VhostMemory) -> Bool {
+        regions.count == other.regions.count && zip(regions, other.regions).allSatisfy { $0.block === $1.block }
+    }
+
     /// A back-end's address of a place in a block; nil where the block is not shared.
     func address(of block: RAMBlock, offset: UInt64) -> UInt64? {
         for region in regions where region.block === block { return region.address + offset }

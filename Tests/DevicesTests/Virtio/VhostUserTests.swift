@@ -104,6 +104,26 @@ import VirtQueue
         #expect(try rig.echo(again[0], [1, 2, 3, 4]) == [2, 3, 4, 5])
     }
 
+    /// A memory module comes: what is in it is the back-end's too, and where there is nothing is still nothing.
+    @Test func memoryThatCameLaterIsReached() throws {
+        let (backend, socket) = try VhostBackend.pair()
+        let rig = try Rig(Self.files, VhostUserPeer(first: socket))
+        let queues = try rig.transport.start(rig.memory, features: UInt64.max)
+        #expect(try rig.echo(queues[0], [1, 2, 3, 4]) == [2, 3, 4, 5])
+        let file = try Descriptor.memoryFile(name: "module", count: 1 << 20, canBeSealed: true)
+        let block = try RAMBlock(name: "module", size: 1 << 20, file: file, isShared: true)
+        rig.memory.add(FlatView.Range(start: GuestPhysical(1 << 30), count: 1 << 20, block: block))
+        #expect(try rig.echo(queues[0], [5, 6, 7, 8], at: 1 << 30) == [6, 7, 8, 9])
+        #expect(try rig.echo(queues[1], [1, 1, 2, 2], at: 1 << 30, index: 1) == [2, 2, 3, 3])
+        // SET_MEM_TABLE, once for each.
+        #expect(backend.requests.filter { $0 == 5 }.count == 2)
+        // Memory of this process alone is none that another can have.
+        let own = try RAMBlock(name: "own", size: 1 << 20)
+        rig.memory.add(FlatView.Range(start: GuestPhysical(2 << 30), count: 1 << 20, block: own))
+        #expect(try rig.echo(queues[0], [1, 2, 3, 4], at: 2 << 30) == nil)
+        #expect(rig.transport.status & 0x40 != 0)
+    }
+
     @Test func privateMemoryIsRefused() throws {
         let (_, socket) = try VhostBackend.pair()
         let thread = try WorkerThread(name: "vhost-test")
