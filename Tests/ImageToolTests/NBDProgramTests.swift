@@ -30,7 +30,17 @@ final class Server {
         process = child
         try #require(status == 0)
         let bell = Bell()
-        for _ in 0..<6000 where unsafe access(socket, F_OK) != 0 { bell.wait(nanoseconds: 10_000_000) }
+        for _ in 0..<6000 where !Self.hasListener(socket) { bell.wait(nanoseconds: 10_000_000) }
+    }
+
+    /// Whether clients may come: a socket has its name before somebody listens there.
+    private static func hasListener(_ path: String) -> Bool {
+        // Flags, in the fourth column: __SO_ACCEPTCON.
+        let listens = "00010000"
+        let table = String(decoding: (try? HostFile.contents("/proc/net/unix")) ?? [], as: UTF8.self)
+        return table.split(separator: "\n").contains { line in
+            line.hasSuffix(" \(path)") && line.split(separator: " ").dropFirst(3).first == listens[...]
+        }
     }
 
     /// Waits for its end, which somebody has brought about.

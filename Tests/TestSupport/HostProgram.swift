@@ -67,7 +67,7 @@ public struct HostProgram: Equatable, Sendable, CustomStringConvertible {
     }
 
     /// Threads of Dispatch block most signals, and what they start has that from them: a program that cannot be ended.
-    private static func withoutBlockedSignals(_ body: () throws -> Void) rethrows {
+    public static func withoutBlockedSignals(_ body: () throws -> Void) rethrows {
         var (none, before) = (sigset_t(), sigset_t())
         // SAFETY: both sets live for the calls.
         unsafe sigemptyset(&none)

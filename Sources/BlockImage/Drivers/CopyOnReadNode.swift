@@ -5,19 +5,25 @@ internal import Synchronization
 /// (`copy-on-read`).
 ///
 /// A read that stores has its range alone; writes share theirs, and come before or after it.
-public final class CopyOnReadNode: BatchingBackend, FilterNode, Resizable, SparseMappable {
+public final class CopyOnReadNode: BatchingBackend, FilterNode, Resizable, SparseMappable, Reopenable {
     public let nodeName: String
     public var driverName: String { "copy-on-read" }
     public var filename: String { file.filename }
     public var sizeInBytes: UInt64 { file.sizeInBytes }
-    public var isReadOnly: Bool { file.isReadOnly }
+    public var isReadOnly: Bool { readOnly.load(ordering: .relaxed) || file.isReadOnly }
     public var logicalBlockSize: Int { file.logicalBlockSize }
     public var children: [BlockChild] { [BlockChild(role: "file", node: file)] }
 
     public var filtered: any BlockNode { file }
     private var file: any BlockNode { link.withLock { $0.node } }
     private let link: Mutex<FilterLink>
-    private let policy: RequestPolicy
+    let usualPolicy: NodePolicy
+    private let readOnly: Atomic<Bool>
+    private var policy: RequestPolicy {
+        var policy = usualPolicy.now
+        policy.readOnly = isReadOnly
+        return policy
+    }
     private let ranges = RangeLocks()
     private let inFlight = InFlight()
     /// Reads wait for clusters of the image that its own threads may be working on.
@@ -35,7 +41,17 @@ public final class CopyOnReadNode: BatchingBackend, FilterNode, Resizable, Spars
         }
         link = Mutex(FilterLink(file))
         self.nodeName = nodeName
-        policy = RequestPolicy(node, readOnly: node.readOnly || file.isReadOnly)
+        usualPolicy = NodePolicy(node, readOnly: node.readOnly)
+        readOnly = Atomic(node.readOnly)
+    }
+
+    public func reopen(readOnly wanted: Bool) throws(BlockError) {
+        guard wanted != isReadOnly else { return }
+        if file.isReadOnly != wanted {
+            guard let file = file as? any Reopenable else { throw .readOnly(path: filename) }
+            try file.reopen(readOnly: wanted)
+        }
+        readOnly.store(wanted, ordering: .relaxed)
     }
 
     private func range(_ request: BlockRequest) -> (start: UInt64, end: UInt64) {

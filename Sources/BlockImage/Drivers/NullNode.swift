@@ -13,7 +13,8 @@ public final class NullNode: BlockNode {
 
     private let readsZeroes: Bool
     private let latency: UInt64
-    private let policy: RequestPolicy
+    let usualPolicy: NodePolicy
+    private var policy: RequestPolicy { usualPolicy.now }
     private let pool: WorkerPool
     private let inFlight = InFlight()
 
@@ -28,7 +29,7 @@ public final class NullNode: BlockNode {
         self.latency = min(latency, 60_000_000_000)
         self.readsZeroes = readsZeroes
         isReadOnly = options.readOnly
-        policy = RequestPolicy(options, readOnly: options.readOnly)
+        usualPolicy = NodePolicy(options, readOnly: options.readOnly)
         pool = WorkerPool(name: "block-null", maximum: latency == 0 ? 1 : 64)
     }
 

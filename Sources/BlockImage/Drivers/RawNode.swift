@@ -15,9 +15,9 @@ public final class RawNode: BatchingBackend, BlockNode, Reopenable {
     private let window: UInt64
     private let fixedSize: UInt64?
     private let readOnly: Atomic<Bool>
-    private let usualPolicy: RequestPolicy
+    let usualPolicy: NodePolicy
     private var policy: RequestPolicy {
-        var policy = usualPolicy
+        var policy = usualPolicy.now
         policy.readOnly = isReadOnly
         return policy
     }
@@ -52,7 +52,7 @@ public final class RawNode: BatchingBackend, BlockNode, Reopenable {
         window = offset
         fixedSize = size
         readOnly = Atomic(options.readOnly || file.isReadOnly)
-        usualPolicy = RequestPolicy(options, readOnly: options.readOnly || file.isReadOnly)
+        usualPolicy = NodePolicy(options, readOnly: options.readOnly || file.isReadOnly)
         guardsHeader = isProbed
     }
 

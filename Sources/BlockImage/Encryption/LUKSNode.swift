@@ -2,9 +2,9 @@ internal import CLinux
 internal import Synchronization
 
 /// A disk in the format LUKS, version 1: a header with key slots, then the disk, sector by sector encrypted.
-public final class LUKSNode: BlockNode {
+public final class LUKSNode: BlockNode, Reopenable {
     public let nodeName: String
-    public let isReadOnly: Bool
+    public var isReadOnly: Bool { readOnly.load(ordering: .relaxed) }
     public var driverName: String { "luks" }
     public var filename: String { file.filename }
     public var logicalBlockSize: Int { 512 }
@@ -19,7 +19,13 @@ public final class LUKSNode: BlockNode {
     private let volume: Mutex<LUKSBox>
     /// nil: only described.
     private let cipher: DiskCipher?
-    private let policy: RequestPolicy
+    let usualPolicy: NodePolicy
+    private let readOnly: Atomic<Bool>
+    private var policy: RequestPolicy {
+        var policy = usualPolicy.now
+        policy.readOnly = isReadOnly
+        return policy
+    }
     private let pool = WorkerPool(name: "block-luks", maximum: 16)
     private let ranges = RangeLocks()
     private let inFlight = InFlight()
@@ -44,8 +50,15 @@ public final class LUKSNode: BlockNode {
         self.volume = Mutex(LUKSBox(volume: volume))
         self.file = file
         self.nodeName = nodeName
-        isReadOnly = options.readOnly || file.isReadOnly
-        policy = RequestPolicy(options, readOnly: isReadOnly)
+        readOnly = Atomic(options.readOnly || file.isReadOnly)
+        usualPolicy = NodePolicy(options, readOnly: options.readOnly || file.isReadOnly)
+    }
+
+    public func reopen(readOnly wanted: Bool) throws(BlockError) {
+        guard wanted != isReadOnly else { return }
+        guard let file = file as? any Reopenable else { throw .readOnly(path: filename) }
+        try file.reopen(readOnly: wanted)
+        readOnly.store(wanted, ordering: .relaxed)
     }
 
     /// Writes an empty volume for a disk of `size` bytes into a file, whose content is lost. Blocks.

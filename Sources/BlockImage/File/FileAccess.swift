@@ -7,11 +7,11 @@ final class FileAccess: Sendable {
     let descriptor: Int32
     let path: String
     let isBlockDevice: Bool
-    let isDirect: Bool
-    /// The multiple that offsets and lengths of direct I/O need; 1 without.
-    let alignment: Int
-    /// The multiple that addresses of direct I/O need; 1 without.
-    let memoryAlignment: Int
+    /// The multiples that offsets and lengths (in the lower half) and addresses of direct I/O need; 1 without.
+    private let multiples: Atomic<Int>
+    var isDirect: Bool { alignment > 1 }
+    var alignment: Int { multiples.load(ordering: .relaxed) & 0xFFFF_FFFF }
+    var memoryAlignment: Int { multiples.load(ordering: .relaxed) >> 32 }
     /// The size in bytes, as far as this process has made it.
     let size: Atomic<UInt64>
     /// What the kernel has refused is not tried again.
@@ -19,6 +19,7 @@ final class FileAccess: Sendable {
     let canZeroRange = Atomic(true)
     let canDiscard = Atomic(true)
     let canWriteDurably = Atomic(true)
+    private let isUnlocked = Atomic(false)
 
     /// The most that one call transfers (`MAX_RW_COUNT`), and the most vectors it takes (`UIO_MAXIOV`).
     static let maximumTransfer: UInt64 = 0x7fff_f000
@@ -31,21 +32,45 @@ final class FileAccess: Sendable {
         self.descriptor = descriptor
         self.path = path
         self.isBlockDevice = isBlockDevice
-        self.isDirect = isDirect
         do throws(BlockError) {
+            multiples = Atomic(isDirect ? try Self.multiples(descriptor, path, isBlockDevice) : 1 | 1 << 32)
             size = Atomic(try FileAccess.currentSize(descriptor, path, isBlockDevice))
-            let found = isDirect ? try FileAccess.directAlignment(descriptor, path, isBlockDevice) : (1, 1)
-            (alignment, memoryAlignment) = found
         } catch {
             close(descriptor)
             throw error
         }
     }
 
+    /// Gives up the locks for good.
+    func unlock() {
+        if !isUnlocked.exchange(true, ordering: .relaxed) { ImageLock.release(descriptor) }
+    }
+
     deinit {
         // Locks go with the last copy of the description, which a child about to run another program may still have.
-        ImageLock.release(descriptor)
+        unlock()
         close(descriptor)
+    }
+
+    private static func multiples(
+        _ descriptor: Int32, _ path: String, _ isBlockDevice: Bool
+    ) throws(BlockError) -> Int {
+        let (lengths, addresses) = try directAlignment(descriptor, path, isBlockDevice)
+        return lengths | addresses << 32
+    }
+
+    /// Makes the kernel take direct I/O, or no more, while nothing is under way.
+    func setDirect(_ wanted: Bool) throws(BlockError) {
+        let flags = apus_fcntl(descriptor, F_GETFL, 0)
+        guard flags >= 0, apus_fcntl(descriptor, F_SETFL, Int(wanted ? flags | O_DIRECT : flags & ~O_DIRECT)) == 0
+        else { throw .noDirectIO(path: path) }
+        do throws(BlockError) {
+            multiples.store(
+                wanted ? try Self.multiples(descriptor, path, isBlockDevice) : 1 | 1 << 32, ordering: .relaxed)
+        } catch {
+            _ = apus_fcntl(descriptor, F_SETFL, Int(flags))
+            throw error
+        }
     }
 
     /// Looks at the size again: another process may have changed it.

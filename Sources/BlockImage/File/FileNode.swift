@@ -19,18 +19,19 @@ public final class FileNode: BatchingBackend, BlockNode, Reopenable {
     let access: FileAccess
     private let engine: any FileEngine
     private let readOnly: Atomic<Bool>
-    private let usualPolicy: RequestPolicy
+    let usualPolicy: NodePolicy
     private var policy: RequestPolicy {
-        var policy = usualPolicy
+        var policy = usualPolicy.now
         policy.readOnly = isReadOnly || isInactive.load(ordering: .relaxed)
         return policy
     }
     private let options: FileOptions
     private let nodeOptions: NodeOptions
     private let opener: FileOpener
-    private let noFlush: Bool
+    let noFlush: Atomic<Bool>
     private let inFlight = InFlight()
-    private let ranges: RangeLocks?
+    /// Of direct I/O alone.
+    private let ranges = RangeLocks()
     private let isClosed = Atomic(false)
     let locking: FileLocking
     let forcesShare: Bool
@@ -52,7 +53,7 @@ public final class FileNode: BatchingBackend, BlockNode, Reopenable {
         if options.aio == .native && !node.cache.direct {
             throw BlockError.invalidOption(option: "aio", value: "native", expected: "cache.direct=on with it")
         }
-        let (descriptor, readOnly) = try FileNode.open(path, node, open)
+        let (descriptor, readOnly) = try FileNode.open(path, node, open, waits: options.waitsForWriter)
         do throws(BlockError) {
             try FileNode.checkKind(descriptor, path, isDevice)
             if options.locking != .off, !options.isInactive {
@@ -71,9 +72,8 @@ public final class FileNode: BatchingBackend, BlockNode, Reopenable {
         filename = path
         self.readOnly = Atomic(readOnly)
         (self.options, nodeOptions, opener) = (options, node, open)
-        noFlush = node.cache.noFlush
-        usualPolicy = RequestPolicy(node, readOnly: readOnly)
-        ranges = node.cache.direct ? RangeLocks() : nil
+        noFlush = Atomic(node.cache.noFlush)
+        usualPolicy = NodePolicy(node, readOnly: readOnly)
         locking = options.locking
         forcesShare = node.forceShare
         isInactive = Atomic(options.isInactive)
@@ -87,7 +87,7 @@ public final class FileNode: BatchingBackend, BlockNode, Reopenable {
     }
 
     private static func open(
-        _ path: String, _ node: NodeOptions, _ open: FileOpener
+        _ path: String, _ node: NodeOptions, _ open: FileOpener, waits: Bool = false
     ) throws(BlockError) -> (Int32, Bool) {
         // Not to sleep on a FIFO; files and disks do not mind.
         let flags = O_CLOEXEC | O_NONBLOCK | (node.cache.direct ? O_DIRECT : 0)
@@ -102,6 +102,8 @@ public final class FileNode: BatchingBackend, BlockNode, Reopenable {
                 throw BlockError.opening(path, forWriting: access == O_RDWR, reason)
             }
         }
+        let waits = waits && !node.readOnly && node.autoReadOnly
+        if waits, let descriptor = try? attempt(O_RDONLY) { return (descriptor, true) }
         if !node.readOnly, let descriptor = try attempt(O_RDWR) { return (descriptor, false) }
         guard let descriptor = try attempt(O_RDONLY) else { throw BlockError.notFound(path: path) }
         return (descriptor, true)
@@ -148,6 +150,7 @@ public final class FileNode: BatchingBackend, BlockNode, Reopenable {
         guard !isClosed.load(ordering: .relaxed) else { return completion(EBADF) }
         inFlight.enter()
         let refused = policy.apply(to: &request)
+        let noFlush = noFlush.load(ordering: .relaxed)
         if let status = refused ?? (noFlush && request.operation == .flush ? 0 : nil) {
             engine.schedule { [inFlight] in
                 completion(status)
@@ -165,7 +168,7 @@ public final class FileNode: BatchingBackend, BlockNode, Reopenable {
         }
         let end = request.offset + request.length
         let grows = request.operation != .discard && !access.isBlockDevice
-        guard let ranges else {
+        guard access.isDirect else {
             request.completion = { [inFlight, access] status in
                 if status == 0 && grows { access.grow(to: end) }
                 completion(status)
@@ -178,13 +181,13 @@ public final class FileNode: BatchingBackend, BlockNode, Reopenable {
 
     public func carryOut(_ request: BlockRequest) -> Int32 {
         // Direct I/O may have to wait for others' blocks.
-        guard ranges == nil else { return submitAndWait(request) }
+        guard !access.isDirect else { return submitAndWait(request) }
         var request = request
         guard !isClosed.load(ordering: .relaxed) else { return EBADF }
         inFlight.enter()
         defer { inFlight.leave() }
         if let status = policy.apply(to: &request) { return status }
-        if noFlush {
+        if noFlush.load(ordering: .relaxed) {
             if request.operation == .flush { return 0 }
             request.forceUnitAccess = false
         }
@@ -218,6 +221,7 @@ public final class FileNode: BatchingBackend, BlockNode, Reopenable {
         guard wanted != isReadOnly else { return }
         var node = nodeOptions
         (node.readOnly, node.autoReadOnly) = (wanted, false)
+        node.cache.direct = access.isDirect
         let (descriptor, _) = try FileNode.open(options.path, node, opener)
         // The kernel closes it; what stays is the number that requests know.
         defer { CLinux.close(descriptor) }
@@ -239,6 +243,15 @@ public final class FileNode: BatchingBackend, BlockNode, Reopenable {
         self.readOnly.store(wanted, ordering: .relaxed)
     }
 
+    /// Goes through the host's page cache from now on, or no more. Nothing is in flight here.
+    func setDirect(_ wanted: Bool) throws(BlockError) {
+        guard wanted != access.isDirect else { return }
+        guard wanted || options.aio != .native else {
+            throw .invalidOption(option: "aio", value: "native", expected: "cache.direct=on with it")
+        }
+        try access.setDirect(wanted)
+    }
+
     private func lock(_ descriptor: Int32, writes: Bool) throws(BlockError) {
         try ImageLock.acquire(
             descriptor, path: options.path, writes: writes, forceShare: nodeOptions.forceShare && !writes,
@@ -257,6 +270,6 @@ public final class FileNode: BatchingBackend, BlockNode, Reopenable {
         guard !isClosed.exchange(true, ordering: .relaxed) else { return }
         drain()
         engine.close()
-        ImageLock.release(access.descriptor)
+        access.unlock()
     }
 }

@@ -33,6 +33,8 @@ public struct FileOptions: Sendable {
     public var locking = FileLocking.auto
     /// Another process has the image: it is opened without locks, and not written before it is taken over.
     public var isInactive = false
+    /// Of `auto-read-only`: it is opened for reading, until somebody stands on it who writes.
+    public var waitsForWriter = false
     /// Makes io_uring's set-up fail with this reason: the way to the threads can be tested anywhere.
     package var ringFailure: Errno?
 

@@ -37,13 +37,12 @@ extension BlockDriver {
             ) throws(BlockError) -> (map: any ImageMap, backing: (name: String, format: String?)?)
     ) -> BlockDriver {
         BlockDriver(name: name) { graph, options, node, nodeName throws(BlockError) in
-            let place = try ChainPlace(taking: &options)
             let file = try graph.openChild("file", of: name, &options, node)
             var children = [BlockChild(role: "file", node: file)]
             do throws(BlockError) {
                 let (map, named) = try open(file, node, &options, graph)
                 do throws(BlockError) {
-                    let backing = try openBacking(graph, named, file, &options, node, place, driver: name)
+                    let backing = try openBacking(graph, named, file, &options, node, driver: name)
                     if let backing { children.append(BlockChild(role: "backing", node: backing)) }
                 } catch {
                     throw BlockError.below(error)

@@ -4,9 +4,9 @@ internal import SystemPackage
 
 /// A disk in one of the formats that are a table of blocks. Works on the calling thread or on its own; what changes
 /// the tables is done by one at a time.
-public final class MappedNode: BlockNode {
+public final class MappedNode: BlockNode, Reopenable {
     public let nodeName: String
-    public let isReadOnly: Bool
+    public var isReadOnly: Bool { readOnly.load(ordering: .relaxed) }
     public let driverName: String
     public let filename: String
     public let sizeInBytes: UInt64
@@ -18,10 +18,16 @@ public final class MappedNode: BlockNode {
     let lock = Mutex(())
     let files: [any BlockNode]
     let backing: (any BlockNode)?
-    private let policy: RequestPolicy
-    private let inFlight = InFlight()
+    let usualPolicy: NodePolicy
+    private let readOnly: Atomic<Bool>
+    private var policy: RequestPolicy {
+        var policy = usualPolicy.now
+        policy.readOnly = isReadOnly
+        return policy
+    }
+    let inFlight = InFlight()
     private let pool: WorkerPool
-    private let isClosed = Atomic(false)
+    let isClosed = Atomic(false)
     private let hasWritten = Atomic(false)
 
     /// The tables, which the node's lock guards.
@@ -43,9 +49,10 @@ public final class MappedNode: BlockNode {
         sizeInBytes = map.size
         backing = children.first { $0.role == "backing" }?.node
         files = children.filter { $0.role != "backing" }.map(\.node)
-        isReadOnly = node.readOnly || files.contains { $0.isReadOnly }
+        let isReadOnly = node.readOnly || files.contains { $0.isReadOnly }
         guard !isReadOnly || node.readOnly || node.autoReadOnly else { throw .readOnly(path: filename) }
-        policy = RequestPolicy(node, readOnly: isReadOnly)
+        readOnly = Atomic(isReadOnly)
+        usualPolicy = NodePolicy(node, readOnly: isReadOnly)
         pool = WorkerPool(name: "block-\(map.formatName)", maximum: 8)
     }
 
@@ -77,6 +84,25 @@ public final class MappedNode: BlockNode {
             }
         }
         pool.close()
+    }
+
+    public func reopen(readOnly wanted: Bool) throws(BlockError) {
+        guard wanted != isReadOnly else { return }
+        guard ["vdi", "vhdx", "vmdk", "vpc"].contains(driverName) else { throw .readOnly(path: filename) }
+        if hasWritten.exchange(false, ordering: .relaxed) {
+            do throws(ImageFailure) {
+                try flush()
+                try withMap { map throws(ImageFailure) in try map.close() }
+            } catch {
+                hasWritten.store(true, ordering: .relaxed)
+                throw .io(path: filename, operation: "settle", error.status)
+            }
+        }
+        for file in files {
+            guard let file = file as? any Reopenable else { throw .readOnly(path: filename) }
+            try file.reopen(readOnly: wanted)
+        }
+        readOnly.store(wanted, ordering: .relaxed)
     }
 
     private func work(_ given: BlockRequest) -> Int32 {
@@ -145,27 +171,48 @@ public final class MappedNode: BlockNode {
             let at = offset + UInt64(done)
             let (piece, length) = try find(at, UInt64(total - done))
             let part = segments.slice(from: done, count: Int(length))
-            switch piece {
-            case .unallocated: try readBacking(at, part)
-            case .zero: part.zero(from: 0)
-            case .data(let file, let host): try ImageFailure.check(file.readAndWait(at: host, into: part))
-            case .packed:
-                let block = try withMap { map throws(ImageFailure) in try map.unpack(at) }
-                let skip = Int(at - block.start)
-                guard block.bytes.count >= skip + Int(length) else { throw .corrupt("a packed block is too short") }
-                // SAFETY: checked above.
-                unsafe block.bytes.withUnsafeBytes { unsafe part.fill(from: $0.baseAddress! + skip) }
-            }
+            if case .unallocated = piece { try readBacking(at, part) } else { try read(piece, at, part) }
             done += Int(length)
         }
     }
 
-    func readBacking(_ offset: UInt64, _ segments: [BlockSegment]) throws(ImageFailure) {
-        let end = backing?.sizeInBytes ?? 0
-        guard let backing, offset < end else { return segments.zero(from: 0) }
-        let total = segments.reduce(0) { $0 + $1.count }
-        let count = Int(min(UInt64(total), end - offset))
-        if count < total { segments.zero(from: count) }
-        try ImageFailure.check(backing.readAndWait(at: offset, into: segments.slice(from: 0, count: count)))
+    /// Fills the segments with a piece that this image has.
+    private func read(_ piece: MappedPiece, _ at: UInt64, _ segments: [BlockSegment]) throws(ImageFailure) {
+        switch piece {
+        case .unallocated: break
+        case .zero: segments.zero(from: 0)
+        case .data(let file, let host): try ImageFailure.check(file.readAndWait(at: host, into: segments))
+        case .packed:
+            let block = try withMap { map throws(ImageFailure) in try map.unpack(at) }
+            let skip = Int(at - block.start)
+            let length = segments.reduce(0) { $0 + $1.count }
+            guard block.bytes.count >= skip + length else { throw .corrupt("a packed block is too short") }
+            // SAFETY: checked above.
+            unsafe block.bytes.withUnsafeBytes { unsafe segments.fill(from: $0.baseAddress! + skip) }
+        }
     }
+}
+
+/// The image as one of a chain.
+extension MappedNode: ChainLayer {
+    var below: (any BlockNode)? { backing }
+
+    func beginRead(_ start: UInt64, _ end: UInt64) throws(ImageFailure) -> UInt64 {
+        guard !isClosed.load(ordering: .relaxed) else { throw .io(EBADF) }
+        inFlight.enter()
+        return 0
+    }
+
+    func endRead(_ ticket: UInt64) { inFlight.leave() }
+
+    func readOwn(
+        at offset: UInt64, limit: UInt64, into place: (UInt64) -> [BlockSegment]
+    ) throws(ImageFailure) -> (length: UInt64, isBelow: Bool) {
+        let (piece, length) = try find(offset, limit)
+        if case .unallocated = piece { return (length, true) }
+        try read(piece, offset, place(length))
+        return (length, false)
+    }
+
+    func drainAlone() { inFlight.waitUntilIdle() }
 }

@@ -1,13 +1,9 @@
-internal import CLinux
-internal import HostOS
-internal import Synchronization
-
 /// Opening what lies below an image.
 extension BlockDriver {
     /// The backing image: the one that the options name (or deny, with an empty name), or else the image's own.
     static func openBacking(
         _ graph: BlockGraph, _ named: (name: String, format: String?)?, _ file: any BlockNode,
-        _ options: inout BlockOptions, _ node: NodeOptions, _ above: ChainPlace, driver: String
+        _ options: inout BlockOptions, _ node: NodeOptions, driver: String
     ) throws(BlockError) -> (any BlockNode)? {
         if let reference = options.take("backing") {
             if reference.isEmpty || reference == "null" { return nil }
@@ -40,41 +36,9 @@ extension BlockDriver {
         child.setDefault("cache.direct", node.cache.direct ? "on" : "off")
         child.setDefault("cache.no-flush", node.cache.noFlush ? "on" : "off")
         child.setDefault("force-share", node.forceShare ? "on" : "off")
-        var place = above
-        try place.descend(to: identity, from: file.filename)
-        if ["qcow2", "vmdk", "qed", "qcow"].contains(child.value("driver") ?? "") { place.hand(to: &child) }
-        return try openBelow(child, place, graph)
-    }
-
-    /// How many images are opened within one another on one thread's stack.
-    private static let mostOnStack: UInt64 = 32
-
-    /// Opens an image of a chain. Long ones go on with a stack of their own now and then, and with more descriptors than
-    /// a process usually may have.
-    private static func openBelow(
-        _ options: BlockOptions, _ place: ChainPlace, _ graph: BlockGraph
-    ) throws(BlockError) -> any BlockNode {
-        guard place.depth % mostOnStack == 0 else { return try graph.openBelow(options) }
-        _ = apus_share_descriptors(1 << 16)
-        let answer = Answer()
-        let thread: HostThread
-        do throws(HostError) {
-            thread = try HostThread(name: "block-chain") {
-                do throws(BlockError) {
-                    let node = try graph.openBelow(options)
-                    answer.result.withLock { $0 = .success(node) }
-                } catch {
-                    answer.result.withLock { $0 = .failure(error) }
-                }
-            }
-        } catch { return try graph.openBelow(options) }
-        thread.join()
-        return try answer.result.withLock { $0 }.get()
-    }
-
-    /// What a thread has opened.
-    private final class Answer: Sendable {
-        let result = Mutex<Result<any BlockNode, BlockError>>(.failure(.message("The image was not opened")))
+        child.place = options.place
+        try child.place.descend(to: identity, from: file.filename)
+        return try graph.openBelow(child)
     }
 
     /// A backing file's name is relative to the image that names it.

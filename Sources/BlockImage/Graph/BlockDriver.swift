@@ -17,6 +17,11 @@ public struct BlockDriver: Sendable {
         self.open = open
     }
 
+    /// Whether nothing is opened below nodes of a driver.
+    static func isBottom(_ name: String) -> Bool {
+        ["file", "host_device", "nbd", "null-co", "null-aio"].contains(name)
+    }
+
     /// Every driver of this package.
     public static let all: [BlockDriver] = [
         file(name: "file", isDevice: false), file(name: "host_device", isDevice: true),
@@ -44,6 +49,7 @@ public struct BlockDriver: Sendable {
             file.aio = try options.takeCase("aio", FileAIO.self) ?? graph.defaultAIO
             file.locking = try options.takeCase("locking", FileLocking.self) ?? .auto
             file.isInactive = graph.isInactive
+            file.waitsForWriter = try options.takeBool("x-waits") ?? false
             // Tuning of QEMU's own event loop, and a debugging aid: accepted, without effect here.
             _ = try options.takeSize("aio-max-batch")
             _ = try options.takeBool("drop-cache")

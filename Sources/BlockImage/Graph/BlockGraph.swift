@@ -1,3 +1,5 @@
+internal import CLinux
+internal import HostOS
 internal import Synchronization
 
 /// The nodes of a machine's disks by name, and who uses them. Opening and closing block; any thread.
@@ -10,7 +12,9 @@ public final class BlockGraph: Sendable {
         var hasWriter = false
         /// Came into being as a part of its parent, and goes with it.
         let isImplicit: Bool
-        let options: NodeOptions
+        /// As it was opened, and what of that has changed.
+        let given: BlockOptions
+        var options: NodeOptions
     }
 
     private struct State {
@@ -75,7 +79,25 @@ public final class BlockGraph: Sendable {
     /// Opens a node with all that is below it (`-blockdev`, `blockdev-add`).
     @discardableResult
     public func open(_ options: [String: String]) throws(BlockError) -> any BlockNode {
-        try open(BlockOptions(options), isImplicit: false)
+        var options = BlockOptions(options)
+        // Nobody stands on it yet.
+        if ["file", "host_device"].contains(options.value("driver")) { options.setDefault("x-waits", "on") }
+        return try open(options, isImplicit: false)
+    }
+
+    /// Somebody is about to write to a node: one that is open for reading until then (`auto-read-only`) takes writes from now
+    /// on, where its file does. Throws where others' use of the file is in the way.
+    public func expectWrites(to node: any BlockNode) throws(BlockError) {
+        let options = nodeOptions(of: node)
+        guard node.isReadOnly, options.autoReadOnly, !options.readOnly, let node = node as? any Reopenable else {
+            return
+        }
+        do throws(BlockError) { try node.reopen(readOnly: false) } catch {
+            switch error {
+            case .noPermission, .readOnly: return
+            default: throw error
+            }
+        }
     }
 
     /// Closes a node that nobody uses, with the parts that belong to it alone (`blockdev-del`).
@@ -90,6 +112,7 @@ public final class BlockGraph: Sendable {
     public func attach(
         _ name: String, id: String, writeCache: Bool = true, sharesWrites: Bool = false
     ) throws(BlockError) -> BlockDevice {
+        if let node = self.node(named: name) { try expectWrites(to: node) }
         let node = try state.withLock { state throws(BlockError) -> any BlockNode in
             guard var entry = state.entries[name] else { throw .unknownNode(name) }
             guard sharesWrites || entry.users == 0 || entry.node.isReadOnly else { throw .nodeInUse(name) }
@@ -171,7 +194,22 @@ public final class BlockGraph: Sendable {
         release(node.nodeName)
     }
 
-    /// The options that a node was opened with.
+    /// What a node was opened with, what of that is true now, and who is above.
+    func opening(
+        of node: any BlockNode
+    ) -> (given: BlockOptions, options: NodeOptions, isImplicit: Bool, hasWriter: Bool) {
+        state.withLock { state in
+            guard let entry = state.entries[node.nodeName] else {
+                return (BlockOptions([:]), NodeOptions(), false, false)
+            }
+            return (entry.given, entry.options, entry.isImplicit, entry.hasWriter)
+        }
+    }
+    func note(_ options: NodeOptions, of node: any BlockNode) {
+        state.withLock { $0.entries[node.nodeName]?.options = options }
+    }
+
+    /// The options that a node has.
     func nodeOptions(of node: any BlockNode) -> NodeOptions {
         state.withLock { $0.entries[node.nodeName]?.options ?? NodeOptions() }
     }
@@ -195,9 +233,11 @@ public final class BlockGraph: Sendable {
 
     // MARK: For drivers
 
-    /// Opens an image that goes with the node above it.
+    /// Opens an image that goes with the node above it. Long chains go on with a stack of their own now and then, and with
+    /// more descriptors than a process usually may have.
     public func openBelow(_ options: BlockOptions) throws(BlockError) -> any BlockNode {
-        let node = try open(options, isImplicit: true)
+        let node =
+            try options.place.needsStack ? openWithStack(options) : open(options, isImplicit: true)
         state.withLock { $0.entries[node.nodeName]?.users += 1 }
         return node
     }
@@ -209,6 +249,7 @@ public final class BlockGraph: Sendable {
         _ role: String, of driver: String, _ options: inout BlockOptions, _ parent: NodeOptions
     ) throws(BlockError) -> any BlockNode {
         if let name = options.take(role) {
+            if role != "backing", !parent.readOnly, let child = self.node(named: name) { try expectWrites(to: child) }
             return try state.withLock { state throws(BlockError) in
                 guard let entry = state.entries[name] else { throw .unknownNode(name) }
                 // An image is only read by those that stand on it: a guest's disk may be a base, too, for a backup.
@@ -226,12 +267,10 @@ public final class BlockGraph: Sendable {
                 child.setDefault("driver", isDevice ? "host_device" : "file")
             }
         }
-        child.setDefault("read-only", parent.readOnly ? "on" : "off")
-        child.setDefault("auto-read-only", parent.autoReadOnly ? "on" : "off")
-        child.setDefault("cache.direct", parent.cache.direct ? "on" : "off")
-        child.setDefault("cache.no-flush", parent.cache.noFlush ? "on" : "off")
-        child.setDefault("force-share", parent.forceShare ? "on" : "off")
-        child.setDefault("discard", "unmap")
+        child.inherit(parent)
+        if role != "backing", let inner = child.value("driver"), !BlockDriver.isBottom(inner) {
+            try child.place.wrap(child.value("filename") ?? child.value("file.filename") ?? inner)
+        }
         return try openBelow(child)
     }
 
@@ -239,6 +278,29 @@ public final class BlockGraph: Sendable {
     public func discard(_ child: any BlockNode) {
         state.withLock { $0.entries[child.nodeName]?.users -= 1 }
         release(child.nodeName)
+    }
+
+    private func openWithStack(_ options: BlockOptions) throws(BlockError) -> any BlockNode {
+        _ = apus_share_descriptors(1 << 16)
+        let answer = Answer()
+        let thread: HostThread
+        do throws(HostError) {
+            thread = try HostThread(name: "block-chain") { [self] in
+                do throws(BlockError) {
+                    let node = try open(options, isImplicit: true)
+                    answer.result.withLock { $0 = .success(node) }
+                } catch {
+                    answer.result.withLock { $0 = .failure(error) }
+                }
+            }
+        } catch { return try open(options, isImplicit: true) }
+        thread.join()
+        return try answer.result.withLock { $0 }.get()
+    }
+
+    /// What a thread has opened.
+    private final class Answer: Sendable {
+        let result = Mutex<Result<any BlockNode, BlockError>>(.failure(.message("The image was not opened")))
     }
 
     private func open(_ given: BlockOptions, isImplicit: Bool) throws(BlockError) -> any BlockNode {
@@ -257,7 +319,9 @@ public final class BlockGraph: Sendable {
                 for child in children { discard(child.node) }
                 throw error
             }
-            state.withLock { $0.entries[name] = Entry(node: node, isImplicit: isImplicit, options: common) }
+            state.withLock {
+                $0.entries[name] = Entry(node: node, isImplicit: isImplicit, given: given, options: common)
+            }
             return node
         } catch {
             _ = state.withLock { $0.names.remove(name) }

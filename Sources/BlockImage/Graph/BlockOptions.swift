@@ -2,6 +2,8 @@
 /// and value syntax gives, and what a JSON object flattens to. A driver takes those it knows; what is left is an error.
 public struct BlockOptions: Sendable {
     private var values: [String: String]
+    /// Where in a chain of images the node is: what is opened below goes on from there.
+    var place = ChainPlace()
 
     /// Options by dotted name.
     public init(_ values: [String: String]) { self.values = values }
@@ -53,11 +55,17 @@ public struct BlockOptions: Sendable {
             child[String(name.dropFirst(prefix.count + 1))] = value
             values[name] = nil
         }
-        return child.isEmpty ? nil : BlockOptions(child)
+        guard !child.isEmpty else { return nil }
+        var options = BlockOptions(child)
+        options.place = place
+        return options
     }
 
     /// The value, if one is given.
     func value(_ name: String) -> String? { values[name] }
+
+    /// All that nobody took.
+    var names: [String] { Array(values.keys) }
 
     /// Sets an option that is not given.
     public mutating func setDefault(_ name: String, _ value: String) {

@@ -21,7 +21,8 @@ public final class NBDNode: BatchingBackend, BlockNode, Resizable {
     private let context: String
     let minimumBlock: UInt64
     private let maximumPayload: UInt64
-    private let policy: RequestPolicy
+    let usualPolicy: NodePolicy
+    private var policy: RequestPolicy { usualPolicy.now }
     private let inFlight = InFlight()
     private let pool = WorkerPool(name: "block-nbd-work", maximum: 4)
     private let isClosed = Atomic(false)
@@ -47,7 +48,7 @@ public final class NBDNode: BatchingBackend, BlockNode, Resizable {
         guard node.readOnly || node.autoReadOnly || !isReadOnly else {
             throw .message("request on write denied without write permission")
         }
-        policy = RequestPolicy(node, readOnly: isReadOnly)
+        usualPolicy = NodePolicy(node, readOnly: isReadOnly)
         minimumBlock = UInt64(info.blockSizes?.minimum ?? 1)
         let largest = UInt64(min(info.blockSizes?.maximum ?? UInt32(NBD.maximumPayload), UInt32(NBD.maximumPayload)))
         maximumPayload = max(minimumBlock, largest / minimumBlock * minimumBlock)

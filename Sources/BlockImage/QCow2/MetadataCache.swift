@@ -79,12 +79,19 @@ struct MetadataCache {
     private var tables: [UInt64: MetadataTable] = [:]
     private var clock: UInt64 = 0
     let tableSize: Int
-    let limit: Int
+    private(set) var limit: Int
 
     /// A cache of tables of a size that holds about `bytes`.
     init(tableSize: Int, bytes: Int) {
         self.tableSize = tableSize
         limit = max(4, bytes / tableSize)
+    }
+
+    /// Gives it another size. What is too much goes, but for what has to be written first.
+    mutating func resize(_ limit: Int) {
+        self.limit = max(4, limit)
+        let clean = tables.values.filter { !$0.isDirty }.sorted { $0.lastUse < $1.lastUse }
+        for old in clean.prefix(max(0, tables.count - self.limit)) { tables[old.offset] = nil }
     }
 
     var dirtyTables: [MetadataTable] {

@@ -12,17 +12,16 @@ extension BlockDriver {
             own.isDescription = try options.takeBool("x-describe") ?? false
             own.snapshot = options.take("x-snapshot")
             let encrypt = options.takeChild("encrypt")
-            let place = try ChainPlace(taking: &options)
             let file = try graph.openChild("file", of: "qcow2", &options, node)
             var backing: (any BlockNode)?
             do throws(BlockError) {
                 let header = try QCow2Node.readHeader(file)
+                own.header = header
                 if let encrypt, !own.isDescription { own.passphrase = try passphrase(encrypt, header, graph) }
                 own.dataFile = try openData(graph, header, file, &options, node)
                 do throws(BlockError) {
                     backing = try openBacking(
-                        graph, header.backingFile.map { ($0, header.backingFormat) }, file, &options, node, place,
-                        driver: "qcow2")
+                        graph, header.backingFile.map { ($0, header.backingFormat) }, file, &options, node, driver: "qcow2")
                 } catch {
                     throw BlockError.below(error)
                 }
@@ -59,6 +58,19 @@ extension BlockDriver {
             if let l2 { own.l2CacheSize = Int(min(l2, most)) }
             if let counts { own.refcountCacheSize = Int(min(counts, most)) }
         }
+    }
+
+    /// Gives an open image other caches, and says anew whether it passes discards on.
+    static func retune(
+        _ image: QCow2Node, _ options: inout BlockOptions, _ undos: inout [() -> Void]
+    ) throws(BlockError) {
+        var own = QCow2Node.Options()
+        try takeCacheSizes(&options, &own)
+        try takeUnused(&options)
+        let passes = try options.takeBool("pass-discard-request")
+        let wanted = (own.l2CacheSize / image.header.clusterSize, own.refcountCacheSize / image.header.clusterSize)
+        let old = image.tune(wanted, passes)
+        undos.append { _ = image.tune(old.tables, old.passes) }
     }
 
     /// Options that are right as they stand: counts are always kept right, every write is checked against the tables,

@@ -26,6 +26,24 @@ extension QCow2Header {
         return Int(bits)
     }
 
+    /// How many bytes are read at first.
+    static let usualLength = 4096
+
+    /// Whether the header, its extensions and the names in it lie in a file's first bytes.
+    static func isWhole(_ bytes: [UInt8]) -> Bool {
+        let isLong = bytes.bigEndian(UInt32.self, at: 4) == 3
+        var at = isLong ? Int(bytes.bigEndian(UInt32.self, at: 100)) : lengthOfVersion2
+        let (offset, length) = (bytes.bigEndian(UInt64.self, at: 8), bytes.bigEndian(UInt32.self, at: 16))
+        guard offset <= UInt64(bytes.count), UInt64(length) <= UInt64(bytes.count) - offset else { return false }
+        let end = offset == 0 ? Int.max : Int(offset)
+        while at + 8 <= end {
+            guard at + 8 <= bytes.count else { return false }
+            if bytes.bigEndian(UInt32.self, at: at) == Extension.end { return true }
+            at += 8 + (Int(bytes.bigEndian(UInt32.self, at: at + 4)) + 7) / 8 * 8
+        }
+        return at <= bytes.count
+    }
+
     /// Reads and checks a header. `bytes` is the file's first cluster (zeroes after the end of a short file).
     public init(parsing bytes: [UInt8], path: String) throws(BlockError) {
         clusterBits = try QCow2Header.clusterBits(bytes, path: path)

@@ -107,6 +107,8 @@ final class QCow2Metadata: @unchecked Sendable {
     var isEncrypted = false
     /// Gives storage of freed clusters back to the file.
     var passesDiscard = false
+    /// `pass-discard-request`, where it was given.
+    var passDiscard: Bool?
 
     /// Where the next packed cluster may go on: a byte of a cluster that is not full yet; 0 for none.
     var packedTail: UInt64 = 0
@@ -128,9 +130,11 @@ final class QCow2Metadata: @unchecked Sendable {
     static let l1Reserved: UInt64 = 0x7f00_0000_0000_01ff
     static let l2Reserved: UInt64 = 0x3f00_0000_0000_01fe
 
-    /// Reads the tables that stay in memory: L1 and the reference count table.
+    /// Reads the tables that stay in memory: L1 and the reference count table; none of them for somebody who only wants to
+    /// know what the header says.
     init(
-        header: QCow2Header, file: any BlockNode, path: String, l2CacheBytes: Int, refcountCacheBytes: Int
+        header: QCow2Header, file: any BlockNode, path: String, l2CacheBytes: Int, refcountCacheBytes: Int,
+        isDescription: Bool = false
     ) throws(BlockError) {
         self.header = header
         self.file = file
@@ -145,10 +149,11 @@ final class QCow2Metadata: @unchecked Sendable {
         refcountBlockBits = clusterBits + 3 - UInt64(header.refcountOrder)
         l2Cache = MetadataCache(tableSize: header.clusterSize, bytes: l2CacheBytes)
         refcountCache = MetadataCache(tableSize: header.clusterSize, bytes: refcountCacheBytes)
-        l1 = try QCow2Metadata.numbers(file, path, header.l1Offset, Int(header.l1Size))
+        l1 = isDescription ? [] : try QCow2Metadata.numbers(file, path, header.l1Offset, Int(header.l1Size))
         file.debugEvent(.reftableLoad)
-        refcountTable = try QCow2Metadata.numbers(
-            file, path, header.refcountTableOffset, Int(header.refcountTableClusters) * header.clusterSize / 8)
+        let counts = Int(header.refcountTableClusters) * header.clusterSize / 8
+        refcountTable =
+            isDescription ? [] : try QCow2Metadata.numbers(file, path, header.refcountTableOffset, counts)
         pristine = (file.sizeInBytes + clusterSize - 1) >> clusterBits
         noteFixedMetadata()
     }
@@ -170,11 +175,17 @@ final class QCow2Metadata: @unchecked Sendable {
     static func numbers(
         _ file: any BlockNode, _ path: String, _ offset: UInt64, _ count: Int
     ) throws(BlockError) -> [UInt64] {
-        let (status, bytes) = file.bytesAndWait(at: offset, count: count * 8)
+        var numbers = [UInt64](repeating: 0, count: count)
+        guard count > 0 else { return numbers }
+        // SAFETY: the array outlives the wait.
+        let status = unsafe numbers.withUnsafeMutableBytes {
+            unsafe file.readAndWait(at: offset, into: [BlockSegment(pointer: $0.baseAddress!, count: $0.count)])
+        }
         guard status == 0 else {
             throw .system(path: path, operation: "read a table of", Errno(rawValue: status))
         }
-        return (0..<count).map { bytes.bigEndian(UInt64.self, at: $0 * 8) }
+        for index in numbers.indices { numbers[index] = UInt64(bigEndian: numbers[index]) }
+        return numbers
     }
 
     // MARK: Mapping

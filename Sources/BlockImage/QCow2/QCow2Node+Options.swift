@@ -14,6 +14,8 @@ extension QCow2Node {
         public var refcountCacheSize = 1 << 20
         /// `pass-discard-request`: storage of freed clusters goes back to the file.
         public var passDiscard: Bool?
+        /// The header, for who has read it already.
+        var header: QCow2Header?
         /// The external data file, opened, of an image that has one.
         public var dataFile: (any BlockNode)?
         /// The internal snapshot to show instead of the disk, by id or name: for reading alone.

@@ -27,6 +27,20 @@ extension QCow2Node {
         readOnly.store(false, ordering: .relaxed)
     }
 
+    /// Sets how many tables the caches of mappings and of counts may hold, and `pass-discard-request`. Gives what was before.
+    func tune(
+        _ tables: (mapping: Int, counts: Int), _ passes: Bool?
+    ) -> (tables: (mapping: Int, counts: Int), passes: Bool?) {
+        metadataLock.withLock { _ in
+            defer {
+                metadata.l2Cache.resize(tables.mapping)
+                metadata.refcountCache.resize(tables.counts)
+                metadata.passDiscard = passes
+            }
+            return ((metadata.l2Cache.limit, metadata.refcountCache.limit), metadata.passDiscard)
+        }
+    }
+
     /// Reads the persistent bitmaps anew.
     func renewBitmaps() throws(BlockError) {
         let made = try QCow2BitmapStore(header: currentHeader, metadata: metadata, path: filename)

@@ -53,9 +53,9 @@ public final class QCow2Node: BatchingBackend, BlockNode, Reopenable {
     /// The file below wants to know what happens here, or bytes have to be encrypted: all work is done where that may
     /// block.
     private let needsThread: Bool
-    private let usualPolicy: RequestPolicy
+    let usualPolicy: NodePolicy
     var policy: RequestPolicy {
-        var policy = usualPolicy
+        var policy = usualPolicy.now
         policy.readOnly = isReadOnly || isElsewhere
         return policy
     }
@@ -79,8 +79,12 @@ public final class QCow2Node: BatchingBackend, BlockNode, Reopenable {
             }
             return bytes
         }
-        let bits = try QCow2Header.clusterBits(try read(512), path: file.filename)
-        return try QCow2Header(parsing: try read(1 << bits), path: file.filename)
+        // Most have all of it in their first bytes.
+        let head = try read(QCow2Header.usualLength)
+        let bits = try QCow2Header.clusterBits(head, path: file.filename)
+        let isWhole = 1 << bits <= head.count || QCow2Header.isWhole(head)
+        return try QCow2Header(
+            parsing: isWhole ? Array(head.prefix(1 << bits)) : try read(1 << bits), path: file.filename)
     }
 
     /// Opens the image in `file`. `backing` is what the header's backing file names, opened. Blocks. To be closed.
@@ -89,7 +93,8 @@ public final class QCow2Node: BatchingBackend, BlockNode, Reopenable {
         node: NodeOptions = NodeOptions()
     ) throws(BlockError) {
         let path = file.filename
-        var header = try QCow2Node.readHeader(file)
+        var header: QCow2Header
+        if let read = options.header { header = read } else { header = try QCow2Node.readHeader(file) }
         guard node.readOnly || node.autoReadOnly || !file.isReadOnly else { throw .readOnly(path: path) }
         guard header.refcountTableClusters > 0 || options.isRepair else {
             throw .invalidImage(path: path, reason: "Image does not contain a reference count table")
@@ -110,9 +115,10 @@ public final class QCow2Node: BatchingBackend, BlockNode, Reopenable {
         }
         metadata = try QCow2Metadata(
             header: header, file: file, path: path, l2CacheBytes: options.l2CacheSize,
-            refcountCacheBytes: options.refcountCacheSize)
+            refcountCacheBytes: options.refcountCacheSize, isDescription: options.isDescription && readOnly)
         metadata.snapshots = try QCow2Snapshot.table(header, file: file)
         metadata.noteFixedMetadata()
+        metadata.passDiscard = options.passDiscard
         metadata.passesDiscard = options.passDiscard ?? (node.discard == .unmap)
         self.header = header
         self.file = file
@@ -137,7 +143,7 @@ public final class QCow2Node: BatchingBackend, BlockNode, Reopenable {
         batching = file as? any BatchingBackend
         needsThread = file.wantsEvents || encryption != nil
         metadata.isEncrypted = header.encryption != 0
-        usualPolicy = RequestPolicy(node, readOnly: readOnly)
+        usualPolicy = NodePolicy(node, readOnly: readOnly)
         store = Mutex(readOnly ? nil : try QCow2BitmapStore(header: header, metadata: metadata, path: path))
         if !readOnly && !options.isElsewhere { metadata.header = try clearUnknown(header) }
     }
@@ -355,22 +361,6 @@ public final class QCow2Node: BatchingBackend, BlockNode, Reopenable {
     public var wantsEvents: Bool { file.wantsEvents }
     public func debugEvent(_ event: BlockEvent) { file.debugEvent(event) }
     public func schedule(_ work: @escaping @Sendable () -> Void) { pool.submit(work) }
-
-    public func drain() {
-        drainAlone()
-        var below = backing
-        while let image = below as? QCow2Node {
-            image.drainAlone()
-            below = image.backing
-        }
-        below?.drain()
-    }
-
-    private func drainAlone() {
-        inFlight.waitUntilIdle()
-        file.drain()
-        if header.hasDataFile { dataFile.drain() }
-    }
 
     public func close() {
         guard !isClosed.exchange(true, ordering: .relaxed) else { return }

@@ -15,11 +15,11 @@ public final class ThrottleNode: BatchingBackend, FilterNode, Resizable, SparseM
 
     private let link: Mutex<FilterLink>
     private let member: ThrottleMember
-    private let usualPolicy: RequestPolicy
+    let usualPolicy: NodePolicy
     private let readOnly: Atomic<Bool>
     private let inFlight = InFlight()
     private var policy: RequestPolicy {
-        var policy = usualPolicy
+        var policy = usualPolicy.now
         policy.readOnly = isReadOnly
         return policy
     }
@@ -33,7 +33,7 @@ public final class ThrottleNode: BatchingBackend, FilterNode, Resizable, SparseM
         link = Mutex(FilterLink(file))
         member = ThrottleMember(group)
         readOnly = Atomic(node.readOnly)
-        usualPolicy = RequestPolicy(node, readOnly: node.readOnly)
+        usualPolicy = NodePolicy(node, readOnly: node.readOnly)
     }
 
     /// The group that it is in.

@@ -2,14 +2,13 @@ extension BlockDriver {
     /// The driver `vmdk`: one file with all in it, or a descriptor that names others.
     static var vmdk: BlockDriver {
         BlockDriver(name: "vmdk") { graph, options, node, nodeName throws(BlockError) in
-            let place = try ChainPlace(taking: &options)
             let file = try graph.openChild("file", of: "vmdk", &options, node)
             var children = [BlockChild(role: "file", node: file)]
             do throws(BlockError) {
                 let map = try openVMDK(graph, file, &children, node)
                 do throws(BlockError) {
                     let backing = try openBacking(
-                        graph, map.parent.map { ($0, nil) }, file, &options, node, place, driver: "vmdk")
+                        graph, map.parent.map { ($0, nil) }, file, &options, node, driver: "vmdk")
                     if let backing { children.append(BlockChild(role: "backing", node: backing)) }
                 } catch {
                     throw BlockError.below(error)

@@ -46,6 +46,7 @@ enum AmendCommand {
             return 0
         }
         guard scanner.operands.count == 1 else { throw ToolFailure("Expecting one image file name") }
+        let progress = Progress(session, isOn: showsProgress && !session.isQuiet, showsStart: false)
         let image = try OpenImage(scanner.operands[0], format: format, isOptionList: isOptionList, mode, session)
         defer { image.close() }
         let keyOptions = try ImageReference(scanner.operands[0], isOptionList: isOptionList).options
@@ -73,7 +74,7 @@ enum AmendCommand {
             }
             try values.set(name, value ?? "on")
         }
-        let progress = Progress(session, isOn: showsProgress && !session.isQuiet)
+        progress.show(0)
         try amend(node, image, values, session)
         progress.show(1)
         progress.end()

@@ -31,7 +31,7 @@ enum BenchCommand {
             case "d": plan.depth = max(1, try number("queue depth", 1024))
             case "f": format = value
             case "n": mode.cache = CacheMode.none
-            case "o": plan.offset = UInt64(try number("offset", UInt64(Int64.max)))
+            case "o": plan.offset = try Sizes.parse(value, "offset")
             case "q": session.isQuiet = true
             case "s": plan.size = max(1, try number("buffer size", 1 << 30))
             case "S": plan.step = try number("step size")

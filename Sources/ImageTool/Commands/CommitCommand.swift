@@ -28,14 +28,14 @@ enum CommitCommand {
         }
         guard scanner.operands.count == 1 else { throw .usage("Expecting one image file name") }
         let name = scanner.operands[0]
-        mode.writableDepth = try depth(name, format, isOptionList, base, session)
+        let progress = Progress(session, isOn: showsProgress && !session.isQuiet, showsStart: false)
+        mode.writableDepth = try depth(name, format, isOptionList, base, session, progress)
         let image = try OpenImage(name, format: format, isOptionList: isOptionList, mode, session)
         defer { image.close() }
         let chain = BlockGraph.chain(image.node)
         guard chain.count > mode.writableDepth, mode.writableDepth > 0 else {
             throw ToolFailure("Image does not have a backing file")
         }
-        let progress = Progress(session, isOn: showsProgress && !session.isQuiet)
         try merge(image, into: chain[mode.writableDepth], limit, progress)
         if !keepsTop {
             do throws(BlockError) {
@@ -51,11 +51,16 @@ enum CommitCommand {
 
     /// How many images below the top the base is.
     private static func depth(
-        _ name: String, _ format: String?, _ isOptionList: Bool, _ base: String?, _ session: Session
+        _ name: String, _ format: String?, _ isOptionList: Bool, _ base: String?, _ session: Session,
+        _ progress: Progress
     ) throws(ToolFailure) -> Int {
         let image = try OpenImage(name, format: format, isOptionList: isOptionList, .read, session)
         defer { image.close() }
-        guard image.backing != nil else { throw ToolFailure("Image does not have a backing file") }
+        progress.show(0)
+        guard image.backing != nil else {
+            if format == nil, !isOptionList, image.format == "raw" { OpenImage.warnOfProbing(name, session) }
+            throw ToolFailure("Image does not have a backing file")
+        }
         guard let base else { return 1 }
         var depth = 0
         var node = image.node.unfiltered

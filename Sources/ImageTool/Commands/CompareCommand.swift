@@ -45,19 +45,15 @@ enum CompareCommand {
                 throw failure
             }
         }
+        let progress = Progress(session, isOn: showsProgress && !session.isQuiet, step: 2, showsStart: false)
         let one = try open(names[0], first)
         defer { one.close() }
         let two = try open(names[1], second)
         defer { two.close() }
-        let progress = Progress(session, isOn: showsProgress && !session.isQuiet, step: 2)
-        do throws(ToolFailure) {
-            let status = try Comparison(one, two, isStrict: isStrict, session, progress).run()
-            progress.end(isDone: status == 0)
-            return status
-        } catch {
-            progress.end(isDone: false)
-            throw error
-        }
+        progress.show(0)
+        let status = try Comparison(one, two, isStrict: isStrict, session, progress).run()
+        progress.end(isDone: status == 0)
+        return status
     }
 
     private struct Comparison {

@@ -48,7 +48,7 @@ enum ConvertCommand {
             return 0
         }
         guard operands.count >= 2 else { throw ToolFailure("Must specify image file name") }
-        try check(request)
+        try check(request, sources: operands.count - 1)
         return try convert(Array(operands.dropLast()), operands[operands.count - 1], request, session)
     }
 
@@ -108,7 +108,7 @@ enum ConvertCommand {
         return pairs.compactMap(\.value).first ?? text
     }
 
-    private static func check(_ request: Request) throws(ToolFailure) {
+    private static func check(_ request: Request, sources: Int) throws(ToolFailure) {
         if request.isTargetOptionList && !request.skipsCreation {
             throw ToolFailure("--target-image-opts requires use of -n flag")
         }
@@ -134,6 +134,10 @@ enum ConvertCommand {
         }
         if request.isCompressed && request.creation.value("preallocation").map({ $0 != "off" }) == true {
             throw ToolFailure("Compression and preallocation not supported at the same time")
+        }
+        if sources > 1 && request.creation.backing != nil {
+            throw ToolFailure(
+                "Having a backing file for the target makes no sense when concatenating multiple input images")
         }
         if (request.creation.backing ?? request.creation.value("backing_file")) != nil
             && request.creation.backingFormat == nil
@@ -165,6 +169,8 @@ enum ConvertCommand {
         if !request.skipsCreation {
             var creation = request.creation
             if creation.value("size") == nil { creation.size = total }
+            // Whether what is below is there shows when the target is opened.
+            creation.isUnsafe = true
             // The line that create shows is not shown here.
             let wasQuiet = session.isQuiet
             session.isQuiet = true

@@ -32,6 +32,7 @@ enum RebaseCommand {
         guard isUnsafe || base != nil else { throw .usage("Must specify backing file (-b) or use unsafe mode (-u)") }
         let name = scanner.operands[0]
         mode.hasNoBacking = isUnsafe
+        let progress = Progress(session, isOn: showsProgress && !session.isQuiet)
         let image = try OpenImage(name, format: format, isOptionList: isOptionList, mode, session)
         defer { image.close() }
         guard let node = image.qcow2 else {
@@ -40,7 +41,6 @@ enum RebaseCommand {
         if let baseFormat, !BlockGraph().driverNames.contains(baseFormat) {
             throw ToolFailure("Invalid format name: '\(baseFormat)'")
         }
-        let progress = Progress(session, isOn: showsProgress && !session.isQuiet)
         let wanted = base.flatMap { $0.isEmpty ? nil : $0 }
         if !isUnsafe { try copyDifferences(image, node, wanted, baseFormat, source, progress, session) }
         do throws(BlockError) {

@@ -39,7 +39,7 @@ enum SnapshotCommand {
         guard scanner.operands.count == 1 else { throw .usage("Expecting one image file name") }
         let path = scanner.operands[0]
         var mode = OpenMode(isShared: isShared)
-        if case .list = action ?? .list {} else { mode.isWritable = true }
+        if case .list? = action {} else { mode.isWritable = true }
         mode.hasNoBacking = !mode.isWritable
         let image = try OpenImage(path, format: nil, isOptionList: isOptionList, mode, session)
         defer { image.close() }
@@ -67,6 +67,8 @@ enum SnapshotCommand {
             }
         case .apply(let name):
             guard let node = image.qcow2 else {
+                // QEMU looks for snapshots of what is below, too, and opens it anew.
+                if image.format == "raw" { OpenImage.warnOfProbing(image.name, session) }
                 throw ToolFailure("Could not apply snapshot '\(name)': Block driver does not support snapshots")
             }
             guard let snapshot = node.snapshot(name) else {

@@ -1,5 +1,6 @@
 internal import BlockImage
 internal import CLinux
+internal import SystemPackage
 
 extension CreationFormat {
     static var raw: CreationFormat {
@@ -10,10 +11,18 @@ extension CreationFormat {
                     try place.makeRaw(size: (values.size + 511) / 512 * 512, session)
                 }
             }
+            let size = (values.size + 511) / 512 * 512
+            guard size <= UInt64(Int64.max) else {
+                throw ToolFailure("\(path): Could not resize file: Invalid argument")
+            }
             try made(path, "create") { () throws(BlockError) in
-                try FileNode.create(
-                    path: ImageReference.stripped(path), size: (values.size + 511) / 512 * 512, preallocation: way)
-                guard way == .off, values.size > 0 else { return }
+                do throws(BlockError) {
+                    try FileNode.create(path: ImageReference.stripped(path), size: size, preallocation: way)
+                } catch {
+                    guard case .system(_, _, .fileTooLarge) = error else { throw error }
+                    throw .message("The image size is too large for file format 'raw'")
+                }
+                guard way == .off, size > 0 else { return }
                 let graph = BlockGraph(defaultAIO: .threads)
                 defer { graph.closeAll() }
                 try OtherFormats.allocateFirstBlock(
@@ -118,6 +127,9 @@ extension CreationFormat {
             refuse("\(what) with compatibility level 1.1 and above (use version=v3 or greater)")
         }
         var options = QCow2CreateOptions(size: (values.size + 511) / 512 * 512)
+        guard options.size <= UInt64(Int64.max) else {
+            throw refuse("Could not resize image: Image size cannot be negative")
+        }
         switch values.text("compat") {
         case nil, "1.1", "v3": break
         case "0.10", "v2": options.version = 2

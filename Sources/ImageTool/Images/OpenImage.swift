@@ -160,9 +160,14 @@ final class OpenImage {
         options["driver"] = probed.rawValue
         guard probed == .raw && mode.isWritable else { return }
         options["x-probed"] = "on"
+        warnOfProbing(reference.text, session)
+    }
+
+    /// Says that a guest can choose what its image is taken for next time.
+    static func warnOfProbing(_ name: String, _ session: Session) {
         session.console.putError(
             """
-            WARNING: Image format was not specified for '\(reference.text)' and probing guessed raw.
+            WARNING: Image format was not specified for '\(name)' and probing guessed raw.
                      Automatically detecting the format is dangerous for raw images, write operations on block 0 \
             will be restricted.
                      Specify the 'raw' format explicitly to remove the restrictions.

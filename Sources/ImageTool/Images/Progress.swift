@@ -4,14 +4,17 @@ final class Progress {
     private let isOn: Bool
     private let step: Double
     private var shown = -1.0
+    private var hasEnded = false
 
-    /// Every `step` hundredths something is shown.
-    init(_ session: Session, isOn: Bool, step: Double = 1) {
+    /// Every `step` hundredths something is shown; from the start on, or from the first step on.
+    init(_ session: Session, isOn: Bool, step: Double = 1, showsStart: Bool = true) {
         self.session = session
         self.isOn = isOn
         self.step = step
-        show(0)
+        if showsStart { show(0) }
     }
+
+    deinit { end(isDone: false) }
 
     /// Shows a fraction of 1, if it differs enough from the last.
     func show(_ fraction: Double) {
@@ -25,7 +28,8 @@ final class Progress {
 
     /// Ends the line, at all of it unless the work has ended early.
     func end(isDone: Bool = true) {
-        guard isOn else { return }
+        guard isOn, !hasEnded else { return }
+        hasEnded = true
         if isDone { show(1) }
         session.put("\n")
     }

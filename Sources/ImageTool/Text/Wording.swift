@@ -36,6 +36,8 @@ enum Wording {
                 + "Optional suffix k, M, G, T, P or E means kilo-, mega-, giga-, tera-, peta-\n"
                 + "and exabytes, respectively."
         case .invalidOption("force-share", _, _): "force-share=on can only be used with read-only images"
+        case .invalidOption("event", let value, _): "invalid parameter value: \(value)"
+        case .invalidOption("align", let value, _): "Cannot meet constraints with align \(value)"
         case .invalidOption(let option, let value, let expected):
             "Parameter '\(option)' expects \(expected), not '\(value)'"
         case .missingOption(_, "file"): "A block device must be specified for \"file\""

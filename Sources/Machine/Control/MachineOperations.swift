@@ -129,6 +129,8 @@ public protocol MachineOperations: MigrationOperations, ScreenOperations {
     func addBlockNode(_ node: BlockNodeConfiguration) throws(MachineError)
     /// Closes a node that nothing uses.
     func removeBlockNode(_ name: String) throws(MachineError)
+    /// Gives nodes of the block graph other options: all of them, or none.
+    func reopenBlockNodes(_ nodes: [BlockNodeConfiguration]) throws(MachineError)
     /// The nodes of the block graph by name.
     var blockNodes: [BlockNodeStatus] { get }
     /// Makes an image longer or shorter, and tells its guest.
@@ -236,6 +238,9 @@ extension MachineOperations {
     }
     public func removeBlockNode(_ name: String) throws(MachineError) {
         throw .failed("Failed to find node with node-name='\(name)'")
+    }
+    public func reopenBlockNodes(_ nodes: [BlockNodeConfiguration]) throws(MachineError) {
+        throw .notSupported("Block nodes of this machine cannot be reopened")
     }
     public var blockNodes: [BlockNodeStatus] { [] }
     public func resizeBlock(device: String?, node: String?, size: UInt64) throws(MachineError) {

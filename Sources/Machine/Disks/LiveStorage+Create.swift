@@ -166,6 +166,7 @@ extension LiveStorage {
     /// A node that a new image may be written to: nobody uses it.
     private func emptyTarget(_ name: String, _ graph: BlockGraph) throws(MachineError) -> any Resizable {
         let node = try node(name)
+        try images { () throws(BlockError) in try graph.expectWrites(to: node) }
         guard let file = node as? any Resizable, !file.isReadOnly else {
             throw .failed("Block node '\(node.nodeName)' is read-only")
         }

@@ -125,6 +125,7 @@ extension LiveStorage {
             guard storage.graph.users(of: node) == 0 else {
                 throw .failed("Node '\(name)' is in use")
             }
+            try images { () throws(BlockError) in try storage.graph.expectWrites(to: node) }
             return (node, false)
         }
         let source = device.image

@@ -118,8 +118,9 @@ extension LiveStorage {
             throw .failed("NBD server already has export named '\(name)'")
         }
         let isWritable = arguments["writable"] == true
-        guard !isWritable || !node.isReadOnly else { throw .failed("Cannot export read-only node as writable") }
         let graph = try storage().graph
+        if isWritable { try images { () throws(BlockError) in try graph.expectWrites(to: node) } }
+        guard !isWritable || !node.isReadOnly else { throw .failed("Cannot export read-only node as writable") }
         if isWritable, graph.isInactive {
             // Who sends the machine here fills its disks before it comes.
             try images { () throws(BlockError) in try graph.activate(node) }

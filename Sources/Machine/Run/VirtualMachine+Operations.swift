@@ -271,6 +271,9 @@ extension VirtualMachine: MachineOperations {
     public func addBlockNode(_ node: BlockNodeConfiguration) throws(MachineError) { try board.storage.add(node) }
     public func addDrive(_ drive: DriveConfiguration) throws(MachineError) { try board.storage.add(drive) }
     public func removeBlockNode(_ name: String) throws(MachineError) { try board.storage.remove(node: name) }
+    public func reopenBlockNodes(_ nodes: [BlockNodeConfiguration]) throws(MachineError) {
+        try board.storage.reopen(nodes)
+    }
     public var blockNodes: [BlockNodeStatus] { board.storage.nodes }
     public func blockOperation(
         _ operation: BlockOperation, _ arguments: JSONObject

@@ -181,6 +181,9 @@ final class FakeMachine: MachineOperations {
     func setBootOrder(_ order: String) throws(MachineError) { note("boot \(order)") }
     func addDrive(_ drive: DriveConfiguration) throws(MachineError) { note("drive \(drive.id) \(drive.file ?? "")") }
     func addBlockNode(_ node: BlockNodeConfiguration) throws(MachineError) { note("node \(node.nodeName ?? "")") }
+    func reopenBlockNodes(_ nodes: [BlockNodeConfiguration]) throws(MachineError) {
+        note("reopen \(nodes.map { "\($0.nodeName ?? "") \($0.readOnly)" })")
+    }
     func addObject(_ object: ObjectConfiguration) throws(MachineError) { note("object \(object.type) \(object.id)") }
     func addDevice(_ device: DeviceConfiguration) throws(MachineError) { note("device \(device.properties.names)") }
     func blockOperation(_ operation: BlockOperation, _ arguments: JSONObject) throws(MachineError) -> JSONValue {

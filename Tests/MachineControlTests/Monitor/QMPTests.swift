@@ -174,6 +174,14 @@ private let mismatches: [(command: String, arguments: String, words: String)] = 
         "Invalid parameter type for 'file.cache.direct', expected: boolean"
     ),
     (
+        "blockdev-reopen", "'options':[{'driver':'file','node-name':'b','filename':'/x','read-only':'on'}]",
+        "Invalid parameter type for 'read-only', expected: boolean"
+    ),
+    ("blockdev-reopen", "'options':[7]", "Invalid parameter type for 'options[0]', expected: object"),
+    (
+        "blockdev-reopen", "'options':[{'driver':'file','filename':'/x'}]", "node-name not specified"
+    ),
+    (
         "chardev-add", "'id':'c','backend':{'type':'file','data':{'out':'/x','append':'on'}}",
         "Invalid parameter type for 'backend.data.append', expected: boolean"
     ),

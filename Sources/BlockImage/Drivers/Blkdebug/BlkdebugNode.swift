@@ -6,7 +6,7 @@ internal import Synchronization
 ///
 /// Events and rules follow QEMU's `docs/devel/blkdebug.txt`: an event makes the errors of its rules active, in place
 /// of those before; the next request that an active error fits ends with it.
-public final class BlkdebugNode: BlockNode {
+public final class BlkdebugNode: BlockNode, Reopenable {
     private struct State {
         var rules: [BlkdebugRule] = []
         var active: [BlkdebugRule] = []
@@ -30,7 +30,12 @@ public final class BlkdebugNode: BlockNode {
 
     private let image: any BlockNode
     private let alignment: UInt64
-    private let policy: RequestPolicy
+    let usualPolicy: NodePolicy
+    private var policy: RequestPolicy {
+        var policy = usualPolicy.now
+        policy.readOnly = isReadOnly
+        return policy
+    }
     private let state = Mutex(State())
     private let inFlight = InFlight()
 
@@ -42,7 +47,7 @@ public final class BlkdebugNode: BlockNode {
         self.image = image
         self.nodeName = nodeName
         self.alignment = max(1, alignment)
-        policy = RequestPolicy(options, readOnly: image.isReadOnly)
+        usualPolicy = NodePolicy(options, readOnly: image.isReadOnly)
         for rule in rules { add(rule) }
         debugEvent(.none)
     }
@@ -65,6 +70,12 @@ public final class BlkdebugNode: BlockNode {
             rule.number = state.nextNumber
             state.rules.append(rule)
         }
+    }
+
+    public func reopen(readOnly: Bool) throws(BlockError) {
+        guard readOnly != isReadOnly else { return }
+        guard let image = image as? any Reopenable else { throw .readOnly(path: filename) }
+        try image.reopen(readOnly: readOnly)
     }
 
     // MARK: Events

@@ -84,6 +84,21 @@ extension QMPCommandTable {
             try monitored { () throws(MachineError) in try context.machine.addBlockNode(node) }
             return [:]
         },
+        QMPCommand("blockdev-reopen", [SchemaMember("options", .array(.any))]) {
+            (context, arguments) throws(MonitorError) in
+            var nodes: [BlockNodeConfiguration] = []
+            for (index, options) in (arguments["options"]?.arrayValue ?? []).enumerated() {
+                guard let object = options.objectValue else {
+                    throw .generic("Invalid parameter type for 'options[\(index)]', expected: object")
+                }
+                do throws(OptionError) { nodes.append(try BlockNodeOptions.node(object, depth: 0)) } catch {
+                    throw MonitorError(error)
+                }
+                guard nodes[index].nodeName != nil else { throw .generic("node-name not specified") }
+            }
+            try monitored { () throws(MachineError) in try context.machine.reopenBlockNodes(nodes) }
+            return [:]
+        },
         QMPCommand("blockdev-del", [SchemaMember("node-name", .string)]) {
             (context, arguments) throws(MonitorError) in
             let name = arguments["node-name"]?.stringValue ?? ""
