@@ -45,11 +45,13 @@ let package = Package(
         .systemLibrary(name: "CLZMA", path: "Sources/CLZMA"),
         .systemLibrary(name: "CCrypto", path: "Sources/CCrypto"),
         .systemLibrary(name: "CTurboJPEG", path: "Sources/CTurboJPEG"),
+        .systemLibrary(name: "CSASL", path: "Sources/CSASL"),
         .target(name: "CEngine"),
         library("HostOS", ["CLinux", system]),
         library("JSON"),
         library("Log", ["HostOS"]),
         library("TLS", ["CCrypto", "CLinux", "HostOS", system]),
+        library("SASL", ["CSASL", "HostOS"]),
 
         // Memory
         library("GuestMemory", ["CEngine", "HostOS"]),
@@ -105,15 +107,18 @@ let package = Package(
         // Management
         library("DomainModel"),
         library("DomainCommandLine", ["DomainModel", "JSON"]),
-        library("RPCWire", ["HostOS", "TLS", system]),
+        library("RPCWire", ["HostOS", "SASL", "TLS", system]),
         library(
             "Daemon",
-            ["RPCWire", "DomainModel", "DomainCommandLine", "NetworkSwitch", "HostOS", "TLS", "JSON", "Log", system]),
+            [
+                "RPCWire", "DomainModel", "DomainCommandLine", "NetworkSwitch", "HostOS", "SASL", "TLS", "JSON", "Log",
+                system,
+            ]),
 
         library("NetworkSwitch", ["Network", "DomainModel", "HostOS", "JSON", "Log"]),
 
-        library("LibvirtClient", ["RPCWire", "HostOS", "TLS", system]),
-        library("VirshTool", ["LibvirtClient", "RPCWire", "DomainModel", "JSON", "HostOS", "CLinux", system]),
+        library("LibvirtClient", ["RPCWire", "HostOS", "SASL", "TLS", system]),
+        library("VirshTool", ["LibvirtClient", "RPCWire", "DomainModel", "JSON", "HostOS", "SASL", "CLinux", system]),
 
         library("HostCheck", ["CLinux", "HostOS", "JSON", "KVMEngine", "Machine"]),
 
@@ -182,8 +187,8 @@ let package = Package(
         tests("DomainCommandLine", ["DomainModel", "JSON"]),
         tests("NetworkSwitch", ["Network", "DomainModel", "HostOS", "JSON"]),
         tests("RPCWire", ["HostOS"]),
-        tests("Daemon", ["RPCWire", "HostOS"]),
-        tests("LibvirtClient", ["RPCWire", "HostOS"]),
+        tests("Daemon", ["RPCWire", "HostOS", "SASL"]),
+        tests("LibvirtClient", ["RPCWire", "HostOS", "SASL"]),
         tests("VirshTool", ["HostOS", "RPCWire", "LibvirtClient"]),
         .testTarget(name: "ArchitectureTests", dependencies: ["TestSupport"], swiftSettings: strict),
         .testTarget(name: "IntegrationTests", dependencies: ["TestSupport", "Display"], swiftSettings: strict),

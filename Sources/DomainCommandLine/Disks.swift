@@ -59,6 +59,15 @@ extension QEMUArguments {
         node["driver"] = .string(Self.format(disk.driver?.type))
         if let encryption = source.encryption ?? disk.encryption, !encryption.secrets.isEmpty {
             let secret = "libvirt-\(source.index ?? 0)-format-encryption-secret0"
+            if let reference = encryption.secrets.first {
+                secrets.append(Secret(id: secret, reference: reference))
+                add(
+                    "-object",
+                    [
+                        "qom-type": "secret", "id": .string(secret), "format": "raw",
+                        "file": .string("\(plan.folder)/\(secret)"),
+                    ])
+            }
             if disk.driver?.type == "qcow2" {
                 node["encrypt"] = .object(["format": "luks", "key-secret": .string(secret)])
             } else {

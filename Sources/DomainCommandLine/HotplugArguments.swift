@@ -13,6 +13,8 @@ public struct HotplugArguments {
 
     /// In the order in which they are given.
     public private(set) var commands: [Command] = []
+    /// Values that have to lie in the machine's folder before that.
+    public let secrets: [QEMUArguments.Secret]
 
     /// - Parameters:
     ///   - old: what runs, with its aliases.
@@ -26,6 +28,8 @@ public struct HotplugArguments {
         let present = try QEMUArguments(old, plan: before)
         for pair in Self.pairs(present.words) { had[pair.0 + " " + pair.1, default: 0] += 1 }
         let made = try QEMUArguments(new, plan: plan)
+        let known = Set(present.secrets.map(\.id))
+        secrets = made.secrets.filter { !known.contains($0.id) }
         if let missing = made.omitted.first(where: { !present.omitted.contains($0) }) {
             throw DefinitionError(
                 .configUnsupported, "unsupported configuration: the emulator does not have \(missing)")

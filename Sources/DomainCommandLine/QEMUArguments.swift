@@ -12,6 +12,15 @@ public struct QEMUArguments {
     let plan: LaunchPlan
     /// The arguments behind the program's name.
     public internal(set) var words: [String] = []
+    /// A value that the program reads in a file, which must be there before it starts.
+    public struct Secret: Sendable {
+        /// The object's name, and that of the file in the machine's folder.
+        public let id: String
+        public let reference: SecretReference
+    }
+
+    /// Passwords of images.
+    public internal(set) var secrets: [Secret] = []
     /// Devices that the program does not have, each as its driver and its alias.
     public internal(set) var omitted: [String] = []
     /// Their aliases.

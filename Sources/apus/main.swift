@@ -8,6 +8,8 @@ import VirshTool
 let program = CommandLine.arguments.first?.split(separator: "/").last.map(String.init) ?? "apus"
 let arguments = Array(CommandLine.arguments.dropFirst())
 if program == "virsh" { exitProcess(VirshProgram.run(arguments)) }
+// Under the names by which libvirt's clients start a user's daemon.
+if program == "libvirtd" || program == "virtqemud" { exitProcess(DaemonProgram.run(arguments)) }
 switch arguments.first {
 case "daemon":
     exitProcess(DaemonProgram.run(Array(arguments.dropFirst())))

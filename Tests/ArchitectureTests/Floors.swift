@@ -28,11 +28,13 @@ enum Floors {
                 target("CLZMA"),
                 target("CCrypto"),
                 target("CTurboJPEG"),
+                target("CSASL"),
                 target("CEngine"),
                 target("HostOS", "CLinux SystemPackage"),
                 target("JSON"),
                 target("Log", "HostOS"),
                 target("TLS", "CCrypto CLinux HostOS SystemPackage"),
+                target("SASL", "CSASL HostOS"),
             ]),
         Floor(
             name: "memory",
@@ -88,12 +90,13 @@ enum Floors {
             targets: [
                 target("DomainModel"),
                 target("DomainCommandLine", "DomainModel JSON"),
-                target("RPCWire", "HostOS TLS SystemPackage"),
+                target("RPCWire", "HostOS SASL TLS SystemPackage"),
                 target("NetworkSwitch", "Network DomainModel HostOS JSON Log"),
-                target("LibvirtClient", "RPCWire HostOS TLS SystemPackage"),
-                target("VirshTool", "LibvirtClient RPCWire DomainModel JSON HostOS CLinux SystemPackage"),
+                target("LibvirtClient", "RPCWire HostOS SASL TLS SystemPackage"),
+                target("VirshTool", "LibvirtClient RPCWire DomainModel JSON HostOS SASL CLinux SystemPackage"),
                 target(
-                    "Daemon", "RPCWire DomainModel DomainCommandLine NetworkSwitch HostOS TLS JSON Log SystemPackage"),
+                    "Daemon",
+                    "RPCWire DomainModel DomainCommandLine NetworkSwitch HostOS SASL TLS JSON Log SystemPackage"),
             ]),
         Floor(
             name: "top",

@@ -1,6 +1,7 @@
 import Daemon
 import HostOS
 import RPCWire
+import TestSupport
 import Testing
 
 /// What a client that breaks the rules is answered, as a real libvirtd does.
@@ -156,5 +157,31 @@ struct ConnectionTests {
         }
         for _ in 0..<50 { _ = try client.call(Remote.ConnectGetHostname.self, .init()) }
         #expect(daemon.daemon.sessionCount == 2)
+    }
+
+    @Test(
+        "Calls of every kind with random arguments end in an answer or an error with a code and a text",
+        .enabled(if: Program.exists("/usr/bin/python3") && HostIdentity.userID == 0, "needs root and python3"))
+    func hostileCalls() throws {
+        let folder = try HostFile.makeTemporaryFolder(prefix: "/tmp/apus-daemon-")
+        defer { DaemonProcess.clear(folder) }
+        try HostFolder.make(folder + "/pool")
+        try HostFile.replace(folder + "/x.img", with: [UInt8](repeating: 0, count: 1 << 20))
+        // Somebody who can do no harm to this host.
+        let nobody = ["/usr/bin/setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"]
+        for name in ["", "/pool", "/x.img"] { try HostFile.setOwner(folder + name, 65_534, group: 65_534) }
+        let daemon = try DaemonProcess(folder: folder, way: nobody, options: ["--networks", "switch"])
+        let files = try HostFolder.names(in: "/proc/\(daemon.process.number)/fd").count
+        let done = try HostProgram.run(
+            nobody[0],
+            nobody.dropFirst() + ["/usr/bin/python3", TestPrograms.root + "/Scripts/fuzz-daemon", folder]
+                + ["\(2 * FuzzRounds.factor)"], seconds: Double(120 + 4 * FuzzRounds.factor))
+        #expect(done.status == 0, "\(done)")
+        #expect(!daemon.process.hasEnded)
+        // Nothing of a connection stays; networks and pools that were begun hold a few.
+        let pause = Bell()
+        func left() throws -> Int { try HostFolder.names(in: "/proc/\(daemon.process.number)/fd").count }
+        for _ in 0..<300 where try left() > files + 16 { pause.wait(nanoseconds: 50_000_000) }
+        #expect(try left() <= files + 16)
     }
 }

@@ -7,16 +7,16 @@ import Testing
 /// Clients that come over TCP, TLS and SSH.
 @Suite("Clients of other hosts", .serialized, .enabled(if: TestPrograms.hasVirsh && TestPrograms.hasEmulator))
 struct ListenerTests {
-    private static let hasOpenSSL = Program.exists("/usr/bin/openssl")
+    static let hasOpenSSL = Program.exists("/usr/bin/openssl")
 
-    private static func port(_ daemon: DaemonProcess, _ kind: String) throws -> String {
+    static func port(_ daemon: DaemonProcess, _ kind: String) throws -> String {
         let text = String(decoding: try HostFile.contents(daemon.folder + "/run/listeners"), as: UTF8.self)
         let line = try #require(text.split(separator: "\n").first { $0.hasPrefix(kind + "://") })
         return String(try #require(line.split(separator: ":").last))
     }
 
     /// An authority, a server's certificate for this host, a client's, and one of a stranger's.
-    private static func makeCertificates(_ folder: String) throws {
+    static func makeCertificates(_ folder: String) throws {
         func openssl(_ words: String...) throws { try HostProgram.output("/usr/bin/openssl", words) }
         for (authority, names) in [("ca", ["server", "client"]), ("strange", ["stranger"])] {
             try openssl(

@@ -12,7 +12,9 @@ struct Virsh {
     }
 
     /// Runs a command and takes what comes of it.
-    func run(_ words: String...) throws -> HostProgram {
+    func run(_ words: String...) throws -> HostProgram { try run(words) }
+
+    func run(_ words: [String]) throws -> HostProgram {
         try HostProgram.run("virsh", ["-c", Virsh.uri(daemon)] + words)
     }
 
@@ -30,7 +32,7 @@ struct Virsh {
 /// Two daemons of one host, each with its own folder, and machines that go from one to the other.
 @Suite("Migration", .serialized, .enabled(if: TestPrograms.hasVirsh && TestPrograms.hasGuest))
 struct MigrationTests {
-    private static func define(_ daemon: DaemonProcess, _ emulator: String? = nil) throws -> Virsh {
+    static func define(_ daemon: DaemonProcess, _ emulator: String? = nil) throws -> Virsh {
         let virsh = Virsh(daemon: daemon)
         _ = try HostProgram.output(
             TestPrograms.imageTool, ["create", "-q", "-f", "qcow2", daemon.folder + "/d.qcow2", "64M"])
@@ -49,7 +51,7 @@ struct MigrationTests {
     }
 
     /// What a machine has said since its start, as far as its daemon knows.
-    private static func waitForBoot(_ daemon: DaemonProcess) throws {
+    static func waitForBoot(_ daemon: DaemonProcess) throws {
         let uuid = try Virsh(daemon: daemon)("domuuid", "m").filter { $0 != "\n" }
         let log = "\(daemon.folder)/run/qemu/\(uuid)/charserial0.log"
         let pause = Bell()
@@ -165,7 +167,20 @@ struct MigrationTests {
         }
         #expect(try begin([.init(field: "x", value: .int(1))], 0).code == VirErrorNumber.invalidArg)
         #expect(try begin([.init(field: "migrate_uri", value: .int(1))], 0).code == VirErrorNumber.invalidArg)
-        #expect(try begin([], VirDomainMigrateFlags.postcopy).code == VirErrorNumber.operationUnsupported)
+        #expect(try begin([], VirDomainMigrateFlags.postcopyResume).code == VirErrorNumber.operationUnsupported)
+        typealias Flags = VirDomainMigrateFlags
+        let tunnel = Flags.peer2peer | Flags.tunnelled
+        let refused = [
+            Flags.parallel | Flags.postcopy, tunnel | Flags.tls, tunnel | Flags.parallel, tunnel | Flags.postcopy,
+        ]
+        for flags in refused {
+            #expect(try begin([], flags).code == VirErrorNumber.operationUnsupported, "\(flags)")
+        }
+        for count in [0, -1, 17] as [Int32] {
+            let parameters: [RemoteTypedParam] = [.init(field: "parallel.connections", value: .int(count))]
+            #expect(try begin(parameters, Flags.parallel).code == VirErrorNumber.invalidArg, "\(count)")
+            #expect(try begin(parameters, 0).code == VirErrorNumber.invalidArg, "\(count)")
+        }
         #expect(try begin([], VirDomainMigrateFlags.tunnelled).code == VirErrorNumber.invalidArg)
         #expect(try begin([], VirDomainMigrateFlags.offline).code == VirErrorNumber.operationInvalid)
         for uri in ["", "ftp://x", "tcp:", "unix:relative", "tcp://127.0.0.1:1"] {

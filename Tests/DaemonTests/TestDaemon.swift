@@ -57,7 +57,7 @@ final class DaemonProcess: Sendable {
     ///   - tools: a folder of programs that come before the host's.
     init(
         folder: String? = nil, emulator: String = TestPrograms.emulator, way: [String] = [], options: [String] = [],
-        tools: String? = nil
+        tools: String? = nil, environment: [String] = []
     ) throws {
         self.folder = try folder ?? HostFile.makeTemporaryFolder(prefix: "/tmp/apus-daemon-")
         keepsFolder = folder != nil
@@ -69,7 +69,7 @@ final class DaemonProcess: Sendable {
                 + ["daemon", "--root", self.folder, "--emulator", emulator] + options,
             environment: [
                 "LC_ALL=C", "PATH=\(tools.map { $0 + ":" } ?? "")/usr/sbin:/usr/bin:/sbin:/bin", "HOME=\(self.folder)",
-            ],
+            ] + environment,
             descriptors: [null, log, log])
         // It opens its sockets when it has taken everything up.
         while (try? Socket.connect(SocketAddress.unix(self.folder + "/libvirt-sock"))) == nil {
@@ -127,9 +127,13 @@ final class TestClient {
     private var serial: UInt32 = 0
     private(set) var kept: [Frame] = []
 
-    init(_ path: String, opens: Bool = false) throws {
+    init(_ address: SocketAddress) throws {
         Signals.ignoreBrokenPipes()
-        socket = try Socket.connect(SocketAddress.unix(path))
+        socket = try Socket.connect(address)
+    }
+
+    convenience init(_ path: String, opens: Bool = false) throws {
+        try self.init(try SocketAddress.unix(path))
         if opens { _ = try call(Remote.ConnectOpen.self, .init(name: "qemu:///session", flags: 0)) }
     }
 
@@ -146,8 +150,10 @@ final class TestClient {
     }
 
     /// A daemon that is gone is an error, whatever the process does about SIGPIPE.
-    func send(_ frame: Frame) throws {
-        var rest = frame.bytes
+    func send(_ frame: Frame) throws { try send(bytes: frame.bytes) }
+
+    func send(bytes: [UInt8]) throws {
+        var rest = bytes
         while !rest.isEmpty {
             // SAFETY: the array lives for the call.
             switch unsafe rest.withUnsafeBytes({ unsafe Socket.send(socket, $0) }) {

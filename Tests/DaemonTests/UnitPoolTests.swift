@@ -104,6 +104,46 @@ struct UnitPoolTests {
         #expect(found.contains("<device path='iqn.2024-01.host:tape'/>") && found.contains("<host name='10.0.0.1'/>"))
     }
 
+    @Test("An iSCSI target that wants a password has it from a secret")
+    func password() throws {
+        let tool = "case \"$*\" in '--mode session') exit 21;; esac\n"
+        let host = try Host(["iscsiadm": tool])
+        let virsh = host.virsh
+        func define(_ login: String) throws -> HostProgram {
+            let pool = """
+                <pool type='iscsi'><name>p</name><source><host name='10.0.0.1'/><device path='iqn.2024-01.host:disk'/>
+                \(login)</source><target><path>/dev</path></target></pool>
+                """
+            try HostFile.replace(host.folder + "/pool.xml", with: Array(pool.utf8))
+            return try virsh.run("pool-define", host.folder + "/pool.xml")
+        }
+        for login in [
+            "<auth type='ceph' username='u'><secret usage='s'/></auth>", "<auth type='chap'><secret usage='s'/></auth>",
+            "<auth type='chap' username='u'/>", "<auth type='chap' username='-u'><secret usage='s'/></auth>",
+        ] { #expect(try define(login).status == 1, "\(login)") }
+        let defined = try define("<auth type='chap' username='us'><secret usage='s'/></auth>")
+        #expect(defined.status == 0, "\(defined)")
+        #expect(try virsh.run("pool-start", "p").errors.contains("no secret with matching usage 's'"))
+        let secret = "<secret private='yes'><usage type='iscsi'><target>s</target></usage></secret>"
+        try HostFile.replace(host.folder + "/secret.xml", with: Array(secret.utf8))
+        try virsh("secret-define", host.folder + "/secret.xml")
+        let uuid = try virsh("secret-list").split(separator: "\n").compactMap { line in
+            line.split(separator: " ").first.flatMap { $0.count == 36 ? String($0) : nil }
+        }
+        try HostFile.replace(host.folder + "/key", with: Array("twelve words".utf8))
+        try virsh("secret-set-value", try #require(uuid.first), "--file", host.folder + "/key", "--plain")
+        // The session never comes here: what counts is what the tool was told, and in which order.
+        #expect(try virsh.run("pool-start", "p").errors.contains("cannot find iscsiadm session"))
+        let said = try host.said().split(separator: "\n")
+        let node = "--mode node --portal 10.0.0.1:3260 --targetname iqn.2024-01.host:disk"
+        let update = node + " --op update --name node.session.auth."
+        let wanted = [
+            update + "authmethod --value CHAP", update + "username --value us", update + "password --value twelve words",
+            node + " --login",
+        ]
+        #expect(said.filter { wanted.contains(String($0)) }.map(String.init) == wanted, "\(said)")
+    }
+
     @Test("Units of an adapter, and maps of several ways")
     func adapter() throws {
         let maps = [

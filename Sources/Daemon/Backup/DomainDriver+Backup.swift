@@ -292,6 +292,7 @@ extension DomainDriver {
             state.activity = nil
             state.lastJob = last
         }
+        emit(.jobCompleted(last.parameters), domain)
     }
 
     /// Nodes are free when their jobs are over.

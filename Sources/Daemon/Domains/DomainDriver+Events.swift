@@ -41,7 +41,7 @@ extension DomainDriver {
         case "GUEST_PANICKED":
             change(domain, VirDomainState.crashed, VirDomainCrashedReason.panicked)
             emit(.lifecycle(VirDomainEventType.crashed, VirDomainEventCrashedDetailType.panicked), domain)
-        default: break
+        default: handleDeviceEvent(event.name, data, domain)
         }
     }
 
@@ -143,6 +143,7 @@ extension DomainDriver {
         try? writeStatus(domain)
         bell?.ring()
         if device != nil { emit(.deviceRemoved(alias), domain) }
+        if alias.hasPrefix("vcpu"), let number = UInt32(alias.dropFirst(4)) { emit(.processorRemoved(number), domain) }
     }
 
     private func ioError(_ domain: Domain, _ data: JSONValue?) {
@@ -165,25 +166,26 @@ extension DomainDriver {
     private func portChanged(_ domain: Domain, _ data: JSONValue?) {
         guard let alias = data?["id"]?.stringValue, let open = data?["open"]?.boolValue else { return }
         var isAgent = false
+        var name = ""
         domain.state.withLock { state in
             state.live?.update("devices") { devices in
                 devices.updateChildren { device in
                     guard device.child("alias")?["name"] == alias else { return }
                     device.update("target") { target in
                         target.set("state", open ? "connected" : "disconnected")
-                        isAgent = target["name"] == "org.qemu.guest_agent.0"
+                        name = target["name"] ?? ""
+                        isAgent = name == "org.qemu.guest_agent.0"
                     }
                 }
             }
         }
-        if isAgent {
-            emit(
-                .agentLifecycle(
-                    open
-                        ? VirConnectDomainEventAgentLifecycleState.connected
-                        : VirConnectDomainEventAgentLifecycleState.disconnected,
-                    VirConnectDomainEventAgentLifecycleReason.channel), domain)
-        }
+        // The numbers of the two are the same.
+        typealias State = VirConnectDomainEventAgentLifecycleState
+        let (state, reason) = (
+            open ? State.connected : State.disconnected, VirConnectDomainEventAgentLifecycleReason.channel
+        )
+        if isAgent { emit(.agentLifecycle(state, reason), domain) }
+        if !name.isEmpty { emit(.channelLifecycle(name, state, reason), domain) }
     }
 
     // MARK: - The end
@@ -229,6 +231,8 @@ extension DomainDriver {
         store.removeStatus(domain.name)
         ControlGroup(process: machine.process.number).remove()
         fileServers.end(domain.uuid)
+        tpms.end(domain.uuid)
+        if !persistent, let live { tpms.forget(domain.uuid, live) }
         owners.release(domain.uuid)
         for path in made { try? HostFile.remove(path) }
         HostFile.removeTree(folder(domain))

@@ -51,6 +51,8 @@ extension DomainDriver {
             for one in passed.all {
                 try machine.qmp().execute("getfd", ["fdname": .string(one.name)], passing: one.descriptor)
             }
+            defer { SecretDriver.remove(commands.secrets, from: folder(domain)) }
+            try secrets.write(commands.secrets, to: folder(domain))
             try run(commands.commands, machine) { () throws(LibvirtError) in
                 try networks.join(Array(new.devices.interfaces.dropFirst(cardCount)), of: new.name)
             }

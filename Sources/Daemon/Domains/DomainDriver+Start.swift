@@ -121,6 +121,7 @@ extension DomainDriver {
         } catch {
             list.deactivate(domain)
             fileServers.end(domain.uuid)
+            tpms.end(domain.uuid)
             owners.release(domain.uuid)
             store.removeStatus(name)
             for card in DomainFigures.devices(definition, "interface") { networks.release(card) }
@@ -168,6 +169,10 @@ extension DomainDriver {
         case image(SavedMachine)
         /// With a state that comes from another machine to an address, or to one that is told later (`defer`).
         case migration(String)
+        /// In the same way, and it may run before all of its memory is here.
+        case lateMigration(String)
+
+        var isPowerOn: Bool { if case .powerOn = self { true } else { false } }
     }
 
     func startProcess(
@@ -176,12 +181,21 @@ extension DomainDriver {
     ) throws(LibvirtError) -> (RunningMachine, XMLTree, [String]) {
         var image: SavedMachine?
         if case .image(let saved) = beginning { image = saved }
-        var live = try withFirmware(definition, emulator, resetsVariables: resetsVariables)
+        let media = MissingMedia(definition, isPowerOn: beginning.isPowerOn)
+        var live = try withFirmware(media.rest, emulator, resetsVariables: resetsVariables)
         live.set("id", "\(id)")
         let folder = folder(domain)
         let monitorPath = "\(folder)/monitor.sock"
         var incoming = image.map { _ in "fd:\(emulator.takesListener ? 4 : 3)" }
-        if case .migration(let address) = beginning { incoming = address }
+        var powers: [String] = []
+        switch beginning {
+        case .migration(let address): incoming = address
+        case .lateMigration(let address):
+            incoming = address
+            // userfaultfd(2) asks for it. In namespaces of its own the machine sees no process that it could use it on.
+            powers = ["sys_ptrace"]
+        case .powerOn, .image: break
+        }
         // Behind the monitor and the state that it begins with.
         var passed = NetworkDriver.Passed(first: 3 + (emulator.takesListener ? 1 : 0) + (image == nil ? 0 : 1))
         let isConfined = MachineConfinement.isWanted(definition)
@@ -204,8 +218,10 @@ extension DomainDriver {
         }
         do throws(LibvirtError) {
             try fileServers.start(domain.uuid, command.live, folder: folder, log: serverLog)
+            try tpms.start(domain.uuid, command.live, folder: folder, isIncoming: incoming != nil)
         } catch {
             fileServers.end(domain.uuid)
+            tpms.end(domain.uuid)
             throw error
         }
         let places =
@@ -213,6 +229,8 @@ extension DomainDriver {
             + MachineConfinement.sockets(command.live, attachments)
         MachineConfinement.makeFiles(command.live, folder: folder)
         try takeImages(domain, command.live, &user)
+        try secrets.write(command.secrets, to: folder)
+        defer { SecretDriver.remove(command.secrets, from: folder) }
         let (process, logStart) = try onHost { () throws(HostError) -> (HostProcess, Int64) in
             let null = try HostFile.open("/dev/null", HostFile.Mode.readWrite)
             let output = try HostFile.open(logPath, HostFile.Mode.append, permissions: 0o600)
@@ -226,7 +244,7 @@ extension DomainDriver {
                 ? try isolation(places, user, hasOwnNetwork: !MachineNeeds.network(command.live, attachments)) : nil
             let (program, words) =
                 isConfined || user.owner != nil
-                ? user.start(emulator.path, command.arguments, of: command.live)
+                ? user.start(emulator.path, command.arguments, of: command.live, more: powers)
                 : (emulator.path, command.arguments)
             let process = try HostProcess.spawn(
                 program, arguments: words,
@@ -257,6 +275,7 @@ extension DomainDriver {
                     messages.append("Limits are left out: \(error)")
                 }
             }
+            for event in media.events(in: running) { emit(event, domain) }
             return (machine, running, messages)
         } catch {
             process.kill()
@@ -291,7 +310,7 @@ extension DomainDriver {
                 socket, loop: loop,
                 handlers: QMPClient.Handlers(
                     event: { [self] event in events.submit { [self] in handle(event, domain) } },
-                    close: {}), opensImages: isConfined)
+                    close: { [self] in monitorClosed(domain, process) }), opensImages: isConfined)
         }
         do throws(LibvirtError) { try monitor.negotiate() } catch {
             monitor.close()
@@ -302,6 +321,21 @@ extension DomainDriver {
             monitor: monitor, events: events)
         machine.refreshProcessors()
         return machine
+    }
+
+    /// A machine whose monitor ends before it does cannot be told anything any more.
+    private func monitorClosed(_ domain: Domain, _ process: HostProcess) {
+        workers.submit { [self] in
+            let isOurs = domain.state.withLock { state in
+                state.machine?.process.number == process.number && state.ending == nil
+                    && state.machine?.monitor?.isClosed == true
+            }
+            // Its end takes a moment longer than its monitor's.
+            guard isOurs, !process.waitForEnd(milliseconds: 5000), domain.machine?.process.number == process.number
+            else { return }
+            log.warning("The monitor of '\(domain.name)' does not answer any more")
+            emit(.controlError, domain)
+        }
     }
 
     /// Connects as soon as the process listens.
@@ -326,6 +360,7 @@ extension DomainDriver {
             terminals[label] = String(file.dropFirst(4))
         }
         let screen = try? machine.qmp().execute("query-vnc")
+        DomainDriver.connectPorts(&live, machine)
         live.update("devices") { devices in
             devices.updateChildren { device in
                 if let alias = device.child("alias")?["name"], let path = terminals["char\(alias)"] {

@@ -65,9 +65,11 @@ extension DomainDriver {
         let running = answer?["running"]?.boolValue
         let written = Int32(status["state"] ?? "") ?? VirDomainState.running
         let reason = Int32(status["reason"] ?? "") ?? 0
-        domain.state.withLock { state in
+        var form = live
+        DomainDriver.connectPorts(&form, machine)
+        domain.state.withLock { [form] state in
             state.machine = machine
-            state.live = live
+            state.live = form
             switch running {
             case true?:
                 state.state = VirDomainState.running

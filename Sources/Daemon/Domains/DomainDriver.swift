@@ -17,10 +17,12 @@ final class DomainDriver: Sendable {
     let store: DomainStore
     let emulators: EmulatorList
     let networks: NetworkDriver
+    let secrets: SecretDriver
     let snapshots: SnapshotStore
     let checkpoints: SnapshotStore
     let list = DomainList()
     let fileServers = FileServers()
+    let tpms: TPMServers
     let owners: ImageOwners
     let loop: EventLoop
     let workers: WorkerPool
@@ -31,8 +33,10 @@ final class DomainDriver: Sendable {
 
     init(
         paths: DaemonPaths, emulators: EmulatorList, networks: NetworkDriver, loop: EventLoop, workers: WorkerPool,
-        outlet: Outlet
+        secrets: SecretDriver, outlet: Outlet
     ) {
+        self.secrets = secrets
+        tpms = TPMServers(paths: paths, secrets: secrets)
         self.networks = networks
         self.paths = paths
         store = DomainStore(paths: paths)
@@ -106,8 +110,14 @@ final class DomainDriver: Sendable {
         try domain.job.run { () throws(LibvirtError) in
             let (name, persistent, active) = domain.state.withLock { ($0.name, $0.definition != nil, $0.isActive) }
             guard persistent else { throw LibvirtError.operationInvalid("cannot undefine transient domain") }
+            typealias Flags = VirDomainUndefineFlagsValues
+            guard flags & (Flags.tpm | Flags.keepTpm) != Flags.tpm | Flags.keepTpm else {
+                throw LibvirtError.invalidArgument(
+                    "Flags 'VIR_DOMAIN_UNDEFINE_TPM' and 'VIR_DOMAIN_UNDEFINE_KEEP_TPM' are mutually exclusive")
+            }
+            let definition = domain.state.withLock { $0.definition }
             var variables: String?
-            if let definition = domain.state.withLock({ $0.definition }) {
+            if let definition {
                 variables = try checkVariables(definition, flags)
             }
             let count = domain.state.withLock { $0.snapshots.entries.count }
@@ -135,6 +145,7 @@ final class DomainDriver: Sendable {
             }
             if let variables { try onHost { () throws(HostError) in try HostFile.remove(variables) } }
             try store.remove(name)
+            if let definition, !active { tpms.forget(domain.uuid, definition, flags: flags) }
             domain.state.withLock { state in
                 state.definition = nil
                 state.autostart = false

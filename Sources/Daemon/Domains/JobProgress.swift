@@ -97,6 +97,9 @@ extension DomainDriver {
             throw LibvirtError.operationInvalid("no job is active on the domain")
         }
         if try abortBackup(domain) { return }
+        guard domain.state.withLock({ $0.migration?.isLate != true }) else {
+            throw LibvirtError.operationInvalid("cannot abort migration in post-copy mode")
+        }
         domain.state.withLock { $0.activity?.isAborted = true }
         try machine.qmp().execute("migrate_cancel")
     }

@@ -87,6 +87,11 @@ extension DomainEvent {
         }
     }
 
+    /// A round over a machine's memory begins.
+    static func migrationIteration(_ number: Int32) -> DomainEvent {
+        one(VirDomainEventID.migrationIteration, number)
+    }
+
     static func trayChange(_ alias: String, _ reason: Int32) -> DomainEvent {
         DomainEvent(VirDomainEventID.trayChange) { (writer: inout XDRWriter) throws(XDRError) in
             try alias.write(to: &writer)

@@ -3,20 +3,8 @@ internal import RPCWire
 internal import Synchronization
 
 extension HandlerTable {
-    /// Opening and closing, authentication, features.
+    /// Opening and closing, features.
     mutating func addConnection() {
-        add(Remote.AuthList.self, .loop) { (call, _) throws(LibvirtError) in
-            // Who reaches the socket may use it, its permissions are the authentication; or polkit is asked.
-            Remote.AuthList.Result(types: [call.session.state.withLock { $0.mustAuthenticate } ? 2 : 0])
-        }
-        add(Remote.AuthPolkit.self, .worker) { (call, _) throws(LibvirtError) in
-            guard call.session.state.withLock({ $0.mustAuthenticate }) else {
-                throw SocketAccess.denied("client tried invalid PolicyKit init request")
-            }
-            try SocketAccess.ask(call.session.origin)
-            call.session.state.withLock { $0.mustAuthenticate = false }
-            return Remote.AuthPolkit.Result(complete: 1)
-        }
         add(Remote.ConnectOpen.self, .loop) { (call, arguments) throws(LibvirtError) -> Void in
             let name = arguments.name.map { $0.isEmpty ? nil : $0 } ?? nil
             let standard = HostIdentity.userID == 0 ? "qemu:///system" : "qemu:///session"

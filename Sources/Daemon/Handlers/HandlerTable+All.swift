@@ -3,6 +3,7 @@ extension HandlerTable {
     static let all: HandlerTable = {
         var table = HandlerTable()
         table.addConnection()
+        table.addAuthentication()
         table.addHost()
         table.addDomainQuestions()
         table.addDomainLists()

@@ -49,7 +49,7 @@ extension HandlerTable {
         guard let uri = request.uri else {
             throw LibvirtError.internalError("operation not supported: the migration has no URI")
         }
-        let way = try StateWay(to: try MigrationRequest.place(uri))
+        let way = try call.driver.way(domain, request, to: try MigrationRequest.place(uri))
         try call.driver.performMigration(domain, request, cookie, through: way)
         return try call.driver.finalCookie(domain, request)
     }
@@ -185,11 +185,16 @@ extension HandlerTable {
 
     private mutating func addMigrationLimits() {
         add(Remote.DomainMigrateSetMaxSpeed.self, .worker) { (call, arguments) throws(LibvirtError) -> Void in
-            try call.driver.setMigrationSpeed(try call.domain(arguments.dom), arguments.bandwidth)
+            try call.driver.setMigrationSpeed(
+                try call.domain(arguments.dom), arguments.bandwidth,
+                ofPostcopy: arguments.flags & VirDomainMigrateMaxSpeedFlags.postcopy != 0)
         }
         add(Remote.DomainMigrateGetMaxSpeed.self, .loop) { (call, arguments) throws(LibvirtError) in
             let speed = try call.domain(arguments.dom).state.withLock { $0.migrationSpeed }
             return .init(bandwidth: speed == 0 ? 8_796_093_022_207 : speed)
+        }
+        add(Remote.DomainMigrateStartPostCopy.self, .worker) { (call, arguments) throws(LibvirtError) -> Void in
+            try call.driver.startPostcopy(try call.domain(arguments.dom))
         }
         add(Remote.DomainMigrateSetMaxDowntime.self, .worker) { (call, arguments) throws(LibvirtError) -> Void in
             try call.driver.setMigrationDowntime(try call.domain(arguments.dom), arguments.downtime)

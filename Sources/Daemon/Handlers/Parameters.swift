@@ -293,6 +293,12 @@ extension HandlerTable {
                         words["id"] = .string("/machine/peripheral/\(alias)/virtio-backend")
                         try monitor.execute("block_set_io_throttle", words)
                     }
+                    let told = wanted.sorted { $0.key < $1.key }.map { field, value in
+                        RemoteTypedParam(field: "blkdeviotune.\(field)", value: .ulong(value))
+                    }
+                    let target = disk.child("target")?["dev"] ?? ""
+                    call.driver.emit(
+                        .tunable([.init(field: "blkdeviotune.disk", value: .string(target))] + told), domain)
                 }
                 tuned.remove("iotune")
                 if !tune.nodes.isEmpty {

@@ -162,7 +162,12 @@ extension HandlerTable {
                 throw LibvirtError.invalidArgument(
                     "vcpu \(index) is out of range of persistent cpu count \(DomainFigures.maximumProcessors(tree))")
             }
-            if tree["id"] != nil { try move(domain, index, wanted, call) }
+            if tree["id"] != nil {
+                try move(domain, index, wanted, call)
+                let name = index.map { "cputune.vcpupin\($0)" } ?? "cputune.emulatorpin"
+                let set = wanted.map(String.init).joined(separator: ",")
+                call.driver.emit(.tunable([.init(field: name, value: .string(set))]), domain)
+            }
             if tree.child("cputune") == nil {
                 tree.insert(XMLTree("cputune"), before: ["numatune", "resource", "sysinfo", "os"])
             }

@@ -203,6 +203,15 @@ enum Capabilities {
         random.append(choice("backendModel", ["random", "builtin"]))
         devices.append(random)
         devices.append(fileSystem)
+        let fronts = [("tpm-tis", "tpm-tis"), ("tpm-crb", "tpm-crb")].filter { emulator.has(device: $0.1) }.map(\.0)
+        let hasTPM = !fronts.isEmpty && TPMServers.isAvailable
+        var tpm = XMLTree.of("tpm", ["supported": hasTPM ? "yes" : "no"])
+        if hasTPM {
+            tpm.append(choice("model", fronts))
+            tpm.append(choice("backendModel", ["passthrough", "emulator"]))
+            tpm.append(choice("backendVersion", ["1.2", "2.0"]))
+        }
+        devices.append(tpm)
         var channel = XMLTree.of("channel", ["supported": emulator.has(device: "virtserialport") ? "yes" : "no"])
         channel.append(choice("type", ["pty", "unix"]))
         devices.append(channel)

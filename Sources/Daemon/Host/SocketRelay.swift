@@ -10,7 +10,7 @@ final class SocketRelay: Sendable {
         var next = 0
     }
 
-    private let listener: Descriptor
+    private let listener: Descriptor?
     private let connect: @Sendable () throws(HostError) -> Descriptor
     private let state = Mutex(State())
     /// More at once are turned away.
@@ -29,6 +29,12 @@ final class SocketRelay: Sendable {
         }
     }
 
+    /// Joins what somebody else accepts.
+    init(_ connect: @escaping @Sendable () throws(HostError) -> Descriptor) {
+        listener = nil
+        self.connect = connect
+    }
+
     /// A socket of the daemon's in a folder of a machine's, which the machine may connect to.
     static func listen(_ path: String, in folder: String) throws(HostError) -> Descriptor {
         try HostFile.remove(path)
@@ -38,7 +44,8 @@ final class SocketRelay: Sendable {
         return listener
     }
 
-    private func join(_ one: Descriptor) {
+    /// Joins a connection with what `connect` makes; waits for that.
+    func join(_ one: Descriptor) {
         guard state.withLock({ $0.open.count < Self.most && !$0.isClosed }), let other = try? connect() else { return }
         let number = state.withLock { state in
             state.next += 1
@@ -80,7 +87,7 @@ final class SocketRelay: Sendable {
             defer { state.open = [:] }
             return Array(state.open.values)
         }
-        Socket.shutDown(listener)
+        if let listener { Socket.shutDown(listener) }
         for (one, other) in open { for end in [one, other] { Socket.shutDown(end) } }
     }
 

@@ -7,6 +7,8 @@ internal import RPCWire
 struct MachineCommandLine {
     let arguments: [String]
     let environment: [String]
+    /// Values that have to lie in its folder before it starts.
+    let secrets: [QEMUArguments.Secret]
     let live: XMLTree
     /// What was left out, and why.
     let messages: [String]
@@ -51,6 +53,7 @@ struct MachineCommandLine {
             var words = [emulator.path] + built.words
             if domain.devices.graphics.isEmpty { words += ["-display", "none"] }
             arguments = words
+            secrets = built.secrets
             environment = domain.qemu.environment.map { "\($0.name)=\($0.value)" }
             self.messages = messages
         } catch {

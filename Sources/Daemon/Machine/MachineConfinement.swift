@@ -15,7 +15,9 @@ enum MachineConfinement {
         }
         // Helpers that gain privileges, and devices of the host, need more than this can name.
         let hasBridge = DomainFigures.devices(tree, "interface").contains { $0["type"] == "bridge" }
-        let hasDevices = ["hostdev", "tpm", "smartcard"].contains { !DomainFigures.devices(tree, $0).isEmpty }
+        let hasDevices =
+            ["hostdev", "smartcard"].contains { !DomainFigures.devices(tree, $0).isEmpty }
+            || DomainFigures.devices(tree, "tpm").contains { $0.child("backend")?["type"] != "emulator" }
         return !off && !hasDevices && (!hasBridge || HostIdentity.userID == 0) && tree.child("qemu:commandline") == nil
     }
 
@@ -58,20 +60,27 @@ enum MachineConfinement {
         "null", "zero", "full", "random", "urandom", "kvm", "ptmx", "pts", "tty", "vhost-net", "vhost-vsock", "net/tun",
     ]
 
-    /// All that a machine's process may reach.
-    static func places(_ live: XMLTree, emulator: String, folder: String) -> [Place] {
+    /// What programs of every kind read.
+    static var programs: [Place] {
         var list: [Place] = []
         for path in ["/usr", "/lib", "/lib32", "/lib64", "/bin", "/sbin", "/etc/alternatives"] + libraries {
             list.append((path, [.read, .execute]))
         }
-        list.append((emulator, [.read, .execute]))
-        if let own = HostFile.realPath(emulator) { list.append((own, [.read, .execute])) }
         for path in [
             "/etc/ld.so.cache", "/etc/ld.so.preload", "/etc/localtime", "/etc/resolv.conf", "/etc/hosts",
             "/etc/nsswitch.conf", "/etc/host.conf", "/etc/gai.conf", "/etc/services", "/etc/protocols", "/etc/passwd",
             "/etc/group", "/etc/ssl", "/etc/gnutls", "/etc/qemu", "/run/systemd/resolve", "/proc", "/sys",
         ] { list.append((path, .read)) }
         list.append(("/proc/self", [.read, .write]))
+        for path in ["null", "zero", "random", "urandom"] { list.append(("/dev/\(path)", [.read, .write])) }
+        return list
+    }
+
+    /// All that a machine's process may reach.
+    static func places(_ live: XMLTree, emulator: String, folder: String) -> [Place] {
+        var list = programs
+        list.append((emulator, [.read, .execute]))
+        if let own = HostFile.realPath(emulator) { list.append((own, [.read, .execute])) }
         for path in devices { list.append(("/dev/\(path)", [.read, .write])) }
         list.append((folder, [.read, .write, .change]))
         return list + files(live)

@@ -14,7 +14,10 @@ enum MachineNeeds {
         }
         let backing = live.child("memoryBacking")
         if backing?.child("hugepages") != nil || backing?.child("source")?["type"] == "file" { return false }
-        if ["hostdev", "tpm", "shmem", "memory"].contains(where: { !DomainFigures.devices(live, $0).isEmpty }) {
+        if ["hostdev", "shmem"].contains(where: { !DomainFigures.devices(live, $0).isEmpty }) { return false }
+        // Modules of memory that is a file, and a TPM of the host's.
+        if DomainFigures.devices(live, "memory").contains(where: { $0.at("source", "path") != nil }) { return false }
+        if DomainFigures.devices(live, "tpm").contains(where: { $0.child("backend")?["type"] != "emulator" }) {
             return false
         }
         for (index, card) in DomainFigures.devices(live, "interface").enumerated() {

@@ -125,7 +125,11 @@ struct MachineUser: Sendable {
     }
 
     /// How a program is started so that it has no more than it needs; as it is where the daemon has nothing to take away.
-    func start(_ path: String, _ arguments: [String], of live: XMLTree) -> (path: String, arguments: [String]) {
+    ///
+    /// - Parameter more: capabilities that it needs besides.
+    func start(
+        _ path: String, _ arguments: [String], of live: XMLTree, more: [String] = []
+    ) -> (path: String, arguments: [String]) {
         guard HostIdentity.userID == 0, HostFile.status(Self.setpriv).kind == .file else { return (path, arguments) }
         var words = ["setpriv"]
         if let owner {
@@ -133,12 +137,13 @@ struct MachineUser: Sendable {
             words += isDynamic ? ["--clear-groups"] : ["--init-groups"]
             // A user that nobody knows has no groups.
             if !isDynamic, Self.name(of: owner.user) == nil { words[words.count - 1] = "--clear-groups" }
-            let kept = isDynamic ? Self.powers(live, arguments).filter { !$0.hasPrefix("dac_") } : []
+            let kept = isDynamic ? Self.powers(live, arguments).filter { !$0.hasPrefix("dac_") } + more : []
             let list = (["-all"] + kept.map { "+" + $0 }).joined(separator: ",")
             words += ["--inh-caps=\(list)", "--ambient-caps=\(list)", "--bounding-set=\(list)"]
         } else {
             words += [
-                "--inh-caps=-all", "--bounding-set=-all,+" + Self.powers(live, arguments).joined(separator: ",+"),
+                "--inh-caps=-all",
+                "--bounding-set=-all,+" + (Self.powers(live, arguments) + more).joined(separator: ",+"),
             ]
         }
         return (Self.setpriv, words + ["--", path] + arguments.dropFirst())

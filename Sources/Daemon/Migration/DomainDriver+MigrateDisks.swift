@@ -54,14 +54,18 @@ extension DomainDriver {
         domain.state.withLock { $0.relay = relay }
         for (index, disk) in disks.enumerated() {
             let name = disk.driveName
+            var storage: JSONObject = [
+                "driver": "nbd", "server": .object(server), "export": .string(name),
+                "node-name": .string("migration-\(index)-storage"),
+            ]
+            if request.has(Flags.tls) {
+                storage["tls-creds"] = .string(DomainDriver.credentialsName)
+                storage["tls-hostname"] = .string(try request.certifiedHost)
+            }
             try monitor.execute(
                 "blockdev-add",
                 [
-                    "node-name": .string("migration-\(index)-format"), "driver": "raw",
-                    "file": .object([
-                        "driver": "nbd", "server": .object(server), "export": .string(name),
-                        "node-name": .string("migration-\(index)-storage"),
-                    ]),
+                    "node-name": .string("migration-\(index)-format"), "driver": "raw", "file": .object(storage),
                 ])
             copies.append(name)
             var arguments: JSONObject = [
@@ -207,8 +211,7 @@ extension DomainDriver {
                 try HostFile.link(path, to: own)
             }
             link = path
-            try monitor.execute(
-                "nbd-server-start", ["addr": .object(["type": "unix", "data": .object(["path": .string(own)])])])
+            try startServer(monitor, ["type": "unix", "data": .object(["path": .string(own)])], request)
             return nil
         }
         // As far out as the state's own way, and no farther.
@@ -221,19 +224,31 @@ extension DomainDriver {
             let place: JSONObject = ["host": .string(host), "port": .string("\(port)")]
             do throws(LibvirtError) {
                 if isApart {
-                    try serve(domain, monitor, host: host, port: "\(port)", path: "\(folder(domain))/disks.sock")
+                    try serve(
+                        domain, monitor, host: host, port: "\(port)", path: "\(folder(domain))/disks.sock",
+                        request: request)
                 } else {
-                    try monitor.execute(
-                        "nbd-server-start", ["addr": .object(["type": "inet", "data": .object(place)])])
+                    try startServer(monitor, ["type": "inet", "data": .object(place)], request)
                 }
                 return port
             } catch { failure = error }
         }
         throw failure
     }
+
+    /// Where TLS is wanted for the state it is for disks, too.
+    private func startServer(
+        _ monitor: QMPClient, _ address: JSONObject, _ request: MigrationRequest?
+    ) throws(LibvirtError) {
+        var arguments: JSONObject = ["addr": .object(address)]
+        if request?.has(Flags.tls) == true { arguments["tls-creds"] = .string(DomainDriver.credentialsName) }
+        try monitor.execute("nbd-server-start", arguments)
+    }
+
     /// Serves images of a machine that has no network of the host's: what comes to the port goes on to its socket.
     func serve(
-        _ domain: Domain, _ monitor: QMPClient, host: String, port: String, path: String
+        _ domain: Domain, _ monitor: QMPClient, host: String, port: String, path: String,
+        request: MigrationRequest? = nil
     ) throws(LibvirtError) {
         let relay = try onHost { () throws(HostError) -> SocketRelay in
             let places = try SocketAddress.resolve(host: host, port: port, listening: true)
@@ -242,8 +257,7 @@ extension DomainDriver {
                 try Socket.connect(SocketAddress.unix(path))
             }
         }
-        try monitor.execute(
-            "nbd-server-start", ["addr": .object(["type": "unix", "data": .object(["path": .string(path)])])])
+        try startServer(monitor, ["type": "unix", "data": .object(["path": .string(path)])], request)
         domain.state.withLock { $0.relay = relay }
     }
 }

@@ -59,18 +59,24 @@ extension DomainDriver {
             var made: [String] = []
             do throws(LibvirtError) {
                 made = try makeImages(parsed.tree, request, theirs.disks)
-                let machine = try launchIncoming(domain, parsed.tree)
+                let machine = try launchIncoming(domain, parsed.tree, isLate: request.has(Flags.postcopy))
                 var migration = Migration(isIncoming: true)
                 migration.made = made
                 var prepared = Prepared(domain: domain, cookie: cookie.bytes)
                 do throws(LibvirtError) {
+                    let monitor = try machine.qmp()
+                    try agree(monitor, request)
+                    try secure(domain, monitor, request, isServer: true)
                     switch arrival {
                     case .tunnel(let session):
                         let tunnel = try receive(machine, from: session)
                         migration.tunnel = tunnel
                         prepared.tunnel = tunnel
                     case .socket(let address):
-                        let listener = try listen(request, address, machine)
+                        if request.has(Flags.parallel) {
+                            migration.relay = try listenInFolder(domain, machine)
+                        }
+                        let listener = try listen(request, address, machine, migration.relay)
                         migration.listener = listener
                         prepared.uri = listener.uri
                         cookie.disksPort = try exportDisks(
@@ -107,7 +113,7 @@ extension DomainDriver {
     }
 
     private func listen(
-        _ request: MigrationRequest, _ address: String, _ machine: RunningMachine
+        _ request: MigrationRequest, _ address: String, _ machine: RunningMachine, _ relay: SocketRelay?
     ) throws(LibvirtError) -> IncomingState {
         var place = MigrationPlace.tcp(ListenerOptions.Place(host: request.listenAddress ?? "", port: 0))
         var address = address
@@ -120,8 +126,9 @@ extension DomainDriver {
             }
         }
         return try onHost { () throws(HostError) in
-            try IncomingState(place, address: address, loop: loop) { [workers, log] socket in
+            try IncomingState(place, address: address, loop: loop, takesOne: relay == nil) { [workers, log] socket in
                 workers.submit {
+                    if let relay { return relay.join(socket) }
                     do throws(LibvirtError) { try DomainDriver.hand(socket, to: machine) } catch {
                         log.warning("A machine's state cannot come: \(error)")
                     }
@@ -163,6 +170,7 @@ extension DomainDriver {
                 let machine = domain.machine
             else { throw LibvirtError.operationFailed("domain '\(name)' is not processing incoming migration") }
             defer { migration.listener?.close() }
+            var isLate = false
             do throws(LibvirtError) {
                 guard !cancelled else { throw LibvirtError.operationFailed("migration of '\(name)' was given up") }
                 guard migration.listener?.isWaiting != true else {
@@ -170,7 +178,9 @@ extension DomainDriver {
                 }
                 migration.tunnel?.release()
                 try waitForArrival(machine)
+                isLate = request.has(Flags.postcopy) ? try self.isLate(machine) : false
                 if migration.exportsDisks { try machine.qmp().execute("nbd-server-stop") }
+                if !isLate { unsecure(domain, try machine.qmp()) }
                 domain.state.withLock { $0.relay = nil }
                 if let link = migration.disksLink { try? HostFile.remove(link) }
                 if request.has(Flags.persistDest) { _ = try definePersistent(request, theirs, name: name) }
@@ -183,6 +193,14 @@ extension DomainDriver {
                 throw error
             }
             let paused = request.has(Flags.paused)
+            if isLate {
+                if !paused {
+                    change(domain, VirDomainState.running, VirDomainRunningReason.postcopy)
+                    emit(.lifecycle(VirDomainEventType.resumed, VirDomainEventResumedDetailType.postcopy), domain)
+                }
+                try waitForMemory(ofArrived: domain, machine)
+                unsecure(domain, try machine.qmp())
+            }
             domain.state.withLock { state in
                 state.migration = nil
                 guard state.machine === machine else { return }
@@ -223,7 +241,10 @@ extension DomainDriver {
     }
 
     /// Starts a process that waits for a machine's state. The job is held.
-    private func launchIncoming(_ domain: Domain, _ definition: XMLTree) throws(LibvirtError) -> RunningMachine {
+    private func launchIncoming(
+        _ domain: Domain, _ definition: XMLTree, isLate: Bool
+    ) throws(LibvirtError) -> RunningMachine {
+        if isLate { try DomainDriver.checkPageFaults() }
         let path = definition.at("devices", "emulator")?.text ?? emulators.standard?.path ?? ""
         guard let emulator = emulators.emulator(path) else {
             throw LibvirtError.configUnsupported("Emulator '\(path)' cannot be used on this host")
@@ -231,7 +252,8 @@ extension DomainDriver {
         let id = list.activate(domain)
         do throws(LibvirtError) {
             let (machine, live, messages) = try startProcess(
-                domain, definition, emulator, id, domain.name, .migration("defer"))
+                domain, definition, emulator, id, domain.name,
+                isLate ? .lateMigration("defer") : .migration("defer"))
             domain.state.withLock { state in
                 state.machine = machine
                 state.live = live

@@ -11,6 +11,10 @@ struct Migration: Sendable {
     var isIncoming: Bool
     /// Of one that goes: whether it ran.
     var wasRunning = true
+    /// Of one that goes: it runs at the other end, and memory follows.
+    var isLate = false
+    /// What carries its state over several connections, until the other end has all.
+    var relay: SocketRelay?
     /// Of one that comes: where it is waited for, until somebody connects.
     var listener: IncomingState?
     var tunnel: TunnelStream?
@@ -85,20 +89,20 @@ extension DomainDriver {
                 return wasRunning
             }
             defer {
-                let last = JobProgress(domain)
-                domain.state.withLock { state in
-                    state.activity = nil
-                    state.relay = nil
-                    state.lastJob = last
-                }
+                domain.state.withLock { $0.relay = nil }
+                // Memory that follows is the same job still.
+                if domain.state.withLock({ $0.migration?.isLate != true }) { endJob(domain) }
             }
+            if case .address(_, let relay) = way { domain.state.withLock { $0.migration?.relay = relay } }
             var copies: [String] = []
+            var isLate = false
             do throws(LibvirtError) {
                 let monitor = try machine.qmp()
                 try configure(monitor, domain, request)
+                try secure(domain, monitor, request, isServer: false)
                 let live = domain.state.withLock { $0.live ?? XMLTree("domain") }
                 try mirrorDisks(domain, live, request, theirs, &copies)
-                try sendState(monitor, through: way) { () throws(LibvirtError) in
+                isLate = try sendState(monitor, request, through: way) { () throws(LibvirtError) in
                     try endMirrors(monitor, copies, whole: true)
                     copies = []
                 }
@@ -108,29 +112,46 @@ extension DomainDriver {
                 throw error
             }
             machine.settle()
-            domain.state.withLock { state in
+            domain.state.withLock { [isLate] state in
                 state.state = VirDomainState.paused
-                state.reason = VirDomainPausedReason.migration
+                state.reason = isLate ? VirDomainPausedReason.postcopy : VirDomainPausedReason.migration
+                state.migration?.isLate = isLate
             }
             try? writeStatus(domain)
             if wasRunning {
-                emit(.lifecycle(VirDomainEventType.suspended, VirDomainEventSuspendedDetailType.migrated), domain)
+                typealias Detail = VirDomainEventSuspendedDetailType
+                emit(.lifecycle(VirDomainEventType.suspended, isLate ? Detail.postcopy : Detail.migrated), domain)
             }
         }
+    }
+
+    /// The job is over: what is left of it is how far it came.
+    func endJob(_ domain: Domain) {
+        let last = JobProgress(domain)
+        domain.state.withLock { state in
+            state.activity = nil
+            state.lastJob = last
+        }
+        emit(.jobCompleted(last.parameters), domain)
     }
 
     private func configure(
         _ monitor: QMPClient, _ domain: Domain, _ request: MigrationRequest
     ) throws(LibvirtError) {
-        let wanted = [
-            ("auto-converge", Flags.autoConverge), ("xbzrle", Flags.compressed),
-            // Mirrors end while the machine stands.
-            ("pause-before-switchover", Flags.nonSharedDisk | Flags.nonSharedInc),
-        ]
-        let capabilities = wanted.map { name, flag in
-            JSONValue.object(["capability": .string(name), "state": .bool(request.has(flag))])
+        try agree(
+            monitor, request,
+            besides: [
+                ("auto-converge", Flags.autoConverge), ("xbzrle", Flags.compressed),
+                // Mirrors end while the machine stands.
+                ("pause-before-switchover", Flags.nonSharedDisk | Flags.nonSharedInc),
+            ])
+        // Each round over memory is told of; a machine that does not tell goes all the same.
+        let rounds: JSONObject = ["capability": "events", "state": true]
+        _ = try? monitor.execute("migrate-set-capabilities", ["capabilities": .array([.object(rounds)])])
+        for parameter in request.others {
+            guard parameter.field == "bandwidth.postcopy", case .ulong(let speed) = parameter.value else { continue }
+            try setSpeed(monitor, speed, ofPostcopy: true)
         }
-        try monitor.execute("migrate-set-capabilities", ["capabilities": .array(capabilities)])
         let speed = request.bandwidth > 0 ? request.bandwidth : domain.state.withLock { $0.migrationSpeed }
         try setSpeed(monitor, speed)
         if let downtime = domain.state.withLock({ $0.migrationDowntime }) {
@@ -139,26 +160,32 @@ extension DomainDriver {
     }
 
     /// MiB a second; 0: as fast as it goes.
-    private func setSpeed(_ monitor: QMPClient, _ speed: UInt64) throws(LibvirtError) {
-        let bytes = speed == 0 || speed >= 1 << 32 ? UInt64(1) << 52 : speed << 20
-        try monitor.execute("migrate-set-parameters", ["max-bandwidth": .number(bytes)])
+    private func setSpeed(_ monitor: QMPClient, _ speed: UInt64, ofPostcopy: Bool = false) throws(LibvirtError) {
+        let bytes = speed == 0 || speed >= 1 << 32 ? (ofPostcopy ? 0 : UInt64(1) << 52) : speed << 20
+        try monitor.execute(
+            "migrate-set-parameters", [ofPostcopy ? "max-postcopy-bandwidth" : "max-bandwidth": .number(bytes)])
     }
 
+    /// Whether the machine runs at the other end before all of its memory is there.
+    ///
     /// - Parameter standing: what is done while the machine stands, before the switch, where it is to wait there.
     private func sendState(
-        _ monitor: QMPClient, through way: StateWay, standing: () throws(LibvirtError) -> Void
-    ) throws(LibvirtError) {
-        try way.open { (descriptor) throws(LibvirtError) in
+        _ monitor: QMPClient, _ request: MigrationRequest, through way: StateWay,
+        standing: () throws(LibvirtError) -> Void
+    ) throws(LibvirtError) -> Bool {
+        let address = try way.open { (descriptor) throws(LibvirtError) in
             try monitor.execute("getfd", ["fdname": "migrate"], passing: descriptor)
         }
         do throws(LibvirtError) {
-            try monitor.execute("migrate", ["uri": "fd:migrate"])
+            try monitor.execute("migrate", ["uri": .string(address)])
             let pause = Bell()
             var stands = false
             loop: while true {
                 let answer = try monitor.execute("query-migrate")
                 switch answer["status"]?.stringValue {
                 case "completed": break loop
+                // From here on there is no way back.
+                case "postcopy-active", "postcopy-paused": return true
                 case "failed":
                     throw LibvirtError.operationFailed(
                         "job 'migration out' failed: " + (answer["error-desc"]?.stringValue ?? "unexpectedly"))
@@ -177,11 +204,13 @@ extension DomainDriver {
             throw error
         }
         try way.close(whole: true)
+        return false
     }
 
     /// Lets a machine run again that was on its way.
     private func goOnHere(_ domain: Domain, _ machine: RunningMachine, _ wasRunning: Bool) {
         domain.state.withLock { $0.migration = nil }
+        if let monitor = machine.monitor { unsecure(domain, monitor) }
         guard wasRunning, let monitor = machine.monitor else { return }
         // A machine whose end failed by itself may go on by itself, in its own time.
         let isRunning = (try? monitor.execute("query-status"))?["running"]?.boolValue ?? false
@@ -205,7 +234,9 @@ extension DomainDriver {
                 guard let migration = domain.state.withLock({ $0.migration }), !migration.isIncoming,
                     let machine = domain.machine
                 else { return }
-                if cancelled { return goOnHere(domain, machine, migration.wasRunning) }
+                if migration.isLate { try waitForMemory(domain, machine, cancelled: cancelled) } else if cancelled { 
+                    return goOnHere(domain, machine, migration.wasRunning)
+                }
                 domain.state.withLock { $0.migration = nil }
                 try end(
                     domain, machine, VirDomainShutoffReason.migrated, VirDomainEventStoppedDetailType.migrated)
@@ -221,7 +252,10 @@ extension DomainDriver {
     // MARK: - Speed
 
     /// MiB a second; of a machine on its way at once.
-    func setMigrationSpeed(_ domain: Domain, _ speed: UInt64) throws(LibvirtError) {
+    ///
+    /// - Parameter ofPostcopy: of memory that follows its machine, and that only while one runs.
+    func setMigrationSpeed(_ domain: Domain, _ speed: UInt64, ofPostcopy: Bool) throws(LibvirtError) {
+        guard !ofPostcopy else { return try setSpeed(try domain.running().qmp(), speed, ofPostcopy: true) }
         let isUnderWay = domain.state.withLock { state -> Bool in
             state.migrationSpeed = speed
             return state.activity?.operation == VirDomainJobOperation.migrationOut

@@ -21,7 +21,7 @@ extension DomainDriver {
         let (cookie, document) = try beginMigration(domain, request)
         let parameters = request.parameters(document: document, uri: nil, name: domain.name)
         // Errors until there is a machine at the other end are ours alone; it ends what it has begun with the connection.
-        let (way, theirs) = try prepare(&request, peer, parameters, cookie)
+        let (way, theirs) = try prepare(domain, &request, peer, parameters, cookie)
         var failure: LibvirtError?
         do throws(LibvirtError) {
             if let way { try performMigration(domain, request, theirs, through: way) }
@@ -31,7 +31,8 @@ extension DomainDriver {
 
     /// Lets the other end prepare; the way of the state there, nil where there is none, and the other end's cookie.
     private func prepare(
-        _ request: inout MigrationRequest, _ peer: PeerDaemon, _ parameters: [RemoteTypedParam], _ cookie: [UInt8]
+        _ domain: Domain, _ request: inout MigrationRequest, _ peer: PeerDaemon, _ parameters: [RemoteTypedParam],
+        _ cookie: [UInt8]
     ) throws(LibvirtError) -> (StateWay?, [UInt8]) {
         if request.has(Flags.tunnelled) {
             let (result, header) = try peer.begin(
@@ -46,7 +47,7 @@ extension DomainDriver {
             throw LibvirtError.internalError("domainMigratePrepare3 did not set uri")
         }
         request.uri = place
-        return (try StateWay(to: try MigrationRequest.place(place)), prepared.cookieOut)
+        return (try way(domain, request, to: try MigrationRequest.place(place)), prepared.cookieOut)
     }
 
     private func finish(

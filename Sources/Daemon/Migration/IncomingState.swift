@@ -2,12 +2,13 @@ internal import HostOS
 internal import Synchronization
 internal import SystemPackage
 
-/// A socket where a machine's state is waited for. The first who connects is taken, and nobody else.
+/// A socket where a machine's state is waited for. The first who connects is taken, and nobody else; or all are, where the
+/// state comes over several connections.
 final class IncomingState: Sendable {
     private struct State {
         var source: EventSource?
-        var timer: EventTimer?
         var path: String?
+        var hasCome = false
     }
 
     private let state = Mutex(State())
@@ -16,16 +17,17 @@ final class IncomingState: Sendable {
     /// The host's address in that; empty for a socket's path.
     let host: String
 
-    /// Listens. `connected` is called once, on the loop's thread.
+    /// Listens. `connected` is called on the loop's thread, once where it `takesOne`.
     ///
     /// - Parameter address: the host's address that goes into the URI.
     init(
-        _ place: MigrationPlace, address: String, loop: EventLoop, connected: @escaping @Sendable (Descriptor) -> Void
+        _ place: MigrationPlace, address: String, loop: EventLoop, takesOne: Bool = true,
+        connected: @escaping @Sendable (Descriptor) -> Void
     ) throws(HostError) {
         let listener: Descriptor
         switch place {
         case .unix(let path):
-            listener = try Socket.listen(SocketAddress.unix(path))
+            listener = try Socket.listen(SocketAddress.unix(path), backlog: 32)
             uri = "unix:\(path)"
             host = ""
             state.withLock { $0.path = path }
@@ -33,7 +35,7 @@ final class IncomingState: Sendable {
             var found: Descriptor?
             var failure: HostError?
             for candidate in try SocketAddress.resolve(host: place.host, port: "\(place.port)", listening: true) {
-                do throws(HostError) { found = try Socket.listen(candidate) } catch { failure = error }
+                do throws(HostError) { found = try Socket.listen(candidate, backlog: 32) } catch { failure = error }
                 if found != nil { break }
             }
             guard let found else { throw failure ?? HostError("listen on '\(place.host)'", .addressNotAvailable) }
@@ -44,7 +46,8 @@ final class IncomingState: Sendable {
         }
         let source = try loop.add(listener, EventLoop.Events.read) { [weak self] _ in
             guard let self, let socket = try? Socket.accept(listener) else { return }
-            close()
+            state.withLock { $0.hasCome = true }
+            if takesOne { close() }
             Socket.setNoDelay(socket)
             connected(socket)
         }
@@ -52,11 +55,11 @@ final class IncomingState: Sendable {
     }
 
     /// Whether nobody has come yet.
-    var isWaiting: Bool { state.withLock { $0.source != nil } }
+    var isWaiting: Bool { state.withLock { $0.source != nil && !$0.hasCome } }
 
     func close() {
         let (source, path) = state.withLock { state -> (EventSource?, String?) in
-            defer { state = State() }
+            defer { (state.source, state.path) = (nil, nil) }
             return (state.source, state.path)
         }
         source?.remove()

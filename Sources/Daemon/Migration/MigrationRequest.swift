@@ -22,6 +22,8 @@ struct MigrationRequest: Sendable {
     /// Disks that are copied; empty: all that are not shared.
     var disks: [String] = []
     var disksPort: Int32 = 0
+    /// Connections for memory, where several are wanted.
+    var connections: Int32?
     /// What this daemon takes no part in, but hands on.
     var others: [RemoteTypedParam] = []
 
@@ -40,12 +42,14 @@ struct MigrationRequest: Sendable {
             case ("bandwidth", .ulong(let value)): bandwidth = value
             case ("migrate_disks", .string(let text)): disks.append(text)
             case ("disks_port", .int(let value)): disksPort = value
+            case ("parallel.connections", .int(let value)): connections = value
             case ("graphics_uri", .string), ("compression", .string), ("bandwidth.postcopy", .ulong),
                 ("auto_converge.initial", .int), ("auto_converge.increment", .int), ("disks_uri", .string),
                 ("tls.destination", .string):
                 others.append(parameter)
             case ("destination_name", _), ("destination_xml", _), ("persistent_xml", _), ("migrate_uri", _),
-                ("listen_address", _), ("bandwidth", _), ("migrate_disks", _), ("disks_port", _):
+                ("listen_address", _), ("bandwidth", _), ("migrate_disks", _), ("disks_port", _),
+                ("parallel.connections", _):
                 throw LibvirtError.invalidArgument("invalid type for parameter '\(parameter.field)'")
             default: throw LibvirtError.invalidArgument("parameter '\(parameter.field)' not supported")
             }
@@ -58,6 +62,9 @@ struct MigrationRequest: Sendable {
         self.name = name
         self.bandwidth = bandwidth
     }
+
+    /// Our machines take no more.
+    static let maximumConnections: Int32 = 16
 
     func has(_ flag: UInt32) -> Bool { flags & flag != 0 }
 
@@ -72,6 +79,7 @@ struct MigrationRequest: Sendable {
         if let listenAddress { list.append(.init(field: "listen_address", value: .string(listenAddress))) }
         if bandwidth > 0 { list.append(.init(field: "bandwidth", value: .ulong(bandwidth))) }
         for disk in disks { list.append(.init(field: "migrate_disks", value: .string(disk))) }
+        if let connections { list.append(.init(field: "parallel.connections", value: .int(connections))) }
         if disksPort > 0 { list.append(.init(field: "disks_port", value: .int(disksPort))) }
         return list + others
     }
@@ -79,9 +87,8 @@ struct MigrationRequest: Sendable {
     /// Refuses what cannot be done, before anything is.
     func check() throws(LibvirtError) {
         let absent: [(UInt32, String)] = [
-            (Flags.rdmaPinAll, "RDMA"),
-            (Flags.postcopy | Flags.postcopyResume, "post-copy"), (Flags.tls, "TLS for the state"),
-            (Flags.parallel, "several connections"), (Flags.zerocopy, "sending without copies"),
+            (Flags.rdmaPinAll, "RDMA"), (Flags.postcopyResume, "a new way for memory that follows its machine"),
+            (Flags.zerocopy, "sending without copies"),
         ]
         for (flag, words) in absent where has(flag) {
             throw LibvirtError.operationUnsupported("migration with \(words) is not supported")
@@ -89,8 +96,26 @@ struct MigrationRequest: Sendable {
         if has(Flags.tunnelled), !has(Flags.peer2peer) {
             throw LibvirtError.invalidArgument("tunnelled migration needs the peer-to-peer flag")
         }
-        if copiesDisks, has(Flags.tunnelled) {
-            throw LibvirtError.operationUnsupported("migration of disks through a tunnel is not supported")
+        if has(Flags.tunnelled) {
+            for (isWanted, words) in [
+                (copiesDisks, "of disks"), (has(Flags.parallel), "over several connections"),
+                (has(Flags.tls), "with TLS for the state"), (has(Flags.postcopy), "with post-copy"),
+            ] where isWanted {
+                throw LibvirtError.operationUnsupported("migration \(words) through a tunnel is not supported")
+            }
+        }
+        if has(Flags.parallel), has(Flags.postcopy) {
+            throw LibvirtError.operationUnsupported("post-copy and several connections exclude each other")
+        }
+        if let connections {
+            guard has(Flags.parallel) else {
+                throw LibvirtError.invalidArgument("Turn parallel migration on to tune it")
+            }
+            guard (1...MigrationRequest.maximumConnections).contains(connections) else {
+                throw LibvirtError.invalidArgument(
+                    "number of parallel connections \(connections) is not between 1 and "
+                        + "\(MigrationRequest.maximumConnections)")
+            }
         }
         if has(Flags.nonSharedDisk), has(Flags.nonSharedInc) {
             throw LibvirtError.invalidArgument("flags 'non_shared_disk' and 'non_shared_inc' exclude each other")

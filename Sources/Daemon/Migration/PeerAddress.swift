@@ -43,6 +43,9 @@ struct PeerAddress: Sendable {
         guard !host.hasPrefix("-"), user?.hasPrefix("-") != true else { throw fail() }
     }
 
+    /// The file of names and passwords that it names.
+    var credentials: String? { parameters["authfile"] }
+
     /// What the URI is for the daemon at the other end.
     var local: String { "qemu://\(path)" }
 

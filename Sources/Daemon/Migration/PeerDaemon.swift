@@ -1,5 +1,6 @@
 internal import HostOS
 internal import RPCWire
+internal import SASL
 internal import Synchronization
 
 /// Another daemon, as its client: for machines that go there by themselves. Calls wait; one thread calls at a time, and
@@ -8,6 +9,8 @@ final class PeerDaemon: Sendable {
     private struct State {
         var decoder = FrameDecoder()
         var serial: UInt32 = 0
+        /// What all bytes go through.
+        var layer: SASLSession?
     }
 
     private let transport: FrameTransport
@@ -23,7 +26,9 @@ final class PeerDaemon: Sendable {
         let address = try PeerAddress(uri)
         (transport, process) = try address.connect()
         let types = try call(Remote.AuthList.self, .init()).types
-        guard types.isEmpty || types.contains(0) else {
+        if types.contains(ClientAuthentication.sasl.rawValue), !types.contains(0) {
+            try authenticate(address)
+        } else if !types.isEmpty, !types.contains(0) {
             throw LibvirtError.rpc("authentication of kind \(types) is not supported")
         }
         try call(Remote.ConnectOpen.self, .init(name: address.local, flags: 0))
@@ -36,6 +41,41 @@ final class PeerDaemon: Sendable {
             _ = process.waitForEnd(milliseconds: 10_000)
             process.reap()
         }
+    }
+
+    /// Proves by SASL who this daemon is, with what `auth.conf` says: there is nobody to be asked.
+    private func authenticate(_ address: PeerAddress) throws(LibvirtError) {
+        func failure(_ words: String) -> LibvirtError {
+            LibvirtError(
+                code: VirErrorNumber.authFailed, domain: VirErrorDomain.rpc,
+                message: "authentication failed: \(words)", detail: words)
+        }
+        let isPlain = address.transport == "tcp"
+        let host = address.host.isEmpty ? "localhost" : address.host
+        let session: SASLSession
+        let file: CredentialFile?
+        do throws(SASLError) {
+            session = try SASLSession.client(
+                service: "libvirt", host: host,
+                local: isPlain ? try? Socket.localAddress(transport.socket) : nil,
+                remote: isPlain ? try? Socket.peerAddress(transport.socket) : nil,
+                isPlain ? .wanted(bits: 56) : .given(bits: 128))
+            file = try CredentialFile.usual(named: address.credentials)
+        } catch { throw failure("\(error)") }
+        let exchange = SASLExchange<LibvirtError>(
+            session,
+            ask: { question in
+                file?.answer(question.kind, host: host) ?? (question.kind == .name ? address.user : nil)
+            }, fail: { failure("\($0)") })
+        try exchange.run(
+            mechanisms: try call(Remote.AuthSASLInit.self, .init()).mechlist, wanted: nil,
+            start: { (arguments) throws(LibvirtError) in try self.call(Remote.AuthSASLStart.self, arguments) },
+            step: { (arguments) throws(LibvirtError) in try self.call(Remote.AuthSASLStep.self, arguments) },
+            refuse: failure)
+        guard session.hasLayer else { return }
+        // Nothing may have come ahead of the layer.
+        guard state.withLock({ $0.decoder.pendingBytes == 0 }) else { throw PeerDaemon.gone }
+        state.withLock { $0.layer = session }
     }
 
     func supports(_ feature: Int32) throws(LibvirtError) -> Bool {
@@ -85,9 +125,13 @@ final class PeerDaemon: Sendable {
     static let gone = LibvirtError.rpc("the connection to the destination has ended")
 
     private func send(_ frame: Frame) throws(LibvirtError) {
-        let bytes = frame.bytes
+        let layer = state.withLock { $0.layer }
         let sent = sending.withLock { _ -> Bool in
-            var offset = 0
+            var (bytes, offset) = (frame.bytes, 0)
+            if let layer {
+                guard let sealed = try? layer.encode(bytes) else { return false }
+                bytes = sealed
+            }
             while offset < bytes.count {
                 // SAFETY: the array lives for the call, and the offset is within it.
                 let moved = unsafe bytes.withUnsafeBytes {
@@ -127,7 +171,10 @@ final class PeerDaemon: Sendable {
             switch transfer {
             case .moved(let count):
                 silent = 0
-                state.withLock { $0.decoder.feed(buffer.prefix(count)) }
+                guard let opened = PeerDaemon.open(buffer.prefix(count), state.withLock { $0.layer }) else {
+                    throw PeerDaemon.gone
+                }
+                state.withLock { $0.decoder.feed(opened) }
             case .wouldBlock:
                 if !transport.socket.wait(for: [.read], milliseconds: PeerDaemon.silence).isEmpty { continue }
                 silent += 1
@@ -136,6 +183,12 @@ final class PeerDaemon: Sendable {
             case .end, .failed: throw PeerDaemon.gone
             }
         }
+    }
+
+    /// What came, out of its layer; nil where it is damaged.
+    private static func open(_ bytes: ArraySlice<UInt8>, _ layer: SASLSession?) -> [UInt8]? {
+        guard let layer else { return Array(bytes) }
+        return try? layer.decode(Array(bytes))
     }
 
     // MARK: - Streams

@@ -8,6 +8,8 @@ enum StateWay: Sendable {
     case socket(Descriptor)
     /// Through the connection between the daemons.
     case tunnel(StateTunnel)
+    /// The machine connects for itself, as often as it wants: to where it goes, or to what brings it there.
+    case address(String, SocketRelay?)
 
     /// Connects to a place.
     init(to place: MigrationPlace) throws(LibvirtError) {
@@ -18,17 +20,34 @@ enum StateWay: Sendable {
         } catch { throw LibvirtError.operationFailed("job 'migration out' failed: \(error)") }
     }
 
-    /// Gives the machine its end.
-    func open(_ give: (Descriptor) throws(LibvirtError) -> Void) throws(LibvirtError) {
+    /// Gives the machine its end; the address of that in the machine's words.
+    func open(_ give: (Descriptor) throws(LibvirtError) -> Void) throws(LibvirtError) -> String {
         switch self {
         case .socket(let socket): try give(socket)
         case .tunnel(let tunnel): try tunnel.open(give)
+        case .address(let address, _): return address
         }
+        return "fd:migrate"
     }
 
     /// Everything has been sent, or (not `whole`) nothing more will be.
     func close(whole: Bool) throws(LibvirtError) {
-        if case .tunnel(let tunnel) = self { try tunnel.close(whole: whole) }
+        switch self {
+        case .socket: break
+        case .tunnel(let tunnel): try tunnel.close(whole: whole)
+        // What has been sent may be on its way still: the relay goes with the migration.
+        case .address(_, let relay): if !whole { relay?.close() }
+        }
+    }
+}
+
+extension MigrationPlace {
+    /// In QEMU's words.
+    var address: String {
+        switch self {
+        case .unix(let path): "unix:\(path)"
+        case .tcp(let place): "tcp:\(place.host.contains(":") ? "[\(place.host)]" : place.host):\(place.port)"
+        }
     }
 }
 

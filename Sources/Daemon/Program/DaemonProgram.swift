@@ -14,10 +14,18 @@ public enum DaemonProgram {
         --networks KIND   'bridge' makes networks of the host's kernel, as root; 'switch' needs no privilege.
                           The system's daemon takes bridges where it may, any other takes switches
         --tcp PLACE       Lets in anybody who connects to HOST:PORT (16509), by qemu+tcp: for networks that are trusted
+        --auth-tcp KIND   'sasl' lets in those alone whom SASL knows, and encrypts; 'none' is usual
         --tls PLACE       Lets in whoever has a certificate, at HOST:PORT (16514), by qemu+tls
         --pki DIR         cacert.pem, servercert.pem and serverkey.pem for --tls; without it, libvirt's in /etc/pki
+        --migrate-pki DIR ca-cert.pem, server-cert.pem, client-cert.pem and their keys for 'migrate --tls'; without it
+                          /etc/pki/libvirt-migrate or /etc/pki/qemu
+        --auth-tls KIND   'sasl' wants that besides the certificate
+        --sasl-user NAME  Whom SASL knows and we serve, with * for anything; may be given several times
         --access KIND     'polkit' lets in whom polkit's action org.libvirt.unix.manage lets in; 'own' the daemon's user
-                          and root alone. The system's daemon takes polkit where that knows libvirt's actions
+                          and root alone; 'sasl' those whom SASL knows. The system's daemon takes polkit where that
+                          knows libvirt's actions
+        --timeout SECONDS Ends when nobody was connected and no machine ran for so long
+        --install-user    Lets systemd start a daemon of yours when a client comes; --uninstall-user takes that back
         --pid-file FILE   Writes the process's number there
         --daemon, -d      Goes into the background once it can be reached
         --verbose, -v     Tells more
@@ -32,8 +40,12 @@ public enum DaemonProgram {
         var pidFile: String?
         var usesBridges: Bool?
         var access: SocketAccess?
+        var rules = AccessRules()
         var listeners = ListenerOptions()
+        var migrationCertificates: String?
         var certificates = ListenerOptions.standardCertificates
+        var timeout: Int?
+        var installs: Bool?
         var inBackground = false
         var verbose = false
         var help = false
@@ -72,9 +84,30 @@ public enum DaemonProgram {
                 switch try value() {
                 case "own": options.access = .own
                 case "polkit": options.access = .polkit
-                case let kind: throw UsageError(words: "--access takes 'own' or 'polkit', not '\(kind)'")
+                case "sasl": options.access = .sasl
+                case let kind: throw UsageError(words: "--access takes 'own', 'polkit' or 'sasl', not '\(kind)'")
                 }
+            case "--auth-tcp", "--auth-tls":
+                let kind = try value()
+                guard kind == "sasl" || kind == "none" else {
+                    throw UsageError(words: "\(name) takes 'none' or 'sasl', not '\(kind)'")
+                }
+                if name == "--auth-tcp" {
+                    options.rules.asksTCP = kind == "sasl"
+                } else {
+                    options.rules.asksTLS = kind == "sasl"
+                }
+            case "--sasl-user": options.rules.users.append(try value())
+            case "--migrate-pki": options.migrationCertificates = try value()
             case "--pki": options.certificates = ListenerOptions.certificates(in: try value())
+            case "--timeout", "-t":
+                let text = try value()
+                guard let seconds = Int(text), (1...86_400 * 365).contains(seconds) else {
+                    throw UsageError(words: "--timeout takes seconds, not '\(text)'")
+                }
+                options.timeout = seconds
+            case "--install-user": options.installs = true
+            case "--uninstall-user": options.installs = false
             case "--pid-file", "-p": options.pidFile = try value()
             case "--daemon", "-d": options.inBackground = true
             case "--verbose", "-v": options.verbose = true
@@ -95,6 +128,15 @@ public enum DaemonProgram {
         if options.help {
             print(help)
             return 0
+        }
+        if let installs = options.installs {
+            do throws(HostError) {
+                print(try installs ? UserService.install() : UserService.remove())
+                return 0
+            } catch {
+                complain("\(error)")
+                return 1
+            }
         }
         LogSink.standard.setProgram("apus")
         if options.listeners.tls != nil {
@@ -122,9 +164,10 @@ public enum DaemonProgram {
     private static func serve(_ options: Options) throws(HostError) {
         Signals.ignoreBrokenPipes()
         let signals = try SignalDescriptor([Signals.terminate, Signals.interrupt, Signals.hangUp])
-        let paths =
+        var paths =
             options.root.map { DaemonPaths.below($0) }
             ?? (HostIdentity.userID == 0 ? DaemonPaths.system : DaemonPaths.session)
+        paths.migrationCertificates = options.migrationCertificates
         try paths.prepare()
         if options.inBackground {
             try run(options, paths, signals, background: try Daemonization())
@@ -137,18 +180,27 @@ public enum DaemonProgram {
         _ options: Options, _ paths: DaemonPaths, _ signals: SignalDescriptor,
         background: consuming Daemonization?
     ) throws(HostError) {
+        var rules = options.rules
+        rules.local = options.access ?? (paths.isSame(as: .system) ? .ofSystem : .own)
         // One daemon a folder: two would each think that the machines were theirs.
         let manager = try ServiceManager()
         let lock = try PIDFile(options.pidFile ?? "\(paths.run)/apus.pid")
         let daemon = try DaemonInstance(
             paths: paths, emulators: options.emulators + standardEmulators(), usesBridges: options.usesBridges,
-            listeners: options.listeners, access: options.access ?? (paths == .system ? .ofSystem : .own),
+            listeners: options.listeners, access: rules,
             given: manager.listeners)
         if let background { try background.ready() }
         ServiceManager.tell("READY=1\nMAINPID=\(HostIdentity.processID)")
         Logger("daemon").info("Serving at '\(daemon.sockets)'")
+        var idleSince = HostClock.monotonic
         while true {
-            guard signals.descriptor.wait(for: [.read], milliseconds: -1).contains(.read) else { continue }
+            let pause: Int32 = options.timeout.map { Int32(clamping: min(5, $0) * 500) } ?? -1
+            guard signals.descriptor.wait(for: [.read], milliseconds: pause).contains(.read) else {
+                guard let timeout = options.timeout else { continue }
+                if !daemon.isIdle { idleSince = HostClock.monotonic }
+                if HostClock.monotonic - idleSince >= UInt64(timeout) * 1_000_000_000 { break }
+                continue
+            }
             if let received = signals.next(), received.signal != Signals.hangUp { break }
         }
         ServiceManager.tell("STOPPING=1")
@@ -158,7 +210,8 @@ public enum DaemonProgram {
 
     /// Our own machine beside this program and in the usual places, then QEMU.
     private static func standardEmulators() -> [String] {
-        let own = CommandLine.arguments.first ?? ""
+        // Where the program itself is, and not a link by which a client found it.
+        let own = (try? HostFile.target(ofLink: "/proc/self/exe")) ?? CommandLine.arguments.first ?? ""
         let folder = own.lastIndex(of: "/").map { String(own[..<$0]) }
         let candidates =
             (folder.map { ["\($0)/apus-vmm"] } ?? []) + [

@@ -44,7 +44,7 @@ final class SecretDriver: Sendable {
 
     private static func fail(_ error: LibvirtError) -> LibvirtError { error.from(VirErrorDomain.secret) }
 
-    private static func none(_ detail: String) -> LibvirtError {
+    static func none(_ detail: String) -> LibvirtError {
         LibvirtError(
             code: VirErrorNumber.noSecret, domain: VirErrorDomain.secret, message: "Secret not found: " + detail,
             detail: detail)

@@ -1,6 +1,7 @@
 internal import HostOS
 internal import Log
 internal import RPCWire
+internal import SASL
 internal import Synchronization
 
 /// One client's connection: its calls, streams and subscriptions. Frames come on the loop's thread; workers answer.
@@ -9,8 +10,12 @@ final class ClientSession: Sendable {
         /// The URI it opened; nil: not yet, and then only a few procedures are answered.
         var uri: String?
         var readOnly: Bool
-        /// Polkit has not let it in yet.
-        var mustAuthenticate: Bool
+        /// What it has to go through before it is let in.
+        var pending: ClientAuthentication?
+        /// How far that is, by SASL.
+        var exchange: SASLSession?
+        /// Whether a step of that is under way: what the client says meanwhile may have to be read otherwise.
+        var isAuthenticating = false
         /// Calls that are not answered yet.
         var running = 0
         /// Streams that cannot take more at the moment.
@@ -19,7 +24,7 @@ final class ClientSession: Sendable {
         var isBehind = false
 
         /// Whether nothing more is read.
-        var isPaused: Bool { running >= ClientSession.maximumRunning || fullStreams > 0 || isBehind }
+        var isPaused: Bool { running >= ClientSession.maximumRunning || fullStreams > 0 || isBehind || isAuthenticating }
         var streams: [UInt32: any ServerStream] = [:]
         var subscriptions: [Int32: Subscription] = [:]
         var nextSubscription: Int32 = 0
@@ -29,6 +34,8 @@ final class ClientSession: Sendable {
         /// Domains that end with the connection.
         var autoDestroy: Set<UUIDBytes> = []
         var keepalive: KeepaliveState?
+        /// Ends it if it does not prove who it is.
+        var limit: EventTimer?
         var closed = false
     }
 
@@ -55,7 +62,7 @@ final class ClientSession: Sendable {
         self.daemon = daemon
         self.origin = origin
         state = Mutex(
-            State(readOnly: readOnly, mustAuthenticate: daemon.access.mustAsk(origin, readOnly: readOnly)))
+            State(readOnly: readOnly, pending: daemon.access.authentication(origin, readOnly: readOnly)))
     }
 
     /// Takes the connection up. On the loop's thread.
@@ -66,16 +73,31 @@ final class ClientSession: Sendable {
                 frame: { [self] in receive($0) }, close: { [self] _ in closed() }, drain: { [self] in drained() }))
         channelBox.withLock { $0 = channel }
         try channel.start()
+        if isStranger { limitStranger() }
     }
+
+    /// How long a client may take until it has proved who it is; a person may be typing.
+    private static let patience: UInt64 = 180_000_000_000
+
+    private func limitStranger() {
+        let timer = daemon.loop.makeTimer { [weak self] in
+            if let self, isStranger { close() }
+        }
+        timer.arm(after: ClientSession.patience)
+        state.withLock { $0.limit = timer }
+    }
+
+    /// Whether it has yet to prove who it is.
+    var isStranger: Bool { state.withLock { $0.pending != nil } }
 
     private var channel: FrameChannel? { channelBox.withLock { $0 } }
 
     var isReadOnly: Bool { state.withLock { $0.readOnly } }
     var queuedBytes: Int { channel?.queuedBytes ?? 0 }
 
-    func send(_ frame: Frame) {
+    func send(_ frame: Frame, then layer: SASLSession? = nil) {
         guard let channel else { return }
-        channel.send(frame)
+        channel.send(frame, then: layer)
         if channel.queuedBytes > ClientSession.maximumQueue { channel.close() }
     }
 
@@ -85,6 +107,14 @@ final class ClientSession: Sendable {
             let text = (try? Socket.localAddress(socket))?.description, let colon = text.lastIndex(of: ":")
         else { return nil }
         return String(text[..<colon]).filter { $0 != "[" && $0 != "]" }
+    }
+
+    /// This end's address and the other's; nil for a Unix socket.
+    var addresses: (local: SocketAddress, remote: SocketAddress)? {
+        guard !origin.isLocal, let socket = channel?.socket, let local = try? Socket.localAddress(socket),
+            let remote = try? Socket.peerAddress(socket)
+        else { return nil }
+        return (local, remote)
     }
 
     /// Closes once what was said is sent.
@@ -148,17 +178,26 @@ final class ClientSession: Sendable {
         switch handler.place {
         case .loop: answer(call, handler, frame.payload)
         case .worker:
-            changeLoad { $0.running += 1 }
+            let isExchange =
+                program == .remote
+                && (entry.number == Remote.AuthSASLStart.number || entry.number == Remote.AuthSASLStep.number)
+            changeLoad {
+                $0.running += 1
+                if isExchange { $0.isAuthenticating = true }
+            }
             daemon.workers.submit(urgent: entry.isUrgent) { [self] in
                 answer(call, handler, frame.payload)
-                changeLoad { $0.running -= 1 }
+                changeLoad {
+                    $0.running -= 1
+                    if isExchange { $0.isAuthenticating = false }
+                }
             }
         }
     }
 
     /// Why a call is not even looked at.
     private func refusal(_ program: RPCProgram, _ entry: ProcedureTable.Entry) -> LibvirtError? {
-        let (opened, readOnly, isStranger) = state.withLock { ($0.uri != nil, $0.readOnly, $0.mustAuthenticate) }
+        let (opened, readOnly, isStranger) = state.withLock { ($0.uri != nil, $0.readOnly, $0.pending != nil) }
         let ways: Set<Int32> = [
             Remote.AuthList.number, Remote.AuthPolkit.number, Remote.AuthSASLInit.number,
             Remote.AuthSASLStart.number, Remote.AuthSASLStep.number,
@@ -191,7 +230,7 @@ final class ClientSession: Sendable {
                 throw LibvirtError.operationUnsupported("no support for passing descriptors on this connection")
             }
             let type = passed.isEmpty ? RPCMessageType.reply : RPCMessageType.replyWithDescriptors
-            send(Frame(call.header.answering(type, .ok), payload: result, descriptors: passed))
+            send(Frame(call.header.answering(type, .ok), payload: result, descriptors: passed), then: call.layer)
             holdBack()
             call.runAfterReply()
         } catch {
@@ -209,6 +248,9 @@ final class ClientSession: Sendable {
                 state.subscriptions = [:]
                 state.keepalive?.timer.cancel()
                 state.keepalive = nil
+                state.limit?.cancel()
+                state.limit = nil
+                state.exchange = nil
                 state.autoDestroy = []
             }
             return (Array(state.streams.values), state.autoDestroy)

@@ -9,7 +9,7 @@ final class DaemonCore: Sendable {
     let workers = WorkerPool()
     let handlers: HandlerTable
     let paths: DaemonPaths
-    let access: SocketAccess
+    let access: AccessRules
     let host: HostDescription
     let emulators: EmulatorList
     let domains: DomainDriver
@@ -32,9 +32,12 @@ final class DaemonCore: Sendable {
 
     /// Connections at one time; more are closed at once.
     static let maximumSessions = 5000
+    /// Of those, clients that have yet to prove who they are: they take nobody else's place.
+    static let maximumStrangers = 1000
 
     init(
-        paths: DaemonPaths, loop: EventLoop, emulators: [String], usesBridges: Bool? = nil, access: SocketAccess = .own
+        paths: DaemonPaths, loop: EventLoop, emulators: [String], usesBridges: Bool? = nil,
+        access: AccessRules = AccessRules()
     ) throws(HostError) {
         self.loop = loop
         self.access = access
@@ -68,18 +71,19 @@ final class DaemonCore: Sendable {
         }
         domains = DomainDriver(
             paths: paths, emulators: self.emulators, networks: networks, loop: loop, workers: workers,
+            secrets: secrets,
             outlet: DomainDriver.Outlet(
                 event: { event, domain in core.value?.deliver(event, of: domain) },
                 monitor: { name, details, domain in core.value?.deliverMonitor(name, details, of: domain) }))
-        storage = StorageDriver(paths: paths)
+        storage = StorageDriver(paths: paths, secrets: secrets)
         core.value = self
         networks.setCards { [domains] in domains.liveCards }
     }
 
     /// Takes up what is on the disk.
     func load() {
-        storage.load()
         secrets.load()
+        storage.load()
         filters.load()
         networks.load()
         domains.load()
@@ -93,6 +97,10 @@ final class DaemonCore: Sendable {
         let session = sessions.withLock { sessions -> ClientSession? in
             guard sessions.all.count < DaemonCore.maximumSessions else { return nil }
             let session = ClientSession(number: sessions.next, daemon: self, origin: origin, readOnly: readOnly)
+            if session.isStranger {
+                let strangers = sessions.all.values.count { $0.isStranger }
+                guard strangers < DaemonCore.maximumStrangers else { return nil }
+            }
             sessions.all[sessions.next] = session
             sessions.next += 1
             return session

@@ -13,11 +13,11 @@ public final class DaemonInstance: Sendable {
 
     /// Reads what is on the disk, takes up machines that run, then opens the sockets: no client sees half of the
     /// domains. `emulators`: programs for domains that name none, best first. `usesBridges`: whether networks are bridges
-    /// of the kernel; nil leaves it to the host. `listeners`: where else it can be reached. `access`: who may use the
-    /// Unix sockets that change something. `given`: Unix sockets that a service manager listens on, by their paths.
+    /// of the kernel; nil leaves it to the host. `listeners`: where else it can be reached. `access`: who may use
+    /// it. `given`: Unix sockets that a service manager listens on, by their paths.
     public init(
         paths: DaemonPaths, emulators: [String], usesBridges: Bool? = nil,
-        listeners: ListenerOptions = ListenerOptions(), access: SocketAccess = .own,
+        listeners: ListenerOptions = ListenerOptions(), access: AccessRules = AccessRules(),
         given: [String: Descriptor] = [:]
     ) throws(HostError) {
         // A client or a machine that has gone is an error of one write, not the end of the process.
@@ -58,6 +58,9 @@ public final class DaemonInstance: Sendable {
 
     /// Connections of clients at this moment.
     public var sessionCount: Int { core.sessionCount }
+
+    /// Whether nobody is connected and no machine runs.
+    public var isIdle: Bool { core.sessionCount == 0 && !core.domains.list.all.contains { $0.isActive } }
 
     /// Numbers of the procedures of the remote program that are answered.
     public var answeredProcedures: [Int32] { core.handlers.numbers(.remote) }

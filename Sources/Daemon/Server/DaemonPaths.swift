@@ -13,6 +13,8 @@ public struct DaemonPaths: Sendable, Equatable {
     public var state: String
     /// One log for each machine.
     public var logs: String
+    /// Certificates for machines on their way, with QEMU's names; nil: where libvirt has them.
+    public var migrationCertificates: String?
 
     /// libvirt's own places for root.
     public static let system = DaemonPaths(
@@ -37,16 +39,23 @@ public struct DaemonPaths: Sendable, Equatable {
             logs: folder + "/log")
     }
 
+    /// Whether everything lies where it does in `other`.
+    func isSame(as other: DaemonPaths) -> Bool {
+        var own = self
+        own.migrationCertificates = other.migrationCertificates
+        return own == other
+    }
+
     var domains: String { configuration + "/qemu" }
     var autostart: String { domains + "/autostart" }
     var running: String { run + "/qemu" }
     var saved: String { state + "/qemu/save" }
     /// Variables of machines' firmware: a user's are with the definitions.
-    var variables: String { (self == Self.session ? configuration : state) + "/qemu/nvram" }
+    var variables: String { (isSame(as: Self.session) ? configuration : state) + "/qemu/nvram" }
     var machineLogs: String { logs + "/qemu" }
     /// Where the processes of networks are: the daemon of a user or of the system shares them with `apus network`.
     var networks: NetworkPaths {
-        self == Self.system || self == Self.session
+        isSame(as: Self.system) || isSame(as: Self.session)
             ? NetworkPaths.standard : NetworkPaths(run: run + "/switch", state: state + "/network")
     }
 

@@ -1,5 +1,6 @@
 internal import HostOS
 internal import RPCWire
+internal import SASL
 internal import Synchronization
 
 /// One call while it is answered.
@@ -19,6 +20,7 @@ struct Call: Sendable {
     private final class AfterReply: Sendable {
         let work = Mutex<[@Sendable () -> Void]>([])
         let descriptors = Mutex<[Descriptor]>([])
+        let layer = Mutex<SASLSession?>(nil)
     }
 
     /// Runs `work` once the answer is sent, and not if the call fails: a stream begins after it.
@@ -26,6 +28,11 @@ struct Call: Sendable {
 
     /// Sends a descriptor with the answer.
     func pass(_ descriptor: Descriptor) { after.descriptors.withLock { $0.append(descriptor) } }
+
+    /// Sends whatever follows the answer through a layer.
+    func secure(by layer: SASLSession) { after.layer.withLock { $0 = layer } }
+
+    var layer: SASLSession? { after.layer.withLock { $0 } }
 
     var passedDescriptors: [Descriptor] { after.descriptors.withLock { $0 } }
 

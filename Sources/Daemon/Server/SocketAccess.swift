@@ -7,6 +7,8 @@ public enum SocketAccess: Sendable, Equatable {
     case own
     /// Whom the host's polkit lets, by libvirt's action `org.libvirt.unix.manage`.
     case polkit
+    /// Whom SASL knows.
+    case sasl
 
     private static let action = "org.libvirt.unix.manage"
     private static let program = "/usr/bin/pkcheck"

@@ -23,7 +23,7 @@ final class SocketServer: Sendable {
                 let path = "\(core.paths.sockets)/\(service)\(suffix)"
                 let isRoot = HostIdentity.userID == 0
                 // Whoever may reach a socket is let in: root's own, unless read-only, or where polkit says who is.
-                let isOpen = isRoot && (readOnly || core.access == .polkit && suffix == "-sock")
+                let isOpen = isRoot && (readOnly || core.access.local != .own && suffix == "-sock")
                 if let listener = given[path] {
                     try HostFile.setPermissions(path, isOpen ? 0o777 : 0o700)
                     let source = try core.loop.add(listener, EventLoop.Events.read) { _ in

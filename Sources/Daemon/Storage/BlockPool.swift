@@ -7,6 +7,8 @@ protocol BlockPool: Sendable {
     /// What no other pool may stand on.
     var key: String { get }
     func start() throws(LibvirtError)
+    /// Starts one that may need a password.
+    func start(_ secrets: SecretDriver) throws(LibvirtError)
     func stop() throws(LibvirtError)
     /// Makes what the pool stands on. Without `overwrites` nothing that is there is lost.
     func build(overwrites: Bool) throws(LibvirtError)
@@ -65,6 +67,8 @@ extension BlockPool {
                     "Device '\(device)' is not empty or cannot be read: --overwrite takes it all the same"))
         }
     }
+
+    func start(_ secrets: SecretDriver) throws(LibvirtError) { try start() }
 
     func resize(_ volume: StorageVolume, to size: UInt64) throws(LibvirtError) {
         throw StorageDriver.fail(.noSupport("storage pool does not support changing of volume capacity"))

@@ -12,8 +12,10 @@ final class StorageDriver: Sendable {
     private let autostart: String
     private let running: String
     let log = Logger("storage")
+    private let secrets: SecretDriver
 
-    init(paths: DaemonPaths) {
+    init(paths: DaemonPaths, secrets: SecretDriver) {
+        self.secrets = secrets
         definitions = paths.configuration + "/storage"
         autostart = definitions + "/autostart"
         running = paths.run + "/storage"
@@ -210,7 +212,7 @@ final class StorageDriver: Sendable {
         if building != 0 || flags & Create.withBuild != 0 { try build(pool, flags: building) }
         let mounted = try pool.mounted
         try mounted?.mount()
-        try pool.blocks?.start()
+        try pool.blocks?.start(secrets)
         do throws(LibvirtError) { try pool.refresh() } catch {
             try? mounted?.unmount()
             try? pool.blocks?.stop()

@@ -9,6 +9,8 @@ struct TargetPool: UnitPool {
     private let target: String
     private let initiator: String?
     private let folder: String
+    /// Who logs in, by CHAP, and whose password it is.
+    private let login: Authentication?
 
     var key: String { "iscsi:\(portal):\(target)" }
 
@@ -18,10 +20,24 @@ struct TargetPool: UnitPool {
         target = try Self.word(source?.child("device")?["path"], "missing storage pool source device path")
         let name = source?.at("initiator", "iqn")?["name"]
         initiator = name == nil ? nil : try Self.word(name, "")
-        guard source?.child("auth") == nil else {
-            throw StorageDriver.fail(.configUnsupported("iSCSI pools with a password are not supported"))
-        }
+        login = try source?.child("auth").map { (tree) throws(LibvirtError) in try Self.login(tree) }
         folder = tree.at("target", "path")?.text ?? "/dev"
+    }
+
+    private static func login(_ tree: XMLTree) throws(LibvirtError) -> Authentication {
+        guard tree["type"] == "chap" else {
+            throw StorageDriver.fail(.xml("iSCSI pools log in by 'chap', not by '\(tree["type"] ?? "")'"))
+        }
+        var login = Authentication()
+        login.username = try word(tree["username"], "missing username for auth")
+        var reference = SecretReference()
+        reference.usage = tree.child("secret")?["usage"]
+        reference.uuid = tree.child("secret")?["uuid"].flatMap { UUIDBytes($0) }.flatMap { UniqueID(bytes: $0.bytes) }
+        guard reference.usage != nil || reference.uuid != nil else {
+            throw StorageDriver.fail(.xml("missing usage or uuid of the secret for auth"))
+        }
+        login.secret = reference
+        return login
     }
 
     /// A host as iscsiadm takes it.
@@ -63,7 +79,18 @@ struct TargetPool: UnitPool {
         return Self.session((try? StorageDriver.run(tool, ["--mode", "session"])) ?? "", of: target)
     }
 
-    func start() throws(LibvirtError) {
+    func start() throws(LibvirtError) { try start(password: nil) }
+
+    func start(_ secrets: SecretDriver) throws(LibvirtError) {
+        guard let reference = login?.secret else { return try start() }
+        let value = try secrets.value(of: reference, usage: "iscsi")
+        guard let password = String(validating: value, as: UTF8.self), !password.isEmpty,
+            password.utf8.allSatisfy({ $0 > 31 && $0 != 127 })
+        else { throw StorageDriver.fail(.operationFailed("the secret of the iSCSI login is no line of text")) }
+        try start(password: password)
+    }
+
+    private func start(password: String?) throws(LibvirtError) {
         guard try session() == nil else { return }
         var words: [String] = []
         if let initiator {
@@ -85,6 +112,14 @@ struct TargetPool: UnitPool {
         let node = ["--mode", "node", "--portal", portal, "--targetname", target]
         // It is the pool that decides when it is there.
         try Self.run(tool: "iscsiadm", node + ["--op", "update", "--name", "node.startup", "--value", "manual"])
+        if let login, let password {
+            // The program has no other way to be told; it keeps them in a file of root's.
+            for (name, value) in [("authmethod", "CHAP"), ("username", login.username), ("password", password)] {
+                try Self.run(
+                    tool: "iscsiadm",
+                    node + ["--op", "update", "--name", "node.session.auth.\(name)", "--value", value])
+            }
+        }
         try Self.run(tool: "iscsiadm", node + words + ["--login"])
     }
 

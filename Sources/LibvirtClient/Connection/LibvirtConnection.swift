@@ -1,5 +1,6 @@
 public import HostOS
 public import RPCWire
+internal import SASL
 
 /// One connection with a daemon. Calls wait for their answers; what comes in between is kept for who wants it.
 ///
@@ -16,6 +17,8 @@ public final class LibvirtConnection {
         public var keepaliveCount = 6
         /// How long the daemon may take for its first words, in milliseconds.
         public var greeting: Int32 = 30_000
+        /// What starts the user's own daemon where none listens, and returns when it does; empty: nothing does.
+        public var starter: [String] = []
 
         public init() {}
     }
@@ -37,7 +40,7 @@ public final class LibvirtConnection {
     /// What the user asked for; nil for the default daemon.
     public let uri: ConnectionURI?
     public let options: Options
-    let transport: any ClientTransport
+    private(set) var transport: any ClientTransport
     private var decoder = FrameDecoder()
     private var serial: UInt32 = 0
     private var answers: [UInt32: Frame] = [:]
@@ -145,6 +148,14 @@ public final class LibvirtConnection {
             unanswered += 1
             try send(Frame.ping)
         }
+    }
+
+    /// From now on all bytes go through a layer. Nothing may have come ahead of it.
+    func secure(by layer: SASLSession) throws(ClientError) {
+        guard decoder.pendingBytes == 0 else {
+            throw fail(ClientError(VirErrorNumber.rpc, "the daemon sent bytes before the connection was secured"))
+        }
+        transport = LayeredTransport(transport, layer)
     }
 
     // MARK: - Features

@@ -1,4 +1,5 @@
 public import HostOS
+public import SASL
 internal import Synchronization
 
 /// Frames over a connected socket. Reads on its loop's thread, sends from any.
@@ -71,11 +72,18 @@ public final class FrameChannel: Sendable {
     public var queuedBytes: Int { state.withLock { $0.output.count } }
 
     /// Sends a frame after those before it. Does nothing once the channel is closed.
-    public func send(_ frame: Frame) {
+    ///
+    /// - Parameter layer: what all bytes after that frame go through, both ways. Reading must be paused: nothing of the
+    ///   other end may come in between, and what had come before ends the connection.
+    public func send(_ frame: Frame, then layer: SASLSession? = nil) {
         state.withLock { state in
             guard !state.closed, !state.closesWhenSent else { return }
             let direct = state.output.isEmpty
             state.output.append(frame)
+            if let layer {
+                state.output.layer = layer
+                loop.post { self.refuseEarlyBytes() }
+            }
             // Errors are found again by the loop, which then closes.
             if direct { _ = state.output.flush(to: transport) }
             watch(&state)
@@ -130,6 +138,12 @@ public final class FrameChannel: Sendable {
 
     // MARK: - The loop's thread
 
+    /// Whoever sent something ahead of the layer is not whom the layer is with, perhaps.
+    private func refuseEarlyBytes() {
+        // SAFETY: only this thread touches the decoder.
+        if unsafe input.decoder.pendingBytes > 0 { close(FrameError.unsecured) }
+    }
+
     private func ready(_ events: EventLoop.Events) {
         if events.contains(.write) { flush() }
         if events.contains(.read) {
@@ -162,13 +176,22 @@ public final class FrameChannel: Sendable {
         }
         switch outcome {
         case .moved:
-            // SAFETY: only this thread touches the decoder.
-            unsafe input.decoder.feed(bytes, descriptors: descriptors)
-            deliver()
+            do throws(SASLError) {
+                let plain = try opened(bytes)
+                // SAFETY: only this thread touches the decoder.
+                unsafe input.decoder.feed(plain, descriptors: descriptors)
+                deliver()
+            } catch { close(error) }
         case .wouldBlock: break
         case .end: close(nil)
         case .failed(let number): close(FrameOutput.error(number))
         }
+    }
+
+    /// What came, out of its layer.
+    private func opened(_ bytes: [UInt8]) throws(SASLError) -> [UInt8] {
+        guard let layer = state.withLock({ $0.output.layer }) else { return bytes }
+        return try layer.decode(bytes)
     }
 
     private func deliver() {

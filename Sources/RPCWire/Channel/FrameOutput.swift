@@ -1,4 +1,5 @@
 internal import HostOS
+internal import SASL
 internal import SystemPackage
 
 /// What waits to be sent, in order: bytes, and descriptors that each travel with one byte of their own.
@@ -15,10 +16,21 @@ struct FrameOutput {
     /// Bytes that wait.
     private(set) var count = 0
 
-    var isEmpty: Bool { first == items.count }
+    /// What bytes go through that are appended from now on.
+    var layer: SASLSession?
+    private var failure: Int32?
+
+    var isEmpty: Bool { first == items.count && failure == nil }
 
     mutating func append(_ frame: Frame) {
-        let bytes = frame.bytes
+        var bytes = frame.bytes
+        if let layer {
+            guard let secured = try? layer.encode(bytes) else {
+                failure = Errno.ioError.rawValue
+                return
+            }
+            bytes = secured
+        }
         items.append(.bytes(bytes))
         count += bytes.count
         guard Frame.carriesDescriptors(frame.header.type) else { return }
@@ -30,6 +42,7 @@ struct FrameOutput {
 
     /// Sends what the kernel takes now. `moved(0)`: everything is sent.
     mutating func flush(to transport: FrameTransport) -> Descriptor.Transfer {
+        if let failure { return Descriptor.Transfer.failed(failure) }
         while first < items.count {
             switch items[first] {
             case .bytes(let bytes):

@@ -10,6 +10,8 @@ public enum FrameError: Error, Equatable, Sendable, CustomStringConvertible {
     case missingDescriptor
     /// More descriptors came than any frame announced.
     case unexpectedDescriptors
+    /// Bytes came ahead of the layer that keeps the connection secret.
+    case unsecured
 
     /// One line, with the number at fault.
     public var description: String {
@@ -17,6 +19,7 @@ public enum FrameError: Error, Equatable, Sendable, CustomStringConvertible {
         case .length(let length): "A frame says that it has \(length) bytes"
         case .descriptorCount(let count): "A frame says that it has \(count) descriptors"
         case .missingDescriptor: "A frame came without the descriptors that it announced"
+        case .unsecured: "Bytes came before the connection was secured"
         case .unexpectedDescriptors: "Descriptors came that no frame announced"
         }
     }

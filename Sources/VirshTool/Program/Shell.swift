@@ -1,6 +1,7 @@
 internal import HostOS
 internal import LibvirtClient
 internal import RPCWire
+internal import SASL
 
 /// What commands share: the connection, where output goes, and how the user wants it. Of one thread.
 final class Shell {
@@ -94,11 +95,21 @@ final class Shell {
         options.readOnly = isReadOnly
         options.keepaliveInterval = settings.keepaliveInterval
         options.keepaliveCount = settings.keepaliveCount
+        if let own = try? HostFile.target(ofLink: "/proc/self/exe") {
+            options.starter = [own, "daemon", "--daemon", "--timeout", "120"]
+        }
         open = try LibvirtConnection.open(
-            uri ?? HostIdentity.environment("LIBVIRT_DEFAULT_URI"), options)
+            uri ?? HostIdentity.environment("LIBVIRT_DEFAULT_URI"), options, ask: answer)
         settings.uri = uri
         settings.isReadOnly = isReadOnly
         hadConnection = true
+    }
+
+    /// Asks the user for a name or a password.
+    func answer(_ question: SASLSession.Question) -> String? {
+        flush()
+        if question.kind == .password { return try? lines.secret("\(question.prompt): ", self) }
+        return lines.line("\(question.prompt): ")
     }
 
     /// The connection if there is one that lives.

@@ -79,7 +79,7 @@ extension Run {
         }
         var options = LibvirtConnection.Options()
         options.keepaliveInterval = c.shell.settings.keepaliveInterval
-        let other = try LibvirtConnection.open(destination, options)
+        let other = try LibvirtConnection.open(destination, options, ask: c.shell.answer)
         defer { other.close() }
         try managed(c, domain, to: other, flags, params)
     }
