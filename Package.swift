@@ -100,7 +100,8 @@ let package = Package(
         library(
             "MachineControl",
             [
-                "JSON", "Log", "HostOS", "CharacterBackend", "FileSharing", "Machine", "X86", "Execution", "DeviceModel",
+                "JSON", "Log", "HostOS", "CharacterBackend", "FileSharing", "Machine", "X86", "Execution",
+                "DeviceModel",
                 "VNC",
             ]),
 

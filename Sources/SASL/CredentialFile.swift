@@ -52,9 +52,12 @@ public struct CredentialFile: Sendable, Equatable {
     /// where there is none.
     public static func usual(named path: String?) throws(SASLError) -> CredentialFile? {
         if let path { return try CredentialFile(path: path) }
-        if let path = HostIdentity.environment("LIBVIRT_AUTH_FILE"), !path.isEmpty { return try CredentialFile(path: path) }
+        if let path = HostIdentity.environment("LIBVIRT_AUTH_FILE"), !path.isEmpty {
+            return try CredentialFile(path: path)
+        }
         let folder = HostIdentity.environment("XDG_CONFIG_HOME") ?? "\(HostIdentity.home)/.config"
-        for path in ["\(folder)/libvirt/auth.conf", "/etc/libvirt/auth.conf"] where HostFile.status(path).kind == .file {
+        for path in ["\(folder)/libvirt/auth.conf", "/etc/libvirt/auth.conf"] where HostFile.status(path).kind == .file
+        {
             return try CredentialFile(path: path)
         }
         return nil

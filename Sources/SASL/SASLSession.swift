@@ -93,7 +93,7 @@ internal import Synchronization
     deinit {
         var connection: OpaquePointer? = unsafe self.connection
         unsafe apus_sasl_dispose(&connection)
-        for unsafe text in unsafe texts {
+        while let text = unsafe texts.popLast() {
             // A password is not left in memory that others get.
             var letter = unsafe text
             while unsafe letter.pointee != 0 {

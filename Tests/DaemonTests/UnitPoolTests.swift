@@ -138,7 +138,8 @@ struct UnitPoolTests {
         let node = "--mode node --portal 10.0.0.1:3260 --targetname iqn.2024-01.host:disk"
         let update = node + " --op update --name node.session.auth."
         let wanted = [
-            update + "authmethod --value CHAP", update + "username --value us", update + "password --value twelve words",
+            update + "authmethod --value CHAP", update + "username --value us",
+            update + "password --value twelve words",
             node + " --login",
         ]
         #expect(said.filter { wanted.contains(String($0)) }.map(String.init) == wanted, "\(said)")

@@ -161,8 +161,12 @@ extension DomainDriver {
         guard let name = request.name else { throw LibvirtError.invalidArgument("the domain's name is missing") }
         let theirs = try MigrationCookie(bytes)
         if request.has(Flags.offline) {
-            guard !cancelled else { throw LibvirtError.operationFailed("migration of '\(name)' was given up") }
+            guard !cancelled else { throw DomainDriver.givenUp }
             return (try definePersistent(request, theirs, name: name), [])
+        }
+        // A machine that has ended already ends nothing but this step.
+        if cancelled, list.find(name: name)?.state.withLock({ $0.migration?.isIncoming }) != true {
+            throw DomainDriver.givenUp
         }
         let domain = try find(name: name)
         return try domain.job.run { () throws(LibvirtError) in
@@ -172,7 +176,7 @@ extension DomainDriver {
             defer { migration.listener?.close() }
             var isLate = false
             do throws(LibvirtError) {
-                guard !cancelled else { throw LibvirtError.operationFailed("migration of '\(name)' was given up") }
+                guard !cancelled else { throw DomainDriver.givenUp }
                 guard migration.listener?.isWaiting != true else {
                     throw LibvirtError.operationFailed("no state of '\(name)' came")
                 }
@@ -215,6 +219,10 @@ extension DomainDriver {
             return (domain, [])
         }
     }
+
+    /// The end of a migration that the source has ended. Clients look for its number: then they tell the source's error.
+    private static let givenUp = LibvirtError(
+        code: VirErrorNumber.migrateFinishOk, message: "migration successfully aborted")
 
     /// Defines what the source has defined, beside what came.
     private func definePersistent(

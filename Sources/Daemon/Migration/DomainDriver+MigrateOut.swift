@@ -234,7 +234,9 @@ extension DomainDriver {
                 guard let migration = domain.state.withLock({ $0.migration }), !migration.isIncoming,
                     let machine = domain.machine
                 else { return }
-                if migration.isLate { try waitForMemory(domain, machine, cancelled: cancelled) } else if cancelled { 
+                if migration.isLate {
+                    try waitForMemory(domain, machine, cancelled: cancelled)
+                } else if cancelled {
                     return goOnHere(domain, machine, migration.wasRunning)
                 }
                 domain.state.withLock { $0.migration = nil }

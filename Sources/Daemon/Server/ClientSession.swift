@@ -24,7 +24,9 @@ final class ClientSession: Sendable {
         var isBehind = false
 
         /// Whether nothing more is read.
-        var isPaused: Bool { running >= ClientSession.maximumRunning || fullStreams > 0 || isBehind || isAuthenticating }
+        var isPaused: Bool {
+            running >= ClientSession.maximumRunning || fullStreams > 0 || isBehind || isAuthenticating
+        }
         var streams: [UInt32: any ServerStream] = [:]
         var subscriptions: [Int32: Subscription] = [:]
         var nextSubscription: Int32 = 0

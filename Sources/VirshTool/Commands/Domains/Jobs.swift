@@ -6,7 +6,8 @@ internal import RPCWire
 enum JobProgress {
     /// Makes the call and waits for its end.
     static func run<Procedure: RPCProcedure>(
-        _ c: Call, _ domain: RemoteDomain, _ label: String, _ type: Procedure.Type, _ arguments: Procedure.Arguments
+        _ c: Call, _ domain: RemoteDomain, _ label: String, _ type: Procedure.Type, _ arguments: Procedure.Arguments,
+        meanwhile: () -> Void = {}
     ) throws {
         let client = try c.client
         let interrupts = Interrupts()
@@ -18,6 +19,7 @@ enum JobProgress {
                 _ = try? client.call(Remote.DomainAbortJob.self, .init(dom: domain))
                 continue
             }
+            meanwhile()
             guard verbose, let info = try? client.call(Remote.DomainGetJobInfo.self, .init(dom: domain)),
                 info.dataTotal > 0
             else { continue }

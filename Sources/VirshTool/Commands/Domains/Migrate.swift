@@ -70,11 +70,12 @@ extension Run {
         let params = try parameters(c)
         if flags & VirDomainMigrateFlags.peer2peer != 0 || c.has("direct") {
             let cookie: [UInt8] = []
+            let hurry = try Hurry(c, domain)
             try JobProgress.run(
                 c, domain, "Migration", Remote.DomainMigratePerform3Params.self,
                 .init(
                     dom: domain, dconnuri: c.has("direct") ? nil : destination, params: params, cookieIn: cookie,
-                    flags: flags))
+                    flags: flags), meanwhile: hurry.look)
             return
         }
         var options = LibvirtConnection.Options()
@@ -124,8 +125,10 @@ extension Run {
                     Remote.DomainMigratePerform3Params.self,
                     .init(dom: domain, dconnuri: nil, params: way, cookieIn: prepared.cookieOut, flags: flags))
                 let interrupts = Interrupts()
+                let hurry = try Hurry(c, domain)
                 while try !client.isAnswered(serial, within: 500) {
                     if interrupts.came { _ = try? client.call(Remote.DomainAbortJob.self, .init(dom: domain)) }
+                    hurry.look()
                     _ = try? other.receiveNow()
                     guard c.has("verbose"),
                         let info = try? client.call(Remote.DomainGetJobInfo.self, .init(dom: domain)),
