@@ -18,7 +18,7 @@ OPTIONS ?=
 # What `make bench` reads.
 export ROUNDS ONLY CPU OPTIONS
 
-.PHONY: help run test bench bench-images bench-network fuzz stress lint format build guest install-deps clean
+.PHONY: help run test bench bench-daemon bench-images bench-network fuzz stress lint format build guest install-deps clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -79,12 +79,13 @@ guest/installer/initrd.gz: Scripts/fetch-installer
 guest/boot.qcow2: Scripts/make-boot-disk
 	@Scripts/make-boot-disk guest
 
-bench: ## Time Apus beside qemu-system-x86_64 and print the ratios (ROUNDS=5, ONLY=sieve,fork, CPU=, OPTIONS=)
+bench: ## Time Apus beside QEMU, qemu-img and libvirtd, and print the ratios (ROUNDS=5, ONLY=sieve,fork, CPU=, OPTIONS=)
 	@Scripts/install-deps build guest bench
 	@$(MAKE) -s --no-print-directory $(vmm) guest/bench.cpio.gz guest/exits.flat guest/motion.raw guest/viewer
 	@echo "Building the benchmark"
 	@swift build -c release --package-path Benchmarks >/dev/null
 	@Benchmarks/.build/release/apus-bench
+	@if [ -z "$(ONLY)" ]; then $(MAKE) -s --no-print-directory bench-images bench-network bench-daemon; fi
 
 guest/bench.cpio.gz: guest/initramfs.cpio.gz Benchmarks/make-guest $(wildcard Benchmarks/Guest/*)
 	@Benchmarks/make-guest guest/initramfs.cpio.gz $@
@@ -112,6 +113,12 @@ bench-network: ## Time networks beside QEMU and print the ratios (SECONDS_EACH=5
 	@Scripts/install-deps build guest bench
 	@$(MAKE) -s --no-print-directory $(vmm) guest/initramfs.cpio.gz
 	@Scripts/bench-network $(or $(SECONDS_EACH),5)
+
+bench-daemon: ## Time the daemon beside libvirtd and print the ratios (MACHINES="1 50 200 1000")
+	@Scripts/install-deps build guest bench
+	@$(MAKE) -s --no-print-directory $(vmm) guest/initramfs.cpio.gz
+	@swift build -c $(configuration) --product apus
+	@Scripts/bench-daemon $(MACHINES)
 
 fuzz: ## Run the hostile-input tests with more rounds, and busy guests for an hour (APUS_FUZZ_ROUNDS=20, MINUTES=60)
 	@Scripts/install-deps build test fuzz
