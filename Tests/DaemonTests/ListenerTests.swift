@@ -20,11 +20,13 @@ struct ListenerTests {
         func openssl(_ words: String...) throws { try HostProgram.output("/usr/bin/openssl", words) }
         for (authority, names) in [("ca", ["server", "client"]), ("strange", ["stranger"])] {
             try openssl(
-                "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=\(authority)", "-keyout",
+                "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj",
+                "/CN=\(authority)", "-keyout",
                 "\(folder)/\(authority)key.pem", "-out", "\(folder)/\(authority)cert.pem")
             for name in names {
                 try openssl(
-                    "req", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=localhost", "-keyout",
+                    "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=localhost",
+                    "-keyout",
                     "\(folder)/\(name)key.pem", "-out", "\(folder)/\(name).csr")
                 try HostFile.replace(
                     "\(folder)/\(name).ext", with: Array("subjectAltName=DNS:localhost,IP:127.0.0.1\n".utf8))

@@ -72,12 +72,13 @@ struct SecureMigrationTests {
         #expect(back.status == 0, "\(back)")
         try Self.isRunning(virsh)
         try virsh("destroy", "m")
-        // Without certificates it does not go, and says why.
+        // Without certificates it does not go, and says why; the daemon's part alone.
+        guard emulator == nil else { return }
         let bare = try DaemonProcess(options: ["--migrate-pki", pki + "/none"])
         let one = try MigrationTests.define(bare)
         let refused = try one.run(["migrate", "--live", "--unsafe", "--tls", "m", Virsh.uri(destination)])
         #expect(refused.errors.contains("\(pki)/none/ca-cert.pem"), "\(refused)")
-        #expect(try one.state("m") == "running (booted)")
+        #expect(try one.state("m").hasPrefix("running"))
         try one("destroy", "m")
     }
 
@@ -97,7 +98,8 @@ struct SecureMigrationTests {
             #expect(done?.status == 0, "\(String(describing: done))")
         }
         let pause = Bell()
-        for _ in 0..<1000 where try virsh.run("migrate-postcopy", "m").status != 0 {
+        for _ in 0..<1000 {
+            if try virsh.run("migrate-postcopy", "m").status == 0 { break }
             pause.wait(nanoseconds: 10_000_000)
         }
         migration.join()
