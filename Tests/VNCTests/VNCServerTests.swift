@@ -84,6 +84,7 @@ private final class Bench {
     let input = InputHub()
     let notes: Notes
     let box = EventBox()
+    let clipboard = ClipboardHub()
 
     init(
         _ width: Int = 333, _ height: Int = 200, isAbsolute: Bool = true,
@@ -100,7 +101,7 @@ private final class Bench {
         let box = box
         server = try VNCServer(
             configuration, title: "a machine", consoles: [DisplayConsole(screen: Screen(name: "s", source: canvas))],
-            input: input
+            input: input, clipboard: clipboard
         ) { event in box.events.withLock { $0.append(event) } }
         try server.start()
     }
@@ -212,6 +213,23 @@ private func eventually(_ holds: () -> Bool) -> Bool {
         // What is no packed text ends nothing.
         try extended.send([6, 0, 0, 0, 0xFF, 0xFF, 0xFF, 0xF8, 0x10, 0, 0, 1, 1, 2, 3, 4])
         try extended.look()
+    }
+
+    @Test func theGuestHasPartInTheClipboard() throws {
+        let bench = try Bench(64, 48)
+        let heard = Mutex<[String]>([])
+        let guest = bench.clipboard.join { text in heard.withLock { $0.append(text) } }
+        let viewer = try bench.viewer()
+        try viewer.shakeHands()
+        try viewer.setEncodings([0])
+        try viewer.look()
+        try viewer.send([6, 0, 0, 0, 0, 0, 0, 4] + [0x48, 0xE4, 0x0A, 0x21])
+        #expect(eventually { heard.withLock { $0 } == ["Hä\n!"] })
+        bench.clipboard.share("back", from: guest)
+        #expect(try viewer.number(1) == 3)
+        try viewer.takeText()
+        #expect(viewer.texts.last == Array("back".utf8))
+        #expect(heard.withLock { $0.count } == 1)
     }
 
     @Test func aWishForASizeIsAnswered() throws {

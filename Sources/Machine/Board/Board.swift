@@ -230,6 +230,12 @@ struct Board: Sendable {
             }
         input = builder.input
         keys = KeySequencer(builder.input, loop: builder.loop)
+        if let first = builder.screens.first {
+            let surroundings = AgentPort.Surroundings(input: builder.input) {
+                first.look { (width: $0.width, height: $0.height) }
+            }
+            for agent in builder.characters.agents { agent.connect(surroundings) }
+        }
         self.ioapic = builder.ioapic
         generation = builder.generation
         let fwCfg = builder.fwCfg

@@ -201,9 +201,13 @@ extension BoardBuilder {
             }
             if number >= next { next = number + 1 }
             var listener: (@Sendable (Bool) -> Void)?
-            if let id = port.id {
-                let lifecycle = lifecycle
-                listener = { isOpen in lifecycle.send(.serialPortChanged(id: id, isOpen: isOpen)) }
+            let agent = port.properties.string("chardev").flatMap { characters.agent($0) }
+            if port.id != nil || agent != nil {
+                let (id, lifecycle) = (port.id, lifecycle)
+                listener = { isOpen in
+                    agent?.setGuestOpen(isOpen)
+                    if let id { lifecycle.send(.serialPortChanged(id: id, isOpen: isOpen)) }
+                }
             }
             ports.append(
                 VirtioConsole.Port(

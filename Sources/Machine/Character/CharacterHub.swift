@@ -14,6 +14,8 @@ public final class CharacterHub: Sendable {
     private let entries = Mutex<[String: Entry]>([:])
     private let consoles = Mutex<[TextConsole]>([])
     private let exit = Mutex<(@Sendable () -> Void)?>(nil)
+    /// What viewers and the guest have copied.
+    let clipboard = ClipboardHub()
 
     private let descriptors: DescriptorSets
 
@@ -42,6 +44,9 @@ public final class CharacterHub: Sendable {
         let port: any HostCharacterPort
         if case .virtualConsole(let size) = device.kind, configuration.showsConsoles {
             port = openConsole(device.id, size: size, configuration, loop: loop)
+        } else if case .agent(let hasClipboard, let hasMouse) = device.kind {
+            port = AgentPort(
+                label: device.id, hasClipboard: hasClipboard, hasMouse: hasMouse, clipboard: clipboard, loop: loop)
         } else {
             let specification = try Self.specification(device)
             do throws(ChardevError) {
@@ -109,6 +114,7 @@ public final class CharacterHub: Sendable {
             backend = .udp(host: host, port: port, localHost: localHost ?? "", localPort: localPort ?? "0")
         case .ringBuffer(let size): backend = .ringBuffer(size: Int(clamping: size))
         case .virtualConsole: backend = .virtualConsole
+        case .agent: backend = .null
         }
         return ChardevSpecification(
             backend, id: device.id, isMultiplexed: device.isMultiplexed, logFile: device.logFile,
@@ -168,6 +174,10 @@ public final class CharacterHub: Sendable {
 
     /// The memory of a `ringbuf` back-end.
     func ringBuffer(_ id: String) -> RingBufferPort? { entries.withLock { $0[id]?.port } as? RingBufferPort }
+
+    /// The display's side of guests' agents, by the names of their back-ends.
+    func agent(_ id: String) -> AgentPort? { entries.withLock { $0[id]?.port } as? AgentPort }
+    var agents: [AgentPort] { entries.withLock { $0.values.compactMap { $0.port as? AgentPort } } }
 
     /// What happens when the user asks for the end at a shared terminal; runs on the loop's thread.
     func onExit(_ handler: @escaping @Sendable () -> Void) { exit.withLock { $0 = handler } }

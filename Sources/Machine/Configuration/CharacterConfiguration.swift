@@ -32,6 +32,8 @@ public enum CharacterBackendKind: Equatable, Sendable {
     case ringBuffer(size: UInt64)
     /// A text screen of the display: `80Cx24C`, or empty.
     case virtualConsole(size: String)
+    /// The display's side of a guest's agent: whether it joins clipboards, and tells the pointer's places.
+    case agent(clipboard: Bool, mouse: Bool)
 }
 
 /// The options of a stream socket.

@@ -190,7 +190,7 @@ extension MachineConfiguration {
             case .udp(let host, let port, _, _):
                 characterDevices[place].kind = .udp(host: host, port: port, localHost: nil, localPort: nil)
             case .serial, .parallel: characterDevices[place].kind = .null
-            case .null, .ringBuffer, .virtualConsole: break
+            case .null, .ringBuffer, .virtualConsole, .agent: break
             }
         }
         // Sockets to the host are found by a path, too.

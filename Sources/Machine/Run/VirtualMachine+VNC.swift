@@ -20,7 +20,7 @@ extension VirtualMachine {
                 let server = try MachineBuildError.wrapping("-vnc: ") { () throws(VNCError) in
                     try VNCServer(
                         wanted, title: name.isEmpty ? "QEMU" : "QEMU (\(name))", consoles: board.consoles,
-                        input: board.input, security: security
+                        input: board.input, clipboard: board.characters.clipboard, security: security
                     ) { report(wanted.id, $0) }
                 }
                 servers.append(server)

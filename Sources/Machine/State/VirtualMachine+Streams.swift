@@ -1,4 +1,7 @@
-internal import DeviceModel
+package import DeviceModel
+internal import Devices
+internal import Display
+internal import HostOS
 package import MachineState
 internal import Synchronization
 
@@ -16,4 +19,33 @@ extension VirtualMachine {
         try writeHead(to: &writer, guestPages, answers: false)
         try writeDevices(to: &writer)
     }
+
+    /// The same with its memory.
+    package func tellAll(_ sink: any StateSink) throws(StateError) {
+        var writer = try StateWriter(sink)
+        let pages = guestPages
+        try writeHead(to: &writer, pages, answers: false)
+        try pages.send(pages.touched(), to: &writer, skipsZeroes: true, isStanding: true) { _ in }
+        try writeDevices(to: &writer)
+    }
+
+    /// Its devices, in the order of their resets. For tests that drive them without processors.
+    package var parts: [any Device] { board.devices }
+
+    /// Waits until the threads of its devices have done what they were asked for before.
+    package func awaitWorkers() {
+        for worker in board.workers {
+            let bell = Bell()
+            let done = Atomic(false)
+            let item = worker.makeItem {
+                done.store(true, ordering: .releasing)
+                bell.ring()
+            }
+            item.schedule()
+            while !done.load(ordering: .acquiring) { bell.wait(nanoseconds: 100_000_000) }
+        }
+    }
+
+    /// Whether keys and movements reach its devices.
+    package func setListening(_ isListening: Bool) { board.input.isListening = isListening }
 }

@@ -67,6 +67,8 @@ extension VNCConnection {
     func offer(_ text: String) {
         guard phase == .running, !isClosed, !isClosing, text.utf8.count <= Self.limit else { return }
         offered = text
+        // A guest may copy faster than a viewer reads: what is not on its way yet is left out, up to the last.
+        guard output.count - outputStart < 8 * Self.limit else { return }
         if let clipboardActions {
             if clipboardActions & Clipboard.notify != 0 {
                 sendClipboard(Clipboard.notify | Clipboard.text)

@@ -23,6 +23,9 @@ public final class VNCServer: @unchecked Sendable {
     public let configuration: VNCConfiguration
     let title: String
     let input: InputHub
+    /// What viewers have copied, and the guest; nil where they share it among themselves alone.
+    private let clipboard: ClipboardHub?
+    private let member = Mutex<ClipboardHub.Member?>(nil)
     /// What puts TLS on connections; nil where they have none.
     let security: (any VNCSecurity)?
     let log = RateLimitedLogger(Logger("vnc"))
@@ -44,17 +47,20 @@ public final class VNCServer: @unchecked Sendable {
     ///   - title: what viewers show as the desktop's name.
     ///   - consoles: what viewers see, at least one.
     ///   - input: where their keys and movements go.
+    ///   - clipboard: the machine's, which viewers share with its guest.
     ///   - security: puts TLS on connections.
     ///   - report: hears of viewers, on the server's thread.
     public init(
         _ configuration: VNCConfiguration, title: String, consoles: [DisplayConsole], input: InputHub,
-        security: (any VNCSecurity)? = nil, report: @escaping @Sendable (VNCEvent) -> Void
+        clipboard: ClipboardHub? = nil, security: (any VNCSecurity)? = nil,
+        report: @escaping @Sendable (VNCEvent) -> Void
     ) throws(VNCError) {
         guard !consoles.isEmpty else { throw VNCError("There is no picture to show by VNC") }
         self.configuration = configuration
         self.title = title
         self.consoles = consoles
         self.input = input
+        self.clipboard = clipboard
         self.security = security
         self.report = report
         do throws(HostError) {
@@ -96,6 +102,8 @@ public final class VNCServer: @unchecked Sendable {
             }
             let made = try HostThread(name: "vnc") { [loop] in loop.run() }
             thread.withLock { $0 = made }
+            let joined = clipboard?.join { [weak self] text in self?.offer(text) }
+            member.withLock { $0 = joined }
         } catch { throw VNCError("\(error)") }
     }
 
@@ -106,6 +114,7 @@ public final class VNCServer: @unchecked Sendable {
             return !shared.isClosed
         }
         guard first else { return }
+        if let member = member.withLock({ $0.take() }) { clipboard?.leave(member) }
         loop.post { [self] in
             for source in sources { source.remove() }
             for connection in connections { connection.close() }
@@ -143,13 +152,17 @@ public final class VNCServer: @unchecked Sendable {
         }
         let own = place(false)
         return VNCStatus(
-            id: configuration.id, host: own?.host, service: own?.service, family: Self.family(configuration.listener, own),
+            id: configuration.id, host: own?.host, service: own?.service,
+            family: Self.family(configuration.listener, own),
             webSocketService: place(true)?.service,
             authentication: security != nil ? "vencrypt" : configuration.needsPassword ? "vnc" : "none",
-            subAuthentication: security == nil ? nil : configuration.needsPassword ? "x509-vnc" : "x509-none", viewers: shared.withLock { $0.viewers })
+            subAuthentication: security == nil ? nil : configuration.needsPassword ? "x509-vnc" : "x509-none",
+            viewers: shared.withLock { $0.viewers })
     }
 
-    private static func family(_ listener: VNCConfiguration.Listener, _ place: (host: String, service: String)?) -> String {
+    private static func family(_ listener: VNCConfiguration.Listener, _ place: (host: String, service: String)?)
+        -> String
+    {
         if case .unix = listener { return "unix" }
         return place?.host.contains(":") == true ? "ipv6" : "ipv4"
     }
@@ -202,9 +215,18 @@ public final class VNCServer: @unchecked Sendable {
         }
     }
 
-    /// Hands the text of a viewer's clipboard to the others.
+    /// Hands the text of a viewer's clipboard to the others, and to the guest.
     func share(_ text: String, from sender: VNCConnection) {
         for connection in connections where connection !== sender { connection.offer(text) }
+        if let clipboard, let member = member.withLock({ $0 }) { clipboard.share(text, from: member) }
+    }
+
+    /// A text that the guest has copied, or a viewer of another server. Any thread.
+    private func offer(_ text: String) {
+        loop.post { [weak self] in
+            guard let self else { return }
+            for connection in connections { connection.offer(text) }
+        }
     }
 
     func initialized(_ connection: VNCConnection) { report(.initialized(connection.viewer)) }

@@ -6,7 +6,7 @@ enum CharacterBackendSyntax {
     /// The back-ends that -chardev takes, `tty` and `parport` being old names.
     static let names = [
         "null", "stdio", "file", "pty", "pipe", "serial", "tty", "parallel", "parport", "socket", "udp", "ringbuf",
-        "vc",
+        "vc", "qemu-vdagent",
     ]
     private static let common: [Parameter] = [
         Parameter("backend", Parameter.Kind.string), Parameter("id", Parameter.Kind.string),
@@ -48,6 +48,11 @@ enum CharacterBackendSyntax {
             [
                 Parameter("width", Parameter.natural), Parameter("height", Parameter.natural),
                 Parameter("cols", Parameter.natural), Parameter("rows", Parameter.natural),
+            ]
+        case "qemu-vdagent":
+            [
+                Parameter("clipboard", Parameter.Kind.boolean), Parameter("mouse", Parameter.Kind.boolean),
+                Parameter("name", Parameter.Kind.string),
             ]
         default: []
         }
@@ -159,6 +164,9 @@ enum CharacterBackendSyntax {
         case "vc":
             let words = [values.int("cols").map { "\($0)C" }, values.int("rows").map { "\($0)C" }].compactMap { $0 }
             return .virtualConsole(size: words.joined(separator: "x"))
+        case "qemu-vdagent":
+            // Its name is always the same, and may be given all the same.
+            return .agent(clipboard: values.flag("clipboard") ?? false, mouse: values.flag("mouse") ?? true)
         default: return .socket(try socket(values))
         }
     }
