@@ -17,8 +17,24 @@ extension TwinCase {
         return reasons
     }()
 
-    /// Cases whose twins do not stay alike in every run yet, and what is known of it.
-    static let unlike: [String: String] = [:]
+    /// Cases whose twins do not stay alike with every seed yet, and what is known of it. With the first seed they mostly do.
+    static let unlike: [String: String] = {
+        var differences: [String: String] = [:]
+        for name in ["pc", "q35"] {
+            differences[name] = "The i8254 notes passed rises (`seen`) as it is loaded; nothing else shows it"
+        }
+        for name in ["virtio-net-pci", "virtio-scsi-pci"] {
+            differences[name] = "The drivers of several devices share rings: which device writes first is up to threads"
+        }
+        for name in ["virtio-mouse-pci", "virtio-tablet-pci", "mmio more"] {
+            differences[name] = "What a pointer has last told of its buttons and place may not be saved"
+        }
+        for name in ["e1000", "e1000e", "rtl8139", "pcnet"] {
+            differences[name] = "What one card sends may reach the other later, or in another order"
+        }
+        for name in ["ahci", "nvme", "isa"] { differences[name] = "Seen with one seed of five; why has yet to be found" }
+        return differences
+    }()
 
     static let all: [TwinCase] = boards + virtioOnPCI + virtioOnMMIO + storage + cards + usb + graphics + others
 
