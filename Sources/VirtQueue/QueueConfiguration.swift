@@ -67,6 +67,23 @@ public struct QueueProgress: Equatable, Sendable {
     }
 }
 
+/// What a saved state keeps of a queue beside its progress.
+public struct QueueStanding: Equatable, Sendable {
+    /// Used entries (split) or slots (packed) since the driver was last considered for an interrupt.
+    public var unsignalled: Int
+    /// The driver gets an interrupt for what comes next, whatever it asked for.
+    public var mustSignal: Bool
+    /// The queue yields nothing more until the device is reset.
+    public var isStopped: Bool
+
+    /// That of a queue of which nothing is known but its progress: the driver may wait for an interrupt.
+    public init(unsignalled: Int = 0, mustSignal: Bool = true, isStopped: Bool = false) {
+        self.unsignalled = unsignalled
+        self.mustSignal = mustSignal
+        self.isStopped = isStopped
+    }
+}
+
 /// A descriptor's layout and bits, the same in both formats but for the last four bytes. virtio 1.2, 2.7.5 and 2.8.
 struct Descriptor {
     var address: UInt64

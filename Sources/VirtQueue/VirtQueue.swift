@@ -54,9 +54,10 @@ public final class VirtQueue: @unchecked Sendable {
     /// The most pieces of one chain: the queue's size, or what real drivers put in an indirect table if that is more.
     let segmentLimit: Int
 
-    /// A queue at the given progress. Throws where the rings are not in guest memory or not well formed.
+    /// A queue at the given progress, as it stood then. Throws where the rings are not in guest memory or not well formed.
     public init(
-        memory: AddressSpace, configuration: QueueConfiguration, progress: QueueProgress? = nil
+        memory: AddressSpace, configuration: QueueConfiguration, progress: QueueProgress? = nil,
+        standing: QueueStanding = QueueStanding()
     ) throws(VirtQueueError) {
         try configuration.check()
         self.memory = memory
@@ -68,7 +69,11 @@ public final class VirtQueue: @unchecked Sendable {
         driver = try Self.area(view, configuration.driver, configuration.driverBytes, writable: false)
         device = try Self.area(view, configuration.device, configuration.deviceBytes, writable: true)
         self.progress = progress ?? QueueProgress()
-        mustSignal = progress != nil
+        if progress != nil {
+            mustSignal = standing.mustSignal
+            unsignalled = standing.unsignalled
+            if standing.isStopped { error = .stopped }
+        }
         segmentLimit = max(Int(configuration.size), 1024)
         if configuration.isPacked, let progress,
             progress.available >= configuration.size || progress.used >= configuration.size
@@ -235,6 +240,14 @@ public final class VirtQueue: @unchecked Sendable {
 
     /// How far the device is: what a saved state keeps. Exact only while no buffer is outstanding.
     public var savedProgress: QueueProgress { progress }
+
+    /// What a saved state keeps beside the progress.
+    public var savedStanding: QueueStanding {
+        QueueStanding(unsignalled: unsignalled, mustSignal: mustSignal, isStopped: error != nil)
+    }
+
+    /// Ends the queue, as an error does: its device has met a buffer that it can make nothing of.
+    public func stop() { if error == nil { error = .stopped } }
 
     /// Buffers (split) or slots (packed) that are taken and not returned.
     public var outstandingCount: Int { outstanding }

@@ -29,6 +29,8 @@ public enum VirtQueueError: Error, Equatable, Sendable, CustomStringConvertible 
     case badIndirectTable(count: UInt32)
     /// More buffers outstanding than the ring has room for.
     case tooManyOutstanding
+    /// A buffer that its device can make nothing of, or a queue that had stopped before its state was saved.
+    case stopped
 
     public var description: String {
         switch self {
@@ -45,6 +47,7 @@ public enum VirtQueueError: Error, Equatable, Sendable, CustomStringConvertible 
         case .badIndirect: "Indirect descriptor is not allowed here"
         case .badIndirectTable(let count): "Indirect table has \(count) bytes"
         case .tooManyOutstanding: "More buffers are outstanding than the queue has room for"
+        case .stopped: "Queue was stopped"
         }
     }
 }

@@ -170,11 +170,20 @@ private final class Bench {
         try bench.start(address: 9)
         bench.devices[0].input.key(code: 0x1E, down: true)
         let other = try Bench([.keyboard(stateName: "keyboard")])
+        // A machine takes the time before its devices.
+        other.clock.advance(by: bench.clock.now - other.clock.now)
         try other.controller.importState(bench.controller.exportState())
         try other.devices[0].importState(bench.devices[0].exportState())
         #expect(other.controller.exportState() == bench.controller.exportState())
         #expect(other.devices[0].exportState() == bench.devices[0].exportState())
         #expect(try other.poll(address: 9) == [0, 0, 4, 0, 0, 0, 0, 0])
+        var older = bench.controller.exportState()
+        #expect(older.fields.removeValue(forKey: "next-frame") != nil)
+        try other.controller.importState(older)
+        var distant = older
+        distant.set("next-frame", UInt64.max)
+        try other.controller.importState(distant)
+        #expect(try other.controller.exportState().integer("next-frame") <= other.clock.now + 1_000_000)
         #expect(throws: DeviceStateError.self) { try other.controller.importState(DeviceState(version: 9)) }
     }
 

@@ -125,6 +125,27 @@ import VirtQueue
         }
     }
 
+    @Test(arguments: Format.all.filter { $0.size > 4 }) func standingContinuesInANewQueue(_ format: Format) throws {
+        let bench = try QueueBench(format)
+        func successor(_ queue: VirtQueue) throws -> VirtQueue {
+            try VirtQueue(
+                memory: bench.memory, configuration: bench.configuration, progress: queue.savedProgress,
+                standing: queue.savedStanding)
+        }
+        _ = bench.driver.add(readable: [.init(0x10000, 8)], writable: [])
+        try #require(try bench.queue.pop(into: bench.chain))
+        bench.queue.push(bench.chain, written: 0)
+        let second = try successor(bench.queue)
+        #expect(second.needsInterrupt(), "What was returned before has not been told")
+        let third = try successor(second)
+        #expect(!third.needsInterrupt(), "Nothing is new")
+        _ = bench.driver.add(readable: [.init(0x10000, 8)], writable: [])
+        third.stop()
+        let fourth = try successor(third)
+        #expect(fourth.error == .stopped)
+        #expect(try !fourth.pop(into: bench.chain))
+    }
+
     @Test func chainsMarkWhatTheyWrite() throws {
         let bench = try QueueBench(Format())
         let block = try #require(bench.memory.view.ranges.first?.block)

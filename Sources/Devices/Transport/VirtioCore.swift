@@ -94,7 +94,9 @@ final class VirtioCore: Sendable {
     }
 
     /// Builds the queues and hands them to the device. A ring that cannot be makes a device that needs reset.
-    private func activate(_ state: inout State, progress: [QueueProgress]?) -> Bool {
+    private func activate(
+        _ state: inout State, progress: [(QueueProgress, QueueStanding)]?
+    ) -> Bool {
         let features = state.driverFeatures & offered
         var live: [VirtQueue?] = []
         for (index, setup) in state.queues.enumerated() {
@@ -109,7 +111,9 @@ final class VirtioCore: Sendable {
                 hasIndirect: features & VirtioFeature.indirect != 0)
             do throws(VirtQueueError) {
                 live.append(
-                    try VirtQueue(memory: memory, configuration: configuration, progress: progress?[index]))
+                    try VirtQueue(
+                        memory: memory, configuration: configuration, progress: progress?[index].0,
+                        standing: progress?[index].1 ?? QueueStanding()))
             } catch {
                 interrupt.setNeedsReset()
                 return false
@@ -196,9 +200,7 @@ final class VirtioCore: Sendable {
             result.set(
                 "queues",
                 state.queues.enumerated().map { index, setup in
-                    let progress =
-                        state.live.indices.contains(index) ? state.live[index]?.savedProgress : nil
-                    return Self.export(setup, progress ?? QueueProgress())
+                    Self.export(setup, state.live.indices.contains(index) ? state.live[index] : nil)
                 })
             result.set("interrupt", [interrupt.exportState()])
             result.set("device", [device])
@@ -206,7 +208,8 @@ final class VirtioCore: Sendable {
         }
     }
 
-    private static func export(_ setup: QueueSetup, _ progress: QueueProgress) -> DeviceState {
+    private static func export(_ setup: QueueSetup, _ live: VirtQueue?) -> DeviceState {
+        let progress = live?.savedProgress ?? QueueProgress()
         var queue = DeviceState(version: 1)
         queue.set("size", setup.size)
         queue.set("descriptors", setup.descriptors)
@@ -217,11 +220,17 @@ final class VirtioCore: Sendable {
         queue.set("used", progress.used)
         queue.set("available-wrap", progress.availableWrap)
         queue.set("used-wrap", progress.usedWrap)
+        if let standing = live?.savedStanding {
+            queue.set("unsignalled", standing.unsignalled)
+            queue.set("must-signal", standing.mustSignal)
+            queue.set("stopped", standing.isStopped)
+        }
         return queue
     }
 
-    private func restore(_ saved: DeviceState, largest: UInt16) throws(DeviceStateError) -> (QueueSetup, QueueProgress)
-    {
+    private func restore(
+        _ saved: DeviceState, largest: UInt16
+    ) throws(DeviceStateError) -> (QueueSetup, QueueProgress, QueueStanding) {
         var setup = QueueSetup(size: try saved.integer("size"))
         guard setup.size > 0, setup.size <= largest else {
             throw .outOfRange(field: "size", value: UInt64(setup.size))
@@ -234,8 +243,17 @@ final class VirtioCore: Sendable {
             setup,
             QueueProgress(
                 available: try saved.integer("available"), used: try saved.integer("used"),
-                availableWrap: try saved.bool("available-wrap"), usedWrap: try saved.bool("used-wrap"))
+                availableWrap: try saved.bool("available-wrap"), usedWrap: try saved.bool("used-wrap")),
+            try Self.standing(saved)
         )
+    }
+
+    /// States of older releases do not have it.
+    private static func standing(_ saved: DeviceState) throws(DeviceStateError) -> QueueStanding {
+        guard saved.fields["stopped"] != nil else { return QueueStanding() }
+        return QueueStanding(
+            unsignalled: Int(try saved.integer("unsignalled", as: UInt32.self)),
+            mustSignal: try saved.bool("must-signal"), isStopped: try saved.bool("stopped"))
     }
 
     /// Takes a state; the device is paused and goes on at `resume`.
@@ -248,11 +266,11 @@ final class VirtioCore: Sendable {
         new.driverFeatureSelect = try saved.integer("driver-feature-select")
         new.queueSelect = try saved.integer("queue-select")
         let isActive = try saved.bool("active")
-        var progress: [QueueProgress] = []
+        var progress: [(QueueProgress, QueueStanding)] = []
         for (queue, largest) in zip(try saved.list("queues", count: queueSizes.count), queueSizes) {
-            let (setup, position) = try restore(queue, largest: largest)
+            let (setup, position, standing) = try restore(queue, largest: largest)
             new.queues.append(setup)
-            progress.append(position)
+            progress.append((position, standing))
         }
         if new.status & VirtioStatus.featuresOK != 0, new.driverFeatures & ~offered != 0 {
             throw .outOfRange(field: "driver-features", value: new.driverFeatures)

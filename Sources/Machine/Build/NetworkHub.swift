@@ -199,6 +199,16 @@ final class NetworkHub: Sendable {
         return true
     }
 
+    /// Returns when cards have had what waits in hubs, as far as they have room. The rest is lost where that is wanted.
+    func settle(losingRest: Bool) {
+        for entry in state.withLock({ $0.entries }).values {
+            guard let port = entry.backend.backend as? HubPort else { continue }
+            if losingRest { entry.backend.setLink(up: false) }
+            port.settle()
+            if losingRest { entry.backend.setLink(up: true) }
+        }
+    }
+
     // MARK: - Forwards
 
     /// The `user` back-end of a name, or the only one.

@@ -46,6 +46,9 @@ extension VirtualMachine {
         }
     }
 
+    /// Waits until its cards have had what is in hubs, as far as they have room; the rest is lost where that is wanted.
+    package func awaitFrames(losingRest: Bool = false) { board.networks.settle(losingRest: losingRest) }
+
     /// Whether keys and movements reach its devices.
     package func setListening(_ isListening: Bool) { board.input.isListening = isListening }
 }

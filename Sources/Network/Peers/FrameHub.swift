@@ -74,6 +74,9 @@ public final class HubPort: NetworkBackend {
         }
     }
 
+    /// Returns when its receiver has had all that it has room for.
+    package func settle() { thread.perform { [self] in deliver() } }
+
     private func post() {
         if !isPosted.exchange(true, ordering: .acquiringAndReleasing) {
             thread.loop.post { [weak self] in self?.deliver() }

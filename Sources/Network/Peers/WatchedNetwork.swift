@@ -30,7 +30,8 @@ public final class WatchedNetwork: NetworkBackend {
     /// Plugs the back-end's cable in or out.
     public func setLink(up: Bool) {
         isUp.store(up, ordering: .relaxed)
-        if up { inner.receiverReady() }
+        // Out of it, what waits for the card comes no more.
+        inner.receiverReady()
     }
 
     /// Begins a capture.
@@ -89,7 +90,11 @@ public final class WatchedNetwork: NetworkBackend {
             owner = Owner(watch: watch)
             self.receiver = receiver
         }
-        func canReceive() -> Bool { receiver.canReceive() }
+        /// A frame that a pulled cable loses needs no room, and must not come when the cable is in again.
+        func canReceive() -> Bool {
+            if let watch = owner.watch, !watch.isUp.load(ordering: .relaxed) { return true }
+            return receiver.canReceive()
+        }
         var offloads: FrameOffloads { receiver.offloads }
         func receive(_ frame: UnsafeRawBufferPointer) { unsafe receive(frame, FrameOffload.none) }
         func receive(_ frame: UnsafeRawBufferPointer, _ offload: FrameOffload) {

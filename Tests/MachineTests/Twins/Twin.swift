@@ -13,6 +13,8 @@ final class Twin {
     private let loop: EventLoop
     private let buses: ProcessorBuses
     private let workers: [any Device]
+    /// How they stood when they had last nothing to do.
+    private var settled: [DeviceState] = []
 
     /// Devices with threads that work for them.
     private static let busy: Set<String> = [
@@ -77,6 +79,9 @@ final class Twin {
 
     func pause() {
         for device in machine.parts { device.pause() }
+        machine.awaitWorkers()
+        // What is on its way to a card is no part of the state: it is lost, as networks lose frames.
+        machine.awaitFrames(losingRest: true)
         machine.setListening(false)
     }
     func resume() {
@@ -86,16 +91,17 @@ final class Twin {
 
     /// Returns when the threads of devices have nothing more to do.
     func settle() {
-        var last: [DeviceState] = []
         for _ in 0..<50 {
             machine.awaitWorkers()
+            machine.awaitFrames()
             for device in workers { device.pause() }
             let now = workers.map { $0.exportState() }
             for device in workers { device.resume() }
-            if now == last { break }
-            last = now
+            if now == settled { break }
+            settled = now
         }
         machine.awaitWorkers()
+        machine.awaitFrames()
     }
 
     /// All of it, while it stands.

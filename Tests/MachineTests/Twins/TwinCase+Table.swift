@@ -17,26 +17,22 @@ extension TwinCase {
         return reasons
     }()
 
-    /// Cases whose twins do not stay alike in every run yet, and what is known of it.
+    /// Cases whose twins do not stay alike with every seed yet, and what is known of it. With the first seed they mostly do.
     static let unlike: [String: String] = {
         var differences: [String: String] = [:]
-        for name in [
-            "virtio-blk-pci", "virtio-net-pci", "virtio-rng-pci", "virtio-balloon-pci",
-            "virtio-balloon-pci-transitional",
-            "virtio-balloon-pci-non-transitional", "virtio-9p-pci", "virtio-scsi-pci", "virtio-serial-pci",
-            "virtio-keyboard-pci", "virtio-mouse-pci", "virtio-tablet-pci", "virtio-gpu-pci", "virtio-vsock-pci",
-            "virtio-vga", "mmio", "mmio more",
-        ] { differences[name] = "How far queues have come, and what they have told; why has yet to be found" }
-        for name in ["piix3-usb-uhci", "piix4-usb-uhci", "ich9-usb", "usb-ehci"] {
-            differences[name] = "The frame number may be one less: the part of a frame that has passed is not saved"
+        for name in ["pc", "q35"] {
+            differences[name] = "The i8254 notes passed rises (`seen`) as it is loaded; nothing else shows it"
+        }
+        for name in ["virtio-net-pci", "virtio-scsi-pci"] {
+            differences[name] = "The drivers of several devices share rings: which device writes first is up to threads"
+        }
+        for name in ["virtio-mouse-pci", "virtio-tablet-pci", "mmio more"] {
+            differences[name] = "What a pointer has last told of its buttons and place may not be saved"
         }
         for name in ["e1000", "e1000e", "rtl8139", "pcnet"] {
-            differences[name] = "What one card sends may reach the other later"
+            differences[name] = "What one card sends may reach the other later, or in another order"
         }
-        for name in ["ahci", "hotplug"] {
-            differences[name] = "The index of AHCI's registers in I/O space is not saved"
-        }
-        differences["ide"] = "The number of the next request is one more in the machine that takes the state"
+        for name in ["ahci", "nvme", "isa"] { differences[name] = "Seen with one seed of five; why has yet to be found" }
         return differences
     }()
 
@@ -58,11 +54,12 @@ extension TwinCase {
             name: "hotplug",
             line: """
                 -M q35 -m 8M,slots=2,maxmem=1G -smp 1,maxcpus=4 -vga none -object memory-backend-ram,id=m1,size=128M
-                -device pc-dimm,memdev=m1,id=dimm1 -device pcie-root-port,id=r,chassis=1,slot=1 -device intel-iommu,dma-translation=off
+                -device pc-dimm,memdev=m1,id=dimm1 -device pcie-root-port,id=r,chassis=1,slot=1
+                -device intel-iommu,dma-translation=off
                 -device vmgenid,guid=01234567-89ab-cdef-0123-456789abcdef -device vmcoreinfo -device pvpanic
                 """,
             models: ["pc-dimm", "pcie-root-port", "intel-iommu", "vmgenid", "vmcoreinfo", "pvpanic"],
-            registers: ["all", "slot 31"], before: 300, after: 300),
+            registers: ["all", "slot 31"], isBusy: true, before: 300, after: 150),
         TwinCase(
             name: "flash",
             line: """
@@ -124,16 +121,16 @@ extension TwinCase {
                 -device virtio-vsock-pci-non-transitional,guest-cid=4,path=FOLDER/vs1
                 """,
             models: ["virtio-vsock-pci", "virtio-vsock-pci-non-transitional"], drivers: { VirtioTwinDriver.all($0) },
-            isBusy: true),
+            isBusy: true, forgets: true),
     ]
 
     private static let virtioOnMMIO: [TwinCase] = [
         TwinCase(
             name: "mmio",
             line: """
-                -M microvm \(discs) \(nets) \(share) -object rng-random,id=r,filename=/dev/zero -device virtio-blk-device,drive=d0
-                -device virtio-net-device,netdev=n0,mac=52:54:00:12:34:01 -device virtio-rng-device,rng=r
-                -device virtio-balloon-device -device virtio-9p-device,fsdev=f,mount_tag=t
+                -M microvm \(discs) \(nets) \(share) -object rng-random,id=r,filename=/dev/zero
+                -device virtio-blk-device,drive=d0 -device virtio-net-device,netdev=n0,mac=52:54:00:12:34:01
+                -device virtio-rng-device,rng=r -device virtio-balloon-device -device virtio-9p-device,fsdev=f,mount_tag=t
                 """,
             models: [
                 "virtio-blk-device", "virtio-net-device", "virtio-rng-device", "virtio-balloon-device",
@@ -142,15 +139,15 @@ extension TwinCase {
         TwinCase(
             name: "mmio more",
             line: """
-                -M microvm \(discs) -device virtio-scsi-device,id=s -device scsi-hd,drive=d0,bus=s.0 -device virtio-serial-device
-                \(serials) -device virtio-keyboard-device -device virtio-mouse-device -device virtio-tablet-device
-                -device virtio-vsock-device,guest-cid=3,path=FOLDER/vs0
+                -M microvm \(discs) -device virtio-scsi-device,id=s -device scsi-hd,drive=d0,bus=s.0
+                -device virtio-serial-device \(serials) -device virtio-keyboard-device -device virtio-mouse-device
+                -device virtio-tablet-device -device virtio-vsock-device,guest-cid=3,path=FOLDER/vs0
                 """,
             models: [
                 "virtio-scsi-device", "virtio-serial-device", "virtio-keyboard-device", "virtio-mouse-device",
                 "virtio-tablet-device",
                 "virtio-vsock-device",
-            ], registers: ["virtio-mmio"], drivers: { VirtioTwinDriver.all($0) }, isBusy: true),
+            ], registers: ["virtio-mmio"], drivers: { VirtioTwinDriver.all($0) }, isBusy: true, forgets: true),
     ]
 
     /// The same with more devices.

@@ -18,6 +18,8 @@ struct TwinCase: Sendable, CustomTestStringConvertible {
     var isBusy = false
     /// Fields that need not be alike, and why.
     var living: [String: String] = [:]
+    /// A state leaves out what the first machine still knows, by design: it takes its own state as the other does.
+    var forgets = false
     /// A program that must be there.
     var needs: String?
     /// Operations on the first twin before it is saved, and on both after that.

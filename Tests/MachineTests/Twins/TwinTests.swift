@@ -114,12 +114,16 @@ struct TwinTests {
             saves += 1
             try Self.copyDisks(from: folders[0], to: folders[1])
             try second.load(saved)
+            // Connections of a socket device end, and its driver hears of it.
+            if one.forgets { try first.load(saved) }
             let again = try second.save()
             let lost = try TwinDifference.find(saved, again, but: Set(one.living.keys))
             guard lost.isEmpty else {
                 Issue.record(
-                    "\(one.name), seed \(seed), round \(round): the state that was taken is another:\n\(lost.joined(separator: "\n"))"
-                )
+                    """
+                    \(one.name), seed \(seed), round \(round): the state that was taken is another:
+                    \(lost.joined(separator: "\n"))
+                    """)
                 return
             }
             for twin in twins {

@@ -120,6 +120,8 @@ public final class ProcessorHotplugControl: BusDevice, Device {
             var saved = DeviceState(version: 1)
             saved.set("present", state.present.sorted().map { UInt8($0) })
             saved.set("changes", state.changes.flatMap { [UInt8($0.processor), UInt8($0.kind)] })
+            saved.set("selector", state.registers.selector)
+            saved.set("command", state.registers.command)
             return saved
         }
     }
@@ -131,7 +133,13 @@ public final class ProcessorHotplugControl: BusDevice, Device {
         let list = stride(from: 0, to: changes.count, by: 2).map {
             Change(processor: Int(changes[$0]), kind: UInt32(changes[$0 + 1] == 1 ? 1 : 2))
         }
-        // What firmware has selected is not worth saving: it selects before each look.
-        state.withLock { ($0.present, $0.changes) = (Set(present.map { Int($0) }), list) }
+        // States of older releases do not have what firmware has selected.
+        let isOlder = saved.fields["selector"] == nil
+        let selector: UInt32 = isOlder ? 0 : try saved.integer("selector")
+        let command: UInt8 = isOlder ? 0 : try saved.integer("command")
+        state.withLock { state in
+            (state.present, state.changes) = (Set(present.map { Int($0) }), list)
+            (state.registers.selector, state.registers.command) = (selector, command)
+        }
     }
 }

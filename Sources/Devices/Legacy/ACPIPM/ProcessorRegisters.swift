@@ -28,8 +28,9 @@ struct ProcessorRegisters: Sendable {
     }
 
     private let apicIDs: [UInt32]
-    private var selector: UInt32 = 0
-    private var command: UInt8 = 0
+    /// What firmware has selected, and its last command: all that a saved state needs of them.
+    var selector: UInt32 = 0
+    var command: UInt8 = 0
 
     init(apicIDs: [UInt32]) { self.apicIDs = apicIDs }
 

@@ -18,7 +18,7 @@ public final class PCICard: Device, NetworkCard, PCIFunctionDelegate {
         var nextLook: UInt64?
         var drivenLevel = false
     }
-    /// Nanoseconds between two looks for buffers.
+    /// Nanoseconds between two looks for buffers, which are at its multiples: no saved state needs to know of them.
     private static let lookPeriod: UInt64 = 10_000_000
     /// A window onto the model's registers.
     struct WindowKind {
@@ -102,7 +102,7 @@ public final class PCICard: Device, NetworkCard, PCIFunctionDelegate {
             function.setINTx(signals.level)
         }
         if state.hasRefused, state.model.refillsSilently {
-            if state.nextLook.map({ $0 <= now }) ?? true { state.nextLook = now &+ Self.lookPeriod }
+            if state.nextLook.map({ $0 <= now }) ?? true { state.nextLook = (now / Self.lookPeriod &+ 1) &* Self.lookPeriod }
         } else {
             state.nextLook = nil
         }

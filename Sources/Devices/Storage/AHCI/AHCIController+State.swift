@@ -8,6 +8,7 @@ extension AHCIController {
             saved.set("pci", [function.exportState()])
             saved.set("control", state.model.control)
             saved.set("status", state.model.hostStatus)
+            saved.set("index", index.withLock { $0 })
             saved.set(
                 "ports",
                 state.model.ports.indices.map { index in
@@ -39,6 +40,8 @@ extension AHCIController {
         model.control = try saved.integer("control", as: UInt32.self) & AHCIModel.Host.interruptEnable
             | AHCIModel.Host.enabled
         model.hostStatus = try saved.integer("status")
+        // States of older releases do not have it.
+        let selected: UInt32 = saved.fields["index"] == nil ? 0 : try saved.integer("index") & 0xFFC
         for (index, part) in try saved.list("ports", count: model.ports.count).enumerated() {
             var port = model.ports[index]
             port.listBase = try part.integer("list", as: UInt64.self) & ~0x3FF
@@ -60,6 +63,7 @@ extension AHCIController {
             if let one = drive.first { try drives[index]?.importState(one) }
         }
         try function.importState(try saved.list("pci", count: 1)[0])
+        index.withLock { $0 = selected }
         let (newModel, newDrives, newResetting) = (model, drives, resetting)
         state.withLock { state in
             state.model = newModel

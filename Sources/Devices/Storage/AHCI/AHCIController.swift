@@ -30,7 +30,8 @@ public final class AHCIController: Device {
     // Set once in `init`, where it needs `self`.
     private let work = Mutex<(any WorkItem)?>(nil)
     private let trayObserver = Mutex<IDEController.TrayObserver?>(nil)
-    private let index = Mutex<UInt32>(0)
+    /// What the index register in I/O space selects.
+    let index = Mutex<UInt32>(0)
 
     /// A controller with a drive or none at each of its 1 to 32 ports.
     public init(

@@ -97,6 +97,8 @@ extension IDEChannel {
             guard let operation = IDERequest.Operation(rawValue: code) else {
                 throw .outOfRange(field: "request", value: UInt64(code))
             }
+            // It is asked for under the number that it has.
+            new.number &-= 1
             let most = operation == .discard ? 0xFFFF * 512 : Self.mostBytes
             new.ask(
                 operation, offset: try state.integer("request-offset"), count: try number("request-count", 0...most),

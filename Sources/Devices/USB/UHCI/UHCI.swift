@@ -138,7 +138,11 @@ public final class UHCI: Device, BusDevice, USBHost {
     }
 
     public func exportState() -> DeviceState {
-        var saved = state.withLock { $0.model.exportState() }
+        var saved = state.withLock { state in
+            var saved = state.model.exportState()
+            if let deadline = state.deadline { saved.set("next-frame", deadline) }
+            return saved
+        }
         saved.set("pci", [function.exportState()])
         return saved
     }
@@ -149,9 +153,12 @@ public final class UHCI: Device, BusDevice, USBHost {
         try model.importState(saved)
         let taken = model
         try function.importState(try saved.list("pci", count: 1)[0])
+        // Virtual time; states of older releases begin a frame.
+        let latest = clock.now &+ Self.period
+        let deadline: UInt64? = saved.fields["next-frame"] == nil ? nil : min(try saved.integer("next-frame"), latest)
         change { state in
             state.model = taken
-            state.deadline = nil
+            state.deadline = deadline
         }
     }
 }

@@ -162,7 +162,7 @@ public final class VirtioBlock: VirtioDevice {
                     taken += 1
                     guard var command = BlockCommand(job.chain, disk) else {
                         // Without a header or a status byte there is nothing to answer: 2.1.1's last resort.
-                        state.queue = nil
+                        queue.stop()
                         interrupt.setNeedsReset()
                         return false
                     }

@@ -91,6 +91,7 @@ extension VirtioSCSI {
     private func start(_ chain: DescriptorChain, _ index: Int, _ state: inout State, _ work: inout [@Sendable () -> Void]) {
         guard chain.readableCount >= Self.requestHeader, chain.writableCount >= Self.responseHeader else {
             state.interrupt?.setNeedsReset()
+            state.queues[index]?.stop()
             return
         }
         let head = chain.bytes(at: 0, count: Self.requestHeader)

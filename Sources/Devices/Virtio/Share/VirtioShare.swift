@@ -131,7 +131,7 @@ public final class VirtioShare: VirtioDevice {
 
     private func fail(_ state: inout State) {
         state.interrupt?.setNeedsReset()
-        state.queue = nil
+        state.queue?.stop()
     }
 
     public func reset() {

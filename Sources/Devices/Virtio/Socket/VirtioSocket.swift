@@ -132,7 +132,7 @@ public final class VirtioSocket: VirtioDevice {
                 hasMore = try takePackets(&state, interrupt, &effects)
             } catch {
                 interrupt.setNeedsReset()
-                state.transmit = nil
+                state.transmit?.stop()
             }
         }
         for (effect, bytes) in effects { perform(effect, bytes) }
@@ -201,7 +201,7 @@ public final class VirtioSocket: VirtioDevice {
                 return state.model.hasPackets
             } catch {
                 interrupt.setNeedsReset()
-                state.receive = nil
+                state.receive?.stop()
                 return false
             }
         }
