@@ -169,21 +169,6 @@ extension QEMUArguments {
             object.set("domainname", network.domainName)
             if network.isRestricted { object["restrict"] = .bool(true) }
             return object
-        case .tap(let descriptors, let vhost):
-            var object: JSONObject = ["type": "tap"]
-            if descriptors.count == 1 {
-                object["fd"] = .string("\(descriptors[0])")
-            } else {
-                object["fds"] = .string(descriptors.map { String($0) }.joined(separator: ":"))
-            }
-            if !vhost.isEmpty { object["vhost"] = true }
-            if vhost.count == 1 {
-                object["vhostfd"] = .string("\(vhost[0])")
-            } else if vhost.count > 1 {
-                object["vhostfds"] = .string(vhost.map { String($0) }.joined(separator: ":"))
-            }
-            object["id"] = .string(id)
-            return object
         case .openTap(let queues, let vhost):
             var object: JSONObject = ["type": "tap", queues.contains(":") ? "fds" : "fd": .string(queues)]
             if let vhost {

@@ -16,8 +16,6 @@ public struct LaunchPlan: Sendable {
         case user
         /// User-mode NAT with the addresses of a network of the host.
         case userNetwork(UserNetwork)
-        /// Taps that are open, and `/dev/vhost-net` for each where it is used.
-        case tap(descriptors: [Int32], vhost: [Int32])
         /// A tap that is open, by the number of its descriptor or by the name that `getfd` gave it; of several queues, with
         /// colons between them. Likewise devices of `/dev/vhost-net`, where the kernel is to move frames.
         case openTap(String, vhost: String? = nil)

@@ -124,7 +124,7 @@ func makeDomain(
     @Test func attachmentsAreThePlans() throws {
         var plan = plan
         plan.attachments = [
-            0: LaunchPlan.Attachment.tap(descriptors: [7, 8], vhost: [9, 10]),
+            0: LaunchPlan.Attachment.openTap("7:8", vhost: "9:10"),
             1: LaunchPlan.Attachment.stream(path: "/switch"),
         ]
         let interface = "<interface type='network'><source network='n'/><model type='virtio'/></interface>"

@@ -22,7 +22,7 @@ enum MachineNeeds {
         }
         for (index, card) in DomainFigures.devices(live, "interface").enumerated() {
             switch attachments[index] {
-            case .openTap, .tap, .datagram, .user, .userNetwork: continue
+            case .openTap, .datagram, .user, .userNetwork: continue
             // Sockets of a switch are root's, and new ones come where it was killed.
             case .stream, .tapName, .bridge: return false
             case nil:
@@ -45,7 +45,7 @@ enum MachineNeeds {
     static func network(_ live: XMLTree, _ attachments: [Int: LaunchPlan.Attachment]) -> Bool {
         for (index, card) in DomainFigures.devices(live, "interface").enumerated() {
             switch attachments[index] {
-            case .openTap, .tap, .datagram, .stream: continue
+            case .openTap, .datagram, .stream: continue
             case .user, .userNetwork, .tapName, .bridge: return true
             case nil: if !["null", "vhostuser"].contains(card["type"] ?? "") { return true }
             }

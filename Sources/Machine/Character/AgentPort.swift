@@ -14,15 +14,10 @@ final class AgentPort: HostCharacterPort, PointerInput {
     let filename = "qemu-vdagent"
     let pointerName = "vdagent"
     let isAbsolute = true
-    private let loop: EventLoop
+    private let waiting: WaitingInput
     private let clipboard: ClipboardHub
     private let member = Mutex<ClipboardHub.Member?>(nil)
-    private struct State: Sendable {
-        var session: AgentSession
-        var waiting: [UInt8] = []
-        var receiver: (any CharacterReceiver)?
-    }
-    private let state: Mutex<State>
+    private let session: Mutex<AgentSession>
     /// Where pointers are taken from, and the size of the picture that they move over.
     struct Surroundings: Sendable {
         let input: InputHub
@@ -33,9 +28,9 @@ final class AgentPort: HostCharacterPort, PointerInput {
     /// A port that joins a clipboard and a pointer, as far as asked for.
     init(label: String, hasClipboard: Bool, hasMouse: Bool, clipboard: ClipboardHub, loop: EventLoop) {
         self.label = label
-        self.loop = loop
+        waiting = WaitingInput(limit: Self.limit, loop: loop)
         self.clipboard = clipboard
-        state = Mutex(State(session: AgentSession(clipboard: hasClipboard, mouse: hasMouse)))
+        session = Mutex(AgentSession(clipboard: hasClipboard, mouse: hasMouse))
         guard hasClipboard else { return }
         let joined = clipboard.join { [weak self] text in self?.change { $0.offer(text) } }
         member.withLock { $0 = joined }
@@ -46,7 +41,7 @@ final class AgentPort: HostCharacterPort, PointerInput {
 
     /// A program of the guest has opened its end of the port, or closed it.
     func setGuestOpen(_ isOpen: Bool) {
-        state.withLock { $0.waiting = [] }
+        waiting.clear()
         change { session in
             var effects = session.setOpen(isOpen)
             if isOpen, let text = member.withLock({ $0 }).flatMap({ clipboard.text(for: $0) }) {
@@ -71,11 +66,10 @@ final class AgentPort: HostCharacterPort, PointerInput {
 
     /// Does something with the session, and what follows from it when no lock is held.
     private func change(_ body: (inout AgentSession) -> [AgentSession.Effect]) {
-        let effects = state.withLock { state in
-            let effects = body(&state.session)
-            for case .send(let bytes) in effects where state.waiting.count + bytes.count <= Self.limit {
-                state.waiting += bytes
-            }
+        let effects = session.withLock { session in
+            let effects = body(&session)
+            // Under the lock, so that messages stay in order.
+            for case .send(let bytes) in effects { waiting.keep(bytes) }
             return effects
         }
         for effect in effects {
@@ -89,28 +83,10 @@ final class AgentPort: HostCharacterPort, PointerInput {
         }
     }
 
-    func setReceiver(_ receiver: (any CharacterReceiver)?) {
-        state.withLock { $0.receiver = receiver }
-        acceptInput()
-    }
-    func acceptInput() { loop.post { [weak self] in self?.deliver() } }
+    func setReceiver(_ receiver: (any CharacterReceiver)?) { waiting.setReceiver(receiver) }
+    func acceptInput() { waiting.handOn() }
     func close() {
         if let member = member.withLock({ $0.take() }) { clipboard.leave(member) }
-        state.withLock { $0.waiting = [] }
-    }
-
-    /// Hands on what waits, as far as there is room. The loop's thread.
-    private func deliver() {
-        while true {
-            guard let receiver = state.withLock({ $0.waiting.isEmpty ? nil : $0.receiver }) else { return }
-            let room = receiver.receiveCapacity()
-            guard room > 0 else { return }
-            let bytes = state.withLock { state in
-                let bytes = Array(state.waiting.prefix(room))
-                state.waiting.removeFirst(bytes.count)
-                return bytes
-            }
-            receiver.receive(bytes)
-        }
+        waiting.clear()
     }
 }
