@@ -16,22 +16,31 @@ internal import X86
         var count: UInt16
         /// The low bits of the jump key.
         var mode: UInt16
-        /// Bytes from the first to the end of the superblock that its code is, and its path.
-        var reach: UInt16
+        /// The path of the superblock that its code is.
         var path: UInt16 = 0
         /// What kind of code it is.
         var code: CodeSize { CodeSize(rawValue: UInt8(UInt64(mode) & ModeBits.codeSize)) ?? .bits64 }
         var firstOp: Int32
         var opCount: Int32
-        /// Next block of the same hash, -1 at the end; -2 for a block that was dropped.
+        /// Next block of the same hash, -1 at the end; `isDropped` for a block that was dropped.
         var nextByStart: Int32
         /// Next block of the same page's hash.
         var nextByPage: Int32
+        /// The first of the `Part`s that name superblocks which the block is part of; -1 for none.
+        var parts: Int32 = -1
+    }
+
+    /// A superblock that a block is part of, by the number of its first block.
+    private struct Part {
+        let superblock: Int32
+        let next: Int32
     }
 
     static let opCapacity = 1 << 20
     static let blockCapacity = 160 << 10
+    private static let partCapacity = 512 << 10
     private static let buckets = 64 << 10
+    private static let isDropped = Int32(-2)
     private static let opBytes = opCapacity * MemoryLayout<apus_op>.stride
 
     private var opMapping: Mapping
@@ -39,6 +48,7 @@ internal import X86
     private var opFile: HostOS.Descriptor?
     private let blockMapping: Mapping
     private let tableMapping: Mapping
+    private var parts: [Part] = []
     private(set) var opCount = 0
     private(set) var blockCount = 0
     /// Blocks dropped because their code was written, for `info jit`.
@@ -93,54 +103,61 @@ internal import X86
     func insert(_ source: UnsafeBufferPointer<apus_op>, start: UInt, count: Int, mode: UInt16) -> MicroOp {
         let first = unsafe ops + opCount
         unsafe first.update(from: source.baseAddress!, count: source.count)
-        enter(start, UInt16(count), mode, reach: UInt16(count), firstOp: Int32(opCount), opCount: Int32(source.count))
+        enter(start, UInt16(count), mode, firstOp: Int32(opCount), opCount: Int32(source.count))
         opCount += source.count
         return unsafe MicroOp(op: first)
     }
 
     /// Has the next block be found.
     private func enter(
-        _ start: UInt, _ count: UInt16, _ mode: UInt16, reach: UInt16, path: UInt16 = 0, firstOp: Int32, opCount: Int32
+        _ start: UInt, _ count: UInt16, _ mode: UInt16, path: UInt16 = 0, firstOp: Int32, opCount: Int32
     ) {
         let startHash = Self.hash(start, mode)
         let pageHash = Self.hash(page: start & ~4095)
         unsafe blocks[blockCount] = Block(
-            start: start, count: count, mode: mode, reach: reach, path: path, firstOp: firstOp, opCount: opCount,
+            start: start, count: count, mode: mode, path: path, firstOp: firstOp, opCount: opCount,
             nextByStart: byStart[startHash], nextByPage: byPage[pageHash])
         unsafe byStart[startHash] = Int32(blockCount)
         unsafe byPage[pageHash] = Int32(blockCount)
         blockCount += 1
     }
 
-    /// Drops the blocks that hold any of `count` bytes from a host address within one page. Their ops stay, as
-    /// forwarders to what will be decoded in their place.
+    /// Drops the blocks that hold any of `count` bytes from a host address within one page, and those whose superblocks
+    /// they are part of. Their ops stay, as forwarders to what will be decoded in their place.
     ///
     /// True where there were any.
     @discardableResult
     func drop(_ address: UInt, count: UInt) -> Bool {
-        var hits = false
-        let page = address & ~4095
-        var previous: Int32 = -1
-        var index = unsafe byPage[Self.hash(page: page)]
+        var hits: [Int32] = []
+        var index = unsafe byPage[Self.hash(page: address & ~4095)]
         while index >= 0 {
-            let block = unsafe blocks + Int(index)
-            let next = unsafe block.pointee.nextByPage
-            let start = unsafe block.pointee.start
-            if unsafe start < address &+ count && address < start &+ UInt(block.pointee.reach) && start & ~4095 == page
-            {
-                unsafe kill(block, index)
-                hits = true
-                if previous < 0 {
-                    unsafe byPage[Self.hash(page: page)] = next
-                } else {
-                    unsafe blocks[Int(previous)].nextByPage = next
-                }
-            } else {
-                previous = index
-            }
-            index = next
+            let block = unsafe blocks[Int(index)]
+            if block.start < address &+ count && address < block.start &+ UInt(block.count) { hits.append(index) }
+            index = block.nextByPage
         }
-        return hits
+        let isHit = !hits.isEmpty
+        while let number = hits.popLast() {
+            let block = unsafe blocks + Int(number)
+            guard unsafe block.pointee.nextByStart != Self.isDropped else { continue }
+            leavePage(number)
+            unsafe kill(block, number)
+            var part = unsafe block.pointee.parts
+            while part >= 0 {
+                hits.append(parts[Int(part)].superblock)
+                part = parts[Int(part)].next
+            }
+        }
+        return isHit
+    }
+
+    /// Takes a block out of the list of its page.
+    private func leavePage(_ number: Int32) {
+        let next = unsafe blocks[Int(number)].nextByPage
+        let bucket = unsafe byPage + Self.hash(page: blocks[Int(number)].start & ~4095)
+        guard unsafe bucket.pointee != number else { return unsafe bucket.pointee = next }
+        var at = unsafe blocks + Int(bucket.pointee)
+        while unsafe at.pointee.nextByPage != number { unsafe at = blocks + Int(at.pointee.nextByPage) }
+        unsafe at.pointee.nextByPage = next
     }
 
     private func kill(_ block: UnsafeMutablePointer<Block>, _ number: Int32) {
@@ -153,7 +170,7 @@ internal import X86
             while unsafe at.pointee.nextByStart != number { unsafe at = blocks + Int(at.pointee.nextByStart) }
             unsafe at.pointee.nextByStart = block.pointee.nextByStart
         }
-        unsafe block.pointee.nextByStart = -2
+        unsafe block.pointee.nextByStart = Self.isDropped
         let header = unsafe MicroOp(op: ops + Int(block.pointee.firstOp))
         if let code = header.translatedCode { translator?.retire(code) }
         header.setHeader(staleInstruction, state: 0)
@@ -173,27 +190,33 @@ internal import X86
     /// The block that an op belongs to; nil for an op outside the arena.
     func block(of op: MicroOp) -> Block? { number(of: op).map { unsafe blocks[$0] } }
 
-    /// Notes the superblock that the code of a block's first op is.
-    func setSuperblock(of op: MicroOp, path: UInt16, reach: UInt16) {
-        guard let number = number(of: op) else { return }
+    /// Notes the superblock that the code of a block's first op is, and the first ops of its blocks. False where there is
+    /// no room for that.
+    func setSuperblock(of op: MicroOp, path: UInt16, blocks list: [MicroOp]) -> Bool {
+        guard let number = number(of: op), parts.count + list.count <= Self.partCapacity else { return false }
         unsafe blocks[number].path = path
-        // Older code may have gone farther, and goes on until it is replaced.
-        unsafe blocks[number].reach = max(blocks[number].reach, reach)
+        // Older code may have had other blocks, and goes on until it is replaced.
+        for block in list.compactMap({ self.number(of: $0) }) where block != number { note(number, over: block) }
+        return true
+    }
+    private func note(_ superblock: Int, over block: Int) {
+        let first = unsafe blocks[block].parts
+        guard !superblocks(first).contains(superblock) else { return }
+        parts.append(Part(superblock: Int32(superblock), next: first))
+        unsafe blocks[block].parts = Int32(parts.count - 1)
     }
 
     /// Blocks that begin superblocks which a block may be part of.
     func superblocks(over block: Block) -> [Block] {
-        var list: [Block] = []
-        let page = block.start & ~4095
-        var index = unsafe byPage[Self.hash(page: page)]
-        while index >= 0 {
-            let other = unsafe blocks[Int(index)]
-            if other.path != 0, other.mode == block.mode, other.start & ~4095 == page, other.start < block.start,
-                block.start < other.start + UInt(other.reach)
-            {
-                list.append(other)
-            }
-            index = other.nextByPage
+        superblocks(block.parts).compactMap { liveBlock($0) }
+    }
+    /// The numbers of those blocks.
+    func superblocks(_ first: Int32) -> [Int] {
+        var list: [Int] = []
+        var part = first
+        while part >= 0 {
+            list.append(Int(parts[Int(part)].superblock))
+            part = parts[Int(part)].next
         }
         return list
     }
@@ -218,7 +241,7 @@ internal import X86
     /// A block by its number, nil where it was dropped.
     func liveBlock(_ number: Int) -> Block? {
         let block = unsafe blocks[number]
-        return block.nextByStart == -2 ? nil : block
+        return block.nextByStart == Self.isDropped ? nil : block
     }
     /// The ops of all blocks, and where copies need to have them.
     var usedOps: UnsafeRawBufferPointer {
@@ -238,10 +261,11 @@ internal import X86
 
     /// Has a parent's blocks, and marks their bytes as code. False where they make no sense; all is to be dropped then.
     func adopt(
-        _ list: UnsafeBufferPointer<FrozenCode.Block>, _ source: FrozenCode.Piece, at address: UInt,
-        of file: HostOS.Descriptor, _ memory: [RAMBlock]
+        _ list: UnsafeBufferPointer<FrozenCode.Block>, _ frozenParts: UnsafeBufferPointer<FrozenCode.Part>,
+        _ source: FrozenCode.Piece, at address: UInt, of file: HostOS.Descriptor, _ memory: [RAMBlock]
     ) throws(HostError) -> Bool {
-        guard unsafe list.count <= Self.blockCapacity, source.count <= Self.opBytes else { return false }
+        guard list.count <= Self.blockCapacity, frozenParts.count <= Self.partCapacity, source.count <= Self.opBytes
+        else { return false }
         let mapping = try Mapping.anonymous(count: Self.opBytes, at: .exactly(address))
         if !source.isEmpty {
             try mapping.replace(offset: 0, count: source.pages << 12, with: file, at: source.offset)
@@ -252,8 +276,8 @@ internal import X86
         opCount = source.count / MemoryLayout<apus_op>.stride
         for unsafe block in unsafe list {
             guard Int(block.memory) < memory.count, block.firstOp >= 0, block.opCount > 0,
-                Int(block.firstOp) + Int(block.opCount) <= opCount, block.count > 0, block.reach >= block.count,
-                block.offset & 4095 + UInt64(block.reach) <= 4096,
+                Int(block.firstOp) + Int(block.opCount) <= opCount, block.count > 0,
+                block.offset & 4095 + UInt64(block.count) <= 4096,
                 block.offset < UInt64(memory[Int(block.memory)].size)
             else { return false }
             let place = memory[Int(block.memory)]
@@ -263,8 +287,11 @@ internal import X86
             _ = unsafe apus_atomic_or8(place.pageFlags + page, RAMBlock.PageFlag.code)
             enter(
                 unsafe UInt(bitPattern: place.base) + UInt(block.offset), block.count, block.mode,
-                reach: block.reach, path: UInt16(truncatingIfNeeded: block.path), firstOp: block.firstOp,
-                opCount: block.opCount)
+                path: UInt16(truncatingIfNeeded: block.path), firstOp: block.firstOp, opCount: block.opCount)
+        }
+        for unsafe part in unsafe frozenParts {
+            guard part.block < blockCount, part.superblock < blockCount else { return false }
+            note(Int(part.superblock), over: Int(part.block))
         }
         return true
     }
@@ -273,6 +300,7 @@ internal import X86
     func reset() {
         opCount = 0
         blockCount = 0
+        parts.removeAll()
         resets &+= 1
         clearTables()
     }

@@ -106,6 +106,12 @@ internal import X86
         return address
     }
 
+    /// The host's page of a linear page that code was fetched from lately, by the translations of now; nil where it was not.
+    func knownPage(_ cpu: CPU, _ linear: UInt64) -> UInt? {
+        let entry = unsafe pages[Int((linear >> 12) & UInt64(Self.pageCount - 1))]
+        return unsafe entry.key == cpu.p.pointee.jump_key && entry.linear == linear ? entry.host : nil
+    }
+
     /// The decoded code at `rip`; sets `page_base` and the jump cache's entry. Nil where the instruction must be
     /// executed alone, by `step`.
     func find(_ cpu: CPU) throws(Leave) -> MicroOp? {

@@ -3,22 +3,30 @@ internal import GuestMemory
 internal import HostOS
 
 extension CodeFetcher {
-    /// The blocks that are not dropped, by RAM block and offset; nil where one is in memory that copies do not have, or
-    /// nothing was translated.
-    func frozenBlocks(_ places: MemoryPlaces) -> [FrozenCode.Block]? {
+    /// The blocks that are not dropped, by RAM block and offset, and which are part of which superblocks; nil where one is
+    /// in memory that copies do not have, or nothing was translated.
+    func frozenBlocks(_ places: MemoryPlaces) -> (blocks: [FrozenCode.Block], parts: [FrozenCode.Part])? {
         guard translator != nil, verifier == nil, !tracesBlocks else { return nil }
         var list: [FrozenCode.Block] = []
         list.reserveCapacity(cache.blockCount)
+        // The number that each block has in the list.
+        var numbers = [UInt32?](repeating: nil, count: cache.blockCount)
         for number in 0..<cache.blockCount {
             guard let block = cache.liveBlock(number) else { continue }
             guard let (memory, offset) = places.place(block.start) else { return nil }
+            numbers[number] = UInt32(list.count)
             list.append(
                 FrozenCode.Block(
-                    offset: offset, memory: memory, count: block.count, mode: block.mode, reach: block.reach,
-                    path: UInt64(block.path), firstOp: block.firstOp,
-                    opCount: block.opCount))
+                    offset: offset, memory: memory, count: block.count, mode: block.mode, path: UInt64(block.path),
+                    firstOp: block.firstOp, opCount: block.opCount))
         }
-        return list
+        var parts: [FrozenCode.Part] = []
+        for number in 0..<cache.blockCount {
+            guard let block = cache.liveBlock(number), let own = numbers[number] else { continue }
+            parts += cache.superblocks(block.parts).compactMap { numbers[$0] }
+                .map { FrozenCode.Part(block: own, superblock: $0) }
+        }
+        return (list, parts)
     }
 
     /// Notes this processor's code but for the list of its blocks. The processor does not run.
@@ -45,24 +53,23 @@ extension SoftwareProcessor {
         guard parent.features == fetcher.features, (parent.countsInstructions != 0) == cpu.countsInstructions,
             !fetcher.tracesBlocks, !cpu.isDebugging(APUS_DEBUG_TRACE)
         else { return false }
-        let (first, pages) = (parent.blocks.offset, parent.blocks.pages)
         // A processor that has not run, or whose code was written over, has nothing to give.
-        guard pages > 0 else { return true }
+        guard !parent.blocks.isEmpty else { return true }
         do {
-            // A view, as a copy of the list would be as large as what is made of it.
-            let list = try Mapping.anonymous(count: pages << 12)
-            defer { withExtendedLifetime(list) {} }
-            try list.replace(offset: 0, count: pages << 12, with: files[0], at: first)
-            // SAFETY: a block is made of integers, and any bytes are some; the view lives to the end of this.
-            let blocks = unsafe UnsafeBufferPointer(
-                start: list.base.assumingMemoryBound(to: FrozenCode.Block.self),
-                count: parent.blocks.count / MemoryLayout<FrozenCode.Block>.stride)
+            // Views, as a copy of the lists would be as large as what is made of them.
+            let blocks = try Self.view(of: parent.blocks, files[0])
+            let parts = try Self.view(of: parent.parts, files[0])
+            defer {
+                withExtendedLifetime(blocks) {}
+                withExtendedLifetime(parts) {}
+            }
             let code = try HostCode(
                 copyOf: parent.stubCode, at: UInt(parent.stubs), capacity: fetcher.hostCode.capacity, files[0])
             guard try makeTranslator(from: parent, of: files) else { return false }
             guard
                 unsafe try fetcher.cache.adopt(
-                    blocks, parent.ops, at: UInt(parent.operations), of: files[parent.ops.file], memory)
+                    Self.elements(of: blocks, parent.blocks.count), Self.elements(of: parts, parent.parts.count),
+                    parent.ops, at: UInt(parent.operations), of: files[parent.ops.file], memory)
             else {
                 fetcher.reset(cpu)
                 return false
@@ -77,5 +84,20 @@ extension SoftwareProcessor {
         fetcher.views.goOn(from: parent.generation)
         cpu.forgetCode()
         return true
+    }
+
+    /// A view of a list, of a page at least.
+    private static func view(of piece: FrozenCode.Piece, _ file: HostOS.Descriptor) throws(HostError) -> Mapping {
+        let mapping = try Mapping.anonymous(count: max(piece.pages, 1) << 12)
+        if piece.pages > 0 { try mapping.replace(offset: 0, count: piece.pages << 12, with: file, at: piece.offset) }
+        return mapping
+    }
+    /// The list in so many bytes of a view, which lives as long.
+    private static func elements<Element: BitwiseCopyable>(
+        of view: borrowing Mapping, _ count: Int
+    ) -> UnsafeBufferPointer<Element> {
+        // SAFETY: what is listed is made of integers, and any bytes are some.
+        unsafe UnsafeBufferPointer(
+            start: view.base.assumingMemoryBound(to: Element.self), count: count / MemoryLayout<Element>.stride)
     }
 }

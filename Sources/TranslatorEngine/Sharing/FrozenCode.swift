@@ -41,6 +41,8 @@ enum FrozenCode {
         var operations: UInt64 = 0
         var ops = Piece()
         var blocks = Piece()
+        /// What superblocks are made of.
+        var parts = Piece()
         /// Stubs of single instructions.
         var stubs: UInt64 = 0
         var stubCode = Piece()
@@ -59,7 +61,7 @@ enum FrozenCode {
         /// Whether it is a description, of files of so many bytes.
         func fits(_ sizes: [Int64]) -> Bool {
             capacity >= 0 && linkCount >= 0 && translated >= 0
-                && [ops, blocks, stubCode, hot, cold, records, sites].allSatisfy { $0.fits(sizes) }
+                && [ops, blocks, parts, stubCode, hot, cold, records, sites].allSatisfy { $0.fits(sizes) }
         }
     }
 
@@ -70,11 +72,17 @@ enum FrozenCode {
         var memory: UInt16
         var count: UInt16
         var mode: UInt16
-        /// The superblock that its code is: bytes from the first to its end, and its path.
-        var reach: UInt16
+        var reserved: UInt16 = 0
+        /// The path of the superblock that its code is.
         var path: UInt64
         var firstOp: Int32
         var opCount: Int32
+    }
+
+    /// A block that is part of a superblock, which another begins: their numbers in the list of blocks.
+    struct Part {
+        var block: UInt32
+        var superblock: UInt32
     }
 
     /// What the first file begins with; the processors follow.

@@ -16,7 +16,7 @@ extension SoftwareEngine {
         var writer = FrozenCode.Writer(givesFiles: processors.count <= 8)
         var described: [FrozenCode.Processor] = []
         // The block lists live here until they are written.
-        var lists: [[FrozenCode.Block]] = []
+        var lists: [(blocks: [FrozenCode.Block], parts: [FrozenCode.Part])] = []
         for processor in processors {
             guard let list = processor.fetcher.frozenBlocks(places) else { return [] }
             lists.append(list)
@@ -25,8 +25,9 @@ extension SoftwareEngine {
             for (processor, list) in zip(processors, lists) {
                 writer.processor = FrozenCode.Processor()
                 do throws(HostError) { try processor.fetcher.freeze(processor.cpu, into: &writer) } catch { return [] }
-                // SAFETY: the array lives, unchanged, until all is written.
-                unsafe list.withUnsafeBytes { unsafe writer.processor.blocks = writer.add($0, at: 0) }
+                // SAFETY: the arrays live, unchanged, until all is written.
+                unsafe list.blocks.withUnsafeBytes { unsafe writer.processor.blocks = writer.add($0, at: 0) }
+                unsafe list.parts.withUnsafeBytes { unsafe writer.processor.parts = writer.add($0, at: 0) }
                 described.append(writer.processor)
             }
             return (try? writer.write(described, program: program)) ?? []

@@ -48,6 +48,7 @@ extension SoftwareEngine {
         lines += ["", "Statistics:"]
         line("TB translated", "\(total.translated)")
         line("superblocks", "\(total.superblocks)")
+        line("calls in superblocks", "\(total.inlinedCalls)")
         line("TB flush count", "\(total.resets)")
         line("TB invalidate count", "\(total.dropped)")
         line("TLB full flushes", "\(total.flushes)")
@@ -79,6 +80,7 @@ private struct TranslationCounters {
     var operationCapacity = 0
     var translated: UInt64 = 0
     var superblocks: UInt64 = 0
+    var inlinedCalls: UInt64 = 0
     var resets: UInt64 = 0
     var dropped: UInt64 = 0
     var flushes: UInt64 = 0
@@ -104,6 +106,7 @@ private struct TranslationCounters {
             translatedNow += translator.translatedSinceReset
             translated &+= translator.translated
             superblocks &+= translator.superblocks
+            inlinedCalls &+= translator.inlinedCalls
         }
         // SAFETY: the processor stands, and its structure lives as long as it does.
         let p = unsafe processor.cpu.p

@@ -10,12 +10,13 @@ extension BlockTranslator {
         let windows = planWindows(block)
         emitCount()
         if countsInstructions { emitCharge(block.instructions.count) }
-        for segment in block.segments.dropLast() {
+        for (segment, next) in zip(block.segments, block.segments.dropFirst()) {
             begin(segment)
             let last = segment.instructions.upperBound - 1
-            let joins = block.isJoin(last)
-            emitBody(block, segment.instructions.lowerBound..<(joins ? last : last + 1), liveness, windows)
-            if joins { emitJoin(segment, block.instructions[last]) }
+            let join = block.join(last)
+            emitBody(block, segment.instructions.lowerBound..<(join == nil ? last + 1 : last), liveness, windows)
+            guard let join else { continue }
+            emitJoin(join, segment, next, block.instructions[last], liveness, windows[last])
         }
         guard let segment = block.segments.last else { return }
         begin(segment)
@@ -42,6 +43,23 @@ extension BlockTranslator {
             }
         }
         return liveness
+    }
+
+    /// Emits the instruction that leads from a segment to the next.
+    private mutating func emitJoin(
+        _ join: DecodedBlock.Join, _ segment: DecodedBlock.Segment, _ next: DecodedBlock.Segment, _ i: Instruction,
+        _ liveness: [FlagSet], _ window: Window?
+    ) {
+        if join == .branch { return emitBranch(segment, i) }
+        let index = segment.instructions.upperBound - 1
+        current = index
+        if let window { unsafe open(window, op(index + 1), liveBefore: !liveness[index].isEmpty) }
+        if join == .call {
+            unsafe emitCalled(op(index + 1), function: next.header, liveAfter: !liveness[index + 1].isEmpty)
+        } else {
+            unsafe emitReturned(op(index + 1))
+        }
+        if self.window?.last == index { self.window = nil }
     }
 
     /// Emits instructions of one segment.
@@ -88,6 +106,7 @@ extension BlockTranslator {
     /// Emits what lies out of line.
     mutating func emitOutOfLine() {
         emitSideExits()
+        emitLeftCalls()
         emitSlowPaths()
         emitStepPaths()
         emitX87Paths()

@@ -39,6 +39,9 @@ internal import X86
     var transfers: [(misses: [UnsafeMutablePointer<UInt8>], word: UInt64)] = unsafe []
     var exits: [Exit] = []
     var sideExits: [SideExit] = []
+    var leftCalls: [LeftCall] = []
+    /// The calls that the superblock is in, the innermost last.
+    var calls: [UnsafeMutablePointer<UInt8>] = unsafe []
     /// What the numbers of the instructions at hand count from: their ops follow it.
     private(set) var base: UnsafePointer<apus_op>
     /// Places where translated code may fault by itself, with their op: code address after the access.

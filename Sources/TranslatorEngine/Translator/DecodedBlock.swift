@@ -158,7 +158,7 @@ extension CodeFetcher {
         var decoded = head
         // Where instructions are counted each block counts its own.
         if !cpu.countsInstructions {
-            decoded = superblock(head, block, along: isProfiled ? SuperblockPath(rawValue: block.path) : nil)
+            decoded = superblock(cpu, head, block, along: isProfiled ? SuperblockPath(rawValue: block.path) : nil)
         }
         if isProfiled || !decoded.accessesMemory {
             tier = .hot

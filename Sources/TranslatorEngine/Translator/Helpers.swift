@@ -81,10 +81,25 @@ let translatedFar: @convention(c) (UnsafeMutablePointer<apus_vcpu>, UnsafePointe
     unsafe apus_count_way(vcpu, APUS_WAY_FAR)
     let page = cpu.pageBase
     let target = unsafe cpu.jump((page &+ UInt64(bitPattern: Int64(op.pointee.disp))) & cpu.ripMask)
+    if record & CallRecord.mark != 0 {
+        unsafe rememberCall(cpu, op, record & ~CallRecord.mark, from: page, target)
+        return target.translatedCode.map { $0 | 1 } ?? target.pointer
+    }
     guard let code = target.translatedCode else { return target.pointer }
     unsafe cpu.owner.fetcher.translator?.remember(
         record, FarRecord(key: cpu.p.pointee.jump_key, page: page, target: cpu.pageBase, code: code))
     return code | 1
+}
+
+/// Notes where a call within a superblock has led, which goes on there from now on where that is the function that the
+/// superblock has.
+private func rememberCall(_ cpu: CPU, _ op: UnsafePointer<apus_op>, _ record: UInt64, from page: UInt64, _ target: MicroOp) {
+    guard !target.isLeave, let translator = cpu.owner.fetcher.translator,
+        translator.function(call: record) == target.pointer
+    else { return }
+    unsafe translator.remember(
+        call: record, key: cpu.p.pointee.jump_key, page: page, target: cpu.pageBase,
+        back: page &+ UInt64(op.pointee.offset) &+ UInt64(op.pointee.length))
 }
 
 let translatedPromote: @convention(c) (UnsafeMutablePointer<apus_vcpu>, UnsafePointer<apus_op>, UInt64) -> UInt64 = {

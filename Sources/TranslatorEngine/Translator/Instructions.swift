@@ -300,15 +300,7 @@ extension BlockTranslator {
             unsafe emitTransfer(op, pops: false)
         case .ret:
             if flagsInHost && liveTaken { spillFlags() }
-            if let target = windowed(0) {
-                a.load(Host.address, target, wide: is64)
-            } else {
-                let accessed = unsafe emitCheck(op, at: Host.guestStack, size: Int(unit), write: false)
-                endPaths.append(slowPaths.removeLast())
-                a.load(Host.address, accessed, wide: is64)
-            }
-            unsafe noteSite(op)
-            moveStack(by: unsafe unit + Int32(truncatingIfNeeded: op.pointee.imm & 0xffff))
+            unsafe emitPopTarget(op)
             unsafe emitTransfer(op, pops: true)
         case .syscall where is64:
             if flagsInHost { spillFlags() }
@@ -321,8 +313,21 @@ extension BlockTranslator {
         }
     }
 
+    /// Pops what a RET goes to into the address register. A miss gives the whole instruction to the interpreter.
+    mutating func emitPopTarget(_ op: UnsafePointer<apus_op>) {
+        if let target = windowed(0) {
+            a.load(Host.address, target, wide: is64)
+        } else {
+            let accessed = unsafe emitCheck(op, at: Host.guestStack, size: Int(unit), write: false)
+            endPaths.append(slowPaths.removeLast())
+            a.load(Host.address, accessed, wide: is64)
+        }
+        unsafe noteSite(op)
+        moveStack(by: unsafe unit + Int32(truncatingIfNeeded: op.pointee.imm & 0xffff))
+    }
+
     /// Pushes the address after a call. A miss gives the whole call to the interpreter.
-    private mutating func emitReturnAddress(_ op: UnsafePointer<apus_op>) {
+    mutating func emitReturnAddress(_ op: UnsafePointer<apus_op>) {
         if let target = windowed(-Int64(unit)) {
             a.load(Host.address, .state(Int(Slot.pageBase) * 8))
             a.lea(Host.address, .base(Host.address, unsafe Int32(op.pointee.offset) + Int32(op.pointee.length)))
@@ -344,7 +349,7 @@ extension BlockTranslator {
 
     /// Out-of-line ends for block-ending instructions whose access missed.
     /// Goes to the target in the address register.
-    private mutating func emitTransfer(_ op: UnsafePointer<apus_op>, pops: Bool) {
+    mutating func emitTransfer(_ op: UnsafePointer<apus_op>, pops: Bool) {
         unsafe transfers.append((a.indirectJump(), UInt64(UInt(bitPattern: op)) | (pops ? TransferMiss.pops : 0)))
     }
     /// Has the interpreter execute the op where the address register has no canonical address.

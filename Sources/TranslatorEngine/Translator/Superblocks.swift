@@ -1,9 +1,10 @@
 internal import CEngine
 internal import X86
 
-// Hot blocks that follow each other are translated together, as a superblock: one way in, several out. It begins with a block that is hot and goes on
-// where its branches most often lead, forward within the page, or once more around where that is its own start. The ways
-// out are out of line, where what it has kept in the host's registers is put in its place.
+// Hot blocks that follow each other are translated together, as a superblock: one way in, several out. It begins with a
+// block that is hot and goes on where its branches most often lead, forward within the page, once more around where that
+// is its own start, and into the functions that it calls and back. The ways out are out of line, where what it has kept
+// in the host's registers is put in its place.
 
 /// The branches of a superblock: which way each goes on.
 struct SuperblockPath: Equatable {
@@ -12,7 +13,7 @@ struct SuperblockPath: Equatable {
 
     init(rawValue: UInt16 = 0) { self.rawValue = rawValue }
 
-    static let most = 8
+    static let most = 12
     var count: Int { min(Int(rawValue & 15), Self.most) }
     func isTaken(_ index: Int) -> Bool { rawValue >> UInt16(4 + index) & 1 != 0 }
     mutating func append(taken: Bool) {
@@ -40,17 +41,35 @@ extension DecodedBlock {
     /// The most turns of a loop.
     static let mostTurns = 4
 
-    /// Whether an instruction, not the last, is the branch that ends a segment.
-    func isJoin(_ index: Int) -> Bool {
-        segments.dropLast().contains { $0.instructions.upperBound - 1 == index } && Self.branches(instructions[index])
+    /// What leads from a segment to the next.
+    enum Join {
+        case branch, call, comeBack
+
+        init?(_ i: Instruction) {
+            switch i.mnemonic {
+            case .jcc, .jmp: self = .branch
+            case .call: self = .call
+            case .ret: self = .comeBack
+            default: return nil
+            }
+        }
     }
-    private static func branches(_ i: Instruction) -> Bool { i.mnemonic == .jcc || i.mnemonic == .jmp }
+    /// What an instruction, not the last, that ends a segment leads on by; nil for all others.
+    func join(_ index: Int) -> Join? {
+        guard segments.dropLast().contains(where: { $0.instructions.upperBound - 1 == index }) else { return nil }
+        return Join(instructions[index])
+    }
 
     /// Whether a superblock may go on behind the block that it ends with.
     var canGoOn: Bool {
         guard let last = instructions.last, offered.last == true else { return false }
         guard endsItself else { return !last.loadsVectorControl && (code == .bits64 || !last.loadsDataSegment) }
-        return last.operands.0.kind == .relative && Self.branches(last) && (code == .bits64 || last.operandSize == 4)
+        switch Join(last) {
+        case .branch: return last.operands.0.kind == .relative && (code == .bits64 || last.operandSize == 4)
+        case .call: return last.operands.0.kind == .relative && code == .bits64
+        case .comeBack: return last.operandSize == 8 && code == .bits64
+        case nil: return false
+        }
     }
 
     /// Goes on with a block.
@@ -69,18 +88,30 @@ extension DecodedBlock {
     }
 }
 
+/// Where a superblock has come to.
+private struct Course {
+    /// The page, as the host has it and as the guest's RIP has.
+    var page: UInt
+    var linear: UInt64
+    /// Where the functions that it is in come back to.
+    var callers: [(page: UInt, linear: UInt64, offset: UInt)] = []
+}
+
 extension CodeFetcher {
-    /// A superblock that begins with a block: along a path, or where its branches have led most often so far.
-    func superblock(_ head: DecodedBlock, _ block: BlockCache.Block, along path: SuperblockPath?) -> DecodedBlock {
+    /// A superblock that begins with a block, whose page the processor is in: along a path, or where its branches have led
+    /// most often so far.
+    func superblock(
+        _ cpu: CPU, _ head: DecodedBlock, _ block: BlockCache.Block, along path: SuperblockPath?
+    ) -> DecodedBlock {
         var whole = head
         var made = SuperblockPath()
-        var end = block.start + UInt(block.count)
+        var course = Course(page: block.start & ~4095, linear: cpu.pageBase)
         while made.count < path?.count ?? SuperblockPath.most, whole.canGoOn {
-            guard let last = whole.segments.last else { break }
-            let way = path?.isTaken(made.count) ?? likelyWay(whole, last, block)
-            guard let way, let next = successor(last, of: whole, isTaken: way, head: block) else { break }
-            let isTurn = next.start == block.start
-            guard let decoded = isTurn ? head : decodedBlock(cache.header(of: next), next) else { break }
+            let way = path?.isTaken(made.count) ?? likelyWay(cpu, whole, block, course)
+            var next = course
+            guard let way, let found = successor(cpu, of: whole, isTaken: way, head: block, &next) else { break }
+            let isTurn = found.start == block.start
+            guard let decoded = isTurn ? head : decodedBlock(cache.header(of: found), found) else { break }
             let count = whole.instructions.count + decoded.instructions.count
             let turns = whole.segments.count { unsafe $0.header == head.header }
             guard count <= (isTurn ? DecodedBlock.mostOfTurns : DecodedBlock.mostOfAll),
@@ -88,18 +119,19 @@ extension CodeFetcher {
             else { break }
             whole.append(decoded, isTaken: way)
             made.append(taken: way)
-            end = max(end, next.start + UInt(next.count))
+            course = next
         }
-        cache.setSuperblock(of: unsafe MicroOp(op: head.header), path: made.rawValue, reach: UInt16(end - block.start))
-        return whole
+        let blocks = whole.segments.map { unsafe MicroOp(op: $0.header) }
+        return cache.setSuperblock(of: blocks[0], path: made.rawValue, blocks: blocks) ? whole : head
     }
 
     /// The way on which a superblock goes on: the one that was executed more often; nil where neither was often enough.
     private func likelyWay(
-        _ whole: DecodedBlock, _ last: DecodedBlock.Segment, _ head: BlockCache.Block
+        _ cpu: CPU, _ whole: DecodedBlock, _ head: BlockCache.Block, _ course: Course
     ) -> Bool? {
         func count(_ isTaken: Bool) -> Int {
-            guard let next = successor(last, of: whole, isTaken: isTaken, head: head), let translator,
+            var next = course
+            guard let next = successor(cpu, of: whole, isTaken: isTaken, head: head, &next), let translator,
                 let code = cache.header(of: next).translatedCode
             else { return 0 }
             return translator.executions(code)
@@ -109,26 +141,46 @@ extension CodeFetcher {
         return taken > fall
     }
 
-    /// The block on a way from the end of a superblock's segment: forward in the page, or the head.
+    /// The block on a way from the end of a superblock: forward in the page, the head, a function that is called, or what
+    /// follows the call that led to one. The course goes on there.
     private func successor(
-        _ segment: DecodedBlock.Segment, of whole: DecodedBlock, isTaken: Bool, head: BlockCache.Block
+        _ cpu: CPU, of whole: DecodedBlock, isTaken: Bool, head: BlockCache.Block, _ course: inout Course
     ) -> BlockCache.Block? {
+        guard let segment = whole.segments.last, let instruction = whole.instructions.last else { return nil }
         let count = segment.instructions.count
         // The last instruction's op, and the pseudo-op of the way that it does not take, or of the cut after it.
         let (last, other) = unsafe (segment.header + count, segment.header + count + 1)
-        let place: Int32
-        if whole.endsItself, whole.instructions.last?.mnemonic == .jmp {
-            guard isTaken else { return nil }
-            place = unsafe last.pointee.disp
-        } else if whole.endsItself {
-            place = unsafe (isTaken ? last : other).pointee.disp
-        } else {
+        var isForward = true
+        var place: Int32
+        switch whole.endsItself ? DecodedBlock.Join(instruction) : nil {
+        case nil:
             guard !isTaken else { return nil }
             place = unsafe other.pointee.disp
+        case .branch where instruction.mnemonic == .jcc: place = unsafe (isTaken ? last : other).pointee.disp
+        case .branch:
+            guard isTaken else { return nil }
+            place = unsafe last.pointee.disp
+        case .call:
+            guard isTaken else { return nil }
+            isForward = false
+            place = unsafe last.pointee.disp
+            let offset = unsafe UInt(last.pointee.offset) + UInt(last.pointee.length)
+            course.callers.append((course.page, course.linear, offset))
+            if place < 0 || place >= 4096 {
+                let linear = course.linear &+ UInt64(bitPattern: Int64(place))
+                guard let page = knownPage(cpu, linear & ~4095) else { return nil }
+                (course.page, course.linear) = (page, linear & ~4095)
+                place = Int32(linear & 4095)
+            }
+        case .comeBack:
+            // What is right behind a page's end is in another.
+            guard isTaken, let caller = course.callers.popLast(), caller.offset < 4096 else { return nil }
+            isForward = false
+            (course.page, course.linear, place) = (caller.page, caller.linear, Int32(caller.offset))
         }
         guard place >= 0, place < 4096 else { return nil }
-        let start = head.start & ~4095 + UInt(place)
-        guard unsafe start > head.start & ~4095 + UInt(last.pointee.offset) || start == head.start else { return nil }
+        let start = course.page + UInt(place)
+        guard unsafe !isForward || start > course.page + UInt(last.pointee.offset) || start == head.start else { return nil }
         return cache.find(start, mode: head.mode).flatMap { cache.block(of: $0) }
     }
 }
@@ -148,7 +200,7 @@ extension BlockTranslator {
     }
 
     /// Emits the branch between two segments.
-    mutating func emitJoin(_ segment: DecodedBlock.Segment, _ i: Instruction) {
+    mutating func emitBranch(_ segment: DecodedBlock.Segment, _ i: Instruction) {
         guard i.mnemonic == .jcc else { return }
         if !flagsInHost {
             reloadFlags()

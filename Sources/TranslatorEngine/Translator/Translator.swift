@@ -37,6 +37,8 @@ internal import X86
     private(set) var translated: UInt64 = 0
     /// Those among them that are several blocks.
     private(set) var superblocks: UInt64 = 0
+    /// The calls that these go on behind.
+    private(set) var inlinedCalls: UInt64 = 0
     private(set) var translatedSinceReset = 0
     var usedCode: Int { unsafe cursor - memory.base + (coldCursor - coldStart) }
     /// The code did not fit: all is to be dropped at the next look-up.
@@ -219,6 +221,7 @@ internal import X86
         }
         translated &+= 1
         if block.segments.count > 1 { superblocks &+= 1 }
+        inlinedCalls &+= UInt64(block.segments.dropLast().count { block.join($0.instructions.upperBound - 1) == .call })
         translatedSinceReset += 1
         if perfMap != nil || cpu.isDebugging(APUS_DEBUG_TRACE) {
             let (count, cold) = unsafe (cursor - entry, coldCursor - coldFirst)
@@ -276,6 +279,19 @@ internal import X86
         if isNew { note(.record, UInt32(record - memory.start), target.code) }
     }
 
+    /// Has a call within a superblock go on there, from a page to the one that its function was found in.
+    func remember(call record: UInt64, key: UInt64, page: UInt64, target: UInt64, back: UInt64) {
+        // SAFETY: translated code hands over the address of a record of its own.
+        let place = unsafe UnsafeMutablePointer<CallRecord>(bitPattern: UInt(record)).unsafelyUnwrapped
+        unsafe (place.pointee.key, place.pointee.page) = (key, page)
+        unsafe (place.pointee.target, place.pointee.back) = (target, back)
+    }
+    /// The first op of the function that is called there.
+    func function(call record: UInt64) -> UInt64 {
+        // SAFETY: as before.
+        unsafe UnsafePointer<CallRecord>(bitPattern: UInt(record)).unsafelyUnwrapped.pointee.function
+    }
+
     private func note(_ kind: IncomingLinks.Kind, _ offset: UInt32, _ code: UInt64) {
         let head = unsafe BlockHead.of(entry(code))
         unsafe head.pointee.links = links.add(kind, offset, next: head.pointee.links)
@@ -310,7 +326,7 @@ internal import X86
     /// The most that a block's records take.
     private static func recordBytes(_ block: DecodedBlock) -> Int {
         MemoryLayout<BlockRecord>.stride + block.mostLaidOut * MemoryLayout<InlineCache>.stride
-            + (block.segments.count + 1) * MemoryLayout<FarRecord>.stride
+            + (block.segments.count + 1) * MemoryLayout<CallRecord>.stride
     }
 
     /// The op whose code faulted at a host address.

@@ -95,7 +95,7 @@ extension BlockTranslator {
         var hasJoined = false
         for index in first..<min(block.instructions.count, 64) {
             if index > first, block.segments.contains(where: { $0.instructions.lowerBound == index }) { hasJoined = true }
-            if block.isJoin(index) { continue }
+            if block.join(index) == .branch { continue }
             guard block.offered[index], let use = use(block.instructions[index], base, block.hasPlainVectors) else { break }
             if let access = use.access {
                 // A write that may not be executed does not make what is read miss.
@@ -131,8 +131,10 @@ extension BlockTranslator {
             guard base == 4, i.operandSize == unit, x.kind == .general, x.register != 4 else { return nil }
             return BaseUse(access: (0, size, false), change: size)
         case .call where x.kind == .relative && base == 4 && (is64 || i.operandSize == 4):
-            return BaseUse(access: (-size, size, true), change: nil)
-        case .ret where base == 4 && i.operandSize == unit: return BaseUse(access: (0, size, false), change: nil)
+            return BaseUse(access: (-size, size, true), change: -size)
+        case .ret where base == 4 && i.operandSize == unit:
+            let more = x.kind == .immediate ? i.immediate & 0xffff : 0
+            return BaseUse(access: (0, size, false), change: size + more)
         case .mov, .movzx, .movsx, .movsxd, .add, .sub, .and, .or, .xor, .cmp, .test, .inc, .dec, .neg, .not, .shl, .shr,
             .sar, .set, .cmov, .bswap, .imul, .lea, .adc, .sbb:
             guard !i.prefixes.contains(.lock), x.kind != .highByte, y.kind != .highByte else { return nil }

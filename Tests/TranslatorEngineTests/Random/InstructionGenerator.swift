@@ -57,7 +57,7 @@ struct InstructionGenerator {
         return item
     }
 
-    private mutating func makeState() -> UserCase {
+    mutating func makeState() -> UserCase {
         var item = UserCase()
         item.isNarrow = isNarrow
         for number in 0..<Int(registers) { item.gpr[number] = isNarrow ? value() & 0xffff_ffff : value() }
@@ -158,13 +158,13 @@ struct InstructionGenerator {
         return Array(code.prefix(900))
     }
 
-    private mutating func plain(_ count: Int) -> [UInt8] {
+    mutating func plain(_ count: Int) -> [UInt8] {
         var code: [UInt8] = []
         for _ in 0..<count { code += instruction() }
         return code
     }
 
-    private mutating func forwardBranch(_ distance: UInt8) -> [UInt8] {
+    mutating func forwardBranch(_ distance: UInt8) -> [UInt8] {
         switch random.below(5) {
         case 0: return [0xeb, distance]
         case 1: return [0xe9] + bytes(UInt64(distance), 4)

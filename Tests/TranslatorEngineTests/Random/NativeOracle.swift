@@ -13,7 +13,7 @@ import Synchronization
     // Shared memory, far from all that 32-bit addresses reach.
     private static let shared: UInt = 0x5_0000_0000
     private static let inputs = 0x1000
-    private static let inputSize = 0x2000
+    private static let inputSize = 0x3000
     private static let inputCode = 0x1000
     private static let image = 0x20_0000
     private static let outputs = 0x21_0000

@@ -46,10 +46,22 @@ import X86
     @Test(arguments: [(21, 1), (22, 3), (23, 6), (24, 12)] as [(UInt64, Int32)])
     func loopsDoWhatTheHostDoes(seed: UInt64, promotion: Int32) throws {
         let guest = try UserGuest(threshold: 1, promotion: promotion)
-        try compare(seed: seed, rounds: 30, guest, faultFlags: false, hasLoops: true)
+        try compare(seed: seed, rounds: 30, guest, faultFlags: false, share: 6) { $0.makeLoop() }
+        #expect(Self.statistic("superblocks", of: guest) > 200)
+    }
+
+    /// Loops that call functions, which superblocks take in.
+    @Test(arguments: [(31, 1), (32, 3), (33, 6), (34, 12)] as [(UInt64, Int32)])
+    func callingLoopsDoWhatTheHostDoes(seed: UInt64, promotion: Int32) throws {
+        let guest = try UserGuest(threshold: 1, promotion: promotion)
+        try compare(seed: seed, rounds: 20, guest, faultFlags: false, share: 6) { $0.makeCallingLoop() }
+        #expect(Self.statistic("calls in superblocks", of: guest) > 200)
+    }
+
+    /// A number that `info jit` has.
+    static func statistic(_ name: String, of guest: UserGuest) -> Int {
         let lines = guest.machine.engine.translationStatistics ?? []
-        let count = lines.first { $0.hasPrefix("superblocks") }?.split(separator: " ").last.flatMap { Int($0) } ?? 0
-        #expect(count > 200, "\(lines)")
+        return lines.first { $0.hasPrefix(name) }?.split(separator: " ").last.flatMap { Int($0) } ?? 0
     }
 
     /// The same translated, and in the upper tiers.
@@ -61,7 +73,7 @@ import X86
 
     private func compare(
         seed: UInt64, rounds: Int, _ guest: UserGuest, faultFlags: Bool, isNarrow: Bool = false,
-        hasLoops: Bool = false
+        share: Int = 3, make: (inout InstructionGenerator) -> UserCase = { $0.makeCase() }
     ) throws {
         let oracle = try NativeOracle.single.get()
         let model = guest.machine.model
@@ -73,7 +85,7 @@ import X86
         var kinds: [String: Int] = [:]
         var vectors: [UInt64: Int] = [:]
         for _ in 0..<(rounds * FuzzRounds.factor) {
-            let cases = (0..<NativeOracle.batch).map { _ in hasLoops ? generator.makeLoop() : generator.makeCase() }
+            let cases = (0..<NativeOracle.batch).map { _ in make(&generator) }
             var data: [UInt8] = []
             while data.count < UserCase.dataCount { data += generator.bytes(generator.value(), 8) }
             for (item, native) in zip(cases, oracle.run(cases, data: data)) {
@@ -114,7 +126,7 @@ import X86
             }
         }
         #expect(failures == 0, "\(kinds)")
-        // Most cases reach their end.
-        #expect(vectors[3, default: 0] > vectors.values.reduce(0, +) / (hasLoops ? 6 : 3), "\(vectors)")
+        // So many cases reach their end.
+        #expect(vectors[3, default: 0] > vectors.values.reduce(0, +) / share, "\(vectors)")
     }
 }

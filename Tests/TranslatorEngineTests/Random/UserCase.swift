@@ -4,7 +4,7 @@ import X86
 struct UserCase {
     /// Where the code, and where the data lies, in the guest and natively.
     static let codeBase: UInt64 = 0x1000_0000
-    static let codeCount = 4096
+    static let codeCount = 8192
     static let dataBase: UInt64 = 0x2000_0000
     static let dataCount = 8192
 
@@ -14,7 +14,7 @@ struct UserCase {
     var gpr = [UInt64](repeating: 0, count: 16)
     /// Arithmetic flags and DF; IF is always set.
     var flags: UInt64 = 0
-    /// At most `codeCount` bytes; INT3 follows it up to the page's end.
+    /// At most `codeCount` bytes with `start`; INT3 follows it up to there.
     var code: [UInt8] = []
     /// Distance of the code from the start of its page.
     var start = 0

@@ -80,7 +80,8 @@ final class UserGuest {
         }
     }
 
-    private func map(_ linear: UInt64, _ physical: UInt64, user: Bool) {
+    /// Maps a page; the system's code is not the guest's to change.
+    func map(_ linear: UInt64, _ physical: UInt64, user: Bool) {
         let bits: UInt64 = user ? 7 : 3
         var table = Self.pml4
         for shift in [39, 30, 21] as [UInt64] {
@@ -107,7 +108,8 @@ final class UserGuest {
         return runOnce(item, data: data)
     }
 
-    private func runOnce(_ item: UserCase, data: [UInt8]) -> UserOutcome {
+    /// Runs what lies at a linear address, with a case's registers.
+    func runOnce(_ item: UserCase, at place: UInt64? = nil, data: [UInt8]) -> UserOutcome {
         machine.write(Self.data, data)
         var state = initial
         unsafe withUnsafeMutableBytes(of: &state.gpr) { registers in
@@ -118,7 +120,7 @@ final class UserGuest {
             state.segment.0 = state.segment.2
             state.segment.3 = state.segment.2
         }
-        state.rip = UserCase.codeBase + UInt64(item.start)
+        state.rip = place ?? UserCase.codeBase + UInt64(item.start)
         state.rflags = item.flags | 0x202
         cpu.state = state
         var result = UserOutcome()
