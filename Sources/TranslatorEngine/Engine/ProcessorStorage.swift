@@ -34,15 +34,21 @@ internal import SystemPackage
 
     deinit { unsafe ranges.deallocate() }
 
-    /// Makes what translates code for this processor, with a parent's code where there is one. Throws where the host
-    /// lacks something.
+    /// Makes what translates code for this processor, with a parent's code where there is one. Accesses go by the TLB
+    /// where that is chosen, or the host has too little address space for tables and nothing is chosen. Throws where the
+    /// host lacks something.
     func makeTranslator(
-        _ threshold: UInt64, promotion: Int32, capacity: Int, from parent: FrozenCode.Processor? = nil,
-        of files: [HostOS.Descriptor] = []
+        _ threshold: UInt64, promotion: Int32, capacity: Int, isTagged: Bool? = nil,
+        from parent: FrozenCode.Processor? = nil, of files: [HostOS.Descriptor] = []
     ) throws(HostError) -> Translator {
-        unsafe try Translator(
-            cpu, file.file, jumps: codeJumps, threshold: threshold, promotion: promotion, capacity: capacity, from: parent,
-            of: files)
+        func make(isTagged: Bool) throws(HostError) -> Translator {
+            unsafe try Translator(
+                cpu, file.file, jumps: codeJumps, threshold: threshold, promotion: promotion, capacity: capacity,
+                isTagged: isTagged, from: parent, of: files)
+        }
+        if let isTagged { return try make(isTagged: isTagged) }
+        if let translator = try? make(isTagged: false) { return translator }
+        return try make(isTagged: true)
     }
 
     var cpu: CPU { unsafe CPU(vcpu: vcpu) }

@@ -26,6 +26,8 @@ public struct SoftwareEngineRequest: Sendable {
     public var translationPromotion: Int32 = 2048
     /// Bytes of translated code, of all processors together. The code is dropped when they are full.
     public var translationCapacity: Int
+    /// Translated code looks into the interpreter's TLB, as where the host has too little address space for tables.
+    public var usesTaggedTables = false
     /// Each translated block is compared with the interpreter. For one processor.
     public var verifiesTranslation = false
     /// Virtual time is counted in instructions, and the time-stamp counter in its nanoseconds. For one processor.

@@ -70,6 +70,7 @@ internal import X86
         let capacity: Int
         let perfMap: PerfMap?
         let isVerified: Bool
+        let isTagged: Bool?
     }
 
     init(
@@ -97,7 +98,7 @@ internal import X86
             translation = Translation(
                 threshold: threshold, promotion: request.translationPromotion,
                 capacity: request.translationCapacity / request.apicIDs.count, perfMap: request.perfMap,
-                isVerified: request.verifiesTranslation)
+                isVerified: request.verifiesTranslation, isTagged: request.usesTaggedTables ? true : nil)
         }
         unsafe cpu.p.pointee.counts_instructions = request.instructionTime == nil ? 0 : 1
         cpu.takeTraceItems()
@@ -256,7 +257,7 @@ internal import X86
         guard let wanted = translation else { return }
         translation = nil
         fetcher.translator = try? storage.makeTranslator(
-            wanted.threshold, promotion: wanted.promotion, capacity: wanted.capacity)
+            wanted.threshold, promotion: wanted.promotion, capacity: wanted.capacity, isTagged: wanted.isTagged)
         fetcher.translator?.perfMap = wanted.perfMap
         if wanted.isVerified && fetcher.translator != nil { fetcher.verifier = Verifier() }
     }
@@ -267,7 +268,8 @@ internal import X86
             Translator.capacity(wanted.capacity) == parent.capacity
         else { return false }
         fetcher.translator = try storage.makeTranslator(
-            wanted.threshold, promotion: wanted.promotion, capacity: wanted.capacity, from: parent, of: files)
+            wanted.threshold, promotion: wanted.promotion, capacity: wanted.capacity,
+            isTagged: parent.isTagged != 0, from: parent, of: files)
         translation = nil
         return true
     }

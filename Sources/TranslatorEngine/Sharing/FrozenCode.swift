@@ -50,6 +50,8 @@ enum FrozenCode {
         var writable: UInt64 = 0
         var executable: UInt64 = 0
         var capacity = 0
+        /// Whether translated code looks into the TLB, 0 or 1.
+        var isTagged: UInt64 = 0
         var hot = Piece()
         var cold = Piece()
         var records = Piece()

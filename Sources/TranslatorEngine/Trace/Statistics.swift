@@ -43,6 +43,7 @@ extension SoftwareEngine {
         line("TB count", "\(total.translatedNow)")
         let average = total.translatedNow == 0 ? 0 : total.codeSize / total.translatedNow
         line("TB avg host size", "\(average) bytes")
+        line("accesses by", total.isTagged ? "the TLB, as the host has no room for tables" : "tables")
         line("decoded blocks", "\(total.blocks) of \(total.blockCapacity)")
         line("decoded operations", "\(total.operations) of \(total.operationCapacity)")
         lines += ["", "Statistics:"]
@@ -78,6 +79,7 @@ private struct TranslationCounters {
     var blockCapacity = 0
     var operations = 0
     var operationCapacity = 0
+    var isTagged = false
     var translated: UInt64 = 0
     var superblocks: UInt64 = 0
     var inlinedCalls: UInt64 = 0
@@ -105,6 +107,7 @@ private struct TranslationCounters {
             codeCapacity += translator.capacity
             translatedNow += translator.translatedSinceReset
             translated &+= translator.translated
+            isTagged = isTagged || translator.tables.isTagged
             superblocks &+= translator.superblocks
             inlinedCalls &+= translator.inlinedCalls
         }

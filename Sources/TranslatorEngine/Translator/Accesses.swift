@@ -112,8 +112,7 @@ extension BlockTranslator {
             unsafe misaligned = a.jump(if: 5)
         }
         let aligned = unsafe a.cursor
-        emitTableLoad(source, write: write)
-        let miss = unsafe a.jump(if: 4)
+        let miss = unsafe emitTableLoad(source, write: write)
         unsafe slowPaths.append(
             SlowPath(
                 op: op, address: address, held: held, miss: miss, misaligned: misaligned, size: size, write: write,
@@ -150,14 +149,42 @@ extension BlockTranslator {
         let address = unsafe addressOperand(i, op)
         return (unsafe emitCheck(op, at: address, size: size, write: write), true)
     }
-    /// Loads the table's entry for the page of a linear address, and tests whether there is one.
-    mutating func emitTableLoad(_ address: UInt8, write: Bool) {
+    /// Loads what leads from the page of a linear address to the host's, plus 1, into the addend's register. Returns the
+    /// jump where nothing does.
+    mutating func emitTableLoad(_ address: UInt8, write: Bool) -> UnsafeMutablePointer<UInt8> {
         window = nil
+        if isTagged { return unsafe emitTLBLookup(address, write: write) }
         a.rotateRight(Host.addend, address, by: 8)
         a.modrm(0, wide: true, opcode: 0x23, length: 1, reg: Host.addend, rm: .indexMask)
         a.load(Host.addend, .table(Host.addend, write ? 8 : 0))
         a.bytes(0x41, 0xf6, 0xc5)  // test r13b, 1
         a.byte(1)
+        return unsafe a.jump(if: 4)
+    }
+
+    /// The same by the interpreter's TLB.
+    private mutating func emitTLBLookup(_ address: UInt8, write: Bool) -> UnsafeMutablePointer<UInt8> {
+        typealias Entry = apus_tlb_entry
+        let entry = { (offset: Int?) in unsafe RM.base(Host.rax, Int32(offset.unsafelyUnwrapped)) }
+        if address != Host.addend { a.move(Host.addend, address) }
+        a.byte(0x50)  // push rax
+        a.bytes(0x44, 0x89, 0xe8)  // mov eax, r13d
+        // The page's number times the bytes of an entry.
+        a.shiftRight(Host.rax, by: UInt8(12 - MemoryLayout<Entry>.stride.trailingZeroBitCount))
+        a.operate(.and, Host.rax, Int32(APUS_TLB_SIZE - 1) * Int32(MemoryLayout<Entry>.stride))
+        unsafe a.modrm(
+            0, wide: true, opcode: 0x03, length: 1, reg: Host.rax, rm: .field(MemoryLayout<apus_vcpu>.offset(of: \.tlb)))
+        a.bytes(0x49, 0x81, 0xe5)  // and r13, -4096
+        a.word32(-4096)
+        unsafe a.modrm(
+            0, wide: true, opcode: 0x0b, length: 1, reg: Host.addend,
+            rm: .field(MemoryLayout<apus_vcpu>.offset(of: \.tlb_generation)))
+        let tag = write ? MemoryLayout<Entry>.offset(of: \.write_tag) : MemoryLayout<Entry>.offset(of: \.read_tag)
+        a.modrm(0, wide: true, opcode: 0x3b, length: 1, reg: Host.addend, rm: entry(tag))
+        a.load(Host.addend, entry(MemoryLayout<Entry>.offset(of: \.addend)))
+        a.lea(Host.addend, .base(Host.addend, 1))
+        a.byte(0x58)  // pop rax
+        return unsafe a.jump(if: 5)
     }
 
     /// Notes that the bytes before the cursor may fault.

@@ -17,6 +17,8 @@ internal import X86
     let isSupervisor: Bool
     /// The instructions whose accesses have inline caches in the upper tiers: a bit each.
     let cached: UInt64
+    /// Accesses look into the TLB, as there are no tables.
+    let isTagged: Bool
     /// Each block adds its instructions to those that were executed, unless that is more than the limit.
     let countsInstructions: Bool
     var limitPath: UnsafeMutablePointer<UInt8>?
@@ -101,13 +103,14 @@ internal import X86
     init(
         _ assembler: Assembler, stubs: TranslatedStubs, ops: UnsafePointer<apus_op>,
         records: UnsafeMutablePointer<UInt8>, code: CodeSize, isSupervisor: Bool, tier: Tier, cached: UInt64,
-        promotion: Int32, countsInstructions: Bool
+        isTagged: Bool, promotion: Int32, countsInstructions: Bool
     ) {
         is64 = code == .bits64
         self.isSupervisor = isSupervisor
         a = assembler
         self.tier = tier
         self.cached = cached
+        self.isTagged = isTagged
         self.countsInstructions = countsInstructions
         executions = promotion
         unsafe self.records = records

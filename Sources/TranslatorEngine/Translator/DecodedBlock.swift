@@ -160,7 +160,7 @@ extension CodeFetcher {
         if !cpu.countsInstructions {
             decoded = superblock(cpu, head, block, along: isProfiled ? SuperblockPath(rawValue: block.path) : nil)
         }
-        if isProfiled || !decoded.accessesMemory {
+        if isProfiled || !decoded.accessesMemory || translator.tables.isTagged {
             tier = .hot
             let most = UInt32(translator.promotion) / Tier.hitsForMiss
             for unsafe cache in unsafe caches where cache.misses > most { cached &= ~(1 << UInt64(cache.index)) }

@@ -205,7 +205,7 @@ extension Assembler {
         modrm(0, wide: wide, opcode: 0xc1, length: 1, reg: 4, rm: .register(register))
         byte(count)
     }
-    private mutating func shiftRight(_ register: UInt8, by count: UInt8, wide: Bool = false) {
+    mutating func shiftRight(_ register: UInt8, by count: UInt8, wide: Bool = false) {
         modrm(0, wide: wide, opcode: 0xc1, length: 1, reg: 5, rm: .register(register))
         byte(count)
     }

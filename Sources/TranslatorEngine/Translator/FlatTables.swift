@@ -9,6 +9,9 @@ internal import SystemPackage
 ///
 /// Dropped entries are zeroes in pages that stay. Every process of a guest lies at random addresses of its own, so that
 /// such pages would only ever become more: what the tables touch is counted, and beyond a limit all is given back.
+///
+/// Where the host has no room for them there is none, and translated code looks into the interpreter's TLB, whose tags it
+/// compares.
 @safe final class FlatTables {
     private static let tableBytes = 1 << 40
     private static let logCapacity = 32768
@@ -24,6 +27,8 @@ internal import SystemPackage
     private let first: Mapping
     private let second: Mapping
     private let third: Mapping
+    /// There are no tables: translated code looks into the TLB.
+    let isTagged: Bool
     /// Filled entries of each table, as byte offsets, for the lower and the upper half; flushes undo them.
     private let logs: UnsafeMutablePointer<UInt64>
     private let counts: UnsafeMutablePointer<Int>
@@ -35,13 +40,19 @@ internal import SystemPackage
     private static let localCapacity = 64
     private let caches: InlineCaches
 
-    /// Tables above views of the structure in `file`; what they drop, inline caches drop too. Throws where so much
-    /// address space cannot be had.
-    init(_ file: FileDescriptor, _ caches: InlineCaches) throws(HostError) {
+    /// Tables above views of the structure in `file`, or the views alone; what they drop, inline caches drop too. Throws
+    /// where so much address space cannot be had.
+    init(_ file: FileDescriptor, _ caches: InlineCaches, isTagged: Bool) throws(HostError) {
         self.caches = caches
-        first = try .sparse(count: Self.tableBytes, header: Self.headerBytes, of: file)
-        second = try .sparse(count: Self.tableBytes, header: Self.headerBytes, of: file)
-        third = try .sparse(count: Self.tableBytes, header: Self.headerBytes, of: file)
+        self.isTagged = isTagged
+        func table() throws(HostError) -> Mapping {
+            isTagged
+                ? try .shared(file, count: Self.headerBytes)
+                : try .sparse(count: Self.tableBytes, header: Self.headerBytes, of: file)
+        }
+        first = try table()
+        second = try table()
+        third = try table()
         bases = (Self.start(first), Self.start(second), Self.start(third))
         unsafe logs = .allocate(capacity: 6 * Self.logCapacity)
         unsafe counts = .allocate(capacity: 6)
@@ -70,6 +81,7 @@ internal import SystemPackage
 
     /// Notes that translated code looks for a page: its entry takes the host's memory even where it stays empty.
     func touch(_ mode: Int, _ linear: UInt64) {
+        if isTagged { return }
         let slot = slot(mode, linear)
         guard unsafe touched[slot] == 0 else { return }
         unsafe touched[slot] = Self.number(mode, linear)
@@ -105,6 +117,7 @@ internal import SystemPackage
 
     /// Enters a page; `addend` is host minus linear address.
     func fill(_ mode: Int, _ linear: UInt64, addend: UInt64, writable: Bool) {
+        if isTagged { return }
         touch(mode, linear)
         let half = mode * 2 + Int(linear >> 63)
         if unsafe counts[half] == Self.logCapacity { flush(half) }

@@ -62,7 +62,7 @@ internal import X86
     /// Throws where the host lacks something.
     init(
         _ cpu: CPU, _ file: FileDescriptor, jumps: UnsafeMutablePointer<apus_code_entry>, threshold: UInt64,
-        promotion: Int32, capacity wanted: Int, from parent: FrozenCode.Processor? = nil,
+        promotion: Int32, capacity wanted: Int, isTagged: Bool, from parent: FrozenCode.Processor? = nil,
         of files: [HostOS.Descriptor] = []
     ) throws(HostError) {
         self.promotion = promotion
@@ -70,7 +70,7 @@ internal import X86
         memory = try CodeMemory(capacity: Self.capacity(wanted), from: parent, of: files)
         let capacity = memory.capacity
         caches = InlineCaches(cpu)
-        tables = try FlatTables(file, caches)
+        tables = try FlatTables(file, caches, isTagged: isTagged)
         siteMapping = try .anonymous(count: Self.siteCapacity * MemoryLayout<Site>.stride)
         let base = unsafe memory.base
         // A parent's are the same, at the same place.
@@ -170,6 +170,7 @@ internal import X86
         unsafe writer.processor.writable = UInt64(UInt(bitPattern: base))
         writer.processor.executable = memory.start
         writer.processor.capacity = capacity
+        writer.processor.isTagged = tables.isTagged ? 1 : 0
         writer.processor.linkCount = links.count
         writer.processor.translated = translatedSinceReset
     }
@@ -202,8 +203,8 @@ internal import X86
         unsafe assembler.cursor = entry
         var translator = unsafe BlockTranslator(
             assembler, stubs: stubs, ops: block.header, records: records, code: block.code,
-            isSupervisor: block.isSupervisor, tier: tier, cached: cached, promotion: promotion,
-            countsInstructions: cpu.countsInstructions)
+            isSupervisor: block.isSupervisor, tier: tier, cached: tables.isTagged ? 0 : cached,
+            isTagged: tables.isTagged, promotion: promotion, countsInstructions: cpu.countsInstructions)
         translator.emit(block)
         if let record = unsafe translator.blockRecord {
             unsafe BlockHead.of(entry).pointee.record = Int32(record - entry)

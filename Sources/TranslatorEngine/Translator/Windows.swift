@@ -217,8 +217,7 @@ extension BlockTranslator {
         }
         compareOffset(address, span: w.span)
         let crosses = unsafe a.jump(if: 7)
-        emitTableLoad(loadForTable(address), write: w.write)
-        let miss = unsafe a.jump(if: 4)
+        let miss = unsafe emitTableLoad(loadForTable(address), write: w.write)
         unsafe windowPaths.append(
             WindowPath(
                 op: op, address: address, held: held, crosses: crosses, miss: miss, cache: nil, resume: a.cursor, span: w.span,

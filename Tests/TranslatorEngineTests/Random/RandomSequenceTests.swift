@@ -58,6 +58,18 @@ import X86
         #expect(Self.statistic("calls in superblocks", of: guest) > 200)
     }
 
+    /// Where the host has no room for tables: accesses look into the TLB.
+    @Test(arguments: [(41, 2048), (42, 0), (43, 3)] as [(UInt64, Int32)])
+    func sequencesWithoutTablesDoWhatTheHostDoes(seed: UInt64, promotion: Int32) throws {
+        let guest = try UserGuest(threshold: 1, promotion: promotion) { $0.usesTaggedTables = true }
+        try compare(seed: seed, rounds: 20, guest, faultFlags: false)
+        try compare(seed: seed, rounds: 5, guest, faultFlags: false, share: 6) { $0.makeLoop() }
+        try compare(seed: seed, rounds: 5, guest, faultFlags: false, share: 6) { $0.makeCallingLoop() }
+        let lines = guest.machine.engine.translationStatistics ?? []
+        #expect(lines.contains { $0.hasPrefix("accesses by") && $0.contains("TLB") })
+        #expect(Self.statistic("TB translated", of: guest) > 1000)
+    }
+
     /// A number that `info jit` has.
     static func statistic(_ name: String, of guest: UserGuest) -> Int {
         let lines = guest.machine.engine.translationStatistics ?? []

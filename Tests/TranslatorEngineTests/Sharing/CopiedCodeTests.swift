@@ -20,9 +20,15 @@ import TranslatorEngine
         // SAFETY: the block's own bytes, and no processor runs.
         unsafe [UInt8](UnsafeRawBufferPointer(start: machine.block.base, count: machine.block.size))
     }
+    /// What copies get. A child that another test forks has views of all memory files while it lives, and the host seals
+    /// none that somebody may write: what is to be had is asked for until it is.
     private func freeze(_ machine: GuestMachine) -> Frozen? {
-        let code = machine.engine.freezeCode(of: [machine.block])
-        return code.isEmpty ? nil : Frozen(code: code, memory: bytes(machine))
+        for _ in 0..<100 {
+            let code = machine.engine.freezeCode(of: [machine.block])
+            if !code.isEmpty { return Frozen(code: code, memory: bytes(machine)) }
+            Thread.sleep(forTimeInterval: 0.02)
+        }
+        return nil
     }
     /// Gives a copy what was frozen. Tests beside this one may have taken the address space that translators need: what is
     /// to be had is asked for until it is.
