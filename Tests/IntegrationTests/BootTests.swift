@@ -38,6 +38,23 @@ struct BootTests {
         #expect(!machine.console.contains("BUG:"))
     }
 
+    /// A processor's tables would take 3 TiB.
+    @Test func aLimitOfAddressSpaceLeavesTranslatedCode() throws {
+        let machine = try GuestMachine(
+            program: "/bin/sh",
+            ["-c", "ulimit -v 20000000; exec \"$0\" \"$@\"", Repository.program, "-m", "512", "-nographic"]
+                + ["-accel", "tcg", "-smp", "2", "-nic", "none", "-kernel", Repository.kernel]
+                + ["-initrd", Repository.initramfs, "-append", "console=ttyS0"])
+        try machine.wait(for: "Type poweroff to end.")
+        try machine.type("\u{1}cinfo jit")
+        try machine.wait(for: "accesses by             the TLB")
+        try machine.type("\u{1}cpoweroff -f")
+        #expect(try machine.status() == 0)
+        let line = machine.console.split(whereSeparator: \.isNewline).first { $0.contains("TB translated") }
+        #expect(line?.split(separator: " ").last.flatMap { Int($0) } ?? 0 > 10_000)
+        #expect(!machine.console.contains("BUG:"))
+    }
+
     @Test func aRebootStartsTheKernelAgain() throws {
         let machine = try GuestMachine(booting: ["-accel", "translator", "-nic", "none"])
         try machine.wait(for: "Type poweroff to end.")
