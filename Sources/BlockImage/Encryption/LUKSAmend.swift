@@ -58,7 +58,7 @@ extension LUKSVolume {
             }
             guard !going.isEmpty else {
                 throw .secret(
-                    change.slot.map { "This keyslot \($0) doesn't contain the given password" }
+                    change.slot.map { "Given keyslot \($0) doesn't contain the given old password for erase operation" }
                         ?? "No keyslots match given (old) password for erase operation")
             }
             guard change.isForced || going.count < activeSlots.count else {

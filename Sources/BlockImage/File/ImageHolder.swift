@@ -12,16 +12,19 @@ enum ImageHolder {
         guard unsafe apus_fstat(descriptor, &status) == 0 else { return nil }
         let node = UInt64(status.st_ino)
         let own = Int(getpid())
-        guard let processes = try? HostFolder.names(in: "/proc") else { return nil }
+        guard let processes = try? HostFolder.names(in: "/proc"),
+            let identity = HostFile.identity("/proc/self/fd/\(descriptor)")
+        else { return nil }
         // Looking at all of a busy host may take too long for an error.
-        var left = 50_000
+        let end = HostClock.monotonic + 1_000_000_000
         for name in processes {
             guard let process = Int(name), let files = try? HostFolder.names(in: "/proc/\(name)/fdinfo") else {
                 continue
             }
             for file in files where process != own || file != "\(descriptor)" {
-                guard left > 0 else { return nil }
-                left -= 1
+                guard HostClock.monotonic < end else { return nil }
+                // The locks of another file may be many thousands, and take the kernel long to tell.
+                guard HostFile.identity("/proc/\(name)/fd/\(file)") == identity else { continue }
                 guard let text = try? HostFile.contents("/proc/\(name)/fdinfo/\(file)", limit: 1 << 16),
                     holds(String(decoding: text, as: UTF8.self), node, byte)
                 else { continue }

@@ -263,6 +263,7 @@ public final class BlockJob: Sendable {
             work.clean(true)
             tell(self, .completed(error: nil))
         case .cancelled?:
+            state.withLock { $0.error = "Operation canceled" }
             move(to: .aborting)
             work.clean(false)
             tell(self, .cancelled)

@@ -14,9 +14,8 @@ extension BlockGraph {
     public func makeImage(
         _ path: String, format: String, size: UInt64, backing: (name: String, format: String)? = nil
     ) throws(BlockError) {
-        do throws(HostError) { _ = try HostFile.open(path, HostFile.Mode.replace, permissions: 0o644) } catch {
-            throw .message("Could not create '\(path)': \(error)")
-        }
+        // An image that somebody uses is not emptied.
+        try FileNode.create(path: path, size: 0, open: opener)
         let file = try openImplicitly(["driver": "file", "filename": path])
         defer { try? remove(file.nodeName) }
         guard let target = file as? any Resizable else { throw .notFound(path: path) }

@@ -27,15 +27,23 @@ extension BlockGraph {
                 job.setTotal(size)
                 let buffer = AlignedBuffer(count: Int(JobCopier.step))
                 var at: UInt64 = 0
+                var ignored: BlockError?
                 while at < size {
                     try job.checkpoint()
                     let (length, failure) = try Self.stream(at, size, top, base, tap.ranges, buffer)
                     job.advance(length)
                     at += length
-                    if let failure {
-                        _ = try job.judge(failure.status, isRead: failure.isRead, path: top.filename)
-                    }
+                    guard let failure else { continue }
+                    _ = try job.judge(failure.status, isRead: failure.isRead, path: top.filename)
+                    guard settings.sourceErrors == .ignore else { continue }
+                    // What is ignored stays below, so the job fails in the end; the other jobs try again.
+                    let operation = failure.isRead ? "read" : "write"
+                    ignored = ignored ?? .io(path: top.filename, operation: operation, failure.status)
+                    let skipped = min(JobCopier.step - at % JobCopier.step, size - at)
+                    job.advance(skipped)
+                    at += skipped
                 }
+                if let ignored { throw .failed(ignored) }
             },
             finish: { [self] _ throws(BlockError) in
                 device?.beginDrained()

@@ -54,7 +54,10 @@ extension QCow2Node {
             try data.resize(to: size, preallocation: way == .metadata ? .off : way)
         }
         // A raw data file's every byte counts: all of it is mapped.
-        if way != .off || header.hasRawData { try preallocate(from: 0, to: size, way == .off ? .metadata : way) }
+        guard way != .off || header.hasRawData else { return }
+        let hasBase = header.backingFile != nil
+        guard !hasBase || header.isExtended else { return }
+        try preallocate(from: 0, to: size, way == .off ? .metadata : way, showsBelow: hasBase)
     }
 
     /// Writes an empty image into `file`, whose content is lost. Blocks.

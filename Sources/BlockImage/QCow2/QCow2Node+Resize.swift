@@ -6,13 +6,30 @@ extension QCow2Node: Resizable {
     public func resize(to size: UInt64, preallocation: Preallocation) throws(BlockError) {
         guard size <= UInt64(Int64.max), size % 512 == 0 else { throw .invalidSize(path: filename, size: size) }
         let old = self.size
+        // Snapshots of that version need not say their size.
+        guard header.version >= 3 || snapshots.isEmpty else {
+            throw .message("Can't resize a v2 image which has snapshots")
+        }
         if size < old {
+            // What is cut off must not come back with the rest of the last cluster when the disk grows again.
+            let end = min(old, (size + clusterSize - 1) & ~(clusterSize - 1))
+            try zero(from: size, to: end, "shrink") { () throws(ImageFailure) in
+                try wipe(from: size, to: end)
+            }
             try changingAlone("shrink") { metadata throws(ImageFailure) in
                 try shrink(metadata, from: old, to: size)
             }
         } else if size > old {
             try changingAlone("grow") { metadata throws(ImageFailure) in
                 try metadata.growL1(to: metadata.header.l1Entries(for: size))
+            }
+            // A longer image below must not show in the new part of the disk.
+            let below = min(size, backing?.sizeInBytes ?? 0)
+            let end = (below + clusterSize - 1) & ~(clusterSize - 1)
+            if below > old {
+                try zero(from: old, to: end, "grow") { () throws(ImageFailure) in
+                    try writeZeroes(offset: old, length: end - old, mayUnmap: false)
+                }
             }
         }
         if header.hasDataFile, let data = dataFile as? any Resizable {
@@ -38,8 +55,30 @@ extension QCow2Node: Resizable {
         try preallocate(from: old, to: size, preallocation == .off ? .metadata : preallocation)
     }
 
-    /// Gives up what lies behind the new end, and zeroes the rest of its last cluster: it must not come back when the
-    /// disk grows again.
+    private func zero(
+        from start: UInt64, to end: UInt64, _ operation: String, _ body: () throws(ImageFailure) -> Void
+    ) throws(BlockError) {
+        guard start < end else { return }
+        guard !isReadOnly else { throw .readOnly(path: filename) }
+        try alone { () throws(BlockError) in
+            do throws(ImageFailure) { try body() } catch { throw blockError(error, operation) }
+        }
+    }
+
+    /// Zeroes what the image itself holds of a range.
+    private func wipe(from start: UInt64, to end: UInt64) throws(ImageFailure) {
+        var at = start
+        while at < end {
+            let run = try withTables { metadata throws(ImageFailure) in try metadata.run(at: at, limit: end - at) }
+            switch run.kind {
+            case .unallocated, .zero: break
+            case .normal, .compressed: try writeBuffersOfZeroes(at, run.length)
+            }
+            at += run.length
+        }
+    }
+
+    /// Gives up what lies behind the new end.
     private func shrink(_ metadata: QCow2Metadata, from old: UInt64, to size: UInt64) throws(ImageFailure) {
         let first = (size + clusterSize - 1) & ~(clusterSize - 1)
         var at = first
@@ -66,15 +105,25 @@ extension QCow2Node: Resizable {
         try metadata.settle()
     }
 
-    /// Makes storage for a range of the disk that has none.
-    func preallocate(from start: UInt64, to end: UInt64, _ way: Preallocation) throws(BlockError) {
+    /// Makes storage for a range of the disk that has none, and whose content is zero or, with `showsBelow` (extended L2
+    /// entries alone can say that), what the image below has.
+    func preallocate(
+        from start: UInt64, to end: UInt64, _ way: Preallocation, showsBelow: Bool = false
+    ) throws(BlockError) {
         let granule = clusterSize
-        var at = start & ~(granule - 1)
+        // The last cluster of the disk as it was may show what lies below.
+        var at = (backing == nil ? start : start + granule - 1) & ~(granule - 1)
         while at < end {
             let (from, limit) = (at, min(end - at, 64 << 20))
             let next = try changingAlone("reserve space in") { metadata throws(ImageFailure) in
                 let run = try metadata.run(at: from, limit: limit)
-                guard case .unallocated = run.kind, run.storage == nil else { return from + run.length }
+                let isVacant =
+                    switch run.kind {
+                    case .unallocated: run.storage == nil
+                    case .zero: run.storage == nil && !showsBelow
+                    case .normal, .compressed: false
+                    }
+                guard isVacant else { return from + run.length }
                 _ = try metadata.writableL2(for: from)
                 let wanted = (run.length + granule - 1) / granule
                 let (cluster, count) =
@@ -93,9 +142,9 @@ extension QCow2Node: Resizable {
                     }
                 }
                 let showsFile = backing == nil && header.encryption == 0
+                let state = showsBelow ? 0 : showsFile ? QCow2Entry.allAllocated : QCow2Entry.allZero
                 for index in 0..<count {
-                    let bitmap =
-                        metadata.isExtended ? (showsFile ? QCow2Entry.allAllocated : QCow2Entry.allZero) : 0
+                    let bitmap = metadata.isExtended ? state : 0
                     let zero = !metadata.isExtended && !showsFile && header.version >= 3 ? QCow2Metadata.zero : 0
                     let entry = QCow2Entry(
                         descriptor: (host + index * granule) | QCow2Metadata.copied | zero, bitmap: bitmap)

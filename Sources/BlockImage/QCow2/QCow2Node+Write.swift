@@ -267,7 +267,7 @@ extension QCow2Node {
         }
     }
 
-    private func writeBuffersOfZeroes(_ offset: UInt64, _ length: UInt64) throws(ImageFailure) {
+    func writeBuffersOfZeroes(_ offset: UInt64, _ length: UInt64) throws(ImageFailure) {
         let buffer = AlignedBuffer(count: Int(min(length, 1 << 20)))
         defer { withExtendedLifetime(buffer) {} }
         let segments = unsafe [BlockSegment(pointer: buffer.base, count: buffer.count)]

@@ -21,7 +21,9 @@ extension OtherFormats {
         let ratio = (512 << 23) / blockSize
         let entries = blocks + (blocks == 0 ? 0 : (blocks - 1) / ratio)
         let tableOffset = megabyte + log
-        let tableSize = max(megabyte, (entries * 8 + megabyte - 1) / megabyte * megabyte)
+        // QEMU's counts the blocks of an empty disk from -1 on, and wants room for as many.
+        let rows = blocks == 0 ? UInt64(UInt32.max) / ratio : entries
+        let tableSize = max(megabyte, (rows * 8 + megabyte - 1) / megabyte * megabyte)
         let metadata = tableOffset + tableSize
         let first = metadata + megabyte
 

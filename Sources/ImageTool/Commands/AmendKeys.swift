@@ -40,7 +40,13 @@ enum AmendKeys {
             return number
         }
         var change = LUKSAmendment(isActive: state == "active")
-        change.slot = try number("keyslot").map { Int(clamping: $0) }
+        if let slot = try number("keyslot") {
+            guard slot < 8 else { throw ToolFailure("Invalid keyslot \(slot) specified, must be between 0 and 7") }
+            change.slot = Int(slot)
+        }
+        guard change.isActive || values["iter-time"] == nil else {
+            throw ToolFailure("'iter-time' must not be given when erasing keyslots")
+        }
         if let time = try number("iter-time") { change.iterationTime = time }
         change.isForced = isForced
         do throws(BlockError) {

@@ -1,4 +1,5 @@
 internal import BlockImage
+internal import HostOS
 
 /// `commit [-q] [-f fmt] [-t cache] [-b base] [-d] [-p] [-r rate_limit] filename`
 enum CommitCommand {
@@ -67,9 +68,9 @@ enum CommitCommand {
         while let below = node.children.first(where: { $0.role == "backing" })?.node {
             depth += 1
             let named = (node as? any DescribedImage)?.imageDescription.backing
-            if below.filename == base || named == base || below.filename == OpenImage.combine(name, base) {
-                return depth
-            }
+            if below.filename == base || named == base { return depth }
+            let wanted = HostFile.realPath(OpenImage.combine(node.filename, base))
+            if let wanted, wanted == HostFile.realPath(below.filename) { return depth }
             node = below
         }
         throw ToolFailure("Did not find '\(base)' in the backing chain of '\(name)'")

@@ -139,7 +139,7 @@ enum ConvertCommand {
             throw ToolFailure(
                 "Having a backing file for the target makes no sense when concatenating multiple input images")
         }
-        if (request.creation.backing ?? request.creation.value("backing_file")) != nil
+        if !request.skipsCreation, (request.creation.backing ?? request.creation.value("backing_file")) != nil
             && request.creation.backingFormat == nil
             && request.creation.value("backing_fmt") == nil
         {
@@ -161,6 +161,9 @@ enum ConvertCommand {
         // Nothing is made for a format that cannot be packed.
         guard !request.isCompressed || request.isTargetOptionList || ["qcow2", "vmdk"].contains(request.outputFormat)
         else { throw ToolFailure("Compression not supported for this file format") }
+        guard names.count == 1 || !request.copiesBitmaps else {
+            throw ToolFailure("Copying bitmaps only possible with single source")
+        }
         let progress = Progress(session, isOn: request.showsProgress && !session.isQuiet)
         var images: [OpenImage] = []
         defer { for image in images { image.close() } }
@@ -202,13 +205,12 @@ enum ConvertCommand {
             throw ToolFailure("output file is smaller than input file")
         }
         if request.copiesBitmaps {
-            guard target.qcow2 != nil else {
+            guard let image = target.qcow2, image.header.version >= 3 else {
                 throw ToolFailure("Format driver '\(target.format)' does not support bitmaps")
             }
             try checkBitmaps(images[0], request)
         }
-        try copy(
-            images, target, request, hasBacking || (request.skipsCreation && target.backing != nil), progress, session)
+        try copy(images, target, request, hasBacking, progress, session)
         if request.copiesBitmaps { try copyBitmaps(images[0], target, request, session) }
         progress.end()
         return 0
@@ -261,7 +263,7 @@ enum ConvertCommand {
     ) throws(ToolFailure) {
         var plan = request.plan
         plan.isTargetZero =
-            (!request.skipsCreation || request.isTargetZero) && !hasBacking && !isDevice(target)
+            (!request.skipsCreation || request.isTargetZero) && target.backing == nil && !isDevice(target)
             && target.format != "luks"
         var unit: UInt64 = 1
         let needsPacking = (target.node as? any PackedWritable)?.needsPacking == true
@@ -280,11 +282,14 @@ enum ConvertCommand {
         }
         let source = ConvertSource(
             images.map(\.node), pieceSize: max(unit, 2 << 20), unit: unit, targetHasBacking: hasBacking,
-            readsZeroes: plan.minimumZeroes == 0, writesZeroes: !plan.isTargetZero)
+            readsZeroes: plan.minimumZeroes == 0, writesZeroes: !plan.isTargetZero, salvages: plan.salvages)
         let job = ConvertJob(source, to: target.node, plan)
         do throws(ConvertJob.Failure) {
-            try job.run(show: progress.show) { session.warn($0) }
+            try job.run(show: progress.show) { line in
+                if !session.isQuiet { session.warn(line) }
+            }
         } catch {
+            if error.isReading, let reason = error.error { throw ToolFailure(Wording.reason(reason)) }
             let reason = error.error.map(Wording.reason) ?? Formatting.reason(error.status)
             throw ToolFailure(
                 error.isReading

@@ -35,7 +35,6 @@ final class ConvertJob: Sendable {
         var done: UInt64 = 0
         var failure: Failure?
         var waiting: [UInt64: Bell] = [:]
-        var warnings: [String] = []
     }
 
     private let source: ConvertSource
@@ -57,28 +56,31 @@ final class ConvertJob: Sendable {
         var threads: [HostThread] = []
         for _ in 1..<max(1, plan.threads) {
             do throws(HostError) {
-                threads.append(try HostThread(name: "convert", stackSize: 512 << 10) { [self] in work { _ in } })
+                threads.append(try HostThread(name: "convert", stackSize: 512 << 10) { [self] in work {} })
             } catch {
                 running.wrappingSubtract(1, ordering: .relaxed)
             }
         }
-        work(show)
+        // There may be as many warnings as sectors: they are not kept.
+        func tell() {
+            for line in source.takeWarnings() { warn(line) }
+            show(Double(order.withLock { $0.done }) / Double(max(1, source.total)))
+        }
+        work(tell)
         for thread in threads { thread.join() }
-        for line in order.withLock({ $0.warnings }) { warn(line) }
+        tell()
         if let failure = order.withLock({ $0.failure }) { throw failure }
     }
 
-    private func work(_ show: (Double) -> Void) {
+    private func work(_ tell: () -> Void) {
         let buffer = AlignedBuffer(count: Int(source.pieceSize))
         let packer = plan.packedCluster > 0 ? ClusterPacker(plan.packing) : nil
         while order.withLock({ $0.failure == nil }) {
             do throws(Failure) {
                 guard let piece = try nextPiece() else { return }
                 try copy(piece, buffer, packer)
-                let done = order.withLock {
-                    $0.done += piece.length; return $0.done
-                }
-                show(Double(done) / Double(max(1, source.total)))
+                order.withLock { $0.done += piece.length }
+                tell()
             } catch {
                 let sleepers = order.withLock { order -> [Bell] in
                     if order.failure == nil { order.failure = error }
@@ -158,14 +160,13 @@ final class ConvertJob: Sendable {
         let sector = AlignedBuffer(count: 512)
         for start in stride(from: 0, to: count, by: 512) {
             let length = min(512, count - start)
-            if source.read(sector, at: piece.offset + UInt64(start), count: length) == 0 {
+            let status = source.read(sector, at: piece.offset + UInt64(start), count: length)
+            if status == 0 {
                 // SAFETY: both lie inside their buffers.
                 unsafe memcpy(buffer.base + start, sector.base, length)
             } else {
                 buffer.clear(start, length)
-                order.withLock {
-                    $0.warnings.append("error while reading offset \(piece.offset + UInt64(start))")
-                }
+                source.warn("error while reading offset \(piece.offset + UInt64(start)): \(Formatting.reason(status))")
             }
         }
     }

@@ -44,23 +44,30 @@ final class ConvertSource: Sendable {
     /// Zeroes are work too: in pieces of the same size.
     private let readsZeroes: Bool
     private let writesZeroes: Bool
+    /// Where nobody can say what is there, it is read.
+    private let salvages: Bool
+    private let warnings = Mutex<[String]>([])
     private let nodes: [(node: any BlockNode, start: UInt64)]
     private let state: Mutex<State>
 
     /// A zero run shorter than this is read along with the data around it.
     private static let worthwhile: UInt64 = 64 << 10
+    /// What is read at a time where an image's tables cannot be.
+    static let damagedStep: UInt64 = 64 << 10
 
     /// With `writesZeroes` something is done about zeroes, with `readsZeroes` the same as about data.
     init(
         _ images: [any BlockNode], pieceSize: UInt64, unit: UInt64, targetHasBacking: Bool, readsZeroes: Bool,
-        writesZeroes: Bool
+        writesZeroes: Bool, salvages: Bool = false
     ) {
+        self.salvages = salvages
         self.readsZeroes = readsZeroes
         self.writesZeroes = writesZeroes || readsZeroes
         var start: UInt64 = 0
         var parts: [Part] = []
         for node in images {
-            parts.append(Part(node: node, start: start, walker: StatusWalker(node, looksBelow: !targetHasBacking)))
+            let walker = StatusWalker(node, looksBelow: !targetHasBacking, isPatient: salvages)
+            parts.append(Part(node: node, start: start, walker: walker))
             start += node.sizeInBytes
         }
         total = start
@@ -109,10 +116,28 @@ final class ConvertSource: Sendable {
     private func run(_ state: inout State, _ at: UInt64) throws(BlockError) -> (kind: Piece.Kind, length: UInt64) {
         while at >= state.parts[state.index].end { state.index += 1 }
         let part = state.parts[state.index]
-        let status = try part.walker.status(at: at - part.start, limit: part.end - at)
+        let status: BlockStatus
+        do throws(BlockError) {
+            status = try part.walker.status(at: at - part.start, limit: part.end - at)
+        } catch {
+            let words = "error while reading block status at offset \(at): \(Wording.reason(error))"
+            guard salvages else { throw .message(words) }
+            warn(words)
+            return (.data, min(part.end - at, ConvertSource.damagedStep - at % ConvertSource.damagedStep))
+        }
         if status.isZero { return (.zero, status.length) }
         if status.isData || !hasBacking { return (.data, status.length) }
         return (.below, status.length)
+    }
+
+    /// Keeps a warning until it is taken. Any thread.
+    func warn(_ line: String) { warnings.withLock { $0.append(line) } }
+    /// What has been warned of since the last time. Any thread.
+    func takeWarnings() -> [String] {
+        warnings.withLock { lines in
+            defer { lines = [] }
+            return lines
+        }
     }
 
     /// Reads a range of the whole. 0 or an `errno` value.

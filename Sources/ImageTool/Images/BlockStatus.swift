@@ -25,16 +25,24 @@ struct BlockStatus: Equatable {
 final class StatusWalker {
     private let node: any BlockNode
     private let looksBelow: Bool
+    /// There is an image further down that does not count.
+    private let isPartOfChain: Bool
     /// Runs that have been fetched and not used up, one list a node of the chain.
     private var fetched: [[BlockExtent]]
     private let chain: [any BlockNode]
     private let checksHoles: [Bool]
+    /// Damage further on does not keep what is before it from being told.
+    private let isPatient: Bool
     private static let batch = 256
 
     /// A walk over the disk of `node`; without `looksBelow` as its own image alone says.
-    init(_ node: any BlockNode, looksBelow: Bool = true, above base: (any BlockNode)? = nil) {
+    init(
+        _ node: any BlockNode, looksBelow: Bool = true, above base: (any BlockNode)? = nil, isPatient: Bool = false
+    ) {
         self.node = node
+        self.isPatient = isPatient
         self.looksBelow = looksBelow
+        isPartOfChain = base != nil
         var chain = [node.unfiltered]
         if looksBelow {
             while let below = chain.last!.children.first(where: { $0.role == "backing" })?.node, below !== base {
@@ -52,9 +60,10 @@ final class StatusWalker {
         for (depth, image) in chain.enumerated() {
             let size = image.sizeInBytes
             guard offset < size else {
-                // A short image below: what is behind its end is zero, as the one above it sees it.
+                // A short image below: what is behind its end is zero, as the one above it sees it, whatever lies
+                // further down.
                 return BlockStatus(
-                    offset: offset, length: length, isData: false, isZero: true, isPresent: depth > 1 ? false : false,
+                    offset: offset, length: length, isData: false, isZero: true, isPresent: isPartOfChain,
                     depth: max(0, depth - 1))
             }
             let extent = try extent(depth, offset, min(length, size - offset))
@@ -92,15 +101,25 @@ final class StatusWalker {
         if first.isZero { status.isZero = true }
     }
 
+    private func fetch(
+        _ image: any SparseMappable, _ offset: UInt64, _ length: UInt64
+    ) throws(BlockError) -> [BlockExtent] {
+        do throws(BlockError) {
+            return try image.extents(
+                offset: offset, length: image.sizeInBytes - offset, limit: StatusWalker.batch)
+        } catch {
+            guard isPatient else { throw error }
+            return try image.extents(offset: offset, length: min(length, ConvertSource.damagedStep), limit: 1)
+        }
+    }
+
     private func extent(_ depth: Int, _ offset: UInt64, _ length: UInt64) throws(BlockError) -> BlockExtent {
         guard let image = chain[depth] as? any SparseMappable else {
             return BlockExtent(offset: offset, length: length, isAllocated: true, isZero: false)
         }
         while let first = fetched[depth].last, first.offset + first.length <= offset { fetched[depth].removeLast() }
         if fetched[depth].last.map({ $0.offset > offset }) ?? true {
-            let extents = try image.extents(
-                offset: offset, length: image.sizeInBytes - offset, limit: StatusWalker.batch)
-            fetched[depth] = extents.reversed()
+            fetched[depth] = try fetch(image, offset, length).reversed()
         }
         guard var extent = fetched[depth].last, extent.offset <= offset else {
             return BlockExtent(offset: offset, length: length, isAllocated: true, isZero: false)

@@ -69,8 +69,7 @@ extension CreationFormat {
             let way = try preallocation(values, allowed: ["off", "metadata", "falloc", "full"])
             guard options.backingFile == nil || way == .off || options.extendedL2 else {
                 throw ToolFailure(
-                    "\(path): Backing file and preallocation can only be used at the same time if extended_l2 is "
-                        + "enabled")
+                    "\(path): Backing file and preallocation can only be used at the same time if extended_l2 is on")
             }
             if let data = options.dataFile {
                 try made(path, "create") { () throws(BlockError) in

@@ -84,7 +84,7 @@ extension LiveStorage {
         }
         guard wanted.fitsTables else { throw .failed("Image size is too large for its cluster size") }
         guard wanted.backingFile == nil || way == .off else {
-            throw .failed("Backing file and preallocation can only be used at the same time if extended_l2 is enabled")
+            throw .failed("Backing file and preallocation can only be used at the same time if extended_l2 is on")
         }
         var data: (any Resizable)?
         if let name = options.string("data-file") {

@@ -12,7 +12,7 @@ extension LiveStorage {
         if let flag = arguments["auto-finalize"]?.boolValue { settings.finalizesItself = flag }
         if let flag = arguments["auto-dismiss"]?.boolValue { settings.dismissesItself = flag }
         func rule(_ name: String) -> BlockJob.ErrorRule? {
-            arguments.string(name).flatMap { BlockJob.ErrorRule(rawValue: $0) }
+            arguments.string(name).flatMap { $0 == "auto" ? .enospc : BlockJob.ErrorRule(rawValue: $0) }
         }
         settings.sourceErrors = rule("on-source-error") ?? rule("on-error") ?? .report
         settings.targetErrors = rule("on-target-error") ?? rule("on-error") ?? .report
@@ -34,8 +34,18 @@ extension LiveStorage {
         try begin(job, nil, [])
     }
 
+    /// Throws where two options say the same thing.
+    private func exclude(_ one: String, _ other: String, _ arguments: JSONObject) throws(MachineError) {
+        guard arguments[one] == nil || arguments[other] == nil else {
+            throw .failed("'\(one)' and '\(other)' cannot be specified at the same time")
+        }
+    }
+
     func stream(_ arguments: JSONObject) throws(MachineError) {
         let storage = try storage()
+        try exclude("base", "base-node", arguments)
+        try exclude("base", "bottom", arguments)
+        try exclude("bottom", "base-node", arguments)
         let name = arguments.string("device") ?? ""
         let top = try node(name)
         let device = try reader(of: top)
@@ -55,6 +65,9 @@ extension LiveStorage {
             }
             base = place + 1 < chain.count ? chain[place + 1] : nil
         }
+        guard base != nil || arguments["backing-file"] == nil else {
+            throw .failed("backing file specified, but streaming the entire chain")
+        }
         let nodes = chain.prefix { $0 !== base }
         try checkFree(device, Array(nodes))
         let settings = try settings(arguments, device?.image === top ? device : nil)
@@ -69,6 +82,9 @@ extension LiveStorage {
 
     func commit(_ arguments: JSONObject) throws(MachineError) {
         let storage = try storage()
+        for name in ["base", "top"] where arguments[name] != nil && arguments["\(name)-node"] != nil {
+            throw .failed("'\(name)-node' and '\(name)' are mutually exclusive")
+        }
         let name = arguments.string("device") ?? ""
         let device = try device(name)
         let active = device.image
@@ -152,6 +168,14 @@ extension LiveStorage {
         let storage = try storage()
         let device = try device(arguments.string("device") ?? "")
         let source = device.image
+        if let replaced = arguments.string("replaces") {
+            guard let node = storage.graph.node(named: replaced) else {
+                throw .failed("Failed to find node with node-name='\(replaced)'")
+            }
+            guard node.unfiltered === source else {
+                throw .failed("Node '\(replaced)' cannot be replaced: it is not the disk that is mirrored")
+            }
+        }
         try checkFree(device, [source])
         let settings = try settings(arguments, device)
         let below = source.children.first { $0.role == "backing" }?.node
@@ -164,9 +188,10 @@ extension LiveStorage {
         }
         var granularity: UInt64 = 65536
         if let given = arguments["granularity"]?.uint64Value, given != 0 {
-            guard given >= 512, given <= 64 << 20, given & (given - 1) == 0 else {
-                throw .failed("Parameter 'granularity' expects a value in range [512B, 64MB], a power of 2")
+            guard given >= 512, given <= 64 << 20 else {
+                throw .failed("Parameter 'granularity' expects a value in range [512B, 64MB]")
             }
+            guard given & (given - 1) == 0 else { throw .failed("Parameter 'granularity' expects a power of 2") }
             granularity = given
         }
         let copyMode = arguments.string("copy-mode").flatMap { MirrorCopyMode(rawValue: $0) } ?? .background
@@ -184,6 +209,22 @@ extension LiveStorage {
         } catch {
             if isMade { try? storage.graph.remove(target.nodeName) }
             throw error
+        }
+    }
+
+    private func checkBitmapMode(_ sync: String, _ bitmap: String?, _ mode: String?) throws(MachineError) {
+        guard bitmap != nil else {
+            guard mode == nil else { throw .failed("Cannot specify bitmap sync mode without a bitmap") }
+            return
+        }
+        guard let mode else { throw .failed("Bitmap sync mode must be given when providing a bitmap") }
+        if sync == "none" { throw .failed("sync mode 'none' does not produce meaningful bitmap outputs") }
+        if mode == "never" && (sync == "full" || sync == "top") {
+            throw .failed(
+                "Bitmap sync mode 'never' has no meaningful effect when combined with sync mode '\(sync)'")
+        }
+        if sync == "incremental" && mode != "on-success" {
+            throw .failed("Bitmap sync mode must be 'on-success' when using sync mode 'incremental'")
         }
     }
 
@@ -205,12 +246,7 @@ extension LiveStorage {
             throw .failed("must provide a valid bitmap name for '\(sync)' sync mode")
         }
         let mode = arguments.string("bitmap-mode") ?? (sync == "incremental" ? "on-success" : nil)
-        if sync == "bitmap" && mode == nil {
-            throw .failed("Bitmap sync mode must be given when providing a bitmap")
-        }
-        if sync == "incremental" && mode != "on-success" {
-            throw .failed("Bitmap sync mode must be 'on-success' when using sync mode 'incremental'")
-        }
+        try checkBitmapMode(sync, bitmap, mode)
         let (target, isMade) = try target(arguments, device, makes: makesTarget, sync == "top" ? below : nil)
         do throws(MachineError) {
             device.beginDrained()

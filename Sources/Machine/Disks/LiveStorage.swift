@@ -117,9 +117,17 @@ final class LiveStorage: Sendable {
         }
     }
 
+    /// A letter, then letters, digits, hyphens, dots and underscores.
+    private static func isWellFormed(_ id: String) -> Bool {
+        func isLetter(_ byte: UInt8) -> Bool { (97...122).contains(byte | 0x20) }
+        guard let first = id.utf8.first, isLetter(first) else { return false }
+        return id.utf8.allSatisfy { isLetter($0) || (48...57).contains($0) || "-._".utf8.contains($0) }
+    }
     /// The name of a new job: given, or the device's.
     func jobID(_ arguments: JSONObject, _ device: BlockDevice?) throws(MachineError) -> String {
-        let id = arguments.string("job-id") ?? device?.id ?? ""
+        let given = arguments.string("job-id")
+        let id = given ?? device?.id ?? ""
+        if let given, !LiveStorage.isWellFormed(given) { throw .failed("Invalid job ID '\(given.prefix(64))'") }
         guard !id.isEmpty else { throw .failed("An explicit job ID is required for this node") }
         guard job(id) == nil else { throw .failed("Job ID '\(id)' already in use") }
         return id
@@ -238,31 +246,40 @@ final class LiveStorage: Sendable {
         guard let job = job(name) else {
             throw isBlock ? .jobNotActive("Block job '\(name)' not found") : .failed("Job not found")
         }
-        let status = job.progress.status
-        func refuse(_ verb: String) -> MachineError {
-            .failed("Job '\(name)' in state '\(status.rawValue)' cannot accept command verb '\(verb)'")
+        func check(_ verb: BlockJob.Verb) throws(MachineError) {
+            if let refusal = job.refusal(of: verb) { throw .failed(refusal) }
         }
         switch operation {
         case .setJobSpeed:
+            try check(.setSpeed)
             guard let speed = arguments["speed"]?.uint64Value else {
                 throw .failed("Parameter 'speed' expects a non-negative value")
             }
             job.setSpeed(speed)
         case .pauseBlockJob, .pauseJob:
-            guard ![.concluded, .null, .aborting].contains(status) else { throw refuse("pause") }
+            try check(.pause)
             guard job.pause() else { throw .failed("Job is already paused") }
-        case .resumeBlockJob, .resumeJob: guard job.resume() else { throw .failed("Job is not paused") }
+        case .resumeBlockJob, .resumeJob:
+            guard job.progress.isPaused else { throw .failed("Can't resume a job that was not paused") }
+            try check(.resume)
+            _ = job.resume()
         case .cancelBlockJob, .cancelJob:
-            guard ![.concluded, .null, .aborting].contains(status) else { throw refuse("cancel") }
-            job.cancel(force: operation == .cancelJob || arguments["force"] == true)
-        case .completeBlockJob, .completeJob:
-            guard job.complete() else {
-                throw status == .ready || status == .standby
-                    ? .failed("The active block job '\(name)' cannot be completed") : refuse("complete")
+            let isForced = operation == .cancelJob || arguments["force"] == true
+            // Somebody holds it still on purpose.
+            guard isForced || !job.progress.isPaused else {
+                throw .failed("The block job for device '\(name)' is currently paused")
             }
-        case .finalizeBlockJob, .finalizeJob: guard job.finalize() else { throw refuse("finalize") }
+            try check(.cancel)
+            job.cancel(force: isForced)
+        case .completeBlockJob, .completeJob:
+            try check(.complete)
+            guard job.complete() else { throw .failed("The active block job '\(name)' cannot be completed") }
+        case .finalizeBlockJob, .finalizeJob:
+            try check(.finalize)
+            _ = job.finalize()
         case .dismissBlockJob, .dismissJob:
-            guard job.dismiss() else { throw refuse("dismiss") }
+            try check(.dismiss)
+            _ = job.dismiss()
             // Its name is free when the monitor answers; its thread may take a moment to end.
             forget(job)
         default: break
@@ -274,7 +291,8 @@ final class LiveStorage: Sendable {
         var value: JSONObject = [
             "type": .string(job.kind.rawValue), "device": .string(job.id), "len": .number(now.total),
             "offset": .number(now.done), "speed": .number(now.speed), "busy": .bool(now.isBusy),
-            "paused": .bool(now.isPaused), "ready": .bool(now.isReady), "status": .string(now.status.rawValue),
+            "paused": .bool(now.isPaused), "ready": .bool([.ready, .standby].contains(now.status)),
+            "status": .string(now.status.rawValue),
             "auto-finalize": .bool(job.settings.finalizesItself), "auto-dismiss": .bool(job.settings.dismissesItself),
             "io-status": now.health == .ok ? "ok" : now.health == .noSpace ? "nospace" : "failed",
         ]

@@ -279,8 +279,15 @@ extension BlkdebugNode: Resizable, SparseMappable {
     }
 
     public func extents(offset: UInt64, length: UInt64, limit: Int) throws(BlockError) -> [BlockExtent] {
-        if let image = image as? any SparseMappable {
-            return try image.extents(offset: offset, length: length, limit: limit)
+        if let mappable = image as? any SparseMappable {
+            let found = try mappable.extents(offset: offset, length: length, limit: limit)
+            guard image.unfiltered.children.contains(where: { $0.role == "backing" }) else { return found }
+            // What lies below the image is this node's own content.
+            return found.map { extent in
+                var extent = extent
+                if !extent.isAllocated && !extent.isZero { extent.isAllocated = true }
+                return extent
+            }
         }
         let size = sizeInBytes
         guard offset < size, length > 0 else { return [] }
