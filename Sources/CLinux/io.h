@@ -148,6 +148,32 @@ static inline int apus_signal_once(int number, void (*handler)(int)) {
     action.sa_flags = SA_RESETHAND;
     return sigaction(number, &action, 0) == 0;
 }
+// Installs a handler over the action that is in force, which is stored. 0 if the signal is ignored, or not to be had.
+static inline int apus_signal_over(int number, void (*handler)(int, siginfo_t *, void *), struct sigaction *previous) {
+    struct sigaction action;
+    if (sigaction(number, 0, previous) != 0) return 0;
+    if (!(previous->sa_flags & SA_SIGINFO) && previous->sa_handler == SIG_IGN) return 0;
+    memset(&action, 0, sizeof action);
+    action.sa_sigaction = handler;
+    action.sa_flags = SA_SIGINFO | SA_ONSTACK;
+    return sigaction(number, &action, 0) == 0;
+}
+// Has the action that such a handler lies over take the signal. Where that is the default one, or brings it back, the
+// process ends: a fault comes again by itself, all else is raised once more. Async-signal-safe.
+static inline void apus_signal_pass(
+    int number, siginfo_t *info, void *context, const struct sigaction *previous) {
+    int faults = number == SIGSEGV || number == SIGBUS || number == SIGILL || number == SIGFPE;
+    struct sigaction current;
+    if (previous->sa_flags & SA_SIGINFO)
+        previous->sa_sigaction(number, info, context);
+    else if (previous->sa_handler != SIG_DFL)
+        previous->sa_handler(number);
+    else
+        sigaction(number, previous, 0);
+    if (faults && info && info->si_code > 0) return;
+    if (sigaction(number, 0, &current) != 0) return;
+    if (!(current.sa_flags & SA_SIGINFO) && current.sa_handler == SIG_DFL) raise(number);
+}
 
 // Processes
 

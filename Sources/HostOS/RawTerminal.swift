@@ -3,9 +3,10 @@ internal import Synchronization
 
 /// Puts a terminal into raw mode until `restore`, the process's exit or a fatal signal. One at a time in a process.
 ///
-/// The terminal outlives the process and is somebody's shell, so its modes must come back whatever happens. A handler
-/// goes only where the default action is in force; whoever installs one later for such a signal calls
-/// `RawTerminal.restoreAny` before the process ends.
+/// The terminal outlives the process and is somebody's shell, so its modes must come back whatever happens. For signals
+/// of crashes a handler lies over what was there before, such as one that prints a backtrace, which then has its turn;
+/// for those that ask for the end it goes only where the default action is in force. Whoever installs a handler later
+/// passes on what is not its own, or calls `RawTerminal.restoreAny` before the process ends.
 public final class RawTerminal: Sendable {
     /// What the handlers need, at an address that never changes.
     private struct Saved {
@@ -25,6 +26,14 @@ public final class RawTerminal: Sendable {
         unsafe slot.initialize(to: Saved())
         return unsafe slot
     }()
+    /// The actions that the handlers lie over, by signal.
+    private nonisolated(unsafe) static let previous: UnsafeMutablePointer<sigaction> = {
+        let actions = UnsafeMutablePointer<sigaction>.allocate(capacity: 65)
+        unsafe actions.initialize(repeating: sigaction(), count: 65)
+        return unsafe actions
+    }()
+    /// Signals of a crash, and Ctrl-\'s.
+    private static let crashes = [SIGQUIT, SIGILL, SIGTRAP, SIGABRT, SIGBUS, SIGFPE, SIGSEGV, SIGSYS]
     private static let owned = Mutex(false)
     private static let installed = Mutex(false)
     private let descriptor: Descriptor
@@ -99,19 +108,32 @@ public final class RawTerminal: Sendable {
         _ = unsafe apus_terminal_set(saved.pointee.descriptor, &saved.pointee.modes)
     }
 
-    private static func installHandlers() {
+    /// Installs the handlers, which do nothing of their own while no terminal is raw. A program whose other parts install
+    /// handlers of faults calls it before those.
+    public static func installHandlers() {
         let first = installed.withLock { installed in
             defer { installed = true }
             return !installed
         }
         guard first else { return }
+        // Made before a handler may need them: what makes a global is not async-signal-safe.
+        _ = unsafe (saved, previous)
         atexit { RawTerminal.restoreAny() }
-        for signal in [SIGHUP, SIGINT, SIGQUIT, SIGILL, SIGABRT, SIGBUS, SIGFPE, SIGSEGV, SIGTERM, SIGTRAP, SIGSYS] {
+        for signal in [SIGHUP, SIGINT, SIGTERM] {
             // The handler is one-shot: the second, raised signal takes the default action when the handler returns.
             _ = apus_signal_once(signal) { number in
                 RawTerminal.restoreAny()
                 _ = raise(number)
             }
+        }
+        for signal in crashes {
+            // SAFETY: the actions live for ever, and there are as many as signals.
+            _ = unsafe apus_signal_over(
+                signal,
+                { number, information, context in
+                    RawTerminal.restoreAny()
+                    unsafe apus_signal_pass(number, information, context, RawTerminal.previous + Int(number))
+                }, previous + Int(signal))
         }
     }
 }

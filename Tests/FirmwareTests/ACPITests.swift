@@ -58,6 +58,8 @@ enum SampleBoards {
             routing: .fixed, routes: PCIHost.fixedRoutes(base: 16), isaBridge: 0x001F_0000)
         pci.ecam = 0xB000_0000
         board.pci = pci
+        board.processorHotplug?.managementCommand = 4
+        board.processorHotplug?.managementEjects = true
         board.nodeMemory = [
             .init(node: 0, start: 0, count: 1 << 30), .init(node: 1, start: 1 << 32, count: 1 << 30),
             .init(node: 1, start: 2 << 32, count: 4 << 30, isHotpluggable: true),
@@ -193,6 +195,23 @@ private func sum(_ bytes: some Sequence<UInt8>) -> UInt8 { bytes.reduce(0, &+) }
     let placed = tables.image(at: 0x7FF0_0000)
     #expect(memory["etc/acpi/tables"] == placed.tables)
     #expect(memory["etc/acpi/rsdp"] == placed.rsdp)
+}
+
+/// What firmware has agreed upon is seen after it has made room for the tables.
+@Test func tablesAreOfOneSizeWhateverFirmwareAgreesUpon() throws {
+    func tables(_ change: (inout ProcessorHotplug) -> Void) -> [[UInt8]] {
+        var board = SampleBoards.pc
+        var hotplug = ProcessorHotplug(port: 0xA00, event: 2)
+        hotplug.managementCommand = 4
+        change(&hotplug)
+        board.processorHotplug = hotplug
+        return ACPITables(board).firmwareFiles.map(\.bytes)
+    }
+    let plain = tables { _ in }
+    let told = tables { $0.tellsManagement = true }
+    let ejected = tables { $0.managementEjects = true }
+    #expect(plain != told && plain != ejected && told != ejected)
+    #expect(plain.map(\.count) == told.map(\.count) && plain.map(\.count) == ejected.map(\.count))
 }
 
 @Test(.enabled(if: HostFiles.isExecutable("iasl")))

@@ -38,6 +38,29 @@ struct ProcessTests {
         #expect(master.kind == .terminal)
     }
 
+    /// Something else has a handler for crashes already, which prints a backtrace, say: it has its turn afterwards.
+    @Test func aCrashRestoresTheTerminalBeforeAnotherHandlerSeesIt() async throws {
+        let (master, user, path) = try makeTerminal()
+        await #expect(processExitsWith: .signal(SIGSEGV)) { [path = path as String] in
+            var other = sigaction()
+            unsafe other.__sigaction_handler.sa_sigaction = { number, _, _ in
+                // As Swift's backtracer does: the fault that comes again is the end.
+                var standard = sigaction()
+                _ = unsafe sigaction(number, &standard, nil)
+            }
+            other.sa_flags = SA_SIGINFO
+            guard unsafe sigaction(SIGSEGV, &other, nil) == 0 else { exit(3) }
+            let terminal = try HostFile.open(path, .readWrite)
+            let guardian = try RawTerminal(terminal, signals: false)
+            guard guardian != nil else { exit(4) }
+            let nowhere = unsafe UnsafeMutablePointer<Int>(bitPattern: 8)
+            unsafe nowhere?.pointee = 1
+            exit(5)
+        }
+        #expect(echoes(user))
+        #expect(master.kind == .terminal)
+    }
+
     @Test func theExitOfTheProcessRestoresTheTerminal() async throws {
         let (master, user, path) = try makeTerminal()
         await #expect(processExitsWith: .exitCode(7)) { [path = path as String] in

@@ -97,7 +97,7 @@ struct RunGuestTests {
 }
 
 /// A pseudo-terminal with both of its ends.
-private final class Terminal {
+final class Terminal {
     private let master: Int32
     let slave: FileHandle
 

@@ -38,8 +38,8 @@ struct SecureBootTests {
         }
     }
 
-    /// Shim, GRUB and the kernel check each other; variables are written by SMIs; a processor that is plugged in joins them;
-    /// and all of it goes on in another process.
+    /// Shim, GRUB and the kernel check each other; variables are written by SMIs; a processor that is plugged in joins them,
+    /// and one that is plugged out leaves them; and all of it goes on in another process.
     @Test func debianStartsSecurely() throws {
         let arguments = ["-smp", "1,sockets=2,maxcpus=2", "-drive", "file=\(image),format=raw,if=virtio,snapshot=on"]
         var guest = try machine(arguments)
@@ -73,7 +73,20 @@ struct SecureBootTests {
         let second = variable.replacingOccurrences(of: "ApusTest", with: "ApusSecond")
         _ = try guest.shell("printf '\\007\\000\\000\\000again' >\(second)")
         #expect(try guest.output(of: "tail -c 5 \(second)") == "again")
-        #expect(try monitor.human("device_del c1").contains("cpu hot-unplug with SMI wasn't enabled by firmware"))
+        // Firmware lets it go, and interrupts the other alone; and takes one in again.
+        #expect(try monitor.human("device_del c1") == "")
+        let gone = "until [ $(nproc) = 1 ] && ! [ -e /sys/devices/system/cpu/cpu1/online ]; do sleep 0.1; done; echo gone"
+        #expect(try guest.output(of: gone) == "gone")
+        #expect(try guest.output(of: "dmesg | grep -ci 'eject incomplete'") == "0")
+        let third = variable.replacingOccurrences(of: "ApusTest", with: "ApusThird")
+        _ = try guest.shell("printf '\\007\\000\\000\\000alone' >\(third)")
+        #expect(try guest.output(of: "tail -c 5 \(third)") == "alone")
+        #expect(try monitor.human("device_add qemu64-x86_64-cpu,id=c2,socket-id=1,core-id=0,thread-id=0") == "")
+        let back = "until [ -e /sys/devices/system/cpu/cpu1/online ]; do sleep 0.1; done"
+        #expect(try guest.output(of: "\(back); echo 1 >/sys/devices/system/cpu/cpu1/online; nproc") == "2")
+        let fourth = variable.replacingOccurrences(of: "ApusTest", with: "ApusFourth")
+        _ = try guest.shell("printf '\\007\\000\\000\\000both!' >\(fourth)")
+        #expect(try guest.output(of: "tail -c 5 \(fourth)") == "both!")
         try guest.type("poweroff")
         #expect(try guest.status() == 0)
         // What firmware wrote is in the image of the chip.

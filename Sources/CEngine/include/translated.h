@@ -70,7 +70,9 @@ static inline bool apus_is_translated(uint64_t rip) {
 static inline void apus_fault_handler(int number, siginfo_t *_Nullable info, void *_Nullable context) {
     ucontext_t *c = (ucontext_t *)context;
     uint64_t rip = (uint64_t)c->uc_mcontext.gregs[16];
-    if (apus_is_translated(rip)) {
+    // A signal that somebody sent is no fault of the code that it met.
+    bool is_fault = info && info->si_code > 0;
+    if (is_fault && apus_is_translated(rip)) {
         struct apus_vcpu *v = (struct apus_vcpu *)(apus_read_gs_base() - APUS_HEADER_BYTES);
         v->fault_address_host = rip;
         c->uc_mcontext.gregs[16] = (greg_t)v->fault_stub;
@@ -80,8 +82,9 @@ static inline void apus_fault_handler(int number, siginfo_t *_Nullable info, voi
     if ((previous->sa_flags & SA_SIGINFO) && previous->sa_sigaction && previous->sa_sigaction != apus_fault_handler) {
         previous->sa_sigaction(number, info, context);
     } else {
-        // The fault comes again, and meets that action.
+        // The fault comes again, and meets that action; what was sent does not come again by itself.
         sigaction(number, previous, 0);
+        if (!is_fault) raise(number);
     }
 }
 

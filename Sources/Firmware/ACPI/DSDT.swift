@@ -35,8 +35,8 @@ enum DSDT {
                 AML.define("_HID", AML.string("ACPI0007")),
                 AML.define("_UID", AML.integer(UInt64(processor.uid))),
             ]
-            if board.processorHotplug != nil, processor.uid < 256 {
-                terms += HotplugAML.processorTerms(processor)
+            if let hotplug = board.processorHotplug, processor.uid < 256 {
+                terms += HotplugAML.processorTerms(processor, hotplug)
             } else {
                 terms.append(AML.define("_STA", AML.integer(processor.isPresent ? 15 : 0)))
             }

@@ -130,7 +130,9 @@ enum HotplugAML {
     static func bit(_ uid: UInt32) -> String { "B" + DSDT.hexDigits(uid, 3) }
 
     /// The objects of one such processor: its status by the map, its local APIC, and how it leaves.
-    static func processorTerms(_ processor: ACPIConfiguration.Processor) -> [AML] {
+    static func processorTerms(
+        _ processor: ACPIConfiguration.Processor, _ hotplug: ProcessorHotplug
+    ) -> [AML] {
         let apic: [UInt8] =
             processor.apicID < 255 && processor.uid < 255
             ? [0, 8, UInt8(processor.uid), UInt8(processor.apicID), 1, 0, 0, 0]
@@ -143,7 +145,20 @@ enum HotplugAML {
                     AML.returning(AML.integer(0)),
                 ]),
             AML.define("_MAT", AML.buffer(apic)),
-            AML.method("_EJ0", arguments: 1, [AML.store(AML.integer(UInt64(processor.uid) + 1), AML.name("CEJC"))]),
+            AML.method("_EJ0", arguments: 1, ejection(UInt64(processor.uid) + 1, hotplug)),
+        ]
+    }
+    /// Firmware that has the processor in its system management mode lets it go itself, and is told which.
+    private static func ejection(_ number: UInt64, _ hotplug: ProcessorHotplug) -> [AML] {
+        let plain = AML.store(AML.integer(number), AML.name("CEJC"))
+        guard let command = hotplug.managementCommand else { return [plain] }
+        return [
+            AML.ifTrue(
+                AML.integer(hotplug.managementEjects ? 1 : 0),
+                [
+                    AML.store(AML.integer(ProcessorHotplug.handOver | number), AML.name("CEJC")),
+                    AML.store(AML.integer(UInt64(command)), AML.name("SMIC")),
+                ]), AML.otherwise([plain]),
         ]
     }
     private static func little(_ value: UInt32) -> [UInt8] {
@@ -161,6 +176,10 @@ public struct ProcessorHotplug: Equatable, Sendable {
     public var managementCommand: UInt8?
     /// Whether it is. The tables are of one size either way: firmware decides after it has seen how large they are.
     public var tellsManagement = false
+    /// Whether firmware lets processors go, which the same command then tells of. The tables are of one size, too.
+    public var managementEjects = false
+    /// What the port that ejects takes beside a processor's number: firmware is to eject it.
+    public static let handOver: UInt64 = 0x8000_0000
 
     /// Processors with a controller.
     public init(port: UInt16, event: UInt8) {

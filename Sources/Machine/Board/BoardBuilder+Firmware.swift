@@ -43,8 +43,10 @@ extension BoardBuilder {
                     let board = acpi
                     let files = FwCfgItems.Refreshed(tables.firmwareFiles.map(\.name)) { [weak lpc] _ in
                         var board = board
-                        if let lpc, lpc.features & SMIRegisters.Feature.processors != 0 {
-                            board.processorHotplug?.tellsManagement = true
+                        if let features = lpc?.features {
+                            let told = (SMIRegisters.Feature.processors, SMIRegisters.Feature.removal)
+                            board.processorHotplug?.tellsManagement = features & told.0 != 0
+                            board.processorHotplug?.managementEjects = features & told.1 != 0
                         }
                         if let host { board.pci = host() }
                         if let base { board.power = .fixed(Self.powerRegisters(at: base())) }
@@ -226,7 +228,7 @@ extension BoardBuilder {
         let known = [
             "isa-serial", "isa-debug-exit", "isa-debugcon", "pvpanic", "vmgenid", "vmcoreinfo", "pc-testdev", "testdev",
             "pci-testdev", "e1000", "ide-hd", "ide-cd", "pcie-root-port", "nvme", "scsi-hd", "scsi-cd", "VGA", "isa-vga",
-            "pc-dimm",
+            "pc-dimm", "ich9-ahci", "floppy",
         ]
         var hasConsole = false
         for device in configuration.devices {

@@ -46,6 +46,7 @@ extension BoardBuilder {
         }
         return feature("x-smi-broadcast", SMIRegisters.Feature.broadcast)
             | feature("x-smi-cpu-hotplug", SMIRegisters.Feature.processors)
+            | feature("x-smi-cpu-hotunplug", SMIRegisters.Feature.removal)
     }
 
     /// The files by which firmware asks for them (QEMU, docs/specs: `etc/smi`).

@@ -87,6 +87,14 @@ public final class ProcessorGroup: Sendable {
 
     /// Names the processors that are not plugged in. While they are parked.
     func setAbsent(_ processors: Set<Int>) { state.withLock { $0.absent = processors } }
+    /// One is no longer plugged in: it goes no further than it has come. Any thread.
+    func holdBack(_ processor: Int) {
+        let thread = state.withLock { state in
+            state.absent.insert(processor)
+            return state.threads.first { $0.index == processor }
+        }
+        thread?.kick()
+    }
     /// The threads of processors that are plugged in.
     var present: [any ProcessorThread] {
         state.withLock { state in state.threads.filter { !state.absent.contains($0.index) } }

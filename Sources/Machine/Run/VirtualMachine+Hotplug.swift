@@ -10,8 +10,11 @@ extension VirtualMachine {
     func connectHotplug() {
         board.plugger.observeRemovals { [weak self] id, path in self?.emit(.deviceDeleted(id: id, path: path)) }
         board.processorEjectObserver.set { [weak self] index in
-            guard let self else { return }
-            loop.post { self.processorEjected(index) }
+            guard let self, index >= board.topology.processors, let control = board.processorHotplug else { return }
+            // At once: the guest looks whether it is gone, and firmware no longer knows it when it next interrupts all.
+            control.remove(index)
+            group.holdBack(index)
+            loop.post { self.processorEjected(index, control) }
         }
         board.moduleReportObserver.set { [weak self] report in
             guard let self else { return }
@@ -85,7 +88,7 @@ extension VirtualMachine {
         guard let index else {
             throw .failed("Invalid CPU [socket: \(socket), die: \(die), core: \(core), thread: \(thread)]")
         }
-        guard control.insert(index) else {
+        guard state.withLock({ $0.processorNames[index] == nil }), control.insert(index) else {
             throw .failed("CPU[\(index)] with socket \(socket), core \(core), thread \(thread) exists")
         }
         state.withLock { $0.processorNames[index] = device.id ?? "" }
@@ -100,9 +103,7 @@ extension VirtualMachine {
     }
 
     /// The guest has let a processor go. The loop's thread.
-    private func processorEjected(_ index: Int) {
-        guard index >= board.topology.processors, let control = board.processorHotplug else { return }
-        control.remove(index)
+    private func processorEjected(_ index: Int, _ control: ProcessorHotplugControl) {
         changePresence(control) { _ in }
         let name = state.withLock { $0.processorNames.removeValue(forKey: index) } ?? ""
         emit(

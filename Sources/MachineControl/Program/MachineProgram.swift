@@ -19,6 +19,8 @@ public enum MachineProgram {
         case .machine(let configuration, let warnings):
             var configuration = configuration
             configuration.lifecycle.restoresOnDemand = true
+            // Before an engine's, which takes faults of translated code and leaves others to these.
+            RawTerminal.installHandlers()
             do throws(ProgramError) { return try run(configuration, warnings) } catch {
                 RawTerminal.restoreAny()
                 write("\(configuration.program): \(printable(error.text, limit: lineLimit))\n", to: 2)

@@ -58,7 +58,11 @@ import Testing
         lpc.receiveCommand()
         #expect(asked.withLock { $0 } == [false])
         #expect(!lpc.negotiate(5, supported: 3) && lpc.features == 0)
-        #expect(lpc.negotiate(3, supported: 3) && lpc.features == 3)
+        // Processors come and go only where all enter together, and go only where they come.
+        for wanted in [2, 4, 5, 6] as [UInt64] { #expect(!lpc.negotiate(wanted, supported: 7)) }
+        #expect(lpc.negotiate(3, supported: 7) && lpc.features == 3 && lpc.keepsProcessors && !lpc.refusesProcessors)
+        #expect(lpc.negotiate(1, supported: 7) && lpc.refusesProcessors)
+        #expect(lpc.negotiate(7, supported: 7) && !lpc.keepsProcessors && !lpc.refusesProcessors)
         lpc.receiveCommand()
         #expect(asked.withLock { $0 } == [false, true])
         // The global enable can be locked, until a reset.

@@ -1,5 +1,6 @@
 import DeviceModel
 import Devices
+import Synchronization
 import TestSupport
 import Testing
 
@@ -52,6 +53,36 @@ import Testing
         #expect(status == 3)
         bus.add(control, start: 0xA00, count: ProcessorHotplugControl.count, name: "acpi")
         #expect(bus.read(0xA40, size: 4) == 0x1_0004 && status == 1)
+    }
+
+    /// The guest hands over whom firmware is to eject, by its ACPI methods or by firmware's own registers.
+    @Test func firmwareEjectsWhomTheGuestHandsOver() throws {
+        final class Ejected: Sendable { let all = Mutex<[Int]>([]) }
+        let ejected = Ejected()
+        let control = ProcessorHotplugControl(present: 3, apicIDs: [0, 2, 4, 6]) { processor in
+            ejected.all.withLock { $0.append(processor) }
+        }
+        let bus = Bus()
+        control.attachRegisters(to: bus, at: 0xCD8)
+        bus.add(control, start: 0xA00, count: ProcessorHotplugControl.count, name: "acpi")
+        bus.write(0xA44, size: 4, value: 0x8000_0003)
+        #expect(ejected.all.withLock { $0 } == [], "That is firmware's")
+        let twin = ProcessorHotplugControl(present: 3, apicIDs: [0, 2, 4, 6]) { _ in }
+        try twin.importState(control.exportState())
+        #expect(twin.exportState() == control.exportState())
+        bus.write(0xCD8, size: 4, value: 0)
+        bus.write(0xCDD, size: 1, value: 0)
+        #expect(bus.read(0xCE0, size: 4) == 2 && bus.read(0xCDC, size: 1) == 0x11)
+        bus.write(0xCDC, size: 1, value: 8)
+        #expect(ejected.all.withLock { $0 } == [2])
+        control.remove(2)
+        #expect(bus.read(0xCDC, size: 1) == 0)
+        // Who is not there can neither be handed over nor ejected, and who came in its place is not handed over.
+        for value in [8, 16] as [UInt64] { bus.write(0xCDC, size: 1, value: value) }
+        bus.write(0xA44, size: 4, value: 0x8000_0003)
+        #expect(control.insert(2) && bus.read(0xCDC, size: 1) == 3)
+        bus.write(0xCDC, size: 1, value: 16)
+        #expect(bus.read(0xCDC, size: 1) == 0x13 && ejected.all.withLock { $0 } == [2])
     }
 
     @Test func randomPokesDoNoHarm() {

@@ -14,14 +14,21 @@ public final class ProcessorHotplugControl: BusDevice, Device {
         var present: Set<Int>
         var changes: [Change] = []
         var registers: ProcessorRegisters
+        /// Whom firmware is to eject.
+        var handedOver: Set<Int> = []
 
         /// Who came and has not been told of yet, and who is to leave.
         var events: ProcessorRegisters.Events {
             ProcessorRegisters.Events(
                 inserted: Set(changes.filter { $0.kind == 1 }.map(\.processor)),
-                leaving: Set(changes.filter { $0.kind == 2 }.map(\.processor)))
+                leaving: Set(changes.filter { $0.kind == 2 }.map(\.processor)), handedOver: handedOver)
+        }
+        mutating func handOver(_ processor: Int) {
+            if present.contains(processor) { handedOver.insert(processor) }
         }
     }
+    /// Beside a number at the word that lets one go: firmware is to eject it.
+    private static let handOver: UInt64 = 0x8000_0000
     /// First port.
     public static let port: UInt64 = 0xA00
     /// Ports.
@@ -63,10 +70,19 @@ public final class ProcessorHotplugControl: BusDevice, Device {
             }
         }
         func write(offset: UInt64, size: Int, value: UInt64) {
-            control.state.withLock { state in
+            let ejected = control.state.withLock { state in
                 let events = state.events
-                ByteLanes.write(offset, size, value) { state.registers.write($0, $1, events: events) }
+                var ejected: Int?
+                ByteLanes.write(offset, size, value) {
+                    switch state.registers.write($0, $1, events: events) {
+                    case .eject(let processor): if state.present.contains(processor) { ejected = processor }
+                    case .handOver(let processor): state.handOver(processor)
+                    case nil: break
+                    }
+                }
+                return ejected
             }
+            if let ejected { control.onEject(ejected) }
         }
     }
 
@@ -86,7 +102,12 @@ public final class ProcessorHotplugControl: BusDevice, Device {
         state.withLock { $0.changes.append(Change(processor: processor, kind: 2)) }
     }
     /// It has left.
-    public func remove(_ processor: Int) { state.withLock { _ = $0.present.remove(processor) } }
+    public func remove(_ processor: Int) {
+        state.withLock { state in
+            state.present.remove(processor)
+            state.handedOver.remove(processor)
+        }
+    }
 
     public func read(offset: UInt64, size: Int) -> UInt64 {
         state.withLock { state in
@@ -104,14 +125,17 @@ public final class ProcessorHotplugControl: BusDevice, Device {
     }
 
     public func write(offset: UInt64, size: Int, value: UInt64) {
-        guard offset == 68, size == 4, 1...UInt64(Self.limit) ~= value else { return }
-        let processor = Int(value) - 1
+        let number = value & ~Self.handOver
+        guard offset == 68, size == 4, 1...UInt64(Self.limit) ~= number else { return }
+        let processor = Int(number) - 1
+        guard value == number else { return state.withLock { $0.handOver(processor) } }
         if state.withLock({ $0.present.contains(processor) }) { onEject(processor) }
     }
 
     public func reset() {
         state.withLock { state in
             state.changes = []
+            state.handedOver = []
             state.registers.reset()
         }
     }
@@ -122,6 +146,7 @@ public final class ProcessorHotplugControl: BusDevice, Device {
             saved.set("changes", state.changes.flatMap { [UInt8($0.processor), UInt8($0.kind)] })
             saved.set("selector", state.registers.selector)
             saved.set("command", state.registers.command)
+            saved.set("handed-over", state.handedOver.sorted().map { UInt8($0) })
             return saved
         }
     }
@@ -137,7 +162,9 @@ public final class ProcessorHotplugControl: BusDevice, Device {
         let isOlder = saved.fields["selector"] == nil
         let selector: UInt32 = isOlder ? 0 : try saved.integer("selector")
         let command: UInt8 = isOlder ? 0 : try saved.integer("command")
+        let handedOver = saved.fields["handed-over"] == nil ? [] : try saved.bytes("handed-over")
         state.withLock { state in
+            state.handedOver = Set(handedOver.map { Int($0) })
             (state.present, state.changes) = (Set(present.map { Int($0) }), list)
             (state.registers.selector, state.registers.command) = (selector, command)
         }

@@ -103,9 +103,12 @@ public final class ICH9LPC: Device, PCIFunctionDelegate {
         state.withLock { $0.smi.negotiate(features, supported: supported) }
     }
     /// Whether firmware interrupts all processors, and would wait for those that have gone.
-    public var keepsProcessors: Bool { features & SMIRegisters.Feature.broadcast != 0 }
+    public var keepsProcessors: Bool { entersTogether(without: SMIRegisters.Feature.removal) }
     /// Whether firmware interrupts all processors, and cannot take new ones in.
-    public var refusesProcessors: Bool { keepsProcessors && features & SMIRegisters.Feature.processors == 0 }
+    public var refusesProcessors: Bool { entersTogether(without: SMIRegisters.Feature.processors) }
+    private func entersTogether(without feature: UInt64) -> Bool {
+        features & (SMIRegisters.Feature.broadcast | feature) == SMIRegisters.Feature.broadcast
+    }
     /// What was agreed upon.
     public var features: UInt64 { state.withLock { $0.smi.features } }
 

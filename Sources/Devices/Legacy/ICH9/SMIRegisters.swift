@@ -7,8 +7,10 @@ public struct SMIRegisters: Sendable {
         public static let broadcast: UInt64 = 1
         /// ACPI methods tell firmware of a new processor, by `processorCommand`, before the guest hears of it.
         public static let processors: UInt64 = 2
+        /// They tell it in the same way of a processor that the guest has let go, and firmware ejects it.
+        public static let removal: UInt64 = 4
     }
-    /// The command that tells firmware to look for new processors.
+    /// The command that tells firmware to look for processors that came, and for those that go.
     public static let processorCommand: UInt8 = 4
     private static let globalEnable: UInt8 = 1
     private static let commandEnable: UInt8 = 0x20
@@ -45,6 +47,9 @@ public struct SMIRegisters: Sendable {
     /// Firmware asks for features. It gets all or none, and does not ask again.
     mutating func negotiate(_ wanted: UInt64, supported: UInt64) -> Bool {
         guard isThere, wanted & ~supported == 0 else { return false }
+        // Processors come and go only where all of them enter together, and those go that firmware has seen come.
+        let changes = wanted & (Feature.processors | Feature.removal)
+        guard changes == 0 || wanted & Feature.broadcast != 0 && changes != Feature.removal else { return false }
         features = wanted
         return true
     }
