@@ -5,6 +5,8 @@ extension PCIFunction {
         case endpoint = 0
         /// A port of the root complex.
         case rootPort = 4
+        /// A bridge to conventional PCI.
+        case bridge = 7
         /// A device on the root bus.
         case integratedEndpoint = 9
     }

@@ -112,7 +112,7 @@ extension BoardBuilder {
         lastPlace = .slot(bus, bus: name, slot: place.slot, function: place.function)
         if isThere {
             // A port's slot and those of the i440FX's bus know how to tell the guest.
-            guard !isRoot || slotHotplug != nil, place.function == 0 else {
+            guard isRoot ? slotHotplug != nil : rootPorts[name] != nil, place.function == 0 else {
                 throw MachineBuildError("Bus '\(name)' does not support hotplugging")
             }
         } else if !isRoot {
@@ -145,45 +145,6 @@ extension BoardBuilder {
         if let found = pciBuses.first(where: { $0.name == wanted }) { return found }
         if wanted == "pci.0" || wanted == "pcie.0" { return root }
         throw MachineBuildError("\(device.origin): Bus '\(wanted)' not found")
-    }
-
-    /// The path of the bridges above a bus, in Open Firmware's form.
-    func bridgePath(_ bus: PCIBus) -> String {
-        guard let bridge = bus.bridge, let root = pci,
-            let place = root.functions.first(where: { $0.function === bridge })?.address
-        else { return "" }
-        let number = String(place.slot, radix: 16) + (place.function > 0 ? ",\(place.function)" : "")
-        return "pci-bridge@\(number)/"
-    }
-
-    /// A root port of PCI Express, with the bus behind it by its id.
-    func addRootPort(_ device: DeviceConfiguration) throws(MachineBuildError) {
-        guard let pci, configuration.board.kind == .q35 else {
-            throw MachineBuildError("\(device.origin): No 'PCIE' bus found for device '\(device.driver)'")
-        }
-        let properties = withGlobals(device)
-        let name = device.id ?? stateName("rp")
-        let number = properties.number("slot").flatMap { $0 > 0 ? UInt16(clamping: $0) : nil }
-        let port = PCIERootPort(
-            slot: number ?? UInt16(clamping: rootPorts.count + 1),
-            port: UInt8(truncatingIfNeeded: properties.number("port") ?? rootPorts.count), stateName: stateName(name))
-        var place = Self.place(properties) ?? (0, 0)
-        let bus: PCIBus
-        do throws(PCIBusError) {
-            if Self.place(properties) == nil {
-                place.slot = (firstSlot..<Q35Board.chipsetSlot).first { slot in
-                    (0..<8).allSatisfy { pci.function(slot: slot, function: $0) == nil }
-                } ?? 32
-            }
-            bus = try pci.attachBridge(port.function, slot: place.slot, function: place.function, name: name)
-        } catch { throw MachineBuildError("\(device.origin): \(error)") }
-        port.setPresence(false, announces: false)
-        pciBuses.append((name, bus))
-        rootPorts[name] = port
-        devices.append(port)
-        note(
-            device.driver, id: device.id, bus: "pcie.0", properties: device.properties,
-            place: place)
     }
 
     /// Refuses a device for another bus than the one of its kind.

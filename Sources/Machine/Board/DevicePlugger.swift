@@ -135,7 +135,7 @@ final class DevicePlugger: Sendable {
             case .slot(_, let bus, let slot, _):
                 if let port = builder.rootPorts[bus] {
                     port.pressButton()
-                } else if let hotplug = builder.slotHotplug {
+                } else if let hotplug = builder.slotHotplug, bus == builder.pciBuses.first?.name {
                     hotplug.requestEject(slot)
                     builder.power?.raiseEvent(SlotHotplug.event)
                 } else {
@@ -235,6 +235,7 @@ extension BoardBuilder {
         case let driver where Self.usbDevices.contains(driver): try addUSBDevice(device)
         case let driver where Self.usbControllers.contains(driver): try addUSBController(device)
         case "pcie-root-port": try makeFixed(device, addRootPort)
+        case "pcie-pci-bridge", "pci-bridge": try makeFixed(device, addPCIBridge)
         case "VGA", "isa-vga": try makeFixed(device, addVGA)
         case "virtio-gpu-pci", "virtio-vga": try makeFixed(device, addVirtio)
         case "cirrus-vga", "isa-cirrus-vga": try makeFixed(device, addCirrus)

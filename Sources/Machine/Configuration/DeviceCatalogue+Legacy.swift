@@ -73,6 +73,18 @@ extension DeviceCatalogue {
                     Property("bus-reserve", Kind.unsigned(bits: 32), .integer(0xffff_ffff)),
                 ],
             ]),
+        DeviceDescription(
+            "pcie-pci-bridge", bus: "PCI", .bridge, "PCI Express port's bridge to conventional PCI",
+            [pci, [Property("msi", Kind.onOffAuto, .string("auto")), Property("shpc", Kind.bool, .bool(false))]]),
+        DeviceDescription(
+            "pci-bridge", bus: "PCI", .bridge, "Bridge to more slots of conventional PCI",
+            [
+                pci,
+                [
+                    Property("chassis_nr", Kind.unsigned(bits: 8), .integer(0)),
+                    Property("msi", Kind.onOffAuto, .string("auto")), Property("shpc", Kind.bool, .bool(false)),
+                ],
+            ]),
         DeviceDescription("pc-testdev", bus: "ISA", .misc, "Ports and memory for test kernels", []),
         DeviceDescription(
             "testdev", bus: "ISA", .misc, "The same with a log and an exit port",

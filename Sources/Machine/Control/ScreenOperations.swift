@@ -1,3 +1,4 @@
+public import HostOS
 public import VNC
 
 /// The format of a picture's file.
@@ -32,6 +33,8 @@ public protocol ScreenOperations: AnyObject, Sendable {
     func setVNCPassword(_ password: String, display: String?) throws(MachineError)
     /// Sets when a server's password ends, in nanoseconds since 1970; nil for never.
     func setVNCExpiry(_ time: UInt64?, display: String?) throws(MachineError)
+    /// Lets the first server have a viewer at the other end of a connected socket, without asking who it is if so wished.
+    func addVNCViewer(_ socket: Descriptor, skipsAuthentication: Bool) throws(MachineError)
 }
 
 extension ScreenOperations {
@@ -51,6 +54,9 @@ extension ScreenOperations {
         throw .failed("VNC is not active")
     }
     public func setVNCExpiry(_ time: UInt64?, display: String?) throws(MachineError) {
+        throw .failed("VNC is not active")
+    }
+    public func addVNCViewer(_ socket: Descriptor, skipsAuthentication: Bool) throws(MachineError) {
         throw .failed("VNC is not active")
     }
     public func choosePointer(_ index: Int) throws(MachineError) {

@@ -180,6 +180,12 @@ extension VirtualMachine: MachineOperations {
                 return node
             }
         }
+        func bridged(_ node: DeviceNode) -> DeviceNode {
+            guard let kind = BoardBuilder.bridgeModels[node.model], !node.id.isEmpty else { return node }
+            var node = node
+            node.buses = [DeviceNode.Bus(name: node.id, type: kind, devices: devices(node.id).map { bridged($0) })]
+            return node
+        }
         var root = DeviceNode.Bus(name: "main-system-bus", type: "System", devices: devices("main-system-bus"))
         let isa = DeviceNode.Bus(name: "isa.0", type: "ISA", devices: devices("isa.0"))
         if let pci = board.pci {
@@ -189,9 +195,7 @@ extension VirtualMachine: MachineOperations {
                 if functions[index].model == "PIIX3" || functions[index].model == "ICH9-LPC" {
                     functions[index].buses = [isa]
                 }
-                let id = functions[index].id
-                guard functions[index].model == "pcie-root-port", !id.isEmpty else { continue }
-                functions[index].buses = [DeviceNode.Bus(name: id, type: "PCIE", devices: devices(id))]
+                functions[index] = bridged(functions[index])
             }
             root.devices.append(
                 DeviceNode(

@@ -1,5 +1,5 @@
 internal import Display
-internal import HostOS
+public import HostOS
 internal import JSON
 internal import Synchronization
 internal import TLS
@@ -95,6 +95,13 @@ extension VirtualMachine {
 
     public func setVNCExpiry(_ time: UInt64?, display: String?) throws(MachineError) {
         try server(display).setExpiry(time)
+    }
+
+    public func addVNCViewer(_ socket: Descriptor, skipsAuthentication: Bool) throws(MachineError) {
+        let server = try server(nil)
+        do throws(VNCError) { try server.add(socket, skipsAuthentication: skipsAuthentication) } catch {
+            throw .failed("\(error)")
+        }
     }
 }
 

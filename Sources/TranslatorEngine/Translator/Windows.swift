@@ -182,13 +182,13 @@ extension BlockTranslator {
         guard i.operands.0.register == base else { return BaseUse() }
         let moves = m.base & 15 == base && m.base != MemoryReference.instructionPointer
             && m.base != MemoryReference.noRegister && m.index == MemoryReference.noRegister && i.operands.0.size == unit
-        return BaseUse(change: moves && abs(m.displacement) < 4096 ? m.displacement : nil)
+        return BaseUse(change: moves && m.displacement.magnitude < 4096 ? m.displacement : nil)
     }
 
     /// How an instruction that writes its first operand, the base, moves it.
     private func change(_ i: Instruction) -> Int64? {
         guard i.operands.0.size == unit else { return nil }
-        let isConstant = i.operands.1.kind == .immediate && abs(i.immediate) < 4096
+        let isConstant = i.operands.1.kind == .immediate && i.immediate.magnitude < 4096
         switch i.mnemonic {
         case .add: return isConstant ? i.immediate : nil
         case .sub: return isConstant ? -i.immediate : nil

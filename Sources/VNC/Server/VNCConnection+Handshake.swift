@@ -24,6 +24,7 @@ extension VNCConnection {
 
     /// The type that viewers have to take; within a browser's TLS there is no other.
     private var offeredType: UInt8 {
+        if skipsAuthentication { return Security.none }
         if server.security != nil, webSocket == nil { return Security.extended }
         return server.configuration.needsPassword ? Security.password : Security.none
     }

@@ -24,6 +24,8 @@ final class VNCConnection: @unchecked Sendable {
     let viewer: VNCViewer
     let socket: Descriptor
     unowned let server: VNCServer
+    /// Whether it is let in without TLS and password.
+    let skipsAuthentication: Bool
     var source: EventSource?
     private var patience: EventTimer?
     var webSocket: WebSocket?
@@ -65,7 +67,8 @@ final class VNCConnection: @unchecked Sendable {
     var lastPlace: (x: Int, y: Int)?
     var buttons: UInt16 = 0
 
-    init(_ socket: Descriptor, _ viewer: VNCViewer, server: VNCServer) {
+    init(_ socket: Descriptor, _ viewer: VNCViewer, server: VNCServer, skipsAuthentication: Bool = false) {
+        self.skipsAuthentication = skipsAuthentication
         self.socket = socket
         self.viewer = viewer
         self.server = server

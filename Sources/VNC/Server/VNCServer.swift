@@ -1,5 +1,5 @@
 public import Display
-internal import HostOS
+public import HostOS
 internal import Log
 internal import Synchronization
 
@@ -133,6 +133,14 @@ public final class VNCServer: @unchecked Sendable {
     /// When the password ends, in nanoseconds since 1970; nil for never. Any thread.
     public func setExpiry(_ time: UInt64?) { shared.withLock { $0.expiry = time } }
 
+    /// Lets in a viewer at the other end of a connected socket, which is the server's from now on. Any thread.
+    ///
+    /// - Parameter skipsAuthentication: it is let in at once: whoever gave it the socket has asked who it is.
+    public func add(_ socket: Descriptor, skipsAuthentication: Bool) throws(VNCError) {
+        do throws(HostError) { try socket.setNonBlocking() } catch { throw VNCError("\(error)") }
+        loop.post { [weak self] in self?.admit(socket, isWebSocket: false, skipsAuthentication: skipsAuthentication) }
+    }
+
     /// The password that counts now.
     var password: String? {
         shared.withLock { shared in
@@ -179,18 +187,21 @@ public final class VNCServer: @unchecked Sendable {
 
     private func accept(_ listener: Descriptor, _ isWebSocket: Bool) {
         while let socket = try? Socket.accept(listener) {
-            guard connections.count < configuration.connectionLimit else {
-                log.info("A VNC viewer is sent away: there are \(connections.count)")
-                continue
-            }
-            Socket.setNoDelay(socket)
-            let viewer = Self.viewer(socket, isWebSocket)
-            let connection = VNCConnection(socket, viewer, server: self)
-            do throws(HostError) { try connection.start(loop) } catch { continue }
-            connections.append(connection)
-            shared.withLock { $0.viewers.append(viewer) }
-            report(.connected(viewer))
+            admit(socket, isWebSocket: isWebSocket, skipsAuthentication: false)
         }
+    }
+
+    private func admit(_ socket: Descriptor, isWebSocket: Bool, skipsAuthentication: Bool) {
+        guard connections.count < configuration.connectionLimit else {
+            return log.info("A VNC viewer is sent away: there are \(connections.count)")
+        }
+        Socket.setNoDelay(socket)
+        let viewer = Self.viewer(socket, isWebSocket)
+        let connection = VNCConnection(socket, viewer, server: self, skipsAuthentication: skipsAuthentication)
+        do throws(HostError) { try connection.start(loop) } catch { return }
+        connections.append(connection)
+        shared.withLock { $0.viewers.append(viewer) }
+        report(.connected(viewer))
     }
 
     private static func viewer(_ socket: Descriptor, _ isWebSocket: Bool) -> VNCViewer {

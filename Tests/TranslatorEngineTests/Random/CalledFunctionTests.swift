@@ -103,4 +103,22 @@ import Testing
         #expect(outcome.gpr[3] == 5000)
         #expect(outcome.gpr[7] == 50)
     }
+
+    /// A register by which a window goes is given the smallest number of 64 bits.
+    @Test func theSmallestConstantIsAConstant() throws {
+        let load: [UInt8] = [0x8b, 0x03, 0x8b, 0x4b, 4]  // mov eax, [rbx]; mov ecx, [rbx+4]
+        let smallest: [UInt8] = [0x48, 0xbb, 0, 0, 0, 0, 0, 0, 0, 0x80]  // mov rbx, 8000000000000000H
+        let add: [UInt8] = [0x48, 0x8d, 0x9b, 0, 0, 0, 0x80]  // lea rbx, [rbx-80000000H]
+        for change in [smallest, add] {
+            let body = [0xbb] + Self.word(UserCase.dataBase) + load + change + [0x89, 0xc2]
+            let size = body.count + 9
+            let loop: [UInt8] = [0x41, 0xbe, 20, 0, 0, 0] + body  // mov r14d, 20
+                + [0x41, 0xff, 0xce, 0x0f, 0x85] + Self.word(UInt64(bitPattern: Int64(-size))) + [0xcc]
+            let guest = try makeGuest(loop)
+            let outcome = run(guest)
+            #expect(outcome.vector == 3)
+            #expect(outcome.gpr[14] == 0)
+            #expect(RandomSequenceTests.statistic("TB translated", of: guest) > 0)
+        }
+    }
 }

@@ -100,6 +100,28 @@ extension QMPCommandTable {
             }
             return [:]
         },
+        QMPCommand(
+            "add_client",
+            [
+                SchemaMember("protocol", .string), SchemaMember("fdname", .string),
+                SchemaMember("skipauth", .boolean, optional: true), SchemaMember("tls", .boolean, optional: true),
+            ]
+        ) { (context, arguments) throws(MonitorError) in
+            let name = arguments.string("fdname") ?? ""
+            guard let socket = context.named.take(name) else {
+                throw .generic("File descriptor named '\(printable(name))' has not been found")
+            }
+            switch arguments.string("protocol") {
+            case "vnc": break
+            case "spice": throw .generic("SPICE is not supported; use VNC")
+            case let other: throw .generic("protocol '\(printable(other ?? ""))' is invalid")
+            }
+            let isKnown = arguments["skipauth"]?.boolValue ?? false
+            try monitored { () throws(MachineError) in
+                try context.machine.addVNCViewer(socket, skipsAuthentication: isKnown)
+            }
+            return [:]
+        },
         QMPCommand("query-spice", returns: .any) { (_, _) throws(MonitorError) in ["enabled": false] },
     ]
 
