@@ -158,16 +158,19 @@ public final class VirtioInput: VirtioDevice, KeyboardInput, PointerInput {
 
     public func exportState() -> DeviceState {
         state.withLock { state in
-            var saved = DeviceState(version: 1)
+            var saved = DeviceState(version: 2)
             saved.set("select", state.model.select)
             saved.set("subselect", state.model.subselect)
             saved.set("lights", state.lights)
             saved.set("events", state.model.waiting.flatMap(\.bytes))
+            saved.set("x", state.model.event.x)
+            saved.set("y", state.model.event.y)
+            saved.set("buttons", state.model.event.buttons)
             return saved
         }
     }
     public func importState(_ saved: DeviceState) throws(DeviceStateError) {
-        try saved.requireVersion(1...1)
+        try saved.requireVersion(1...2)
         let (select, subselect): (UInt8, UInt8) = (try saved.integer("select"), try saved.integer("subselect"))
         let lights: UInt8 = try saved.integer("lights")
         let bytes = try saved.bytes("events")
@@ -177,10 +180,18 @@ public final class VirtioInput: VirtioDevice, KeyboardInput, PointerInput {
                 code: UInt16(VirtioConfiguration.read(bytes, offset: place + 2, size: 2)),
                 value: VirtioConfiguration.read(bytes, offset: place + 4, size: 4))
         }
+        var last = PointerEvent()
+        // Version 1 had nothing of the pointer: its next place and buttons are told anew.
+        if saved.version > 1 {
+            last.x = min(max(try saved.integer("x"), 0), PointerEvent.limit)
+            last.y = min(max(try saved.integer("y"), 0), PointerEvent.limit)
+            last.buttons = try saved.integer("buttons")
+        }
+        let restored = last
         state.withLock { state in
             (state.model.select, state.model.subselect) = (select, subselect)
             state.lights = lights & 7
-            state.model.restore(events)
+            state.model.restore(events, last: restored)
         }
     }
 }
