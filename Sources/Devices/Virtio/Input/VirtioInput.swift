@@ -158,7 +158,7 @@ public final class VirtioInput: VirtioDevice, KeyboardInput, PointerInput {
 
     public func exportState() -> DeviceState {
         state.withLock { state in
-            var saved = DeviceState(version: 2)
+            var saved = DeviceState(version: 1)
             saved.set("select", state.model.select)
             saved.set("subselect", state.model.subselect)
             saved.set("lights", state.lights)
@@ -170,7 +170,7 @@ public final class VirtioInput: VirtioDevice, KeyboardInput, PointerInput {
         }
     }
     public func importState(_ saved: DeviceState) throws(DeviceStateError) {
-        try saved.requireVersion(1...2)
+        try saved.requireVersion(1...1)
         let (select, subselect): (UInt8, UInt8) = (try saved.integer("select"), try saved.integer("subselect"))
         let lights: UInt8 = try saved.integer("lights")
         let bytes = try saved.bytes("events")
@@ -181,8 +181,8 @@ public final class VirtioInput: VirtioDevice, KeyboardInput, PointerInput {
                 value: VirtioConfiguration.read(bytes, offset: place + 4, size: 4))
         }
         var last = PointerEvent()
-        // Version 1 had nothing of the pointer: its next place and buttons are told anew.
-        if saved.version > 1 {
+        // States of older releases have nothing of the pointer: its next place and buttons are told anew.
+        if saved.fields["x"] != nil {
             last.x = min(max(try saved.integer("x"), 0), PointerEvent.limit)
             last.y = min(max(try saved.integer("y"), 0), PointerEvent.limit)
             last.buttons = try saved.integer("buttons")
