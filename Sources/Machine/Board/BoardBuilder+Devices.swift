@@ -95,7 +95,8 @@ extension BoardBuilder {
 
     /// Puts a function in the slot that its properties name, or in the first that is free.
     func attach(
-        _ function: PCIFunction, _ device: DeviceConfiguration, _ properties: JSONObject
+        _ function: PCIFunction, _ device: DeviceConfiguration, _ properties: JSONObject,
+        buses: [DeviceNode.Bus] = []
     ) throws(MachineBuildError) {
         let (name, bus) = try pciBus(of: device)
         let isRoot = bus.bridge == nil
@@ -120,7 +121,7 @@ extension BoardBuilder {
         }
         note(
             device.driver, id: device.id, bus: name, properties: device.properties,
-            place: place)
+            place: place, buses: buses)
         let unit = String(place.slot, radix: 16) + (place.function > 0 ? ",\(place.function)" : "")
         let leaf: String
         switch device.driver {

@@ -1,21 +1,64 @@
+internal import BlockImage
 internal import Devices
 internal import Firmware
 
-/// Diskette drives: those of `-fda`, `-fdb` and `-drive if=floppy`.
+/// Diskette drives: those of `-fda`, `-fdb`, `-drive if=floppy` and `-device floppy`.
 extension BoardBuilder {
-    func addFloppies() throws(MachineBuildError) {
-        let wanted = configuration.drives.filter { $0.interface == .floppy }
-        guard configuration.board.kind.isPC, !wanted.isEmpty else { return }
-        let controllerName = stateName("fdc")
-        var units: [FloppyUnit?] = [nil, nil]
-        for drive in wanted {
-            guard units.indices.contains(drive.unit), drive.bus == 0 else {
+    /// A diskette drive to be, by its place.
+    private struct Diskette {
+        /// The drive or node that is in it, where there is one.
+        var drive: String?
+        var name: String
+        var id: String?
+        var path: String
+    }
+
+    private func diskettes() throws(MachineBuildError) -> [Diskette?] {
+        var found: [Diskette?] = [nil, nil]
+        for drive in configuration.drives where drive.interface == .floppy {
+            guard found.indices.contains(drive.unit), drive.bus == 0 else {
                 throw MachineBuildError("\(drive.origin): the floppy controller has two drives")
             }
-            let path = "/machine/unattached/floppy\(drive.unit)"
-            units[drive.unit] = FloppyUnit(backend: drive.hasMedium ? try storage.attach(drive.id, to: path) : nil)
+            found[drive.unit] = Diskette(
+                drive: drive.hasMedium ? drive.id : nil, name: drive.id, path: "/machine/unattached/floppy\(drive.unit)")
+        }
+        for device in configuration.devices where device.driver == "floppy" {
+            guard configuration.board.kind.isPC else {
+                throw MachineBuildError("\(device.origin): No 'floppy-bus' bus found for device 'floppy'")
+            }
+            try checkBus(device, "floppy-bus.0")
+            let properties = withGlobals(device)
+            let wanted = properties.number("unit").flatMap { $0 == 0xFFFF_FFFF || $0 < 0 ? nil : $0 }
+            guard let unit = wanted ?? found.firstIndex(where: { $0 == nil }), found.indices.contains(unit) else {
+                throw MachineBuildError("\(device.origin): the floppy controller has two drives")
+            }
+            guard found[unit] == nil else { throw MachineBuildError("\(device.origin): Floppy unit \(unit) is in use") }
+            let bridge = configuration.board.kind == .q35 ? "isa@1f" : "isa@1"
+            try noteBootIndex(device, properties, "\(bridge)/fdc@03f0/floppy@\(unit)")
+            let drive = properties.string("drive")
+            let isEmpty = configuration.drives.contains { $0.id == drive && !$0.hasMedium }
+            found[unit] = Diskette(
+                drive: isEmpty ? nil : drive, name: drive ?? "", id: device.id,
+                path: device.id.map { "/machine/peripheral/\($0)" } ?? "/machine/unattached/floppy\(unit)")
+        }
+        return found
+    }
+
+    func addFloppies() throws(MachineBuildError) {
+        let wanted = try diskettes()
+        guard configuration.board.kind.isPC, wanted.contains(where: { $0 != nil }) else { return }
+        let controllerName = stateName("fdc")
+        var units: [FloppyUnit?] = []
+        for (unit, drive) in wanted.enumerated() {
+            guard let drive else {
+                units.append(nil)
+                continue
+            }
+            var backend: BlockDevice?
+            if let image = drive.drive { backend = try storage.attach(image, to: drive.path) }
+            units.append(FloppyUnit(backend: backend))
             storage.addRemovable(
-                drive.id, id: nil, path: path, channel: FloppyController.channel, unit: drive.unit)
+                drive.name, id: drive.id, path: drive.path, channel: FloppyController.channel, unit: unit)
         }
         let dma = ISADMA(memory: memory, stateName: stateName("dma"))
         dma.attach(to: io)
@@ -39,11 +82,13 @@ extension BoardBuilder {
             buses: [
                 DeviceNode.Bus(
                     name: "floppy-bus.0", type: "floppy-bus",
-                    devices: wanted.map { drive in
-                        DeviceNode(
-                            model: "floppy", id: "", path: "/machine/unattached/floppy\(drive.unit)",
-                            properties: [DeviceNode.Property(name: "drive", value: "\"\(drive.id)\"")],
-                            details: ["unit \(drive.unit)"])
+                    devices: wanted.enumerated().compactMap { unit, drive in
+                        drive.map { drive in
+                            DeviceNode(
+                                model: "floppy", id: drive.id ?? "", path: drive.path,
+                                properties: [DeviceNode.Property(name: "drive", value: "\"\(drive.name)\"")],
+                                details: ["unit \(unit)"])
+                        }
                     })
             ])
     }
@@ -68,9 +113,10 @@ extension BoardBuilder {
             guard let chardev = properties.string("chardev") else {
                 throw MachineBuildError("\(device.origin): Can't create parallel device, empty char device")
             }
-            let index = properties.number("index").flatMap { $0 < 3 ? $0 : nil } ?? used
-            guard index < ParallelPort.ports.count else {
-                throw MachineBuildError("\(device.origin): there are only \(ParallelPort.ports.count) parallel ports")
+            let index = properties.number("index").flatMap { $0 == 0xFFFF_FFFF ? nil : $0 } ?? used
+            guard ParallelPort.ports.indices.contains(index) else {
+                throw MachineBuildError(
+                    "\(device.origin): Max. supported number of parallel ports is \(ParallelPort.ports.count).")
             }
             used = max(used, index + 1)
             let base = properties.number("iobase").flatMap { 1...0xFFF0 ~= $0 ? UInt64($0) : nil }

@@ -6,9 +6,29 @@ internal import JSON
 /// The board's IDE function or AHCI controller with the drives of `-hda`, `-cdrom`, `-drive if=ide` and `-device ide-hd`.
 extension BoardBuilder {
     /// A drive with its place, before its controller is made.
-    private struct Place {
+    struct DrivePlace {
         var unit: IDEUnit
         var node: DeviceNode
+        var device: DeviceConfiguration
+        var properties: JSONObject
+    }
+    /// A controller's buses by their names, and the drives there, by channel and unit.
+    struct DriveBuses {
+        let names: [String]
+        let units: Int
+        /// The number of the first drive, which tells its serial from others'.
+        let firstNumber: Int
+        var places: [[DrivePlace?]]
+
+        init(_ names: [String], units: Int, firstNumber: Int = 1) {
+            (self.names, self.units, self.firstNumber) = (names, units, firstNumber)
+            places = [[DrivePlace?]](repeating: [DrivePlace?](repeating: nil, count: units), count: names.count)
+        }
+        var nodes: [DeviceNode.Bus] {
+            zip(names, places).map { name, units in
+                DeviceNode.Bus(name: name, type: "IDE", devices: units.compactMap { $0?.node })
+            }
+        }
     }
 
     static func isIDEDrive(_ driver: String) -> Bool { driver == "ide-hd" || driver == "ide-cd" }
@@ -25,80 +45,99 @@ extension BoardBuilder {
         }
     }
 
-    /// The drives by channel and unit: those of options, those of devices, and the CD drive that is there by default.
-    private func collect(_ channels: Int, units: Int, defaultCD: Int) throws(MachineBuildError) -> [[Place?]] {
-        var places = [[Place?]](repeating: [Place?](repeating: nil, count: units), count: channels)
+    /// The drives of the board's buses: those of options, those of devices, and the CD drive that is there by default.
+    private func collect(_ channels: Int, units: Int, defaultCD: Int) throws(MachineBuildError) -> DriveBuses {
+        var buses = DriveBuses((0..<channels).map { "ide.\($0)" }, units: units)
         for drive in configuration.drives where drive.interface == .ide {
             var device = DeviceConfiguration(driver: drive.media == .cdrom ? "ide-cd" : "ide-hd")
             device.properties["drive"] = .string(drive.id)
             device.properties["unit"] = .integer(Int64(drive.unit))
             device.bus = "ide.\(drive.bus)"
             device.origin = drive.origin
-            try addDrive(device, &places)
+            try addDrive(device, &buses)
         }
-        for device in configuration.devices where Self.isIDEDrive(device.driver) { try addDrive(device, &places) }
-        if configuration.defaultDevices.cdrom, places[defaultCD][0] == nil {
+        let others = Set(addedDriveBuses.flatMap { $0 })
+        for device in configuration.devices where Self.isIDEDrive(device.driver) {
+            if let bus = device.bus, others.contains(bus) { continue }
+            try addDrive(device, &buses)
+        }
+        if configuration.defaultDevices.cdrom, buses.places[defaultCD][0] == nil {
             var device = DeviceConfiguration(driver: "ide-cd")
             device.properties["unit"] = .integer(0)
             device.bus = "ide.\(defaultCD)"
-            try addDrive(device, &places)
+            try addDrive(device, &buses)
         }
-        return places
+        return buses
     }
 
-    private func connect(_ controller: any RemovableMediaHost) -> IDEController.TrayObserver {
-        for drive in storage.removableDrives { drive.connect(controller) }
+    /// Has the drives whose media change, which have come since there were so many, know their controller.
+    func connectDrives(
+        after count: Int, to controller: any RemovableMediaHost
+    ) -> IDEController.TrayObserver {
+        for drive in storage.removableDrives.dropFirst(count) { drive.connect(controller) }
         let (storage, lifecycle) = (storage, lifecycle)
-        return { channel, unit, isOpen in
-            guard let drive = storage.removableDrives.first(where: { $0.isAt(channel: channel, unit: unit) }) else {
-                return
-            }
+        return { [weak controller] channel, unit, isOpen in
+            guard let controller,
+                let drive = storage.removableDrives.first(where: {
+                    $0.isAt(channel: channel, unit: unit) && $0.isConnected(to: controller)
+                })
+            else { return }
             lifecycle.send(.trayMoved(device: drive.name, id: drive.id ?? drive.path, isOpen: isOpen))
         }
     }
 
-    private static func buses(_ places: [[Place?]]) -> [DeviceNode.Bus] {
-        places.enumerated().map { channel, units in
-            DeviceNode.Bus(name: "ide.\(channel)", type: "IDE", devices: units.compactMap { $0?.node })
+    /// Tells firmware where the drives are, by a path in Open Firmware's form.
+    func noteBootIndexes(
+        _ buses: DriveBuses, _ path: (_ channel: Int, _ unit: Int) -> String
+    ) throws(MachineBuildError) {
+        for (channel, units) in buses.places.enumerated() {
+            for (unit, place) in units.enumerated() {
+                if let place { try noteBootIndex(place.device, place.properties, path(channel, unit)) }
+            }
         }
     }
 
     private func addIDE() throws(MachineBuildError) {
         guard let pci else { return }
-        let places = try collect(2, units: 2, defaultCD: 1)
+        let count = storage.removableDrives.count
+        let buses = try collect(2, units: 2, defaultCD: 1)
         let name = stateName("piix3-ide")
         let controller = IDEController(
-            units: places.map { $0.map { $0?.unit } }, memory: memory,
+            units: buses.places.map { $0.map { $0?.unit } }, memory: memory,
             lines: IDEController.interrupts.map { line($0) }, scheduler: try worker(name), stateName: name)
         controller.attach(to: io)
-        controller.observeTrays(connect(controller))
+        controller.observeTrays(connectDrives(after: count, to: controller))
         try MachineBuildError.wrapping { () throws(PCIBusError) in
             try pci.attach(controller.function, slot: 1, function: 1)
         }
         devices.append(controller)
-        note("piix3-ide", bus: "pci.0", place: (1, 1), buses: Self.buses(places))
+        try noteBootIndexes(buses) { "ide@1,1/drive@\($0)/disk@\($1)" }
+        note("piix3-ide", bus: "pci.0", place: (1, 1), buses: buses.nodes)
     }
 
     private func addAHCI() throws(MachineBuildError) {
         guard let pci else { return }
-        let places = try collect(Q35Board.ahciPorts, units: 1, defaultCD: 2)
+        let count = storage.removableDrives.count
+        let buses = try collect(Q35Board.ahciPorts, units: 1, defaultCD: 2)
         let name = stateName("ich9-ahci")
         let controller = AHCIController(
-            units: places.map { $0[0]?.unit }, memory: memory, scheduler: try worker(name), stateName: name)
-        controller.observeTrays(connect(controller))
+            units: buses.places.map { $0[0]?.unit }, memory: memory, scheduler: try worker(name), stateName: name)
+        controller.observeTrays(connectDrives(after: count, to: controller))
         try MachineBuildError.wrapping { () throws(PCIBusError) in
             try pci.attach(controller.function, slot: Q35Board.chipsetSlot, function: 2)
         }
         devices.append(controller)
-        note("ich9-ahci", bus: "pcie.0", place: (0x1F, 2), buses: Self.buses(places))
+        try noteBootIndexes(buses) { channel, _ in "pci8086,2922@1f,2/drive@\(channel)/disk@0" }
+        note("ich9-ahci", bus: "pcie.0", place: (0x1F, 2), buses: buses.nodes)
     }
 
-    private func addDrive(_ device: DeviceConfiguration, _ places: inout [[Place?]]) throws(MachineBuildError) {
+    /// Adds a drive to the buses of which it names one, or to the first that has room.
+    func addDrive(_ device: DeviceConfiguration, _ buses: inout DriveBuses) throws(MachineBuildError) {
         let properties = withGlobals(device)
-        let (channel, unit) = try place(device, properties, places)
+        let (channel, unit) = try place(device, properties, buses)
         let kind: IDEDriveProperties.Kind = device.driver == "ide-cd" ? .cdrom : .disk
         // Drives are numbered by their places, so that a disk keeps its serial when another comes.
-        var options = IDEDriveProperties(kind, number: channel * places[channel].count + unit + 1)
+        var options = IDEDriveProperties(kind, number: buses.firstNumber + channel * buses.units + unit)
         if let serial = properties.string("serial") { options.serial = serial }
         if let model = properties.string("model") { options.model = model }
         if let version = properties.string("ver") { options.firmware = version }
@@ -112,7 +151,7 @@ extension BoardBuilder {
         }
         options.geometry = try geometry(device, properties)
 
-        let path = device.id.map { "/machine/peripheral/\($0)" } ?? "/machine/unattached/ide\(channel)-\(unit)"
+        let path = device.id.map { "/machine/peripheral/\($0)" } ?? "/machine/unattached/\(buses.names[channel].replacing("ide.", with: "ide"))-\(unit)"
         var backend: BlockDevice?
         let drive = properties.string("drive")
         if let drive, !configuration.drives.contains(where: { $0.id == drive && !$0.hasMedium }) {
@@ -135,26 +174,23 @@ extension BoardBuilder {
             let name = drive ?? (device.origin.isEmpty ? "ide\(channel)-cd\(unit)" : "")
             storage.addRemovable(name, id: device.id, path: path, channel: channel, unit: unit)
         }
-        let isAHCI = configuration.board.kind == .q35
-        try noteBootIndex(
-            device, properties,
-            isAHCI ? "pci8086,2922@1f,2/drive@\(channel)/disk@0" : "ide@1,1/drive@\(channel)/disk@\(unit)")
         var given = device.properties
         if let drive { given["drive"] = .string(drive) }
         let shown = shownProperties(device.driver, given)
         let node = DeviceNode(
             model: device.driver, id: device.id ?? "", path: path, properties: shown, details: ["unit \(unit)"])
-        places[channel][unit] = Place(unit: IDEUnit(options, backend: backend), node: node)
+        buses.places[channel][unit] = DrivePlace(
+            unit: IDEUnit(options, backend: backend), node: node, device: device, properties: properties)
     }
 
     /// The channel and unit that a device names, or the first that is free.
     private func place(
-        _ device: DeviceConfiguration, _ properties: JSONObject, _ places: [[Place?]]
+        _ device: DeviceConfiguration, _ properties: JSONObject, _ buses: DriveBuses
     ) throws(MachineBuildError) -> (channel: Int, unit: Int) {
-        var channels = Array(places.indices)
-        let unitCount = places[0].count
+        var channels = Array(buses.names.indices)
+        let unitCount = buses.units
         if let bus = device.bus {
-            guard let channel = channels.first(where: { "ide.\($0)" == bus }) else {
+            guard let channel = buses.names.firstIndex(of: bus) else {
                 throw MachineBuildError("\(device.origin): Bus '\(bus)' not found")
             }
             channels = [channel]
@@ -166,7 +202,7 @@ extension BoardBuilder {
         }
         for channel in channels {
             for unit in 0..<unitCount where wanted == nil || wanted == unit {
-                if places[channel][unit] == nil { return (channel, unit) }
+                if buses.places[channel][unit] == nil { return (channel, unit) }
             }
         }
         if let wanted { throw MachineBuildError("\(device.origin): IDE unit \(wanted) is in use") }

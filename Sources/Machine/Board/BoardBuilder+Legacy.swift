@@ -59,6 +59,7 @@ extension BoardBuilder {
         }
         rtc?.observeAlarm { [weak power] in if power?.isAsleep == true { lifecycle.send(.alarm) } }
         powerRange = power.attach(to: io).first
+        let place = devices.count
         devices.append(power)
         self.power = power
         acpi.power = .fixed(Self.powerRegisters(settings))
@@ -70,7 +71,10 @@ extension BoardBuilder {
         ) { observer.tell($0) }
         // Firmware looks there also where nobody can come.
         control.attachRegisters(to: io, at: configuration.board.kind == .q35 ? 0xCD8 : 0xAF00)
-        guard topology.maximum > topology.processors else { return }
+        guard topology.maximum > topology.processors else {
+            devices[place] = JoinedDevice(power, with: control, in: "processors")
+            return
+        }
         io.add(
             control, start: ProcessorHotplugControl.port, count: ProcessorHotplugControl.count, name: "acpi-cpu-hotplug")
         devices.append(control)

@@ -78,6 +78,8 @@ final class BoardBuilder {
     let moduleReportObserver = SharedObserver<MemoryHotplugControl.Report>()
     /// SCSI hosts in the order of their making.
     var scsiBuses: [SCSIBus] = []
+    /// AHCI controllers of `-device` that are made.
+    var ahciCount = 0
     /// USB buses, in the order of their controllers, and how many have no name of their own.
     var usbBuses: [USBBus] = []
     var usbBusNumber = 0

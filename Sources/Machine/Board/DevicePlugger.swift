@@ -230,8 +230,9 @@ extension BoardBuilder {
         case "hda-output", "hda-duplex", "hda-micro": break
         case "tpm-tis", "tpm-crb": try addTPM(device)
         case "intel-iommu": try makeFixed(device, addRemappingUnit)
-        // Its port is there already.
-        case "isa-parallel": break
+        case "ich9-ahci": try makeFixed(device, addController(ahci:))
+        // They are there already.
+        case "isa-parallel", "floppy": break
         case let driver where Self.usbDevices.contains(driver): try addUSBDevice(device)
         case let driver where Self.usbControllers.contains(driver): try addUSBController(device)
         case "pcie-root-port": try makeFixed(device, addRootPort)

@@ -132,6 +132,10 @@ extension DeviceCatalogue {
 
     /// SCSI units and NVMe.
     static let storage: [DeviceDescription] = [
+        DeviceDescription("ich9-ahci", alias: "ahci", bus: "PCI", .storage, "AHCI controller of six ports", [pci]),
+        DeviceDescription(
+            "floppy", bus: "floppy-bus", .storage, "Diskette drive",
+            [bootIndex, image, [Property("unit", Kind.unsigned(bits: 32), .integer(0xffff_ffff))]]),
         DeviceDescription(
             "scsi-hd", bus: "SCSI", .storage, "virtual SCSI disk", [bootIndex, image, scsiUnit]),
         DeviceDescription(

@@ -120,16 +120,24 @@ struct E1000TwinDriver: TwinDriver {
 struct PlainCardTwinDriver: TwinDriver {
     let port: UInt64
     let isPCNet: Bool
+    /// Its rings; what it sends lies behind the largest that a card receives into.
+    private let base: UInt64
+    private var buffers: UInt64 { base + 0x1_8000 }
     private var slot: UInt64 = 0
     private var isStarted = false
 
-    private init(port: UInt64, isPCNet: Bool) { (self.port, self.isPCNet) = (port, isPCNet) }
+    private init(port: UInt64, isPCNet: Bool, number: Int) {
+        (self.port, self.isPCNet) = (port, isPCNet)
+        base = Scratch.start + UInt64(number) * 0x2_0000
+    }
     static func all(_ twin: Twin) -> [any TwinDriver] {
-        twin.functions.filter { [0x8139, 0x2000].contains($0.device) }.compactMap { function in
-            function.regions.first { $0.isIO }?.address.map { Self(port: $0, isPCNet: function.device == 0x2000) }
+        let cards = twin.functions.filter { [0x8139, 0x2000].contains($0.device) }
+        return cards.enumerated().compactMap { number, function in
+            function.regions.first { $0.isIO }?.address.map {
+                Self(port: $0, isPCNet: function.device == 0x2000, number: number)
+            }
         }
     }
-    private var base: UInt64 { Scratch.start + (port & 0xF00) * 0x100 }
     private func control(_ register: UInt64, _ value: UInt64) -> [TwinOperation] {
         [.portWrite(port + 0x12, 2, register), .portWrite(port + 0x10, 2, value)]
     }
@@ -141,7 +149,7 @@ struct PlainCardTwinDriver: TwinDriver {
             return isPCNet ? startPCNet(&random) : startRealtek(&random)
         }
         let frame = VirtioBuffers.frame(&random)
-        let buffer = base + 0x4000 + slot % 4 * 0x800
+        let buffer = buffers + slot % 4 * 0x800
         if random.chance(4) { return [.advance(1 << UInt64(random.below(26)))] }
         if isPCNet {
             if random.chance(3) { return control(0, random.chance(2) ? 0x4A : 0x7F40) + [.portRead(port + 0x10, 2)] }

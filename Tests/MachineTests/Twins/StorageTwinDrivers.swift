@@ -127,7 +127,9 @@ struct AHCITwinDriver: TwinDriver {
         let slot = random.below(32)
         let command = Self.commands[random.below(Self.commands.count)]
         let table = Self.table(index, slot)
-        let block = random.below(2060)
+        // What is under way at once, and may end in any order, shares no block and no buffer.
+        let place = index * 32 + slot
+        let block = random.chance(8) ? 2040 + random.below(20) : place * 21 + random.below(14)
         let isQueued = command == 0x60 || command == 0x61
         let sectors = UInt8(1 + random.below(8))
         let isWrite = [0x30, 0x35, 0x61, 0xCA].contains(command)
@@ -137,8 +139,8 @@ struct AHCITwinDriver: TwinDriver {
         frame[12] = isQueued ? UInt8(slot) << 3 : sectors
         let flags: UInt32 = 5 | (isWrite ? 0x40 : 0) | (command == 0xA0 ? 0x20 : 0) | 2 << 16
         let regions: [UInt32] = [
-            UInt32(0x30_0000 + slot * 0x2000), 0, 0, [511, 1023, 2047][random.below(3)],
-            UInt32(0x34_0000 + slot * 0x1000), 0, 0, 4095,
+            UInt32(0x30_0000 + place * 0x800), 0, 0, [511, 1023, 2047][random.below(3)],
+            UInt32(0x34_0000 + place * 0x800), 0, 0, 2047,
         ]
         let header: [UInt32] = [flags, 0, UInt32(table), 0]
         var list: [TwinOperation] = [
@@ -197,7 +199,10 @@ struct NVMeTwinDriver: TwinDriver {
     }
 
     private mutating func command(_ queue: Int, _ random: inout SplitMix64) -> [TwinOperation] {
-        let data: UInt64 = 0x30_0000 + UInt64(random.below(16)) * 0x1000
+        // What is under way at once, and may end in any order, shares no block and no buffer.
+        let slot = UInt64(queue) * 16 + tails[queue]
+        let data: UInt64 = 0x30_0000 + slot * 0x2000
+        let block = random.chance(8) ? UInt64(2040 + random.below(20)) : slot * 42 + UInt64(random.below(34))
         if queue == 0 {
             switch random.below(8) {
             case 0, 1: return put(0, [6, data, UInt64(random.below(4)), 0], namespace: UInt32(random.below(3)))
@@ -211,7 +216,7 @@ struct NVMeTwinDriver: TwinDriver {
         }
         let operation: UInt64 = [1, 1, 2, 2, 0, 8, 9, 5][random.below(8)]
         return put(
-            queue, [operation, data, UInt64(random.below(2060)), 0], namespace: 1, count: UInt32(random.below(8)))
+            queue, [operation, data, block, 0], namespace: 1, count: UInt32(random.below(8)))
     }
 
     /// An entry of a submission queue, and its doorbell: operation, first region, words 10 and 11.

@@ -50,9 +50,9 @@ final class Twin {
 
     // MARK: What is done to it
 
-    /// Does it; what was read.
+    /// Does it; what was read. With `stepwise`, threads finish what a timer had them do before time goes on.
     @discardableResult
-    func perform(_ operation: TwinOperation) -> UInt64? {
+    func perform(_ operation: TwinOperation, stepwise: Bool = false) -> UInt64? {
         switch operation {
         case .portRead(let port, let size): return buses.io.read(port, size: size)
         case .portWrite(let port, let size, let value): buses.io.write(port, size: size, value: value)
@@ -63,7 +63,7 @@ final class Twin {
                 buses.memory.write(address, size: size, value: value)
             }
         case .store(let address, let bytes): try? engine.memory.write(GuestPhysical(address), bytes: bytes)
-        case .advance(let time): engine.advance(by: time)
+        case .advance(let time): engine.advance(by: time) { if stepwise { settle() } }
         case .input(let events): try? machine.sendInput(events)
         }
         return nil

@@ -16,6 +16,8 @@ struct TwinCase: Sendable, CustomTestStringConvertible {
     var drivers: @Sendable (Twin) -> [any TwinDriver] = { _ in [] }
     /// Threads work for its devices: what they do is waited for after each operation.
     var isBusy = false
+    /// Its devices' threads look at the clock: they finish what a timer had them do before time goes on.
+    var isTimed = false
     /// Fields that need not be alike, and why.
     var living: [String: String] = [:]
     /// A state leaves out what the first machine still knows, by design: it takes its own state as the other does.

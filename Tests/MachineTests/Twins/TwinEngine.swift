@@ -40,8 +40,9 @@ final class TwinEngine: MachineEngine {
         }
     }
 
-    /// Lets virtual time go on, timer by timer. After so many of them the rest is one step, in each twin alike.
-    func advance(by nanoseconds: UInt64) {
+    /// Lets virtual time go on, timer by timer, after each of which `then` is done. After so many of them the rest is one
+    /// step, in each twin alike.
+    func advance(by nanoseconds: UInt64, then: () -> Void = {}) {
         guard let time else { return }
         let end = executed.load(ordering: .relaxed) + nanoseconds
         for _ in 0..<2000 {
@@ -49,6 +50,7 @@ final class TwinEngine: MachineEngine {
             guard now < end else { return }
             executed.store(min(end, now + time.instructions(until: nil)), ordering: .relaxed)
             time.limitReached { _ in }
+            then()
         }
         executed.store(end, ordering: .relaxed)
         time.limitReached { _ in }

@@ -55,17 +55,27 @@ enum Scratch {
     static let wild: UInt64 = 0x38_0000
     static let wildCount: UInt64 = 0x4_0000
 
+    /// A share of wild memory: devices whose threads go on at the same time have none in common, as what they write there
+    /// has no order that two machines would share.
+    struct Share {
+        let start: UInt64
+        let count: UInt64
+        init(_ index: Int = 0, of shares: Int = 1) {
+            count = (wildCount / UInt64(shares)) & ~0xFFF
+            start = wild + UInt64(index % shares) * count
+        }
+    }
     /// An address of wild memory, aligned as many structures are.
-    static func address(_ random: inout SplitMix64) -> UInt64 {
+    static func address(_ random: inout SplitMix64, _ share: Share) -> UInt64 {
         let alignment: UInt64 = [16, 128, 4096][random.below(3)]
-        return (wild + random.next() % wildCount) & ~(alignment - 1)
+        return (share.start + random.next() % share.count) & ~(alignment - 1)
     }
     /// Words as descriptors have them: addresses, lengths, flags.
-    static func words(_ count: Int, _ random: inout SplitMix64) -> [UInt32] {
+    static func words(_ count: Int, _ random: inout SplitMix64, _ share: Share) -> [UInt32] {
         (0..<count).map { _ in
             switch random.below(8) {
-            case 0, 1: UInt32(address(&random))
-            case 2: UInt32(address(&random)) | UInt32(random.below(16))
+            case 0, 1: UInt32(address(&random, share))
+            case 2: UInt32(address(&random, share)) | UInt32(random.below(16))
             case 3: 0
             case 4: UInt32(random.below(64))
             case 5: UInt32(random.below(2048))
@@ -83,7 +93,7 @@ extension SplitMix64 {
     mutating func bytes(_ count: Int) -> [UInt8] { (0..<count).map { _ in UInt8(truncatingIfNeeded: next()) } }
 
     /// A value for a register: nothing, a bit, a few bits, an address, or anything.
-    mutating func registerValue(_ size: Int) -> UInt64 {
+    mutating func registerValue(_ size: Int, _ share: Scratch.Share = Scratch.Share()) -> UInt64 {
         let value: UInt64 =
             switch below(9) {
             case 0: 0
@@ -92,7 +102,7 @@ extension SplitMix64 {
             case 3: .max
             case 4: next()
             case 5: 1 << UInt64(below(size * 8)) | 1 << UInt64(below(size * 8)) | 1
-            case 6: Scratch.address(&self) | UInt64(below(4))
+            case 6: Scratch.address(&self, share) | UInt64(below(4))
             case 7: UInt64(below(256))
             default: next() & next()
             }

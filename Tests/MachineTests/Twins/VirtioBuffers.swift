@@ -14,14 +14,14 @@ enum VirtioBuffers {
         (0..<count).map { UInt8(truncatingIfNeeded: value >> UInt64($0 * 8)) }
     }
 
-    static func pieces(_ kind: Int, _ queue: Int, _ random: inout SplitMix64) -> [Piece] {
+    static func pieces(_ kind: Int, _ queue: Int, _ random: inout SplitMix64, turn: UInt64) -> [Piece] {
         if random.chance(40) {
             return (0..<1 + random.below(3)).map { _ in .read(random.bytes(1 + random.below(80))) }
                 + (random.chance(2) ? [.write(1 + random.below(600))] : [])
         }
         return switch kind {
         case 1: network(queue, &random)
-        case 2: block(&random)
+        case 2: block(&random, turn)
         case 3: console(queue, &random)
         case 5: balloon(queue, &random)
         case 8: scsi(queue, &random)
@@ -33,16 +33,19 @@ enum VirtioBuffers {
         }
     }
 
-    private static func block(_ random: inout SplitMix64) -> [Piece] {
+    /// Requests that may be under way at once, and end in any order, mostly share no block.
+    private static func block(_ random: inout SplitMix64, _ turn: UInt64) -> [Piece] {
+        let first = turn % 31 * 64
+        let sector = random.chance(10) ? 2040 + UInt64(random.below(20)) : first + UInt64(random.below(48))
         let type: UInt64 = [0, 0, 0, 1, 1, 1, 4, 8, 11, 13, 99][random.below(11)]
-        let head = join(little(type, 4), little(0, 4), little(UInt64(random.below(2060)), 8))
+        let head = join(little(type, 4), little(0, 4), little(sector, 8))
         let sectors = 1 + random.below(6)
         let data: [Piece] =
             switch type {
             case 1: (0..<1 + random.below(2)).map { _ in .read(random.bytes(512 * sectors)) }
             case 0: (0..<1 + random.below(2)).map { _ in .write(512 * sectors) }
             case 8: [.write(20)]
-            case 11, 13: [.read(join(little(UInt64(random.below(2048)), 8), little(UInt64(random.below(16)), 8)))]
+            case 11, 13: [.read(join(little(first + UInt64(random.below(48)), 8), little(UInt64(random.below(16)), 8)))]
             default: []
             }
         return [.read(head)] + data + [.write(1)]

@@ -16,36 +16,56 @@ struct VirtioTwinDriver: TwinDriver {
         var size: UInt64
         var available: UInt16 = 0
     }
+    /// Where the rings and buffers of one of some devices lie. Each has its own: threads of several devices write in no
+    /// order that two machines would share.
+    private struct Area {
+        let rings: UInt64
+        let ringCount: Int
+        let buffers: UInt64
+        let bufferBytes: UInt64
+        /// The longest buffer.
+        private static let longest: UInt64 = 0x2000
+
+        init(_ index: Int, of count: Int) {
+            let (all, room) = (UInt64(0x10_0000 / count) & ~0x3FFF, UInt64(0x8_0000 / count) & ~0xFFF)
+            rings = Scratch.start + UInt64(index) * all
+            ringCount = min(24, Int(all / 0x4000))
+            buffers = 0x30_0000 + UInt64(index) * room
+            bufferBytes = room - Self.longest
+        }
+    }
     let transport: Transport
     let kind: Int
+    private let area: Area
     private var queues: [Queue] = []
     private var next: UInt64 = 0
 
-    init(_ transport: Transport, kind: Int) {
+    private init(_ transport: Transport, kind: Int, _ area: Area) {
         self.transport = transport
         self.kind = kind
+        self.area = area
     }
 
     /// One for each virtio device of a machine.
     static func all(_ twin: Twin) -> [any TwinDriver] {
-        var found: [VirtioTwinDriver] = []
+        var found: [(kind: Int, roads: [Transport])] = []
         for window in twin.windows where window.name == "virtio-mmio" {
             guard twin.perform(.read(window.start, 4)) == 0x7472_6976 else { continue }
             let kind = twin.perform(.read(window.start + 8, 4)) ?? 0
-            if kind != 0 { found.append(Self(.mmio(window.start), kind: Int(kind))) }
+            if kind != 0 { found.append((Int(kind), [.mmio(window.start)])) }
         }
         for function in twin.functions where function.vendor == 0x1AF4 && (0x1000...0x107F).contains(function.device) {
             let isOld = function.device < 0x1040
             let old = [0x1000: 1, 0x1001: 2, 0x1002: 5, 0x1003: 3, 0x1004: 8, 0x1005: 4, 0x1009: 9]
             let kind = isOld ? old[Int(function.device)] ?? 0 : Int(function.device) - 0x1040
-            if let window = function.regions.first(where: { $0.bar == 4 })?.address {
-                found.append(Self(.pci(window), kind: kind))
-            }
-            if let port = function.regions.first(where: { $0.bar == 0 && $0.isIO })?.address {
-                found.append(Self(.legacy(port), kind: kind))
-            }
+            let window = function.regions.first { $0.bar == 4 }?.address
+            let port = function.regions.first { $0.bar == 0 && $0.isIO }?.address
+            found.append((kind, [window.map { .pci($0) }, port.map { .legacy($0) }].compactMap { $0 }))
         }
-        return found
+        return found.enumerated().flatMap { index, device in
+            let area = Area(index, of: found.count)
+            return device.roads.map { Self($0, kind: device.kind, area) }
+        }
     }
 
     // MARK: Registers
@@ -130,7 +150,7 @@ struct VirtioTwinDriver: TwinDriver {
 
     // MARK: Set-up
 
-    private static func ring(_ queue: Int) -> UInt64 { Scratch.start + UInt64(queue) * 0x4000 }
+    private func ring(_ queue: Int) -> UInt64 { area.rings + UInt64(queue) * 0x4000 }
 
     private mutating func start(_ random: inout SplitMix64, _ twin: Twin) -> [TwinOperation] {
         func look(_ operations: [TwinOperation]) -> UInt64 {
@@ -146,7 +166,7 @@ struct VirtioTwinDriver: TwinDriver {
         }
         if !isPort { operations += write(.status, 0xB) }
         queues = []
-        for index in 0..<24 {
+        for index in 0..<area.ringCount {
             let most = look(write(.queueSelect, UInt64(index)) + read(.queueSize))
             guard most > 0 else { break }
             let size = isPort ? most : min(most, [4, 16, 64][random.below(3)])
@@ -159,7 +179,7 @@ struct VirtioTwinDriver: TwinDriver {
     }
 
     private func enable(_ index: Int, _ size: UInt64) -> [TwinOperation] {
-        let ring = Self.ring(index)
+        let ring = ring(index)
         let (available, used) = rings(index, size)
         let length = Int(used + size * 8 + 8 - ring)
         let cleared = TwinOperation.store(ring, [UInt8](repeating: 0, count: length))
@@ -179,7 +199,7 @@ struct VirtioTwinDriver: TwinDriver {
     }
     /// The driver's and the device's areas: legacy drivers have no choice (virtio 1.2, 2.7.2).
     private func rings(_ index: Int, _ size: UInt64) -> (UInt64, UInt64) {
-        let ring = Self.ring(index)
+        let ring = ring(index)
         guard isPort else { return (ring + 0x1000, ring + 0x2000) }
         let available = ring + size * 16
         return (available, (available + 6 + size * 2 + 4095) & ~4095)
@@ -198,7 +218,7 @@ struct VirtioTwinDriver: TwinDriver {
         case 2: return write(.queueSelect, UInt64(random.below(queues.count))) + read(.queueSize)
         case 3 where random.chance(6):
             // A ring that is no ring.
-            return [.store(Self.ring(random.below(queues.count)) + random.next() % 0x180 & ~1, random.bytes(2))]
+            return [.store(ring(random.below(queues.count)) + random.next() % 0x180 & ~1, random.bytes(2))]
         case 4:
             if case .mmio(let base) = transport { return [.write(base + 0x64, 4, 3)] }
             return [.advance(1 << UInt64(random.below(28)))]
@@ -207,8 +227,10 @@ struct VirtioTwinDriver: TwinDriver {
         }
         let index = random.below(min(queues.count, 8))
         var operations: [TwinOperation] = []
-        for _ in 0..<1 + random.below(3) { operations += put(index, &random) }
-        if !random.chance(5) {
+        // Requests of disks go one by one: together they end in any order.
+        let isDisk = kind == 2 || kind == 8
+        for _ in 0..<(isDisk ? 1 : 1 + random.below(3)) { operations += put(index, &random) }
+        if isDisk || !random.chance(5) {
             let isWindow = if case .pci = transport { true } else { false }
             guard let (address, size) = place(.notify) else { return operations }
             let place = address + (isWindow ? UInt64(index) * 4 : 0)
@@ -219,15 +241,15 @@ struct VirtioTwinDriver: TwinDriver {
 
     /// A chain of descriptors, and its place in the ring.
     private mutating func put(_ index: Int, _ random: inout SplitMix64) -> [TwinOperation] {
-        let pieces = VirtioBuffers.pieces(kind, index, &random)
+        let pieces = VirtioBuffers.pieces(kind, index, &random, turn: next)
         let size = queues[index].size
         guard !pieces.isEmpty, UInt64(pieces.count) <= size else { return [] }
         var operations: [TwinOperation] = []
-        let ring = Self.ring(index)
+        let ring = ring(index)
         let first = next % size
         for (number, piece) in pieces.enumerated() {
             let place = (first + UInt64(number)) % size
-            let address = 0x30_0000 + (next * 0x1000 + UInt64(number) * 0x2000) % 0x8_0000
+            let address = area.buffers + (next + UInt64(number)) * 0x1000 % area.bufferBytes
             if let bytes = piece.bytes { operations.append(.store(address, bytes)) }
             let isLast = number == pieces.count - 1
             let flags: UInt64 = (isLast ? 0 : 1) | (piece.bytes == nil ? 2 : 0)

@@ -40,6 +40,8 @@ public final class IntervalTimer: BusDevice, Device {
     /// False takes the timer off IRQ 0: the HPET's legacy replacement has it. Any thread.
     public func setDrivesLine(_ drives: Bool) {
         state.withLock { state in
+            // The HPET says so as it is loaded, too: what this timer has saved of its rises stays.
+            guard drives != state.drivesLine else { return }
             catchUp(&state)
             state.drivesLine = drives
             settleLine(&state)

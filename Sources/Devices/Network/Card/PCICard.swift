@@ -199,9 +199,12 @@ public final class PCICard: Device, NetworkCard, PCIFunctionDelegate {
             guard !state.isPaused, isMaster else { return false }
             if let held = state.held {
                 let now = clock.now
-                guard state.model.canReceive,
-                    unsafe held.withUnsafeBytes({ unsafe state.model.receive($0, now) })
-                else { return false }
+                // A frame that still finds no room leaves no trace: it was counted as missed when it came.
+                var model = state.model
+                guard model.canReceive, unsafe held.withUnsafeBytes({ unsafe model.receive($0, now) }) else {
+                    return false
+                }
+                state.model = model
                 state.held = nil
             }
             guard state.hasRefused, state.model.canReceive else { return false }

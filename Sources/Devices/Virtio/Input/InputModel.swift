@@ -46,7 +46,8 @@ struct InputModel {
     var select: UInt8 = 0
     var subselect: UInt8 = 0
     private(set) var waiting: [Event] = []
-    private var event = PointerEvent()
+    /// What the pointer last told: the driver hears of what differs from it.
+    private(set) var event = PointerEvent()
 
     init(_ kind: Kind, serial: String) {
         self.kind = kind
@@ -139,7 +140,10 @@ struct InputModel {
 
     mutating func take() -> Event? { waiting.isEmpty ? nil : waiting.removeFirst() }
     mutating func put(back event: Event) { waiting.insert(event, at: 0) }
-    mutating func restore(_ events: [Event]) { waiting = Array(events.prefix(Self.limit)) }
+    mutating func restore(_ events: [Event], last: PointerEvent) {
+        waiting = Array(events.prefix(Self.limit))
+        event = last
+    }
 }
 
 /// Linux's numbers of keys for scan codes of set 1, with bit 7 for those that have the prefix E0.

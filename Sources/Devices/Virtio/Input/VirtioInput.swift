@@ -163,6 +163,9 @@ public final class VirtioInput: VirtioDevice, KeyboardInput, PointerInput {
             saved.set("subselect", state.model.subselect)
             saved.set("lights", state.lights)
             saved.set("events", state.model.waiting.flatMap(\.bytes))
+            saved.set("x", state.model.event.x)
+            saved.set("y", state.model.event.y)
+            saved.set("buttons", state.model.event.buttons)
             return saved
         }
     }
@@ -177,10 +180,18 @@ public final class VirtioInput: VirtioDevice, KeyboardInput, PointerInput {
                 code: UInt16(VirtioConfiguration.read(bytes, offset: place + 2, size: 2)),
                 value: VirtioConfiguration.read(bytes, offset: place + 4, size: 4))
         }
+        var last = PointerEvent()
+        // States of older releases have nothing of the pointer: its next place and buttons are told anew.
+        if saved.fields["x"] != nil {
+            last.x = min(max(try saved.integer("x"), 0), PointerEvent.limit)
+            last.y = min(max(try saved.integer("y"), 0), PointerEvent.limit)
+            last.buttons = try saved.integer("buttons")
+        }
+        let restored = last
         state.withLock { state in
             (state.model.select, state.model.subselect) = (select, subselect)
             state.lights = lights & 7
-            state.model.restore(events)
+            state.model.restore(events, last: restored)
         }
     }
 }
