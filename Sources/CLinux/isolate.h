@@ -23,6 +23,8 @@ enum {
     APUS_STEP_LINK,      // makes a symbolic link that leads to `other`
     APUS_STEP_ROOT,      // makes the mount `path` the root, without the one before
     APUS_STEP_ALLOW,     // adds `path` with the rights `number` to the ruleset
+    APUS_STEP_LABEL,     // gives `path` itself, which may be a link, SELinux's label `other`
+    APUS_STEP_TRANSIT,   // what follows is to take a label of its own on when it becomes a program
 };
 struct apus_step {
     int kind;
@@ -88,6 +90,8 @@ static inline int apus_take_step(const struct apus_step *step, int ruleset) {
         status = apus_landlock_allow(ruleset, fd, step->number);
         close(fd);
         return status;
+    case APUS_STEP_LABEL: return lsetxattr(step->path, "security.selinux", step->other, strlen(step->other) + 1, 0);
+    case APUS_STEP_TRANSIT: return 0;
     }
     errno = EINVAL;
     return -1;
@@ -100,12 +104,15 @@ static inline int apus_begin(void *argument) {
     sigaction(SIGPIPE, &standard, 0);
     // What is mounted here is nobody else's matter.
     int status = start->step_count > 0 ? mount(0, "/", 0, MS_REC | MS_PRIVATE, 0) : 0;
+    int transits = 0;
     for (int i = 0; i < start->step_count && status == 0; i++) {
         status = apus_take_step(&start->steps[i], start->ruleset);
         if (status != 0) start->failed_step = i;
+        if (start->steps[i].kind == APUS_STEP_TRANSIT) transits = 1;
     }
     if (status == 0 && start->ruleset >= 0) {
-        status = prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+        // With it SELinux refuses transitions that usual policies allow. Who may mount needs it for no ruleset.
+        if (!transits) status = prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
         if (status == 0) status = (int)syscall(APUS_LANDLOCK_RESTRICT_SELF, start->ruleset, 0);
     }
     int above = start->count;

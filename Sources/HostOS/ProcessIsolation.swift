@@ -24,6 +24,11 @@ public struct ProcessIsolation: Sendable {
         case root(String)
         /// Allows what is at a path then to a confined process.
         case allow(String, FileConfinement.Rights)
+        /// A file, folder or device that was made here gets a label of SELinux's.
+        case label(String, SecurityContext)
+        /// A program that follows takes a label of SELinux's on: the process keeps the way to privileges of programs
+        /// open, as most policies refuse the label otherwise.
+        case transit
 
         var text: String {
             switch self {
@@ -35,6 +40,8 @@ public struct ProcessIsolation: Sendable {
             case .link(let path, _): "make link '\(path)'"
             case .root(let path): "make '\(path)' the root"
             case .allow(let path, _): "allow '\(path)'"
+            case .label(let path, let context): "label '\(path)' as '\(context)'"
+            case .transit: "keep the way to another label open"
             }
         }
     }
@@ -91,6 +98,10 @@ public struct ProcessIsolation: Sendable {
             case .allow(let path, let rights):
                 unsafe (entry.kind, entry.path) = (Int32(APUS_STEP_ALLOW), text(path))
                 unsafe entry.number = rights.rawValue & FileConfinement.handledRights
+            case .label(let path, let context):
+                unsafe (entry.kind, entry.path) = (Int32(APUS_STEP_LABEL), text(path))
+                unsafe entry.other = text(context.description)
+            case .transit: unsafe entry.kind = Int32(APUS_STEP_TRANSIT)
             }
             unsafe list.append(entry)
         }

@@ -123,6 +123,29 @@ struct SASLTests {
         }
     }
 
+    @Test(
+        "A machine goes by itself to a daemon that asks who comes, and stays where the word is wrong",
+        .enabled(if: TestPrograms.hasGuest))
+    func migration() throws {
+        let destination = try Self.daemon("digest-md5", ["--tcp", "127.0.0.1:0", "--auth-tcp", "sasl"])
+        defer { Self.clear(destination) }
+        let source = try DaemonProcess()
+        let virsh = try MigrationTests.define(source)
+        let place = "qemu+tcp://127.0.0.1:\(try ListenerTests.port(destination, "tcp"))/session?authfile="
+        func migrate(_ file: String) throws -> HostProgram {
+            try virsh.run(
+                "migrate", "--live", "--unsafe", "--p2p", "--migrateuri", "tcp:127.0.0.1:0", "m",
+                "\(place)\(destination.folder)/\(file).conf")
+        }
+        let refused = try migrate("wrong")
+        #expect(refused.status == 1 && refused.errors.contains("authentication failed"), "\(refused)")
+        #expect(try virsh.state("m").hasPrefix("running"))
+        let gone = try migrate("fred")
+        #expect(gone.status == 0, "\(gone)")
+        #expect(try Virsh(daemon: destination).state("m") == "running (migrated)")
+        try Virsh(daemon: destination)("destroy", "m")
+    }
+
     // MARK: - Those who mean no good
 
     private static func connect(_ daemon: DaemonProcess) throws -> TestClient {

@@ -116,8 +116,7 @@ extension DomainDriver {
                         throw LibvirtError.configUnsupported(
                             "backup image for disk \(disk.target) already exists: '\(disk.path)'")
                     }
-                    let image = DomainFigures.disk(live, disk.target).flatMap { DomainFigures.path($0) } ?? ""
-                    let size = ImageHead.virtualSize(image) ?? UInt64(max(0, HostFile.status(image).size))
+                    let size = DomainFigures.disk(live, disk.target).map { DomainFigures.capacity($0) } ?? 0
                     try ImageProgram.run(["create", "-f", format, disk.path, "\(size)"])
                 }
                 made.append(disk)

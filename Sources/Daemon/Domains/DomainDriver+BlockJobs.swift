@@ -184,9 +184,7 @@ extension DomainDriver {
                     throw LibvirtError.configUnsupported(
                         "external destination file for disk \(target) already exists: \(path)")
                 }
-                let size = try onHost { () throws(HostError) in HostFile.status(DomainFigures.path(disk) ?? "").size }
-                let capacity = ImageHead.virtualSize(DomainFigures.path(disk) ?? "") ?? UInt64(max(0, size))
-                try ImageProgram.run(["create", "-f", format, path, "\(capacity)"])
+                try ImageProgram.run(["create", "-f", format, path, "\(DomainFigures.capacity(disk))"])
             }
             let number = freeImageNumber(domain.state.withLock { $0.current })
             do throws(LibvirtError) {

@@ -22,6 +22,10 @@ extension DomainDriver {
             change(domain, VirDomainState.pmsuspended, 0)
             emit(.lifecycle(VirDomainEventType.pmsuspended, VirDomainEventPMSuspendedDetailType.memory), domain)
             emit(.suspendedByGuest, domain)
+        case "SUSPEND_DISK":
+            change(domain, VirDomainState.pmsuspended, 0)
+            emit(.lifecycle(VirDomainEventType.pmsuspended, VirDomainEventPMSuspendedDetailType.disk), domain)
+            emit(.suspendedToDiskByGuest, domain)
         case "WAKEUP":
             change(domain, VirDomainState.running, VirDomainRunningReason.wakeup)
             emit(.wokenByGuest, domain)
@@ -147,7 +151,13 @@ extension DomainDriver {
     }
 
     private func ioError(_ domain: Domain, _ data: JSONValue?) {
-        let alias = data?["device"]?.stringValue ?? ""
+        let disks = domain.state.withLock { $0.live.map { DomainFigures.devices($0, "disk") } ?? [] }
+        let node = data?["node-name"]?.stringValue ?? ""
+        let disk = disks.first { DomainDriver.isNode(node, of: $0) }
+        let (path, alias) = (
+            disk.flatMap { DomainFigures.path($0) } ?? "",
+            disk?.child("alias")?["name"] ?? data?["device"]?.stringValue ?? ""
+        )
         let action =
             switch data?["action"]?.stringValue {
             case "stop": VirDomainEventIOErrorAction.pause
@@ -155,12 +165,26 @@ extension DomainDriver {
             default: VirDomainEventIOErrorAction.none
             }
         let reason = data?["nospace"]?.boolValue == true ? "enospc" : ""
-        emit(.ioError(path: "", alias: alias, action: action, reason: nil), domain)
-        emit(.ioError(path: "", alias: alias, action: action, reason: reason), domain)
+        emit(.ioError(path: path, alias: alias, action: action, reason: nil), domain)
+        emit(.ioError(path: path, alias: alias, action: action, reason: reason), domain)
         if action == VirDomainEventIOErrorAction.pause {
             change(domain, VirDomainState.paused, VirDomainPausedReason.ioerror)
             emit(.lifecycle(VirDomainEventType.suspended, VirDomainEventSuspendedDetailType.ioerror), domain)
         }
+    }
+
+    /// Whether a node of the monitor is of a disk's image, or of one below it.
+    private static func isNode(_ name: String, of disk: XMLTree) -> Bool {
+        var image: XMLTree? = disk
+        while let current = image {
+            if let index = current.child("source")?["index"],
+                ["libvirt-\(index)-format", "libvirt-\(index)-storage"].contains(name)
+            {
+                return true
+            }
+            image = current.child("backingStore")
+        }
+        return false
     }
 
     private func portChanged(_ domain: Domain, _ data: JSONValue?) {
@@ -233,7 +257,7 @@ extension DomainDriver {
         fileServers.end(domain.uuid)
         tpms.end(domain.uuid)
         if !persistent, let live { tpms.forget(domain.uuid, live) }
-        owners.release(domain.uuid)
+        releaseImages(domain)
         for path in made { try? HostFile.remove(path) }
         HostFile.removeTree(folder(domain))
         let before = domain.reference

@@ -95,7 +95,7 @@ extension DomainDriver {
                 let base = DomainFigures.path(disk)
             else { continue }
             let target = disk.child("target")?["dev"] ?? "disk"
-            let size = ImageHead.virtualSize(base) ?? UInt64(max(0, HostFile.status(base).size))
+            let size = DomainFigures.capacity(disk)
             var made = ForkedDisk(
                 element: disk, target: target, base: base, format: disk.child("driver")?["type"] ?? "raw", size: size,
                 number: number)

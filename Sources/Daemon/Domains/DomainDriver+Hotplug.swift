@@ -58,6 +58,9 @@ extension DomainDriver {
             }
         } catch {
             if device.name == "interface" { networks.release(device) }
+            if let path = DomainFigures.path(device).flatMap({ HostFile.realPath($0) }), device.name == "disk" {
+                imageLabels.release(domain.uuid, path)
+            }
             throw error
         }
         let added = (new.tree(options: [.secure]).child("devices")?.children ?? []).filter { element in
@@ -145,7 +148,11 @@ extension DomainDriver {
         case "interface":
             _ = try? monitor.execute("netdev_del", ["id": .string("host" + alias)])
             networks.release(device)
-        case "disk": DomainDriver.closeImages(device, monitor)
+        case "disk":
+            DomainDriver.closeImages(device, monitor)
+            if let path = DomainFigures.path(device).flatMap({ HostFile.realPath($0) }) {
+                imageLabels.release(domain.uuid, path)
+            }
         case "rng": _ = try? monitor.execute("object-del", ["id": .string("obj" + alias)])
         case "channel", "redirdev", "smartcard":
             _ = try? monitor.execute("chardev-remove", ["id": .string("char" + alias)])

@@ -15,6 +15,7 @@ extension DomainDriver {
                 ($0.live ?? XMLTree("domain"), $0.state == VirDomainState.running)
             }
             var saved = live
+            MachineConfinement.unlabel(&saved)
             if let document {
                 let other = try DomainDefaults.parse(document, emulators)
                 guard other.uuid == domain.uuid, other.name == domain.name else {
@@ -37,6 +38,7 @@ extension DomainDriver {
                 emit(.lifecycle(VirDomainEventType.suspended, VirDomainEventSuspendedDetailType.paused), domain)
             }
             do throws(LibvirtError) {
+                try labelImage(domain, path, writes: true)
                 try write(domain, machine, file)
                 try SavedMachine.finish(path)
             } catch {
@@ -151,6 +153,7 @@ extension DomainDriver {
                 machine.settle()
             }
             do throws(LibvirtError) {
+                try labelImage(domain, path, writes: true)
                 if flags & VirDomainCoreDumpFlags.memoryOnly != 0 {
                     try machine.qmp().execute("getfd", ["fdname": "dump"], passing: file)
                     try machine.qmp().execute(

@@ -202,7 +202,7 @@ extension DomainDriver {
         if flags & VirDomainSnapshotCreateFlags.reuseExt == 0 {
             for (disk, path) in moves {
                 let base = DomainFigures.path(disk) ?? ""
-                let size = ImageHead.virtualSize(base) ?? UInt64(max(0, HostFile.status(base).size))
+                let size = DomainFigures.capacity(disk)
                 // The base is in use: it is not opened, so its size is told.
                 try ImageProgram.run([
                     "create", "-u", "-f", "qcow2", "-b", base, "-F", disk.child("driver")?["type"] ?? "raw", path,

@@ -122,7 +122,7 @@ extension DomainDriver {
             list.deactivate(domain)
             fileServers.end(domain.uuid)
             tpms.end(domain.uuid)
-            owners.release(domain.uuid)
+            releaseImages(domain)
             store.removeStatus(name)
             for card in DomainFigures.devices(definition, "interface") { networks.release(card) }
             domain.state.withLock { state in
@@ -133,30 +133,6 @@ extension DomainDriver {
             }
             throw error
         }
-    }
-
-    /// Names of the cards of all machines that run.
-    var usedCards: Set<String> {
-        Set(
-            list.all.flatMap { domain -> [String] in
-                guard let live = domain.state.withLock({ $0.live }) else { return [] }
-                return DomainFigures.devices(live, "interface").compactMap { $0.child("target")?["dev"] }
-            })
-    }
-
-    /// Cards of all machines that run.
-    var liveCards: [LiveCard] {
-        list.all.flatMap { domain -> [LiveCard] in
-            let (name, live) = domain.state.withLock { ($0.name, $0.live) }
-            guard let live, !DomainFigures.devices(live, "interface").isEmpty else { return [] }
-            let isApus = (live.at("devices", "emulator")?.text).flatMap { emulators.emulator($0) }?.isApus ?? true
-            return DomainDriver.cards(live).map { LiveCard(machine: name, hasHeaders: isApus, interface: $0) }
-        }
-    }
-
-    /// The cards of a live form.
-    static func cards(_ live: XMLTree) -> [NetworkInterface] {
-        (try? DomainModel.Domain(tree: live, options: [.lenient]))?.devices.interfaces ?? []
     }
 
     /// The folder of a machine's sockets.
@@ -198,11 +174,13 @@ extension DomainDriver {
         }
         // Behind the monitor and the state that it begins with.
         var passed = NetworkDriver.Passed(first: 3 + (emulator.takesListener ? 1 : 0) + (image == nil ? 0 : 1))
-        let isConfined = MachineConfinement.isWanted(definition)
+        let label = try labels.choose(domain.uuid, definition)
+        // A process within Landlock's rules takes a label on only where it has a root of its own.
+        let isConfined = MachineConfinement.isWanted(definition) && (label == nil || MachineRoot.isSupported)
         var user = try MachineUser(definition, uuid: domain.uuid)
         var attachments: [Int: LaunchPlan.Attachment] = [:]
         let command = try MachineCommandLine(
-            live, emulator: emulator, folder: folder, incoming: incoming, isConfined: isConfined
+            live, emulator: emulator, folder: folder, incoming: incoming, isConfined: isConfined || label != nil
         ) {
             (domain: inout DomainModel.Domain) throws(LibvirtError) in
             attachments = try networks.attach(&domain, emulator: emulator, taken: usedCards, passed: &passed)
@@ -217,8 +195,8 @@ extension DomainDriver {
             return try HostFile.open(logPath, HostFile.Mode.append, permissions: 0o600)
         }
         do throws(LibvirtError) {
-            try fileServers.start(domain.uuid, command.live, folder: folder, log: serverLog)
-            try tpms.start(domain.uuid, command.live, folder: folder, isIncoming: incoming != nil)
+            try fileServers.start(domain.uuid, command.live, folder: folder, log: serverLog, label)
+            try tpms.start(domain.uuid, command.live, folder: folder, isIncoming: incoming != nil, label)
         } catch {
             fileServers.end(domain.uuid)
             tpms.end(domain.uuid)
@@ -229,6 +207,7 @@ extension DomainDriver {
             + MachineConfinement.sockets(command.live, attachments)
         MachineConfinement.makeFiles(command.live, folder: folder)
         try takeImages(domain, command.live, &user)
+        if let label { try labelImages(domain, command.live, label, state: image?.path) }
         try secrets.write(command.secrets, to: folder)
         defer { SecretDriver.remove(command.secrets, from: folder) }
         let (process, logStart) = try onHost { () throws(HostError) -> (HostProcess, Int64) in
@@ -236,16 +215,18 @@ extension DomainDriver {
             let output = try HostFile.open(logPath, HostFile.Mode.append, permissions: 0o600)
             try output.writeAll(Array(commandText(command).utf8))
             let logStart = HostFile.status(logPath).size
-            let listener = emulator.takesListener ? try Socket.listen(SocketAddress.unix(monitorPath)) : nil
+            let listener = try SecurityLabels.withSockets(of: label?.process) { () throws(HostError) in
+                emulator.takesListener ? try Socket.listen(SocketAddress.unix(monitorPath)) : nil
+            }
             try user.take(folder)
+            if let label { try relabel(folder, label) }
             let rules = isConfined ? try MachineConfinement.make(places) : nil
+            let hasOwnNetwork = !MachineNeeds.network(command.live, attachments)
             let isolation =
-                isConfined
-                ? try isolation(places, user, hasOwnNetwork: !MachineNeeds.network(command.live, attachments)) : nil
-            let (program, words) =
-                isConfined || user.owner != nil
-                ? user.start(emulator.path, command.arguments, of: command.live, more: powers)
-                : (emulator.path, command.arguments)
+                isConfined ? try isolation(places, user, label, hasOwnNetwork: hasOwnNetwork) : nil
+            let (program, words) = try user.start(
+                emulator.path, command.arguments, of: command.live,
+                powers: isConfined || user.owner != nil ? powers : nil, label: label?.process)
             let process = try HostProcess.spawn(
                 program, arguments: words,
                 environment: environment(folder) + command.environment,
@@ -255,11 +236,12 @@ extension DomainDriver {
             return (process, logStart)
         }
         do throws(LibvirtError) {
-            let machine = try connect(domain, process, monitorPath, isConfined: isConfined)
+            let machine = try connect(domain, process, monitorPath, isConfined: isConfined || label != nil)
             workers.submit { [self] in keepLogs() }
             var running = command.live
             if isConfined { MachineConfinement.label(&running, domain.uuid.description) }
             user.label(&running)
+            label?.write(to: &running)
             try networks.join(DomainDriver.cards(running), of: name)
             let late = running.processors.enumerated().filter { $0.element.isThere && $0.element.mayGo }.map(\.offset)
             if running.child("vcpus") != nil, !late.isEmpty, incoming == nil {
@@ -310,10 +292,15 @@ extension DomainDriver {
                 socket, loop: loop,
                 handlers: QMPClient.Handlers(
                     event: { [self] event in events.submit { [self] in handle(event, domain) } },
-                    close: { [self] in monitorClosed(domain, process) }), opensImages: isConfined)
+                    close: { [self] in monitorClosed(domain, process) },
+                    opening: { [self] (path, writes) throws(LibvirtError) in
+                        try labelImage(domain, path, writes: writes)
+                    }), opensImages: isConfined)
         }
         do throws(LibvirtError) { try monitor.negotiate() } catch {
             monitor.close()
+            // One that ends by itself has yet to say why.
+            _ = process.waitForEnd(milliseconds: 2000)
             throw error
         }
         let machine = RunningMachine(

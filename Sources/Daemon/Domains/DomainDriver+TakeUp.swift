@@ -62,6 +62,7 @@ extension DomainDriver {
         }
         endJourney(machine)
         _ = list.activate(domain, id: id)
+        labels.takeUp(uuid, live)
         let running = answer?["running"]?.boolValue
         let written = Int32(status["state"] ?? "") ?? VirDomainState.running
         let reason = Int32(status["reason"] ?? "") ?? 0
@@ -123,7 +124,7 @@ extension DomainDriver {
     /// The machine ended while no daemon looked.
     private func isGone(_ domain: Domain) {
         store.removeStatus(domain.name)
-        owners.release(domain.uuid)
+        releaseImages(domain)
         HostFile.removeTree(folder(domain))
         let persistent = domain.state.withLock { state in
             state.reason = VirDomainShutoffReason.crashed

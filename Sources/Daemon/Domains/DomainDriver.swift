@@ -24,6 +24,8 @@ final class DomainDriver: Sendable {
     let fileServers = FileServers()
     let tpms: TPMServers
     let owners: ImageOwners
+    let imageLabels: ImageLabels
+    let labels = MachineLabels()
     let loop: EventLoop
     let workers: WorkerPool
     let outlet: Outlet
@@ -43,6 +45,7 @@ final class DomainDriver: Sendable {
         snapshots = SnapshotStore(path: paths.state + "/qemu/snapshot")
         checkpoints = SnapshotStore(path: paths.state + "/qemu/checkpoint")
         owners = ImageOwners(path: paths.run + "/owners")
+        imageLabels = ImageLabels(path: paths.run + "/labels")
         self.emulators = emulators
         self.loop = loop
         self.workers = workers
@@ -219,7 +222,9 @@ final class DomainDriver: Sendable {
         }
         for status in store.statuses() { takeUp(status) }
         endOrphans()
-        owners.releaseAll(except: Set(list.all.filter(\.isActive).map(\.uuid)))
+        let running = Set(list.all.filter(\.isActive).map(\.uuid))
+        owners.releaseAll(except: running)
+        imageLabels.releaseAll(except: running)
         if list.all.contains(where: \.isActive) { keepLogs() }
         for domain in list.all where domain.state.withLock({ $0.autostart && !$0.isActive }) {
             workers.submit { [self] in

@@ -118,7 +118,7 @@ struct DomainStatistics {
             let status = HostFile.status(path)
             guard status.kind == .file else { continue }
             add(prefix + "allocation", .ulong(UInt64(clamping: status.allocated)))
-            add(prefix + "capacity", .ulong(ImageHead.virtualSize(path) ?? UInt64(clamping: status.size)))
+            add(prefix + "capacity", .ulong(DomainFigures.capacity(disk)))
             add(prefix + "physical", .ulong(UInt64(clamping: status.size)))
         }
     }

@@ -9,6 +9,7 @@ internal import RPCWire
 struct SavedMachine: Sendable {
     /// Open, and at the beginning of the state.
     let file: Descriptor
+    let path: String
     let document: XMLTree
     let wasRunning: Bool
     private let space: Int
@@ -24,6 +25,7 @@ struct SavedMachine: Sendable {
 
     /// Opens a file. One that was not written to its end is refused.
     init(_ path: String) throws(LibvirtError) {
+        self.path = path
         var head: [UInt8]
         var text: [UInt8] = []
         do throws(HostError) {

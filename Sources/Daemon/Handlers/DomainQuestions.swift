@@ -82,6 +82,19 @@ extension HandlerTable {
         addSmallQuestions()
     }
 
+    /// The labels of a running machine, by the host's models in their order.
+    private static func labels(_ live: XMLTree) -> [RemoteDomainGetSecurityLabelRet] {
+        var list: [RemoteDomainGetSecurityLabelRet] = []
+        if LabelPolicy.host != nil {
+            let label = MachineLabel(live)?.process.description
+            list.append(
+                .init(
+                    label: characters(label ?? ""), enforcing: label != nil && SecurityLabels.isEnforcing ? 1 : 0))
+        }
+        if let label = MachineConfinement.label(of: live) { list.append(.init(label: characters(label), enforcing: 1)) }
+        return list
+    }
+
     private mutating func addSmallQuestions() {
         add(Remote.DomainHasManagedSaveImage.self, .loop) { (call, arguments) throws(LibvirtError) in
             let name = try call.domain(arguments.dom).name
@@ -89,17 +102,14 @@ extension HandlerTable {
         }
         add(Remote.DomainGetSecurityLabel.self, .loop) { (call, arguments) throws(LibvirtError) in
             let live = try call.domain(arguments.dom).state.withLock { $0.live }
-            let label = live.flatMap { MachineConfinement.label(of: $0) }
-            return Remote.DomainGetSecurityLabel.Result(
-                label: HandlerTable.characters(label ?? ""), enforcing: label == nil ? 0 : 1)
+            let first = live.map(HandlerTable.labels)?.first
+            // Of the model that the host has first, as `NodeGetSecurityModel` tells.
+            return first.map { .init(label: $0.label, enforcing: $0.enforcing) } ?? .init(label: [0], enforcing: 0)
         }
         add(Remote.DomainGetSecurityLabelList.self, .loop) { (call, arguments) throws(LibvirtError) in
             let live = try call.domain(arguments.dom).state.withLock { $0.live }
-            guard let label = live.flatMap({ MachineConfinement.label(of: $0) }) else {
-                return Remote.DomainGetSecurityLabelList.Result(labels: [], ret: 0)
-            }
-            return Remote.DomainGetSecurityLabelList.Result(
-                labels: [.init(label: HandlerTable.characters(label), enforcing: 1)], ret: 1)
+            let labels = live.map(HandlerTable.labels) ?? []
+            return Remote.DomainGetSecurityLabelList.Result(labels: labels, ret: Int32(labels.count))
         }
         add(Remote.DomainGetMessages.self, .loop) { (call, arguments) throws(LibvirtError) in
             let messages = try call.domain(arguments.dom).state.withLock { $0.messages }

@@ -37,7 +37,7 @@ extension HandlerTable {
             let document = Capabilities.domainDocument(
                 call.session.daemon.host, emulator, list.firmware,
                 machine: emulator.canonicalMachine(arguments.machine),
-                type: arguments.virttype ?? "qemu")
+                type: arguments.virttype ?? (emulator.offersKVM ? "kvm" : "qemu"))
             return Remote.ConnectGetDomainCapabilities.Result(capabilities: document)
         }
         add(Remote.ConnectGetMaxVCPUs.self, .loop) { (_, _) throws(LibvirtError) in
@@ -61,8 +61,9 @@ extension HandlerTable {
                 })
         }
         add(Remote.NodeGetSecurityModel.self, .loop) { (_, _) throws(LibvirtError) in
-            Remote.NodeGetSecurityModel.Result(
-                model: HandlerTable.characters(FileConfinement.isSupported ? MachineConfinement.model : "none"),
+            let usual = FileConfinement.isSupported ? MachineConfinement.model : "none"
+            return Remote.NodeGetSecurityModel.Result(
+                model: HandlerTable.characters(LabelPolicy.host == nil ? usual : MachineLabel.model),
                 doi: HandlerTable.characters("0"))
         }
         add(Remote.NodeGetCPUMap.self, .loop) { (call, _) throws(LibvirtError) in

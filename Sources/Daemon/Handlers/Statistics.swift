@@ -86,9 +86,10 @@ extension HandlerTable {
         guard status.kind != .nothing else {
             throw LibvirtError.system("cannot stat file '\(path)': No such file or directory")
         }
-        let capacity = ImageHead.virtualSize(path) ?? UInt64(status.size)
+        let physical = DomainFigures.physical(path)
         return Remote.DomainGetBlockInfo.Result(
-            allocation: UInt64(status.allocated), capacity: capacity, physical: UInt64(status.size))
+            allocation: status.kind == .blockDevice ? physical : UInt64(status.allocated),
+            capacity: DomainFigures.capacity(disk), physical: physical)
     }
 
     private static func processors(

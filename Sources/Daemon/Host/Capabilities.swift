@@ -28,16 +28,24 @@ enum Capabilities {
         migration.append(transports)
         element.append(migration)
         element.append(topology(host))
+        if let policy = LabelPolicy.host {
+            element.append(
+                securityModel(
+                    MachineLabel.model,
+                    [("kvm", policy.process.description), ("qemu", policy.translated.description)]))
+        }
         if FileConfinement.isSupported { element.append(securityModel(MachineConfinement.model, [])) }
-        if HostIdentity.userID == 0 { element.append(securityModel(MachineUser.model, ["kvm", "qemu"])) }
+        if HostIdentity.userID == 0 {
+            element.append(securityModel(MachineUser.model, [("kvm", "+0:+0"), ("qemu", "+0:+0")]))
+        }
         return element
     }
 
-    private static func securityModel(_ name: String, _ labelled: [String]) -> XMLTree {
+    private static func securityModel(_ name: String, _ labels: [(type: String, label: String)]) -> XMLTree {
         var element = XMLTree("secmodel")
         element.append(.text("model", name))
         element.append(.text("doi", "0"))
-        for type in labelled { element.append(.text("baselabel", "+0:+0", ["type": type])) }
+        for (type, label) in labels { element.append(.text("baselabel", label, ["type": type])) }
         return element
     }
 
@@ -116,7 +124,7 @@ enum Capabilities {
                 machine.canonical.map { ["canonical": $0, "maxCpus": "255"] } ?? ["maxCpus": "255"]
             architecture.append(.text("machine", machine.name, attributes))
         }
-        architecture.append(.of("domain", ["type": "qemu"]))
+        for type in emulator.offersKVM ? ["qemu", "kvm"] : ["qemu"] { architecture.append(.of("domain", ["type": type])) }
         guest.append(architecture)
         var features = XMLTree("features")
         features.append(.of("acpi", ["default": "on", "toggle": "yes"]))
@@ -145,8 +153,12 @@ enum Capabilities {
         }
         root.append(system(usable, machine))
         var cpu = XMLTree("cpu")
-        cpu.append(.of("mode", ["name": "host-passthrough", "supported": "no"]))
-        cpu.append(.of("mode", ["name": "maximum", "supported": "yes"]))
+        var own = XMLTree.of("mode", ["name": "host-passthrough", "supported": type == "kvm" ? "yes" : "no"])
+        if type == "kvm" { own.append(choice("hostPassthroughMigratable", ["on", "off"])) }
+        cpu.append(own)
+        var maximum = XMLTree.of("mode", ["name": "maximum", "supported": "yes"])
+        maximum.append(choice("maximumMigratable", ["on", "off"]))
+        cpu.append(maximum)
         cpu.append(.of("mode", ["name": "host-model", "supported": "no"]))
         var custom = XMLTree.of("mode", ["name": "custom", "supported": "yes"])
         for model in emulator.processorModels { custom.append(.text("model", model, ["usable": "yes"])) }
@@ -155,8 +167,8 @@ enum Capabilities {
         var backing = XMLTree.of("memoryBacking", ["supported": "yes"])
         backing.append(choice("sourceType", ["file", "anonymous", "memfd"]))
         root.append(backing)
-        root.append(devices(emulator))
-        root.append(features())
+        root.append(devices(emulator, machine))
+        root.append(features(emulator))
         return XMLWriter.write(root)
     }
 
@@ -178,12 +190,27 @@ enum Capabilities {
         return system
     }
 
-    private static func devices(_ emulator: Emulator) -> XMLTree {
+    /// The buses of disks on a board, in libvirt's order: clients take the first where their user names none.
+    private static func buses(_ emulator: Emulator, _ machine: String) -> [String] {
+        // A small board has the buses of virtio alone.
+        if machine.hasPrefix("microvm") { return emulator.has(device: "virtio-blk-device") ? ["virtio"] : [] }
+        let hasAHCI = machine.contains("q35") || emulator.has(device: "ich9-ahci")
+        let list = [
+            ("ide", machine.contains("q35") ? "" : "ide-hd"), ("fdc", "floppy"), ("scsi", "scsi-hd"),
+            ("virtio", "virtio-blk-pci"), ("usb", "usb-storage"), ("sata", hasAHCI ? "ide-hd" : ""),
+        ]
+        return list.filter { emulator.has(device: $0.1) }.map(\.0)
+    }
+
+    private static func devices(_ emulator: Emulator, _ machine: String) -> XMLTree {
         var devices = XMLTree("devices")
         var disk = XMLTree.of("disk", ["supported": "yes"])
-        disk.append(choice("diskDevice", ["disk", "cdrom"]))
-        let buses = [("ide", "ide-hd"), ("scsi", "scsi-hd"), ("virtio", "virtio-blk-pci"), ("usb", "usb-storage")]
-        disk.append(choice("bus", buses.filter { emulator.has(device: $0.1) }.map(\.0)))
+        let buses = buses(emulator, machine)
+        let drives =
+            ["disk", "cdrom"] + (buses.contains("fdc") ? ["floppy"] : [])
+            + (emulator.has(device: "scsi-block") ? ["lun"] : [])
+        disk.append(choice("diskDevice", drives))
+        disk.append(choice("bus", buses))
         disk.append(choice("model", ["virtio", "virtio-transitional", "virtio-non-transitional"]))
         devices.append(disk)
         let adapters = [("vga", "VGA"), ("cirrus", "cirrus-vga"), ("qxl", "qxl-vga"), ("virtio", "virtio-vga")]
@@ -218,11 +245,14 @@ enum Capabilities {
         return devices
     }
 
-    private static func features() -> XMLTree {
+    private static func features(_ emulator: Emulator) -> XMLTree {
         var features = XMLTree("features")
-        for name in ["gic", "vmcoreinfo", "genid", "backingStoreInput", "backup", "sev", "sgx"] {
-            features.append(.of(name, ["supported": "no"]))
-        }
+        let list = [
+            ("gic", false), ("vmcoreinfo", emulator.has(device: "vmcoreinfo")),
+            ("genid", emulator.has(device: "vmgenid")), ("backingStoreInput", true), ("backup", true), ("sev", false),
+            ("sgx", false),
+        ]
+        for (name, isThere) in list { features.append(.of(name, ["supported": isThere ? "yes" : "no"])) }
         return features
     }
 

@@ -3,6 +3,7 @@ internal import DomainModel
 internal import HostOS
 internal import Log
 internal import RPCWire
+internal import Synchronization
 
 /// Machines' users, and the roots that their processes see.
 extension DomainDriver {
@@ -23,14 +24,45 @@ extension DomainDriver {
         }
     }
 
+    /// Labels a machine's folder, with what is in it.
+    func relabel(_ folder: String, _ label: MachineLabel) throws(HostError) {
+        for name in try HostFolder.names(in: folder) { try SecurityLabels.set("\(folder)/\(name)", label.image) }
+        try SecurityLabels.set(folder, label.image)
+    }
+
+    /// Labels the images that a machine opens when it starts, and the file with the state that it begins with.
+    func labelImages(
+        _ domain: Domain, _ live: XMLTree, _ label: MachineLabel, state: String?
+    ) throws(LibvirtError) {
+        guard let policy = LabelPolicy.host else { return }
+        var files = label.files(live, policy, hasRoot: MachineRoot.isSupported)
+        if let path = state.flatMap({ HostFile.realPath($0) }), label.relabels { files.append((path, label.image)) }
+        try imageLabels.take(domain.uuid, files)
+    }
+
+    /// Labels one more image for a machine that runs, before it has it; nothing for one without a label.
+    func labelImage(_ domain: Domain, _ path: String, writes: Bool) throws(LibvirtError) {
+        guard let policy = LabelPolicy.host, let live = domain.state.withLock({ $0.live }),
+            let label = MachineLabel(live), label.relabels, let path = HostFile.realPath(path)
+        else { return }
+        try imageLabels.take(domain.uuid, [(path, writes ? label.image : policy.content)])
+    }
+
+    /// What was a machine's alone is no longer.
+    func releaseImages(_ domain: Domain) {
+        owners.release(domain.uuid)
+        imageLabels.release(domain.uuid)
+        labels.release(domain.uuid)
+    }
+
     /// The namespaces of a machine's own; nil where the host has none for it.
     func isolation(
-        _ places: [MachineConfinement.Place], _ user: MachineUser, hasOwnNetwork: Bool
+        _ places: [MachineConfinement.Place], _ user: MachineUser, _ label: MachineLabel?, hasOwnNetwork: Bool
     ) throws(HostError) -> ProcessIsolation? {
         guard MachineRoot.isSupported else { return nil }
         let staging = paths.run + "/root"
         try HostFolder.make(staging, permissions: 0o700)
-        let root = MachineRoot(staging: staging, owner: user.owner?.user ?? 0, places: places)
+        let root = MachineRoot(staging: staging, owner: user.owner?.user ?? 0, places: places, imageLabel: label?.image)
         return ProcessIsolation(steps: root.steps, hasOwnNetwork: hasOwnNetwork)
     }
 }

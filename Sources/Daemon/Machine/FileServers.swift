@@ -11,7 +11,9 @@ final class FileServers: Sendable {
     private let running = Mutex<[UUIDBytes: [HostProcess]]>([:])
 
     /// Starts those of a machine; their sockets are in its folder, and wait for it.
-    func start(_ domain: UUIDBytes, _ live: XMLTree, folder: String, log: Descriptor) throws(LibvirtError) {
+    func start(
+        _ domain: UUIDBytes, _ live: XMLTree, folder: String, log: Descriptor, _ label: MachineLabel?
+    ) throws(LibvirtError) {
         guard DomainFigures.devices(live, "filesystem").contains(where: { $0.child("driver")?["type"] == "virtiofs" }),
             let definition = try? DomainModel.Domain(tree: live, options: [.lenient])
         else { return }
@@ -25,7 +27,9 @@ final class FileServers: Sendable {
             let program = try Self.program(system)
             let socket = "\(folder)/\(system.info.alias ?? "fs\(index)")-fs.sock"
             do throws(HostError) {
-                let listener = try Socket.listen(try SocketAddress.unix(socket))
+                let listener = try SecurityLabels.withSockets(of: label?.process) { () throws(HostError) in
+                    try Socket.listen(try SocketAddress.unix(socket))
+                }
                 try listener.setNonBlocking(false)
                 let null = try HostFile.open("/dev/null", HostFile.Mode.readWrite)
                 let process = try HostProcess.spawn(

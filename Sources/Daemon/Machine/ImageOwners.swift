@@ -7,9 +7,7 @@ internal import RPCWire
 /// the files, with a count of who uses them; what each machine took is written down, so that the next daemon gives it back.
 struct ImageOwners: Sendable {
     private let folder: DocumentFolder
-    private static let count = "trusted.libvirt.security.ref_dac"
-    private static let before = "trusted.libvirt.security.dac"
-    private static let time = "trusted.libvirt.security.timestamp_dac"
+    private static let memory = FileMemory(model: MachineUser.model)
 
     /// - Parameter path: the folder of what is written down. It is root's alone: whoever writes there says whose a file is.
     init(path: String) { folder = DocumentFolder(path: path) }
@@ -53,31 +51,10 @@ struct ImageOwners: Sendable {
         }
     }
 
-    /// Seconds since 1970 at which the host was started: what was counted before means nothing.
-    private static let hostStart: String = {
-        let line = HostDescription.text("/proc/stat").split(separator: "\n").first { $0.hasPrefix("btime ") }
-        return line.map { String($0.dropFirst(6)) } ?? "0"
-    }()
-
-    private static func text(_ path: String, _ name: String) -> String? {
-        HostFile.attribute(path, name).map { bytes in String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self) }
-    }
-
-    /// How many machines use a file of which it is remembered whose it was.
-    private static func users(_ path: String) -> Int {
-        guard text(path, time) == hostStart, text(path, before) != nil else { return 0 }
-        return max(0, text(path, count).flatMap { Int($0) } ?? 0)
-    }
-
     private static func take(_ path: String, _ owner: MachineUser.Owner) throws(HostError) {
         let details = try HostFile.details(path)
-        let users = users(path)
-        if users == 0 {
-            // File systems without such attributes have what is written down.
-            try? HostFile.setAttribute(path, before, Array("+\(details.owner):+\(details.group)\0".utf8))
-            try? HostFile.setAttribute(path, time, Array("\(hostStart)\0".utf8))
-        }
-        try? HostFile.setAttribute(path, count, Array("\(users + 1)\0".utf8))
+        // File systems without such attributes have what is written down.
+        memory.add(path, "+\(details.owner):+\(details.group)")
         do throws(HostError) { try HostFile.setOwner(path, owner.user, group: owner.group) } catch {
             giveBack(path, remembered: nil, from: owner.user)
             throw error
@@ -86,17 +63,12 @@ struct ImageOwners: Sendable {
 
     /// Gives a file back when nobody uses it any more.
     private static func giveBack(_ path: String, remembered: String?, from user: UInt32) {
-        let users = users(path)
-        if users > 1 {
-            return (try? HostFile.setAttribute(path, count, Array("\(users - 1)\0".utf8))) ?? ()
-        }
-        let label = users == 1 ? text(path, before) : remembered
-        for name in [count, before, time] { HostFile.removeAttribute(path, name) }
+        guard case .nobody(let label) = memory.remove(path) else { return }
         // Whoever gave it to somebody else meanwhile meant that, unless that is another machine's user, which has failed.
         guard let owner = (try? HostFile.details(path))?.owner, owner == user || MachineUser.isOwn(owner) else {
             return
         }
-        let parts = (label ?? "").split(separator: ":").compactMap { UInt32($0.drop { $0 == "+" }) }
+        let parts = (label ?? remembered ?? "").split(separator: ":").compactMap { UInt32($0.drop { $0 == "+" }) }
         try? HostFile.setOwner(path, parts.first ?? 0, group: parts.count > 1 ? parts[1] : 0)
     }
 

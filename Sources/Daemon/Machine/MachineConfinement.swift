@@ -29,14 +29,14 @@ enum MachineConfinement {
         live.insert(label, before: ["keywrap", "qemu:commandline", "qemu:capabilities", "qemu:override"])
     }
 
-    /// Takes the label away that a machine had while it ran.
+    /// Takes the labels away that a machine had while it ran, and would have without being asked.
     static func unlabel(_ tree: inout XMLTree) {
+        let models = HostIdentity.userID == 0 ? [model, MachineUser.model, MachineLabel.model] : [model]
         tree.nodes.removeAll { node in
-            if case .element(let label) = node {
-                label.name == "seclabel" && label["model"] == model && label["type"] == "dynamic"
-            } else {
-                false
+            guard case .element(let label) = node, label.name == "seclabel", label["type"] == "dynamic" else {
+                return false
             }
+            return models.contains(label["model"] ?? "") && label.child("baselabel") == nil
         }
     }
 

@@ -32,7 +32,7 @@ struct MachineUser: Sendable {
         for label in definition.all("seclabel") {
             switch label["model"] {
             case nil, "none": if label["type"] == "none" { isFree = false }
-            case MachineConfinement.model: continue
+            case MachineConfinement.model, MachineLabel.model: continue
             case Self.model where HostIdentity.userID == 0:
                 if label["type"] == "none" { isFree = false }
                 guard label["type"] == "static", let text = label.child("label")?.text else { continue }
@@ -126,12 +126,19 @@ struct MachineUser: Sendable {
 
     /// How a program is started so that it has no more than it needs; as it is where the daemon has nothing to take away.
     ///
-    /// - Parameter more: capabilities that it needs besides.
+    /// - Parameters:
+    ///   - powers: capabilities that it needs besides those of every machine; nil: it keeps all.
+    ///   - label: what SELinux is to know its process as; an error where that cannot be.
     func start(
-        _ path: String, _ arguments: [String], of live: XMLTree, more: [String] = []
-    ) -> (path: String, arguments: [String]) {
-        guard HostIdentity.userID == 0, HostFile.status(Self.setpriv).kind == .file else { return (path, arguments) }
+        _ path: String, _ arguments: [String], of live: XMLTree, powers more: [String]?, label: SecurityContext?
+    ) throws(HostError) -> (path: String, arguments: [String]) {
+        let isRoot = HostIdentity.userID == 0
+        guard label != nil || isRoot && more != nil && HostFile.status(Self.setpriv).kind == .file else {
+            return (path, arguments)
+        }
         var words = ["setpriv"]
+        if let label { words += ["--selinux-label", label.description] }
+        guard isRoot, let more else { return (Self.setpriv, words + ["--", path] + arguments.dropFirst()) }
         if let owner {
             words += ["--reuid", "\(owner.user)", "--regid", "\(owner.group)"]
             words += isDynamic ? ["--clear-groups"] : ["--init-groups"]

@@ -17,6 +17,8 @@ final class QMPClient: Sendable {
         let event: @Sendable (Event) -> Void
         /// The machine has closed its monitor, or broken the protocol.
         let close: @Sendable () -> Void
+        /// An image is about to be opened for the machine, to be written too or only read. On the command's thread.
+        var opening: (@Sendable (String, Bool) throws(LibvirtError) -> Void)?
     }
 
     private final class Waiting: Sendable {
@@ -108,6 +110,7 @@ final class QMPClient: Sendable {
         guard let path = node["filename"]?.stringValue, path.hasPrefix("/"), !path.hasPrefix("/dev/fdset/"),
             ["file", "host_device", "host_cdrom"].contains(node["driver"]?.stringValue ?? "")
         else { return node }
+        try handlers.opening?(path, node["read-only"] != true)
         let file: Descriptor
         do throws(HostError) {
             if node["read-only"] != true, let writable = try? HostFile.open(path, HostFile.Mode.readWrite) {

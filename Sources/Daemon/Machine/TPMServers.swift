@@ -36,7 +36,7 @@ final class TPMServers: Sendable {
     ///
     /// - Parameter isIncoming: what the TPM remembers comes with the machine.
     func start(
-        _ domain: UUIDBytes, _ live: XMLTree, folder: String, isIncoming: Bool
+        _ domain: UUIDBytes, _ live: XMLTree, folder: String, isIncoming: Bool, _ label: MachineLabel?
     ) throws(LibvirtError) {
         guard DomainFigures.devices(live, "tpm").contains(where: { $0.child("backend")?["type"] == "emulator" }),
             let definition = try? DomainModel.Domain(tree: live, options: [.lenient])
@@ -46,13 +46,14 @@ final class TPMServers: Sendable {
         }
         for tpm in definition.devices.tpms where tpm.backend.type == "emulator" && tpm.backend.source?.path == nil {
             do throws(HostError) {
-                try start(domain, definition.name, tpm.backend, folder: folder, isIncoming: isIncoming)
+                try start(domain, definition.name, tpm.backend, folder: folder, isIncoming: isIncoming, label)
             } catch { throw LibvirtError.system("\(error)") }
         }
     }
 
     private func start(
-        _ domain: UUIDBytes, _ name: String, _ backend: TPM.Backend, folder: String, isIncoming: Bool
+        _ domain: UUIDBytes, _ name: String, _ backend: TPM.Backend, folder: String, isIncoming: Bool,
+        _ label: MachineLabel?
     ) throws(HostError) {
         let state = state(domain, backend)
         try HostFolder.make(logs, permissions: 0o700)
@@ -76,7 +77,9 @@ final class TPMServers: Sendable {
         if isNew, !isIncoming {
             make(["--tpm-state", state, "--vmid", "\(name):\(domain)", "--logfile", logPath] + version, backend, key)
         }
-        let listener = try Socket.listen(try SocketAddress.unix("\(folder)/swtpm.sock"))
+        let listener = try SecurityLabels.withSockets(of: label?.process) { () throws(HostError) in
+            try Socket.listen(try SocketAddress.unix("\(folder)/swtpm.sock"))
+        }
         try listener.setNonBlocking(false)
         let null = try HostFile.open("/dev/null", HostFile.Mode.readWrite)
         let output = try HostFile.open(logPath, HostFile.Mode.append, permissions: 0o600)

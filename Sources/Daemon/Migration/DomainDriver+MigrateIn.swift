@@ -277,7 +277,7 @@ extension DomainDriver {
             return machine
         } catch {
             list.deactivate(domain)
-            owners.release(domain.uuid)
+            releaseImages(domain)
             store.removeStatus(domain.name)
             for card in DomainFigures.devices(definition, "interface") { networks.release(card) }
             domain.state.withLock { state in
