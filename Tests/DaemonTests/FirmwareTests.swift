@@ -164,7 +164,7 @@ struct FirmwareTests {
     func capabilities() throws {
         let virsh = Virsh(daemon: try DaemonProcess())
         func loaders(_ machine: String) throws -> String {
-            let text = try virsh("domcapabilities", "--machine", machine)
+            let text = try virsh("domcapabilities", "--machine", machine, "--virttype", "qemu")
             let start = try #require(text.range(of: "<enum name='firmware'>"))
             let end = try #require(text.range(of: "</os>"))
             return text[start.lowerBound..<end.lowerBound].filter { $0 != " " && $0 != "\n" }
