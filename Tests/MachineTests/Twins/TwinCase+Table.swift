@@ -42,6 +42,13 @@ extension TwinCase {
             models: ["pc-dimm", "pcie-root-port", "intel-iommu", "vmgenid", "vmcoreinfo", "pvpanic"],
             registers: ["all", "slot 31"], isBusy: true, before: 300, after: 150),
         TwinCase(
+            name: "bridges",
+            line: """
+                -M q35 -vga none -device pcie-root-port,id=r,chassis=1,slot=1 -device pcie-pci-bridge,id=b,bus=r
+                -device pci-bridge,id=c,bus=b,addr=1,chassis_nr=2 -device i6300esb,bus=c,addr=2
+                """,
+            models: ["pcie-pci-bridge", "pci-bridge"], registers: ["all"], isBusy: true, before: 200, after: 100),
+        TwinCase(
             name: "flash",
             line: """
                 -M q35 -vga none -drive if=pflash,format=raw,file=FOLDER/f0.raw,unit=0
