@@ -141,11 +141,7 @@ internal import X86
             guard unsafe block.pointee.nextByStart != Self.isDropped else { continue }
             leavePage(number)
             unsafe kill(block, number)
-            var part = unsafe block.pointee.parts
-            while part >= 0 {
-                hits.append(parts[Int(part)].superblock)
-                part = parts[Int(part)].next
-            }
+            hits += superblocks(unsafe block.pointee.parts).map(Int32.init)
         }
         return isHit
     }

@@ -42,8 +42,8 @@ internal import X86
     var exits: [Exit] = []
     var sideExits: [SideExit] = []
     var leftCalls: [LeftCall] = []
-    /// The calls that the superblock is in, the innermost last.
-    var calls: [UnsafeMutablePointer<UInt8>] = unsafe []
+    /// The calls that the superblock is in, the innermost last: their records, and whether the function is in another page.
+    var calls: [(record: UnsafeMutablePointer<UInt8>, isFar: Bool)] = unsafe []
     /// What the numbers of the instructions at hand count from: their ops follow it.
     private(set) var base: UnsafePointer<apus_op>
     /// Places where translated code may fault by itself, with their op: code address after the access.

@@ -14,9 +14,8 @@ struct CallRecord {
     var target: UInt64 = 0
     /// The address behind the call.
     var back: UInt64 = 0
-    /// The first op of the function that the superblock has, and whether it lies in another page.
+    /// The first op of the function that the superblock has.
     var function: UInt64
-    var isFar: UInt64
 
     /// The lowest bit of a record's address, which tells it from a `FarRecord`.
     static let mark: UInt64 = 1
@@ -45,9 +44,8 @@ extension BlockTranslator {
         flagsInHost = false
         unsafe emitReturnAddress(op)
         let isFar = unsafe op.pointee.disp < 0 || op.pointee.disp >= 4096
-        let record = unsafe takeRecord(
-            CallRecord(function: UInt64(UInt(bitPattern: function)), isFar: isFar ? 1 : 0))
-        unsafe calls.append(record)
+        let record = unsafe takeRecord(CallRecord(function: UInt64(UInt(bitPattern: function))))
+        unsafe calls.append((record, isFar))
         guard isFar else {
             unsafe a.store(Host.address, field(record, MemoryLayout<CallRecord>.offset(of: \.back)))
             return
@@ -71,11 +69,9 @@ extension BlockTranslator {
         if flagsInHost { spillFlags() }
         flagsInHost = false
         unsafe emitPopTarget(op)
-        guard let record = unsafe calls.popLast() else { fatalError("A return without a call") }
+        guard let (record, isFar) = unsafe calls.popLast() else { fatalError("A return without a call") }
         unsafe compareAddress(field(record, MemoryLayout<CallRecord>.offset(of: \.back)))
         unsafe leftCalls.append(LeftCall(op: op, places: [a.jump(if: 5)], record: nil))
-        // SAFETY: the record is this translation's own, written in `emitCalled`.
-        let isFar = unsafe UnsafeMutableRawPointer(record).assumingMemoryBound(to: CallRecord.self).pointee.isFar != 0
         guard isFar else { return }
         unsafe a.load(Host.address, field(record, MemoryLayout<CallRecord>.offset(of: \.page)))
         a.store(Host.address, pageBase)
