@@ -73,9 +73,12 @@ final class DaemonProcess: Sendable {
             descriptors: [null, log, log])
         // It opens its sockets when it has taken everything up.
         while (try? Socket.connect(SocketAddress.unix(self.folder + "/libvirt-sock"))) == nil {
-            if process.waitForEnd(milliseconds: 5) { throw TestClient.Ended() }
+            if process.waitForEnd(milliseconds: 5) { throw TestClient.Ended(said: "The daemon ended: \(said)") }
         }
     }
+
+    /// The end of what it said.
+    var said: String { String(decoding: ((try? HostFile.contents(folder + "/daemon.log")) ?? []).suffix(2_000), as: UTF8.self) }
 
     /// Ends it without a word.
     func kill() {
@@ -118,7 +121,8 @@ final class TestClient {
         let error: RemoteError
         var description: String { "\(error.code): \(error.message ?? "")" }
     }
-    struct Ended: Error {}
+    /// The daemon closed the connection, ended, or said nothing for a minute.
+    struct Ended: Error { let said: String }
 
     let socket: Descriptor
     /// Alive as long as its client.
@@ -141,10 +145,12 @@ final class TestClient {
     func next() throws -> Frame {
         while true {
             if let frame = try decoder.next() { return frame }
-            guard socket.wait(for: .read, milliseconds: 60_000).contains(.read) else { throw Ended() }
+            guard socket.wait(for: .read, milliseconds: 60_000).contains(.read) else {
+                throw Ended(said: "The daemon said nothing for a minute")
+            }
             var buffer = [UInt8](repeating: 0, count: 65_536)
             let (transfer, passed) = unsafe buffer.withUnsafeMutableBytes { unsafe Socket.receive(socket, into: $0) }
-            guard case .moved(let count) = transfer else { throw Ended() }
+            guard case .moved(let count) = transfer else { throw Ended(said: "The daemon closed: \(transfer)") }
             decoder.feed(buffer.prefix(count), descriptors: passed)
         }
     }
@@ -159,7 +165,7 @@ final class TestClient {
             switch unsafe rest.withUnsafeBytes({ unsafe Socket.send(socket, $0) }) {
             case .moved(let count): rest.removeFirst(count)
             case .wouldBlock: _ = socket.wait(for: .write, milliseconds: 60_000)
-            case .failed, .end: throw Ended()
+            case .failed, .end: throw Ended(said: "The daemon takes no more")
             }
         }
     }

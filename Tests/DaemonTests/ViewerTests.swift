@@ -24,7 +24,7 @@ struct ViewerTests {
                 environment: ["HOME=\(folder)", "PATH=/usr/bin:/bin"], descriptors: [null, pipe.output, null])
             var line: [UInt8] = []
             while !line.contains(10) {
-                guard pipe.input.wait(for: .read, milliseconds: 30_000) != [] else { throw TestClient.Ended() }
+                guard pipe.input.wait(for: .read, milliseconds: 30_000) != [] else { throw TestClient.Ended(said: "No display") }
                 line += try pipe.input.readAvailable(limit: 16)
             }
             number = String(decoding: line.prefix { $0 != 10 }, as: UTF8.self)
