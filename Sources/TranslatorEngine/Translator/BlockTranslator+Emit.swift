@@ -10,6 +10,20 @@ extension BlockTranslator {
         let windows = planWindows(block)
         emitCount()
         if countsInstructions { emitCharge(block.instructions.count) }
+        let way = loopWay(block)
+        if way != nil { beginLoop(block, liveness, windows) }
+        emitSegments(block, liveness, windows)
+        if let way {
+            emitTurn(block, isTaken: way)
+        } else {
+            endVectors()
+            emitEnd(block)
+        }
+        emitCrossings(block, liveness)
+    }
+
+    /// Emits all but what a block ends with.
+    mutating func emitSegments(_ block: DecodedBlock, _ liveness: [FlagSet], _ windows: [Int: Window]) {
         for (segment, next) in zip(block.segments, block.segments.dropFirst()) {
             begin(segment)
             let last = segment.instructions.upperBound - 1
@@ -20,15 +34,12 @@ extension BlockTranslator {
         }
         guard let segment = block.segments.last else { return }
         begin(segment)
-        let count = block.instructions.count
-        let last = block.endsItself ? count - 1 : count
+        let last = block.last
         emitBody(block, segment.instructions.lowerBound..<last, liveness, windows)
         current = last
-        if last < count, let window = windows[last] {
+        if last < block.instructions.count, let window = windows[last] {
             unsafe open(window, op(last + 1), liveBefore: !liveness[last].isEmpty)
         }
-        endVectors()
-        emitEnd(block, last)
     }
 
     /// The flags that are looked at before each instruction, and after the last.
@@ -63,7 +74,7 @@ extension BlockTranslator {
     }
 
     /// Emits instructions of one segment.
-    private mutating func emitBody(
+    mutating func emitBody(
         _ block: DecodedBlock, _ range: Range<Int>, _ liveness: [FlagSet], _ windows: [Int: Window]
     ) {
         for index in range {
@@ -73,12 +84,13 @@ extension BlockTranslator {
                 block.instructions[index], op(index + 1), isOffered: block.offered[index],
                 liveBefore: !liveness[index].isEmpty, liveAfter: liveness[index + 1])
             if let window, window.last == index { self.window = nil }
+            endCrossing()
         }
     }
 
-    /// Emits the end of the block, `last` being the instruction that it ends with, or their number.
-    private mutating func emitEnd(_ block: DecodedBlock, _ last: Int) {
-        let count = block.instructions.count
+    /// Emits the end of the block.
+    private mutating func emitEnd(_ block: DecodedBlock) {
+        let (count, last) = (block.instructions.count, block.last)
         if !block.endsItself && isChangingMode(block.instructions[count - 1]) {
             releaseAll()
             unsafe emitInterpretedEnd(op(count + 1))
@@ -111,6 +123,7 @@ extension BlockTranslator {
         emitStepPaths()
         emitX87Paths()
         emitWindowPaths()
+        emitCrossingPaths()
         emitEndPaths()
         emitPolls()
         emitPromotion()

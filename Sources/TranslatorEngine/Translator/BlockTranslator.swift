@@ -64,6 +64,11 @@ internal import X86
     var window: Window?
     var current = 0
     var windowPaths: [WindowPath] = []
+    /// The ways around windows, and whether one is being emitted.
+    var crossings: [Crossing] = []
+    var isRepeating = false
+    /// Of a hot block that goes around.
+    var loop: LoopStart?
 
     /// An access that goes to the interpreter.
     @safe struct SlowPath {
@@ -185,15 +190,25 @@ internal import X86
 
     /// A loop must see events: goes out of line where something is pending.
     private mutating func emitPolledJump(_ op: UnsafePointer<apus_op>) {
-        unsafe a.modrm(
-            0, wide: false, opcode: 0x83, length: 1, reg: 7,
-            rm: .field(MemoryLayout<apus_vcpu>.offset(of: \.pending)))
-        a.byte(0)
-        unsafe exits.append(Exit(place: a.jump(if: 4), op: op))
+        unsafe exits.append(Exit(place: emitPoll(if: 4), op: op))
         // This place is never linked: its op's exit finds the event.
         unsafe polls.append((a.jump(), op))
     }
     var polls: [(place: UnsafeMutablePointer<UInt8>, op: UnsafePointer<apus_op>)] = unsafe []
+    /// Whether an event is pending: a jump that is taken where none is (4) or one is (5).
+    mutating func emitPoll(if condition: UInt8) -> UnsafeMutablePointer<UInt8> {
+        unsafe a.modrm(
+            0, wide: false, opcode: 0x83, length: 1, reg: 7,
+            rm: .field(MemoryLayout<apus_vcpu>.offset(of: \.pending)))
+        a.byte(0)
+        return unsafe a.jump(if: condition)
+    }
+    /// Goes where an op leads, by way of what is pending.
+    mutating func emitPolled(_ op: UnsafePointer<apus_op>) {
+        unsafe a.immediate(Host.addend, UInt64(UInt(bitPattern: op)))
+        a.immediate(Host.address, 0)
+        unsafe a.jump(to: stubs.link)
+    }
 
     /// The next free record of a jump to another page.
     var records: UnsafeMutablePointer<UInt8>
@@ -210,9 +225,7 @@ internal import X86
         }
         for unsafe poll in unsafe polls {
             unsafe a.land(poll.place)
-            unsafe a.immediate(Host.addend, UInt64(UInt(bitPattern: poll.op)))
-            a.immediate(Host.address, 0)
-            unsafe a.jump(to: stubs.link)
+            unsafe emitPolled(poll.op)
         }
     }
 }

@@ -27,6 +27,11 @@ internal import X86
     var liveFall: FlagSet
     /// Whether accesses are checked together: not where they were found to cross pages often.
     var mergesChecks: Bool
+    /// Whether one turn may follow another without the block being left: not where each is counted or verified.
+    var mayGoAround = false
+
+    /// The number of the instruction that it ends with, that of all where it is cut.
+    var last: Int { endsItself ? instructions.count - 1 : instructions.count }
 
     /// The most instructions that its code may have, and then some.
     var mostLaidOut: Int { instructions.count + 6 }
@@ -165,6 +170,7 @@ extension CodeFetcher {
             let most = UInt32(translator.promotion) / Tier.hitsForMiss
             for unsafe cache in unsafe caches where cache.misses > most { cached &= ~(1 << UInt64(cache.index)) }
         }
+        decoded.mayGoAround = verifier == nil && !cpu.countsInstructions
         return replace(cpu, header, old, with: translator.translate(cpu, decoded, tier: tier, cached: cached))
     }
 

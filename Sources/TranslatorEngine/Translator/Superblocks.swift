@@ -197,6 +197,20 @@ extension BlockTranslator {
         let held: [(host: UInt8, guest: UInt8)]
         let dirtyVectors: UInt16
         let clearsUpperHalves: Bool
+        /// An event is pending: the op's exit finds it.
+        let polls: Bool
+    }
+
+    /// A way out that a jump leads to, with what the host's registers have now.
+    func sideExit(
+        _ place: UnsafeMutablePointer<UInt8>, _ op: UnsafePointer<apus_op>, offset: Int32, spillsFlags: Bool, polls: Bool
+    ) -> SideExit {
+        let held = [(Host.address, heldByAddress), (Host.addend, heldByAddend)].compactMap { host, register in
+            register.flatMap { $0.isDirty ? (host: host, guest: $0.guest) : nil }
+        }
+        return unsafe SideExit(
+            place: place, op: op, offset: offset, spillsFlags: spillsFlags, held: held, dirtyVectors: dirtyVectors,
+            clearsUpperHalves: hasWideVectors && loadedVectors != 0, polls: polls)
     }
 
     /// Emits the branch between two segments.
@@ -212,19 +226,13 @@ extension BlockTranslator {
             unsafe segment.isTaken
             ? (op(index + 2), i.encoding.opcode & 15 ^ 1) : (branch, i.encoding.opcode & 15)
         let (place, offset) = unsafe (a.jump(if: condition), Int32(branch.pointee.offset))
-        let held = [(Host.address, heldByAddress), (Host.addend, heldByAddend)].compactMap { host, register in
-            register.flatMap { $0.isDirty ? (host: host, guest: $0.guest) : nil }
-        }
         let disp = unsafe exit.pointee.disp
-        let isPlain =
-            held.isEmpty && dirtyVectors == 0 && segment.liveAside.isEmpty && !(hasWideVectors && loadedVectors != 0)
+        let way = unsafe sideExit(place, exit, offset: offset, spillsFlags: !segment.liveAside.isEmpty, polls: false)
+        let isPlain = way.held.isEmpty && way.dirtyVectors == 0 && !way.spillsFlags && !way.clearsUpperHalves
         if isPlain && disp > offset && disp < 4096 {
             unsafe exits.append(Exit(place: place, op: exit))
         } else {
-            unsafe sideExits.append(
-                SideExit(
-                    place: place, op: exit, offset: offset, spillsFlags: !segment.liveAside.isEmpty, held: held,
-                    dirtyVectors: dirtyVectors, clearsUpperHalves: hasWideVectors && loadedVectors != 0))
+            sideExits.append(way)
         }
     }
 
@@ -236,7 +244,11 @@ extension BlockTranslator {
             moveVectors(exit.dirtyVectors, store: true)
             if exit.clearsUpperHalves { a.zeroUpperHalves() }
             if exit.spillsFlags { a.spillFlags(by: Host.addend) }
-            unsafe emitJump(exit.op, disp: exit.op.pointee.disp, from: exit.offset)
+            if exit.polls {
+                unsafe emitPolled(exit.op)
+            } else {
+                unsafe emitJump(exit.op, disp: exit.op.pointee.disp, from: exit.offset)
+            }
         }
     }
 }

@@ -56,7 +56,7 @@ internal import X86
     private static let handler: Void = apus_install_fault_handler()
 
     /// The capacity of a translator that is to have so many bytes.
-    static func capacity(_ wanted: Int) -> Int { min(max(wanted, 128 << 10), 1 << 30) & ~4095 }
+    static func capacity(_ wanted: Int) -> Int { min(max(wanted, 256 << 10), 1 << 30) & ~4095 }
 
     /// A translator for the processor whose structure is the content of `file`, with a parent's code where there is one.
     /// Throws where the host lacks something.
@@ -178,10 +178,12 @@ internal import X86
     /// Translates a block; returns the address of its code, 0 where that is not possible. `cached` has a bit for each
     /// instruction that may have an inline cache.
     func translate(_ cpu: CPU, _ block: DecodedBlock, tier: Tier, cached: UInt64 = .max) -> UInt64 {
-        let needed = block.mostCode
+        // Hot code may stand twice.
+        let copies = tier == .hot ? 2 : 1
+        let needed = block.mostCode * copies
         let base = unsafe memory.base
         guard unsafe cursor + needed < coldStart && coldCursor + needed < base + capacity,
-            siteCount + block.mostLaidOut * 2 < Self.siteCapacity,
+            siteCount + block.mostLaidOut * 2 * copies < Self.siteCapacity,
             unsafe records + Self.recordBytes(block) <= base + memory.count
         else {
             isFull = true

@@ -18,6 +18,8 @@ struct Window {
     let members: UInt64
     /// The number of the last.
     let last: Int
+    /// Its instructions can be emitted once more, for when it lies in two pages: it has no calls, and not the block's end.
+    let isRepeatable: Bool
 
     static let longest: Int64 = 512
 }
@@ -53,11 +55,12 @@ extension BlockTranslator {
     /// Windows of a block by the number of their first instruction.
     func planWindows(_ block: DecodedBlock) -> [Int: Window] {
         var windows: [Int: Window] = [:]
-        guard block.mergesChecks else { return windows }
         let list = block.instructions
         var index = 0
         while index < list.count {
-            guard let base = windowBase(list[index]), let window = window(block, from: index, base) else {
+            guard let base = windowBase(list[index]), let window = window(block, from: index, base),
+                block.mergesChecks || tier == .hot && window.isRepeatable
+            else {
                 index += 1
                 continue
             }
@@ -111,8 +114,12 @@ extension BlockTranslator {
             delta += change
         }
         guard members.nonzeroBitCount > 1, let bottom = Int32(exactly: low) else { return nil }
+        let isRepeatable = (first...last).allSatisfy { index in
+            block.join(index).map { $0 == .branch } ?? !(block.endsItself && index == block.instructions.count - 1)
+        }
         return Window(
-            base: base, low: bottom, span: Int32(high - low), write: writes, members: members, last: last)
+            base: base, low: bottom, span: Int32(high - low), write: writes, members: members, last: last,
+            isRepeatable: isRepeatable)
     }
 
     /// What an instruction does with the base; nil where a window cannot go over it.
@@ -203,25 +210,21 @@ extension BlockTranslator {
     /// Checks a window's bytes: afterwards the addend's register leads to them.
     mutating func open(_ w: Window, _ op: UnsafePointer<apus_op>, liveBefore: Bool) {
         protectAccess(liveBefore)
-        let host = Self.pinned(w.base) ?? Host.guestStack
-        let address = RM.base(host, w.low)
+        let address = RM.base(Self.pinned(w.base) ?? Host.guestStack, w.low)
         let held = heldByAddress?.guest
+        var (miss, cache): (UnsafeMutablePointer<UInt8>?, UnsafeMutablePointer<UInt8>?) = unsafe (nil, nil)
+        let crosses: UnsafeMutablePointer<UInt8>
         if usesCache {
-            let (miss, cache) = unsafe emitCacheLookup(address, size: w.span)
-            unsafe windowPaths.append(
-                WindowPath(
-                    op: op, address: address, held: held, crosses: miss, miss: nil, cache: cache, resume: a.cursor, span: w.span,
-                    write: w.write, dirty: dirtyVectors))
-            window = w
-            return
+            unsafe (crosses, cache) = emitCacheLookup(address, size: w.span)
+        } else {
+            compareOffset(address, span: w.span)
+            unsafe crosses = a.jump(if: 7)
+            unsafe miss = emitTableLoad(loadForTable(address), write: w.write)
         }
-        compareOffset(address, span: w.span)
-        let crosses = unsafe a.jump(if: 7)
-        let miss = unsafe emitTableLoad(loadForTable(address), write: w.write)
-        unsafe windowPaths.append(
-            WindowPath(
-                op: op, address: address, held: held, crosses: crosses, miss: miss, cache: nil, resume: a.cursor, span: w.span,
-                write: w.write, dirty: dirtyVectors))
+        let path = unsafe WindowPath(
+            op: op, address: address, held: held, crosses: crosses, miss: miss, cache: cache, resume: a.cursor,
+            span: w.span, write: w.write, dirty: dirtyVectors)
+        if tier == .hot && w.isRepeatable { beginCrossing(path, w) } else { windowPaths.append(path) }
         window = w
     }
 
@@ -247,9 +250,7 @@ extension BlockTranslator {
             let write: UInt64 = path.write ? WindowMiss.write : 0
             var (crosses, miss) = unsafe (path.crosses, path.miss)
             if let cache = unsafe path.cache {
-                unsafe a.land(crosses)
-                a.loadAddress(Host.address, path.address)
-                unsafe emitCacheMiss(cache, write: path.write, held: path.held, resume: path.resume)
+                unsafe emitWindowMiss(path, cache)
                 compareOffset(path.address, span: path.span)
                 unsafe crosses = a.jump(if: 7)
                 unsafe miss = a.jump()
@@ -263,6 +264,13 @@ extension BlockTranslator {
                 unsafe a.jump(to: stubs.window)
             }
         }
+    }
+
+    /// Where a window is not the one that its inline cache met last: goes back, or on where the table has nothing.
+    mutating func emitWindowMiss(_ path: WindowPath, _ cache: UnsafeMutablePointer<UInt8>) {
+        unsafe a.land(path.crosses)
+        a.loadAddress(Host.address, path.address)
+        unsafe emitCacheMiss(cache, write: path.write, held: path.held, resume: path.resume)
     }
 }
 

@@ -58,6 +58,13 @@ import X86
         #expect(Self.statistic("calls in superblocks", of: guest) > 200)
     }
 
+    /// Hot loops with several accesses by one base, which meet the border of two pages.
+    @Test(arguments: [(51, 0), (52, 1), (53, 3), (54, 6)] as [(UInt64, Int32)])
+    func walksDoWhatTheHostDoes(seed: UInt64, promotion: Int32) throws {
+        let guest = try UserGuest(threshold: 1, promotion: promotion)
+        try compare(seed: seed, rounds: 20, guest, faultFlags: false, share: 6) { $0.makeWalk() }
+    }
+
     /// Where the host has no room for tables: accesses look into the TLB.
     @Test(arguments: [(41, 2048), (42, 0), (43, 3)] as [(UInt64, Int32)])
     func sequencesWithoutTablesDoWhatTheHostDoes(seed: UInt64, promotion: Int32) throws {
@@ -65,6 +72,7 @@ import X86
         try compare(seed: seed, rounds: 20, guest, faultFlags: false)
         try compare(seed: seed, rounds: 5, guest, faultFlags: false, share: 6) { $0.makeLoop() }
         try compare(seed: seed, rounds: 5, guest, faultFlags: false, share: 6) { $0.makeCallingLoop() }
+        try compare(seed: seed, rounds: 5, guest, faultFlags: false, share: 6) { $0.makeWalk() }
         let lines = guest.machine.engine.translationStatistics ?? []
         #expect(lines.contains { $0.hasPrefix("accesses by") && $0.contains("TLB") })
         #expect(Self.statistic("TB translated", of: guest) > 1000)

@@ -46,7 +46,7 @@ struct UserCase {
         switch native.vector {
         case 14:
             let last = mnemonic(at: native.rip)
-            return last == .cmps && here.vector == 14 || last == .bound && here.vector == 5 || last == .movsxd
+            return last == .cmps && (here.vector == 13 || here.vector == 14) || last == .bound && here.vector == 5 || last == .movsxd
         case 13 where mnemonic(at: native.rip) == .cmps: return here.vector == 14
         case 12, 13: return isNarrow && here.vector == 14 && here.rip == native.rip && here.address >= 0xffff_ff00
         default: return false
