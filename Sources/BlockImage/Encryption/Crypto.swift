@@ -56,8 +56,8 @@ enum Crypto {
             tried *= 2
         }
         guard elapsed > 0, elapsed < 1 << 40 else { return UInt64(tried) }
-        let (product, overflow) = UInt64(tried).multipliedReportingOverflow(by: min(milliseconds, 1 << 20) * 1_000_000)
-        return overflow ? UInt64(UInt32.max) : product / elapsed
+        let count = Double(tried) * Double(milliseconds) * 1e6 / Double(elapsed)
+        return count < 1e18 ? UInt64(count) : UInt64.max
     }
 
     /// Nanoseconds that the calling thread has computed.

@@ -99,7 +99,7 @@ final class LUKSVolume {
         let hash = volume.header.hash
         // The digest tells only whether the key is right: an eighth of the time, as the specification's writers do.
         let most = Crypto.iterations(hash, keyCount: 20, milliseconds: options.iterationTime)
-        volume.header.digestIterations = volume.bounded(most / 8)
+        volume.header.digestIterations = try volume.bounded(most / 8)
         volume.header.digestSalt = salt
         guard
             let digest = Crypto.derive(
@@ -119,8 +119,12 @@ final class LUKSVolume {
     /// The length of the header and the slots of new volumes, in bytes.
     static func headerLength(_ options: LUKSOptions) throws(BlockError) -> UInt64 { try options.headerLength }
 
-    private func bounded(_ iterations: UInt64) -> UInt32 {
-        UInt32(min(max(iterations, 1000), UInt64(LUKSHeader.maximumIterations)))
+    private func bounded(_ iterations: UInt64) throws(BlockError) -> UInt32 {
+        // A time that nobody waits for.
+        guard iterations <= UInt64(UInt32.max) else {
+            throw .secret("PBKDF iterations \(iterations) larger than \(UInt32.max): Numerical result out of range")
+        }
+        return UInt32(min(max(iterations, 1000), UInt64(LUKSHeader.maximumIterations)))
     }
 
     /// A random UUID (RFC 9562, version 4).
@@ -181,7 +185,7 @@ final class LUKSVolume {
     /// Puts the key into a slot, encrypted with a passphrase. The material is on the disk before the header says so.
     func addKey(_ key: [UInt8], passphrase: [UInt8], slot: Int, milliseconds: UInt64) throws(BlockError) {
         let rate = Crypto.iterations(header.hash, keyCount: header.keyCount, milliseconds: milliseconds)
-        let iterations = bounded(rate)
+        let iterations = try bounded(rate)
         guard let salt = Crypto.random(32),
             var derived = Crypto.derive(
                 header.hash, passphrase, salt: salt, iterations: iterations, count: header.keyCount),

@@ -28,14 +28,26 @@ public final class BlockDevice: BatchingBackend {
     public var root: any BlockNode { state.withLock { $0.root } }
     /// The node with its image: `root`, or what is below filters there.
     public var image: any BlockNode { root.unfiltered }
+    /// It stands for a device that there is none of: on a node that no guest uses, for jobs, bitmaps and clients that write.
+    /// It does not count among the node's users.
+    public let isStandIn: Bool
     private let state: Mutex<State>
     private let writeCache: Atomic<Bool>
 
     /// A device on `root`. With `writeCache` off, each write is durable when it completes (`cache=writethrough`).
     public init(id: String, root: any BlockNode, writeCache: Bool = true) {
         self.id = id
+        isStandIn = false
         state = Mutex(State(root: root, batching: root as? any BatchingBackend))
         self.writeCache = Atomic(writeCache)
+    }
+
+    /// What all who change a node go through that no guest uses, so that jobs and bitmaps hear of it.
+    public init(standingOn root: any BlockNode) {
+        id = ""
+        isStandIn = true
+        state = Mutex(State(root: root, batching: root as? any BatchingBackend))
+        writeCache = Atomic(true)
     }
 
     public var sizeInBytes: UInt64 { root.sizeInBytes }
@@ -181,6 +193,25 @@ public final class BlockDevice: BatchingBackend {
             state.taps.removeAll { $0 === tap }
             return state.taps.count < before
         }
+    }
+
+    /// Whether someone hears of changes.
+    func hasTap(_ tap: any ChangeTap) -> Bool { state.withLock { $0.taps.contains { $0 === tap } } }
+
+    /// The bitmaps that hear of this device's changes hear of another's from now on: it writes to their node then. Nobody
+    /// writes by either meanwhile.
+    func handOverBitmaps(to other: BlockDevice) {
+        let bitmaps = state.withLock { state in
+            let bitmaps = state.taps.filter { $0 is DirtyBitmap }
+            state.taps.removeAll { $0 is DirtyBitmap }
+            return bitmaps
+        }
+        other.state.withLock { $0.taps += bitmaps }
+    }
+
+    /// A range has changed by another way than a request: bitmaps are to know.
+    func noteChange(_ offset: UInt64, _ length: UInt64) {
+        for tap in state.withLock({ $0.taps }) { (tap as? DirtyBitmap)?.didChange(offset, length, 0) }
     }
 
     /// Tells those who have to know before a change begins, one after the other; each may hold it back.

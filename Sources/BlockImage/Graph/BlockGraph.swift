@@ -163,6 +163,7 @@ public final class BlockGraph: Sendable {
     func exchange(_ device: BlockDevice, to node: any BlockNode) {
         let old = device.image
         guard old !== node else { return }
+        guard !device.isStandIn else { return device.exchange(image: node) }
         state.withLock { state in
             state.entries[node.nodeName]?.users += 1
             state.entries[node.nodeName]?.hasWriter = !node.isReadOnly
@@ -188,8 +189,9 @@ public final class BlockGraph: Sendable {
     }
 
     /// Keeps a node from going, until `unpin`.
-    func pin(_ node: any BlockNode) { state.withLock { $0.entries[node.nodeName]?.users += 1 } }
-    func unpin(_ node: any BlockNode) {
+    public func pin(_ node: any BlockNode) { state.withLock { $0.entries[node.nodeName]?.users += 1 } }
+    /// Ends one `pin`.
+    public func unpin(_ node: any BlockNode) {
         state.withLock { $0.entries[node.nodeName]?.users -= 1 }
         release(node.nodeName)
     }
@@ -216,20 +218,6 @@ public final class BlockGraph: Sendable {
 
     /// Whether a node is somebody's.
     public func users(of node: any BlockNode) -> Int { state.withLock { $0.entries[node.nodeName]?.users ?? 0 } }
-
-    /// The node right above another in a chain of backing images.
-    public func overlay(of node: any BlockNode) -> (any BlockNode)? {
-        nodes.first { above in above.children.contains { $0.role == "backing" && $0.node === node } }
-    }
-
-    /// The nodes of a chain of backing images, from the top; filters are none of them.
-    public static func chain(_ top: any BlockNode) -> [any BlockNode] {
-        var chain = [top.unfiltered]
-        while let below = chain.last?.children.first(where: { $0.role == "backing" })?.node {
-            chain.append(below.unfiltered)
-        }
-        return chain
-    }
 
     // MARK: For drivers
 

@@ -72,9 +72,9 @@ public struct BlockOptions: Sendable {
         if values[name] == nil { values[name] = value }
     }
 
-    /// Throws if an option is left that nobody took.
-    public func finish(driver: String) throws(BlockError) {
-        if let option = values.keys.min() { throw .unknownOption(driver: driver, option: option) }
+    /// Throws if an option is left that nobody took; `prefix` goes before its name.
+    public func finish(driver: String, under prefix: String = "") throws(BlockError) {
+        if let option = values.keys.min() { throw .unknownOption(driver: driver, option: prefix + option) }
     }
 
     /// The value of a size such as `10G`, `0x1000` or `1.5M`; nil if it is none.

@@ -70,18 +70,17 @@ public enum BackupScope: Sendable {
 
 extension BlockGraph {
     /// A job that saves a guest's disk as it is at this moment to another node. The caller has drained the device
-    /// and holds it so until this returns. With `packs` clusters are compressed. `ended` is told whether all was saved.
+    /// and holds it so until this returns. `sink` is the device on the target whose bitmaps hear of what the job
+    /// writes. With `packs` clusters are compressed. `ended` is told whether all was saved.
     public func backupJob(
-        _ settings: BlockJob.Settings, device: BlockDevice, target: any BlockNode, scope: BackupScope,
-        packs: Bool = false, ended: @escaping @Sendable (Bool) -> Void,
+        _ settings: BlockJob.Settings, device: BlockDevice, target: any BlockNode, sink: BlockDevice? = nil,
+        scope: BackupScope, packs: Bool = false, ended: @escaping @Sendable (Bool) -> Void,
         tell: @escaping @Sendable (BlockJob, BlockJob.Event) -> Void
     ) throws(BlockError) -> BlockJob {
         let source = device.image
         let size = source.sizeInBytes
         guard !target.isReadOnly else { throw .readOnly(path: target.filename) }
-        guard target.sizeInBytes >= size else {
-            throw .message("Source and target image have different sizes: \(size) and \(target.sizeInBytes) bytes")
-        }
+        guard target.sizeInBytes == size else { throw JobCopier.differentSizes }
         var packing: (clusterSize: Int, kind: Packing)?
         if packs {
             packing = (target as? any PackedWritable)?.packing
@@ -106,7 +105,7 @@ extension BlockGraph {
         var savesAll = true
         if case .none = scope { savesAll = false }
         let copiesAll = savesAll
-        let tap = BackupTap(left, JobCopier(source: source, target: target, packing: packing))
+        let tap = BackupTap(left, JobCopier(source: source, target: target, sink: sink, packing: packing))
         device.add(tap)
         pin(target)
         pin(source)

@@ -108,6 +108,29 @@ final class DirtyBits: Sendable {
         }
     }
 
+    /// Whether the granule at an offset is set, and for how many bytes that goes on, of at most `limit` and at least 1.
+    func run(at offset: UInt64, limit: UInt64) -> (isSet: Bool, length: UInt64) {
+        guard offset < size else { return (false, limit) }
+        return state.withLock { state in
+            let first = offset / granularity
+            let isSet = state.words[Int(first / 64)] >> (first % 64) & 1 != 0
+            let last = min(bits, (offset &+ (limit - 1)) / granularity + 1)
+            var at = first + 1
+            while at < last {
+                let word = state.words[Int(at / 64)]
+                if at % 64 == 0, word == (isSet ? UInt64.max : 0) {
+                    at += 64
+                } else if (word >> (at % 64) & 1 != 0) == isSet {
+                    at += 1
+                } else {
+                    break
+                }
+            }
+            // Behind the end of the disk nothing is marked.
+            return (isSet, max(1, min(limit, at * granularity - offset)))
+        }
+    }
+
     /// Sets what another one has set.
     func merge(_ other: DirtyBits) {
         var at: UInt64 = 0
@@ -169,8 +192,8 @@ public final class DirtyBitmap: ChangeTap {
 }
 
 extension BlockDevice {
-    /// A bitmap hears of what changes from now on.
-    public func attach(_ bitmap: DirtyBitmap) { add(bitmap) }
+    /// A bitmap hears of what changes from now on, if it did not before.
+    public func attach(_ bitmap: DirtyBitmap) { if !hasTap(bitmap) { add(bitmap) } }
     /// No more. False where it did not before.
     @discardableResult
     public func detach(_ bitmap: DirtyBitmap) -> Bool { remove(bitmap) }

@@ -5,14 +5,23 @@ internal import SystemPackage
 struct JobCopier: Sendable {
     let source: any BlockNode
     let target: any BlockNode
+    /// What takes the writes: the target, or the device on it whose bitmaps hear of them.
+    let sink: any BlockBackend
     /// How whole clusters are packed; nil: not.
     var packing: (clusterSize: Int, kind: Packing)?
 
-    init(source: any BlockNode, target: any BlockNode, packing: (clusterSize: Int, kind: Packing)? = nil) {
+    init(
+        source: any BlockNode, target: any BlockNode, sink: BlockDevice? = nil,
+        packing: (clusterSize: Int, kind: Packing)? = nil
+    ) {
         self.source = source
         self.target = target
+        self.sink = sink ?? target
         self.packing = packing
     }
+
+    /// What a copy of a disk goes to is as long as the disk.
+    static let differentSizes = BlockError.message("Source and target image have different sizes")
 
     /// Bytes of one step.
     static let step: UInt64 = 1 << 20
@@ -66,7 +75,7 @@ struct JobCopier: Sendable {
             let run = try? JobCopier.run(of: source, above: nil, at: at, limit: most)
             let count = run.map { max(1, min($0.length, most)) } ?? most
             if run?.isZero ?? false {
-                let status = target.performAndWait(.writeZeroes(mayUnmap: true), offset: at, length: count)
+                let status = sink.performAndWait(.writeZeroes(mayUnmap: true), offset: at, length: count)
                 if status != 0 { return (status, false) }
                 at += count
                 continue
@@ -79,11 +88,11 @@ struct JobCopier: Sendable {
             var status = source.readAndWait(at: at, into: segment)
             if status != 0 { return (status, true) }
             if segment[0].isZero {
-                status = target.performAndWait(.writeZeroes(mayUnmap: true), offset: at, length: part)
+                status = sink.performAndWait(.writeZeroes(mayUnmap: true), offset: at, length: part)
             } else if let packing {
                 status = pack(at, segment[0], packing)
             } else {
-                status = target.writeAndWait(at: at, from: segment)
+                status = sink.writeAndWait(at: at, from: segment)
             }
             if status != 0 { return (status, false) }
             at += part
@@ -103,7 +112,7 @@ struct JobCopier: Sendable {
     private func pack(_ offset: UInt64, _ segment: BlockSegment, _ packing: (clusterSize: Int, kind: Packing)) -> Int32
     {
         guard let target = target as? any PackedWritable, let packer = ClusterPacker(packing.kind) else {
-            return target.writeAndWait(at: offset, from: [segment])
+            return sink.writeAndWait(at: offset, from: [segment])
         }
         var done = 0
         while done < segment.count {
@@ -120,9 +129,10 @@ struct JobCopier: Sendable {
                     if case .system(_, _, let reason) = error { return reason.rawValue }
                     return EIO
                 }
+                (sink as? BlockDevice)?.noteChange(at, UInt64(count))
                 continue
             }
-            let status = target.writeAndWait(at: at, from: [part])
+            let status = sink.writeAndWait(at: at, from: [part])
             if status != 0 { return status }
         }
         return 0

@@ -10,10 +10,24 @@ extension BlockGraph {
         case existing
     }
 
+    /// The formats of images that a machine can make.
+    private static let made: Set<String> = ["raw", "qcow2", "vdi", "vpc", "vhdx", "vmdk"]
+
+    /// Throws unless images of a format can be made.
+    public func checkMaking(_ format: String) throws(BlockError) {
+        guard !Self.made.contains(format) else { return }
+        guard driverNames.contains(format) else { throw .message("Unknown file format '\(format)'") }
+        throw .message(
+            ["qed", "luks", "parallels", "qcow"].contains(format)
+                ? "Images of the format '\(format)' cannot be made by a machine"
+                : "Format driver '\(format)' does not support image creation")
+    }
+
     /// Makes a qcow2 or raw image of a size on the host.
     public func makeImage(
         _ path: String, format: String, size: UInt64, backing: (name: String, format: String)? = nil
     ) throws(BlockError) {
+        try checkMaking(format)
         // An image that somebody uses is not emptied.
         try FileNode.create(path: path, size: 0, open: opener)
         let file = try openImplicitly(["driver": "file", "filename": path])

@@ -13,9 +13,10 @@ public enum MirrorScope: Sendable {
 extension BlockGraph {
     /// A job that copies a guest's disk to another node and keeps the copy whole, until it is completed (the disk is
     /// then that node) or ended (the node stays as it is). With `isCommit` the node is an image below the disk's own.
+    /// `sink` is the device on the target whose bitmaps hear of what the job writes.
     public func mirrorJob(
-        _ settings: BlockJob.Settings, device: BlockDevice, target: any BlockNode, scope: MirrorScope,
-        granularity: UInt64 = 65536, copyMode: MirrorCopyMode = .background, isCommit: Bool = false,
+        _ settings: BlockJob.Settings, device: BlockDevice, target: any BlockNode, sink: BlockDevice? = nil,
+        scope: MirrorScope, granularity: UInt64 = 65536, copyMode: MirrorCopyMode = .background, isCommit: Bool = false,
         tell: @escaping @Sendable (BlockJob, BlockJob.Event) -> Void
     ) throws(BlockError) -> BlockJob {
         let source = device.image
@@ -27,9 +28,6 @@ extension BlockGraph {
         }
         do throws(BlockError) {
             if isCommit { try Self.grow(target, to: size) }
-            guard target.sizeInBytes >= size else {
-                throw .message("Cannot mirror to a smaller image: \(target.sizeInBytes) bytes for \(size)")
-            }
         } catch {
             if wasReadOnly { try? (target as? any Reopenable)?.reopen(readOnly: true) }
             throw error
@@ -43,7 +41,7 @@ extension BlockGraph {
             }
         }
         let bits = DirtyBits(size: size, granularity: granularity)
-        let copier = JobCopier(source: source, target: target)
+        let copier = JobCopier(source: source, target: target, sink: sink)
         let tap = MirrorTap(bits, copier, copyMode)
         device.add(tap)
         pin(target)
@@ -52,6 +50,8 @@ extension BlockGraph {
         let work = BlockJob.Work(
             run: { job throws(BlockJob.Stop) in
                 tap.job.withLock { $0 = job }
+                // The job itself hears of that, as with QEMU.
+                guard isCommit || target.sizeInBytes == size else { throw .failed(JobCopier.differentSizes) }
                 do throws(BlockError) { try Self.mark(bits, source, scope, size, job) } catch { throw .failed(error) }
                 job.setTotal(bits.bytes)
                 let buffer = AlignedBuffer(count: Int(JobCopier.step))
@@ -92,6 +92,7 @@ extension BlockGraph {
                 guard status == 0 else { throw .io(path: target.filename, operation: "flush", status) }
                 guard job.isCompleting else { return }
                 exchange(device, to: target)
+                sink?.handOverBitmaps(to: device)
                 isPivoted.store(true, ordering: .relaxed)
             },
             clean: { [self] _ in

@@ -72,7 +72,7 @@ final class MirrorTap: ChangeTap {
                 withExtendedLifetime(buffer) {}
                 settle(request, 0, $0)
             }
-            copier.target.submit(copy)
+            copier.sink.submit(copy)
         }
         return inner
     }

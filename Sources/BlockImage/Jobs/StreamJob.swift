@@ -109,8 +109,8 @@ extension BlockGraph {
     /// A job that writes into `base` what the images from `top` down to it hold, none of which a guest writes to, and
     /// takes them out of the chain: the image above `top` then lies on `base`, and its header says `backing`.
     public func commitJob(
-        _ settings: BlockJob.Settings, top: any BlockNode, base: any BlockNode, overlay: QCow2Node,
-        device: BlockDevice?, backing: (name: String, format: String),
+        _ settings: BlockJob.Settings, top: any BlockNode, base: any BlockNode, sink: BlockDevice? = nil,
+        overlay: QCow2Node, device: BlockDevice?, backing: (name: String, format: String),
         tell: @escaping @Sendable (BlockJob, BlockJob.Event) -> Void
     ) throws(BlockError) -> BlockJob {
         guard let target = base as? any Reopenable else { throw .readOnly(path: base.filename) }
@@ -123,7 +123,7 @@ extension BlockGraph {
             run: { job throws(BlockJob.Stop) in
                 do throws(BlockError) { try Self.grow(base, to: size) } catch { throw .failed(error) }
                 job.setTotal(size)
-                let copier = JobCopier(source: top, target: base)
+                let copier = JobCopier(source: top, target: base, sink: sink)
                 let buffer = AlignedBuffer(count: Int(JobCopier.step))
                 var at: UInt64 = 0
                 while at < size {

@@ -1,11 +1,19 @@
 internal import Synchronization
 
-/// A persistent bitmap as a server shows it: which parts of the disk are dirty.
+/// A bitmap as a server shows it: which parts of the disk are dirty.
 struct NBDBitmap: Sendable {
     let name: String
     private let chunks: [QCow2BitmapStore.Chunk]
     private let granularityBits: UInt64
     private let bitsPerChunk: UInt64
+    /// The marks of one that no image keeps, as they are at each moment.
+    private let live: DirtyBits?
+
+    /// A bitmap of a running machine's.
+    init(_ bitmap: DirtyBitmap) {
+        (name, live) = (bitmap.name, bitmap.bits)
+        (chunks, granularityBits, bitsPerChunk) = ([], 0, 0)
+    }
 
     /// The bitmap of an image, as it is now. Blocks.
     init(_ name: String, of node: QCow2Node) throws(BlockError) {
@@ -25,6 +33,7 @@ struct NBDBitmap: Sendable {
             throw .bitmap("Enabled bitmap '\(name)' incompatible with readonly export")
         }
         self.name = name
+        live = nil
         chunks = try store.bits(found)
         granularityBits = UInt64(found.bitmap.granularityBits)
         bitsPerChunk = UInt64(header.clusterSize) * 8
@@ -36,10 +45,7 @@ struct NBDBitmap: Sendable {
         var at = offset
         let end = offset + length
         while at < end {
-            let (isDirty, bits) = run(at >> granularityBits)
-            let next = (at >> granularityBits) + bits
-            let (stop, overflow) = next.multipliedReportingOverflow(by: 1 << granularityBits)
-            let count = (overflow ? end : min(end, stop)) - at
+            let (isDirty, count) = part(at, end)
             if let last = result.last, last.isDirty == isDirty {
                 result[result.count - 1].length += count
             } else {
@@ -49,6 +55,18 @@ struct NBDBitmap: Sendable {
             at += count
         }
         return result
+    }
+
+    /// Whether a byte is dirty, and for how many that goes on.
+    private func part(_ at: UInt64, _ end: UInt64) -> (isDirty: Bool, count: UInt64) {
+        if let live {
+            let run = live.run(at: at, limit: end - at)
+            return (run.isSet, run.length)
+        }
+        let (isDirty, bits) = run(at >> granularityBits)
+        let next = (at >> granularityBits) + bits
+        let (stop, overflow) = next.multipliedReportingOverflow(by: 1 << granularityBits)
+        return (isDirty, (overflow ? end : min(end, stop)) - at)
     }
 
     /// The value of a bit, and for how many bits it goes on within its cluster.

@@ -8,6 +8,8 @@ public struct NBDExport: Sendable {
     public var description: String?
     /// The disk.
     public let node: any BlockNode
+    /// What takes clients' requests: the disk, or the device on it whose bitmaps and jobs hear of them.
+    let backend: any BlockBackend
     /// Clients may not write.
     public var isReadOnly: Bool
     /// Several clients may be connected, and a flush of one holds for all.
@@ -24,11 +26,21 @@ public struct NBDExport: Sendable {
     /// Clients may write no more, connected ones too.
     func endWriting() { lostWriting.isSet.store(true, ordering: .releasing) }
 
-    /// An export of a node, which stays the caller's to close.
-    public init(name: String, node: any BlockNode, isReadOnly: Bool = false) {
+    /// An export of a node, which stays the caller's to close; by the device on it where jobs and bitmaps are to hear of
+    /// what clients write.
+    public init(name: String, node: any BlockNode, isReadOnly: Bool = false, by device: BlockDevice? = nil) {
         self.name = name
         self.node = node
+        backend = device ?? node
         self.isReadOnly = isReadOnly || node.isReadOnly
+    }
+
+    /// Shows a bitmap of a running machine's.
+    public mutating func add(_ bitmap: DirtyBitmap) { bitmaps.append(NBDBitmap(bitmap)) }
+
+    /// Shows a persistent bitmap of an image. Blocks.
+    public mutating func add(bitmap name: String, of image: QCow2Node) throws(BlockError) {
+        bitmaps.append(try NBDBitmap(name, of: image))
     }
 
     /// Shows a persistent bitmap of the image, or of the nearest one below that has it. Blocks.

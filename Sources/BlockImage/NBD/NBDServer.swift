@@ -10,6 +10,8 @@ public final class NBDServer: Sendable {
         var next: UInt64 = 0
         var served = 0
         var exports: [NBDExport] = []
+        /// Which export each client has chosen.
+        var chosen: [UInt64: String] = [:]
     }
 
     /// What is offered to clients that come from now on.
@@ -53,6 +55,19 @@ public final class NBDServer: Sendable {
         }
     }
 
+    /// How many clients use an export.
+    public func clientCount(of name: String) -> Int { state.withLock { $0.chosen.values.count { $0 == name } } }
+
+    /// Ends the connections of those who use an export, and waits until what they had under way is done.
+    public func disconnect(_ name: String) {
+        let channels = state.withLock { state in
+            state.chosen.filter { $0.value == name }.compactMap { state.clients[$0.key] }
+        }
+        for channel in channels { channel.shutDown() }
+        let bell = Bell()
+        while clientCount(of: name) > 0 { bell.wait(nanoseconds: 5_000_000) }
+    }
+
     /// How many clients are connected.
     public var clientCount: Int { state.withLock { $0.clients.count } }
 
@@ -70,9 +85,14 @@ public final class NBDServer: Sendable {
         do throws(HostError) {
             _ = try HostThread(name: "nbd-client", stackSize: 512 << 10) { [self] in
                 pthread_detach(pthread_self())
-                NBDServerHandshake(self, channel).run()
+                NBDServerHandshake(self, channel) { [self] name in
+                    state.withLock { $0.chosen[number] = name }
+                }.run()
                 channel.shutDown()
-                _ = state.withLock { $0.clients.removeValue(forKey: number) }
+                state.withLock { state in
+                    state.clients[number] = nil
+                    state.chosen[number] = nil
+                }
                 clientEnded.signal()
             }
         } catch {

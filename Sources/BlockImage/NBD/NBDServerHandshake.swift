@@ -3,6 +3,8 @@ internal import HostOS
 /// The server's side of the handshake with one client, and what it ends in. Used on the client's thread.
 final class NBDServerHandshake {
     private let server: NBDServer
+    /// Who is told the export that the client has chosen.
+    private let onChoice: (String) -> Void
     private var channel: NBDChannel
     private var reader: NBDReader
     private var isSecure = false
@@ -16,8 +18,9 @@ final class NBDServerHandshake {
     /// Options that a client may try.
     private static let maximumOptions = 4096
 
-    init(_ server: NBDServer, _ channel: NBDChannel) {
+    init(_ server: NBDServer, _ channel: NBDChannel, onChoice: @escaping (String) -> Void) {
         self.server = server
+        self.onChoice = onChoice
         self.channel = channel
         reader = NBDReader(channel)
     }
@@ -28,6 +31,7 @@ final class NBDServerHandshake {
         do throws(NBDFailure) {
             guard let export = try greet() else { return }
             reader.deadline = nil
+            onChoice(export.name)
             let chosen = contexts.export == export.name ? contexts.names : []
             NBDService(export, channel, reader, isStructured: isStructured, contexts: chosen).run()
             if isSecure { channel.shutDown() }

@@ -48,7 +48,7 @@ final class NBDService: Sendable {
     /// Serves until the client goes; on its thread.
     func run() {
         let reader = reader.value
-        let batching = export.node as? any BatchingBackend
+        let batching = export.backend as? any BatchingBackend
         var isBatch = false
         func endBatch() {
             guard isBatch else { return }
@@ -169,7 +169,7 @@ final class NBDService: Sendable {
         begin(request.length)
         // SAFETY: the segment lies inside the buffer, which the completion keeps.
         let segment = unsafe BlockSegment(pointer: buffer.base + head, count: request.length)
-        export.node.submit(
+        export.backend.submit(
             BlockRequest(
                 operation: .read, offset: request.offset, length: UInt64(request.length), segments: [segment]
             ) { [self] status in
@@ -224,7 +224,7 @@ final class NBDService: Sendable {
         begin(request.length)
         // SAFETY: the segment is the buffer, which the completion keeps.
         let segment = unsafe BlockSegment(pointer: buffer.base, count: buffer.count)
-        export.node.submit(
+        export.backend.submit(
             BlockRequest(
                 operation: .write, offset: request.offset, length: UInt64(request.length), segments: [segment],
                 forceUnitAccess: request.flags & NBD.CommandFlag.forceUnitAccess != 0
@@ -236,7 +236,7 @@ final class NBDService: Sendable {
 
     private func simple(_ request: Request, _ operation: BlockRequest.Operation) {
         begin(0)
-        export.node.submit(
+        export.backend.submit(
             BlockRequest(
                 operation: operation, offset: request.offset, length: UInt64(request.length),
                 forceUnitAccess: request.flags & NBD.CommandFlag.forceUnitAccess != 0

@@ -5,7 +5,7 @@ extension BlockDriver {
             var own = QCow2Node.Options()
             try takeCacheSizes(&options, &own)
             own.passDiscard = try options.takeBool("pass-discard-request")
-            try takeUnused(&options)
+            try takeUnused(&options, &own)
             own.isElsewhere = graph.isInactive
             own.onCorruption = { [weak graph] damage in graph?.tell(damage) }
             own.isRepair = try options.takeBool("x-repair") ?? false
@@ -17,7 +17,8 @@ extension BlockDriver {
             do throws(BlockError) {
                 let header = try QCow2Node.readHeader(file)
                 own.header = header
-                if let encrypt, !own.isDescription { own.passphrase = try passphrase(encrypt, header, graph) }
+                try check(own, header)
+                if let encrypt { own.passphrase = try passphrase(encrypt, header, graph, isWanted: !own.isDescription) }
                 own.dataFile = try openData(graph, header, file, &options, node)
                 do throws(BlockError) {
                     backing = try openBacking(
@@ -66,7 +67,8 @@ extension BlockDriver {
     ) throws(BlockError) {
         var own = QCow2Node.Options()
         try takeCacheSizes(&options, &own)
-        try takeUnused(&options)
+        try takeUnused(&options, &own)
+        try check(own, image.header)
         let passes = try options.takeBool("pass-discard-request")
         let wanted = (own.l2CacheSize / image.header.clusterSize, own.refcountCacheSize / image.header.clusterSize)
         let old = image.tune(wanted, passes)
@@ -75,15 +77,24 @@ extension BlockDriver {
 
     /// Options that are right as they stand: counts are always kept right, every write is checked against the tables,
     /// tables are cached whole, and the caches are bounded.
-    private static func takeUnused(_ options: inout BlockOptions) throws(BlockError) {
-        for name in ["lazy-refcounts", "pass-discard-snapshot", "pass-discard-other"] {
-            _ = try options.takeBool(name)
+    private static func takeUnused(
+        _ options: inout BlockOptions, _ own: inout QCow2Node.Options
+    ) throws(BlockError) {
+        own.wantsLazyCounts = try options.takeBool("lazy-refcounts") ?? false
+        for name in ["pass-discard-snapshot", "pass-discard-other"] { _ = try options.takeBool(name) }
+        own.l2CacheEntrySize = try options.takeSize("l2-cache-entry-size")
+        guard try options.takeSize("cache-clean-interval") ?? 0 <= UInt64(UInt32.max) else {
+            throw .message("Cache clean interval too big")
         }
-        _ = try options.takeSize("l2-cache-entry-size")
-        _ = try options.takeSize("cache-clean-interval")
         let levels = ["none", "constant", "cached", "all"]
         var checks = options.takeChild("overlap-check") ?? BlockOptions([:])
-        for level in [options.take("overlap-check"), checks.take("template")].compactMap({ $0 }) {
+        let (level, template) = (options.take("overlap-check"), checks.take("template"))
+        if let level, let template, level != template {
+            throw .message(
+                "Conflicting values for qcow2 options 'overlap-check' ('\(level)') and 'overlap-check.template' "
+                    + "('\(template)')")
+        }
+        for level in [level, template].compactMap({ $0 }) {
             guard levels.contains(level) else {
                 throw .message(
                     "Unsupported value '\(level)' for qcow2 option 'overlap-check'. Allowed are any of the following: "
@@ -94,12 +105,24 @@ extension BlockDriver {
             "main-header", "active-l1", "active-l2", "refcount-table", "refcount-block", "snapshot-table",
             "inactive-l1", "inactive-l2", "bitmap-directory",
         ] { _ = try checks.takeBool(name) }
-        try checks.finish(driver: "qcow2")
+        try checks.finish(driver: "qcow2", under: "overlap-check.")
+    }
+
+    /// Throws for what does not go with the image.
+    private static func check(_ own: QCow2Node.Options, _ header: QCow2Header) throws(BlockError) {
+        guard header.version >= 3 || !own.wantsLazyCounts else {
+            throw .message("Lazy refcounts require a qcow2 image with at least qemu 1.1 compatibility level")
+        }
+        guard let size = own.l2CacheEntrySize else { return }
+        guard size >= 512, size <= UInt64(header.clusterSize), size & (size - 1) == 0 else {
+            throw .message(
+                "L2 cache entry size must be a power of two between 512 and the cluster size (\(header.clusterSize))")
+        }
     }
 
     /// The secret of the options `encrypt.…`.
     private static func passphrase(
-        _ given: BlockOptions, _ header: QCow2Header, _ graph: BlockGraph
+        _ given: BlockOptions, _ header: QCow2Header, _ graph: BlockGraph, isWanted: Bool
     ) throws(BlockError) -> [UInt8]? {
         var options = given
         let expected = ["", "aes", "luks"][Int(min(header.encryption, 2))]
@@ -110,8 +133,8 @@ extension BlockDriver {
                     : "Header reported '\(expected)' encryption format but options specify '\(format)'")
         }
         let secret = options.take("key-secret")
-        try options.finish(driver: "qcow2")
-        guard let secret, header.encryption != 0 else { return nil }
+        try options.finish(driver: "qcow2", under: "encrypt.")
+        guard isWanted, let secret, header.encryption != 0 else { return nil }
         return try graph.secrets.value(secret)
     }
 

@@ -14,6 +14,10 @@ extension QCow2Node {
         public var refcountCacheSize = 1 << 20
         /// `pass-discard-request`: storage of freed clusters goes back to the file.
         public var passDiscard: Bool?
+        /// `l2-cache-entry-size`, in bytes, which no cache here follows: a power of two up to the size of a cluster.
+        var l2CacheEntrySize: UInt64?
+        /// `lazy-refcounts`, which no image of version 2 can have.
+        var wantsLazyCounts = false
         /// The header, for who has read it already.
         var header: QCow2Header?
         /// The external data file, opened, of an image that has one.

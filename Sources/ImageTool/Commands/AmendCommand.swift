@@ -136,12 +136,6 @@ enum AmendCommand {
                         path: image.path,
                         reason: "Refcount width must be a power of two and may not exceed 64 bits")
                 }
-                guard version >= 3 else {
-                    throw BlockError.invalidImage(
-                        path: image.path,
-                        reason: "Refcount widths other than 16 bits require compatibility level 1.1 or above (use "
-                            + "compat=1.1 or greater)")
-                }
                 try node.changeRefcountBits(Int(bits))
             }
             if values.has("data_file_raw"), values.flag("data_file_raw") != header.hasRawData {
@@ -160,7 +154,9 @@ enum AmendCommand {
             }
             if values.has("lazy_refcounts") {
                 let isLazy = values.flag("lazy_refcounts")
-                guard !isLazy || version >= 3 else {
+                let wasLazy = header.compatible & QCow2Header.lazyRefcounts != 0
+                // What stays as it is goes with the version.
+                guard !isLazy || version >= 3 || wasLazy else {
                     throw BlockError.invalidImage(
                         path: image.path,
                         reason: "Lazy refcounts only supported with compatibility level 1.1 and above (use compat=1.1 "

@@ -44,6 +44,12 @@ enum AmendKeys {
             guard slot < 8 else { throw ToolFailure("Invalid keyslot \(slot) specified, must be between 0 and 7") }
             change.slot = Int(slot)
         }
+        if change.isActive, values["old-secret"] != nil {
+            throw ToolFailure("'old-secret' must not be given when activating keyslots")
+        }
+        if !change.isActive, values["new-secret"] != nil {
+            throw ToolFailure("'new-secret' must not be given when erasing keyslots")
+        }
         guard change.isActive || values["iter-time"] == nil else {
             throw ToolFailure("'iter-time' must not be given when erasing keyslots")
         }

@@ -65,7 +65,11 @@ enum BitmapCommand {
                 }
                 try node.changeBitmap(name, change)
             } catch {
-                throw ToolFailure("Operation \(action.name) on bitmap \(name) failed: \(Wording.reason(error))")
+                let words = Wording.reason(error)
+                throw ToolFailure(
+                    lines: ["Operation \(action.name) on bitmap \(name) failed: \(words)"],
+                    hint: words.hasSuffix("is inconsistent and cannot be used")
+                        ? "Try block-dirty-bitmap-remove to delete this bitmap from disk" : nil)
             }
         }
         return 0
@@ -88,6 +92,11 @@ enum BitmapCommand {
         defer { image.close() }
         guard let other = image.qcow2 else { throw .bitmap("Dirty bitmap '\(name)' not found") }
         let found = try other.bitmapRanges(name)
+        guard other.sizeInBytes == node.sizeInBytes else {
+            throw .bitmap(
+                "Bitmaps are of different sizes (destination size is \(node.sizeInBytes), source size is "
+                    + "\(other.sizeInBytes)) and can't be merged")
+        }
         return .merge(granularity: found.granularity, ranges: found.ranges)
     }
 }

@@ -221,7 +221,7 @@ enum ConvertCommand {
         for bitmap in source.qcow2?.bitmapList ?? [] where bitmap.flags & QCow2Bitmap.Flag.inUse != 0 {
             throw ToolFailure(
                 lines: ["Cannot copy inconsistent bitmap '\(bitmap.name)'"],
-                hint: "Try --skip-broken-bitmaps, or use 'qemu-img bitmap --remove'")
+                hint: "Try --skip-broken-bitmaps, or use 'qemu-img bitmap --remove' to delete it")
         }
     }
 

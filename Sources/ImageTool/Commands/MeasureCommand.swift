@@ -176,7 +176,7 @@ private struct Measurement {
 
     private static func bitmaps(_ node: QCow2Node, _ cluster: UInt64) -> UInt64 {
         var (total, directory): (UInt64, UInt64) = (0, 0)
-        for bitmap in node.bitmapList where bitmap.flags & QCow2Bitmap.Flag.inUse == 0 {
+        for bitmap in node.bitmapList {
             let bits = (node.sizeInBytes + bitmap.granularity - 1) / bitmap.granularity
             let clusters = ((bits + 7) / 8 + cluster - 1) / cluster
             total += clusters * cluster + (clusters * 8 + cluster - 1) / cluster * cluster

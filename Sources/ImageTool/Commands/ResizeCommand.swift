@@ -68,7 +68,7 @@ enum ResizeCommand {
         guard let node = image.node as? any Resizable else {
             throw ToolFailure("Image format driver does not support resize")
         }
-        if way == .metadata && image.format == "raw" {
+        if way == .metadata && ["raw", "luks"].contains(image.format) {
             throw ToolFailure("Unsupported preallocation mode: \(way.rawValue)")
         }
         do throws(BlockError) {

@@ -156,6 +156,7 @@ final class Storage: Sendable {
             let device = try graph.attach(name, id: "", writeCache: writeCache)
             let entry = Drive(device: device, configuration: nil, user: user)
             drives.withLock { $0.append((name, entry)) }
+            live.settleBitmaps()
             return device
         } catch {
             throw MachineBuildError("Cannot use drive '\(name)': \(error)")
@@ -169,7 +170,10 @@ final class Storage: Sendable {
             drives[place].drive.user = nil
             return drives[place].drive.configuration == nil ? drives.remove(at: place).drive.device : nil
         }
-        if let node { graph.detach(node) }
+        if let node {
+            graph.detach(node)
+            live.settleBitmaps()
+        }
         let gone = removables.withLock { removables -> [RemovableDrive] in
             let gone = removables.filter { $0.name == name && !$0.isConnected }
             removables.removeAll { one in gone.contains { $0 === one } }
@@ -268,7 +272,9 @@ final class Storage: Sendable {
         guard graph.node(named: name) != nil else {
             throw .failed("Failed to find node with node-name='\(name)'")
         }
+        try live.checkRemoval(of: name)
         do throws(BlockError) { try graph.remove(name) } catch { throw .failed("\(error)") }
+        live.settleBitmaps()
     }
 
     /// Makes a drive's or node's image as long as is wanted, and lets the device that uses it know.

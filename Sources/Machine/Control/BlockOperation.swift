@@ -38,6 +38,8 @@ public enum BlockOperation: String, CaseIterable, Sendable {
     case addExport = "nbd-server-add"
     case removeExport = "nbd-server-remove"
     case stopServer = "nbd-server-stop"
+    case exportAdd = "block-export-add"
+    case exportDelete = "block-export-del"
     case queryExports = "query-block-exports"
     case create = "blockdev-create"
 }

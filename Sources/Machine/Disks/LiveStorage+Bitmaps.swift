@@ -24,14 +24,14 @@ extension LiveStorage {
         }
         return image
     }
-    private func usable(_ node: any BlockNode, _ name: String) throws(MachineError) -> Bitmap? {
+    func usable(_ node: any BlockNode, _ name: String) throws(MachineError) -> Bitmap? {
         guard let found = entry(node, name) else { return nil }
         guard !found.isBusy else {
             throw .failed("Bitmap '\(name)' is currently in use by another operation and cannot be used")
         }
         return found
     }
-    private func setBusy(_ node: String, _ name: String, _ isBusy: Bool) {
+    func setBusy(_ node: String, _ name: String, _ isBusy: Bool) {
         state.withLock { state in
             guard let place = state.bitmaps.firstIndex(where: { $0.node == node && $0.bitmap.name == name }) else {
                 return
@@ -85,15 +85,6 @@ extension LiveStorage {
         return Marked(node: node, name: name, ranges: ranges, granularity: granularity, isPersistent: true)
     }
 
-    /// Bitmaps whose node is no device's disk any more record no longer. Those that did until now.
-    @discardableResult
-    func retireBitmaps() -> [Bitmap] {
-        let stale = state.withLock { state in
-            state.bitmaps.filter { $0.device.image.nodeName != $0.node }
-        }
-        return stale.filter { $0.device.detach($0.bitmap) }
-    }
-
     // MARK: Commands
 
     func addBitmap(_ arguments: JSONObject) throws(MachineError) -> Undo {
@@ -119,9 +110,7 @@ extension LiveStorage {
             }
             return { try? image.changeBitmap(name, .remove) }
         }
-        guard let device = try user(of: node) else {
-            throw .failed("Node '\(node.nodeName)' is no disk of a device that writes to it")
-        }
+        let device = try carrier(of: node)
         let bitmap = DirtyBitmap(
             name: name, size: node.sizeInBytes, granularity: granularity, isRecording: isRecording)
         device.attach(bitmap)
@@ -140,8 +129,8 @@ extension LiveStorage {
         if let found = try usable(node, name) {
             drop(node, name)
             return { [weak self] in
-                found.device.attach(found.bitmap)
                 self?.state.withLock { $0.bitmaps.append(found) }
+                self?.settleBitmaps()
             }
         }
         let image = try image(node, name)
@@ -179,6 +168,7 @@ extension LiveStorage {
     func mergeBitmaps(_ arguments: JSONObject) throws(MachineError) -> Undo {
         let node = try node(arguments.string("node") ?? "")
         let target = arguments.string("target") ?? ""
+        let before = try marks(node, target)
         var sources: [Marked] = []
         for source in arguments["bitmaps"]?.arrayValue ?? [] {
             if let name = source.stringValue {
@@ -188,8 +178,13 @@ extension LiveStorage {
             } else {
                 throw .failed("Invalid parameter type for 'bitmaps[]', expected: string or an object")
             }
+            let size = sources.last?.node.sizeInBytes ?? 0
+            guard size == node.sizeInBytes else {
+                throw .failed(
+                    "Bitmaps are of different sizes (destination size is \(node.sizeInBytes), source size is \(size)) and "
+                        + "can't be merged")
+            }
         }
-        let before = try marks(node, target)
         if let found = try usable(node, target) {
             for source in sources { found.bitmap.mark(source.ranges) }
             return {

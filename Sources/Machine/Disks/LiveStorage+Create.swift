@@ -185,16 +185,4 @@ extension LiveStorage {
         volume.iterationTime = options["iter-time"]?.uint64Value ?? volume.iterationTime
         return volume
     }
-
-    /// The exports of the NBD server.
-    var exports: JSONValue {
-        let all = state.withLock { $0.nbd }?.server.exports ?? []
-        return .array(
-            all.map {
-                [
-                    "node-name": .string($0.node.nodeName), "shutting-down": false, "type": "nbd",
-                    "id": .string($0.name),
-                ]
-            })
-    }
 }

@@ -48,7 +48,9 @@ extension LiveStorage {
         try exclude("bottom", "base-node", arguments)
         let name = arguments.string("device") ?? ""
         let top = try node(name)
-        let device = try reader(of: top)
+        // A node that no device reads may have clients that write.
+        var device = try reader(of: top)
+        if device == nil, !top.isReadOnly { device = try standIn(on: top) }
         guard let image = top as? QCow2Node else {
             throw .failed("Images of the format '\(top.driverName)' cannot be streamed to")
         }
@@ -106,13 +108,14 @@ extension LiveStorage {
         try checkFree(device, nodes)
         let settings = try settings(arguments, device)
         let teller = teller
+        let sink = try carrier(of: base)
         if top === active {
             guard arguments["backing-file"] == nil else {
                 throw .failed("'backing-file' specified, but 'top' is the active layer")
             }
             let job = try images { () throws(BlockError) in
                 try storage.graph.mirrorJob(
-                    settings, device: device, target: base, scope: .above(base), isCommit: true, tell: teller)
+                    settings, device: device, target: base, sink: sink, scope: .above(base), isCommit: true, tell: teller)
             }
             return try begin(job, device, nodes)
         }
@@ -122,7 +125,7 @@ extension LiveStorage {
         let backing = (arguments.string("backing-file") ?? BlockGraph.absoluteName(base), base.driverName)
         let job = try images { () throws(BlockError) in
             try storage.graph.commitJob(
-                settings, top: top, base: base, overlay: overlay, device: device, backing: backing, tell: teller)
+                settings, top: top, base: base, sink: sink, overlay: overlay, device: device, backing: backing, tell: teller)
         }
         try begin(job, device, nodes)
     }
@@ -137,7 +140,7 @@ extension LiveStorage {
             guard let node = storage.graph.node(named: name) else {
                 throw .failed("Cannot find device='\(name)' nor node-name='\(name)'")
             }
-            guard node !== device.image else { throw .failed("Can't mirror node into itself") }
+            guard node.unfiltered !== device.image else { throw .failed("Can't mirror node into itself") }
             guard storage.graph.users(of: node) == 0 else {
                 throw .failed("Node '\(name)' is in use")
             }
@@ -200,10 +203,11 @@ extension LiveStorage {
         let (target, isMade) = try target(arguments, device, makes: makesTarget, base)
         let teller = teller
         do throws(MachineError) {
+            let sink = try standIn(on: target)
             let job = try images { () throws(BlockError) in
                 try storage.graph.mirrorJob(
-                    settings, device: device, target: target, scope: scope, granularity: granularity, copyMode: copyMode,
-                    tell: teller)
+                    settings, device: device, target: target, sink: sink, scope: scope, granularity: granularity,
+                    copyMode: copyMode, tell: teller)
             }
             try begin(job, device, [source, target])
         } catch {
@@ -233,7 +237,7 @@ extension LiveStorage {
         _ arguments: JSONObject, makesTarget: Bool, group: BlockJobGroup? = nil
     ) throws(MachineError) -> BlockJob {
         let storage = try storage()
-        let device = try device(arguments.string("device") ?? "")
+        let device = try device(arguments.string("device") ?? "", isRoot: false)
         let source = device.image
         try checkFree(device, [source])
         var settings = try settings(arguments, device)
@@ -249,6 +253,7 @@ extension LiveStorage {
         try checkBitmapMode(sync, bitmap, mode)
         let (target, isMade) = try target(arguments, device, makes: makesTarget, sync == "top" ? below : nil)
         do throws(MachineError) {
+            let sink = try standIn(on: target)
             device.beginDrained()
             defer { device.endDrained() }
             var scope = BackupScope.full
@@ -269,7 +274,8 @@ extension LiveStorage {
             do throws(MachineError) {
                 let job = try images { () throws(BlockError) in
                     try storage.graph.backupJob(
-                        how, device: device, target: target, scope: kind, packs: packs, ended: done, tell: teller)
+                        how, device: device, target: target, sink: sink, scope: kind, packs: packs, ended: done,
+                        tell: teller)
                 }
                 try begin(job, device, [source, target])
                 return job

@@ -50,7 +50,7 @@ extension LiveStorage {
             }
             steps.append((operation, data))
             let name = data.string("device") ?? data.string("node-name") ?? data.string("node") ?? ""
-            if let device = try storage().device(name), !held.contains(where: { $0 === device }) {
+            if let device = try? device(name), !held.contains(where: { $0 === device }) {
                 device.beginDrained()
                 held.append(device)
             }
@@ -83,19 +83,28 @@ extension LiveStorage {
         device.beginDrained()
         defer { device.endDrained() }
         let undo = try images { () throws(BlockError) in try graph.takeSnapshot(device, overlay: overlay) }
-        let retired = retireBitmaps()
-        return {
+        settleBitmaps()
+        return { [weak self] in
             undo()
-            for entry in retired { entry.device.attach(entry.bitmap) }
+            self?.settleBitmaps()
         }
     }
 
     private func snapshotSync(_ arguments: JSONObject) throws(MachineError) -> Undo {
+        guard arguments["device"] != nil || arguments["node-name"] != nil else {
+            throw .failed("Cannot find device='' nor node-name=''")
+        }
         let device = try device(arguments.string("device") ?? arguments.string("node-name") ?? "")
         try checkFree(device)
         let graph = try storage().graph
         let path = arguments.string("snapshot-file") ?? ""
         let format = arguments.string("format") ?? "qcow2"
+        if let name = arguments.string("snapshot-node-name") {
+            guard graph.node(named: name) == nil else { throw .failed("New overlay node-name already in use") }
+        } else if arguments["node-name"] != nil {
+            throw .failed("New overlay node-name missing")
+        }
+        try images { () throws(BlockError) in try graph.checkMaking(format) }
         guard format == "qcow2" else { throw .failed("Overlays of the format '\(format)' cannot be made here") }
         guard !path.isEmpty else { throw .failed("Parameter 'snapshot-file' is missing") }
         let base = device.image

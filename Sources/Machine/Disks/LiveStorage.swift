@@ -18,12 +18,15 @@ final class LiveStorage: Sendable {
         var jobs: [Entry] = []
         var bitmaps: [Bitmap] = []
         var nbd: NBDListener?
+        /// What the server offers, in the order of its coming.
+        var exports: [Export] = []
+        var standIns: [StandIn] = []
         var nextJob = 0
     }
     /// A bitmap of a node that is not kept in its image.
     struct Bitmap: Sendable {
         let node: String
-        let device: BlockDevice
+        var device: BlockDevice
         let bitmap: DirtyBitmap
         var isBusy = false
     }
@@ -60,13 +63,20 @@ final class LiveStorage: Sendable {
 
     // MARK: Names
 
-    /// The device of a drive's, device's or node's name.
-    func device(_ name: String) throws(MachineError) -> BlockDevice {
+    /// The device of a drive's, device's or node's name; of a node that no device uses, the one that stands on it. Unless it
+    /// is no matter, nothing else does (`isRoot`).
+    func device(_ name: String, isRoot: Bool = true) throws(MachineError) -> BlockDevice {
         if let device = try storage().device(name) { return device }
         if try storage().removableDrives.contains(where: { $0.name == name || $0.id == name }) {
             throw .failed("Device '\(name)' has no medium that can be worked on")
         }
-        throw .failed("Cannot find device='\(name)' nor node-name='\(name)'")
+        guard let node = try storage().graph.node(named: name) else {
+            throw .failed("Cannot find device='\(name)' nor node-name='\(name)'")
+        }
+        let device = try standIn(on: node)
+        let isAlone = try storage().graph.isRoot(device.root)
+        guard isAlone || !isRoot else { throw .failed("Need a root block node") }
+        return device
     }
     /// The image of a node by its own name, or of a device.
     func node(_ name: String) throws(MachineError) -> any BlockNode {
@@ -118,7 +128,7 @@ final class LiveStorage: Sendable {
     }
 
     /// A letter, then letters, digits, hyphens, dots and underscores.
-    private static func isWellFormed(_ id: String) -> Bool {
+    static func isWellFormed(_ id: String) -> Bool {
         func isLetter(_ byte: UInt8) -> Bool { (97...122).contains(byte | 0x20) }
         guard let first = id.utf8.first, isLetter(first) else { return false }
         return id.utf8.allSatisfy { isLetter($0) || (48...57).contains($0) || "-._".utf8.contains($0) }
@@ -160,7 +170,7 @@ final class LiveStorage: Sendable {
         }
         switch event {
         case .completed, .cancelled:
-            if job.kind.isBlock { retireBitmaps() }
+            if job.kind.isBlock { settleBitmaps() }
             // Who hears of the end may start another of the name.
             if job.settings.dismissesItself { forget(job) }
         default: break
@@ -191,11 +201,7 @@ final class LiveStorage: Sendable {
 
     /// Ends everything, before the images close.
     func end() {
-        let server = state.withLock { state in
-            defer { state.nbd = nil }
-            return state.nbd
-        }
-        server?.stop()
+        closeServer()
         for entry in state.withLock({ $0.jobs }) {
             entry.job.cancel(force: true)
             _ = entry.job.finalize()
@@ -232,7 +238,9 @@ final class LiveStorage: Sendable {
         case .setThrottle: try setThrottle(arguments)
         case .startServer: try startServer(arguments)
         case .addExport: try addExport(arguments)
-        case .removeExport: try removeExport(arguments)
+        case .removeExport: try removeExport(arguments.string("name") ?? "", arguments, ofServer: true)
+        case .exportAdd: try addBlockExport(arguments)
+        case .exportDelete: try removeExport(arguments.string("id") ?? "", arguments, ofServer: false)
         case .stopServer: try stopServer()
         case .queryExports: return exports
         case .create: try create(arguments)

@@ -179,6 +179,48 @@ private let mismatches: [(command: String, arguments: String, words: String)] = 
     ),
     ("blockdev-reopen", "'options':[7]", "Invalid parameter type for 'options[0]', expected: object"),
     (
+        "blockdev-add",
+        "'driver':'qcow2','node-name':'b','file':'f','overlap-check':{'template':'all','main-header':'on'}",
+        "Invalid parameter type for 'overlap-check.main-header', expected: boolean"
+    ),
+    (
+        "blockdev-add", "'driver':'qcow2','node-name':'b','file':'f','encrypt':{'key-secret':'s'}",
+        "Parameter 'encrypt.format' is missing"
+    ),
+    (
+        "transaction", "'actions':[{'type':'abort','data':{}},{'type':'blockdev-snapshot','data':{'node':'a','overlay':'b','c':1}}]",
+        "Parameter 'actions[1].data.c' is unexpected"
+    ),
+    (
+        "transaction", "'actions':[{'type':'abort','data':{},'x':1}]", "Parameter 'actions[0].x' is unexpected"
+    ),
+    ("transaction", "'actions':[{'type':'abort'}]", "Parameter 'actions[0].data' is missing"),
+    ("transaction", "'actions':[7]", "Invalid parameter type for 'actions[0]', expected: object"),
+    (
+        "transaction", "'actions':[{'type':'block-stream','data':{}}]",
+        "Parameter 'actions[0].type' does not accept value 'block-stream'"
+    ),
+    (
+        "transaction", "'actions':[{'type':'block-dirty-bitmap-add','data':{'node':'a','name':3}}]",
+        "Invalid parameter type for 'actions[0].data.name', expected: string"
+    ),
+    ("transaction", "'actions':[],'properties':{'foo':1}", "Parameter 'properties.foo' is unexpected"),
+    (
+        "block-dirty-bitmap-merge", "'node':'a','target':'b','bitmaps':[{'node':'a','name':'c','d':1}]",
+        "Parameter 'bitmaps[0].d' is unexpected"
+    ),
+    (
+        "block-dirty-bitmap-merge", "'node':'a','target':'b','bitmaps':[3]",
+        "Invalid parameter type for 'bitmaps[0]', expected: BlockDirtyBitmapOrStr"
+    ),
+    (
+        "nbd-server-start", "'addr':{'type':'inet','data':{'host':'h'}}", "Parameter 'addr.data.port' is missing"
+    ),
+    (
+        "block-export-add", "'type':'nbd','id':'e','node-name':'n','mountpoint':'/'",
+        "Parameter 'mountpoint' is unexpected"
+    ),
+    (
         "blockdev-reopen", "'options':[{'driver':'file','filename':'/x'}]", "node-name not specified"
     ),
     (

@@ -23,15 +23,29 @@ extension BlockDriver {
             guard alignment > 0, alignment & (alignment - 1) == 0, alignment <= 1 << 20 else {
                 throw .invalidOption(option: "align", value: "\(alignment)", expected: "a power of two up to 1M")
             }
-            // Limits for splitting requests and permissions: accepted; nothing here splits or refuses by them.
-            for name in [
-                "max-transfer", "opt-write-zero", "max-write-zero", "opt-discard", "max-discard", "x-image",
-            ] { _ = options.take(name) }
+            try takeLimits(&options, alignment)
+            _ = options.take("x-image")
             _ = options.takeChild("take-child-perms")
             _ = options.takeChild("unshare-child-perms")
             let image = try graph.openChild("image", of: "blkdebug", &options, node)
             return BlkdebugNode(
                 image: image, nodeName: nodeName, rules: rules, alignment: alignment, options: node)
+        }
+    }
+
+    /// Limits for splitting requests: nothing here splits by them, but they must go together.
+    private static func takeLimits(_ options: inout BlockOptions, _ alignment: UInt64) throws(BlockError) {
+        func take(_ name: String, of unit: UInt64) throws(BlockError) -> UInt64 {
+            let value = try options.takeSize(name) ?? 0
+            guard value < UInt64(Int32.max), value % unit == 0 else {
+                throw .message("Cannot meet constraints with \(name) \(value)")
+            }
+            return value
+        }
+        _ = try take("max-transfer", of: alignment)
+        for kind in ["write-zero", "discard"] {
+            let optimum = try take("opt-\(kind)", of: alignment)
+            _ = try take("max-\(kind)", of: max(optimum, alignment))
         }
     }
 

@@ -16,12 +16,13 @@ struct QMPCommand: Sendable {
 
     init(
         _ name: String, _ arguments: [SchemaMember] = [], returns result: SchemaType = SchemaType.empty,
-        tag: String? = nil, variants: [(name: String, type: SchemaObject)] = [], isOpen: Bool = false,
-        _ handler: @escaping Handler
+        tag: String? = nil, variants: [(name: String, type: SchemaObject)] = [], checksVariants: Bool = false,
+        isOpen: Bool = false, _ handler: @escaping Handler
     ) {
         self.name = name
         let typeName = arguments.isEmpty ? "q_empty" : "q_obj_\(name)-arg"
-        self.arguments = SchemaObject(typeName, arguments, tag: tag, variants: variants, isOpen: isOpen)
+        self.arguments = SchemaObject(
+            typeName, arguments, tag: tag, variants: variants, checksVariants: checksVariants, isOpen: isOpen)
         self.result = result
         self.handler = handler
     }
@@ -30,16 +31,30 @@ struct QMPCommand: Sendable {
     func check(_ arguments: JSONObject) throws(MonitorError) { try Self.check(arguments, self.arguments, path: "") }
 
     private static func check(_ object: JSONObject, _ type: SchemaObject, path: String) throws(MonitorError) {
-        for member in type.members {
+        var members = type.members
+        if type.checksVariants, let tag = type.tag, let word = object.string(tag) {
+            members += type.variants.first { $0.name == word }?.type.members ?? []
+        }
+        for member in members {
             guard let value = object[member.name] else {
                 if member.isOptional { continue }
                 throw .generic("Parameter '\(path)\(member.name)' is missing")
             }
             try check(value, member.type, path: path + member.name)
         }
-        guard type.tag == nil, !type.isOpen else { return }
-        for name in object.names where !type.members.contains(where: { $0.name == name }) {
+        guard type.tag == nil || type.checksVariants, !type.isOpen else { return }
+        for name in object.names where !members.contains(where: { $0.name == name }) {
             throw .generic("Parameter '\(path)\(printable(name))' is unexpected")
+        }
+    }
+
+    /// Whether JSON's kind of a value is that of a type.
+    private static func isOf(_ type: SchemaType, _ value: JSONValue) -> Bool {
+        switch (type, value) {
+        case (.string, .string), (.enumeration, .string), (.object, .object), (.array, .array), (.boolean, .bool),
+            (.alternate, _):
+            true
+        default: false
         }
     }
 
@@ -58,6 +73,9 @@ struct QMPCommand: Sendable {
                 throw .generic("Parameter '\(path)' does not accept value '\(printable(word))'")
             }
             return
+        case (.alternate(_, let types), _):
+            if let found = types.first(where: { isOf($0, value) }) { return try check(value, found, path: path) }
+            expected = type.name
         case (.object(let object), .object(let value)): return try check(value, object, path: path + ".")
         case (.string, _), (.enumeration, _): expected = "string"
         case (.boolean, _): expected = "boolean"
@@ -103,7 +121,7 @@ final class NamedDescriptors: Sendable {
 /// All commands.
 enum QMPCommandTable {
     static let all: [QMPCommand] =
-        lifecycle + migration + snapshots + processors + machineQueries + devices + media + disks + backends
+        lifecycle + migration + snapshots + processors + machineQueries + devices + media + disks + exports + backends
         + descriptors + objects + images + statistics + absent + monitorCommands + screen + input + vnc + memoryModules
     static let byName: [String: QMPCommand] = Dictionary(
         all.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })

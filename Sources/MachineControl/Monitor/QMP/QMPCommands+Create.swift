@@ -108,14 +108,7 @@ enum BlockCreateOptions {
 }
 
 extension QMPCommandTable {
-    private static let export = SchemaObject(
-        "BlockExportInfo",
-        [
-            SchemaMember("id", .string), SchemaMember("type", .enumeration("BlockExportType", ["nbd"])),
-            SchemaMember("node-name", .string), SchemaMember("shutting-down", .boolean),
-        ])
-
-    /// New images, and what is exported.
+    /// New images.
     static let images: [QMPCommand] = [
         QMPCommand(
             "blockdev-create",
@@ -127,9 +120,6 @@ extension QMPCommandTable {
             return try monitored { () throws(MachineError) in
                 try context.machine.blockOperation(.create, arguments)
             }
-        },
-        QMPCommand("query-block-exports", returns: .array(.object(export))) { (context, _) throws(MonitorError) in
-            try monitored { () throws(MachineError) in try context.machine.blockOperation(.queryExports, [:]) }
         },
     ]
 }

@@ -38,9 +38,45 @@ extension QMPCommandTable {
         options("job-id", "bitmap", "filter-node-name") + text("device", "target") + [
             sync, rule("on-source-error"), rule("on-target-error"),
             words("bitmap-mode", "BitmapSyncMode", ["on-success", "never", "always"]),
-            SchemaMember("x-perf", .any, optional: true),
+            SchemaMember(
+                "x-perf",
+                .object(
+                    SchemaObject(
+                        "BackupPerf", flags("use-copy-range") + numbers("max-workers") + numbers("max-chunk"))),
+                optional: true),
         ] + flags("compress") + life
     private static let bitmap = text("node", "name")
+    private static let newBitmap = bitmap + numbers("granularity") + flags("persistent", "disabled")
+    /// A bitmap of the node in question, or of another.
+    static let bitmapSource = SchemaType.alternate(
+        "BlockDirtyBitmapOrStr", [.string, .object(SchemaObject("BlockDirtyBitmap", bitmap))])
+    private static let bitmapMerge =
+        text("node", "target") + [SchemaMember("bitmaps", .array(bitmapSource))]
+    private static let snapshotSync =
+        options("device", "node-name", "snapshot-node-name", "format") + text("snapshot-file") + [mode]
+    private static let driveBackup = backupOptions + options("format") + [mode]
+
+    private static func step(_ operation: BlockOperation, _ members: [SchemaMember]) -> (String, SchemaObject) {
+        step(operation.rawValue, members)
+    }
+    private static func step(_ name: String, _ members: [SchemaMember]) -> (String, SchemaObject) {
+        let data = SchemaObject("q_obj_TransactionAction-\(name)", members)
+        return (name, SchemaObject("\(name)-wrapper", [SchemaMember("data", .object(data))]))
+    }
+    /// The steps of a transaction, with what each takes.
+    private static let steps: [(String, SchemaObject)] = [
+        step(.addBitmap, newBitmap), step(.removeBitmap, bitmap), step(.clearBitmap, bitmap),
+        step(.enableBitmap, bitmap), step(.disableBitmap, bitmap), step(.mergeBitmap, bitmapMerge),
+        step(.backup, backupOptions), step(.driveBackup, driveBackup), step(.snapshot, text("node", "overlay")),
+        step(.snapshotSync, snapshotSync), step(.internalSnapshot, text("device", "name")), step("abort", []),
+    ]
+    private static let action = SchemaType.object(
+        SchemaObject(
+            "TransactionAction",
+            [SchemaMember("type", .enumeration("TransactionActionKind", steps.map(\.0)))], tag: "type",
+            variants: steps.map { (name: $0.0, type: $0.1) }, checksVariants: true))
+    private static let properties = SchemaObject(
+        "TransactionProperties", [words("completion-mode", "ActionCompletionMode", ["individual", "grouped"])])
     private static let job = text("device")
     private static let status = SchemaType.any
 
@@ -64,22 +100,20 @@ extension QMPCommandTable {
                 + text("device") + [rule("on-error")] + life),
         command(.driveMirror, mirrorOptions + options("format", "node-name") + [mode] + flags("unmap")),
         command(.mirror, mirrorOptions),
-        command(.driveBackup, backupOptions + options("format") + [mode]),
+        command(.driveBackup, driveBackup),
         command(.backup, backupOptions),
         command(.snapshot, text("node", "overlay")),
-        command(
-            .snapshotSync,
-            options("device", "node-name", "snapshot-node-name", "format") + text("snapshot-file") + [mode]),
+        command(.snapshotSync, snapshotSync),
         command(.internalSnapshot, text("device", "name")),
         command(.deleteInternalSnapshot, text("device") + options("id", "name"), returns: .any),
         command(
             .transaction,
-            [SchemaMember("actions", .array(.any)), SchemaMember("properties", .any, optional: true)]),
+            [SchemaMember("actions", .array(action)), SchemaMember("properties", .object(properties), optional: true)]),
         command(.changeBacking, text("device", "image-node-name", "backing-file")),
-        command(.addBitmap, bitmap + numbers("granularity") + flags("persistent", "disabled")),
+        command(.addBitmap, newBitmap),
         command(.removeBitmap, bitmap), command(.clearBitmap, bitmap), command(.enableBitmap, bitmap),
         command(.disableBitmap, bitmap),
-        command(.mergeBitmap, text("node", "target") + [SchemaMember("bitmaps", .array(.any))]),
+        command(.mergeBitmap, bitmapMerge),
         command(.setJobSpeed, job + [SchemaMember("speed", .integer)]),
         command(.pauseBlockJob, job), command(.resumeBlockJob, job), command(.cancelBlockJob, job + flags("force")),
         command(.completeBlockJob, job), command(.finalizeBlockJob, text("id")), command(.dismissBlockJob, text("id")),
@@ -91,12 +125,5 @@ extension QMPCommandTable {
             options("device", "id", "group")
                 + limitNames.prefix(6).map { SchemaMember($0, .integer) }
                 + limitNames.dropFirst(6).map { SchemaMember($0, .integer, optional: true) }),
-        command(
-            .startServer,
-            [SchemaMember("addr", .any)] + options("tls-creds", "tls-authz") + numbers("max-connections")),
-        command(
-            .addExport, text("device") + options("name", "description", "bitmap") + flags("writable")),
-        command(.removeExport, text("name") + [words("mode", "BlockExportRemoveMode", ["safe", "hard"])]),
-        command(.stopServer),
     ]
 }

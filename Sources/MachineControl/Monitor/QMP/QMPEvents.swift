@@ -63,6 +63,7 @@ enum QMPEvents {
         ("MIGRATION_PASS", [SchemaMember("pass", .integer)]),
         ("BALLOON_CHANGE", [SchemaMember("actual", .integer)]),
         ("BLOCK_JOB_COMPLETED", blockJob + [SchemaMember("error", .string, optional: true)]),
+        ("BLOCK_EXPORT_DELETED", [SchemaMember("id", .string)]),
         ("BLOCK_JOB_CANCELLED", blockJob), ("BLOCK_JOB_READY", blockJob),
         ("BLOCK_JOB_PENDING", [SchemaMember("type", jobType), SchemaMember("id", .string)]),
         (

@@ -43,6 +43,9 @@ private struct SchemaBuilder {
                 "name": .string(name), "members": .array(words.map { ["name": .string($0)] }), "meta-type": "enum",
                 "values": .array(words.map(JSONValue.string)),
             ])
+        case .alternate(_, let types):
+            let members = types.map { JSONValue.object(["type": .string(use($0))]) }
+            add(["name": .string(type.name), "members": .array(members), "meta-type": "alternate"])
         case .object(let object):
             var members: [JSONValue] = []
             for member in object.members {

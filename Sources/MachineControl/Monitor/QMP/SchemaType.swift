@@ -7,6 +7,8 @@ indirect enum SchemaType: Sendable {
     case any
     case array(SchemaType)
     case enumeration(String, [String])
+    /// A value of one of several types, which JSON tells apart.
+    case alternate(String, [SchemaType])
     case object(SchemaObject)
 
     static let empty = SchemaType.object(SchemaObject("q_empty", []))
@@ -20,7 +22,7 @@ indirect enum SchemaType: Sendable {
         case .boolean: "bool"
         case .any: "any"
         case .array(let element): "[\(element.name)]"
-        case .enumeration(let name, _): name
+        case .enumeration(let name, _), .alternate(let name, _): name
         case .object(let object): object.name
         }
     }
@@ -30,17 +32,20 @@ indirect enum SchemaType: Sendable {
 struct SchemaObject: Sendable {
     let name: String
     let members: [SchemaMember]
-    /// For a union, the member that tells the case, and the further members of each case. The handler checks those.
+    /// For a union, the member that tells the case, and the further members of each case.
     let tag: String?
     let variants: [(name: String, type: SchemaObject)]
+    /// Whether members of a case are checked with the others; else the handler checks them.
+    let checksVariants: Bool
     /// Whether it takes members that are not declared. The handler checks those.
     let isOpen: Bool
 
     init(
         _ name: String, _ members: [SchemaMember], tag: String? = nil,
-        variants: [(name: String, type: SchemaObject)] = [], isOpen: Bool = false
+        variants: [(name: String, type: SchemaObject)] = [], checksVariants: Bool = false, isOpen: Bool = false
     ) {
         self.isOpen = isOpen
+        self.checksVariants = checksVariants
         self.name = name
         self.members = members
         self.tag = tag

@@ -58,6 +58,36 @@ enum BlockNodeOptions {
         Parameter("direct", Parameter.Kind.boolean), Parameter("no-flush", Parameter.Kind.boolean),
     ])
 
+    private static let encryption = ParameterTable([
+        Parameter("format", Parameter.Kind.choice(["aes", "luks"])), Parameter("key-secret", Parameter.Kind.string),
+    ])
+    private static let overlapChecks = ParameterTable(
+        [Parameter("template", Parameter.Kind.choice(["none", "constant", "cached", "all"]))]
+            + [
+                "main-header", "active-l1", "active-l2", "refcount-table", "refcount-block", "snapshot-table", "inactive-l1",
+                "inactive-l2", "bitmap-directory",
+            ].map { Parameter($0, Parameter.Kind.boolean) })
+
+    /// Checks what options of qcow2 have inside.
+    private static func checkInner(_ values: JSONObject, isTyped: Bool, path: String) throws(OptionError) {
+        if let encrypt = values["encrypt"] {
+            guard let object = encrypt.objectValue else { throw Parameter.mismatch("\(path)encrypt", "object") }
+            let inner = try encryption.values(object, isTyped: isTyped, path: "\(path)encrypt.")
+            guard inner["format"] != nil else { throw .missing("\(path)encrypt.format") }
+        }
+        switch values["overlap-check"] {
+        case nil: break
+        case .string(let word)?:
+            let levels = ["none", "constant", "cached", "all"]
+            guard levels.contains(word) else {
+                throw .unknown("Parameter 'overlap-check' does not accept value", word, among: levels)
+            }
+        case .object(let object)?:
+            _ = try overlapChecks.values(object, isTyped: isTyped, path: "\(path)overlap-check.")
+        default: throw Parameter.mismatch("\(path)overlap-check", "Qcow2OverlapChecks")
+        }
+    }
+
     static func table(_ driver: String) -> ParameterTable {
         switch driver {
         case "file", "host_device", "host_cdrom": ParameterTable(common + file)
@@ -136,6 +166,7 @@ enum BlockNodeOptions {
         if let backing = values["backing"] {
             node.backing = backing == .null ? .some(nil) : try child(backing, "backing", depth, isTyped, path)
         }
+        if driver == "qcow2" { try checkInner(values, isTyped: isTyped, path: path) }
         if files.contains(driver), node.filename == nil { throw .missing("filename") }
         if (formats + legacy + filters).contains(driver), node.file == nil { throw .missing("file") }
         if driver == "throttle", values["throttle-group"] == nil { throw .missing("throttle-group") }
