@@ -158,6 +158,16 @@ struct VirshMachineTests {
             ])
         #expect(try Self.run(daemon, "domblklist q").text.contains("vda      \(folder)/copy.qcow2"))
         #expect(try Self.run(daemon, "dumpxml q --inactive").text.contains("<source file='\(folder)/copy.qcow2'/>"))
+        // A copy that the disk does not go on with leaves nothing in the machine that would be in a snapshot's way.
+        try Self.run(
+            daemon,
+            [
+                "blockcopy q vda \(folder)/other.qcow2 --wait --finish --format qcow2",
+                "snapshot-create-as q again --disk-only --no-metadata --diskspec vda,file=\(folder)/again.qcow2",
+                "blockcommit q vda --active --pivot --wait",
+            ])
+        let nodes = try Self.run(daemon, #"qemu-monitor-command q {"execute":"query-named-block-nodes"}"#).text
+        #expect(nodes.contains("copy.qcow2") && !nodes.contains("other.qcow2"))
         try Self.run(daemon, ["blockresize q vda 96M"])
         #expect(try Self.run(daemon, "domblkinfo q vda").text.contains("Capacity:       100663296"))
         try Self.run(daemon, ["destroy q"])

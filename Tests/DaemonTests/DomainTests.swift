@@ -143,9 +143,15 @@ struct StorageTests {
         let client = try daemon.client()
         let path = daemon.folder + "/pool"
         let xml = "<pool type='dir'><name>p</name><target><path>\(path)</path></target></pool>"
+        _ = try client.call(
+            Remote.ConnectStoragePoolEventRegisterAny.self, .init(eventID: VirStoragePoolEventID.lifecycle, pool: nil))
         let pool = try client.call(Remote.StoragePoolDefineXML.self, .init(xml: xml, flags: 0)).pool
         _ = try client.call(Remote.StoragePoolBuild.self, .init(pool: pool, flags: 0))
         _ = try client.call(Remote.StoragePoolCreate.self, .init(pool: pool, flags: 0))
+        typealias Events = VirStoragePoolEventLifecycleType
+        for event in [Events.defined, Events.created, Events.started] {
+            #expect(try client.event(Remote.StoragePoolEventLifecycle.self).event == event)
+        }
         let wanted = "<volume><name>v.raw</name><capacity unit='MiB'>2</capacity><allocation>0</allocation></volume>"
         let volume = try client.call(Remote.StorageVolCreateXML.self, .init(pool: pool, xml: wanted, flags: 0)).vol
         #expect(volume.key == path + "/v.raw")

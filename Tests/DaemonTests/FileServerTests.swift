@@ -42,6 +42,20 @@ struct FileServerTests {
         try virsh("define", folder + "/m.xml")
         try virsh("start", "m")
         #expect(processes(Self.virtiofsd, folder) > 0)
+        if FileConfinement.isSupported {
+            // It reaches the folder alone, and its machine's namespaces keep the rest away.
+            let number = try #require(
+                try HostFolder.names(in: "/proc").first { number in
+                    guard Int(number) != nil, let words = try? HostFile.contents("/proc/\(number)/cmdline") else {
+                        return false
+                    }
+                    return String(decoding: words, as: UTF8.self).hasPrefix(Self.virtiofsd + "\0--fd=3")
+                })
+            let status = String(decoding: try HostFile.contents("/proc/\(number)/status"), as: UTF8.self)
+            #expect(status.contains("NoNewPrivs:\t1\n"))
+            #expect(
+                try HostFile.target(ofLink: "/proc/\(number)/ns/net") != HostFile.target(ofLink: "/proc/self/ns/net"))
+        }
         let tree = try virsh("qemu-monitor-command", "m", "--hmp", "info qtree")
         #expect(tree.contains("dev: vhost-user-fs-pci, id \"fs0\"") && tree.contains("tag = \"data\""))
         #expect(try virsh("domcapabilities").contains("<value>virtiofs</value>"))

@@ -88,6 +88,20 @@ struct IsolationTests {
             return text.contains("Cpus_allowed_list:\t0\n")
         }
         #expect(pinned.count == 1)
+        // Neither its own image a second time nor another machine's attempt takes it away.
+        for name in ["thief", "m"] {
+            if name == "m" {
+                #expect(try virsh.run("attach-disk", "m", folder + "/own.qcow2", "vdb", "--live").status == 1)
+            } else {
+                let other = xml.replacing("<name>m<", with: "<name>thief<")
+                try HostFile.replace(folder + "/thief.xml", with: Array(other.utf8))
+                #expect(try virsh.run("create", folder + "/thief.xml").errors.contains("lock"))
+            }
+            #expect(try HostFile.details(folder + "/own.qcow2").owner == user)
+        }
+        // What joins a machine is opened for it; what leaves it is its no more.
+        try virsh("attach-disk", "m", folder + "/other.qcow2", "vdb", "--live", "--subdriver", "qcow2")
+        #expect(try HostFile.details(folder + "/other.qcow2").owner == 0)
         // The next daemon.
         daemon?.kill()
         daemon = try DaemonProcess(folder: folder, emulator: emulator)

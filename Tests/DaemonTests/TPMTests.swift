@@ -8,9 +8,9 @@ import Testing
     "TPMs", .serialized, .enabled(if: TestPrograms.hasGuest && TestPrograms.hasVirsh, "needs 'make guest' and virsh"),
     .enabled(if: Program.exists("/usr/bin/swtpm"), "needs swtpm"))
 struct TPMTests {
-    private static func xml(_ more: String = "", folder: String) -> String {
+    private static func xml(_ more: String = "", inside: String = "", folder: String) -> String {
         let devices = """
-            <tpm model='tpm-crb'><backend type='emulator' version='2.0'\(more)/></tpm>\(GuestShell.device(folder))
+            <tpm model='tpm-crb'><backend type='emulator' version='2.0'\(more)>\(inside)</backend></tpm>\(GuestShell.device(folder))
             """
         return TestXML.domain("m", uuid: uuid, devices: devices, kernel: TestPrograms.kernel)
     }
@@ -20,7 +20,7 @@ struct TPMTests {
     private static func servers(_ folder: String) -> [Int32] {
         ((try? HostFolder.names(in: "/proc")) ?? []).compactMap { Int32($0) }.filter { number in
             let words = (try? HostFile.contents("/proc/\(number)/cmdline", limit: 1 << 16)) ?? []
-            return words.starts(with: Array("swtpm\0".utf8))
+            return words.starts(with: Array("/usr/bin/swtpm\0".utf8))
                 && String(decoding: words, as: UTF8.self).contains("dir=\(folder)/")
         }
     }
@@ -47,6 +47,20 @@ struct TPMTests {
         #expect(HostFile.status(state).kind == .nothing)
         try virsh("start", "m")
         #expect(Self.servers(folder).count == 1)
+        if HostIdentity.userID == 0, FileConfinement.isSupported {
+            // It is kept to its machine as that is: by user, root and network.
+            let server = try #require(Self.servers(folder).first)
+            let machine = try #require(try DaemonProcess.machine(folder, "m"))
+            func line(_ process: Int32) throws -> String {
+                let text = String(decoding: try HostFile.contents("/proc/\(process)/status"), as: UTF8.self)
+                return text.split(separator: "\n").first { $0.hasPrefix("Uid:") }.map(String.init) ?? ""
+            }
+            #expect(try line(server) == line(machine))
+            #expect(HostFile.status("/proc/\(server)/root/etc/shadow").kind == .nothing)
+            #expect(HostFile.status("/proc/\(server)/root\(state)").kind == .folder)
+            #expect(
+                try HostFile.target(ofLink: "/proc/\(server)/ns/net") != HostFile.target(ofLink: "/proc/self/ns/net"))
+        }
         let first = try Self.resets(folder)
         try virsh("destroy", "m")
         #expect(Self.servers(folder).isEmpty)
@@ -58,6 +72,35 @@ struct TPMTests {
         try virsh("define", folder + "/m.xml")
         try virsh("undefine", "m")
         #expect(HostFile.status(state).kind == .nothing)
+    }
+
+    @Test("What a TPM remembers is encrypted by a secret, and needs it")
+    func encrypted() throws {
+        let daemon = try DaemonProcess()
+        let (virsh, folder) = (Virsh(daemon: daemon), daemon.folder)
+        let uuid = "0a81f5b2-8403-7b23-c8d6-21ccc2f80d6f"
+        try HostFile.replace(
+            folder + "/secret.xml",
+            with: Array(
+                "<secret><uuid>\(uuid)</uuid><usage type='vtpm'><name>t</name></usage></secret>".utf8))
+        try virsh("secret-define", folder + "/secret.xml")
+        try HostFile.replace(folder + "/key", with: Array("a pass phrase".utf8))
+        try virsh("secret-set-value", uuid, "--file", folder + "/key", "--plain")
+        let xml = Self.xml(inside: "<encryption secret='\(uuid)'/>", folder: folder)
+        try HostFile.replace(folder + "/m.xml", with: Array(xml.utf8))
+        try virsh("define", folder + "/m.xml")
+        var count: [UInt32] = []
+        for _ in 0..<2 {
+            try virsh("start", "m")
+            count.append(try Self.resets(folder))
+            try virsh("destroy", "m")
+        }
+        #expect(count[1] > count[0])
+        let state = "\(folder)/lib/swtpm/\(Self.uuid)/tpm2"
+        #expect(try HostFolder.names(in: state).allSatisfy { !$0.contains("key") })
+        try HostFile.replace(folder + "/key", with: Array("another phrase".utf8))
+        try virsh("secret-set-value", uuid, "--file", folder + "/key", "--plain")
+        #expect(try virsh.run("start", "m").status == 1)
     }
 
     @Test("A machine that was never defined takes its TPM along, unless that is to persist")

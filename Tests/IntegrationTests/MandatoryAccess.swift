@@ -9,6 +9,9 @@ enum MandatoryAccess {
         (try? HostProgram.run("which", [name]))?.status != 0
     }.map { "no \($0)" }
 
+    /// Whether the guest has an emulator of TPMs, and what gives files another label.
+    static let hasTPM = ["swtpm", "chcon"].allSatisfy { (try? HostProgram.run("which", [$0]))?.status == 0 }
+
     /// Makes a disk that is an archive of what the guest has besides its initramfs.
     static func makeDisk(_ folder: TemporaryFolder) throws -> String {
         let source = try folder.file("policy.cil", Array(policy.utf8))
@@ -27,6 +30,9 @@ enum MandatoryAccess {
         install -D -m 755 "$(command -v setpriv)" "$work/usr/bin/setpriv"
         # busybox's own knows no labels.
         install -D -m 755 "$(command -v ls)" "$work/usr/bin/list"
+        for pair in swtpm:swtpm chcon:relabel; do
+            if program=$(command -v "${pair%:*}"); then install -D -m 755 "$program" "$work/usr/bin/${pair#*:}"; fi
+        done
         for program in "$work"/usr/bin/*; do
             strip "$program"
             ldd "$program" | grep -o '/[^ ]*' | while read -r library; do install -D -m 755 "$library" "$work$library"; done
@@ -51,6 +57,7 @@ enum MandatoryAccess {
             """.split(whereSeparator: \.isWhitespace)
         let kernels: Set<Substring> = ["kernel", "init", "kmod"]
         let types = ["kernel_t", "base_t", "svirt_t", "svirt_tcg_t", "svirt_image_t", "virt_content_t", "svirt_tmpfs_t"]
+            + ["swtpm_t", "swtpm_exec_t"]
         let file = """
             ioctl read write create getattr setattr lock relabelfrom relabelto append map unlink link rename execute quotaon
             mounton audit_access open execmod watch execute_no_trans entrypoint
@@ -84,6 +91,8 @@ enum MandatoryAccess {
             lines.append("(fsuse trans \(system) (system_u object_r base_t (low low)))")
         }
         lines += ["(allow kernel_t every (file (\(file))))", "(allow every every (process (\(process))))"]
+        lines.append("(typetransition kernel_t swtpm_exec_t process swtpm_t)")
+        lines.append("(allow swtpm_t every (file (\(file))))")
         for machine in ["svirt_t", "svirt_tcg_t"] {
             lines += ["svirt_image_t", "svirt_tmpfs_t", machine].map { "(allow \(machine) \($0) (file (\(file))))" }
             lines.append("(allow \(machine) virt_content_t (file (ioctl read getattr lock map open)))")

@@ -92,6 +92,9 @@ struct MandatoryAccessTests {
         // What joins it, and what it says itself.
         #expect(try run("apus attach-disk a /vms/c vdb --live").contains("attached successfully"))
         #expect(try label("/vms/c") == "system_u:object_r:svirt_image_t:\(levels[0])")
+        // A second attempt with it fails, and takes nothing away.
+        #expect(try run("apus attach-disk a /vms/c vdc --live 2>&1").contains("error:"))
+        #expect(try label("/vms/c") == "system_u:object_r:svirt_image_t:\(levels[0])")
         #expect(try run("apus save a /vms/saved 2>&1").contains("saved to"))
         #expect(try label("/vms/a") == "system_u:object_r:base_t:s0")
         #expect(try label("/vms/c") == "system_u:object_r:base_t:s0")
@@ -115,6 +118,21 @@ struct MandatoryAccessTests {
         _ = try run("echo 0 >/sys/fs/selinux/enforce")
         #expect(try open("/vms/f", "y").contains("\"return\""))
         _ = try run("echo 1 >/sys/fs/selinux/enforce")
+
+        // What serves a machine has its label, or one of the policy's own with its categories.
+        if MandatoryAccess.hasTPM {
+            try define("t", "<tpm><backend type=\"emulator\"/></tpm>")
+            for (name, type) in [("base_t", "svirt_tcg_t"), ("swtpm_exec_t", "swtpm_t")] {
+                _ = try run("relabel /usr/bin/swtpm system_u:object_r:\(name):s0")
+                #expect(try start("t").contains("started"))
+                let level = try #require(try process("t").split(separator: ":", maxSplits: 3).last)
+                let server = try run("cat /proc/$(pidof swtpm)/attr/current | tr -d '\\0'")
+                #expect(server == "system_u:system_r:\(type):\(level)")
+                let state = try run("list -Z /vms/lib/swtpm/*/tpm2/tpm2-00.permall | cut -d' ' -f1")
+                #expect(state == "system_u:object_r:svirt_image_t:\(level)")
+                _ = try run("apus destroy t")
+            }
+        }
 
         // Labels that are named, and images that keep theirs.
         let named = "<seclabel type=\"static\" model=\"selinux\" relabel=\"yes\">"

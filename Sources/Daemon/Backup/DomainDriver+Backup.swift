@@ -54,7 +54,7 @@ extension DomainDriver {
         for own in wanted.disks where DomainFigures.disk(live, own.name) == nil {
             throw LibvirtError.configUnsupported("no disk named '\(own.name)'")
         }
-        var number = freeImageNumber(live)
+        var number = freeImageNumber(domain)
         var list = XMLTree("disks")
         for disk in DomainFigures.devices(live, "disk") {
             let target = disk.child("target")?["dev"] ?? ""

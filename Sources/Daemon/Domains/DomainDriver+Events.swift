@@ -16,6 +16,8 @@ extension DomainDriver {
         case "STOP": stopped(domain)
         case "RESUME": resumed(domain)
         case "RESET": emit(.reboot, domain)
+        // The end of a machine whose guest has crashed is for `<on_crash>` to say.
+        case "SHUTDOWN" where data?["reason"]?.stringValue == "guest-panic": break
         case "SHUTDOWN": shutDown(domain, byGuest: data?["guest"]?.boolValue ?? false)
         case "POWERDOWN": break
         case "SUSPEND":
@@ -30,7 +32,7 @@ extension DomainDriver {
             change(domain, VirDomainState.running, VirDomainRunningReason.wakeup)
             emit(.wokenByGuest, domain)
         case "RTC_CHANGE": if let offset = data?["offset"]?.int64Value { emit(.rtcChange(offset), domain) }
-        case "WATCHDOG": emit(.watchdog(watchdogAction(data?["action"]?.stringValue)), domain)
+        case "WATCHDOG": watchdogBit(domain, data?["action"]?.stringValue)
         case "BALLOON_CHANGE": balloonChanged(domain, data?["actual"]?.uint64Value ?? 0)
         case "DEVICE_DELETED": if let device = data?["device"]?.stringValue { deviceDeleted(domain, device) }
         case "DEVICE_UNPLUG_GUEST_ERROR", "MEM_UNPLUG_ERROR":
@@ -42,9 +44,9 @@ extension DomainDriver {
         case "BLOCK_JOB_READY", "BLOCK_JOB_COMPLETED", "BLOCK_JOB_CANCELLED": blockJobChanged(domain, event.name, data)
         case "BLOCK_IO_ERROR": ioError(domain, data)
         case "VSERPORT_CHANGE": portChanged(domain, data)
-        case "GUEST_PANICKED":
-            change(domain, VirDomainState.crashed, VirDomainCrashedReason.panicked)
-            emit(.lifecycle(VirDomainEventType.crashed, VirDomainEventCrashedDetailType.panicked), domain)
+        case "GUEST_PANICKED": panicked(domain)
+        case "GUEST_CRASHLOADED":
+            emit(.lifecycle(VirDomainEventType.crashed, VirDomainEventCrashedDetailType.crashloaded), domain)
         default: handleDeviceEvent(event.name, data, domain)
         }
     }
@@ -114,18 +116,6 @@ extension DomainDriver {
         try? machine.end()
     }
 
-    private func watchdogAction(_ action: String?) -> Int32 {
-        switch action {
-        case "pause": VirDomainEventWatchdogAction.pause
-        case "reset": VirDomainEventWatchdogAction.reset
-        case "poweroff": VirDomainEventWatchdogAction.poweroff
-        case "shutdown": VirDomainEventWatchdogAction.shutdown
-        case "debug": VirDomainEventWatchdogAction.debug
-        case "inject-nmi": VirDomainEventWatchdogAction.injectnmi
-        default: VirDomainEventWatchdogAction.none
-        }
-    }
-
     private func balloonChanged(_ domain: Domain, _ bytes: UInt64) {
         domain.state.withLock { state in
             state.live?.update("currentMemory") { $0.nodes = [.text("\(bytes / 1024)")] }
@@ -148,43 +138,6 @@ extension DomainDriver {
         bell?.ring()
         if device != nil { emit(.deviceRemoved(alias), domain) }
         if alias.hasPrefix("vcpu"), let number = UInt32(alias.dropFirst(4)) { emit(.processorRemoved(number), domain) }
-    }
-
-    private func ioError(_ domain: Domain, _ data: JSONValue?) {
-        let disks = domain.state.withLock { $0.live.map { DomainFigures.devices($0, "disk") } ?? [] }
-        let node = data?["node-name"]?.stringValue ?? ""
-        let disk = disks.first { DomainDriver.isNode(node, of: $0) }
-        let (path, alias) = (
-            disk.flatMap { DomainFigures.path($0) } ?? "",
-            disk?.child("alias")?["name"] ?? data?["device"]?.stringValue ?? ""
-        )
-        let action =
-            switch data?["action"]?.stringValue {
-            case "stop": VirDomainEventIOErrorAction.pause
-            case "report": VirDomainEventIOErrorAction.report
-            default: VirDomainEventIOErrorAction.none
-            }
-        let reason = data?["nospace"]?.boolValue == true ? "enospc" : ""
-        emit(.ioError(path: path, alias: alias, action: action, reason: nil), domain)
-        emit(.ioError(path: path, alias: alias, action: action, reason: reason), domain)
-        if action == VirDomainEventIOErrorAction.pause {
-            change(domain, VirDomainState.paused, VirDomainPausedReason.ioerror)
-            emit(.lifecycle(VirDomainEventType.suspended, VirDomainEventSuspendedDetailType.ioerror), domain)
-        }
-    }
-
-    /// Whether a node of the monitor is of a disk's image, or of one below it.
-    private static func isNode(_ name: String, of disk: XMLTree) -> Bool {
-        var image: XMLTree? = disk
-        while let current = image {
-            if let index = current.child("source")?["index"],
-                ["libvirt-\(index)-format", "libvirt-\(index)-storage"].contains(name)
-            {
-                return true
-            }
-            image = current.child("backingStore")
-        }
-        return false
     }
 
     private func portChanged(_ domain: Domain, _ data: JSONValue?) {

@@ -58,9 +58,7 @@ extension DomainDriver {
             }
         } catch {
             if device.name == "interface" { networks.release(device) }
-            if let path = DomainFigures.path(device).flatMap({ HostFile.realPath($0) }), device.name == "disk" {
-                imageLabels.release(domain.uuid, path)
-            }
+            releaseImages(domain, commands.images, besides: live)
             throw error
         }
         let added = (new.tree(options: [.secure]).child("devices")?.children ?? []).filter { element in
@@ -150,9 +148,8 @@ extension DomainDriver {
             networks.release(device)
         case "disk":
             DomainDriver.closeImages(device, monitor)
-            if let path = DomainFigures.path(device).flatMap({ HostFile.realPath($0) }) {
-                imageLabels.release(domain.uuid, path)
-            }
+            let live = domain.state.withLock { $0.live }
+            releaseImages(domain, DomainDriver.images(device), besides: live ?? XMLTree("domain"))
         case "rng": _ = try? monitor.execute("object-del", ["id": .string("obj" + alias)])
         case "channel", "redirdev", "smartcard":
             _ = try? monitor.execute("chardev-remove", ["id": .string("char" + alias)])
@@ -199,6 +196,11 @@ extension DomainDriver {
         _ domain: Domain, _ live: inout XMLTree, _ old: XMLTree, _ new: XMLTree
     ) throws(LibvirtError) {
         guard old["device"] == "cdrom" || old["device"] == "floppy" else {
+            // Nothing but what it is.
+            let format = new.child("driver")?["type"]
+            if DomainFigures.path(old) == DomainFigures.path(new), format == nil || format == old.child("driver")?["type"] {
+                return
+            }
             throw LibvirtError.operationUnsupported("this disk cannot be changed while the machine runs")
         }
         let monitor = try domain.running().qmp()
@@ -244,7 +246,11 @@ extension DomainDriver {
                 throw LibvirtError(error, VirErrorDomain.qemu)
             }
         }()
-        try run(commands, try domain.running())
+        let images = HotplugArguments.images(commands)
+        do throws(LibvirtError) { try run(commands, try domain.running()) } catch {
+            releaseImages(domain, images, besides: live)
+            throw error
+        }
         do throws(LibvirtError) {
             if old["device"] == "cdrom" || old.child("source") != nil {
                 _ = try? monitor.execute("blockdev-open-tray", ["id": .string(alias), "force": false])
@@ -261,9 +267,11 @@ extension DomainDriver {
             for command in commands.reversed() {
                 if let undo = command.undo { _ = try? monitor.execute(undo.name, undo.arguments) }
             }
+            releaseImages(domain, images, besides: live)
             throw error
         }
         replace(&live, old) { $0 = completed }
+        releaseImages(domain, DomainDriver.images(old), besides: live)
     }
 
     /// A guest may hold the tray locked: it is asked, and gets some time.
@@ -316,11 +324,38 @@ extension DomainDriver {
 }
 
 extension XMLTree {
-    /// Puts a device behind the last of its kind.
+    /// Puts a device behind the last of its kind; a disk in its place among those of its bus.
     mutating func insertDevice(_ device: XMLTree) {
-        let last = nodes.lastIndex { if case .element(let other) = $0 { other.name == device.name } else { false } }
-        nodes.insert(.element(device), at: last.map { $0 + 1 } ?? nodes.count)
+        var place: Int?
+        var last: Int?
+        for (index, node) in nodes.enumerated().reversed() {
+            guard case .element(let other) = node, other.name == device.name else { continue }
+            if last == nil { last = index + 1 }
+            guard device.name == "disk", let own = device.child("target"), let its = other.child("target"),
+                own["bus"] == its["bus"]
+            else { continue }
+            let (name, theirs) = (own["dev"] ?? "", its["dev"] ?? "")
+            let isBefore = (name.utf8.count, name) < (theirs.utf8.count, theirs)
+            if isBefore { place = index } else if place == nil { place = index + 1 }
+        }
+        nodes.insert(.element(device), at: place ?? last ?? nodes.count)
     }
+}
+
+extension HotplugArguments {
+    /// The files that a machine opens by commands.
+    static func images(_ commands: [Command]) -> Set<String> {
+        var paths: Set<String> = []
+        func look(_ value: JSONValue) {
+            guard case .object(let object) = value else { return }
+            if let path = object["filename"]?.stringValue { paths.insert(path) }
+            for member in object.members { look(member.value) }
+        }
+        for command in commands { look(.object(command.arguments)) }
+        return paths
+    }
+
+    var images: Set<String> { HotplugArguments.images(commands) }
 }
 
 extension DomainModel.Domain {

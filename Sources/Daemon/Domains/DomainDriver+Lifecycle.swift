@@ -121,7 +121,21 @@ extension DomainDriver {
             throw LibvirtError.internalError("cannot parse json \(text)")
         }
         if let answer = try fork(domain, object) { return answer }
-        return try monitor.ask(object).description
+        return try monitor.ask(object).compact
+    }
+}
+
+extension JSONValue {
+    /// As libvirt hands it on: without spaces.
+    fileprivate var compact: String {
+        switch self {
+        case .object(let object):
+            "{"
+                + object.members.map { JSONValue.string($0.name).description + ":" + $0.value.compact }
+                .joined(separator: ",") + "}"
+        case .array(let values): "[" + values.map(\.compact).joined(separator: ",") + "]"
+        default: description
+        }
     }
 }
 

@@ -223,19 +223,25 @@ extension DomainDriver {
     }
 
     /// A number for an image that a running machine does not use yet.
-    func freeImageNumber(_ tree: XMLTree) -> Int {
+    func freeImageNumber(_ domain: Domain) -> Int {
+        // Copies that are being made have theirs already.
+        let (tree, copies) = domain.state.withLock { ($0.current, $0.blockJobs.values.compactMap(\.result)) }
+        return freeImageNumber(tree, copies)
+    }
+
+    func freeImageNumber(_ tree: XMLTree, _ copies: [XMLTree] = []) -> Int {
         func highest(_ element: XMLTree) -> Int {
             let own = element.child("source")?["index"].flatMap { Int($0) } ?? 0
             return max(own, element.child("backingStore").map { highest($0) } ?? 0)
         }
-        return (DomainFigures.devices(tree, "disk").map { highest($0) }.max() ?? 0) + 1
+        return ((DomainFigures.devices(tree, "disk") + copies).map { highest($0) }.max() ?? 0) + 1
     }
 
     private func putOnTop(
         _ domain: Domain, _ machine: RunningMachine, _ moves: [(disk: XMLTree, path: String)]
     ) throws(LibvirtError) {
         let monitor = try machine.qmp()
-        var number = freeImageNumber(domain.state.withLock { $0.current })
+        var number = freeImageNumber(domain)
         var actions: [JSONValue] = []
         var added: [String] = []
         var changed: [(alias: String, number: Int, path: String)] = []

@@ -194,9 +194,10 @@ extension DomainDriver {
             try HostFolder.make(folder, permissions: 0o700)
             return try HostFile.open(logPath, HostFile.Mode.append, permissions: 0o600)
         }
+        let servers = ServerConfinement(user, label, isConfined: isConfined, staging: paths.run + "/root")
         do throws(LibvirtError) {
-            try fileServers.start(domain.uuid, command.live, folder: folder, log: serverLog, label)
-            try tpms.start(domain.uuid, command.live, folder: folder, isIncoming: incoming != nil, label)
+            try fileServers.start(domain.uuid, command.live, folder: folder, log: serverLog, servers)
+            try tpms.start(domain.uuid, command.live, folder: folder, isIncoming: incoming != nil, servers)
         } catch {
             fileServers.end(domain.uuid)
             tpms.end(domain.uuid)
@@ -348,6 +349,12 @@ extension DomainDriver {
         }
         let screen = try? machine.qmp().execute("query-vnc")
         DomainDriver.connectPorts(&live, machine)
+        let period = live.at("devices", "memballoon", "stats")?["period"].flatMap { Int64($0) }
+        if let period, let path = GuestMemoryFigures.path(live) {
+            // One that tells nothing by itself is a machine nevertheless.
+            _ = try? machine.qmp().execute(
+                "qom-set", ["path": path, "property": "guest-stats-polling-interval", "value": .number(period)])
+        }
         live.update("devices") { devices in
             devices.updateChildren { device in
                 if let alias = device.child("alias")?["name"], let path = terminals["char\(alias)"] {

@@ -67,7 +67,15 @@ struct DomainStatistics {
         add("balloon.current", .ulong(DomainFigures.currentMemory(tree)))
         add("balloon.maximum", .ulong(DomainFigures.memory(tree)))
         guard let machine, let counters = ProcessStatistics(process: machine.process.number) else { return }
-        add("balloon.last-update", .ulong(0))
+        let guest = GuestMemoryFigures(machine.monitor, tree)
+        func tell(_ isEarlier: Bool) {
+            for (tag, name, value) in guest.values where (tag < VirDomainMemoryStatTags.lastUpdate) == isEarlier {
+                add("balloon." + name, .ulong(value))
+            }
+        }
+        tell(true)
+        add("balloon.last-update", .ulong(guest.lastUpdate))
+        tell(false)
         add("balloon.rss", .ulong(counters.resident))
     }
 
@@ -117,9 +125,11 @@ struct DomainStatistics {
             }
             let status = HostFile.status(path)
             guard status.kind == .file else { continue }
-            add(prefix + "allocation", .ulong(UInt64(clamping: status.allocated)))
+            // Of a machine that runs: how far its image was written, and the room that this takes.
+            let highest = BlockCounters.highest(all, disk)
+            add(prefix + "allocation", .ulong(highest ?? UInt64(clamping: status.allocated)))
             add(prefix + "capacity", .ulong(DomainFigures.capacity(disk)))
-            add(prefix + "physical", .ulong(UInt64(clamping: status.size)))
+            add(prefix + "physical", .ulong(UInt64(clamping: highest == nil ? status.size : status.allocated)))
         }
     }
 }
@@ -128,14 +138,22 @@ struct DomainStatistics {
 struct BlockCounters {
     let reads, readBytes, readTime, writes, writtenBytes, writeTime, flushes, flushTime: Int64
 
-    /// From the answer to `query-blockstats`, by the device's alias.
-    init?(_ answer: [JSONValue], _ disk: XMLTree) {
+    /// A disk's part of the answer to `query-blockstats`, by the device's alias.
+    private static func entry(_ answer: [JSONValue], _ disk: XMLTree) -> JSONValue? {
         guard let alias = disk.child("alias")?["name"] else { return nil }
-        let entry = answer.first { entry in
+        return answer.first { entry in
             let device = entry["qdev"]?.stringValue ?? ""
             return device == alias || device.split(separator: "/").contains(Substring(alias))
         }
-        guard let stats = entry?["stats"] else { return nil }
+    }
+
+    /// Behind the highest byte that was written to an image's file since the machine started; nil: nobody counts that.
+    static func highest(_ answer: [JSONValue], _ disk: XMLTree) -> UInt64? {
+        entry(answer, disk)?["parent"]?["stats"]?["wr_highest_offset"]?.uint64Value
+    }
+
+    init?(_ answer: [JSONValue], _ disk: XMLTree) {
+        guard let stats = Self.entry(answer, disk)?["stats"] else { return nil }
         func number(_ name: String) -> Int64 { stats[name]?.int64Value ?? 0 }
         reads = number("rd_operations")
         readBytes = number("rd_bytes")

@@ -62,41 +62,22 @@ extension DomainEvent {
 
     /// Memory of the host is broken.
     static func memoryFailure(recipient: Int32, action: Int32, flags: UInt32) -> DomainEvent {
-        DomainEvent(VirDomainEventID.memoryFailure) { (writer: inout XDRWriter) throws(XDRError) in
-            try recipient.write(to: &writer)
-            try action.write(to: &writer)
-            try flags.write(to: &writer)
-        }
+        of(VirDomainEventID.memoryFailure, recipient, action, flags)
     }
 
     /// The guest has taken or given memory of a device that grows and shrinks; KiB.
     static func memoryDeviceSizeChange(_ alias: String, _ size: UInt64) -> DomainEvent {
-        DomainEvent(VirDomainEventID.memoryDeviceSizeChange) { (writer: inout XDRWriter) throws(XDRError) in
-            try alias.write(to: &writer)
-            try size.write(to: &writer)
-        }
+        of(VirDomainEventID.memoryDeviceSizeChange, alias, size)
     }
 
     static func addressChange(_ alias: String, old: String, new: String) -> DomainEvent {
-        DomainEvent(VirDomainEventID.nicMacChange) { (writer: inout XDRWriter) throws(XDRError) in
-            try alias.write(to: &writer)
-            try old.write(to: &writer)
-            try new.write(to: &writer)
-        }
+        of(VirDomainEventID.nicMacChange, alias, old, new)
     }
 
-    static func processorRemoved(_ number: UInt32) -> DomainEvent {
-        DomainEvent(VirDomainEventID.vcpuRemoved) { (writer: inout XDRWriter) throws(XDRError) in
-            try number.write(to: &writer)
-        }
-    }
+    static func processorRemoved(_ number: UInt32) -> DomainEvent { of(VirDomainEventID.vcpuRemoved, number) }
 
     /// Somebody in the guest has opened or closed a channel.
     static func channelLifecycle(_ name: String, _ state: Int32, _ reason: Int32) -> DomainEvent {
-        DomainEvent(VirDomainEventID.channelLifecycle) { (writer: inout XDRWriter) throws(XDRError) in
-            try name.write(to: &writer)
-            try state.write(to: &writer)
-            try reason.write(to: &writer)
-        }
+        of(VirDomainEventID.channelLifecycle, name, state, reason)
     }
 }

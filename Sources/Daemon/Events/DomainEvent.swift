@@ -59,61 +59,42 @@ struct DomainEvent: Sendable {
 
 extension DomainEvent {
     static func lifecycle(_ event: Int32, _ detail: Int32) -> DomainEvent {
-        DomainEvent(VirDomainEventID.lifecycle) { (writer: inout XDRWriter) throws(XDRError) in
-            try event.write(to: &writer)
-            try detail.write(to: &writer)
-        }
+        of(VirDomainEventID.lifecycle, event, detail)
     }
     static let reboot = DomainEvent(VirDomainEventID.reboot)
-    static func rtcChange(_ offset: Int64) -> DomainEvent { one(VirDomainEventID.rtcChange, offset) }
-    static func watchdog(_ action: Int32) -> DomainEvent { one(VirDomainEventID.watchdog, action) }
-    static func balloonChange(_ actual: UInt64) -> DomainEvent { one(VirDomainEventID.balloonChange, actual) }
-    static func deviceRemoved(_ alias: String) -> DomainEvent { one(VirDomainEventID.deviceRemoved, alias) }
-    static func deviceAdded(_ alias: String) -> DomainEvent { one(VirDomainEventID.deviceAdded, alias) }
+    static func rtcChange(_ offset: Int64) -> DomainEvent { of(VirDomainEventID.rtcChange, offset) }
+    static func watchdog(_ action: Int32) -> DomainEvent { of(VirDomainEventID.watchdog, action) }
+    static func balloonChange(_ actual: UInt64) -> DomainEvent { of(VirDomainEventID.balloonChange, actual) }
+    static func deviceRemoved(_ alias: String) -> DomainEvent { of(VirDomainEventID.deviceRemoved, alias) }
+    static func deviceAdded(_ alias: String) -> DomainEvent { of(VirDomainEventID.deviceAdded, alias) }
     static func deviceRemovalFailed(_ alias: String) -> DomainEvent {
-        one(VirDomainEventID.deviceRemovalFailed, alias)
+        of(VirDomainEventID.deviceRemovalFailed, alias)
     }
     static let suspendedByGuest = DomainEvent(VirDomainEventID.pmsuspend, reasonFirst: true)
     static let suspendedToDiskByGuest = DomainEvent(VirDomainEventID.pmsuspendDisk, reasonFirst: true)
     static let wokenByGuest = DomainEvent(VirDomainEventID.pmwakeup, reasonFirst: true)
 
     static func ioError(path: String, alias: String, action: Int32, reason: String?) -> DomainEvent {
-        let id = reason == nil ? VirDomainEventID.ioError : VirDomainEventID.ioErrorReason
-        return DomainEvent(id) { (writer: inout XDRWriter) throws(XDRError) in
-            try path.write(to: &writer)
-            try alias.write(to: &writer)
-            try action.write(to: &writer)
-            if let reason { try reason.write(to: &writer) }
-        }
+        guard let reason else { return of(VirDomainEventID.ioError, path, alias, action) }
+        return of(VirDomainEventID.ioErrorReason, path, alias, action, reason)
     }
 
     /// A round over a machine's memory begins.
     static func migrationIteration(_ number: Int32) -> DomainEvent {
-        one(VirDomainEventID.migrationIteration, number)
+        of(VirDomainEventID.migrationIteration, number)
     }
 
     static func trayChange(_ alias: String, _ reason: Int32) -> DomainEvent {
-        DomainEvent(VirDomainEventID.trayChange) { (writer: inout XDRWriter) throws(XDRError) in
-            try alias.write(to: &writer)
-            try reason.write(to: &writer)
-        }
+        of(VirDomainEventID.trayChange, alias, reason)
     }
 
     /// `byTarget`: in the newer form, whose subject is the target's name and not the image's path.
     static func blockJob(_ subject: String, type: Int32, status: Int32, byTarget: Bool) -> DomainEvent {
-        let id = byTarget ? VirDomainEventID.blockJob2 : VirDomainEventID.blockJob
-        return DomainEvent(id) { (writer: inout XDRWriter) throws(XDRError) in
-            try subject.write(to: &writer)
-            try type.write(to: &writer)
-            try status.write(to: &writer)
-        }
+        of(byTarget ? VirDomainEventID.blockJob2 : VirDomainEventID.blockJob, subject, type, status)
     }
 
     static func agentLifecycle(_ state: Int32, _ reason: Int32) -> DomainEvent {
-        DomainEvent(VirDomainEventID.agentLifecycle) { (writer: inout XDRWriter) throws(XDRError) in
-            try state.write(to: &writer)
-            try reason.write(to: &writer)
-        }
+        of(VirDomainEventID.agentLifecycle, state, reason)
     }
 
     static func metadataChange(_ type: Int32, _ uri: String?) -> DomainEvent {
@@ -123,7 +104,8 @@ extension DomainEvent {
         }
     }
 
-    private static func one(_ id: Int32, _ value: some XDRCodable) -> DomainEvent {
-        DomainEvent(id) { (writer: inout XDRWriter) throws(XDRError) in try value.write(to: &writer) }
+    /// An event whose body has nothing but these fields.
+    static func of<each Field: XDRCodable>(_ id: Int32, _ field: repeat each Field) -> DomainEvent {
+        DomainEvent(id) { (writer: inout XDRWriter) throws(XDRError) in repeat try (each field).write(to: &writer) }
     }
 }

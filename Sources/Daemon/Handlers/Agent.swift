@@ -7,6 +7,8 @@ extension HandlerTable {
     /// What only the agent inside a guest knows or can do.
     mutating func addAgent() {
         add(RemoteQEMU.DomainAgentCommand.self, .worker) { (call, arguments) throws(LibvirtError) in
+            let domain = try call.domain(arguments.dom)
+            try GuestAgent.check(domain)
             guard case .object(let question)? = try? JSONReader.parse(arguments.cmd) else {
                 throw LibvirtError.internalError("cannot parse json \(arguments.cmd)")
             }
@@ -17,7 +19,7 @@ extension HandlerTable {
                 case -1: nil
                 default: arguments.timeout
                 }
-            let answer = try GuestAgent.ask(try call.domain(arguments.dom), question, seconds: seconds)
+            let answer = try GuestAgent.ask(domain, question, seconds: seconds)
             return .init(result: answer.description)
         }
         add(Remote.DomainGetHostname.self, .worker) { (call, arguments) throws(LibvirtError) in

@@ -71,7 +71,7 @@ extension HandlerTable {
             let domain = try call.domain(arguments.dom)
             let machine = try domain.running()
             guard let disk = DomainFigures.disk(domain.state.withLock { $0.current }, arguments.disk) else {
-                throw LibvirtError.invalidArgument("invalid path: \(arguments.disk)")
+                throw LibvirtError.invalidArgument("disk '\(arguments.disk)' was not found in the domain config")
             }
             try domain.job.run { () throws(LibvirtError) -> Void in
                 try machine.qmp().execute(

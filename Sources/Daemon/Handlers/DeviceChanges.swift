@@ -60,6 +60,11 @@ extension DomainDriver {
             let place = devices.firstIndex { DomainDriver.isSame($0, device) }
             switch (kind, place) {
             case (.attach, nil): break
+            case (.attach, let place?) where device.name == "disk":
+                let sources = [devices[place], device].map { "'" + (DomainFigures.path($0) ?? "(null)") + "'" }
+                throw LibvirtError.xml(
+                    "target '\(DomainDriver.key(device) ?? "")' duplicated for disk sources "
+                        + sources.joined(separator: " and "))
             case (.attach, _):
                 throw LibvirtError.operationInvalid("target \(DomainDriver.key(device) ?? "") already exists")
             case (.update, nil) where device.name == "disk":

@@ -24,6 +24,7 @@ extension HandlerTable {
         table.addFilters()
         table.addHostInterfaces()
         table.addNodeDevices()
+        table.addNodeDeviceDrivers()
         table.addSnapshots()
         table.addSaving()
         table.addMigration()

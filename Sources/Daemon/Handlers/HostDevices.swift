@@ -1,4 +1,5 @@
 internal import DomainModel
+internal import HostOS
 internal import RPCWire
 
 extension HandlerTable {
@@ -113,6 +114,33 @@ extension HandlerTable {
         }
     }
 
+    /// Drivers of the host's devices are not changed here.
+    mutating func addNodeDeviceDrivers() {
+        typealias Refusal = @Sendable (String) throws(LibvirtError) -> Void
+        let detach: Refusal = { (name) throws(LibvirtError) in
+            _ = try NodeDevices().find(name)
+            let hasVFIO = HostFile.status("/dev/vfio/vfio").kind != .nothing
+            let words = hasVFIO
+                ? "devices of the host keep their drivers: bind '\(name)' to vfio-pci by the host's own tools"
+                : "VFIO device assignment is currently not supported on this system"
+            throw LibvirtError(
+                code: VirErrorNumber.argumentUnsupported, message: "argument unsupported: " + words, detail: words)
+        }
+        add(Remote.NodeDeviceDettach.self, .worker) { (_, arguments) throws(LibvirtError) -> Void in
+            try detach(arguments.name)
+        }
+        add(Remote.NodeDeviceDetachFlags.self, .worker) { (_, arguments) throws(LibvirtError) -> Void in
+            try detach(arguments.name)
+        }
+        add(Remote.NodeDeviceReAttach.self, .worker) { (_, arguments) throws(LibvirtError) -> Void in
+            let device = try NodeDevices().find(arguments.name)
+            guard device.type == "pci" else {
+                throw LibvirtError.invalidArgument("device \(arguments.name) is not a PCI device")
+            }
+            try detach(arguments.name)
+        }
+    }
+
     /// Devices of the host are neither made nor taken away here: only virtual ports of fibre channel adapters and
     /// mediated devices could be.
     private static func nodeDeviceOfNoKind(_ name: String) throws(LibvirtError) {
@@ -127,7 +155,7 @@ extension HandlerTable {
             return LibvirtError(error, VirErrorDomain.nodedev)
         }
         guard tree.name == "device" else {
-            return LibvirtError.xml("unexpected root element <\(tree.name)>, expecting <device>")
+            return LibvirtError.xml("expecting root element of 'device', not '\(tree.name)'")
                 .from(VirErrorDomain.nodedev)
         }
         let error: LibvirtError

@@ -33,6 +33,32 @@ extension HandlerTable {
                 }
             }
         }
+        add(Remote.NodeAllocPages.self, .worker) { (call, arguments) throws(LibvirtError) in
+            let cells = call.session.daemon.host.cells.dropFirst(Int(max(0, arguments.startCell)))
+            let pairs = Array(zip(arguments.pageSizes, arguments.pageCounts))
+            let wanted = arguments.startCell < 0 ? cells : cells.prefix(Int(min(arguments.cellCount, 256)))
+            guard pairs.count <= 64 else { throw LibvirtError.rpc("too many pages") }
+            let sets = arguments.flags & VirNodeAllocPagesFlags.set != 0
+            var changed: Int32 = 0
+            for (size, count) in pairs {
+                guard UInt64(size) * 1024 != UInt64(HostFacts.pageSize) else {
+                    throw LibvirtError.operationUnsupported("system pages pool can't be modified")
+                }
+                for cell in wanted {
+                    let path = "/sys/devices/system/node/node\(cell.id)/hugepages/hugepages-\(size)kB/nr_hugepages"
+                    guard let before = HostDescription.number(path) else {
+                        throw LibvirtError.operationFailed("page size \(size) is not available on node \(cell.id)")
+                    }
+                    let (sum, overflow) = UInt64(max(0, before)).addingReportingOverflow(count)
+                    let text = "\(sets ? count : overflow ? UInt64.max : sum)"
+                    try call.driver.onHost { () throws(HostError) in
+                        try HostFile.open(path, HostFile.Mode.write).writeAll(Array(text.utf8))
+                    }
+                    changed += 1
+                }
+            }
+            return .init(ret: changed)
+        }
         add(Remote.NodeGetFreePages.self, .worker) { (call, arguments) throws(LibvirtError) in
             let cells = call.session.daemon.host.cells
             guard arguments.pages.count <= 64, arguments.startCell >= 0, arguments.cellCount <= 256 else {

@@ -75,6 +75,9 @@ extension HandlerTable {
         }
         add(Remote.NetworkListAllPorts.self, .loop) { (call, arguments) throws(LibvirtError) in
             let net = try call.networks.find(arguments.network)
+            guard net.isActive else {
+                throw LibvirtError.operationInvalid("network '\(net.name)' is not active").from(VirErrorDomain.network)
+            }
             let ports = call.driver.ports(on: net.name).map { RemoteNetworkPort(net: net.reference, uuid: $0) }
             return .init(ports: arguments.needResults != 0 ? ports : [], ret: UInt32(clamping: ports.count))
         }

@@ -114,7 +114,9 @@ extension HandlerTable {
             call.tell(pool, VirStoragePoolEventLifecycleType.started)
         }
         add(Remote.StoragePoolBuild.self, .worker) { (call, arguments) throws(LibvirtError) -> Void in
-            try call.storage.build(try call.storage.find(arguments.pool), flags: arguments.flags)
+            let pool = try call.storage.find(arguments.pool)
+            try call.storage.build(pool, flags: arguments.flags)
+            call.tell(pool, VirStoragePoolEventLifecycleType.created)
         }
         add(Remote.StoragePoolDestroy.self, .worker) { (call, arguments) throws(LibvirtError) -> Void in
             let pool = try call.storage.find(arguments.pool)
@@ -122,7 +124,9 @@ extension HandlerTable {
             call.tell(pool, VirStoragePoolEventLifecycleType.stopped)
         }
         add(Remote.StoragePoolDelete.self, .worker) { (call, arguments) throws(LibvirtError) -> Void in
-            try call.storage.delete(try call.storage.find(arguments.pool))
+            let pool = try call.storage.find(arguments.pool)
+            try call.storage.delete(pool)
+            call.tell(pool, VirStoragePoolEventLifecycleType.deleted)
         }
         add(Remote.StoragePoolUndefine.self, .worker) { (call, arguments) throws(LibvirtError) -> Void in
             let pool = try call.storage.find(arguments.pool)

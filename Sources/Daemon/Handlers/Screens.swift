@@ -14,6 +14,7 @@ extension HandlerTable {
             guard DomainFigures.devices(tree, "video").contains(where: { $0.child("model")?["type"] != "none" }) else {
                 throw LibvirtError.operationInvalid("no screens to take screenshot from")
             }
+            guard arguments.screen == 0 else { throw LibvirtError.operationInvalid("no such screen ID") }
             let path = call.driver.folder(domain) + "/screen-\(call.header.serial)"
             defer { try? HostFile.remove(path) }
             var mime = "image/png"
@@ -94,7 +95,7 @@ extension HandlerTable {
                 let card = cards.first(where: {
                     $0.child("target")?["dev"] == wanted || $0.child("mac")?["address"] == wanted
                 })
-            else { throw LibvirtError.invalidArgument("invalid path, '\(wanted)' is not a known interface") }
+            else { throw LibvirtError.invalidArgument("'\(wanted)' is not a known interface") }
             let name = card.child("target")?["dev"] ?? ""
             guard let counters = call.networks.counters(card) ?? InterfaceCounters(name) else {
                 throw LibvirtError.operationUnsupported("interface '\(wanted)' has no counters on this host")
@@ -111,10 +112,13 @@ extension HandlerTable {
             let domain = try call.domain(arguments.dom)
             try call.driver.change(domain, flags: arguments.flags & 3) { (tree) throws(LibvirtError) in
                 if tree["id"] != nil {
+                    guard let path = GuestMemoryFigures.path(tree) else {
+                        throw LibvirtError.operationInvalid("Domain doesn't have balloon device")
+                    }
                     try domain.running().qmp().execute(
                         "qom-set",
                         [
-                            "path": "/machine/peripheral/balloon0", "property": "guest-stats-polling-interval",
+                            "path": path, "property": "guest-stats-polling-interval",
                             "value": .number(arguments.period),
                         ])
                 }

@@ -28,10 +28,15 @@ extension HandlerTable {
         add(Remote.DomainMemoryStats.self, .worker) { (call, arguments) throws(LibvirtError) in
             let domain = try call.domain(arguments.dom)
             let machine = try domain.running()
-            let current = domain.state.withLock { DomainFigures.currentMemory($0.current) }
-            var stats = [RemoteDomainMemoryStat(tag: VirDomainMemoryStatTags.actualBalloon, val: current)]
+            let tree = domain.state.withLock { $0.current }
+            typealias Tags = VirDomainMemoryStatTags
+            var stats = [RemoteDomainMemoryStat(tag: Tags.actualBalloon, val: DomainFigures.currentMemory(tree))]
+            let guest = GuestMemoryFigures(machine.monitor, tree)
+            let told = guest.values.map { RemoteDomainMemoryStat(tag: $0.tag, val: $0.value) }
+            let time = RemoteDomainMemoryStat(tag: Tags.lastUpdate, val: guest.lastUpdate)
+            stats += told.filter { $0.tag < Tags.lastUpdate } + [time] + told.filter { $0.tag > Tags.lastUpdate }
             if let used = ProcessStatistics(process: machine.process.number)?.resident {
-                stats.append(RemoteDomainMemoryStat(tag: VirDomainMemoryStatTags.rss, val: used))
+                stats.append(RemoteDomainMemoryStat(tag: Tags.rss, val: used))
             }
             return Remote.DomainMemoryStats.Result(stats: Array(stats.prefix(Int(arguments.maxStats))))
         }
@@ -60,15 +65,21 @@ extension HandlerTable {
             return Remote.DomainGetMaxVCPUs.Result(
                 num: Int32(clamping: domain.state.withLock { DomainFigures.maximumProcessors($0.current) }))
         }
-        add(Remote.DomainGetVCPUsFlags.self, .loop) { (call, arguments) throws(LibvirtError) in
+        add(Remote.DomainGetVCPUsFlags.self, .worker) { (call, arguments) throws(LibvirtError) in
             let config = arguments.flags & VirDomainVcpuFlags.config != 0
-            if arguments.flags & VirDomainVcpuFlags.guest != 0 {
-                throw LibvirtError.operationUnsupported("guest agent is not configured")
-            }
             let domain = try call.domain(arguments.dom)
+            let maximum = arguments.flags & VirDomainVcpuFlags.maximum != 0
+            if arguments.flags & VirDomainVcpuFlags.guest != 0 {
+                guard domain.isActive else {
+                    throw LibvirtError.invalidArgument(
+                        "vCPU count provided by the guest agent can only be requested for live domains")
+                }
+                let all = try GuestAgent.execute(domain, "guest-get-vcpus").arrayValue ?? []
+                let wanted = maximum ? all : all.filter { $0["online"]?.boolValue == true }
+                return Remote.DomainGetVCPUsFlags.Result(num: Int32(clamping: wanted.count))
+            }
             if arguments.flags & VirDomainVcpuFlags.live != 0, !domain.isActive { throw Domain.notRunning }
             let tree = domain.state.withLock { config ? $0.definition ?? $0.current : $0.current }
-            let maximum = arguments.flags & VirDomainVcpuFlags.maximum != 0
             return Remote.DomainGetVCPUsFlags.Result(
                 num: Int32(clamping: maximum ? DomainFigures.maximumProcessors(tree) : DomainFigures.processors(tree)))
         }

@@ -38,6 +38,38 @@ extension HandlerTable {
         add(Remote.DomainDelIOThread.self, .worker) { (call, arguments) throws(LibvirtError) -> Void in
             try HandlerTable.changeThreads(call, arguments.dom, arguments.iothreadId, arguments.flags, adds: false)
         }
+        add(Remote.DomainSetIOThreadParams.self, .worker) { (call, arguments) throws(LibvirtError) -> Void in
+            let (number, domain) = (arguments.iothreadId, try call.domain(arguments.dom))
+            var values: [(String, UInt64)] = []
+            for parameter in arguments.params {
+                let value: UInt64? =
+                    switch parameter.value {
+                    case .ulong(let value): value
+                    case .uint(let value): UInt64(value)
+                    default: nil
+                    }
+                let names = ["poll_max_ns": "poll-max-ns", "poll_grow": "poll-grow", "poll_shrink": "poll-shrink"]
+                guard let name = names[parameter.field], let value else {
+                    throw LibvirtError.invalidArgument("parameter '\(parameter.field)' not supported")
+                }
+                values.append((name, value))
+            }
+            try domain.job.run { () throws(LibvirtError) in
+                let monitor = try domain.running().qmp()
+                let all = try monitor.execute("query-iothreads").arrayValue ?? []
+                guard all.contains(where: { $0["id"]?.stringValue == "iothread\(number)" }) else {
+                    throw LibvirtError.invalidArgument("cannot find IOThread '\(number)' in iothreadids list")
+                }
+                for (name, value) in values {
+                    try monitor.execute(
+                        "qom-set",
+                        [
+                            "path": .string("/objects/iothread\(number)"), "property": .string(name),
+                            "value": .number(value),
+                        ])
+                }
+            }
+        }
         add(Remote.DomainGetCPUStats.self, .worker) { (call, arguments) throws(LibvirtError) in
             let domain = try call.domain(arguments.dom)
             let machine = try domain.running()

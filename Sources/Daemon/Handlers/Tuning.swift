@@ -110,8 +110,9 @@ extension HandlerTable {
                 return
             }
             guard Int(count) <= DomainFigures.maximumProcessors(tree) else {
+                let form = isLive ? "live" : "persistent"
                 throw LibvirtError.invalidArgument(
-                    "requested vcpus is greater than max allowable vcpus for the persistent domain: \(count) > "
+                    "requested vcpus is greater than max allowable vcpus for the \(form) domain: \(count) > "
                         + "\(DomainFigures.maximumProcessors(tree))")
             }
             let all = Int(count) == DomainFigures.maximumProcessors(tree)

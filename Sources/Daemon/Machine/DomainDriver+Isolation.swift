@@ -48,6 +48,23 @@ extension DomainDriver {
         try imageLabels.take(domain.uuid, [(path, writes ? label.image : policy.content)])
     }
 
+    /// Images that a running machine may have let go are given back, but for those that another of its devices has.
+    func releaseImages(_ domain: Domain, _ paths: Set<String>, besides live: XMLTree) {
+        let kept = live.child("devices").map { Self.images($0) } ?? []
+        let gone = Set(paths.compactMap { HostFile.realPath($0) }).subtracting(kept.compactMap { HostFile.realPath($0) })
+        guard !gone.isEmpty else { return }
+        owners.release(domain.uuid, gone)
+        imageLabels.release(domain.uuid, gone)
+    }
+
+    /// The files and block devices that a device, or all of them, stand on: images below others too.
+    static func images(_ element: XMLTree) -> Set<String> {
+        var paths: Set<String> = []
+        if let path = DomainFigures.path(element), path.hasPrefix("/") { paths.insert(path) }
+        for child in element.children { paths.formUnion(images(child)) }
+        return paths
+    }
+
     /// What was a machine's alone is no longer.
     func releaseImages(_ domain: Domain) {
         owners.release(domain.uuid)

@@ -12,7 +12,7 @@ final class FileServers: Sendable {
 
     /// Starts those of a machine; their sockets are in its folder, and wait for it.
     func start(
-        _ domain: UUIDBytes, _ live: XMLTree, folder: String, log: Descriptor, _ label: MachineLabel?
+        _ domain: UUIDBytes, _ live: XMLTree, folder: String, log: Descriptor, _ confinement: ServerConfinement
     ) throws(LibvirtError) {
         guard DomainFigures.devices(live, "filesystem").contains(where: { $0.child("driver")?["type"] == "virtiofs" }),
             let definition = try? DomainModel.Domain(tree: live, options: [.lenient])
@@ -27,15 +27,16 @@ final class FileServers: Sendable {
             let program = try Self.program(system)
             let socket = "\(folder)/\(system.info.alias ?? "fs\(index)")-fs.sock"
             do throws(HostError) {
-                let listener = try SecurityLabels.withSockets(of: label?.process) { () throws(HostError) in
+                let listener = try SecurityLabels.withSockets(of: confinement.label?.process) { () throws(HostError) in
                     try Socket.listen(try SocketAddress.unix(socket))
                 }
                 try listener.setNonBlocking(false)
                 let null = try HostFile.open("/dev/null", HostFile.Mode.readWrite)
-                let process = try HostProcess.spawn(
-                    program, arguments: [program, "--fd=3"] + Self.options(system, path),
-                    environment: ["LC_ALL=C", "PATH=/usr/sbin:/usr/bin:/sbin:/bin"],
-                    descriptors: [null, log, log, listener])
+                // In namespaces of its own it sees nothing but the folder. It makes those by mounts, which Landlock forbids.
+                let isChroot = system.binary?.sandboxMode == "chroot"
+                let process = try confinement.spawn(
+                    program, ["--fd=3"] + Self.options(system, path), [null, log, log, listener],
+                    places: isChroot ? Self.places(program, path) : nil, hasPowers: true)
                 running.withLock { $0[domain, default: []].append(process) }
             } catch { throw LibvirtError.system("\(error)") }
         }
@@ -61,6 +62,13 @@ final class FileServers: Sendable {
             throw LibvirtError.configUnsupported("Unable to find a satisfying virtiofsd")
         }
         return path
+    }
+
+    private static func places(_ program: String, _ folder: String) -> [MachineConfinement.Place] {
+        let own: [MachineConfinement.Place] = [
+            (program, [.read, .execute]), (folder, [.read, .write, .change, .move]),
+        ]
+        return MachineConfinement.programs + own
     }
 
     /// The program's words for the XML's.

@@ -15,6 +15,9 @@ enum GuestAgent {
             code: VirErrorNumber.agentUnresponsive, message: "Guest agent is not responding: \(words)", detail: words)
     }
 
+    /// An error where a machine has no agent that could be asked.
+    static func check(_ domain: Domain) throws(LibvirtError) { _ = try path(domain) }
+
     private static func path(_ domain: Domain) throws(LibvirtError) -> String {
         _ = try domain.running()
         let channels = DomainFigures.devices(domain.state.withLock { $0.current }, "channel")

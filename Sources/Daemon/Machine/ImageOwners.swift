@@ -5,12 +5,12 @@ internal import RPCWire
 
 /// Images that belong to machines' users while those run. Whose they were is remembered as libvirt does, in attributes of
 /// the files, with a count of who uses them; what each machine took is written down, so that the next daemon gives it back.
-struct ImageOwners: Sendable {
-    private let folder: DocumentFolder
+struct ImageOwners: TakenImages {
+    let records: DocumentFolder
     private static let memory = FileMemory(model: MachineUser.model)
 
     /// - Parameter path: the folder of what is written down. It is root's alone: whoever writes there says whose a file is.
-    init(path: String) { folder = DocumentFolder(path: path) }
+    init(path: String) { records = DocumentFolder(path: path) }
 
     /// Lets a user at what a machine is to open: files that it writes become the user's, others that not everybody may
     /// read can be read by the user too.
@@ -30,24 +30,30 @@ struct ImageOwners: Sendable {
             if details.mode & (writes ? 6 : 4) == (writes ? 6 : 4) { continue }
             wanted.append((path, writes))
             let isOwned = writes && !shared.contains(path)
+            if isOwned, details.owner != owner.user, Self.memory.users(path) > 0 {
+                throw LibvirtError.operationInvalid(
+                    "Setting different DAC user or group on \(path) which is already in use")
+            }
             let before = "+\(details.owner):+\(details.group)"
             record.append(.of("image", ["path": path, "kind": isOwned ? "owner" : "list", "before": before]))
         }
         guard !wanted.isEmpty else { return }
         // Written down first: who is killed in between leaves nothing that is not known.
-        try folder.save(domain.description, record)
-        do throws(HostError) {
-            for (path, writes) in wanted {
+        try records.save(domain.description, record)
+        for (index, (path, writes)) in wanted.enumerated() {
+            do throws(HostError) {
                 if writes, !shared.contains(path) {
                     try Self.take(path, owner)
                 } else {
                     var list = try AccessList(of: path)
                     if list.allow(user: owner.user, writing: writes) { try list.apply(to: path) }
                 }
+            } catch {
+                // What was not taken is not to be given back.
+                try forget(domain, Set(wanted[index...].map(\.path)), in: record)
+                release(domain)
+                throw LibvirtError.system("\(error)")
             }
-        } catch {
-            release(domain)
-            throw LibvirtError.system("\(error)")
         }
     }
 
@@ -72,26 +78,13 @@ struct ImageOwners: Sendable {
         try? HostFile.setOwner(path, parts.first ?? 0, group: parts.count > 1 ? parts[1] : 0)
     }
 
-    /// Gives back what a machine took that has ended.
-    func release(_ domain: UUIDBytes) {
-        guard let record = try? folder.read(domain.description) else { return }
-        let user = record["user"].flatMap { UInt32($0) } ?? 0
-        for image in record.all("image") {
-            guard user != 0, let path = image["path"], path.hasPrefix("/") else { continue }
-            if image["kind"] == "owner" {
-                Self.giveBack(path, remembered: image["before"], from: user)
-            } else if var list = try? AccessList(of: path) {
-                list.remove(user: user)
-                try? list.apply(to: path)
-            }
-        }
-        try? folder.remove(domain.description)
-    }
-
-    /// Gives back what machines took that ended while no daemon looked.
-    func releaseAll(except running: Set<UUIDBytes>) {
-        for (name, _) in folder.all {
-            if let uuid = UUIDBytes(name), !running.contains(uuid) { release(uuid) }
+    static func giveBack(_ image: XMLTree, _ path: String, of record: XMLTree) {
+        guard let user = record["user"].flatMap({ UInt32($0) }), user != 0 else { return }
+        if image["kind"] == "owner" {
+            giveBack(path, remembered: image["before"], from: user)
+        } else if var list = try? AccessList(of: path) {
+            list.remove(user: user)
+            try? list.apply(to: path)
         }
     }
 }

@@ -80,7 +80,8 @@ extension RunningMachine {
     /// The guest gives a processor up, or does not.
     private func unplug(_ index: Int, _ slot: Slot) throws(LibvirtError) {
         guard slot.isPlugged(index) else {
-            throw LibvirtError.operationUnsupported("vCPUs that were there at the start cannot be taken away")
+            throw LibvirtError.configUnsupported(
+                "failed to find appropriate hotpluggable vcpus to reach the desired target vcpu count")
         }
         try qmp().execute("device_del", ["id": .string("vcpu\(index)")])
         let deadline = HostClock.monotonic + 10_000_000_000

@@ -36,7 +36,7 @@ final class TPMServers: Sendable {
     ///
     /// - Parameter isIncoming: what the TPM remembers comes with the machine.
     func start(
-        _ domain: UUIDBytes, _ live: XMLTree, folder: String, isIncoming: Bool, _ label: MachineLabel?
+        _ domain: UUIDBytes, _ live: XMLTree, folder: String, isIncoming: Bool, _ confinement: ServerConfinement
     ) throws(LibvirtError) {
         guard DomainFigures.devices(live, "tpm").contains(where: { $0.child("backend")?["type"] == "emulator" }),
             let definition = try? DomainModel.Domain(tree: live, options: [.lenient])
@@ -46,59 +46,71 @@ final class TPMServers: Sendable {
         }
         for tpm in definition.devices.tpms where tpm.backend.type == "emulator" && tpm.backend.source?.path == nil {
             do throws(HostError) {
-                try start(domain, definition.name, tpm.backend, folder: folder, isIncoming: isIncoming, label)
+                try start(domain, definition.name, tpm.backend, folder: folder, isIncoming: isIncoming, confinement)
             } catch { throw LibvirtError.system("\(error)") }
         }
     }
 
     private func start(
         _ domain: UUIDBytes, _ name: String, _ backend: TPM.Backend, folder: String, isIncoming: Bool,
-        _ label: MachineLabel?
+        _ confinement: ServerConfinement
     ) throws(HostError) {
         let state = state(domain, backend)
         try HostFolder.make(logs, permissions: 0o700)
         let logPath = "\(logs)/\(name)-swtpm.log"
         let isNew = ((try? HostFolder.names(in: state)) ?? []).isEmpty
         try HostFolder.make(state, permissions: 0o700)
-        var key: [String] = []
-        if let secret = backend.encryptionSecret {
-            var reference = SecretReference()
-            reference.uuid = secret
-            let value: [UInt8]
-            do throws(LibvirtError) { value = try secrets.value(of: reference, usage: "vtpm") } catch {
-                throw HostError("encrypt the TPM's state: \(error)", .invalidArgument)
-            }
-            let path = "\(state)/.key"
-            try HostFile.replace(path, with: value, permissions: 0o600)
-            key = ["pwdfile=\(path),mode=aes-256-cbc"]
-        }
-        defer { if !key.isEmpty { try? HostFile.remove("\(state)/.key") } }
+        let phrase = try phrase(backend)
         let version = backend.version == "1.2" ? [] : ["--tpm2"]
         if isNew, !isIncoming {
-            make(["--tpm-state", state, "--vmid", "\(name):\(domain)", "--logfile", logPath] + version, backend, key)
+            let words = ["--tpm-state", state, "--vmid", "\(name):\(domain)", "--logfile", logPath] + version
+            try make(words, backend, phrase, folder)
         }
-        let listener = try SecurityLabels.withSockets(of: label?.process) { () throws(HostError) in
+        let listener = try SecurityLabels.withSockets(of: confinement.label?.process) { () throws(HostError) in
             try Socket.listen(try SocketAddress.unix("\(folder)/swtpm.sock"))
         }
         try listener.setNonBlocking(false)
         let null = try HostFile.open("/dev/null", HostFile.Mode.readWrite)
         let output = try HostFile.open(logPath, HostFile.Mode.append, permissions: 0o600)
-        let words =
-            ["swtpm", "socket", "--ctrl", "type=unixio,fd=3", "--tpmstate", "dir=\(state),mode=0600", "--terminate"]
-            + version + key.flatMap { ["--key", $0, "--migration-key", $0] }
+        try confinement.take(state)
+        try confinement.labelOwn(logPath)
+        var descriptors = [null, output, output, listener]
+        var words = [
+            "socket", "--ctrl", "type=unixio,fd=3", "--tpmstate", "dir=\(state),mode=0600", "--terminate",
+        ]
+        if let phrase {
+            // It reads each to its end while it starts.
+            for option in ["--key", "--migration-key"] {
+                let (input, writer) = try DescriptorPair.pipe()
+                try writer.writeAll(phrase)
+                words += [option, "pwdfd=\(descriptors.count),mode=aes-256-cbc"]
+                descriptors.append(input)
+            }
+        }
         let own: [MachineConfinement.Place] = [(state, [.read, .write, .change, .move])]
-        let process = try HostProcess.spawn(
-            Self.program, arguments: words, environment: ["LC_ALL=C", "PATH=/usr/sbin:/usr/bin:/sbin:/bin"],
-            descriptors: [null, output, output, listener],
-            confinement: FileConfinement.isSupported
-                ? try MachineConfinement.make(MachineConfinement.programs + own) : nil)
+        let process = try confinement.spawn(
+            Self.program, words + version, descriptors, places: MachineConfinement.programs + own)
         running.withLock { $0[domain, default: []].append(process) }
-        // It reads its key before it serves anybody.
-        if !key.isEmpty { _ = process.waitForEnd(milliseconds: 200) }
+    }
+
+    /// What encrypts a TPM's state; nil: nothing does.
+    private func phrase(_ backend: TPM.Backend) throws(HostError) -> [UInt8]? {
+        guard let secret = backend.encryptionSecret else { return nil }
+        var reference = SecretReference()
+        reference.uuid = secret
+        let value: [UInt8]
+        do throws(LibvirtError) { value = try secrets.value(of: reference, usage: "vtpm") } catch {
+            throw HostError("encrypt the TPM's state: \(error)", .invalidArgument)
+        }
+        // A pipe holds as much without a reader.
+        guard value.count <= 32_768 else { throw HostError("use a phrase of \(value.count) bytes", .invalidArgument) }
+        return value
     }
 
     /// A TPM without certificates is one nevertheless: what goes wrong here is for the log.
-    private func make(_ words: [String], _ backend: TPM.Backend, _ key: [String]) {
+    private func make(
+        _ words: [String], _ backend: TPM.Backend, _ phrase: [UInt8]?, _ folder: String
+    ) throws(HostError) {
         guard HostFile.status(Self.maker).kind == .file else {
             return log.info("There is no swtpm_setup: a new TPM has no certificates")
         }
@@ -109,9 +121,12 @@ final class TPMServers: Sendable {
             ]
             words += ["--pcr-banks", list.filter(\.1).map(\.0).joined(separator: ",")]
         }
-        if let key = key.first, let path = key.split(separator: ",").first?.dropFirst("pwdfile=".count) {
-            words += ["--pwdfile", String(path), "--cipher", "aes-256-cbc"]
+        let path = "\(folder)/tpm.key"
+        if let phrase {
+            try HostFile.replace(path, with: phrase, permissions: 0o600)
+            words += ["--pwdfile", path, "--cipher", "aes-256-cbc"]
         }
+        defer { if phrase != nil { try? HostFile.remove(path) } }
         do throws(LibvirtError) {
             if HostIdentity.userID != 0 {
                 try ChildProgram.run(Self.maker, ["--create-config-files", "skip-if-exist"])

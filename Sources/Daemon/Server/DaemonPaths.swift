@@ -52,6 +52,8 @@ public struct DaemonPaths: Sendable, Equatable {
     var saved: String { state + "/qemu/save" }
     /// Variables of machines' firmware: a user's are with the definitions.
     var variables: String { (isSame(as: Self.session) ? configuration : state) + "/qemu/nvram" }
+    /// Memory of machines that the daemon dumps by itself.
+    var dumps: String { (isSame(as: Self.session) ? configuration : state) + "/qemu/dump" }
     var machineLogs: String { logs + "/qemu" }
     /// Where the processes of networks are: the daemon of a user or of the system shares them with `apus network`.
     var networks: NetworkPaths {

@@ -63,7 +63,7 @@ extension StorageDriver {
         do throws(DefinitionError) { tree = try XMLReader.parse(text, document: "(storage_volume_definition)") } catch {
             throw LibvirtError(code: error.code.rawValue, domain: VirErrorDomain.storage, message: error.message)
         }
-        guard tree.name == "volume" else { throw fail(.xml("unknown root element for storage vol")) }
+        guard tree.name == "volume" else { throw fail(.xml("expecting root element of 'volume', not '\(tree.name)'")) }
         guard let name = tree.child("name")?.text, !name.isEmpty else {
             throw fail(.xml("missing volume name element"))
         }

@@ -80,7 +80,7 @@ final class StorageDriver: Sendable {
     }
 
     private static func parse(_ tree: XMLTree) throws(LibvirtError) -> Parsed {
-        guard tree.name == "pool" else { throw fail(.xml("unknown root element for storage pool")) }
+        guard tree.name == "pool" else { throw fail(.xml("expecting root element of 'pool', not '\(tree.name)'")) }
         let kinds = ["dir", "fs", "netfs", "disk", "logical", "iscsi", "scsi", "mpath", "zfs"]
         guard kinds.contains(tree["type"] ?? "") else {
             throw fail(.configUnsupported("missing backend for pool type '\(tree["type"] ?? "")'"))

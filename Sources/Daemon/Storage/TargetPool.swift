@@ -149,7 +149,7 @@ struct TargetPool: UnitPool {
     /// Targets of a host, for a client that looks for pools.
     static func sources(_ specification: String?) throws(LibvirtError) -> [XMLTree] {
         guard let text = specification, let tree = try? XMLReader.parse(text), let host = tree.child("host") else {
-            throw StorageDriver.fail(.xml("hostname must be specified for iscsi sources"))
+            throw StorageDriver.fail(.invalidArgument("hostname must be specified for iscsi sources"))
         }
         let portal = try portal(host["name"], host["port"])
         let answer = try run(tool: "iscsiadm", ["--mode", "discovery", "--type", "sendtargets", "--portal", portal])

@@ -201,19 +201,22 @@ extension BoardBuilder {
             }
             if number >= next { next = number + 1 }
             var listener: (@Sendable (Bool) -> Void)?
-            let agent = port.properties.string("chardev").flatMap { characters.agent($0) }
-            if port.id != nil || agent != nil {
-                let (id, lifecycle) = (port.id, lifecycle)
-                listener = { isOpen in
+            let backend = port.properties.string("chardev")
+            let agent = backend.flatMap { characters.agent($0) }
+            let serial = isConsole ? nil : backend
+            if port.id != nil || agent != nil || serial != nil {
+                let (id, lifecycle, characters) = (port.id, lifecycle, characters)
+                listener = { [weak characters] isOpen in
                     agent?.setGuestOpen(isOpen)
+                    if let serial { characters?.setGuestOpen(serial, isOpen) }
                     if let id { lifecycle.send(.serialPortChanged(id: id, isOpen: isOpen)) }
                 }
             }
             ports.append(
                 VirtioConsole.Port(
                     id: number, name: port.properties.string("name"), isConsole: isConsole,
-                    backend: port.properties.string("chardev").flatMap { characters.port($0) },
-                    onGuestOpen: listener))
+                    backend: backend.flatMap { characters.port($0) }, onGuestOpen: listener))
+            if let serial { characters.setGuestOpen(serial, false) }
         }
         return VirtioConsole(
             VirtioConsole.Properties(

@@ -10,6 +10,8 @@ public final class CharacterHub: Sendable {
         let port: any HostCharacterPort
         let mux: CharacterMux?
         var users = 0
+        /// Whether a guest has its port open, where that is for the guest to say.
+        var isGuestOpen: Bool?
     }
     private let entries = Mutex<[String: Entry]>([:])
     private let consoles = Mutex<[TextConsole]>([])
@@ -198,13 +200,16 @@ public final class CharacterHub: Sendable {
         return mux.focused !== port
     }
 
+    /// A device's port is open only while a program of the guest has it open, which is told here.
+    func setGuestOpen(_ id: String, _ isOpen: Bool) { entries.withLock { $0[id]?.isGuestOpen = isOpen } }
+
     /// The back-ends for `info chardev`, by name.
     var status: [CharacterDeviceStatus] {
         entries.withLock { entries in
             entries.sorted { $0.key < $1.key }.map {
                 CharacterDeviceStatus(
                     label: $0.key, filename: $0.value.mux == nil ? $0.value.port.filename : "mux",
-                    isOpen: $0.value.users > 0)
+                    isOpen: $0.value.users > 0 && $0.value.isGuestOpen ?? true)
             }
         }
     }

@@ -231,6 +231,16 @@ public struct CharacterDeviceStatus: Equatable, Sendable {
     }
 }
 
+/// What a guest tells of its memory through its balloon, for `guest-stats`.
+public struct BalloonStatistics: Equatable, Sendable {
+    /// Values by the tags of virtio 1.2, 5.5.6.3.
+    public var values: [UInt16: UInt64]
+    /// Seconds since 1970 at which they came; 0: none have.
+    public var lastUpdate: UInt64
+    /// What a guest has told.
+    public init(values: [UInt16: UInt64], lastUpdate: UInt64) { (self.values, self.lastUpdate) = (values, lastUpdate) }
+}
+
 /// A thread of an `iothread` object.
 public struct IOThreadStatus: Equatable, Sendable {
     /// The object's name.

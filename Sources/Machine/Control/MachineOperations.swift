@@ -168,6 +168,10 @@ public protocol MachineOperations: MigrationOperations, ScreenOperations {
     var balloonActual: UInt64? { get }
     /// Asks the guest to get by with so many bytes.
     func setBalloon(_ bytes: UInt64) throws(MachineError)
+    /// What the guest tells of its memory through its balloon; nil without one.
+    var balloonStatistics: BalloonStatistics? { get }
+    /// Asks the guest for that each so many seconds; 0: no more.
+    func setBalloonStatisticsInterval(_ seconds: UInt64) throws(MachineError)
 
     /// Logs these items, by QEMU's names, instead of those before.
     func setLogItems(_ items: [String]) throws(MachineError)
@@ -276,6 +280,10 @@ extension MachineOperations {
     public func removeDevice(_ id: String) throws(MachineError) { throw .deviceNotFound(id) }
     public var balloonActual: UInt64? { nil }
     public func setBalloon(_ bytes: UInt64) throws(MachineError) {
+        throw .failed("No balloon device has been activated")
+    }
+    public var balloonStatistics: BalloonStatistics? { nil }
+    public func setBalloonStatisticsInterval(_ seconds: UInt64) throws(MachineError) {
         throw .failed("No balloon device has been activated")
     }
     public var ioThreads: [IOThreadStatus] { [] }

@@ -136,4 +136,15 @@ extension VirtualMachine {
         let size = configuration.memory.size
         balloon.setTarget(pages: UInt32(clamping: (size - min(bytes, size)) >> 12))
     }
+    public var balloonStatistics: BalloonStatistics? {
+        guard let balloon = board.balloon else { return nil }
+        let told = balloon.statistics
+        let age = board.clock.now &- told.time
+        return BalloonStatistics(
+            values: told.values, lastUpdate: told.time == 0 ? 0 : (HostClock.realtime &- age) / 1_000_000_000)
+    }
+    public func setBalloonStatisticsInterval(_ seconds: UInt64) throws(MachineError) {
+        guard let balloon = board.balloon else { throw .failed("No balloon device has been activated") }
+        balloon.setStatisticsInterval(seconds)
+    }
 }

@@ -13,9 +13,11 @@ struct ObjectTree {
         let value: JSONValue
     }
     private(set) var nodes: [String: [Property]] = [:]
+    private let statistics: BalloonStatistics?
 
     init(_ machine: any MachineOperations) {
         let configuration = machine.configuration
+        statistics = machine.balloonStatistics
         let board = configuration.board.kind.versionedName + "-machine"
         add("/", "container")
         add("/machine", board)
@@ -68,6 +70,20 @@ struct ObjectTree {
         for device in machine.characterDevices { add("/chardevs/\(device.label)", "chardev") }
     }
 
+    /// Names of the guest's figures, by their tags; what it has not told is the greatest number.
+    private static let figures = [
+        "stat-swap-in", "stat-swap-out", "stat-major-faults", "stat-minor-faults", "stat-free-memory", "stat-total-memory",
+        "stat-available-memory", "stat-disk-caches", "stat-htlb-pgalloc", "stat-htlb-pgfail",
+    ]
+
+    private mutating func set(_ path: String, _ told: BalloonStatistics) {
+        var values = JSONObject()
+        for (tag, name) in Self.figures.enumerated() { values[name] = .number(told.values[UInt16(tag)] ?? UInt64.max) }
+        let all: JSONValue = ["stats": .object(values), "last-update": .number(told.lastUpdate)]
+        set(path, "guest-stats", "guest statistics", all)
+        set(path, "guest-stats-polling-interval", "int", 0)
+    }
+
     /// The limits of a throttle group, together and one by one.
     private mutating func set(_ path: String, _ limits: [String: UInt64]) {
         var all = JSONObject()
@@ -96,6 +112,7 @@ struct ObjectTree {
                     set(device.path, "legacy-addr", "str", .string(DeviceText.place(place)))
                 }
             }
+            if device.model.hasPrefix("virtio-balloon"), let told = statistics { set(device.path, told) }
             for inner in device.buses { addDevices(inner, below: device.path, depth: depth + 1) }
         }
     }

@@ -76,6 +76,18 @@ extension QMPCommandTable {
                 return [:]
             }
             let known = properties.contains { $0.name == name }
+            if known, name == "guest-stats-polling-interval" {
+                guard let seconds = arguments["value"]?.int64Value else {
+                    throw .generic("Invalid parameter type for 'guest-stats-polling-interval', expected: integer")
+                }
+                guard (0...Int64(UInt32.max)).contains(seconds) else {
+                    throw .generic(seconds < 0 ? "timer value must be greater than zero" : "timer value is too big")
+                }
+                try monitored { () throws(MachineError) in
+                    try context.machine.setBalloonStatisticsInterval(UInt64(seconds))
+                }
+                return [:]
+            }
             throw .generic(
                 "Property '\(ObjectTree.type(properties)).\(printable(name))' \(known ? "is not writable" : "not found")"
             )
