@@ -55,7 +55,8 @@ import Testing
     @Test(
         arguments: [
             ("max-transfer", "1000"), ("max-write-zero", "8192"), ("opt-discard", "3"), ("max-discard", "4G"),
-        ]) func limitsOfBlkdebug(name: String, value: String) throws {
+        ]) func limitsOfBlkdebug(name: String, value: String) throws
+    {
         let size = name == "max-write-zero" ? ["opt-write-zero": "16384"] : [:]
         let options = ["driver": "blkdebug", "align": "4096", name: value].merging(size) { $1 }
         #expect(try refusal(options)?.hasPrefix("Cannot meet constraints with \(name)") == true)

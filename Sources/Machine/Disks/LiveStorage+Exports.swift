@@ -121,7 +121,9 @@ extension LiveStorage {
                 export.add(found.bitmap)
                 return (image.nodeName, name)
             }
-            guard let qcow2 = image as? QCow2Node, qcow2.bitmapList.contains(where: { $0.name == name }) else { continue }
+            guard let qcow2 = image as? QCow2Node, qcow2.bitmapList.contains(where: { $0.name == name }) else {
+                continue
+            }
             do throws(BlockError) { try export.add(bitmap: name, of: qcow2) } catch { throw .failed("\(error)") }
             return (image.nodeName, name)
         }

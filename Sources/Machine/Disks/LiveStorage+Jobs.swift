@@ -93,7 +93,8 @@ extension LiveStorage {
         let chain = BlockGraph.chain(active)
         func find(_ node: String, _ file: String) throws(MachineError) -> (any BlockNode)? {
             guard let wanted = arguments.string(node) ?? arguments.string(file) else { return nil }
-            let found = arguments[node] == nil ? self.find(file: wanted, below: active) : storage.graph.node(named: wanted)
+            let found =
+                arguments[node] == nil ? self.find(file: wanted, below: active) : storage.graph.node(named: wanted)
             guard let found, chain.contains(where: { $0 === found }) else {
                 throw .failed("'\(wanted)' is not in this backing file chain")
             }
@@ -115,7 +116,8 @@ extension LiveStorage {
             }
             let job = try images { () throws(BlockError) in
                 try storage.graph.mirrorJob(
-                    settings, device: device, target: base, sink: sink, scope: .above(base), isCommit: true, tell: teller)
+                    settings, device: device, target: base, sink: sink, scope: .above(base), isCommit: true,
+                    tell: teller)
             }
             return try begin(job, device, nodes)
         }
@@ -125,7 +127,8 @@ extension LiveStorage {
         let backing = (arguments.string("backing-file") ?? BlockGraph.absoluteName(base), base.driverName)
         let job = try images { () throws(BlockError) in
             try storage.graph.commitJob(
-                settings, top: top, base: base, sink: sink, overlay: overlay, device: device, backing: backing, tell: teller)
+                settings, top: top, base: base, sink: sink, overlay: overlay, device: device, backing: backing,
+                tell: teller)
         }
         try begin(job, device, nodes)
     }

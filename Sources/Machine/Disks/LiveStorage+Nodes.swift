@@ -33,7 +33,9 @@ extension LiveStorage {
         let root = top
         return state.withLock { state in
             state.standIns.removeAll { $0.device == nil }
-            if let found = state.standIns.lazy.compactMap(\.device).first(where: { $0.image === image }) { return found }
+            if let found = state.standIns.lazy.compactMap(\.device).first(where: { $0.image === image }) {
+                return found
+            }
             let made = BlockDevice(standingOn: root)
             state.standIns.append(StandIn(device: made))
             return made

@@ -170,7 +170,8 @@ private let mismatches: [(command: String, arguments: String, words: String)] = 
         "Invalid parameter type for 'read-only', expected: boolean"
     ),
     (
-        "blockdev-add", "'driver':'raw','node-name':'b','file':{'driver':'file','filename':'/x','cache':{'direct':'off'}}",
+        "blockdev-add",
+        "'driver':'raw','node-name':'b','file':{'driver':'file','filename':'/x','cache':{'direct':'off'}}",
         "Invalid parameter type for 'file.cache.direct', expected: boolean"
     ),
     (
@@ -188,7 +189,8 @@ private let mismatches: [(command: String, arguments: String, words: String)] = 
         "Parameter 'encrypt.format' is missing"
     ),
     (
-        "transaction", "'actions':[{'type':'abort','data':{}},{'type':'blockdev-snapshot','data':{'node':'a','overlay':'b','c':1}}]",
+        "transaction",
+        "'actions':[{'type':'abort','data':{}},{'type':'blockdev-snapshot','data':{'node':'a','overlay':'b','c':1}}]",
         "Parameter 'actions[1].data.c' is unexpected"
     ),
     (
@@ -267,7 +269,8 @@ func typesAreThoseOfTheSchema(command: String, arguments: String, words: String)
     #expect(try client.value("{'execute':'query-block-exports'}")["return"] == [])
     #expect(
         try client.value("{'execute':'query-dump'}")["return"] == ["status": "none", "completed": 0, "total": 0])
-    let create = "{'execute':'blockdev-create','arguments':{'job-id':'j','options':{'driver':'file','filename':'/x','size':512}}}"
+    let create =
+        "{'execute':'blockdev-create','arguments':{'job-id':'j','options':{'driver':'file','filename':'/x','size':512}}}"
     #expect(try client.value(create)["return"] == [:])
     #expect(machine.calls == ["create file"])
 }
@@ -278,7 +281,8 @@ func typesAreThoseOfTheSchema(command: String, arguments: String, words: String)
     let names = list["return"]?.arrayValue?.compactMap { $0["name"]?.stringValue } ?? []
     #expect(Set(["type", "parent_bus", "realized", "hotplugged", "hotpluggable", "vectors"]).isSubset(of: names))
     func get(_ name: String) throws -> JSONValue? {
-        try client.value("{'execute':'qom-get','arguments':{'path':'/machine/peripheral/d','property':'\(name)'}}")["return"]
+        try client.value("{'execute':'qom-get','arguments':{'path':'/machine/peripheral/d','property':'\(name)'}}")[
+            "return"]
     }
     #expect(try get("parent_bus") == "/machine/i440fx/pci.0")
     #expect(try get("realized") == true && get("hotplugged") == false && get("hotpluggable") == true)

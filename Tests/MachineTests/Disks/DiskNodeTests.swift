@@ -18,7 +18,8 @@ import Testing
             var drive = DriveConfiguration(id: "d")
             drive.interface = .none
             drive.fileOptions = [
-                "driver": "qcow2", "node-name": "top", "file": ["driver": "file", "filename": .string("\(folder)/top")],
+                "driver": "qcow2", "node-name": "top",
+                "file": ["driver": "file", "filename": .string("\(folder)/top")],
             ]
             let bench = try DiskBench(folder, drives: [drive])
             for name in names { try bench.machine.addBlockNode(node(name, folder)) }
@@ -108,7 +109,8 @@ import Testing
                 let node =
                     try images.node(named: name)
                     ?? images.open([
-                        "driver": "qcow2", "node-name": name, "file.driver": "file", "file.filename": "\(folder)/\(name)",
+                        "driver": "qcow2", "node-name": name, "file.driver": "file",
+                        "file.filename": "\(folder)/\(name)",
                     ])
                 return node.bytesAndWait(at: offset, count: 1).bytes[0]
             }
@@ -188,7 +190,8 @@ import Testing
         try withNodes(["same"]) { bench, folder in
             let target = JSONValue.string("\(folder)/new")
             for (format, words) in [
-                ("foo", "Unknown file format 'foo'"), ("bochs", "Format driver 'bochs' does not support image creation"),
+                ("foo", "Unknown file format 'foo'"),
+                ("bochs", "Format driver 'bochs' does not support image creation"),
                 ("luks", "Images of the format 'luks' cannot be made by a machine"),
             ] {
                 var copy: JSONObject = ["device": "d", "target": target, "sync": "full", "job-id": "j"]

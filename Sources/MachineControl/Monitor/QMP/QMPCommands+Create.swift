@@ -96,7 +96,9 @@ enum BlockCreateOptions {
             _ = try parameter.typed(member.value, path: "options.")
         }
         guard let encryption = options["encrypt"] else { return }
-        guard let members = encryption.objectValue?.members else { throw Parameter.mismatch("options.encrypt", "object") }
+        guard let members = encryption.objectValue?.members else {
+            throw Parameter.mismatch("options.encrypt", "object")
+        }
         let known = [Parameter("format", Parameter.Kind.choice(["luks", "aes", "qcow"])), secret] + cipher
         for member in members {
             guard let parameter = known.first(where: { $0.name == member.name }) else {
@@ -120,6 +122,6 @@ extension QMPCommandTable {
             return try monitored { () throws(MachineError) in
                 try context.machine.blockOperation(.create, arguments)
             }
-        },
+        }
     ]
 }

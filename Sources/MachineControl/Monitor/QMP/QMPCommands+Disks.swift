@@ -18,7 +18,8 @@ extension QMPCommandTable {
     private static func numbers(_ names: String...) -> [SchemaMember] {
         names.map { SchemaMember($0, .integer, optional: true) }
     }
-    private static func words(_ name: String, _ type: String, _ words: [String], optional: Bool = true) -> SchemaMember {
+    private static func words(_ name: String, _ type: String, _ words: [String], optional: Bool = true) -> SchemaMember
+    {
         SchemaMember(name, .enumeration(type, words), optional: optional)
     }
     private static func rule(_ name: String) -> SchemaMember {

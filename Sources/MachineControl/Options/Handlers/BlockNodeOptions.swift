@@ -37,7 +37,8 @@ enum BlockNodeOptions {
         Parameter("pass-discard-other", Parameter.Kind.boolean), Parameter("overlap-check", Parameter.Kind.any),
         Parameter("cache-size", Parameter.size), Parameter("l2-cache-size", Parameter.size),
         Parameter("l2-cache-entry-size", Parameter.size), Parameter("refcount-cache-size", Parameter.size),
-        Parameter("cache-clean-interval", Parameter.Kind.unsigned), Parameter("encrypt", Parameter.Kind.any), Parameter("data-file", Parameter.Kind.any),
+        Parameter("cache-clean-interval", Parameter.Kind.unsigned), Parameter("encrypt", Parameter.Kind.any),
+        Parameter("data-file", Parameter.Kind.any),
     ]
     private static let blkdebug: [Parameter] = [
         Parameter("image", Parameter.Kind.any), Parameter("config", Parameter.Kind.string),
@@ -64,7 +65,8 @@ enum BlockNodeOptions {
     private static let overlapChecks = ParameterTable(
         [Parameter("template", Parameter.Kind.choice(["none", "constant", "cached", "all"]))]
             + [
-                "main-header", "active-l1", "active-l2", "refcount-table", "refcount-block", "snapshot-table", "inactive-l1",
+                "main-header", "active-l1", "active-l2", "refcount-table", "refcount-block", "snapshot-table",
+                "inactive-l1",
                 "inactive-l2", "bitmap-directory",
             ].map { Parameter($0, Parameter.Kind.boolean) })
 
@@ -180,7 +182,8 @@ enum BlockNodeOptions {
     ) throws(OptionError) -> BlockNodeConfiguration.Child {
         switch value {
         case .string(let reference): return .reference(reference)
-        case .object(let object): return .node(try node(object, depth: depth + 1, isTyped: isTyped, path: "\(path)\(name)."))
+        case .object(let object):
+            return .node(try node(object, depth: depth + 1, isTyped: isTyped, path: "\(path)\(name)."))
         default: throw .value(name, value.description, expects: "a node's name or a node")
         }
     }
