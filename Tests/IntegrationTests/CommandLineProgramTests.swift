@@ -54,6 +54,8 @@ struct CommandLineProgramTests {
         "device": [
             ("-device foo", "'foo' is not a valid device model"), ("-device e1000,foo=1", "'e1000.foo' not found"),
             ("-device isa-debug-exit,iobase=x", "number of 32 bits"), ("-device virtio-blk-pci", "drive=id"),
+            ("-M q35 -device pcie-root-port,id=a -device pcie-root-port,id=b", "Can't add chassis slot, error -16"),
+            ("-device cirrus-vga,vgamem_mb=3", "2, 4, 8 or 16"),
             ("-device e1000,bus=foo", "Bus 'foo' not found"), ("-device isa-serial", "empty char device"),
         ],
         "global": [

@@ -105,6 +105,8 @@ struct PeripheralTests {
         let cards = [("e1000e", "e1000e"), ("rtl8139", "8139cp"), ("pcnet", "pcnet32")]
         let machine = try Stock.machine(
             cards.enumerated().flatMap { ["-nic", "user,model=\($1.0),net=10.0.\($0 + 3).0/24"] })
+        // A word of the kernel's amid an answer would be taken for a part of it.
+        _ = try machine.shell("dmesg -n 1")
         for (index, (_, driver)) in cards.enumerated() {
             let prefix = "10.0.\(index + 3)"
             let name = try machine.output(

@@ -7,18 +7,26 @@ extension BoardBuilder {
     /// Models that have a bus of PCI behind them, with the kind of that bus.
     static let bridgeModels = ["pcie-root-port": "PCIE", "pcie-pci-bridge": "PCI", "pci-bridge": "PCI"]
 
-    /// A root port of PCI Express.
+    /// The slot behind the last of the root bus that devices can have.
+    private var rootEnd: Int { configuration.board.kind == .q35 ? Q35Board.chipsetSlot : 32 }
+
+    /// A root port of PCI Express. On a conventional bus a guest knows it as a bridge.
     func addRootPort(_ device: DeviceConfiguration) throws(MachineBuildError) {
-        guard let pci, configuration.board.kind == .q35 else {
-            throw MachineBuildError("\(device.origin): No 'PCIE' bus found for device '\(device.driver)'")
+        guard let pci else {
+            throw MachineBuildError("\(device.origin): No 'PCI' bus found for device '\(device.driver)'")
         }
         let properties = withGlobals(device)
+        // A guest tells slots apart by both numbers; a slot's has 13 bits.
+        let slot = (properties.number("chassis") ?? 0) << 13 | (properties.number("slot") ?? 0) & 0x1FFF
+        guard chassisSlots.insert(slot).inserted else {
+            throw MachineBuildError("\(device.origin): Can't add chassis slot, error -16")
+        }
         let name = device.id ?? stateName("rp")
         let number = properties.number("slot").flatMap { $0 > 0 ? UInt16(clamping: $0) : nil }
         let port = PCIERootPort(
             slot: number ?? UInt16(clamping: rootPorts.count + 1),
             port: UInt8(truncatingIfNeeded: properties.number("port") ?? rootPorts.count), stateName: stateName(name))
-        try addBridge(device, port.function, to: (pci.name, pci), upTo: Q35Board.chipsetSlot, name: name)
+        try addBridge(device, port.function, to: (pci.name, pci), upTo: rootEnd, name: name)
         port.setPresence(false, announces: false)
         rootPorts[name] = port
         devices.append(port)
@@ -33,9 +41,8 @@ extension BoardBuilder {
         let above = try pciBus(of: device)
         let name = device.id ?? stateName("bridge")
         let bridge = PCIBridge(isExpress ? .express : .conventional, stateName: stateName(name))
-        let isOnRoot = above.bus.bridge == nil
-        let end = isOnRoot && configuration.board.kind == .q35 ? Q35Board.chipsetSlot : 32
-        try addBridge(device, bridge.function, to: above, upTo: end, name: name)
+        try addBridge(
+            device, bridge.function, to: above, upTo: above.bus.bridge == nil ? rootEnd : 32, name: name)
         rootPorts[above.name]?.setPresence(true, announces: false)
         devices.append(bridge)
     }

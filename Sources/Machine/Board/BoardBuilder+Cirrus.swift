@@ -10,14 +10,12 @@ internal import Synchronization
 /// Cirrus's adapters, and the framebuffer in guest memory.
 extension BoardBuilder {
     func addCirrus(_ device: DeviceConfiguration) throws(MachineBuildError) {
-        guard !acpi.hasVGA else {
-            throw MachineBuildError("\(device.origin): there is a VGA already, and only one can have its ports")
-        }
         let properties = withGlobals(device)
         let isPCI = device.driver == "cirrus-vga"
+        try checkPorts(device, isPCI: isPCI)
         let mebibytes = properties.number("vgamem_mb") ?? 4
-        guard [2, 4].contains(mebibytes) else {
-            throw MachineBuildError("\(device.origin): vgamem_mb \(mebibytes) is not 2 or 4")
+        guard [2, 4, 8, 16].contains(mebibytes) else {
+            throw MachineBuildError("\(device.origin): vgamem_mb \(mebibytes) is not 2, 4, 8 or 16")
         }
         let name = stateName(device.id ?? "cirrus")
         var image: [UInt8] = []
@@ -26,13 +24,17 @@ extension BoardBuilder {
         }
         let adapter = try MachineBuildError.wrapping("\(device.origin): ") { () throws(HostError) in
             let rom = image.isEmpty ? nil : try OptionROM.block(image, name: name)
+            // The chip can reach no more than 4 MiB.
             return try CirrusVGA(
-                memory: mebibytes << 20, rom: rom, isPCI: isPCI, space: memory, clock: clock, stateName: name)
+                memory: min(mebibytes, 4) << 20, rom: rom, isPCI: isPCI, space: memory, clock: clock, stateName: name)
         }
-        adapter.attach(io: io, memory: mmio)
-        // What a VGA BIOS would do: registers are where colour adapters have them, and the memory answers.
-        let ports = io
-        if !configuration.hasFirmware { afterReset.append { ports.write(0x3C2, size: 1, value: 0xE3) } }
+        if !acpi.hasVGA {
+            adapter.attach(io: io, memory: mmio)
+            acpi.hasVGA = true
+            // What a VGA BIOS would do: registers are where colour adapters have them, and the memory answers.
+            let ports = io
+            if !configuration.hasFirmware { afterReset.append { ports.write(0x3C2, size: 1, value: 0xE3) } }
+        }
         try addAdapter(adapter, adapter.function, device, properties)
     }
 

@@ -228,7 +228,7 @@ extension BoardBuilder {
         let known = [
             "isa-serial", "isa-debug-exit", "isa-debugcon", "pvpanic", "vmgenid", "vmcoreinfo", "pc-testdev", "testdev",
             "pci-testdev", "e1000", "ide-hd", "ide-cd", "pcie-root-port", "nvme", "scsi-hd", "scsi-cd", "VGA", "isa-vga",
-            "pc-dimm", "ich9-ahci", "floppy", "pcie-pci-bridge", "pci-bridge",
+            "secondary-vga", "pc-dimm", "ich9-ahci", "floppy", "pcie-pci-bridge", "pci-bridge",
         ]
         var hasConsole = false
         for device in configuration.devices {

@@ -49,24 +49,16 @@ extension BoardBuilder {
         options.isVGA = device.driver == "virtio-vga"
         var vga: VGA?
         if options.isVGA {
-            guard !acpi.hasVGA else {
-                throw MachineBuildError("\(device.origin): there is a VGA already, and only one can have its ports")
-            }
-            let mebibytes = properties.number("vgamem_mb") ?? 8
-            guard 1...256 ~= mebibytes, mebibytes & (mebibytes - 1) == 0 else {
-                throw MachineBuildError("\(device.origin): vgamem_mb \(mebibytes) is no power of two from 1 to 256")
-            }
             var rom: [UInt8] = []
             if properties.number("rombar") != 0 {
                 rom = try optionROM(properties.string("romfile"), usual: "vgabios-virtio.bin", device)
             }
             let made = try MachineBuildError.wrapping("\(device.origin): ") { () throws(HostError) in
                 try VGA(
-                    memory: mebibytes << 20, rom: rom, isPCI: false, space: memory, clock: clock,
+                    memory: Self.videoMemory(properties, usual: 8), rom: rom, isPCI: false, space: memory, clock: clock,
                     stateName: stateName("\(name).vga"))
             }
-            made.attach(io: io, memory: mmio)
-            acpi.hasVGA = true
+            attachLegacy(made)
             vga = made
         }
         let gpu = VirtioGPU(options, before: vga, scheduler: try worker(name))
@@ -75,30 +67,42 @@ extension BoardBuilder {
         for index in 0..<options.outputs {
             let own = device.id ?? name
             screens.append(
-                Screen(name: index == 0 ? own : "\(own).\(index)", source: gpu.output(index), width: options.width, height: options.height))
+                Screen(
+                    name: index == 0 ? own : "\(own).\(index)", source: gpu.output(index), width: options.width,
+                    height: options.height))
         }
     }
 
+    /// Bytes of memory that an adapter is to have: a power of two, as that is what a window can have.
+    private static func videoMemory(_ properties: JSONObject, usual: Int) -> Int {
+        let mebibytes = min(max(properties.number("vgamem_mb") ?? usual, 1), 512)
+        return (mebibytes > 1 ? 1 << (Int.bitWidth - (mebibytes - 1).leadingZeroBitCount) : 1) << 20
+    }
+
+    /// Gives an adapter the ports and the window of a VGA, unless another has them.
+    private func attachLegacy(_ adapter: VGA) {
+        guard !acpi.hasVGA else { return }
+        adapter.attach(io: io, memory: mmio)
+        acpi.hasVGA = true
+    }
+
+    /// An adapter on the PCI or the ISA bus. The first has the ports and the window of a VGA; further ones, and
+    /// `secondary-vga`, are registers and memory of a PCI function.
     func addVGA(_ device: DeviceConfiguration) throws(MachineBuildError) {
-        guard !acpi.hasVGA else {
-            throw MachineBuildError("\(device.origin): there is a VGA already, and only one can have its ports")
-        }
         let properties = withGlobals(device)
-        let isPCI = device.driver == "VGA"
-        let mebibytes = properties.number("vgamem_mb") ?? (isPCI ? 16 : 8)
-        guard 1...256 ~= mebibytes, mebibytes & (mebibytes - 1) == 0 else {
-            throw MachineBuildError("\(device.origin): vgamem_mb \(mebibytes) is no power of two from 1 to 256")
-        }
+        let isPCI = device.driver != "isa-vga"
+        let isSecondary = device.driver == "secondary-vga"
+        try checkPorts(device, isPCI: isPCI)
         var rom: [UInt8] = []
-        if isPCI, properties.number("rombar") != 0 {
+        if isPCI, !isSecondary, properties.number("rombar") != 0 {
             rom = try optionROM(properties.string("romfile"), usual: "vgabios-stdvga.bin", device)
         }
         let adapter = try MachineBuildError.wrapping("\(device.origin): ") { () throws(HostError) in
             try VGA(
-                memory: mebibytes << 20, rom: rom, isPCI: isPCI, space: memory, clock: clock,
-                stateName: stateName(device.id ?? "vga"))
+                memory: Self.videoMemory(properties, usual: isPCI ? 16 : 8), rom: rom, isPCI: isPCI,
+                isSecondary: isSecondary, space: memory, clock: clock, stateName: stateName(device.id ?? "vga"))
         }
-        adapter.attach(io: io, memory: mmio)
+        if !isSecondary { attachLegacy(adapter) }
         try addAdapter(adapter, adapter.function, device, properties)
     }
 
@@ -115,7 +119,13 @@ extension BoardBuilder {
         }
         devices.append(adapter)
         screens.append(Screen(name: device.id ?? adapter.stateName, source: adapter))
-        acpi.hasVGA = true
+    }
+
+    /// An adapter of the ISA bus is nothing without the ports of a VGA.
+    func checkPorts(_ device: DeviceConfiguration, isPCI: Bool) throws(MachineBuildError) {
+        guard isPCI || !acpi.hasVGA else {
+            throw MachineBuildError("\(device.origin): there is a VGA already, and only one can have its ports")
+        }
     }
 
     /// The font of text consoles: that of the VGA BIOS, where the host has its image.

@@ -53,6 +53,8 @@ final class BoardBuilder {
     let managementMMIO = Bus()
     /// The root ports by the names of their buses.
     var rootPorts: [String: PCIERootPort] = [:]
+    /// Numbers of chassis and slot of those.
+    var chassisSlots: Set<Int> = []
     var rtc: RealTimeClock?
     /// What firmware is told to start.
     var bootDevices: BootDevices?

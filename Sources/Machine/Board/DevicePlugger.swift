@@ -237,7 +237,7 @@ extension BoardBuilder {
         case let driver where Self.usbControllers.contains(driver): try addUSBController(device)
         case "pcie-root-port": try makeFixed(device, addRootPort)
         case "pcie-pci-bridge", "pci-bridge": try makeFixed(device, addPCIBridge)
-        case "VGA", "isa-vga": try makeFixed(device, addVGA)
+        case "VGA", "secondary-vga", "isa-vga": try makeFixed(device, addVGA)
         case "virtio-gpu-pci", "virtio-vga": try makeFixed(device, addVirtio)
         case "cirrus-vga", "isa-cirrus-vga": try makeFixed(device, addCirrus)
         case "ramfb": try makeFixed(device, addRAMFramebuffer)

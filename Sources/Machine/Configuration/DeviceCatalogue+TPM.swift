@@ -42,7 +42,7 @@ extension DeviceCatalogue {
         DeviceDescription("ramfb", bus: "System", .display, "ram framebuffer standalone device", []),
     ]
     private static let cirrus: [DeviceProperty] = [
-        Property("vgamem_mb", Kind.unsigned(bits: 32), .integer(4), "Video memory in MiB, 2 or 4"),
+        Property("vgamem_mb", Kind.unsigned(bits: 32), .integer(4), "Video memory in MiB: 2, 4, 8 or 16"),
         Property("blitter", Kind.bool, .bool(true)),
         Property("global-vmstate", Kind.bool, .bool(false)),
     ]

@@ -7,8 +7,9 @@ final class TimerThread: Sendable {
     private let bell = Bell()
     private let stopped = Atomic<Bool>(false)
     private let thread = Mutex<HostThread?>(nil)
-    /// The deadline that the thread sleeps for, host nanoseconds.
-    private let sleepsUntil = Atomic<UInt64>(0)
+    /// The deadline that the thread sleeps for, host nanoseconds. While it looks at the processors' it is the end of time:
+    /// one that changes behind the look's back rings.
+    private let sleepsUntil = Atomic<UInt64>(UInt64.max)
 
     init() throws(HostError) {}
 
@@ -25,11 +26,14 @@ final class TimerThread: Sendable {
 
     private func run(_ processors: [Weak]) {
         while !stopped.load(ordering: .acquiring) {
+            // Before the look, not with its result: a processor that is posted below may have run, and have set its next
+            // deadline, before this thread goes on, and would compare that with the one which has just passed.
+            sleepsUntil.store(UInt64.max, ordering: .sequentiallyConsistent)
             let now = HostClock.monotonic
             var next = UInt64.max
             for reference in processors {
                 guard let processor = reference.value else { return }
-                let deadline = processor.deadline.load(ordering: .acquiring)
+                let deadline = processor.deadline.load(ordering: .sequentiallyConsistent)
                 if deadline <= now {
                     // The processor computes the next one.
                     _ = processor.deadline.compareExchange(

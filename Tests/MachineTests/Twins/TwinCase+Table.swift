@@ -250,6 +250,7 @@ extension TwinCase {
     private static let graphics: [TwinCase] = [
         screen("VGA", "-M pc -vga std"), screen("cirrus-vga", "-M pc -vga cirrus"),
         screen("isa-vga", "-M pc -vga none -device isa-vga"),
+        screen("secondary-vga", "-M pc -vga std -device secondary-vga -device VGA"),
         screen("isa-cirrus-vga", "-M pc -vga none -device isa-cirrus-vga"),
         TwinCase(
             name: "ramfb", line: "-M pc -vga none -device ramfb", models: ["ramfb"], registers: ["fwcfg"],

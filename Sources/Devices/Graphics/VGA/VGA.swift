@@ -22,6 +22,8 @@ public final class VGA: Device, BusDevice, PictureSource {
         var mapped: Mapping?
         var ids: [AddressSpace.RangeID] = []
         var isMapping = false
+        /// Whether it has the legacy ports and window.
+        var hasWindow = false
         /// How often the map may change before the window goes by exits for a while, and when that was reckoned.
         var allowance = 32
         var reckoned: UInt64 = 0
@@ -45,13 +47,14 @@ public final class VGA: Device, BusDevice, PictureSource {
 
     /// An adapter after power-on.
     /// - Parameters:
-    ///   - memory: bytes of its own, a power of two from 1 MiB to 256 MiB.
+    ///   - memory: bytes of its own, a power of two from 1 MiB to 512 MiB.
     ///   - rom: the option ROM's image; empty for none.
     ///   - isPCI: whether it is a PCI function.
+    ///   - isSecondary: whether that says of itself that it is no VGA.
     ///   - space: the guest's memory, which the window is mapped into.
     public init(
-        memory count: Int = VGA.usualMemory, rom: [UInt8] = [], isPCI: Bool = true, space: AddressSpace,
-        clock: any VirtualClock, stateName: String = "vga"
+        memory count: Int = VGA.usualMemory, rom: [UInt8] = [], isPCI: Bool = true, isSecondary: Bool = false,
+        space: AddressSpace, clock: any VirtualClock, stateName: String = "vga"
     ) throws(HostError) {
         self.stateName = stateName
         self.space = space
@@ -66,8 +69,8 @@ public final class VGA: Device, BusDevice, PictureSource {
         }
         let function = PCIFunction(
             PCIIdentity(
-                vendorID: 0x1234, deviceID: 0x1111, classCode: 0x030000, revision: 2, subsystemVendorID: 0x1AF4,
-                subsystemID: 0x1100))
+                vendorID: 0x1234, deviceID: 0x1111, classCode: isSecondary ? 0x038000 : 0x030000, revision: 2,
+                subsystemVendorID: 0x1AF4, subsystemID: 0x1100))
         self.function = function
         addWindows(to: function)
     }
@@ -85,8 +88,10 @@ public final class VGA: Device, BusDevice, PictureSource {
         if let rom { OptionROM.add(rom, to: function) }
     }
 
-    /// Puts the legacy ports and window on the buses.
+    /// Puts the legacy ports and window on the buses; before the machine runs. Without it, the adapter is what its
+    /// function shows.
     public func attach(io: Bus, memory bus: Bus) {
+        state.withLock { $0.hasWindow = true }
         for (start, count) in [(0x3B4, 2), (0x3BA, 1), (0x3C0, 16), (0x3D4, 2), (0x3DA, 1)] as [(UInt64, UInt64)] {
             io.add(PortWindow(self, base: start), start: start, count: count, name: "vga")
         }
@@ -137,6 +142,7 @@ public final class VGA: Device, BusDevice, PictureSource {
     /// What should be mapped now. A guest that changes it all the time, as by switching banks, goes by exits: a change
     /// of the map costs far more than one.
     private func wanted(_ state: inout State) -> Mapping? {
+        guard state.hasWindow else { return nil }
         let direct = state.model.directWindow.map { Mapping(start: $0.start, count: $0.count, memory: $0.memory) }
         guard let direct, direct.memory + direct.count <= block.size else { return nil }
         guard direct != state.mapped else { return direct }
