@@ -24,7 +24,8 @@ final class GuestShell {
 
     func type(_ line: String) throws { try socket.writeAll(Array((line + "\n").utf8)) }
 
-    private func wait(_ wanted: String) throws {
+    /// Waits for words on the console.
+    func wait(_ wanted: String) throws {
         let deadline = HostClock.monotonic + 240_000_000_000
         while !text.contains(wanted) {
             guard HostClock.monotonic < deadline, socket.wait(for: .read, milliseconds: 240_000) != [] else {

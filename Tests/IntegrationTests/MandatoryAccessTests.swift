@@ -123,7 +123,7 @@ struct MandatoryAccessTests {
         if MandatoryAccess.hasTPM {
             try define("t", "<tpm><backend type=\"emulator\"/></tpm>")
             for (name, type) in [("base_t", "svirt_tcg_t"), ("swtpm_exec_t", "swtpm_t")] {
-                _ = try run("relabel /usr/bin/swtpm system_u:object_r:\(name):s0")
+                _ = try run("relabel system_u:object_r:\(name):s0 /usr/bin/swtpm")
                 #expect(try start("t").contains("started"))
                 let level = try #require(try process("t").split(separator: ":", maxSplits: 3).last)
                 let server = try run("cat /proc/$(pidof swtpm)/attr/current | tr -d '\\0'")

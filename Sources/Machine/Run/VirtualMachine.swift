@@ -299,8 +299,10 @@ public final class VirtualMachine: Sendable {
             // Who has stopped the machine meanwhile keeps it stopped under that name.
             if runState.isRunning { halt(as: .ioError) }
         case .panicked:
-            emit(.guestPanicked(action: life.panic))
-            switch life.panic {
+            // A machine that stands at its end stands for who looks at the crash.
+            let action = life.panic == .shutdown && life.shutdown == .pause ? .pause : life.panic
+            emit(.guestPanicked(action: action))
+            switch action {
             case .none: resumeAfterRequest()
             case .pause: halt(as: .guestPanicked)
             case .shutdown: shutDown(.guestPanic)
