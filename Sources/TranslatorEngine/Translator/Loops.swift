@@ -13,7 +13,8 @@ extension BlockTranslator {
     /// Whether a hot block's last branch leads to its start where it is taken, or where it is not; nil for all others.
     func loopWay(_ block: DecodedBlock) -> Bool? {
         guard tier == .hot, block.mayGoAround, block.endsItself, block.offered.last == true,
-            let i = block.instructions.last, i.mnemonic == .jcc, is64 || i.operandSize == 4, let segment = block.segments.last,
+            let i = block.instructions.last, i.mnemonic == .jcc, is64 || i.operandSize == 4,
+            let segment = block.segments.last,
             !block.segments.contains(where: { block.join($0.instructions.upperBound - 1) == .call })
         else { return nil }
         let branch = unsafe segment.header + segment.instructions.count

@@ -82,7 +82,8 @@ extension BlockTranslator {
     private func isSimpleMemory(_ i: Instruction) -> Bool {
         guard i.operands.0.kind == .memory || i.operands.1.kind == .memory else { return false }
         let m = i.memory
-        return i.addressSize == unit && (is64 || m.segment == 2 || m.segment == 3) && m.index == MemoryReference.noRegister && m.base != MemoryReference.noRegister
+        return i.addressSize == unit && (is64 || m.segment == 2 || m.segment == 3)
+            && m.index == MemoryReference.noRegister && m.base != MemoryReference.noRegister
             && m.base != MemoryReference.instructionPointer && m.segment != 4 && m.segment != 5
             && Self.pinned(m.base & 15) != nil && Int64(Int16(truncatingIfNeeded: m.displacement)) == m.displacement
     }
