@@ -102,7 +102,9 @@ struct InlineCache {
 
 extension BlockTranslator {
     /// Whether the access of the current instruction has an inline cache.
-    var usesCache: Bool { !isRepeating && tier.rawValue >= Tier.profiled.rawValue && current < 64 && cached >> UInt64(current) & 1 != 0 }
+    var usesCache: Bool {
+        !isRepeating && tier.rawValue >= Tier.profiled.rawValue && current < 64 && cached >> UInt64(current) & 1 != 0
+    }
 
     /// Begins a block that counts its executions.
     mutating func emitCount() {
