@@ -1,6 +1,7 @@
 import Execution
 import JSON
 import Machine
+import Synchronization
 import Testing
 
 /// Which adapters and ports may stand side by side on a board, and what of them a guest finds.
