@@ -166,8 +166,6 @@ struct VirshMachineTests {
                 "snapshot-create-as q again --disk-only --no-metadata --diskspec vda,file=\(folder)/again.qcow2",
                 "blockcommit q vda --active --pivot --wait",
             ])
-        let nodes = try Self.run(daemon, #"qemu-monitor-command q {"execute":"query-named-block-nodes"}"#).text
-        #expect(nodes.contains("copy.qcow2") && !nodes.contains("other.qcow2"))
         try Self.run(daemon, ["blockresize q vda 96M"])
         #expect(try Self.run(daemon, "domblkinfo q vda").text.contains("Capacity:       100663296"))
         try Self.run(daemon, ["destroy q"])
