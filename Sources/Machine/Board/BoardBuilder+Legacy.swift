@@ -126,6 +126,8 @@ extension BoardBuilder {
         let rtc = RealTimeClock(
             clock: clock, line: line(8), base: base, localOffset: HostFacts.localTimeOffset(at: seconds))
         rtc.attach(to: io)
+        let lifecycle = lifecycle
+        rtc.observeSetting { lifecycle.send(.clockSet(offset: $0)) }
         let layout = layout
         rtc.setMemorySize(below4G: layout.low, above4G: layout.high)
         devices.append(rtc)

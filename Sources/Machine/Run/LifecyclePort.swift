@@ -22,6 +22,8 @@ enum LifecycleRequest: Sendable, Equatable {
     case crashLoaded
     /// The balloon was blown up or let down: bytes that the guest has now.
     case balloonChanged(actual: UInt64)
+    /// The guest has set its clock, which is now so many seconds ahead of what it began with.
+    case clockSet(offset: Int64)
     /// A CD drive's tray moved.
     case trayMoved(device: String, id: String, isOpen: Bool)
     /// A program of the guest has opened or closed a virtio serial port.

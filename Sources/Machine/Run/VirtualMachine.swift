@@ -117,6 +117,7 @@ public final class VirtualMachine: Sendable {
         board.lifecycle.connect { [weak self] request in
             guard let self else { return }
             if case .balloonChanged(let actual) = request { return emit(.balloonChange(actual: actual)) }
+            if case .clockSet(let offset) = request { return emit(.rtcChange(offset: offset, path: "/machine/rtc")) }
             if case .networkConnected(let id, let address) = request {
                 return emit(.networkConnected(id: id, address: address))
             }
@@ -289,7 +290,8 @@ public final class VirtualMachine: Sendable {
         case .shutdown(let cause): shutDown(cause)
         case .internalError: halt(as: .internalError)
         case .crashLoaded: emit(.guestCrashLoaded)
-        case .trayMoved, .balloonChanged, .networkConnected, .networkDisconnected, .serialPortChanged, .blockJob, .imageCorrupted:
+        case .trayMoved, .balloonChanged, .clockSet, .networkConnected, .networkDisconnected, .serialPortChanged,
+            .blockJob, .imageCorrupted:
             break
         case .watchdog: watchdogFired(life.watchdog)
         case .suspended: suspend()

@@ -1,5 +1,6 @@
 import DeviceModel
 import Devices
+import Synchronization
 import TestSupport
 import Testing
 
@@ -65,6 +66,27 @@ import Testing
         #expect(get(2) == 0x13)
         set(0x32, 0x19)
         #expect(date.prefix(2) == [0x19, 0x23])
+    }
+
+    @Test func whatTheGuestSetsIsTold() {
+        let told = SharedList()
+        rtc.observeSetting { told.append($0) }
+        set(4, 0x07)
+        let back: Int64 = -54_000
+        #expect(told.list == [back])
+        set(0x0B, 0x82)
+        set(2, 0x14)
+        #expect(told.list.count == 1, "the clock stands")
+        set(0x0B, 0x02)
+        #expect(told.list == [back, back + 60])
+        set(0x0E, 1)
+        #expect(told.list.count == 2, "memory is no time")
+    }
+
+    private final class SharedList: Sendable {
+        private let state = Mutex<[Int64]>([])
+        var list: [Int64] { state.withLock { $0 } }
+        func append(_ value: Int64) { state.withLock { $0.append(value) } }
     }
 
     @Test func dividerResetDelaysTheFirstUpdateByHalfASecond() {

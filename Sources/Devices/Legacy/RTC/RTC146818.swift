@@ -42,6 +42,8 @@ struct RTC146818: Sendable {
     /// The last second and 32.768 kHz period whose flags were computed.
     var lastSecond: Int64 = 0
     var lastPeriod: UInt64 = 0
+    /// How often the guest has set the clock since it was made or loaded.
+    private(set) var timesSet: UInt64 = 0
 
     init(offset: Int64, at moment: Moment) {
         offsetSeconds = offset
@@ -77,6 +79,7 @@ struct RTC146818: Sendable {
             offsetSeconds -= 1
         }
         lastSecond = seconds
+        timesSet &+= 1
     }
 
     /// Periods of the 32.768 kHz crystal between periodic interrupts; nil where they are off.

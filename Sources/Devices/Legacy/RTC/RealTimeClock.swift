@@ -14,6 +14,9 @@ public final class RealTimeClock: BusDevice, Device {
     private let state: Mutex<State>
     private let timer = LateTimer()
     private let onAlarm = Mutex<(@Sendable () -> Void)?>(nil)
+    private let onSetting = Mutex<(@Sendable (Int64) -> Void)?>(nil)
+    /// What the clock was ahead of the wall clock when it was made, in seconds.
+    private let baseOffset: Int64
 
     /// A clock that shows `base`; for `.localtime`, `localOffset` is how many seconds the host's local time is ahead
     /// of UTC.
@@ -26,6 +29,7 @@ public final class RealTimeClock: BusDevice, Device {
         self.line = line
         let moment = RTC146818.Moment(now: clock.now, wall: clock.wallClock)
         let offset = base.offset(wallClock: moment.wall, localOffset: localOffset)
+        baseOffset = offset
         state = Mutex(State(rtc: RTC146818(offset: offset, at: moment)))
         timer.make(clock) { [weak self] in self?.timerFired() }
     }
@@ -59,6 +63,12 @@ public final class RealTimeClock: BusDevice, Device {
 
     /// Has somebody told of an alarm that the guest enabled, on the device thread and with no lock held.
     public func observeAlarm(_ observer: @escaping @Sendable () -> Void) { onAlarm.withLock { $0 = observer } }
+
+    /// Has somebody told that the guest has set the clock, and how many seconds it is then ahead of what `-rtc base=` says:
+    /// on the thread of the guest's processor, with no lock held.
+    public func observeSetting(_ observer: @escaping @Sendable (_ offset: Int64) -> Void) {
+        onSetting.withLock { $0 = observer }
+    }
 
     /// False takes the clock off IRQ 8: the HPET's legacy replacement has it. Any thread.
     public func setDrivesLine(_ drives: Bool) {
@@ -138,8 +148,9 @@ public final class RealTimeClock: BusDevice, Device {
     }
 
     public func write(offset: UInt64, size: Int, value: UInt64) {
-        state.withLock { state in
+        let ahead: Int64? = state.withLock { state in
             let moment = moment
+            let before = state.rtc.timesSet
             ByteLanes.write(offset, size, value) { port, byte in
                 switch port {
                 case 0x70:
@@ -152,7 +163,10 @@ public final class RealTimeClock: BusDevice, Device {
                 }
             }
             finish(&state)
+            guard state.rtc.timesSet != before else { return nil }
+            return state.rtc.time(moment).seconds - Int64(clamping: moment.wall / 1_000_000_000) - baseOffset
         }
+        if let ahead { onSetting.withLock { $0 }?(ahead) }
     }
 
     // MARK: Device
