@@ -55,12 +55,13 @@ extension DomainDriver {
             throw LibvirtError(code: error.code.rawValue, domain: VirErrorDomain.none, message: error.message)
         }
         let emulators = emulators
+        let isDefinition = flags & 2 != 0 || domain.state.withLock { $0.live == nil }
         try change(domain, flags: flags & 3) { (tree) throws(LibvirtError) in
             let devices = tree.child("devices")?.children ?? []
             let place = devices.firstIndex { DomainDriver.isSame($0, device) }
             switch (kind, place) {
             case (.attach, nil): break
-            case (.attach, let place?) where device.name == "disk":
+            case (.attach, let place?) where device.name == "disk" && !isDefinition:
                 let sources = [devices[place], device].map { "'" + (DomainFigures.path($0) ?? "(null)") + "'" }
                 throw LibvirtError.xml(
                     "target '\(DomainDriver.key(device) ?? "")' duplicated for disk sources "
