@@ -78,6 +78,7 @@ let package = Package(
         library("FileSharing", ["HostOS", "CLinux", system]),
         library("Display", ["CEngine", "CZlib"]),
         library("VNC", ["Display", "HostOS", "Log", "CZlib", "CTurboJPEG"]),
+        library("SPICE", ["Display", "CharacterBackend", "DeviceModel", "HostOS", "Log", "TLS", "CCrypto"]),
         library("Curses", ["Display", "HostOS"]),
         library(
             "Devices",
@@ -94,7 +95,7 @@ let package = Package(
             [
                 "CEngine", "HostOS", "Log", "JSON", "GuestMemory", "X86", "Execution", "LocalAPIC",
                 "KVMEngine", "TranslatorEngine", "DeviceModel", "MachineState", "BlockImage", "TLS", "Network",
-                "CharacterBackend", "Firmware", "Devices", "Display", "VNC", "Curses",
+                "CharacterBackend", "Firmware", "Devices", "Display", "VNC", "SPICE", "Curses",
                 "FileSharing",
             ]),
         library(
@@ -102,7 +103,7 @@ let package = Package(
             [
                 "JSON", "Log", "HostOS", "CharacterBackend", "FileSharing", "Machine", "X86", "Execution",
                 "DeviceModel",
-                "VNC",
+                "VNC", "SPICE",
             ]),
 
         // Management
@@ -171,6 +172,7 @@ let package = Package(
         tests("Display", ["CZlib"]),
         tests("Curses", ["Display", "HostOS"]),
         tests("VNC", ["Display", "HostOS", "CZlib"]),
+        tests("SPICE", ["Display", "HostOS", "DeviceModel", "CharacterBackend"]),
         tests(
             "Devices",
             [

@@ -7,6 +7,8 @@
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/rand.h>
+#include <openssl/rsa.h>
+#include <openssl/x509.h>
 
 static inline void *apus_crypto_symbol(const char *name) {
     // The loader gives the same handle each time, and the first caller's work is kept by the functions below.
@@ -58,4 +60,19 @@ APUS_CRYPTO(int, EVP_CipherInit_ex,
 APUS_CRYPTO(int, EVP_CipherUpdate,
             (EVP_CIPHER_CTX *context, unsigned char *result, int *size, const unsigned char *data, int count),
             (context, result, size, data, count), 0)
+APUS_CRYPTO(int, i2d_PUBKEY, (const EVP_PKEY *key, unsigned char **target), (key, target), -1)
+APUS_CRYPTO(void, EVP_PKEY_free, (EVP_PKEY *key), (key), )
+APUS_CRYPTO(EVP_PKEY_CTX *, EVP_PKEY_CTX_new, (EVP_PKEY *key), (key, 0), 0)
+APUS_CRYPTO(void, EVP_PKEY_CTX_free, (EVP_PKEY_CTX *context), (context), )
+APUS_CRYPTO(int, EVP_PKEY_decrypt_init, (EVP_PKEY_CTX *context), (context), 0)
+APUS_CRYPTO(int, EVP_PKEY_CTX_set_rsa_padding, (EVP_PKEY_CTX *context, int padding), (context, padding), 0)
+APUS_CRYPTO(int, EVP_PKEY_decrypt,
+            (EVP_PKEY_CTX *context, unsigned char *target, size_t *size, const unsigned char *data, size_t count),
+            (context, target, size, data, count), 0)
 #undef APUS_CRYPTO
+
+/// A new RSA key of so many bits; null where there is none to be had.
+static inline EVP_PKEY *apus_new_rsa_key(size_t bits) {
+    __typeof__(&EVP_PKEY_Q_keygen) make = (__typeof__(&EVP_PKEY_Q_keygen))apus_crypto_symbol("EVP_PKEY_Q_keygen");
+    return make ? make(0, 0, "RSA", bits) : 0;
+}

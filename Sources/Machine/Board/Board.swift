@@ -9,6 +9,7 @@ internal import GuestMemory
 internal import HostOS
 internal import Log
 internal import VNC
+internal import SPICE
 
 /// A board with everything on it, finished: what a machine runs, resets and shows.
 struct Board: Sendable {
@@ -52,6 +53,8 @@ struct Board: Sendable {
     /// Devices that share folders, with the folders.
     let shares: SharedFolders
     let audio: [any AudioBackend]
+    /// What is played to the SPICE server's client.
+    let spiceAudio: SPICEAudio?
     var disks: [(name: String, device: VirtioBlock)] { contents.parts.disks }
     var scsiHosts: [(name: String, host: VirtioSCSI)] { contents.parts.scsiHosts }
     let screens: [Screen]
@@ -222,6 +225,7 @@ struct Board: Sendable {
         balloon = builder.balloon
         shares = builder.shares
         audio = builder.audio.map(\.backend)
+        spiceAudio = builder.spiceAudio
         screens = builder.screens
         consoles =
             builder.screens.map { DisplayConsole(screen: $0) }

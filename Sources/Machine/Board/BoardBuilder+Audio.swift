@@ -2,6 +2,7 @@ internal import DeviceModel
 internal import Devices
 internal import HostOS
 internal import JSON
+internal import SPICE
 
 /// Sound cards, and the back-ends of `-audiodev`.
 extension BoardBuilder {
@@ -16,14 +17,19 @@ extension BoardBuilder {
             switch wanted.driver {
             case .none: audio.append((wanted.id, NoAudio()))
             case .wav:
-                var format = WAVAudio.Format()
+                var format = WAVFile.Format()
                 format.frequency = wanted.frequency
                 format.channels = wanted.channels
                 format.bits = wanted.bits
                 let file = try MachineBuildError.wrapping("-audiodev wav,id=\(wanted.id): ") {
-                    () throws(HostError) in try WAVAudio(path: wanted.path, format: format)
+                    () throws(HostError) in try WAVFile(path: wanted.path, format: format)
                 }
-                audio.append((wanted.id, file))
+                audio.append((wanted.id, MixedAudio(file)))
+            case .spice:
+                // All play to the one client.
+                let sink = spiceAudio ?? SPICEAudio()
+                spiceAudio = sink
+                audio.append((wanted.id, MixedAudio(SPICESink(sink))))
             }
         }
         for device in configuration.devices where Self.isCodec(device.driver) {
@@ -96,4 +102,13 @@ extension BoardBuilder {
                 codec.driver, id: codec.id, bus: bus, properties: codec.properties, details: ["cad \(address)"])
         }
     }
+}
+
+/// The mixer's way to the SPICE server.
+private final class SPICESink: AudioSink {
+    let frequency = SPICEAudio.frequency
+    private let audio: SPICEAudio
+    init(_ audio: SPICEAudio) { self.audio = audio }
+    func take(_ mix: ArraySlice<Int32>) { audio.play(mix.map { Int16(clamping: $0) }) }
+    func pause() { audio.stop() }
 }

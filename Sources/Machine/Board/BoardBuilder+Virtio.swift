@@ -202,12 +202,12 @@ extension BoardBuilder {
             if number >= next { next = number + 1 }
             var listener: (@Sendable (Bool) -> Void)?
             let backend = port.properties.string("chardev")
-            let agent = backend.flatMap { characters.agent($0) }
+            let listening = backend.flatMap { characters.guestPort($0) }
             let serial = isConsole ? nil : backend
-            if port.id != nil || agent != nil || serial != nil {
+            if port.id != nil || listening != nil || serial != nil {
                 let (id, lifecycle, characters) = (port.id, lifecycle, characters)
                 listener = { [weak characters] isOpen in
-                    agent?.setGuestOpen(isOpen)
+                    listening?.setGuestOpen(isOpen)
                     if let serial { characters?.setGuestOpen(serial, isOpen) }
                     if let id { lifecycle.send(.serialPortChanged(id: id, isOpen: isOpen)) }
                 }

@@ -7,6 +7,7 @@ internal import HostOS
 internal import JSON
 internal import Log
 internal import Synchronization
+internal import SPICE
 
 /// What a board is made of while it is made. Confined to the thread that makes the machine.
 final class BoardBuilder {
@@ -115,6 +116,8 @@ final class BoardBuilder {
     let shares = SharedFolders()
     /// The back-ends of `-audiodev`.
     var audio: [(id: String, backend: any AudioBackend)] = []
+    /// What is played to the SPICE server's client; nil where nothing is.
+    var spiceAudio: SPICEAudio?
     /// What graphics adapters show, the first adapter's first.
     var screens: [Screen] = []
     /// Where keys and movements go.

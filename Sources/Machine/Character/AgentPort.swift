@@ -6,7 +6,7 @@ internal import Synchronization
 
 /// A character back-end that is the display's side of a guest's agent (`qemu-vdagent`): on a virtio serial port by the name
 /// `com.redhat.spice.0` it joins the guest's clipboard with that of viewers, and tells the agent where the pointer is.
-final class AgentPort: HostCharacterPort, PointerInput {
+final class AgentPort: HostCharacterPort, GuestPortListener, PointerInput {
     /// Most bytes that wait for the guest; what would be more is dropped, message by message.
     private static let limit = 4 << 20
 

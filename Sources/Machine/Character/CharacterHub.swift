@@ -2,6 +2,7 @@ public import CharacterBackend
 internal import DeviceModel
 internal import Display
 public import HostOS
+internal import SPICE
 internal import Synchronization
 
 /// The character back-ends of a machine by name, and who shares them.
@@ -49,6 +50,8 @@ public final class CharacterHub: Sendable {
         } else if case .agent(let hasClipboard, let hasMouse) = device.kind {
             port = AgentPort(
                 label: device.id, hasClipboard: hasClipboard, hasMouse: hasMouse, clipboard: clipboard, loop: loop)
+        } else if case .spice(let use) = device.kind {
+            port = SPICEPort(label: device.id, use, loop: loop)
         } else {
             let specification = try Self.specification(device)
             do throws(ChardevError) {
@@ -116,7 +119,7 @@ public final class CharacterHub: Sendable {
             backend = .udp(host: host, port: port, localHost: localHost ?? "", localPort: localPort ?? "0")
         case .ringBuffer(let size): backend = .ringBuffer(size: Int(clamping: size))
         case .virtualConsole: backend = .virtualConsole
-        case .agent: backend = .null
+        case .agent, .spice: backend = .null
         }
         return ChardevSpecification(
             backend, id: device.id, isMultiplexed: device.isMultiplexed, logFile: device.logFile,
@@ -177,9 +180,15 @@ public final class CharacterHub: Sendable {
     /// The memory of a `ringbuf` back-end.
     func ringBuffer(_ id: String) -> RingBufferPort? { entries.withLock { $0[id]?.port } as? RingBufferPort }
 
-    /// The display's side of guests' agents, by the names of their back-ends.
-    func agent(_ id: String) -> AgentPort? { entries.withLock { $0[id]?.port } as? AgentPort }
+    /// A back-end that wants to know whether a program of the guest has its port open.
+    func guestPort(_ id: String) -> (any GuestPortListener)? { entries.withLock { $0[id]?.port } as? any GuestPortListener }
+    /// The display's side of guests' agents.
     var agents: [AgentPort] { entries.withLock { $0.values.compactMap { $0.port as? AgentPort } } }
+
+    /// The channels of the SPICE server's, in the order of their names.
+    var spicePorts: [SPICEPort] {
+        entries.withLock { $0.values.compactMap { $0.port as? SPICEPort } }.sorted { $0.label < $1.label }
+    }
 
     /// What happens when the user asks for the end at a shared terminal; runs on the loop's thread.
     func onExit(_ handler: @escaping @Sendable () -> Void) { exit.withLock { $0 = handler } }

@@ -6,6 +6,8 @@ public struct AudioConfiguration: Equatable, Sendable {
         case none
         /// Into a WAV file.
         case wav
+        /// To the client of the SPICE server.
+        case spice
     }
     /// Its name.
     public var id: String

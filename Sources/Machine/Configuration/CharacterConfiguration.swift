@@ -1,3 +1,5 @@
+public import SPICE
+
 /// Where a stream socket is.
 public enum SocketAddressConfiguration: Equatable, Sendable {
     /// A TCP port; a range of ports up to `to`.
@@ -34,6 +36,8 @@ public enum CharacterBackendKind: Equatable, Sendable {
     case virtualConsole(size: String)
     /// The display's side of a guest's agent: whether it joins clipboards, and tells the pointer's places.
     case agent(clipboard: Bool, mouse: Bool)
+    /// A channel of the SPICE server's.
+    case spice(SPICEPort.Use)
 }
 
 /// The options of a stream socket.

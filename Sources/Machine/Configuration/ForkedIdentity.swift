@@ -1,5 +1,6 @@
 internal import HostOS
 public import JSON
+internal import SPICE
 internal import VNC
 
 /// What makes a child of a running machine another machine than its parent: where its files and sockets are, its name,
@@ -110,6 +111,11 @@ extension MachineConfiguration {
             }
             vncServers[place].isAnnounced = false
         }
+        if var own = spice {
+            // The parent has the ports.
+            (own.port, own.tlsPort, own.path) = (nil, nil, "\(child.folder)/spice.sock")
+            spice = own
+        }
         for place in devices.indices where devices[place].driver == "vmgenid" {
             devices[place].properties["guid"] = "auto"
         }
@@ -190,7 +196,7 @@ extension MachineConfiguration {
             case .udp(let host, let port, _, _):
                 characterDevices[place].kind = .udp(host: host, port: port, localHost: nil, localPort: nil)
             case .serial, .parallel: characterDevices[place].kind = .null
-            case .null, .ringBuffer, .virtualConsole, .agent: break
+            case .null, .ringBuffer, .virtualConsole, .agent, .spice: break
             }
         }
         // Sockets to the host are found by a path, too.

@@ -1,3 +1,4 @@
+public import SPICE
 public import VNC
 
 /// Everything that a command line says about a machine: plain values that the machine builder reads.
@@ -64,6 +65,8 @@ public struct MachineConfiguration: Equatable, Sendable {
     public var showsConsoles: Bool { !vncServers.isEmpty || display == .curses }
     /// VNC servers of `-vnc` and `-display vnc=`, or the one of a machine that has a picture and no other display.
     public var vncServers: [VNCConfiguration] = []
+    /// The SPICE server of `-spice`; nil for none.
+    public var spice: SPICEConfiguration?
     /// Audio back-ends of `-audiodev` and `-audio`, in order.
     public var audioBackends: [AudioConfiguration] = []
     /// TPM back-ends of `-tpmdev`.

@@ -1,4 +1,5 @@
 public import JSON
+public import SPICE
 public import VNC
 
 /// Something that happened to a machine, for its monitors.
@@ -46,6 +47,8 @@ public struct MachineEvent: Equatable, Sendable {
         case blockJob(event: String, data: JSONObject)
         /// A viewer came or went.
         case vnc(VNCEvent, server: VNCStatus)
+        /// A channel of SPICE's was opened or ended.
+        case spice(SPICEEvent, server: SPICEStatus)
         /// A tray moved.
         case trayMoved(device: String, id: String, isOpen: Bool)
         /// A migration has come further.

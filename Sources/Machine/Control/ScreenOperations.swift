@@ -1,4 +1,5 @@
 public import HostOS
+public import SPICE
 public import VNC
 
 /// The format of a picture's file.
@@ -35,6 +36,15 @@ public protocol ScreenOperations: AnyObject, Sendable {
     func setVNCExpiry(_ time: UInt64?, display: String?) throws(MachineError)
     /// Lets the first server have a viewer at the other end of a connected socket, without asking who it is if so wished.
     func addVNCViewer(_ socket: Descriptor, skipsAuthentication: Bool) throws(MachineError)
+
+    /// The SPICE server; nil for none.
+    var spiceServer: SPICEStatus? { get }
+    /// Sets its password, and what becomes of a client that is there.
+    func setSPICEPassword(_ password: String, _ action: SPICEPasswordAction) throws(MachineError)
+    /// Sets when its password ends, in nanoseconds since 1970; nil for never.
+    func setSPICEExpiry(_ time: UInt64?) throws(MachineError)
+    /// Lets it have a client at the other end of a connected socket.
+    func addSPICEClient(_ socket: Descriptor, skipsAuthentication: Bool, isSecure: Bool) throws(MachineError)
 }
 
 extension ScreenOperations {
@@ -59,6 +69,14 @@ extension ScreenOperations {
     public func addVNCViewer(_ socket: Descriptor, skipsAuthentication: Bool) throws(MachineError) {
         throw .failed("VNC is not active")
     }
+    public var spiceServer: SPICEStatus? { nil }
+    public func setSPICEPassword(_ password: String, _ action: SPICEPasswordAction) throws(MachineError) {
+        throw .failed("SPICE is not in use")
+    }
+    public func setSPICEExpiry(_ time: UInt64?) throws(MachineError) { throw .failed("SPICE is not in use") }
+    public func addSPICEClient(
+        _ socket: Descriptor, skipsAuthentication: Bool, isSecure: Bool
+    ) throws(MachineError) { throw .failed("SPICE is not in use") }
     public func choosePointer(_ index: Int) throws(MachineError) {
         throw .failed("Mouse at index '\(index)' not found")
     }

@@ -1,6 +1,7 @@
 internal import Display
 public import HostOS
 internal import JSON
+internal import SPICE
 internal import Synchronization
 internal import TLS
 public import VNC
@@ -25,7 +26,7 @@ extension VirtualMachine {
                 }
                 servers.append(server)
                 if let secret = wanted.passwordSecret {
-                    server.setPassword(try Self.secret(secret, configuration))
+                    server.setPassword(try Self.secret(secret, "-vnc", configuration))
                 }
             }
         } catch {
@@ -60,14 +61,16 @@ extension VirtualMachine {
         return ViewerSecurity(credentials)
     }
 
-    private static func secret(_ id: String, _ configuration: MachineConfiguration) throws(MachineBuildError) -> String
-    {
+    /// What a secret of an option's holds.
+    static func secret(
+        _ id: String, _ option: String, _ configuration: MachineConfiguration
+    ) throws(MachineBuildError) -> String {
         guard let object = configuration.objects.first(where: { $0.id == id && $0.type == "secret" }) else {
-            throw MachineBuildError("-vnc: No secret with id '\(id)'")
+            throw MachineBuildError("\(option): No secret with id '\(id)'")
         }
         if let data = object.properties.string("data") { return data }
         guard let path = object.properties.string("file"), let bytes = try? HostFile.contents(path, limit: 4096) else {
-            throw MachineBuildError("-vnc: the secret '\(id)' cannot be read")
+            throw MachineBuildError("\(option): the secret '\(id)' cannot be read")
         }
         return String(decoding: bytes, as: UTF8.self)
     }
@@ -107,12 +110,15 @@ extension VirtualMachine {
 
 /// The wire from servers, which are made first, to the machine that they belong to.
 final class EventReporter: Sendable {
-    private let handler = Mutex<(@Sendable (String, VNCEvent) -> Void)?>(nil)
-
-    func connect(_ handler: @escaping @Sendable (String, VNCEvent) -> Void) {
-        self.handler.withLock { $0 = handler }
+    /// What a server tells.
+    enum Event: Sendable {
+        case vnc(id: String, VNCEvent)
+        case spice(SPICEEvent)
     }
-    func send(_ id: String, _ event: VNCEvent) { handler.withLock { $0 }?(id, event) }
+    private let handler = Mutex<(@Sendable (Event) -> Void)?>(nil)
+
+    func connect(_ handler: @escaping @Sendable (Event) -> Void) { self.handler.withLock { $0 = handler } }
+    func send(_ event: Event) { handler.withLock { $0 }?(event) }
 }
 
 /// TLS for viewers, by the library that disks use too.

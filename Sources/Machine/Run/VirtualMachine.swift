@@ -7,6 +7,7 @@ internal import Execution
 public import HostOS
 internal import Log
 internal import Synchronization
+internal import SPICE
 internal import VNC
 
 /// A machine: a board, its processors' threads, and its life from the start to the process's end.
@@ -88,14 +89,24 @@ public final class VirtualMachine: Sendable {
             let reporter = EventReporter()
             do throws(MachineBuildError) {
                 curses = try Self.makeCurses(configuration, board)
-                servers = try Self.makeServers(configuration, board) { reporter.send($0, $1) }
+                servers = try Self.makeServers(configuration, board) { reporter.send(.vnc(id: $0, $1)) }
+                do throws(MachineBuildError) {
+                    spice = try Self.makeSPICE(configuration, board) { reporter.send(.spice($0)) }
+                } catch {
+                    for server in servers { server.close() }
+                    throw error
+                }
             } catch {
                 board.close()
                 throw error
             }
-            reporter.connect { [weak self] id, event in
-                guard let self, let status = self.vncServers.first(where: { $0.id == id }) else { return }
-                emit(.vnc(event, server: status))
+            reporter.connect { [weak self] event in
+                guard let self else { return }
+                switch event {
+                case .vnc(let id, let event):
+                    if let status = vncServers.first(where: { $0.id == id }) { emit(.vnc(event, server: status)) }
+                case .spice(let event): if let status = spiceServer { emit(.spice(event, server: status)) }
+                }
             }
         } catch {
             characters.closeAll()
@@ -105,6 +116,8 @@ public final class VirtualMachine: Sendable {
 
     /// The VNC servers.
     let servers: [VNCServer]
+    /// The SPICE server.
+    let spice: SPICEServer?
     /// The terminal that shows text.
     private let curses: CursesDisplay?
 
@@ -158,6 +171,7 @@ public final class VirtualMachine: Sendable {
         for server in servers {
             do throws(VNCError) { try server.start() } catch { throw MachineBuildError("-vnc: \(error)") }
         }
+        do throws(SPICEError) { try spice?.start() } catch { throw MachineBuildError("-spice: \(error)") }
         do throws(CursesError) { try curses?.start() } catch { throw MachineBuildError("-display curses: \(error)") }
         // Every thread is at the gate now, and its number is known.
         group.park()
@@ -374,6 +388,7 @@ public final class VirtualMachine: Sendable {
         group.end()
         board.engine.release()
         for server in servers { server.close() }
+        spice?.close()
         curses?.close()
         board.close()
         desk.closeLateMemory()

@@ -95,6 +95,10 @@ extension OptionTable {
             "vnc", OptionDescription.Argument.text, "host:N|unix:path|none[,password=on][,to=L][,websocket=on]...",
             "A VNC server for the picture", VNCOptions.vnc),
         OptionDescription(
+            "spice", OptionDescription.Argument.parameters(SPICEOptions.table),
+            "[port=n][,tls-port=n][,addr=host][,unix=on][,disable-ticketing=on][,password-secret=id]...",
+            "A SPICE server for the picture", SPICEOptions.spice),
+        OptionDescription(
             "vga", OptionDescription.Argument.text, "none|std|cirrus|virtio", "The graphics adapter", GuestOptions.vga),
         OptionDescription(
             "k", OptionDescription.Argument.text, "language", "The keyboard layout, such as 'fr'",
@@ -115,10 +119,10 @@ extension OptionTable {
             builder.configuration.devices.append(device)
         },
         OptionDescription(
-            "audiodev", OptionDescription.Argument.text, "[driver=]none|wav,id=name[,path=file][,out.frequency=n]...",
+            "audiodev", OptionDescription.Argument.text, "[driver=]none|wav|spice,id=name[,path=file][,out.frequency=n]...",
             "An audio back-end", declares: AudioOptions.table.parameters, AudioOptions.audiodev),
         OptionDescription(
-            "audio", OptionDescription.Argument.text, "[driver=]none|wav,model=hda|ac97[,option=value...]",
+            "audio", OptionDescription.Argument.text, "[driver=]none|wav|spice,model=hda|ac97[,option=value...]",
             "An audio back-end with a sound card", AudioOptions.audio),
     ]
 }

@@ -116,7 +116,6 @@ extension OptionTable {
             ("writeconfig", "configuration files are not supported"),
             ("runas", "start the program as that user instead"), ("chroot", "start the program there instead"),
             ("dtb", "a PC takes no device tree"),
-            ("spice", "SPICE is not supported; use -vnc"),
             ("iscsi", "iSCSI is not supported"), ("sd", "SD cards are not supported"),
             ("mtdblock", "raw flash is not supported"), ("acpitable", "ACPI tables from files are not supported yet"),
             ("plugin", "plug-ins are not supported"),

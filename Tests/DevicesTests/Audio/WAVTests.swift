@@ -6,10 +6,10 @@ import Testing
     private static func file() -> String {
         FileManager.default.temporaryDirectory.appendingPathComponent("apus-\(UUID().uuidString).wav").path
     }
-    private static func audio48kHz(_ path: String) throws -> WAVAudio {
-        var format = WAVAudio.Format()
+    private static func audio48kHz(_ path: String) throws -> MixedAudio {
+        var format = WAVFile.Format()
         format.frequency = 48000
-        return try WAVAudio(path: path, format: format)
+        return MixedAudio(try WAVFile(path: path, format: format))
     }
     private static func number(_ data: Data, _ place: Int, _ count: Int) -> Int {
         (0..<count).reduce(0) { $0 | Int(data[place + $1]) << ($1 * 8) }
@@ -21,7 +21,7 @@ import Testing
     @Test func headersAndSamples() throws {
         let path = Self.file()
         defer { try? FileManager.default.removeItem(atPath: path) }
-        let audio = try WAVAudio(path: path)
+        let audio = MixedAudio(try WAVFile(path: path))
         let voice = audio.makeVoice()
         let tone = (0..<4410).flatMap { [Int16($0), Int16(-$0)] }
         voice.play(tone, rate: 44100, end: 100_000_000)
@@ -75,7 +75,7 @@ import Testing
     @Test func aVoiceAloneDoesNotWaitForEver() throws {
         let path = Self.file()
         defer { try? FileManager.default.removeItem(atPath: path) }
-        let audio = try WAVAudio(path: path)
+        let audio = MixedAudio(try WAVFile(path: path))
         let voice = audio.makeVoice()
         // A second, 441 frames at a time: what is older than a tenth is in the file.
         for end in 1...100 as ClosedRange<UInt64> {

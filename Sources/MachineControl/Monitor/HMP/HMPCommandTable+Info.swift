@@ -3,7 +3,7 @@ internal import Machine
 extension HMPCommandTable {
     /// What `info` shows.
     static let info: [HMPCommand] =
-        (infoMachine + infoMemory + infoProcessor + infoDevices + infoInterrupts + infoState + [infoVNC]).sorted { $0.name < $1.name }
+        (infoMachine + infoMemory + infoProcessor + infoDevices + infoInterrupts + infoState + [infoVNC, infoSPICE]).sorted { $0.name < $1.name }
 
     private static let infoMachine: [HMPCommand] = [
         HMPCommand("mice", "show which guest mouse is receiving events") { (monitor, _, _) throws(MonitorError) in

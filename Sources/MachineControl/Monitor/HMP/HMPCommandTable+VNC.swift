@@ -1,4 +1,5 @@
 internal import Machine
+internal import SPICE
 internal import VNC
 
 extension HMPCommandTable {
@@ -11,12 +12,17 @@ extension HMPCommandTable {
                 HMPArgument("connected", .word, optional: true),
             ], "set spice/vnc password"
         ) { (monitor, arguments, _) throws(MonitorError) in
-            try checkProtocol(arguments)
+            let password = arguments.words["password"] ?? ""
+            if try isSPICE(arguments) {
+                let action = try QMPCommandTable.passwordAction(arguments.words["connected"])
+                try monitored { () throws(MachineError) in try monitor.machine.setSPICEPassword(password, action) }
+                return ""
+            }
             guard ["keep", nil].contains(arguments.words["connected"]) else {
                 throw .generic("'connected' must be 'keep' for vnc")
             }
             try monitored { () throws(MachineError) in
-                try monitor.machine.setVNCPassword(arguments.words["password"] ?? "", display: nil)
+                try monitor.machine.setVNCPassword(password, display: nil)
             }
             return ""
         },
@@ -24,15 +30,40 @@ extension HMPCommandTable {
             "expire_password", [HMPArgument("protocol", .word), HMPArgument("time", .word)],
             "set spice/vnc password expire-time"
         ) { (monitor, arguments, _) throws(MonitorError) in
-            try checkProtocol(arguments)
+            let isSPICE = try isSPICE(arguments)
             let time = try QMPCommandTable.expiry(arguments.words["time"] ?? "")
-            try monitored { () throws(MachineError) in try monitor.machine.setVNCExpiry(time, display: nil) }
+            try monitored { () throws(MachineError) in
+                if isSPICE { return try monitor.machine.setSPICEExpiry(time) }
+                try monitor.machine.setVNCExpiry(time, display: nil)
+            }
             return ""
         },
     ]
 
-    private static func checkProtocol(_ arguments: HMPArguments) throws(MonitorError) {
-        guard arguments.words["protocol"] == "vnc" else { throw .generic("SPICE is not supported; use vnc") }
+    private static func isSPICE(_ arguments: HMPArguments) throws(MonitorError) -> Bool {
+        switch arguments.words["protocol"] {
+        case "spice": return true
+        case "vnc": return false
+        case let other: throw .generic("'\(printable(other ?? ""))' is no protocol; valid: vnc, spice")
+        }
+    }
+
+    /// `info spice`.
+    static let infoSPICE = HMPCommand("spice", "show the spice server status") { (monitor, _, _) throws(MonitorError) in
+        guard let server = monitor.machine.spiceServer else { return "Server: disabled\n" }
+        var text = "Server:\n"
+        let host = printable(server.host)
+        if let port = server.port { text += "     address: \(host):\(port)\n" }
+        if let port = server.tlsPort { text += "     address: \(host):\(port) [tls]\n" }
+        if server.family == "unix" { text += "     address: \(host)\n" }
+        text += "    migrated: false\n        auth: \(server.authentication)\n  mouse-mode: \(server.mouseMode)\n"
+        if server.channels.isEmpty { return text + "Channels: none\n" }
+        for channel in server.channels {
+            text += "Channel:\n     address: \(printable(channel.host)):\(channel.port)\(channel.isSecure ? " [tls]" : "")\n"
+            text += "     session: \(channel.session)\n"
+            text += "     channel: \(channel.kind.rawValue):\(channel.channel)\n     channel name: \(channel.kind.name)\n"
+        }
+        return text
     }
 
     /// `info vnc`.

@@ -69,13 +69,17 @@ extension QMPCommandTable {
                 SchemaMember("display", .string, optional: true),
             ]
         ) { (context, arguments) throws(MonitorError) in
-            try checkProtocol(arguments)
+            let password = arguments.string("password") ?? ""
+            if arguments.string("protocol") == "spice" {
+                let action = try passwordAction(arguments.string("connected"))
+                try monitored { () throws(MachineError) in try context.machine.setSPICEPassword(password, action) }
+                return [:]
+            }
             guard arguments.string("connected") ?? "keep" == "keep" else {
                 throw .generic("parameter 'connected' must be 'keep' when 'protocol' is 'vnc'")
             }
             try monitored { () throws(MachineError) in
-                try context.machine.setVNCPassword(
-                    arguments.string("password") ?? "", display: arguments.string("display"))
+                try context.machine.setVNCPassword(password, display: arguments.string("display"))
             }
             return [:]
         },
@@ -86,9 +90,9 @@ extension QMPCommandTable {
                 SchemaMember("display", .string, optional: true),
             ]
         ) { (context, arguments) throws(MonitorError) in
-            try checkProtocol(arguments)
             let time = try expiry(arguments.string("time") ?? "")
             try monitored { () throws(MachineError) in
+                if arguments.string("protocol") == "spice" { return try context.machine.setSPICEExpiry(time) }
                 try context.machine.setVNCExpiry(time, display: arguments.string("display"))
             }
             return [:]
@@ -113,7 +117,12 @@ extension QMPCommandTable {
             }
             switch arguments.string("protocol") {
             case "vnc": break
-            case "spice": throw .generic("SPICE is not supported; use VNC")
+            case "spice":
+                let (isKnown, isSecure) = (arguments["skipauth"]?.boolValue ?? false, arguments["tls"]?.boolValue ?? false)
+                try monitored { () throws(MachineError) in
+                    try context.machine.addSPICEClient(socket, skipsAuthentication: isKnown, isSecure: isSecure)
+                }
+                return [:]
             case let other: throw .generic("protocol '\(printable(other ?? ""))' is invalid")
             }
             let isKnown = arguments["skipauth"]?.boolValue ?? false
@@ -122,12 +131,7 @@ extension QMPCommandTable {
             }
             return [:]
         },
-        QMPCommand("query-spice", returns: .any) { (_, _) throws(MonitorError) in ["enabled": false] },
     ]
-
-    private static func checkProtocol(_ arguments: JSONObject) throws(MonitorError) {
-        guard arguments.string("protocol") == "vnc" else { throw .generic("SPICE is not supported; use VNC") }
-    }
 
     /// `now`, `never`, `+60` or seconds since 1970, as nanoseconds since 1970.
     static func expiry(_ text: String) throws(MonitorError) -> UInt64? {

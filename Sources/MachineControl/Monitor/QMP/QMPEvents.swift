@@ -128,6 +128,7 @@ enum QMPEvents {
         case .serialPortChange(let id, let isOpen):
             ("VSERPORT_CHANGE", ["id": .string(id), "open": .bool(isOpen)])
         case .vnc(let event, let server): QMPCommandTable.event(event, server)
+        case .spice(let event, let server): QMPCommandTable.event(event, server)
         case .balloonChange(let actual): ("BALLOON_CHANGE", ["actual": .number(actual)])
         case .migration(let status): ("MIGRATION", ["status": .string(status.rawValue)])
         case .migrationPass(let pass): ("MIGRATION_PASS", ["pass": .number(pass)])

@@ -14,14 +14,14 @@ enum AudioOptions {
     static let table = ParameterTable(
         implied: "driver",
         [
-            Parameter("driver", Parameter.Kind.string, "none or wav"), Parameter("id", Parameter.Kind.string),
+            Parameter("driver", Parameter.Kind.string, "none, wav or spice"), Parameter("id", Parameter.Kind.string),
             Parameter("path", Parameter.Kind.string, "The file of wav"),
             Parameter("timer-period", Parameter.natural), Parameter("in", Parameter.Kind.any),
             Parameter("out", Parameter.Kind.any), Parameter("model", Parameter.Kind.string),
         ])
 
     static func audiodev(_ builder: inout ConfigurationBuilder, _ argument: OptionArgument) throws(OptionError) {
-        guard try !asksForHelp(argument.text) else { throw .information("Available audio drivers:\nnone\nwav\n") }
+        guard try !asksForHelp(argument.text) else { throw .information("Available audio drivers:\nnone\nspice\nwav\n") }
         let values = try table.valuesOrJSON(argument.text)
         guard let id = values.string("id") else { throw .missing("id") }
         guard values["model"] == nil else { throw .unknown("Invalid parameter", "model", among: []) }
@@ -30,7 +30,7 @@ enum AudioOptions {
 
     /// A back-end and a card that uses it, in one option.
     static func audio(_ builder: inout ConfigurationBuilder, _ argument: OptionArgument) throws(OptionError) {
-        guard try !asksForHelp(argument.text) else { throw .information("Available audio drivers:\nnone\nwav\n") }
+        guard try !asksForHelp(argument.text) else { throw .information("Available audio drivers:\nnone\nspice\nwav\n") }
         let values = try table.valuesOrJSON(argument.text)
         let models = [("ac97", "Intel 82801AA AC97 Audio"), ("hda", "Intel HD Audio")]
         guard let model = values.string("model") else { throw .missing("model") }

@@ -1,12 +1,13 @@
 internal import JSON
 internal import Machine
+internal import SPICE
 
 /// The two forms of a character back-end: `-chardev`'s parameters, and the short form of `-serial`.
 enum CharacterBackendSyntax {
     /// The back-ends that -chardev takes, `tty` and `parport` being old names.
     static let names = [
         "null", "stdio", "file", "pty", "pipe", "serial", "tty", "parallel", "parport", "socket", "udp", "ringbuf",
-        "vc", "qemu-vdagent",
+        "vc", "qemu-vdagent", "spicevmc", "spiceport",
     ]
     private static let common: [Parameter] = [
         Parameter("backend", Parameter.Kind.string), Parameter("id", Parameter.Kind.string),
@@ -54,6 +55,7 @@ enum CharacterBackendSyntax {
                 Parameter("clipboard", Parameter.Kind.boolean), Parameter("mouse", Parameter.Kind.boolean),
                 Parameter("name", Parameter.Kind.string),
             ]
+        case "spicevmc", "spiceport": [Parameter("name", Parameter.Kind.string), Parameter("debug", Parameter.natural)]
         default: []
         }
     }
@@ -77,6 +79,8 @@ enum CharacterBackendSyntax {
         case "socket": return socket.filter { !["to", "ipv4", "ipv6", "abstract", "tight"].contains($0.name) }
         case "udp":
             return [Parameter("remote", Parameter.Kind.any), Parameter("local", Parameter.Kind.any)] + log
+        case "spicevmc": return [Parameter("type", Parameter.Kind.string)] + log
+        case "spiceport": return [Parameter("fqdn", Parameter.Kind.string)] + log
         default: return parameters(backend) + log
         }
     }
@@ -111,6 +115,8 @@ enum CharacterBackendSyntax {
             case ("socket", "addr"): address(member.value, "host", "port")
             case ("udp", "remote"): address(member.value, "host", "port")
             case ("udp", "local"): address(member.value, "localaddr", "localport")
+            // As the schema of chardev-add calls them.
+            case ("spicevmc", "type"), ("spiceport", "fqdn"): add("name", member.value)
             default: add(member.name, member.value)
             }
         }
@@ -167,6 +173,15 @@ enum CharacterBackendSyntax {
         case "qemu-vdagent":
             // Its name is always the same, and may be given all the same.
             return .agent(clipboard: values.flag("clipboard") ?? false, mouse: values.flag("mouse") ?? true)
+        case "spicevmc":
+            switch values.string("name") ?? "vdagent" {
+            case "vdagent": return .spice(.agent)
+            case "usbredir": return .spice(.usbRedirection)
+            case let other: throw .unknown("invalid name of a SPICE channel", other, among: ["vdagent", "usbredir"])
+            }
+        case "spiceport":
+            guard let name = values.string("name"), !name.isEmpty else { throw .missing("name") }
+            return .spice(.port(name))
         default: return .socket(try socket(values))
         }
     }

@@ -1,32 +1,29 @@
-public import HostOS
 internal import Synchronization
 
-/// All voices mixed into a WAV file (`-audiodev wav`): time in which no voice speaks is left out, as QEMU does.
-public final class WAVAudio: AudioBackend {
-    /// What the file holds.
-    public struct Format: Sendable, Equatable {
-        /// Frames a second, 8000 to 192000.
-        public var frequency = 44100
-        /// 1 or 2.
-        public var channels = 2
-        /// 8 (unsigned) or 16 (signed).
-        public var bits = 16
-        /// QEMU's default: 44.1 kHz, two channels of 16 bits.
-        public init() {}
-        var frameSize: Int { channels * bits / 8 }
-    }
+/// Where mixed sound goes: frames of two channels. Called with the mixer's lock held.
+public protocol AudioSink: AnyObject, Sendable {
+    /// Frames a second, 8000 to 192000.
+    var frequency: Int { get }
+    /// Takes frames, left and right by turns. What is louder than 16 bits can say is the sink's to cut.
+    func take(_ mix: ArraySlice<Int32>)
+    /// Nobody speaks for now.
+    func pause()
+}
+
+/// All voices mixed: time in which no voice speaks is left out, as QEMU does.
+public final class MixedAudio: AudioBackend {
     private struct Speaker {
-        /// The frame of the file that this voice's next one is mixed with.
+        /// The frame of the mix that this voice's next one is mixed with.
         var position: UInt64
         var resampler: Resampler
     }
     private struct State {
         var speakers: [Int: Speaker] = [:]
         var nextVoice = 0
-        /// Frames that are in the file, which is where the mix begins.
+        /// Frames that the sink has, which is where the mix begins.
         var written: UInt64 = 0
         var mix: [Int32] = []
-        /// Where in the file the voices' present turn began, and when.
+        /// Where in the mix the voices' present turn began, and when.
         var turn: (position: UInt64, time: UInt64) = (0, 0)
         /// The newest virtual time that any voice of this turn has come to.
         var newest: UInt64 = 0
@@ -35,15 +32,14 @@ public final class WAVAudio: AudioBackend {
     /// Frames that may wait for another voice.
     private static let mostWaiting = 1 << 16
 
-    private let file: Descriptor
-    private let format: Format
+    private let sink: any AudioSink
+    private let frequency: Int
     private let state = Mutex(State())
 
-    /// A file at a path, replaced where it is there.
-    public init(path: String, format: Format = Format()) throws(HostError) {
-        self.format = format
-        file = try HostFile.open(path, .replace)
-        try file.writeAll(header(frames: 0), at: 0)
+    /// A mixer in front of a sink.
+    public init(_ sink: any AudioSink) {
+        self.sink = sink
+        frequency = sink.frequency
     }
 
     public func makeVoice() -> any AudioVoice {
@@ -80,12 +76,12 @@ public final class WAVAudio: AudioBackend {
                 ?? Speaker(
                     position: state.turn.position
                         + min(
-                            Ticks.at(begin &- min(state.turn.time, begin), hertz: UInt64(format.frequency)),
-                            // Never far behind what is in the file, or ahead of the others.
+                            Ticks.at(begin &- min(state.turn.time, begin), hertz: UInt64(frequency)),
+                            // Never far behind what the sink has, or ahead of the others.
                             state.written &- state.turn.position + UInt64(Self.mostWaiting)),
                     resampler: Resampler())
             speaker.position = max(speaker.position, state.written)
-            let frames = speaker.resampler.convert(samples, from: rate, to: format.frequency)
+            let frames = speaker.resampler.convert(samples, from: rate, to: frequency)
             let place = Int(speaker.position - state.written) * 2
             if state.mix.count < place + frames.count {
                 state.mix += repeatElement(0, count: place + frames.count - state.mix.count)
@@ -97,7 +93,7 @@ public final class WAVAudio: AudioBackend {
             let settled = state.newest - min(AudioPace.mostLate, state.newest)
             let open =
                 state.turn.position
-                + Ticks.at(settled - min(state.turn.time, settled), hertz: UInt64(format.frequency))
+                + Ticks.at(settled - min(state.turn.time, settled), hertz: UInt64(frequency))
             let slowest = min(state.speakers.values.map(\.position).min() ?? 0, open)
             let least = state.written + UInt64(max(state.mix.count / 2 - Self.mostWaiting, 0))
             write(&state, upTo: max(slowest, least))
@@ -111,50 +107,20 @@ public final class WAVAudio: AudioBackend {
         }
     }
 
-    /// Moves the mix before a frame into the file; the file's header follows when nobody speaks.
+    /// Hands the mix before a frame to the sink.
     private func write(_ state: inout State, upTo end: UInt64) {
         guard !state.isClosed else { return }
         let count = Int(min(UInt64(state.mix.count / 2), end - min(end, state.written)))
-        var bytes: [UInt8] = []
-        bytes.reserveCapacity(count * format.frameSize)
-        for frame in 0..<count {
-            let (left, right) = (state.mix[frame * 2], state.mix[frame * 2 + 1])
-            for sample in format.channels == 2 ? [left, right] : [(left + right) / 2] {
-                let value = Int16(clamping: sample)
-                if format.bits == 8 {
-                    bytes.append(UInt8(truncatingIfNeeded: (Int(value) + 32768) >> 8))
-                } else {
-                    bytes.append(UInt8(truncatingIfNeeded: value))
-                    bytes.append(UInt8(truncatingIfNeeded: value >> 8))
-                }
-            }
-        }
+        if count > 0 { sink.take(state.mix.prefix(count * 2)) }
         state.mix.removeFirst(count * 2)
-        // The format's lengths have 32 bits: what does not fit is not kept.
-        let size = UInt64(format.frameSize)
-        if (state.written + UInt64(count)) * size < 0xFFFF_FF00 {
-            try? file.writeAll(bytes, at: 44 + state.written * size)
-            state.written += UInt64(count)
-        }
-        if state.speakers.isEmpty { try? file.writeAll(header(frames: state.written), at: 0) }
-    }
-
-    /// The RIFF and format chunks, and the head of the data. (Microsoft, Multimedia Programming Interface 1.0.)
-    private func header(frames: UInt64) -> [UInt8] {
-        func number(_ value: Int, _ count: Int) -> [UInt8] {
-            (0..<count).map { UInt8(truncatingIfNeeded: value >> ($0 * 8)) }
-        }
-        let data = Int(clamping: frames) * format.frameSize
-        var bytes = Array("RIFF".utf8) + number(data + 36, 4) + Array("WAVEfmt ".utf8) + number(16, 4)
-        bytes += number(1, 2) + number(format.channels, 2) + number(format.frequency, 4)
-        bytes += number(format.frequency * format.frameSize, 4) + number(format.frameSize, 2) + number(format.bits, 2)
-        return bytes + Array("data".utf8) + number(data, 4)
+        state.written += UInt64(count)
+        if state.speakers.isEmpty { sink.pause() }
     }
 
     private final class Voice: AudioVoice {
-        private let owner: WAVAudio
+        private let owner: MixedAudio
         private let number: Int
-        init(_ owner: WAVAudio, number: Int) {
+        init(_ owner: MixedAudio, number: Int) {
             self.owner = owner
             self.number = number
         }
