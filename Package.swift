@@ -151,6 +151,9 @@ let package = Package(
             name: "GuestPrograms", dependencies: ["CEngine", "Execution", "GuestMemory", "HostOS"],
             path: "Tests/GuestPrograms", swiftSettings: strict),
         .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: strict),
+        .target(
+            name: "DisplaySupport", dependencies: ["Display", "HostOS"], path: "Tests/DisplaySupport",
+            swiftSettings: strict),
         tests("JSON"),
         tests("HostOS", ["Log", "CLinux"]),
         tests("GuestMemory"),
@@ -171,8 +174,8 @@ let package = Package(
         tests("FileSharing", ["HostOS", "CLinux"]),
         tests("Display", ["CZlib"]),
         tests("Curses", ["Display", "HostOS"]),
-        tests("VNC", ["Display", "HostOS", "CZlib"]),
-        tests("SPICE", ["Display", "HostOS", "DeviceModel", "CharacterBackend"]),
+        tests("VNC", ["Display", "DisplaySupport", "HostOS", "CZlib"]),
+        tests("SPICE", ["Display", "DisplaySupport", "HostOS", "DeviceModel", "CharacterBackend"]),
         tests(
             "Devices",
             [
@@ -190,7 +193,7 @@ let package = Package(
         tests("DomainCommandLine", ["DomainModel", "JSON"]),
         tests("NetworkSwitch", ["Network", "DomainModel", "HostOS", "JSON"]),
         tests("RPCWire", ["HostOS"]),
-        tests("Daemon", ["RPCWire", "HostOS", "SASL"]),
+        tests("Daemon", ["RPCWire", "HostOS", "SASL", "VNC"]),
         tests("LibvirtClient", ["RPCWire", "HostOS", "SASL"]),
         tests("VirshTool", ["HostOS", "RPCWire", "LibvirtClient"]),
         .testTarget(name: "ArchitectureTests", dependencies: ["TestSupport"], swiftSettings: strict),

@@ -23,6 +23,8 @@ public struct QEMUArguments {
     public internal(set) var secrets: [Secret] = []
     /// Devices that the program does not have, each as its driver and its alias.
     public internal(set) var omitted: [String] = []
+    /// Adapters in whose place a plain VGA stands, as the emulator does not have them.
+    public internal(set) var replaced: [String] = []
     /// Their aliases.
     private var absent: Set<String> = []
 

@@ -92,6 +92,9 @@ extension QEMUArguments {
         if let keymap = graphics.keymap { add("-k", keymap) }
     }
 
+    /// Where libvirt looks for SPICE's certificates.
+    public static let spiceCertificates = "/etc/pki/libvirt-spice"
+
     private mutating func spice(_ graphics: Graphics) {
         var text: [String] = []
         if graphics.listeners.first?.type == "socket" {
@@ -101,10 +104,20 @@ extension QEMUArguments {
                     + Self.escaped(graphics.listeners.first?.socket ?? graphics.socket ?? plan.folder + "/spice.sock"))
         } else {
             text.append("port=\(max(graphics.port ?? 0, 0))")
-            if let port = graphics.tlsPort, port > 0 { text.append("tls-port=\(port)") }
+            if let port = graphics.tlsPort, port > 0 {
+                text.append("tls-port=\(port)")
+                text.append("x509-dir=\(Self.spiceCertificates)")
+            }
             if graphics.listeners.first?.type != "none" {
                 text.append("addr=" + Self.escaped(graphics.listeners.first?.address ?? "127.0.0.1"))
             }
+        }
+        if graphics.defaultMode == "secure" { text.append("tls-channel=default") }
+        if graphics.defaultMode == "insecure" { text.append("plaintext-channel=default") }
+        for channel in graphics.channels {
+            guard let name = channel.name else { continue }
+            if channel.mode == "secure" { text.append("tls-channel=\(name)") }
+            if channel.mode == "insecure" { text.append("plaintext-channel=\(name)") }
         }
         if let mode = graphics.mouseMode { text.append("agent-mouse=\(mode == "client" ? "on" : "off")") }
         if graphics.passwd == nil { text.append("disable-ticketing=on") }
@@ -142,6 +155,14 @@ extension QEMUArguments {
             object["driver"] = .string(isPrimary ? "virtio-vga\(gl)" : "virtio-gpu\(gl)-pci")
         }
         object["id"] = .string(video.info.alias ?? "video\(index)")
+        if model.type == "qxl", let known = plan.knownDrivers, !known.contains("qxl-vga"), known.contains("VGA") {
+            // To firmware and to systems without its driver a qxl adapter is a VGA.
+            object["driver"] = isPrimary ? "VGA" : "secondary-vga"
+            if let vgamem = model.vgamem { object["vgamem_mb"] = .number(vgamem >> 10) }
+            replaced.append("qxl \(object["id"]?.stringValue ?? "")")
+            object.place(video.info, in: domain)
+            return device(object)
+        }
         switch model.type {
         case "qxl":
             object.set("max_outputs", model.heads)

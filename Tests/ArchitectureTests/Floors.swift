@@ -63,6 +63,7 @@ enum Floors {
                 target("FileSharing", "HostOS CLinux SystemPackage"),
                 target("Display", "CEngine CZlib"),
                 target("VNC", "Display HostOS Log CZlib CTurboJPEG"),
+                target("SPICE", "Display CharacterBackend DeviceModel HostOS Log TLS CCrypto"),
                 target("Curses", "Display HostOS"),
                 target(
                     "Devices",
@@ -79,11 +80,13 @@ enum Floors {
                     "Machine",
                     """
                     CEngine HostOS Log JSON GuestMemory X86 Execution LocalAPIC KVMEngine TranslatorEngine \
-                    DeviceModel MachineState BlockImage TLS Network CharacterBackend Firmware Devices Display VNC \
+                    DeviceModel MachineState BlockImage TLS Network CharacterBackend Firmware Devices Display VNC SPICE \
                     Curses FileSharing
                     """),
                 target("HostCheck", "CLinux HostOS JSON KVMEngine Machine"),
-                target("MachineControl", "JSON Log HostOS CharacterBackend FileSharing Machine X86 Execution DeviceModel VNC"),
+                target(
+                    "MachineControl",
+                    "JSON Log HostOS CharacterBackend FileSharing Machine X86 Execution DeviceModel VNC SPICE"),
             ]),
         Floor(
             name: "management",

@@ -50,15 +50,15 @@ struct ViewerTests {
         }
     }
 
-    @Test("It is handed the screen by descriptor, and shows what the guest draws")
-    func shows() throws {
+    @Test("It is handed the screen by descriptor, and shows what the guest draws", arguments: ["vnc", "spice"])
+    func shows(kind: String) throws {
         let daemon = try DaemonProcess()
         let (client, folder) = (try daemon.client(), daemon.folder)
         _ = try client.call(
             Remote.ConnectDomainEventCallbackRegisterAny.self, .init(eventID: VirDomainEventID.graphics, dom: nil))
         // Nobody can listen on a port of the host, and there is a password: who has the daemon's word needs neither.
         let devices =
-            "<graphics type='vnc' passwd='secret'><listen type='none'/></graphics><video><model type='vga'/></video>"
+            "<graphics type='\(kind)' passwd='secret'><listen type='none'/></graphics><video><model type='vga'/></video>"
         let xml = TestXML.domain("m", devices: devices)
         let domain = try client.call(Remote.DomainCreateXML.self, .init(xmlDesc: xml, flags: 0)).dom
         defer { _ = try? client.call(Remote.DomainDestroy.self, .init(dom: domain)) }

@@ -1,81 +1,10 @@
 import Display
+import DisplaySupport
 import HostOS
 import Synchronization
 import Testing
 
 import VNC
-
-/// A picture that tests paint.
-private final class Canvas: PictureSource {
-    private struct State: Sendable {
-        var width: Int
-        var height: Int
-        var pixels: [UInt32]
-        var pointer = PointerState()
-        var wanted: (width: Int, height: Int)?
-    }
-    private let state: Mutex<State>
-
-    init(_ width: Int, _ height: Int) {
-        state = Mutex(State(width: width, height: height, pixels: [UInt32](repeating: 0, count: width * height)))
-    }
-    /// Something of everything: areas of one colour, two, a dozen, hundreds, and noise.
-    func paint(seed: UInt64) {
-        state.withLock { state in
-            var random = seed
-            for index in state.pixels.indices {
-                let (x, y) = (index % state.width, index / state.width)
-                random = random &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
-                let noise = UInt32(truncatingIfNeeded: random >> 33)
-                state.pixels[index] =
-                    switch (x / 70 + y / 70) % 5 {
-                    case 0: 0x20_4060
-                    case 1: noise & 15 == 0 ? 0xFF_FFFF : 0
-                    case 2: UInt32(x / 5 % 12) * 0x10_2030 & 0xFF_FFFF
-                    case 3: UInt32(x & 0xFF) << 16 | UInt32(y & 0xFF) << 8
-                    default: noise & 0xFF_FFFF
-                    }
-            }
-        }
-    }
-    func set(_ x: Int, _ y: Int, _ colour: UInt32) {
-        state.withLock { $0.pixels[y * $0.width + x] = colour | 0xAA00_0000 }
-    }
-    func resize(_ width: Int, _ height: Int) {
-        state.withLock { $0 = State(width: width, height: height, pixels: [UInt32](repeating: 0x123456, count: width * height)) }
-    }
-    func draw(into picture: inout Picture) {
-        let now = state.withLock { $0 }
-        picture.resize(width: now.width, height: now.height)
-        for y in 0..<now.height { picture.setRow(y, Array(now.pixels[(y * now.width)..<((y + 1) * now.width)])) }
-    }
-    /// Moves all up, and paints what comes from below.
-    func scroll(_ rows: Int) {
-        state.withLock { state in
-            let kept = state.pixels[(rows * state.width)...]
-            state.pixels = Array(kept) + (0..<rows * state.width).map { UInt32($0) & 0xFFFF }
-        }
-    }
-    func setPointer(_ pointer: PointerState) { state.withLock { $0.pointer = pointer } }
-    var pointer: PointerState { state.withLock { $0.pointer } }
-    var wanted: (width: Int, height: Int)? { state.withLock { $0.wanted } }
-    func want(width: Int, height: Int) -> Bool {
-        state.withLock { $0.wanted = (width, height) }
-        return true
-    }
-    var pixels: [UInt32] { state.withLock { $0.pixels.map { $0 & 0xFF_FFFF } } }
-}
-
-/// A keyboard and pointer that write down what they hear.
-private final class Notes: KeyboardInput, PointerInput {
-    let keys = Mutex<[String]>([])
-    let events = Mutex<[PointerEvent]>([])
-    let isAbsolute: Bool
-    init(isAbsolute: Bool) { self.isAbsolute = isAbsolute }
-    var pointerName: String { "notes" }
-    func key(code: UInt8, down: Bool) { keys.withLock { $0.append("\(down ? "+" : "-")\(code)") } }
-    func pointer(_ event: PointerEvent) { events.withLock { $0.append(event) } }
-}
 
 /// A server on a port of the kernel's choice.
 private final class Bench {
@@ -120,15 +49,6 @@ private func number(_ event: VNCEvent) -> Int {
     case .initialized: 2
     case .disconnected: 3
     }
-}
-
-/// Waits until something holds, for a minute at most.
-private func eventually(_ holds: () -> Bool) -> Bool {
-    for _ in 0..<6000 {
-        if holds() { return true }
-        _ = try? EventCounter().descriptor.wait(for: [.read], milliseconds: 10)
-    }
-    return false
 }
 
 @Suite(.serialized) struct VNCServerTests {

@@ -315,11 +315,10 @@ extension DomainDriver {
     private func changeScreen(
         _ domain: Domain, _ live: inout XMLTree, _ old: XMLTree, _ new: XMLTree
     ) throws(LibvirtError) {
-        if let password = new["passwd"] {
-            try domain.running().qmp().execute(
-                "set_password", ["protocol": .string(old["type"] ?? "vnc"), "password": .string(password)])
+        try ScreenPasswords.set(new, domain.running())
+        replace(&live, old) { screen in
+            for name in ["passwd", "passwdValidTo", "connected"] { screen.set(name, new[name]) }
         }
-        replace(&live, old) { $0.set("passwd", new["passwd"]) }
     }
 }
 

@@ -249,6 +249,7 @@ extension DomainDriver {
                 try machine.setProcessors(late, present: true)
             }
             try complete(&running, machine)
+            try ScreenPasswords.setAll(running, machine)
             try onHost { () throws(HostError) in try machine.bind(running) }
             var messages = command.messages
             if ControlGroup.isAsked(running) {

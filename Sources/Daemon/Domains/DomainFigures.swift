@@ -37,7 +37,10 @@ enum DomainFigures {
         guard devices(tree, "graphics").contains(where: { $0["passwd"] != nil }) else { return tree }
         var copy = tree
         copy.update("devices") { devices in
-            devices.updateChildren { if $0.name == "graphics" { $0.set("passwd", nil) } }
+            devices.updateChildren { screen in
+                guard screen.name == "graphics" else { return }
+                for name in ["passwd", "passwdValidTo", "connected"] { screen.set(name, nil) }
+            }
         }
         return copy
     }

@@ -216,7 +216,8 @@ enum Capabilities {
         let adapters = [("vga", "VGA"), ("cirrus", "cirrus-vga"), ("qxl", "qxl-vga"), ("virtio", "virtio-vga")]
         let screens = adapters.filter { emulator.has(device: $0.1) }.map(\.0)
         var graphics = XMLTree.of("graphics", ["supported": screens.isEmpty ? "no" : "yes"])
-        if !screens.isEmpty { graphics.append(choice("type", ["vnc"])) }
+        let hasSPICE = emulator.isApus || emulator.has(device: "qxl")
+        if !screens.isEmpty { graphics.append(choice("type", hasSPICE ? ["vnc", "spice"] : ["vnc"])) }
         devices.append(graphics)
         var video = XMLTree.of("video", ["supported": screens.isEmpty ? "no" : "yes"])
         video.append(choice("modelType", screens + ["none"]))
@@ -240,7 +241,7 @@ enum Capabilities {
         }
         devices.append(tpm)
         var channel = XMLTree.of("channel", ["supported": emulator.has(device: "virtserialport") ? "yes" : "no"])
-        channel.append(choice("type", ["pty", "unix"]))
+        channel.append(choice("type", hasSPICE ? ["pty", "unix", "spicevmc"] : ["pty", "unix"]))
         devices.append(channel)
         return devices
     }

@@ -50,6 +50,7 @@ struct MachineCommandLine {
             }
             let built = try QEMUArguments(domain, plan: plan)
             messages += built.omitted.map { "The emulator does not have \($0): it is left out" }
+            messages += built.replaced.map { "The emulator does not have \($0): a VGA is in its place" }
             var words = [emulator.path] + built.words
             if domain.devices.graphics.isEmpty { words += ["-display", "none"] }
             arguments = words
@@ -66,13 +67,22 @@ struct MachineCommandLine {
         var next = 5900
         for index in domain.devices.graphics.indices {
             let graphics = domain.devices.graphics[index]
-            guard graphics.type == .vnc, graphics.autoport == .yes || (graphics.port ?? -1) == -1,
-                ["address", "network"].contains(graphics.listeners.first?.type ?? "address")
-            else { continue }
+            guard ["address", "network"].contains(graphics.listeners.first?.type ?? "address") else { continue }
             let host = graphics.listeners.first?.address ?? "127.0.0.1"
-            while next < 65_535, !isFree(host, next) { next += 1 }
-            domain.devices.graphics[index].port = Int32(next)
-            next += 1
+            func free() -> Int32 {
+                while next < 65_535, !isFree(host, next) { next += 1 }
+                defer { next += 1 }
+                return Int32(next)
+            }
+            switch graphics.type {
+            case .vnc where graphics.autoport == .yes || (graphics.port ?? -1) == -1:
+                domain.devices.graphics[index].port = free()
+            case .spice where graphics.autoport == .yes:
+                // TLS is for those who ask for it: it needs certificates.
+                if graphics.defaultMode != "secure" { domain.devices.graphics[index].port = free() }
+                if graphics.asksForTLS { domain.devices.graphics[index].tlsPort = free() }
+            default: break
+            }
         }
     }
 

@@ -1,3 +1,4 @@
+internal import DomainCommandLine
 internal import DomainModel
 internal import HostOS
 
@@ -135,6 +136,9 @@ enum MachineConfinement {
                     list.append((path, [.read, .write]))
                 }
             case "graphics":
+                if device["type"] == "spice", device["tlsPort"] != nil {
+                    list.append((QEMUArguments.spiceCertificates, .read))
+                }
                 for listener in device.all("listen") + [device] {
                     if let path = listener["socket"], let slash = path.lastIndex(of: "/") {
                         list.append((String(path[..<slash]), .change))

@@ -92,6 +92,9 @@ public struct Graphics: XMLMappable {
         try m.group("audio") { (m: inout XMLMapper) throws(DefinitionError) in try m.attribute("id", &audioID) }
     }
 
+    /// Whether some channels of SPICE are to be on TLS.
+    public var asksForTLS: Bool { defaultMode == "secure" || channels.contains { $0.mode == "secure" } }
+
     /// `<listen>`.
     public struct Listener: XMLMappable {
         public var type = "address"

@@ -31,6 +31,8 @@ final class AgentRelay {
     private var head: [UInt8] = []
     private var chunkLeft = 0
     private var chunkPort: UInt32 = 0
+    /// Of a chunk that is under way.
+    private var collected: [UInt8] = []
     private var queue: [[UInt8]] = []
     private var queued = 0
     /// Messages of the client's whose tokens it has yet to get back.
@@ -67,13 +69,13 @@ final class AgentRelay {
 
     private func forget() {
         port?.taken(queued)
-        (queue, queued) = ([], 0)
+        (collected, queue, queued) = ([], [], 0)
     }
 
     /// Bytes of the agent's: chunks of a port, a count, and so many bytes.
     func fromGuest(_ bytes: [UInt8]) {
         var rest = bytes[...]
-        var passed: [UInt8] = []
+        let before = queued
         while !rest.isEmpty {
             if chunkLeft == 0 {
                 let count = min(8 - head.count, rest.count)
@@ -89,20 +91,27 @@ final class AgentRelay {
             let piece = rest.prefix(chunkLeft)
             rest = rest.dropFirst(piece.count)
             chunkLeft -= piece.count
-            if chunkPort == Port.client { passed += fromGuestFilter.take(piece).passed }
+            if chunkPort == Port.client { keep(fromGuestFilter.take(piece).passed, endsChunk: chunkLeft == 0) }
         }
-        let waits = server.main == nil ? 0 : passed.count
-        port?.taken(bytes.count - min(waits, bytes.count))
-        guard waits > 0 else { return }
-        for start in stride(from: 0, to: passed.count, by: Self.chunkLimit) {
-            queue.append(Array(passed[start..<min(start + Self.chunkLimit, passed.count)]))
-        }
-        queued += waits
+        port?.taken(bytes.count - min(queued - before, bytes.count))
+        guard queued > before else { return }
         guard queued <= Self.limit else {
             server.log.info("The SPICE client is sent away: it takes nothing of the guest's agent")
             return server.endSession()
         }
         goOn()
+    }
+
+    /// Keeps what goes to the client: a chunk makes one message, a long one several.
+    private func keep(_ bytes: [UInt8], endsChunk: Bool) {
+        guard server.main != nil else { return collected = [] }
+        collected += bytes
+        while collected.count >= Self.chunkLimit || endsChunk && !collected.isEmpty {
+            let part = Array(collected.prefix(Self.chunkLimit))
+            collected.removeFirst(part.count)
+            queue.append(part)
+            queued += part.count
+        }
     }
 
     /// Sends what the client has tokens for.

@@ -1,4 +1,5 @@
 internal import Display
+internal import HostOS
 
 /// Keys and movements of the client's.
 final class InputsChannel: Channel {
@@ -10,6 +11,9 @@ final class InputsChannel: Channel {
     private static let bunch = 4
     /// The keys of the lights, in the order of the protocol's bits and the keyboard's: scroll, num and caps lock.
     private static let locks: [UInt8] = [0x46, 0x45, 0x3A]
+
+    /// How old the picture's size may be, in nanoseconds.
+    private static let sizeAge: UInt64 = 100_000_000
 
     private unowned let connection: SPICEConnection
     private let server: SPICEServer
@@ -82,7 +86,7 @@ final class InputsChannel: Channel {
     }
 
     private func place(_ x: UInt32, _ y: UInt32, _ mask: UInt16, _ display: Int) {
-        let size = server.screens[display].look(age: UInt64.max) { ($0.width, $0.height) }
+        let size = server.screens[display].look(now: HostClock.monotonic, age: Self.sizeAge) { ($0.width, $0.height) }
         func scaled(_ value: UInt32, _ size: Int) -> Int {
             size > 1 ? min(Int(value), size - 1) * PointerEvent.limit / (size - 1) : 0
         }
