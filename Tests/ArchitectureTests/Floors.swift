@@ -115,6 +115,7 @@ enum Floors {
     /// What several test targets share. It lives in `Tests`, and no program depends on it.
     static let testSupport = [
         target("GuestPrograms", "CEngine Execution GuestMemory HostOS"), target("TestSupport", ""),
+        target("DisplaySupport", "Display HostOS"),
     ]
 
     /// Modules of the toolchain that any target may use.

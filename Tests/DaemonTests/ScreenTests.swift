@@ -67,7 +67,7 @@ struct ScreenTests {
         #expect(try Self.lets("another", into: port))
         try update("passwd='another' passwdValidTo='2020-02-29T12:00:00'")
         #expect(try !Self.lets("another", into: port))
-        try update("passwd='another' passwdValidTo='2920-02-29T12:00:00'")
+        try update("passwd='another' passwdValidTo='2120-02-29T12:00:00'")
         #expect(try Self.lets("another", into: port))
     }
 

@@ -56,7 +56,8 @@ package struct LZCompressor {
                 if place > 0, first == second, second == third, unsafe pixels[place - 1] & 0xFF_FFFF == first {
                     (length, distance) = (3, 1)
                 } else {
-                    let hash = Int((first &* 0x9E37_79B1 ^ second &* 0x85EB_CA77 ^ third &* 0xC2B2_AE3D) >> (32 - UInt32(hashBits)))
+                    let mixed = first &* 0x9E37_79B1 ^ second &* 0x85EB_CA77 ^ third &* 0xC2B2_AE3D
+                    let hash = Int(mixed >> (32 - UInt32(hashBits)))
                     // SAFETY: a hash has as many bits as the table has places.
                     let found = unsafe Int(places[hash])
                     unsafe places[hash] = Int32(truncatingIfNeeded: place)
