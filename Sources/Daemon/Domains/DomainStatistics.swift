@@ -124,7 +124,7 @@ struct DomainStatistics {
             if let counters = BlockCounters(all, disk) {
                 for (field, value) in counters.statistics { add(prefix + field, .ulong(UInt64(clamping: value))) }
             }
-            if let mark = marks[DomainFigures.storageNode(disk)] { add(prefix + "threshold", .ulong(mark)) }
+            defer { if let mark = marks[DomainFigures.storageNode(disk)] { add(prefix + "threshold", .ulong(mark)) } }
             let status = HostFile.status(path)
             guard status.kind == .file else { continue }
             // Of a machine that runs: how far its image was written, and the room that this takes.
