@@ -33,10 +33,14 @@ public final class FileNode: BatchingBackend, BlockNode, Reopenable {
     /// Of direct I/O alone.
     private let ranges = RangeLocks()
     private let isClosed = Atomic(false)
+    private let highest = Atomic<UInt64>(0)
     let locking: FileLocking
     let forcesShare: Bool
     /// Another process has the image: this one holds no locks, and does not write.
     let isInactive: Atomic<Bool>
+
+    /// Behind the last byte that was written since the file was opened (QEMU's `wr_highest_offset`).
+    public var highestWrite: UInt64 { highest.load(ordering: .relaxed) }
 
     /// What carries the requests: `io_uring` or `threads`.
     public var engineName: String { engine.name }
@@ -167,6 +171,7 @@ public final class FileNode: BatchingBackend, BlockNode, Reopenable {
             return engine.submit(request)
         }
         let end = request.offset + request.length
+        if request.operation != .discard { noteWrite(to: end) }
         let grows = request.operation != .discard && !access.isBlockDevice
         guard access.isDirect else {
             request.completion = { [inFlight, access] status in
@@ -191,11 +196,17 @@ public final class FileNode: BatchingBackend, BlockNode, Reopenable {
             if request.operation == .flush { return 0 }
             request.forceUnitAccess = false
         }
+        if request.isModifying, request.operation != .discard { noteWrite(to: request.offset + request.length) }
         let status = access.perform(request)
         if status == 0 && request.isModifying && request.operation != .discard && !access.isBlockDevice {
             access.grow(to: request.offset + request.length)
         }
         return status
+    }
+
+    private func noteWrite(to end: UInt64) {
+        // Seldom a new one: a look is enough.
+        if highest.load(ordering: .relaxed) < end { highest.max(end, ordering: .relaxed) }
     }
 
     /// Direct I/O writes whole blocks, so a request that changes parts of one excludes the others of that block.

@@ -3,6 +3,8 @@ internal import Synchronization
 /// The options of a node that all drivers share, as they are now: others may come while the node is open. Any thread.
 final class NodePolicy: Sendable {
     private let bits: Atomic<UInt8>
+    private static let watched: UInt8 = 16
+    private let threshold = Mutex<WriteThreshold?>(nil)
 
     /// The policy of a node that was opened with `options`.
     init(_ options: NodeOptions, readOnly: Bool) {
@@ -15,12 +17,44 @@ final class NodePolicy: Sendable {
         var options = NodeOptions()
         options.discard = bits & 2 != 0 ? .unmap : .ignore
         options.detectZeroes = bits & 8 != 0 ? .unmap : bits & 4 != 0 ? .on : .off
-        return RequestPolicy(options, readOnly: bits & 1 != 0)
+        var policy = RequestPolicy(options, readOnly: bits & 1 != 0)
+        if bits & Self.watched != 0 { policy.threshold = threshold.withLock { $0 } }
+        return policy
     }
 
     /// From now on requests are treated by other options; whether they may write stays.
     func change(_ options: NodeOptions) {
-        bits.store(Self.bits(RequestPolicy(options, readOnly: now.readOnly)), ordering: .relaxed)
+        let new = Self.bits(RequestPolicy(options, readOnly: now.readOnly))
+        threshold.withLock { bits.store(new | ($0 == nil ? 0 : Self.watched), ordering: .relaxed) }
+    }
+
+    /// Where the mark is; 0: there is none.
+    var writeThreshold: UInt64 { threshold.withLock { $0?.offset ?? 0 } }
+
+    /// Sets a mark in the place of what there was; 0: none. `passed` is called once, with the bytes beyond, by whoever
+    /// submits the request that goes there, and the mark is gone then.
+    func setWriteThreshold(_ offset: UInt64, _ passed: @escaping @Sendable (_ excess: UInt64) -> Void) {
+        let new =
+            offset == 0
+            ? nil
+            : WriteThreshold(offset) { [weak self] threshold, excess in
+                self?.replace(threshold, by: nil)
+                passed(excess)
+            }
+        replace(nil, by: new)
+    }
+
+    /// Puts a mark in the place of another, or of whatever there is.
+    private func replace(_ old: WriteThreshold?, by new: WriteThreshold?) {
+        threshold.withLock { threshold in
+            guard old == nil || old === threshold else { return }
+            threshold = new
+            if new == nil {
+                bits.bitwiseAnd(~Self.watched, ordering: .relaxed)
+            } else {
+                bits.bitwiseOr(Self.watched, ordering: .relaxed)
+            }
+        }
     }
 
     private static func bits(_ policy: RequestPolicy) -> UInt8 {

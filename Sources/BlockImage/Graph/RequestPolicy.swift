@@ -5,6 +5,8 @@ struct RequestPolicy: Sendable {
     var readOnly: Bool
     var discard: DiscardMode
     var detectZeroes: DetectZeroes
+    /// Hears of changes beyond a mark, while one is set.
+    var threshold: WriteThreshold?
 
     init(_ options: NodeOptions, readOnly: Bool) {
         self.readOnly = readOnly
@@ -29,6 +31,7 @@ struct RequestPolicy: Sendable {
             }
         }
         if request.length == 0 && request.operation != .flush { return 0 }
+        if let threshold, request.isModifying { threshold.check(request.offset + request.length) }
         return nil
     }
 

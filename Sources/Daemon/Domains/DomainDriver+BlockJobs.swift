@@ -35,17 +35,6 @@ extension DomainDriver {
 
     private static func node(_ image: XMLTree) -> String { "libvirt-\(image.child("source")?["index"] ?? "0")-format" }
 
-    /// A disk's images, the uppermost first, each as the element that has its source.
-    private static func chain(_ disk: XMLTree) -> [XMLTree] {
-        var images: [XMLTree] = []
-        var image: XMLTree? = disk
-        while let current = image, current.child("source") != nil, images.count < 200 {
-            images.append(current)
-            image = current.child("backingStore")
-        }
-        return images
-    }
-
     /// An image of a chain by its path or `vda[2]`.
     private static func image(_ chain: [XMLTree], _ name: String, _ target: String) throws(LibvirtError) -> Int {
         if let place = chain.firstIndex(where: { path($0) == name }) { return place }
@@ -73,7 +62,7 @@ extension DomainDriver {
 
     /// Looks down into the images of a disk that was started without the names of those below.
     private func needChain(_ domain: Domain, _ disk: XMLTree) throws(LibvirtError) -> [XMLTree] {
-        let chain = DomainDriver.chain(disk)
+        let chain = DomainFigures.images(disk)
         guard !chain.isEmpty else { throw LibvirtError.operationInvalid("the disk has no image") }
         return chain
     }
@@ -215,7 +204,7 @@ extension DomainDriver {
                     target: target, path: DomainDriver.path(disk) ?? "", type: VirDomainBlockJobType.copy,
                     result: result)
                 job.made = ["libvirt-\(number)-format", "libvirt-\(number)-storage"]
-                for image in DomainDriver.chain(disk) {
+                for image in DomainFigures.images(disk) {
                     let index = image.child("source")?["index"] ?? "0"
                     job.spare += ["libvirt-\(index)-format", "libvirt-\(index)-storage"]
                 }

@@ -72,10 +72,12 @@ extension DomainDriver {
         else { return }
         let live = domain.state.withLock { $0.live ?? XMLTree("domain") }
         for disk in DomainFigures.devices(live, "disk") {
-            guard let index = disk.child("source")?["index"], node == "libvirt-\(index)-storage" else { continue }
-            let (target, path) = (disk.child("target")?["dev"] ?? "", DomainFigures.path(disk))
-            // Once by the disk's name, as it was always told, and once by the image's.
-            for name in [target, "\(target)[\(index)]"] {
+            let images = DomainFigures.images(disk)
+            guard let place = images.firstIndex(where: { DomainFigures.storageNode($0) == node }) else { continue }
+            let (target, path) = (disk.child("target")?["dev"] ?? "", DomainFigures.path(images[place]))
+            let name = "\(target)[\(images[place].child("source")?["index"] ?? "0")]"
+            // The uppermost by the disk's name, as it was always told, and each by the image's.
+            for name in place == 0 ? [target, name] : [name] {
                 emit(.blockThreshold(name, path: path, threshold: mark, excess: excess), domain)
             }
         }

@@ -110,15 +110,9 @@ extension DomainDriver {
 
     /// Whether a node of the monitor is of a disk's image, or of one below it.
     private static func isNode(_ name: String, of disk: XMLTree) -> Bool {
-        var image: XMLTree? = disk
-        while let current = image {
-            if let index = current.child("source")?["index"],
-                ["libvirt-\(index)-format", "libvirt-\(index)-storage"].contains(name)
-            {
-                return true
-            }
-            image = current.child("backingStore")
+        DomainFigures.images(disk).contains { image in
+            let index = image.child("source")?["index"] ?? "?"
+            return ["libvirt-\(index)-format", "libvirt-\(index)-storage"].contains(name)
         }
-        return false
     }
 }

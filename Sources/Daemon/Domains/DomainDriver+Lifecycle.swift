@@ -112,7 +112,9 @@ extension DomainDriver {
 
     /// A command for the monitor as the client wrote it; the answer as the machine gave it.
     func monitorCommand(_ domain: Domain, _ text: String, human: Bool) throws(LibvirtError) -> String {
-        let monitor = try domain.running().qmp()
+        let machine = try domain.running()
+        let monitor = try machine.qmp()
+        machine.mayHaveThresholds.store(true, ordering: .relaxed)
         if human {
             let answer = try monitor.execute("human-monitor-command", ["command-line": .string(text)])
             return answer.stringValue ?? ""

@@ -49,6 +49,7 @@ extension DomainDriver {
             machine = RunningMachine(
                 process: process, startTime: start, monitorPath: path, monitor: nil, events: SerialQueue(workers))
         }
+        machine.mayHaveThresholds.store(true, ordering: .relaxed)
         let answer = try? machine.monitor?.execute("query-status")
         if answer?["status"]?.stringValue == "inmigrate" {
             // Whoever sent its state did so to a daemon that is gone, or the state is in a file still.

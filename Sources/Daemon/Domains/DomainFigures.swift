@@ -32,6 +32,20 @@ enum DomainFigures {
         disk.child("source").flatMap { $0["file"] ?? $0["dev"] ?? $0["dir"] ?? $0["name"] }
     }
 
+    /// A disk's images, the uppermost first, each as the element that has its source.
+    static func images(_ disk: XMLTree) -> [XMLTree] {
+        var images: [XMLTree] = []
+        var image: XMLTree? = disk
+        while let current = image, current.child("source") != nil, images.count < 200 {
+            images.append(current)
+            image = current.child("backingStore")
+        }
+        return images
+    }
+
+    /// The node of an image's file or other storage in a machine that runs.
+    static func storageNode(_ image: XMLTree) -> String { "libvirt-\(image.child("source")?["index"] ?? "0")-storage" }
+
     /// Passwords of screens are only for those who may see them.
     static func withoutSecrets(_ tree: XMLTree) -> XMLTree {
         guard devices(tree, "graphics").contains(where: { $0["passwd"] != nil }) else { return tree }

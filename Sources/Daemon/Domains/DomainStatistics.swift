@@ -112,6 +112,7 @@ struct DomainStatistics {
         let disks = DomainFigures.devices(tree, "disk")
         add("block.count", .uint(UInt32(clamping: disks.count)))
         let all = (try? machine?.monitor?.execute("query-blockstats"))?.arrayValue ?? []
+        let marks = machine?.writeThresholds ?? [:]
         for (index, disk) in disks.enumerated() {
             let prefix = "block.\(index)."
             add(prefix + "name", .string(disk.child("target")?["dev"] ?? ""))
@@ -123,6 +124,7 @@ struct DomainStatistics {
             if let counters = BlockCounters(all, disk) {
                 for (field, value) in counters.statistics { add(prefix + field, .ulong(UInt64(clamping: value))) }
             }
+            defer { if let mark = marks[DomainFigures.storageNode(disk)] { add(prefix + "threshold", .ulong(mark)) } }
             let status = HostFile.status(path)
             guard status.kind == .file else { continue }
             // Of a machine that runs: how far its image was written, and the room that this takes.
@@ -131,6 +133,22 @@ struct DomainStatistics {
             add(prefix + "capacity", .ulong(DomainFigures.capacity(disk)))
             add(prefix + "physical", .ulong(UInt64(clamping: highest == nil ? status.size : status.allocated)))
         }
+    }
+}
+
+extension RunningMachine {
+    /// Marks of writes that are set, by their nodes.
+    fileprivate var writeThresholds: [String: UInt64] {
+        guard mayHaveThresholds.load(ordering: .relaxed),
+            let nodes = (try? monitor?.execute("query-named-block-nodes", ["flat": true]))?.arrayValue
+        else { return [:] }
+        var marks: [String: UInt64] = [:]
+        for node in nodes {
+            guard let name = node["node-name"]?.stringValue, let mark = node["write_threshold"]?.uint64Value, mark > 0
+            else { continue }
+            marks[name] = mark
+        }
+        return marks
     }
 }
 

@@ -137,14 +137,30 @@ extension HandlerTable {
         }
         add(Remote.DomainSetBlockThreshold.self, .worker) { (call, arguments) throws(LibvirtError) -> Void in
             let domain = try call.domain(arguments.dom)
-            let target = String(arguments.dev.prefix { $0 != "[" })
-            guard let disk = DomainFigures.disk(domain.state.withLock { $0.current }, target) else {
-                throw LibvirtError.invalidArgument("block device '\(arguments.dev)' was not found in the domain config")
-            }
-            let node = "libvirt-\(disk.child("source")?["index"] ?? "0")-storage"
-            try domain.running().qmp().execute(
+            let machine = try domain.running()
+            let image = try Self.image(arguments.dev, of: domain.state.withLock { $0.current })
+            machine.mayHaveThresholds.store(true, ordering: .relaxed)
+            try machine.qmp().execute(
                 "block-set-write-threshold",
-                ["node-name": .string(node), "write-threshold": .number(arguments.threshold)])
+                [
+                    "node-name": .string(DomainFigures.storageNode(image)),
+                    "write-threshold": .number(arguments.threshold),
+                ])
         }
+    }
+
+    /// The image that `vda` or `vda[2]` means.
+    private static func image(_ name: String, of tree: XMLTree) throws(LibvirtError) -> XMLTree {
+        let target = name.prefix { $0 != "[" }
+        let number = name.dropFirst(target.count)
+        guard number.isEmpty || (number.hasSuffix("]") && UInt32(number.dropFirst().dropLast()) != nil) else {
+            throw .invalidArgument("failed to parse block device '\(name)'")
+        }
+        let disk = DomainFigures.devices(tree, "disk").first { $0.child("target")?["dev"] == String(target) }
+        guard let disk else { throw .invalidArgument("failed to find disk '\(target)'") }
+        guard let index = UInt32(number.dropFirst().dropLast()), index > 0 else { return disk }
+        let image = DomainFigures.images(disk).first { $0.child("source")?["index"] == "\(index)" }
+        guard let image else { throw .invalidArgument("failed to find disk '\(name)'") }
+        return image
     }
 }

@@ -58,7 +58,9 @@ extension DomainDriver {
         let isDefinition = flags & 2 != 0 || domain.state.withLock { $0.live == nil }
         try change(domain, flags: flags & 3) { (tree) throws(LibvirtError) in
             let devices = tree.child("devices")?.children ?? []
-            let place = devices.firstIndex { DomainDriver.isSame($0, device) }
+            let place =
+                devices.firstIndex { DomainDriver.isSame($0, device) }
+                ?? (kind == .attach ? nil : devices.firstIndex { DomainDriver.isMeant($0, by: device) })
             switch (kind, place) {
             case (.attach, nil): break
             case (.attach, let place?) where device.name == "disk" && !isDefinition:
@@ -118,6 +120,32 @@ extension DomainDriver {
         if let key = key(other) { return self.key(one) == key }
         return ["memballoon", "watchdog", "video", "graphics", "sound", "tpm"].contains(one.name)
             && one["type"] == other["type"]
+    }
+
+    /// Kinds of which a domain may have several that nothing tells apart but what they are.
+    private static let alike: Set<String> = ["memory", "rng", "input", "shmem", "vsock", "redirdev", "serial", "console"]
+
+    /// Whether a device is all that a client says of one that it means; the first such is taken.
+    private static func isMeant(_ device: XMLTree, by wanted: XMLTree) -> Bool {
+        alike.contains(wanted.name) && covers(device, wanted)
+    }
+
+    private static func covers(_ element: XMLTree, _ wanted: XMLTree) -> Bool {
+        guard element.name == wanted.name else { return false }
+        if wanted.name == "size" { return bytes(element) == bytes(wanted) }
+        let text = wanted.children.isEmpty ? HostDescription.trim(wanted.text) : ""
+        return (text.isEmpty || text == HostDescription.trim(element.text))
+            && wanted.attributes.allSatisfy { element[$0.name] == $0.value }
+            && wanted.children.allSatisfy { child in element.children.contains { covers($0, child) } }
+    }
+
+    /// A size of memory, by default in KiB.
+    private static func bytes(_ element: XMLTree) -> UInt64? {
+        guard let number = UInt64(HostDescription.trim(element.text)),
+            let factor = StorageDriver.units[element["unit"] ?? "KiB"]
+        else { return nil }
+        let (bytes, overflow) = number.multipliedReportingOverflow(by: factor)
+        return overflow ? nil : bytes
     }
 
     /// The machine's words for a definition, as a shell would take them.

@@ -42,18 +42,21 @@ extension RunningMachine {
         refreshProcessors()
     }
 
-    /// Has processors come or go by their numbers. Those that are as they are to be stay so.
+    /// Has processors come or go by their numbers.
     func setProcessors(_ wanted: [Int], present: Bool) throws(LibvirtError) {
         let slots = try slots()
         for index in wanted {
             guard slots.indices.contains(index) else {
                 throw LibvirtError.invalidArgument("vCPU '\(index)' is not present in the domain")
             }
+            guard (slots[index].path != nil) != present else {
+                throw LibvirtError.invalidArgument("vcpu '\(index)' is already in requested state")
+            }
             if !present, slots[index].path != nil, !slots[index].isPlugged(index) {
                 throw LibvirtError.invalidArgument("vCPU '\(index)' can't be unplugged")
             }
         }
-        for index in wanted where (slots[index].path != nil) != present {
+        for index in wanted {
             if present { try plug(index, slots[index]) } else { try unplug(index, slots[index]) }
         }
         refreshProcessors()

@@ -16,6 +16,8 @@ final class RunningMachine: Sendable {
     private let watch = Mutex<EventSource?>(nil)
     /// Threads of the virtual processors, by index.
     let processorThreads = Mutex<[Int: Int32]>([:])
+    /// Whether nodes of its disks may have marks of writes: one was set, or may have been by others.
+    let mayHaveThresholds = Atomic(false)
 
     init(process: HostProcess, startTime: UInt64, monitorPath: String, monitor: QMPClient?, events: SerialQueue) {
         self.process = process

@@ -127,7 +127,8 @@ extension DomainDriver {
         }
         return try onHost { () throws(HostError) in
             try IncomingState(place, address: address, loop: loop, takesOne: relay == nil) { [workers, log] socket in
-                workers.submit {
+                // Others wait for what comes: they must not be in its way.
+                workers.submit(urgent: true) {
                     if let relay { return relay.join(socket) }
                     do throws(LibvirtError) { try DomainDriver.hand(socket, to: machine) } catch {
                         log.warning("A machine's state cannot come: \(error)")
@@ -177,7 +178,7 @@ extension DomainDriver {
             var isLate = false
             do throws(LibvirtError) {
                 guard !cancelled else { throw DomainDriver.givenUp }
-                guard migration.listener?.isWaiting != true else {
+                guard migration.listener?.hasCome(within: 5_000_000_000) != false else {
                     throw LibvirtError.operationFailed("no state of '\(name)' came")
                 }
                 migration.tunnel?.release()

@@ -54,8 +54,17 @@ final class IncomingState: Sendable {
         state.withLock { $0.source = source }
     }
 
-    /// Whether nobody has come yet.
-    var isWaiting: Bool { state.withLock { $0.source != nil && !$0.hasCome } }
+    /// Whether somebody has come. What little a machine has is all on its way before it is seen here who brings it: that may
+    /// take some time yet.
+    func hasCome(within nanoseconds: UInt64) -> Bool {
+        let deadline = HostClock.monotonic &+ nanoseconds
+        let pause = Bell()
+        while true {
+            let (isClosed, hasCome) = state.withLock { ($0.source == nil, $0.hasCome) }
+            if hasCome || isClosed || HostClock.monotonic >= deadline { return hasCome || isClosed }
+            pause.wait(nanoseconds: 5_000_000)
+        }
+    }
 
     func close() {
         let (source, path) = state.withLock { state -> (EventSource?, String?) in

@@ -64,6 +64,11 @@ public struct DaemonPaths: Sendable, Equatable {
     /// Makes the folders that are not there.
     func prepare() throws(HostError) {
         try HostFolder.make(sockets, permissions: 0o755)
+        if isSame(as: Self.system) {
+            // As libvirt's packages make them. virt-install uploads kernels and discs to `boot`, which it expects.
+            try HostFolder.make(state)
+            for folder in ["boot", "images"] { try HostFolder.make("\(state)/\(folder)", permissions: 0o711) }
+        }
         for folder in [domains, autostart, running, saved, machineLogs] {
             try HostFolder.make(folder, permissions: 0o700)
         }

@@ -44,7 +44,8 @@ extension StorageDriver {
 
     // MARK: - Making and removing
 
-    private static let units: [String: UInt64] = [
+    /// Bytes of what sizes are told in.
+    static let units: [String: UInt64] = [
         "B": 1, "b": 1, "bytes": 1, "KB": 1000, "K": 1 << 10, "k": 1 << 10, "KiB": 1 << 10, "MB": 1_000_000,
         "M": 1 << 20, "MiB": 1 << 20, "GB": 1_000_000_000, "G": 1 << 30, "GiB": 1 << 30, "TB": 1_000_000_000_000,
         "T": 1 << 40, "TiB": 1 << 40, "PB": 1_000_000_000_000_000, "P": 1 << 50, "PiB": 1 << 50,

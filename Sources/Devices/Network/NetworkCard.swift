@@ -4,12 +4,18 @@ public protocol NetworkCard: AnyObject, Sendable {
     func setLink(up: Bool)
     /// Which frames it lets through; nil for a card that does not tell.
     var receiveFilter: CardReceiveFilter? { get }
+    /// Who hears, on any thread, that the guest has changed that: once, and again only after `expectFilterChange`.
+    func observeReceiveFilter(_ observer: (@Sendable () -> Void)?)
+    /// The next change is told of again.
+    func expectFilterChange()
     /// Tells the network that its address, `address` unless the guest has chosen one that the card knows, is here now.
     func announce(_ address: [UInt8])
 }
 
 extension NetworkCard {
     public var receiveFilter: CardReceiveFilter? { nil }
+    public func observeReceiveFilter(_ observer: (@Sendable () -> Void)?) {}
+    public func expectFilterChange() {}
     public func announce(_ address: [UInt8]) {}
 }
 

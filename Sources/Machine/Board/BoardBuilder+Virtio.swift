@@ -126,6 +126,11 @@ extension BoardBuilder {
         ]
         for (name, offload) in theirs where properties.bool(name) == false { options.driverOffloads.subtract(offload) }
         let made = VirtioNet(options, backend: backend, scheduler: try worker(name))
+        let (id, lifecycle) = (device.id, lifecycle)
+        let path = id.map { "/machine/peripheral/\($0)" } ?? "/machine/peripheral-anon"
+        made.observeReceiveFilter {
+            lifecycle.send(.receiveFilterChanged(id: id, path: path + "/virtio-backend"))
+        }
         cards.append((name, properties.string("netdev"), made))
         return made
     }

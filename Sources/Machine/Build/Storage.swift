@@ -338,7 +338,11 @@ final class Storage: Sendable {
             actualSize: Self.allocated(root), isReadOnly: root.isReadOnly, cache: cache, detectZeroes: detectZeroes,
             backingDepth: backing.count,
             backingFile: backing.first?.filename)
-        status.fileNodeName = root.children.first { $0.role == "file" }?.node.nodeName
+        if let file = root.children.first(where: { $0.role == "file" })?.node {
+            status.fileNodeName = file.nodeName
+            status.fileHighestWrite = (file as? FileNode)?.highestWrite ?? 0
+        }
+        status.writeThreshold = graph.writeThreshold(of: root)
         status.bitmaps = live.bitmapStatus(root)
         if let device = fixedDevices.first(where: { $0.device.root === root })?.device, let group = device.throttle {
             status.limits = LiveStorage.values(group.limits)
@@ -366,32 +370,5 @@ final class Storage: Sendable {
         for (_, drive) in drives.withLock({ $0 }) { drive.device.drain() }
         for drive in removableDrives { drive.current?.device.drain() }
         graph.closeAll()
-    }
-
-    /// A node's options as the graph reads them: flat, with dots.
-    static func options(_ node: BlockNodeConfiguration) -> [String: String] {
-        var result = ["driver": node.driver]
-        if let name = node.nodeName { result["node-name"] = name }
-        if node.readOnly { result["read-only"] = "on" }
-        if node.autoReadOnly { result["auto-read-only"] = "on" }
-        if node.discardUnmap { result["discard"] = "unmap" }
-        if node.detectZeroes != .off { result["detect-zeroes"] = node.detectZeroes.rawValue }
-        if node.cacheDirect { result["cache.direct"] = "on" }
-        if node.cacheNoFlush { result["cache.no-flush"] = "on" }
-        if node.forceShare { result["force-share"] = "on" }
-        if let filename = node.filename { result["filename"] = filename }
-        if let aio = node.asynchronousIO { result["aio"] = aio.rawValue }
-        func add(_ child: BlockNodeConfiguration.Child, _ role: String) {
-            switch child {
-            case .reference(let name): result[role] = name
-            case .node(let below): for (key, value) in options(below) { result["\(role).\(key)"] = value }
-            }
-        }
-        if let file = node.file { add(file, "file") }
-        if let backing = node.backing {
-            if let backing { add(backing, "backing") } else { result["backing"] = "" }
-        }
-        if let other = try? ImageName.flat(node.other) { result.merge(other) { first, _ in first } }
-        return result
     }
 }

@@ -37,6 +37,10 @@ public struct BlockDeviceStatus: Equatable, Sendable {
         public var backingFile: String?
         /// The name of the node that has its file, where it is another one.
         public var fileNodeName: String?
+        /// Behind the last byte that was written to that since it was opened; 0 where nobody counts.
+        public var fileHighestWrite: UInt64 = 0
+        /// The mark beyond which a change is told of, 0: none.
+        public var writeThreshold: UInt64 = 0
         /// Its dirty bitmaps.
         public var bitmaps: [DirtyBitmap] = []
         /// Limits of throughput that are set, by QMP's names.

@@ -41,5 +41,6 @@ public enum BlockOperation: String, CaseIterable, Sendable {
     case exportAdd = "block-export-add"
     case exportDelete = "block-export-del"
     case queryExports = "query-block-exports"
+    case setWriteThreshold = "block-set-write-threshold"
     case create = "blockdev-create"
 }

@@ -41,6 +41,8 @@ public struct MachineEvent: Equatable, Sendable {
             device: String, node: String?, isWrite: Bool, action: ErrorPolicy, noSpace: Bool, reason: String)
         /// The guest opened or closed a port of virtio-serial.
         case serialPortChange(id: String, isOpen: Bool)
+        /// The guest changed which frames a card lets through. Told again only once somebody has asked for that.
+        case receiveFilterChanged(id: String?, path: String)
         /// The balloon changed; bytes that the guest has now.
         case balloonChange(actual: UInt64)
         /// Something about a job on disks, in QMP's form.

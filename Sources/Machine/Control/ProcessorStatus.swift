@@ -10,11 +10,15 @@ public struct ProcessorStatus: Equatable, Sendable {
     public var isHalted: Bool
     /// Whether it was plugged in after the start.
     public var isHotplugged: Bool
+    /// The name that it was plugged in with.
+    public var name: String?
 
     /// A processor of a thread.
     public init(
-        index: Int, threadID: Int, place: ProcessorTopology.Place, isHalted: Bool = false, isHotplugged: Bool = false
+        index: Int, threadID: Int, place: ProcessorTopology.Place, isHalted: Bool = false, isHotplugged: Bool = false,
+        name: String? = nil
     ) {
+        self.name = name
         self.index = index
         self.threadID = threadID
         self.place = place

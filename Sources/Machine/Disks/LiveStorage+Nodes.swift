@@ -1,4 +1,5 @@
 internal import BlockImage
+internal import JSON
 internal import Synchronization
 
 // Nodes that no device of the machine's uses: made by `blockdev-add` or `-blockdev`, targets of jobs, scratch images of
@@ -72,6 +73,28 @@ extension LiveStorage {
     func checkRemoval(of name: String) throws(MachineError) {
         guard !state.withLock({ $0.exports.contains { $0.node == name } }) else {
             throw .failed("Node '\(name)' is still in use")
+        }
+    }
+
+    /// `block-set-write-threshold`: the first change beyond a mark is told of.
+    func setWriteThreshold(_ arguments: JSONObject) throws(MachineError) {
+        let graph = try storage().graph
+        let name = arguments.string("node-name") ?? ""
+        guard graph.node(named: name) != nil else { throw .failed("Device '\(name)' not found") }
+        let value = arguments["write-threshold"]
+        // Negative numbers are large ones, as with QEMU.
+        guard let mark = value?.uint64Value ?? value?.int64Value.map({ UInt64(bitPattern: $0) }) else {
+            throw .failed("Parameter 'write-threshold' expects uint64")
+        }
+        try images { () throws(BlockError) in
+            try graph.setWriteThreshold(of: name, to: mark) { [weak self] excess in
+                self?.emit(
+                    "BLOCK_WRITE_THRESHOLD",
+                    [
+                        "node-name": .string(name), "amount-exceeded": .number(excess),
+                        "write-threshold": .number(mark),
+                    ])
+            }
         }
     }
 }

@@ -235,6 +235,7 @@ final class LiveStorage: Sendable {
         case .queryBlockJobs:
             return .array(state.withLock { $0.jobs }.filter { $0.job.kind.isBlock }.map { blockJobValue($0.job) })
         case .queryJobs: return .array(state.withLock { $0.jobs }.map { jobValue($0.job) })
+        case .setWriteThreshold: try setWriteThreshold(arguments)
         case .setThrottle: try setThrottle(arguments)
         case .startServer: try startServer(arguments)
         case .addExport: try addExport(arguments)

@@ -28,6 +28,8 @@ enum LifecycleRequest: Sendable, Equatable {
     case trayMoved(device: String, id: String, isOpen: Bool)
     /// A program of the guest has opened or closed a virtio serial port.
     case serialPortChanged(id: String, isOpen: Bool)
+    /// The guest has changed which frames a card lets through.
+    case receiveFilterChanged(id: String?, path: String)
     /// A watchdog fired.
     case watchdog
     /// A network back-end has a peer.

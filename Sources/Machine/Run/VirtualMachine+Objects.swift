@@ -116,13 +116,15 @@ extension VirtualMachine {
                 guard !board.networks.text(of: name).isEmpty else { throw .failed("invalid net client name: \(name)") }
                 throw .failed("net client(\(name)) isn't a NIC")
             }
+            card.card.expectFilterChange()
             guard let filter = card.card.receiveFilter else {
                 throw .failed("net client(\(name)) doesn't support rx-filter querying")
             }
             return [ReceiveFilterStatus(name: name, filter)]
         }
         return board.cards.compactMap { card in
-            card.card.receiveFilter.map { ReceiveFilterStatus(name: card.name, $0) }
+            card.card.expectFilterChange()
+            return card.card.receiveFilter.map { ReceiveFilterStatus(name: card.name, $0) }
         }
     }
     public var balloonActual: UInt64? {

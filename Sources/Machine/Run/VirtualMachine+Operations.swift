@@ -67,10 +67,11 @@ extension VirtualMachine: MachineOperations {
         return status
     }
     public var processors: [ProcessorStatus] {
-        group.present.map {
+        let names = state.withLock { $0.processorNames }
+        return group.present.map {
             ProcessorStatus(
                 index: $0.index, threadID: $0.threadID, place: board.topology.place(of: $0.index),
-                isHotplugged: $0.index >= board.topology.processors)
+                isHotplugged: $0.index >= board.topology.processors, name: names[$0.index])
         }
     }
 

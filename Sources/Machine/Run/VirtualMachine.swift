@@ -141,6 +141,9 @@ public final class VirtualMachine: Sendable {
             if case .serialPortChanged(let id, let isOpen) = request {
                 return emit(.serialPortChange(id: id, isOpen: isOpen))
             }
+            if case .receiveFilterChanged(let id, let path) = request {
+                return emit(.receiveFilterChanged(id: id, path: path))
+            }
             if case .blockJob(let event, let data) = request { return emit(.blockJob(event: event, data: data)) }
             if case .imageCorrupted(let line) = request { return log.warning(line) }
             if case .blockFailed(let failure) = request {
@@ -305,7 +308,7 @@ public final class VirtualMachine: Sendable {
         case .internalError: halt(as: .internalError)
         case .crashLoaded: emit(.guestCrashLoaded)
         case .trayMoved, .balloonChanged, .clockSet, .networkConnected, .networkDisconnected, .serialPortChanged,
-            .blockJob, .imageCorrupted:
+            .receiveFilterChanged, .blockJob, .imageCorrupted:
             break
         case .watchdog: watchdogFired(life.watchdog)
         case .suspended: suspend()

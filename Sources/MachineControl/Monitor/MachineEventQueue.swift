@@ -4,43 +4,78 @@ internal import Synchronization
 
 /// Events on their way from the machine's threads to a monitor's. Any thread.
 ///
-/// Bounded: of events that only tell the last state (`RTC_CHANGE`, `BALLOON_CHANGE`) the last is kept, and beyond the
-/// limit the oldest is dropped, so that a guest that makes events cannot fill a monitor that nobody reads.
+/// Bounded, so that a guest that makes events cannot fill a monitor that nobody reads: beyond the limit the oldest is dropped.
+/// Of events that only tell the last state, which guests make at will, there is one a second: the first at once, and then
+/// the last of each second (QEMU's `monitor_qapi_event_conf`).
 final class MachineEventQueue: Sendable {
-    private let events = Mutex<[MachineEvent]>([])
+    private struct Pause {
+        var end: UInt64
+        var last: MachineEvent?
+    }
+    private struct State {
+        var events: [MachineEvent] = []
+        /// By what is told; as many as there are ports at most.
+        var pauses: [String: Pause] = [:]
+    }
+    private let state = Mutex(State())
     private let wake: @Sendable () -> Void
+    private let now: @Sendable () -> UInt64
     private static let limit = 1024
+    private static let pause: UInt64 = 1_000_000_000
 
-    init(wake: @escaping @Sendable () -> Void) { self.wake = wake }
+    /// `wake` is called when there is something to drain where nothing was before.
+    init(now: @escaping @Sendable () -> UInt64, wake: @escaping @Sendable () -> Void) {
+        self.now = now
+        self.wake = wake
+    }
 
     func push(_ event: MachineEvent) {
-        let wasEmpty = events.withLock { events in
-            let wasEmpty = events.isEmpty
-            if let last = events.last, event.replaces(last) { events.removeLast() }
-            if events.count >= Self.limit { events.removeFirst() }
-            events.append(event)
-            return wasEmpty
+        let wasEmpty = state.withLock { state in
+            if let name = event.kind.limitedName {
+                guard state.pauses[name] == nil else {
+                    state.pauses[name]?.last = event
+                    return false
+                }
+                state.pauses[name] = Pause(end: now() &+ Self.pause)
+            }
+            if state.events.count >= Self.limit { state.events.removeFirst() }
+            state.events.append(event)
+            return state.events.count == 1
         }
         if wasEmpty { wake() }
     }
 
+    /// What is to be told now.
     func drain() -> [MachineEvent] {
-        events.withLock { events in
-            let all = events
-            events = []
+        state.withLock { state in
+            var all = state.events
+            state.events = []
+            guard !state.pauses.isEmpty else { return all }
+            let time = now()
+            for (name, pause) in state.pauses.sorted(by: { $0.value.end < $1.value.end }) where pause.end <= time {
+                if let last = pause.last { all.append(last) }
+                state.pauses[name] = pause.last == nil ? nil : Pause(end: time &+ Self.pause)
+            }
             return all
         }
     }
+
+    /// When there may be more to drain although nothing new happens; nil: never.
+    var deadline: UInt64? { state.withLock { $0.pauses.values.map(\.end).min() } }
+
+    /// Nothing of what happened is told.
+    func clear() { state.withLock { $0 = State() } }
 }
 
-extension MachineEvent {
-    /// Whether an event right before this one need not be told any more.
-    fileprivate func replaces(_ other: MachineEvent) -> Bool {
-        switch (kind, other.kind) {
-        case (.rtcChange(_, let path), .rtcChange(_, let before)): path == before
-        case (.balloonChange, .balloonChange): true
-        case (.watchdog, .watchdog): true
-        default: false
+extension MachineEvent.Kind {
+    /// What is told at most once a second; nil: whatever comes.
+    fileprivate var limitedName: String? {
+        switch self {
+        case .rtcChange(_, let path): "RTC_CHANGE \(path)"
+        case .balloonChange: "BALLOON_CHANGE"
+        case .watchdog: "WATCHDOG"
+        case .serialPortChange(let id, _): "VSERPORT_CHANGE \(id)"
+        default: nil
         }
     }
 }

@@ -21,6 +21,8 @@ final class MonitorConnection: CharacterEventReceiver {
     private let state: Mutex<State>
     // SAFETY: set in `init` before the port knows this object; used on the loop's thread only from then on.
     private nonisolated(unsafe) var session: Session?
+    /// Fires when events that were held back are due.
+    private let timer = Mutex<EventTimer?>(nil)
 
     /// Puts a monitor on a back-end; the greeting goes out once somebody is there to see it.
     init(
@@ -41,6 +43,7 @@ final class MonitorConnection: CharacterEventReceiver {
                     loop.post { connection?.sendEvents() }
                 })
             unsafe session = .programs(made)
+            timer.withLock { $0 = loop.makeTimer { [weak self] in self?.sendEvents() } }
         }
         port.setReceiver(self)
         loop.post { [weak self] in
@@ -66,6 +69,11 @@ final class MonitorConnection: CharacterEventReceiver {
         guard case .programs(let session) = unsafe session, state.withLock({ $0.isOpen }) else { return }
         let bytes = session.pendingEvents()
         if !bytes.isEmpty { port.write(bytes) }
+        awaitEvents(of: session)
+    }
+
+    private func awaitEvents(of session: QMPSession) {
+        if let deadline = session.eventDeadline { timer.withLock { $0 }?.arm(at: deadline) }
     }
 
     func receiveCapacity() -> Int { 4096 }
@@ -75,7 +83,9 @@ final class MonitorConnection: CharacterEventReceiver {
         let output: [UInt8]
         switch unsafe session {
         case .people(let session): output = session.receive(bytes)
-        case .programs(let session): output = session.receive(bytes)
+        case .programs(let session):
+            output = session.receive(bytes)
+            awaitEvents(of: session)
         case nil: return
         }
         if !output.isEmpty { port.write(output) }
@@ -88,6 +98,7 @@ final class MonitorConnection: CharacterEventReceiver {
             if !state.withLock({ $0.inBackground }) { open() }
         case .closed:
             state.withLock { $0.isOpen = false }
+            timer.withLock { $0 }?.cancel()
             if case .programs(let session) = unsafe session { session.close() }
         case .focusGained:
             let wasOpen = state.withLock { state in

@@ -287,6 +287,27 @@ final class FakeNetwork: NetworkBackend {
         #expect(bench.transport.status == 3)
     }
 
+    @Test func changesOfTheFilterAreToldOnceUntilSomebodyAsks() throws {
+        let bench = try Bench()
+        let told = Mutex(0)
+        let counter = Counter(count: { told.withLock { $0 += 1 } })
+        bench.device.observeReceiveFilter(counter.count)
+        // What is refused, and what is no filter, changes nothing.
+        #expect(try bench.command([0, 9, 1]) == 1 && bench.command([4, 0, 1, 0]) == 0)
+        #expect(told.withLock { $0 } == 0)
+        #expect(try bench.command([0, 1, 1]) == 0)
+        #expect(told.withLock { $0 } == 1)
+        #expect(try bench.command([1, 1, 2, 0, 0, 0, 0, 9]) == 0 && bench.command([2, 0, 5, 0]) == 0)
+        #expect(told.withLock { $0 } == 1)
+        for command in [[1, 1, 2, 0, 0, 0, 0, 7], [1, 0, 0, 0, 0, 0, 0, 0, 0, 0], [2, 0, 6, 0]] as [[UInt8]] {
+            bench.device.expectFilterChange()
+            let before = told.withLock { $0 }
+            #expect(try bench.command(command) == 0)
+            #expect(told.withLock { $0 } == before + 1)
+        }
+    }
+    private struct Counter { let count: @Sendable () -> Void }
+
     @Test func filters() throws {
         let bench = try Bench()
         let other: [UInt8] = [2, 0, 0, 0, 0, 9]

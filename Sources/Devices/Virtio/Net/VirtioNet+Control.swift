@@ -11,6 +11,7 @@ extension VirtioNet {
         static let vlan: UInt8 = 2
         static let multiQueue: UInt8 = 4
         static let offloads: UInt8 = 5
+        static func isFilter(_ kind: UInt8) -> Bool { kind <= vlan }
     }
     private static let acknowledged: UInt8 = 0
     private static let refused: UInt8 = 1
@@ -18,16 +19,22 @@ extension VirtioNet {
     private static let mostControlBytes = 65536
 
     func control() {
-        let (more, place) = transmitting.withLock { state -> (Bool, Int) in (process(&state), state.controlPlace) }
+        var changes = false
+        let (more, place) = transmitting.withLock { state -> (Bool, Int) in
+            (process(&state, &changes), state.controlPlace)
+        }
+        if changes { filterChanged() }
         if more { schedule(place) }
     }
 
-    private func process(_ state: inout TransmitState) -> Bool {
+    /// - Parameter changes: becomes true where the driver has changed the filter, be it to what it was.
+    private func process(_ state: inout TransmitState, _ changes: inout Bool) -> Bool {
         guard let queue = state.control, let interrupt = state.interrupt, let chain = state.chain, !state.isPaused
         else { return false }
         return queue.process(state.controlPlace, interrupt, chain) { chain in
             let bytes = chain.bytes(at: 0, count: Self.mostControlBytes)
             let isDone = bytes.count >= 2 && perform(bytes[0], bytes[1], bytes[2...])
+            if isDone, Class.isFilter(bytes[0]) { changes = true }
             return chain.store(at: 0, isDone ? Self.acknowledged : Self.refused) ? 1 : 0
         }
     }

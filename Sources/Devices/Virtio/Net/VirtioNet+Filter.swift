@@ -20,4 +20,18 @@ extension VirtioNet {
                 multicastTable: table(filter.multicast), vlans: vlans)
         }
     }
+
+    public func observeReceiveFilter(_ observer: (@Sendable () -> Void)?) {
+        filterNews.withLock { $0.observer = observer }
+    }
+    public func expectFilterChange() { filterNews.withLock { $0.isExpected = true } }
+
+    /// The driver has changed the filter. No lock of the card's is held.
+    func filterChanged() {
+        let observer = filterNews.withLock { news -> (@Sendable () -> Void)? in
+            defer { news.isExpected = false }
+            return news.isExpected ? news.observer : nil
+        }
+        observer?()
+    }
 }

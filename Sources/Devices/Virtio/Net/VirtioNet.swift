@@ -134,6 +134,8 @@ public final class VirtioNet: VirtioDevice {
     let receiving: Mutex<ReceiveState>
     let transmitting = Mutex(TransmitState())
     let link = Mutex<(isUp: Bool, interrupt: VirtioInterrupt?, features: UInt64)>((true, nil, 0))
+    /// Who hears of a change of the filter, and whether the next one is told.
+    let filterNews = Mutex<(isExpected: Bool, observer: (@Sendable () -> Void)?)>((true, nil))
     private let properties: Properties
     let backend: any NetworkBackend
     // Set once in `init`, where they need `self`.

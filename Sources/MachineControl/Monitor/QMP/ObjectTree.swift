@@ -44,7 +44,7 @@ struct ObjectTree {
         }
         let processorType = QMPCommandTable.processorType(configuration)
         for processor in machine.processors {
-            let path = QMPCommandTable.path(ofProcessor: processor.index, configuration)
+            let path = QMPCommandTable.path(of: processor)
             add(path, processorType)
             set(path, "hotplugged", "bool", .bool(processor.isHotplugged))
             set(path, "realized", "bool", true)

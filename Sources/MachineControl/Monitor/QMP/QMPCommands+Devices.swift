@@ -207,7 +207,7 @@ extension QMPCommandTable {
             "iops_rd": 0, "detect_zeroes": .string(image.detectZeroes.rawValue), "image": .object(file), "iops_wr": 0,
             "ro": .bool(image.isReadOnly), "node-name": .string(image.nodeName),
             "backing_file_depth": .number(image.backingDepth), "drv": .string(image.format), "iops": 0, "bps_wr": 0,
-            "write_threshold": 0, "encrypted": false, "bps": 0, "bps_rd": 0,
+            "write_threshold": .number(image.writeThreshold), "encrypted": false, "bps": 0, "bps_rd": 0,
             "cache": [
                 "no-flush": .bool(image.cache.ignoresFlush), "direct": .bool(image.cache.isDirect),
                 "writeback": .bool(image.cache.isWriteBack),
@@ -257,7 +257,9 @@ extension QMPCommandTable {
         let none = counters(BlockDeviceStatus.Statistics(), isDevice: false)
         var object: JSONObject = ["node-name": .string(image.nodeName), "stats": .object(none)]
         if let name = image.fileNodeName {
-            object["parent"] = ["node-name": .string(name), "stats": .object(none)]
+            var file = none
+            file["wr_highest_offset"] = .number(image.fileHighestWrite)
+            object["parent"] = ["node-name": .string(name), "stats": .object(file)]
         }
         return object
     }

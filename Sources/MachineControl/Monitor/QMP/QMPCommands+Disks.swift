@@ -121,6 +121,7 @@ extension QMPCommandTable {
         command(.pauseJob, text("id")), command(.resumeJob, text("id")), command(.cancelJob, text("id")),
         command(.completeJob, text("id")), command(.finalizeJob, text("id")), command(.dismissJob, text("id")),
         command(.queryBlockJobs, returns: .array(.any)), command(.queryJobs, returns: .array(.any)),
+        command(.setWriteThreshold, text("node-name") + [SchemaMember("write-threshold", .integer)]),
         command(
             .setThrottle,
             options("device", "id", "group")

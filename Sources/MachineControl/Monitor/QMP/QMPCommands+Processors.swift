@@ -49,8 +49,13 @@ extension QMPCommandTable {
         return model + "-x86_64-cpu"
     }
 
-    static func path(ofProcessor index: Int, _ configuration: MachineConfiguration) -> String {
-        "/machine/unattached/device[\(index)]"
+    /// Where a processor is in the tree of objects: one that came later as any device that is plugged in.
+    static func path(of processor: ProcessorStatus) -> String {
+        switch processor.name {
+        case nil: "/machine/unattached/device[\(processor.index)]"
+        case "": "/machine/peripheral-anon/device[\(processor.index)]"
+        case let name?: "/machine/peripheral/\(name)"
+        }
     }
 
     static let processors: [QMPCommand] = [
@@ -61,7 +66,7 @@ extension QMPCommandTable {
                 context.machine.processors.map { processor in
                     [
                         "thread-id": .number(processor.threadID), "props": properties(processor.place, topology),
-                        "qom-path": .string(path(ofProcessor: processor.index, context.machine.configuration)),
+                        "qom-path": .string(path(of: processor)),
                         "cpu-index": .number(processor.index), "target": "x86_64",
                     ]
                 })
@@ -69,15 +74,13 @@ extension QMPCommandTable {
         QMPCommand("query-hotpluggable-cpus", returns: SchemaType.array(.object(hotpluggable))) {
             (context, _) throws(MonitorError) in
             guard let topology = try? ProcessorTopology(context.machine.configuration.topology) else { return [] }
-            let present = Set(context.machine.processors.map(\.index))
+            let present = Dictionary(context.machine.processors.map { ($0.index, $0) }) { first, _ in first }
             return .array(
                 (0..<topology.maximum).reversed().map { index in
                     var object: JSONObject = [
                         "props": properties(topology.place(of: index), topology), "vcpus-count": 1,
                     ]
-                    if present.contains(index) {
-                        object["qom-path"] = .string(path(ofProcessor: index, context.machine.configuration))
-                    }
+                    if let processor = present[index] { object["qom-path"] = .string(path(of: processor)) }
                     object["type"] = .string(processorType(context.machine.configuration))
                     return .object(object)
                 })

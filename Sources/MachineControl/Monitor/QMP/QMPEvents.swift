@@ -58,6 +58,14 @@ enum QMPEvents {
                 SchemaMember("size", .integer, optional: true), SchemaMember("fatal", .boolean),
             ]
         ),
+        (
+            "BLOCK_WRITE_THRESHOLD",
+            [
+                SchemaMember("node-name", .string), SchemaMember("amount-exceeded", .integer),
+                SchemaMember("write-threshold", .integer),
+            ]
+        ),
+        ("NIC_RX_FILTER_CHANGED", [SchemaMember("name", .string, optional: true), SchemaMember("path", .string)]),
         ("VSERPORT_CHANGE", [SchemaMember("id", .string), SchemaMember("open", .boolean)]),
         ("MIGRATION", [SchemaMember("status", QMPCommandTable.migrationStatus)]),
         ("MIGRATION_PASS", [SchemaMember("pass", .integer)]),
@@ -127,6 +135,11 @@ enum QMPEvents {
         case .blockJob(let event, let data): (event, data)
         case .serialPortChange(let id, let isOpen):
             ("VSERPORT_CHANGE", ["id": .string(id), "open": .bool(isOpen)])
+        case .receiveFilterChanged(let id, let path):
+            (
+                "NIC_RX_FILTER_CHANGED",
+                id.map { ["name": .string($0), "path": .string(path)] } ?? ["path": .string(path)]
+            )
         case .vnc(let event, let server): QMPCommandTable.event(event, server)
         case .spice(let event, let server): QMPCommandTable.event(event, server)
         case .balloonChange(let actual): ("BALLOON_CHANGE", ["actual": .number(actual)])

@@ -16,16 +16,18 @@ public final class QMPSession {
     private var subscription: EventSubscription?
 
     /// A client of a machine. `wake` is called on any thread when events wait; it must not call the session.
-    /// `takeDescriptor` gives the oldest of the descriptors that the client passed along with its bytes.
+    /// `takeDescriptor` gives the oldest of the descriptors that the client passed along with its bytes, `now` the host's
+    /// monotonic time in nanoseconds.
     public init(
         machine: any MachineOperations, pretty: Bool = false,
-        takeDescriptor: @escaping @Sendable () -> Descriptor? = { nil }, wake: @escaping @Sendable () -> Void = {}
+        takeDescriptor: @escaping @Sendable () -> Descriptor? = { nil },
+        now: @escaping @Sendable () -> UInt64 = { HostClock.monotonic }, wake: @escaping @Sendable () -> Void = {}
     ) {
         context = QMPContext(
             machine: machine, human: HMPInterpreter(machine: machine), takeDescriptor: takeDescriptor,
             named: NamedDescriptors())
         self.pretty = pretty
-        queue = MachineEventQueue(wake: wake)
+        queue = MachineEventQueue(now: now, wake: wake)
     }
 
     deinit { close() }
@@ -36,7 +38,7 @@ public final class QMPSession {
         isNegotiated = false
         stream = JSONStream(limits: .monitor)
         let queue = queue
-        _ = queue.drain()
+        queue.clear()
         subscription = context.machine.subscribe { queue.push($0) }
         return line(["QMP": ["version": QMPCommandTable.versionValue, "capabilities": []]])
     }
@@ -62,6 +64,9 @@ public final class QMPSession {
         }
         return output
     }
+
+    /// When `pendingEvents` may have more although `wake` was not called, by the host's monotonic clock; nil: never.
+    public var eventDeadline: UInt64? { queue.deadline }
 
     /// The events that wait; none before the negotiation is done.
     public func pendingEvents() -> [UInt8] {
@@ -126,7 +131,7 @@ public final class QMPSession {
         }
         isNegotiated = true
         // What happened before is not the client's to know.
-        _ = queue.drain()
+        queue.clear()
         return [:]
     }
 }
