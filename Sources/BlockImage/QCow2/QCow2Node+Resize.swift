@@ -20,6 +20,9 @@ extension QCow2Node: Resizable {
                 try shrink(metadata, from: old, to: size)
             }
         } else if size > old {
+            guard header.l1Entries(for: size) <= UInt64(QCow2Header.maximumL1Bytes) / 8 else {
+                throw .message("Failed to grow the L1 table: File too large")
+            }
             try changingAlone("grow") { metadata throws(ImageFailure) in
                 try metadata.growL1(to: metadata.header.l1Entries(for: size))
             }

@@ -71,8 +71,12 @@ enum ResizeCommand {
         if way == .metadata && ["raw", "luks"].contains(image.format) {
             throw ToolFailure("Unsupported preallocation mode: \(way.rawValue)")
         }
+        guard image.format != "qcow2" || total % 512 == 0 else {
+            throw ToolFailure("The new size must be a multiple of 512")
+        }
         do throws(BlockError) {
-            try node.resize(to: (total + 511) / 512 * 512, preallocation: way)
+            // A raw disk may end anywhere; an encrypted one keeps the sector that it ends in.
+            try node.resize(to: image.format == "raw" ? total : (total + 511) / 512 * 512, preallocation: way)
         } catch {
             throw ToolFailure(Wording.reason(error))
         }

@@ -57,17 +57,23 @@ extension LiveStorage {
     }
     /// A backup that took a bitmap's marks did not work: they are there again, besides the new ones.
     func giveBack(_ marked: Marked) {
-        if let found = entry(marked.node, marked.name), !marked.isPersistent {
-            found.bitmap.mark(marked.ranges)
-        } else if let image = marked.node as? QCow2Node {
-            let size = marked.granularity
-            let granules = marked.ranges.map { $0.lowerBound / size..<($0.upperBound + size - 1) / size }
-            try? image.changeBitmap(marked.name, .merge(granularity: size, ranges: granules))
+        try? mark(marked.ranges, marked.granularity, marked.name, marked.node)
+    }
+    /// Marks more in a bitmap: ranges of bytes that came of granules of a size.
+    func mark(
+        _ ranges: [Range<UInt64>], _ size: UInt64, _ name: String, _ node: any BlockNode
+    ) throws(MachineError) {
+        if let found = entry(node, name) { return found.bitmap.mark(ranges) }
+        let image = try image(node, name)
+        let granules = ranges.map { $0.lowerBound / size..<($0.upperBound + size - 1) / size }
+        try images { () throws(BlockError) in
+            try image.changeBitmap(name, .merge(granularity: size, ranges: granules))
         }
     }
     func release(_ marked: Marked) { setBusy(marked.node.nodeName, marked.name, false) }
 
-    private func marks(_ node: any BlockNode, _ name: String) throws(MachineError) -> Marked {
+    /// What a bitmap marks now.
+    func marks(_ node: any BlockNode, _ name: String) throws(MachineError) -> Marked {
         if let found = entry(node, name) {
             return Marked(
                 node: node, name: name, ranges: found.bitmap.ranges, granularity: found.bitmap.granularity,
@@ -193,13 +199,7 @@ extension LiveStorage {
             }
         }
         let image = try image(node, target)
-        for source in sources {
-            let size = source.granularity
-            let granules = source.ranges.map { $0.lowerBound / size..<($0.upperBound + size - 1) / size }
-            try images { () throws(BlockError) in
-                try image.changeBitmap(target, .merge(granularity: size, ranges: granules))
-            }
-        }
+        for source in sources { try mark(source.ranges, source.granularity, target, node) }
         return { [weak self] in
             try? image.changeBitmap(target, .clear)
             self?.giveBack(before)

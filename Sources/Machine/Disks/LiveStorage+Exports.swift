@@ -11,7 +11,7 @@ extension LiveStorage {
         let name: String
         /// The node's name.
         let node: String
-        /// A node that only clients write to stays, and is no other writer's, until they may no more.
+        /// A node stays where clients write to it, or where somebody uses it now: until they may no more.
         let pinned: (any BlockNode)?
         /// Bitmaps that clients see: by node and name.
         let bitmaps: [(node: String, name: String)]
@@ -99,6 +99,8 @@ extension LiveStorage {
         export.showsDepth = showsDepth
         var shown: [(node: String, name: String)] = []
         for bitmap in bitmaps { shown.append(try show(bitmap, in: &export, of: node, isWritable)) }
+        // Clients keep what they read where its other users leave it, as a guest does at the end of a mirror.
+        if pinned == nil, graph.users(of: node) > 0 { pinned = node }
         if let pinned { graph.pin(pinned) }
         for bitmap in shown { setBusy(bitmap.node, bitmap.name, true) }
         let entry = Export(id: id, name: name, node: node.nodeName, pinned: pinned, bitmaps: shown)

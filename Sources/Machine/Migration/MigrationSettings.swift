@@ -8,6 +8,8 @@ struct MigrationSettings: Sendable {
         case flag
         case text
         case word([String])
+        /// Bitmaps and their aliases; not shown before it is set.
+        case mapping
         /// Takes its first value alone: why.
         case none(String)
     }
@@ -40,6 +42,7 @@ struct MigrationSettings: Sendable {
         ("tls-authz", JSONValue.string(""), Kind.none("who may connect is what the certificates say")),
         ("multifd-zlib-level", JSONValue.integer(1), Kind.integer(0...9)),
         ("multifd-zstd-level", JSONValue.integer(1), Kind.integer(0...20)),
+        (BitmapMapping.parameter, JSONValue.null, Kind.mapping),
     ]
     /// The capabilities of QEMU 7.2 in its order; what keeps one from being there, where it is not.
     private static let knownCapabilities: [(name: String, absence: String?)] = [
@@ -49,7 +52,7 @@ struct MigrationSettings: Sendable {
         ("release-ram", "the source keeps its memory until the other end runs"),
         ("block", "disks are moved by drive-mirror and NBD"), ("return-path", nil),
         ("pause-before-switchover", nil), ("multifd", nil),
-        ("dirty-bitmaps", "bitmaps stay in the images that keep them"),
+        ("dirty-bitmaps", nil),
         ("postcopy-blocktime", "it is not measured"),
         ("late-block-activate", "images are taken before the machine may run"),
         ("x-ignore-shared", "shared memory goes as all memory does"),
@@ -61,7 +64,7 @@ struct MigrationSettings: Sendable {
 
     private(set) var parameters: JSONObject = {
         var object = JSONObject()
-        for entry in known { object[entry.name] = entry.initial }
+        for entry in known where entry.initial != .null { object[entry.name] = entry.initial }
         return object
     }()
     private(set) var capabilities: [(name: String, isOn: Bool)] = knownCapabilities.map {
@@ -104,6 +107,8 @@ struct MigrationSettings: Sendable {
         default: return nil
         }
     }
+    /// Which bitmaps go, and under which names; nil for all, under their own.
+    var bitmapMapping: BitmapMapping? { parameters[BitmapMapping.parameter].flatMap { try? BitmapMapping($0) } }
     func has(_ capability: String) -> Bool { capabilities.contains { $0.name == capability && $0.isOn } }
 
     mutating func set(_ values: JSONObject) throws(MachineError) {
@@ -121,6 +126,8 @@ struct MigrationSettings: Sendable {
                         "Parameter '\(name)' expects a value between \(range.lowerBound) and \(range.upperBound)")
                 }
             case (.flag, .bool), (.text, .string), (.text, .null): break
+            case (.mapping, .array): _ = try BitmapMapping(value)
+            case (.mapping, _): throw .failed("Parameter '\(name)' expects an array")
             case (.none(let reason), let value):
                 guard value == entry.initial || (value == .null && entry.initial.stringValue != nil) else {
                     throw .notSupported("Parameter '\(name)' is not supported: \(reason)")

@@ -44,6 +44,7 @@ extension VirtualMachine {
             if let missing = loaded.missing, let rest = loaded.rest {
                 return try receive(missing, behind: rest, loaded, channel)
             }
+            let bitmaps = try bitmaps(of: loaded)
             let stands = try control.withLock { (_) throws(StateError) in try apply(loaded) }
             if loaded.answers {
                 guard channel.isSocket else { throw .host("The sender waits for an answer that cannot be given") }
@@ -53,6 +54,7 @@ extension VirtualMachine {
                 }
             }
             try takeImages()
+            unload(bitmaps)
             state.withLock { $0.runState = stands ?? .paused }
             if let status = desk.update({ $0.status = .completed }) { report(status) }
             if stands == nil, desk.state.withLock({ $0.startsWhenThere }) { _ = run() }
@@ -91,10 +93,12 @@ extension VirtualMachine {
         }
         try late.start(rest)
         // Devices may look at memory that has yet to come: it is there for them like for guests.
+        let bitmaps = try bitmaps(of: loaded)
         let stands = try control.withLock { (_) throws(StateError) in try apply(loaded) }
         try late.sayReady()
         try late.awaitWord()
         try takeImages()
+        unload(bitmaps)
         state.withLock { $0.runState = stands ?? .paused }
         if stands == nil, desk.state.withLock({ $0.startsWhenThere }) { _ = run() }
         announceArrival()

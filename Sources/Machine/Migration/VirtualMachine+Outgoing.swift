@@ -21,6 +21,7 @@ extension VirtualMachine {
         case .postMigrate: throw .failed("Can't migrate the vm that was paused due to previous migration")
         default: break
         }
+        if desk.settings.has("dirty-bitmaps") { _ = try board.storage.live.departing(desk.settings.bitmapMapping) }
         guard desk.begin(isIncoming: false) else { throw .failed("There's a migration process in progress") }
         report(.setup)
         var opened: MigrationChannel?
@@ -177,6 +178,7 @@ extension VirtualMachine {
         for index in left.indices { left[index].formUnion(last[index]) }
         if plan.isLate, desk.state.withLock({ $0.wantsLate }) {
             try writer.write(LateWord.state(left), section: LateWord.missing)
+            try writeBitmaps(to: &writer)
             try writeDevices(to: &writer, ends: false)
             try writer.write(DeviceState(version: 1), section: LateWord.switchover)
             _ = desk.update { $0.bytesStanding = road.written - before }
@@ -184,6 +186,7 @@ extension VirtualMachine {
         }
         let isFirst = desk.information.rounds == 0
         _ = try send(left, &writer, pages, road, skipsZeroes: isFirst, isStanding: true)
+        try writeBitmaps(to: &writer)
         try writeDevices(to: &writer)
         try lanes?.finish()
         try note(pages.counters, road, writer)

@@ -200,6 +200,7 @@ extension VirtualMachine {
         // Others are refused as they come: kept until all is there they would be as much memory as a sender likes.
         var expected = Set(board.devices.map(\.stateName) + group.threads.map { Section.processor($0.index) })
         expected.insert(Section.clock)
+        expected.insert(BitmapCargo.section)
         if loaded.isFork { expected.insert(FrozenMemory.section) }
         var left = Self.mostBytesOfValues
         while true {
@@ -305,6 +306,8 @@ extension VirtualMachine {
     @discardableResult
     func apply(_ loaded: LoadedState, isCopy: Bool = false) throws(StateError) -> RunState? {
         var left = loaded.sections
+        // Whoever receives a machine takes these when it has the images.
+        left[BitmapCargo.section] = nil
         func take(_ name: String) throws(StateError) -> DeviceState {
             guard let state = left.removeValue(forKey: name) else { throw .missing(section: name) }
             return state

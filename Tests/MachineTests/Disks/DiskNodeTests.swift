@@ -139,6 +139,33 @@ import Testing
         }
     }
 
+    /// What clients read stays as it was when the guest goes on to another image, until they are gone.
+    @Test func clientsAtTheEndOfAMirror() throws {
+        try withNodes([]) { bench, folder in
+            let (old, new) = ([UInt8](repeating: 5, count: 65536), [UInt8](repeating: 6, count: 65536))
+            #expect(try bench.write(0, old) == 0)
+            try serve(bench, folder)
+            #expect(refusal(bench, .exportAdd, ["type": "nbd", "id": "e", "node-name": "top", "name": "x"]) == nil)
+            let graph = BlockGraph()
+            defer { graph.closeAll() }
+            let disk = try graph.open([
+                "driver": "nbd", "server.type": "unix", "server.path": "\(folder)/nbd", "export": "x",
+                "read-only": "on",
+            ])
+            let pivot = bench.job(
+                .driveMirror,
+                ["device": "d", "target": .string("\(folder)/copy"), "sync": "full", "job-id": "m"],
+                completes: true)
+            #expect(pivot == nil)
+            #expect(try bench.write(0, new) == 0)
+            let read = disk.bytesAndWait(at: 0, count: 65536)
+            #expect(read.status == 0 && read.bytes == old)
+            #expect(bench.machine.blockNodes.contains { $0.image.nodeName == "top" })
+            #expect(refusal(bench, .stopServer, [:]) == nil)
+            #expect(!bench.machine.blockNodes.contains { $0.image.nodeName == "top" })
+        }
+    }
+
     @Test func bitmapsOfOtherSizes() throws {
         try withNodes(["same"]) { bench, folder in
             try BlockGraph().makeImage("\(folder)/long", format: "qcow2", size: Self.size * 2)

@@ -82,6 +82,9 @@ extension HMPCommandTable {
             "set the parameter for migration"
         ) { (monitor, arguments, _) throws(MonitorError) in
             let (name, text) = (arguments.words["parameter"] ?? "", arguments.words["value"] ?? "")
+            guard name != "block-bitmap-mapping" else {
+                throw .generic("The block-bitmap-mapping parameter can only be set through QMP")
+            }
             guard let current = monitor.machine.migrationParameters[name] else {
                 throw .generic("invalid parameter value: \(printable(name))")
             }

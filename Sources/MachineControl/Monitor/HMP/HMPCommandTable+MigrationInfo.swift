@@ -98,6 +98,9 @@ extension HMPCommandTable {
             monitor.machine.migrationParameters.members.filter {
                 !["multifd-zlib-level", "multifd-zstd-level"].contains($0.name)
             }.map { member in
+                if case .array(let nodes) = member.value {
+                    return "\(member.name):\n" + nodes.map(lines).joined()
+                }
                 let value =
                     switch member.value {
                     case .bool(let isOn): isOn ? "on" : "off"
@@ -108,4 +111,14 @@ extension HMPCommandTable {
             }.joined()
         },
     ]
+
+    /// The aliases of a node's bitmaps.
+    private static func lines(_ node: JSONValue) -> String {
+        func line(_ entry: JSONValue, _ name: String, _ indent: String) -> String {
+            let (name, alias) = (entry[name]?.stringValue ?? "", entry["alias"]?.stringValue ?? "")
+            return "\(indent)'\(printable(name))' -> '\(printable(alias))'\n"
+        }
+        let bitmaps = (node["bitmaps"]?.arrayValue ?? []).map { line($0, "name", "    ") }
+        return line(node, "node-name", "  ") + bitmaps.joined()
+    }
 }

@@ -52,7 +52,7 @@ struct QMPCommand: Sendable {
     private static func isOf(_ type: SchemaType, _ value: JSONValue) -> Bool {
         switch (type, value) {
         case (.string, .string), (.enumeration, .string), (.object, .object), (.array, .array), (.boolean, .bool),
-            (.alternate, _):
+            (.null, .null), (.alternate, _):
             true
         default: false
         }
@@ -61,9 +61,8 @@ struct QMPCommand: Sendable {
     private static func check(_ value: JSONValue, _ type: SchemaType, path: String) throws(MonitorError) {
         let expected: String
         switch (type, value) {
-        case (.any, _), (.string, .string), (.boolean, .bool), (.integer, .integer), (.integer, .unsigned),
-            (.number, .integer),
-            (.number, .double), (.number, .unsigned):
+        case (.any, _), (.string, .string), (.boolean, .bool), (.null, .null), (.integer, .integer),
+            (.integer, .unsigned), (.number, .integer), (.number, .double), (.number, .unsigned):
             return
         case (.array(let element), .array(let values)):
             for (place, value) in values.enumerated() { try check(value, element, path: "\(path)[\(place)]") }
@@ -79,6 +78,7 @@ struct QMPCommand: Sendable {
         case (.object(let object), .object(let value)): return try check(value, object, path: path + ".")
         case (.string, _), (.enumeration, _): expected = "string"
         case (.boolean, _): expected = "boolean"
+        case (.null, _): expected = "null"
         case (.integer, _): expected = "integer"
         case (.number, _): expected = "number"
         case (.array, _): expected = "array"

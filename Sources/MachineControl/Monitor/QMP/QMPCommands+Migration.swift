@@ -163,7 +163,7 @@ extension QMPCommandTable {
         QMPCommand("query-migrate-parameters", returns: SchemaType.any) { (context, _) throws(MonitorError) in
             .object(context.machine.migrationParameters)
         },
-        QMPCommand("migrate-set-parameters", isOpen: true) { (context, arguments) throws(MonitorError) in
+        QMPCommand("migrate-set-parameters", migrationParameters) { (context, arguments) throws(MonitorError) in
             try monitored { () throws(MachineError) in try context.machine.setMigrationParameters(arguments) }
             return [:]
         },

@@ -35,6 +35,7 @@ private struct SchemaBuilder {
         case .integer: addBuiltin(type.name, "int")
         case .number: addBuiltin(type.name, "number")
         case .boolean: addBuiltin(type.name, "boolean")
+        case .null: addBuiltin(type.name, "null")
         case .any: addBuiltin(type.name, "value")
         case .array(let element):
             add(["name": .string(type.name), "element-type": .string(use(element)), "meta-type": "array"])

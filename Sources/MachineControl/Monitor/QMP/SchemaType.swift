@@ -4,6 +4,7 @@ indirect enum SchemaType: Sendable {
     case integer
     case number
     case boolean
+    case null
     case any
     case array(SchemaType)
     case enumeration(String, [String])
@@ -20,6 +21,7 @@ indirect enum SchemaType: Sendable {
         case .integer: "int"
         case .number: "number"
         case .boolean: "bool"
+        case .null: "null"
         case .any: "any"
         case .array(let element): "[\(element.name)]"
         case .enumeration(let name, _), .alternate(let name, _): name
