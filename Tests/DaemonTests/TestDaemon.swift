@@ -37,12 +37,16 @@ enum TestPrograms {
     static let imageTool = root + "/.build/release/apus-img"
     static let kernel = root + "/guest/vmlinuz"
     static let initramfs = root + "/guest/initramfs.cpio.gz"
+    /// Debian's kernel with drivers of real hardware.
+    static let stockKernel = root + "/guest/stock/vmlinuz"
+    static let stockInitramfs = root + "/guest/stock/initramfs.cpio.gz"
 
     static var hasEmulator: Bool { HostFile.status(emulator).kind == .file }
     static var hasGuest: Bool {
         hasEmulator && HostFile.status(daemon).kind == .file && HostFile.status(kernel).kind == .file
             && HostFile.status(initramfs).kind == .file
     }
+    static var hasStockGuest: Bool { hasGuest && HostFile.status(stockInitramfs).kind == .file }
     static var hasVirsh: Bool { HostFile.status("/usr/bin/virsh").kind == .file }
 }
 

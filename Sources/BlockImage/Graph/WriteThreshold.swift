@@ -21,8 +21,8 @@ final class WriteThreshold: Sendable {
 }
 
 extension BlockGraph {
-    /// Sets a node's mark in the place of the one that it had; 0: none. `passed` is called once, with the bytes beyond it, by
-    /// the thread that asks for the change: it must neither block nor come back to the node.
+    /// Sets a node's mark in the place of the one that it had; 0: none. `passed` is called once, with the bytes beyond it,
+    /// by the thread that asks for the change: it must neither block nor come back to the node.
     public func setWriteThreshold(
         of name: String, to offset: UInt64, _ passed: @escaping @Sendable (_ excess: UInt64) -> Void
     ) throws(BlockError) {

@@ -4,9 +4,9 @@ internal import Synchronization
 
 /// Events on their way from the machine's threads to a monitor's. Any thread.
 ///
-/// Bounded, so that a guest that makes events cannot fill a monitor that nobody reads: beyond the limit the oldest is dropped.
-/// Of events that only tell the last state, which guests make at will, there is one a second: the first at once, and then
-/// the last of each second (QEMU's `monitor_qapi_event_conf`).
+/// Bounded, so that a guest that makes events cannot fill a monitor that nobody reads: beyond the limit the oldest is
+/// dropped. Of events that only tell the last state, which guests make at will, there is one a second: the first at once,
+/// and then the last of each second (QEMU's `monitor_qapi_event_conf`).
 final class MachineEventQueue: Sendable {
     private struct Pause {
         var end: UInt64
