@@ -136,6 +136,11 @@ struct EncryptionTests {
                 return ours.status == 0
             }
             #expect(opens("s") && !opens("t"))
+            for option in ["cipher-alg=aes-128", "foo=1", "iter-time=x", "key-secret=s", "state=foo", "format=luks"] {
+                let image = "driver=\(way.format),\(prefix)key-secret=s,file.filename=@disk"
+                let words = ["amend"] + EncryptionTests.secrets + ["-o", prefix + option, "--image-opts", image]
+                #expect(folder.image(words) == folder.qemu(words), "\(prefix)\(option)")
+            }
             let added = amend("\(prefix)state=active,\(prefix)new-secret=t,\(prefix)keyslot=3,\(prefix)iter-time=10")
             #expect(added.status == 0, "\(added.errors)")
             #expect(opens("s") && opens("t"))

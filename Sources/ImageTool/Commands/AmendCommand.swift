@@ -51,7 +51,8 @@ enum AmendCommand {
         defer { image.close() }
         let keyOptions = try ImageReference(scanner.operands[0], isOptionList: isOptionList).options
         if image.format == "luks" {
-            try AmendKeys.run(image, creation.all, key: keyOptions["key-secret"], isForced: isForced, session)
+            try AmendKeys.run(
+                image, creation.all, prefix: "", key: keyOptions["key-secret"], isForced: isForced, session)
             return 0
         }
         guard let node = image.qcow2, let target = CreationFormat.named("qcow2") else {
@@ -62,7 +63,7 @@ enum AmendCommand {
             .map { (name: String($0.name.dropFirst(8)), value: $0.value) }
         if !keys.isEmpty {
             let id = keyOptions["encrypt.key-secret"]
-            try AmendKeys.run(image, keys, key: id, isForced: isForced, session)
+            try AmendKeys.run(image, keys, prefix: "encrypt.", key: id, isForced: isForced, session)
         }
         for (name, value) in creation.all where !name.hasPrefix("encrypt.") {
             guard options.contains(where: { $0.0 == name }) else {

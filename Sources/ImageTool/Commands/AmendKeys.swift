@@ -15,15 +15,23 @@ enum AmendKeys {
             + options.map { "  \(Formatting.pad("\($0.name)=\($0.kind)", 22, left: true)) - \($0.help)\n" }.joined()
     }
 
-    /// Carries out the options, whose names are without `encrypt.`. `key` is the id of the secret that the image was
-    /// opened with.
+    /// Carries out the options, whose names are without the prefix (`encrypt.` for qcow2). `key` is the id of the secret
+    /// that the image was opened with.
     static func run(
-        _ image: OpenImage, _ given: [(name: String, value: String?)], key: String?, isForced: Bool, _ session: Session
+        _ image: OpenImage, _ given: [(name: String, value: String?)], prefix: String, key: String?, isForced: Bool,
+        _ session: Session
     ) throws(ToolFailure) {
         var values: [String: String] = [:]
         for (name, value) in given {
-            guard options.contains(where: { $0.name == name }) else {
-                throw ToolFailure("Invalid parameter '\(name)'")
+            guard let option = options.first(where: { $0.name == name }) else {
+                let isForCreation =
+                    CreationFormat.named(image.format)?.options.contains { $0.name == prefix + name } ?? false
+                throw ToolFailure(
+                    lines: ["Invalid parameter '\(prefix)\(name)'"],
+                    hint: isForCreation && name != "size" ? "This option is only supported for image creation" : nil)
+            }
+            guard option.kind != "<num>" || value.flatMap({ Int64($0) }) != nil else {
+                throw ToolFailure("Parameter '\(prefix)\(name)' expects a number")
             }
             values[name] = value ?? "on"
         }
@@ -34,13 +42,9 @@ enum AmendKeys {
         guard state == "active" || state == "inactive" else {
             throw ToolFailure("Parameter 'state' does not accept value '\(state)'")
         }
-        func number(_ name: String) throws(ToolFailure) -> UInt64? {
-            guard let text = values[name] else { return nil }
-            guard let number = UInt64(text) else { throw ToolFailure("Parameter '\(name)' expects a number") }
-            return number
-        }
+        func number(_ name: String) -> Int64? { values[name].flatMap { Int64($0) } }
         var change = LUKSAmendment(isActive: state == "active")
-        if let slot = try number("keyslot") {
+        if let slot = number("keyslot").map({ UInt32(truncatingIfNeeded: $0) }) {
             guard slot < 8 else { throw ToolFailure("Invalid keyslot \(slot) specified, must be between 0 and 7") }
             change.slot = Int(slot)
         }
@@ -53,7 +57,10 @@ enum AmendKeys {
         guard change.isActive || values["iter-time"] == nil else {
             throw ToolFailure("'iter-time' must not be given when erasing keyslots")
         }
-        if let time = try number("iter-time") { change.iterationTime = time }
+        if let time = number("iter-time") {
+            guard time >= 0 else { throw ToolFailure("Parameter 'iter-time' expects a number") }
+            change.iterationTime = UInt64(time)
+        }
         change.isForced = isForced
         do throws(BlockError) {
             if let id = values["old-secret"] { change.old = try session.secrets.value(id) }
