@@ -137,6 +137,16 @@ struct CommandLineProgramTests {
             ("-vnc none,password=x", "'on' or 'off'"), ("-vnc none,websocket=x", "a port"),
             ("-vnc none,tls-creds=x", "No TLS credentials with id 'x'"), ("-vnc unix:/nonexistent/x", "No such file"),
         ],
+        "spice": [
+            ("-spice foo=1", "'foo'"), ("-spice addr=x", "neither port nor tls-port"), ("-spice port=x", "number"),
+            ("-spice port=0,unix=on", "'addr'"), ("-spice port=5930,sasl=on", "'sasl' is not supported"),
+            ("-spice port=5930,image-compression=x", "valid: auto_glz"),
+            ("-spice port=5930,password=a,password-secret=b", "mutually exclusive"),
+            ("-spice port=5930,password-secret=x", "No secret with id 'x'"),
+            ("-spice port=5930,tls-channel=main", "tls-port"), ("-spice port=5930,plaintext-channel=x", "default"),
+            ("-spice tls-port=5931,x509-dir=/nonexistent", "certificates"),
+            ("-spice unix=on,addr=/nonexistent/x", "No such file"),
+        ],
         "audio": [("-audio foo", "'model' is missing"), ("-audio none,model=foo", "valid: ac97, hda")],
         "tpmdev": [
             ("-tpmdev emulator", "'id' is missing"), ("-tpmdev foo,id=x", "valid: emulator"),

@@ -114,7 +114,7 @@ private let failures: [(String, String)] = [
     ),
     (
         "-chardev foo,id=a",
-        "-chardev foo,id=a: invalid character back-end 'foo'; valid: null, stdio, file, pty, pipe, serial, tty, parallel, parport, socket, udp, ringbuf, vc, qemu-vdagent"
+        "-chardev foo,id=a: invalid character back-end 'foo'; valid: null, stdio, file, pty, pipe, serial, tty, parallel, parport, socket, udp, ringbuf, vc, qemu-vdagent, spicevmc, spiceport"
     ),
     ("-chardev null", "-chardev null: Parameter 'id' is missing"),
     ("-serial stdoi", "-serial stdoi: invalid character back-end 'stdoi'; did you mean 'stdio'?"),

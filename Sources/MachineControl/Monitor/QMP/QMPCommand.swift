@@ -122,7 +122,8 @@ final class NamedDescriptors: Sendable {
 enum QMPCommandTable {
     static let all: [QMPCommand] =
         lifecycle + migration + snapshots + processors + machineQueries + devices + media + disks + exports + backends
-        + descriptors + objects + images + statistics + absent + monitorCommands + screen + input + vnc + spice + memoryModules
+        + descriptors + objects + images + statistics + absent + monitorCommands + screen + input + vnc + spice
+        + memoryModules
     static let byName: [String: QMPCommand] = Dictionary(
         all.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
 }
