@@ -2,7 +2,6 @@ import HostOS
 import JSON
 import Machine
 import MachineControl
-import Synchronization
 import Testing
 
 /// A client that has negotiated.
@@ -310,93 +309,6 @@ func answersAsQEMUDoes(request: String, expected: String) {
     #expect(devices[1]["tray_open"] == false)
 }
 
-@Test func eventsComeBeforeTheReplyThatCausedThem() {
-    let machine = FakeMachine()
-    let client = Client(machine)
-    let timestamp = #""timestamp": {"seconds": 1700000000, "microseconds": 123456}"#
-    #expect(client.send("{'execute':'cont'}") == ["{\(timestamp), \"event\": \"RESUME\"}", "{\"return\": {}}"])
-    #expect(
-        client.send("{'execute':'system_reset'}").first
-            == "{\(timestamp), \"event\": \"RESET\", \"data\": {\"guest\": false, \"reason\": \"host-qmp-system-reset\"}}"
-    )
-    #expect(
-        client.send("{'execute':'quit','id':9}") == [
-            "{\(timestamp), \"event\": \"SHUTDOWN\", \"data\": {\"guest\": false, \"reason\": \"host-qmp-quit\"}}",
-            "{\"return\": {}, \"id\": 9}",
-        ])
-    #expect(machine.calls == ["cont", "reset", "quit"])
-}
-
-@Test func severalClientsSeeEveryEvent() {
-    let machine = FakeMachine()
-    let first = Client(machine)
-    let wakes = Atomic<Int>(0)
-    let wakeCount = WakeCounter(wakes: { wakes.add(1, ordering: .relaxed) })
-    let second = QMPSession(machine: machine, wake: wakeCount.wakes)
-    _ = second.open()
-    machine.send(.powerDown)
-    #expect(second.pendingEvents() == [])  // not negotiated
-    _ = second.receive(Array("{'execute':'qmp_capabilities'}".utf8))
-    _ = first.send("{'execute':'stop'}")
-    #expect(lines(second.pendingEvents()).count == 1)
-    #expect(wakes.load(ordering: .relaxed) == 2)
-    second.close()
-    machine.send(.resume)
-    #expect(second.pendingEvents() == [])
-    #expect(lines(first.session.pendingEvents()).count == 1)
-}
-
-struct WakeCounter { let wakes: @Sendable () -> Void }
-
-@Test func eventsOfAGuestDoNotPileUp() {
-    let machine = FakeMachine()
-    let client = Client(machine, now: { 0 })
-    for offset in 0..<5000 { machine.send(.rtcChange(offset: Int64(offset), path: "/machine/rtc")) }
-    #expect(lines(client.session.pendingEvents()).count == 1)
-    for _ in 0..<5000 { machine.send(.reset(.guestReset)) }
-    #expect(lines(client.session.pendingEvents()).count == 1024)
-}
-
-/// The first at once, then the last of each second; those of each port by themselves, and those of other kinds as they come.
-@Test func eventsOfStatesComeOnceASecond() throws {
-    let machine = FakeMachine()
-    let time = Atomic<UInt64>(0)
-    let clock = Clock(time: { time.load(ordering: .relaxed) })
-    let client = Client(machine, now: clock.time)
-    func told() throws -> [String] {
-        try lines(client.session.pendingEvents()).map { line in
-            let event = try JSONReader.parse(line)
-            let data = event["data"]
-            return (event["event"]?.stringValue ?? "") + (data?["actual"]?.uint64Value.map { " \($0)" } ?? "")
-                + (data?["id"]?.stringValue.map { " \($0)" } ?? "") + (data?["open"]?.boolValue.map { " \($0)" } ?? "")
-        }
-    }
-    #expect(client.session.eventDeadline == nil)
-    for actual in UInt64(1)...9 { machine.send(.balloonChange(actual: actual)) }
-    for isOpen in [true, false] {
-        for id in ["a", "b"] { machine.send(.serialPortChange(id: id, isOpen: isOpen)) }
-    }
-    machine.send(.resume)
-    #expect(try told() == ["BALLOON_CHANGE 1", "VSERPORT_CHANGE a true", "VSERPORT_CHANGE b true", "RESUME"])
-    #expect(client.session.eventDeadline == 1_000_000_000)
-    time.store(999_999_999, ordering: .relaxed)
-    #expect(try told() == [])
-    time.store(1_000_000_000, ordering: .relaxed)
-    #expect(try Set(told()) == ["BALLOON_CHANGE 9", "VSERPORT_CHANGE a false", "VSERPORT_CHANGE b false"])
-    // A second after that one, too.
-    machine.send(.balloonChange(actual: 10))
-    #expect(try told() == [] && client.session.eventDeadline == 2_000_000_000)
-    time.store(2_000_000_000, ordering: .relaxed)
-    #expect(try told() == ["BALLOON_CHANGE 10"])
-    // Where nothing came for a second, the next comes at once.
-    time.store(3_000_000_000, ordering: .relaxed)
-    #expect(try told() == [] && client.session.eventDeadline == nil)
-    machine.send(.balloonChange(actual: 11))
-    #expect(try told() == ["BALLOON_CHANGE 11"])
-}
-
-struct Clock { let time: @Sendable () -> UInt64 }
-
 @Test func malformedAndOversizedInputCostsOneErrorEach() {
     let client = Client(FakeMachine())
     let long = "{\"execute\": \"" + String(repeating: "x", count: 5 << 20) + "\"}"
@@ -404,101 +316,6 @@ struct Clock { let time: @Sendable () -> UInt64 }
     #expect(client.send(String(repeating: "[", count: 513)).count == 1)
     _ = client.session.receive([0xff])
     #expect(client.send("{'execute':'query-target'}") == [#"{"return": {"arch": "x86_64"}}"#])
-}
-
-@Test func theSchemaIsClosed() throws {
-    let client = Client(FakeMachine())
-    let schema = try #require(client.value("{'execute':'query-qmp-schema'}")["return"]?.arrayValue)
-    var kinds: [String: String] = [:]
-    for entry in schema {
-        let name = try #require(entry["name"]?.stringValue)
-        #expect(kinds.updateValue(entry["meta-type"]?.stringValue ?? "", forKey: name) == nil, "twice: \(name)")
-    }
-    // Every type that is named is described.
-    for entry in schema {
-        for key in ["arg-type", "ret-type", "element-type"] {
-            if let name = entry[key]?.stringValue { #expect(kinds[name] != nil, "\(name)") }
-        }
-        for variant in entry["variants"]?.arrayValue ?? [] {
-            #expect(variant["type"]?.stringValue.flatMap { kinds[$0] } == "object")
-        }
-        for member in entry["members"]?.arrayValue ?? [] {
-            if let name = member["type"]?.stringValue { #expect(kinds[name] != nil, "\(name)") }
-        }
-    }
-    let commands = try #require(client.value("{'execute':'query-commands'}")["return"]?.arrayValue)
-    #expect(Set(commands.compactMap { $0["name"]?.stringValue }) == Set(kinds.filter { $0.value == "command" }.keys))
-    #expect(commands.count == Set(commands.compactMap { $0["name"]?.stringValue }).count)
-    let memsave = schema.first { $0["name"] == "memsave" }
-    let arguments = schema.first { $0["name"] == memsave?["arg-type"] }
-    #expect(arguments?["members"]?.arrayValue?.last == ["name": "cpu-index", "default": .null, "type": "int"])
-    #expect(kinds["SHUTDOWN"] == "event")
-}
-
-@Test func commandLineOptionsAreDescribed() throws {
-    let client = Client(FakeMachine())
-    let reply = try client.value("{'execute':'query-command-line-options','arguments':{'option':'smp-opts'}}")
-    let names = reply["return"]?.arrayValue?.first?["parameters"]?.arrayValue?.compactMap { $0["name"]?.stringValue }
-    #expect(names == ["cpus", "maxcpus", "sockets", "dies", "clusters", "cores", "threads"])
-    #expect(try client.value("{'execute':'query-command-line-options','arguments':{'option':'x'}}")["error"] != nil)
-}
-
-@Test func repliesFitTheirSchema() throws {
-    // What a query returns has the members that its type declares, and no others.
-    let client = Client(FakeMachine())
-    let schema = try #require(client.value("{'execute':'query-qmp-schema'}")["return"]?.arrayValue)
-    var types: [String: JSONValue] = [:]
-    for entry in schema { types[entry["name"]?.stringValue ?? ""] = entry }
-    func check(_ value: JSONValue, _ name: String, _ path: String) {
-        guard let type = types[name] else { return }
-        switch type["meta-type"]?.stringValue {
-        case "array":
-            for element in value.arrayValue ?? [] {
-                check(element, type["element-type"]?.stringValue ?? "", path + "[]")
-            }
-            #expect(value.arrayValue != nil, "\(path)")
-        case "object":
-            let members = type["members"]?.arrayValue ?? []
-            for member in members {
-                let name = member["name"]?.stringValue ?? ""
-                if let found = value[name] {
-                    check(found, member["type"]?.stringValue ?? "", "\(path).\(name)")
-                } else {
-                    #expect(member["default"] != nil, "\(path).\(name) is missing")
-                }
-            }
-            for name in value.objectValue?.names ?? [] {
-                #expect(members.contains { $0["name"]?.stringValue == name }, "\(path).\(name) is not declared")
-            }
-        case "enum": #expect(type["values"]?.arrayValue?.contains(value) == true, "\(path): \(value)")
-        case "builtin":
-            let json = type["json-type"]?.stringValue
-            let kind = value.kindName == "integer" ? "int" : value.kindName
-            #expect(json == "value" || json == kind, "\(path): \(value) is no \(json ?? "")")
-        default: Issue.record("\(path) has no type")
-        }
-    }
-    for command in schema where command["meta-type"] == "command" {
-        let name = command["name"]?.stringValue ?? ""
-        guard name.hasPrefix("query-"), !unanswered.contains(name) else { continue }
-        let reply = try #require(client.value("{'execute':'\(name)'}")["return"])
-        check(reply, command["ret-type"]?.stringValue ?? "", name)
-    }
-}
-
-/// Queries that need arguments, or say that what they ask for is not there.
-private let unanswered: Set<String> = [
-    "query-cpu-model-expansion", "query-balloon", "query-sev-capabilities", "query-sgx-capabilities",
-    "query-block-jobs", "query-jobs", "query-vm-generation-id", "query-stats",
-]
-
-@Test func everyQueryAnswers() throws {
-    let client = Client(FakeMachine())
-    let commands = try #require(client.value("{'execute':'query-commands'}")["return"]?.arrayValue)
-    for name in commands.compactMap({ $0["name"]?.stringValue })
-    where name.hasPrefix("query-") && !unanswered.contains(name) {
-        #expect(try client.value("{'execute':'\(name)'}")["return"] != nil, "\(name)")
-    }
 }
 
 @Test func prettyIsTheSameValue() throws {
