@@ -43,7 +43,6 @@ final class InputsChannel: Channel {
     }
 
     func handle(_ type: UInt16, _ body: [UInt8]) throws(ProtocolViolation) {
-        guard !server.configuration.isViewOnly else { return }
         server.hurry()
         var fields = MessageFields(body)
         switch type {
@@ -150,7 +149,6 @@ final class InputsChannel: Channel {
 
     /// Keys and buttons that are down do not stay so without a client.
     func end() {
-        guard !server.configuration.isViewOnly else { return }
         for code in held { server.input.key(code, down: false) }
         if buttons != 0 { server.input.setButtons(0) }
     }

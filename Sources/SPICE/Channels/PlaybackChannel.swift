@@ -36,7 +36,7 @@ final class PlaybackChannel: Channel {
     private unowned let connection: SPICEConnection
     private var isPlaying = false
 
-    init(_ connection: SPICEConnection, _ audio: SPICEAudio) { self.connection = connection }
+    init(_ connection: SPICEConnection) { self.connection = connection }
 
     func begin() {
         var message = MessageBytes()

@@ -13,7 +13,9 @@ package struct LZCompressor {
     /// "LZ  ", version 1.1, and images of 32 bits.
     private static let head: [UInt32] = [0x2020_5A4C, 0x0001_0001, 8]
 
-    private var places = [Int32](repeating: -1, count: 1 << hashBits)
+    /// Where three pixels stood last, by their hash, counted over all images: what is before `base` is of another image.
+    private var places = [UInt64](repeating: 0, count: 1 << hashBits)
+    private var base: UInt64 = 1
     private var output: [UInt8] = []
 
     package init() {}
@@ -28,19 +30,20 @@ package struct LZCompressor {
         for word in Self.head + [UInt32(width), UInt32(height), UInt32(width * 4), 1] {
             for shift in [24, 16, 8, 0] as [UInt32] { output.append(UInt8(truncatingIfNeeded: word >> shift)) }
         }
-        for index in places.indices { places[index] = -1 }
+        let base = base
+        self.base += UInt64(pixels.count)
         // SAFETY: both buffers live for the call, and every index is compared with their counts.
         let isShort = unsafe pixels.withUnsafeBufferPointer { pixels in
             unsafe places.withUnsafeMutableBufferPointer { places in
-                unsafe Self.code(pixels, places, limit: limit, into: &output)
+                unsafe Self.code(pixels, places, base, limit: limit, into: &output)
             }
         }
         return isShort ? output : nil
     }
 
     private static func code(
-        _ pixels: UnsafeBufferPointer<UInt32>, _ places: UnsafeMutableBufferPointer<Int32>, limit: Int,
-        into output: inout [UInt8]
+        _ pixels: UnsafeBufferPointer<UInt32>, _ places: UnsafeMutableBufferPointer<UInt64>, _ base: UInt64,
+        limit: Int, into output: inout [UInt8]
     ) -> Bool {
         let count = pixels.count
         var place = 0
@@ -59,8 +62,9 @@ package struct LZCompressor {
                     let mixed = first &* 0x9E37_79B1 ^ second &* 0x85EB_CA77 ^ third &* 0xC2B2_AE3D
                     let hash = Int(mixed >> (32 - UInt32(hashBits)))
                     // SAFETY: a hash has as many bits as the table has places.
-                    let found = unsafe Int(places[hash])
-                    unsafe places[hash] = Int32(truncatingIfNeeded: place)
+                    let last = unsafe places[hash]
+                    unsafe places[hash] = base + UInt64(place)
+                    let found = last >= base ? Int(last - base) : -1
                     // SAFETY: what the table holds is a place before this one, with two more behind it.
                     if found >= 0, place - found - 1 <= far, unsafe pixels[found] & 0xFF_FFFF == first,
                         unsafe pixels[found + 1] & 0xFF_FFFF == second, unsafe pixels[found + 2] & 0xFF_FFFF == third

@@ -20,8 +20,6 @@ enum Message {
     /// Of every channel, from the server.
     enum Common {
         static let setAck: UInt16 = 3
-        static let ping: UInt16 = 4
-        static let notify: UInt16 = 7
     }
     /// Of every channel, from the client.
     enum FromClient {
@@ -34,7 +32,6 @@ enum Message {
         static let initialise: UInt16 = 103
         static let channels: UInt16 = 104
         static let mouseMode: UInt16 = 105
-        static let time: UInt16 = 106
         static let agentConnected: UInt16 = 107
         static let agentDisconnected: UInt16 = 108
         static let agentData: UInt16 = 109
@@ -43,7 +40,6 @@ enum Message {
         static let uuid: UInt16 = 114
         static let agentConnectedTokens: UInt16 = 115
 
-        static let clientInfo: UInt16 = 101
         static let attachChannels: UInt16 = 104
         static let mouseModeRequest: UInt16 = 105
         static let agentStart: UInt16 = 106

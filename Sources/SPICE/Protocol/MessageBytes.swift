@@ -52,6 +52,4 @@ package struct MessageFields {
         place += count
         return number
     }
-    /// What is left.
-    package var rest: ArraySlice<UInt8> { bytes[place...] }
 }

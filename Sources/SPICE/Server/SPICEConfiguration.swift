@@ -32,8 +32,6 @@ public struct SPICEConfiguration: Equatable, Sendable {
     /// What guest and client do not share.
     public var hasCopyPaste = true
     public var hasFileTransfer = true
-    /// Whether viewers' keys and pointers are ignored.
-    public var isViewOnly = false
 
     /// Files for TLS.
     public struct Certificates: Equatable, Sendable {

@@ -278,7 +278,7 @@ public final class SPICEServer: @unchecked Sendable {
         case .cursor where screens.indices.contains(number): return CursorChannel(connection, screens[number])
         case .inputs where number == 0: return InputsChannel(connection)
         case .playback where number == 0:
-            if let audio { return PlaybackChannel(connection, audio) }
+            if audio != nil { return PlaybackChannel(connection) }
         case .usbRedirection, .port, .webDAV:
             let own = ports.filter { $0.use.kind == kind }
             if own.indices.contains(number) { return PortChannel(connection, own[number]) }
