@@ -24,7 +24,7 @@ struct ScreenTests {
         return bytes
     }
     /// The port of the one screen, as the running machine's definition has it.
-    private static func port(_ xml: String) throws -> UInt16 {
+    static func port(_ xml: String) throws -> UInt16 {
         let words = xml.split(separator: "<graphics", maxSplits: 1)[1].split(separator: "port='", maxSplits: 1)[1]
         return try #require(UInt16(words.prefix { $0 != "'" }))
     }
@@ -61,7 +61,7 @@ struct ScreenTests {
         func update(_ more: String) throws {
             let address = "<listen type='address' address='127.0.0.1'/>"
             let xml = "<graphics type='vnc' port='\(port)' autoport='yes' listen='127.0.0.1' \(more)>\(address)</graphics>"
-            try client.call(Remote.DomainUpdateDeviceFlags.self, .init(dom: domain, xml: xml, flags: 1))
+            _ = try client.call(Remote.DomainUpdateDeviceFlags.self, .init(dom: domain, xml: xml, flags: 1))
         }
         try update("passwd='another'")
         #expect(try Self.lets("another", into: port))

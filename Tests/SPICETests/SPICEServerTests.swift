@@ -64,6 +64,26 @@ import SPICE
         _ = main
     }
 
+    // MARK: A machine that moves
+
+    @Test func aClientIsSentAfterItsMachine() throws {
+        let bench = try Bench()
+        let (main, session, _) = try bench.main()
+        bench.server.setDestination(SPICEDestination(host: "other", port: 5901, tlsPort: 0, subject: "CN=a"))
+        #expect(!bench.server.status.hasMoved)
+        bench.server.machineMoved()
+        let message = try main.next(111)
+        #expect(Array(message.prefix(4)) == [0x0D, 0x17, 0, 0])
+        #expect(Array(message[4...]) == TestClient.words(6, 20, 5, 26) + Array("other\0CN=a\0".utf8))
+        #expect(bench.server.status.hasMoved)
+        #expect(eventually { bench.events.all.withLock { $0.last == .migrated } })
+        // Once is enough, and a machine of which nobody said where it goes sends nobody away.
+        bench.server.machineMoved()
+        try main.send(3, [])
+        #expect(bench.events.all.withLock { $0.filter { $0 == .migrated }.count } == 1)
+        _ = session
+    }
+
     // MARK: Keys and pointers
 
     @Test func keysArrive() throws {
@@ -210,6 +230,7 @@ import SPICE
             case .connected: 1
             case .initialized: 2
             case .disconnected: 3
+            case .migrated: 4
             }
         }
         #expect(kinds.prefix(2) == [1, 2] && kinds.contains(3))

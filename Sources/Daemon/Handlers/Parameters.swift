@@ -237,7 +237,8 @@ extension HandlerTable {
             let tree = try HandlerTable.form(call, arguments.dom, arguments.flags & 3)
             guard let name = arguments.disk, let disk = DomainFigures.disk(tree, name) else {
                 if arguments.nparams == 0 { return .init(params: [], nparams: 20) }
-                throw LibvirtError.invalidArgument("disk '\(arguments.disk ?? "")' was not found in the domain config")
+                let place = tree["id"] == nil ? "was not found in the domain config" : "not found in domain"
+                throw LibvirtError.invalidArgument("disk '\(arguments.disk ?? "")' \(place)")
             }
             let tune = disk.child("iotune")
             func value(_ field: String) -> TypedValue {
@@ -324,7 +325,7 @@ extension HandlerTable {
                     $0.child("target")?["dev"] == arguments.device || $0.child("mac")?["address"] == arguments.device
                         || $0.child("alias")?["name"] == arguments.device
                 })
-            else { throw LibvirtError.invalidArgument("Can't find device \(arguments.device)") }
+            else { throw LibvirtError.invalidArgument("'\(arguments.device)' is not a known interface") }
             var list: [RemoteTypedParam] = []
             for side in ["inbound", "outbound"] {
                 for part in parts where side == "inbound" || part != "floor" {
@@ -365,7 +366,7 @@ extension HandlerTable {
                         found = card
                     }
                 }
-                guard let found else { throw LibvirtError.invalidArgument("Can't find device \(arguments.device)") }
+                guard let found else { throw LibvirtError.invalidArgument("'\(arguments.device)' is not a known interface") }
                 if tree["id"] != nil { try call.networks.tune(found) }
             }
         }

@@ -60,6 +60,7 @@ extension DomainDriver {
             do throws(LibvirtError) {
                 made = try makeImages(parsed.tree, request, theirs.disks)
                 let machine = try launchIncoming(domain, parsed.tree, isLate: request.has(Flags.postcopy))
+                cookie.screen = domain.state.withLock { $0.live }.flatMap { ScreenPlace(live: $0) }
                 var migration = Migration(isIncoming: true)
                 migration.made = made
                 var prepared = Prepared(domain: domain, cookie: cookie.bytes)

@@ -13,6 +13,8 @@ struct Migration: Sendable {
     var wasRunning = true
     /// Of one that goes: it runs at the other end, and memory follows.
     var isLate = false
+    /// Of one that goes: whether the client of its screen is sent after it.
+    var screenFollows = false
     /// What carries its state over several connections, until the other end has all.
     var relay: SocketRelay?
     /// Of one that comes: where it is waited for, until somebody connects.
@@ -95,13 +97,14 @@ extension DomainDriver {
             }
             if case .address(_, let relay) = way { domain.state.withLock { $0.migration?.relay = relay } }
             var copies: [String] = []
-            var isLate = false
+            var (isLate, screenFollows) = (false, false)
             do throws(LibvirtError) {
                 let monitor = try machine.qmp()
                 try configure(monitor, domain, request)
                 try secure(domain, monitor, request, isServer: false)
                 let live = domain.state.withLock { $0.live ?? XMLTree("domain") }
                 try mirrorDisks(domain, live, request, theirs, &copies)
+                screenFollows = try relocateScreen(monitor, live, request, theirs)
                 isLate = try sendState(monitor, request, through: way) { () throws(LibvirtError) in
                     try endMirrors(monitor, copies, whole: true)
                     copies = []
@@ -112,10 +115,11 @@ extension DomainDriver {
                 throw error
             }
             machine.settle()
-            domain.state.withLock { [isLate] state in
+            domain.state.withLock { [isLate, screenFollows] state in
                 state.state = VirDomainState.paused
                 state.reason = isLate ? VirDomainPausedReason.postcopy : VirDomainPausedReason.migration
                 state.migration?.isLate = isLate
+                state.migration?.screenFollows = screenFollows
             }
             try? writeStatus(domain)
             if wasRunning {
@@ -239,6 +243,7 @@ extension DomainDriver {
                 } else if cancelled {
                     return goOnHere(domain, machine, migration.wasRunning)
                 }
+                if migration.screenFollows { awaitScreen(machine) }
                 domain.state.withLock { $0.migration = nil }
                 try end(
                     domain, machine, VirDomainShutoffReason.migrated, VirDomainEventStoppedDetailType.migrated)

@@ -16,6 +16,9 @@ struct MigrationCookie: Sendable {
     /// Of a destination: where it takes them, by NBD over TCP.
     var disksPort: Int32?
 
+    /// Of a destination: where it shows the screen.
+    var screen: ScreenPlace?
+
     static let limit = 4 << 20
 
     init() {}
@@ -36,6 +39,7 @@ struct MigrationCookie: Sendable {
         hostName = tree.child("hostname")?.text ?? ""
         hostUUID = tree.child("hostuuid")?.text ?? ""
         persistent = tree.child("domain")
+        screen = tree.child("graphics").flatMap { ScreenPlace(cookie: $0) }
         guard let server = tree.child("nbd") else { return }
         disksPort = server["port"].flatMap { Int32($0) }
         disks = server.all("disk").prefix(1000).map { disk in
@@ -52,6 +56,7 @@ struct MigrationCookie: Sendable {
         tree.append(.text("uuid", uuid))
         tree.append(.text("hostname", hostName))
         tree.append(.text("hostuuid", hostUUID))
+        if let screen { tree.append(screen.element) }
         if let persistent { tree.append(persistent) }
         if disksPort != nil || !disks.isEmpty {
             var server = XMLTree("nbd")

@@ -49,7 +49,8 @@ struct PeerAddress: Sendable {
     /// What the URI is for the daemon at the other end.
     var local: String { "qemu://\(path)" }
 
-    private static func plain(_ text: String) -> String {
+    /// A text in which `%xx` stands for a byte.
+    static func plain(_ text: String) -> String {
         var bytes: [UInt8] = []
         var rest = Array(text.utf8)[...]
         while let byte = rest.popFirst() {

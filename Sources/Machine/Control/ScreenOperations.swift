@@ -43,6 +43,8 @@ public protocol ScreenOperations: AnyObject, Sendable {
     func setSPICEPassword(_ password: String, _ action: SPICEPasswordAction) throws(MachineError)
     /// Sets when its password ends, in nanoseconds since 1970; nil for never.
     func setSPICEExpiry(_ time: UInt64?) throws(MachineError)
+    /// Says where its client goes when the machine has gone.
+    func setSPICEDestination(_ destination: SPICEDestination) throws(MachineError)
     /// Lets it have a client at the other end of a connected socket.
     func addSPICEClient(_ socket: Descriptor, skipsAuthentication: Bool, isSecure: Bool) throws(MachineError)
 }
@@ -71,6 +73,9 @@ extension ScreenOperations {
     }
     public var spiceServer: SPICEStatus? { nil }
     public func setSPICEPassword(_ password: String, _ action: SPICEPasswordAction) throws(MachineError) {
+        throw .failed("SPICE is not in use")
+    }
+    public func setSPICEDestination(_ destination: SPICEDestination) throws(MachineError) {
         throw .failed("SPICE is not in use")
     }
     public func setSPICEExpiry(_ time: UInt64?) throws(MachineError) { throw .failed("SPICE is not in use") }

@@ -3,6 +3,7 @@ internal import DeviceModel
 public import HostOS
 internal import Log
 internal import MachineState
+internal import SPICE
 internal import Synchronization
 internal import TLS
 
@@ -61,9 +62,10 @@ extension VirtualMachine {
         desk.state.withLock { $0.loopWaits = false }
     }
 
-    /// Tells monitors, where they asked for it.
+    /// Tells monitors, where they asked for it, and sends the screen's client after a machine that runs elsewhere.
     func report(_ status: MigrationStatus) {
         if desk.settings.has("events") { emit(.migration(status)) }
+        if status == .completed || status == .postcopyActive { spice?.machineMoved() }
     }
     func change(_ body: (inout MigrationInformation) -> Void) {
         if let status = desk.update(body) { report(status) }

@@ -28,6 +28,9 @@ extension VirtualMachine {
         let server = try server()
         do throws(SPICEError) { try server.setPassword(password, action) } catch { throw .failed("\(error)") }
     }
+    public func setSPICEDestination(_ destination: SPICEDestination) throws(MachineError) {
+        try server().setDestination(destination)
+    }
     public func setSPICEExpiry(_ time: UInt64?) throws(MachineError) { try server().setExpiry(time) }
     public func addSPICEClient(
         _ socket: Descriptor, skipsAuthentication: Bool, isSecure: Bool

@@ -102,6 +102,11 @@ final class MainChannel: Channel {
         return true
     }
 
+    /// The machine runs elsewhere: the client goes there.
+    func leave(for destination: SPICEDestination) {
+        connection.send(Message.Main.migrateSwitchHost, destination.message)
+    }
+
     // MARK: The agent
 
     /// The guest's agent is there, or is not any more.

@@ -36,6 +36,7 @@ enum Message {
         static let agentDisconnected: UInt16 = 108
         static let agentData: UInt16 = 109
         static let agentToken: UInt16 = 110
+        static let migrateSwitchHost: UInt16 = 111
         static let name: UInt16 = 113
         static let uuid: UInt16 = 114
         static let agentConnectedTokens: UInt16 = 115

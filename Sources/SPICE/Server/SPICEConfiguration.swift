@@ -75,6 +75,8 @@ public enum SPICEEvent: Equatable, Sendable {
     case initialized(SPICEChannelStatus)
     /// A channel is gone.
     case disconnected(SPICEChannelStatus)
+    /// The machine has moved, and the client was sent after it.
+    case migrated
 }
 
 /// A server's state, for monitors.
@@ -89,6 +91,8 @@ public struct SPICEStatus: Equatable, Sendable {
     public var authentication: String
     /// `server` or `client`: who draws the pointer and says where it is.
     public var mouseMode: String
+    /// Whether the client was sent after the machine.
+    public var hasMoved: Bool
     public var channels: [SPICEChannelStatus]
 }
 

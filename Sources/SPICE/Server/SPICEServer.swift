@@ -15,13 +15,16 @@ public final class SPICEServer: @unchecked Sendable {
     /// Most connections, links under way included.
     private static let connectionLimit = 128
 
-    private struct Shared: Sendable {
+    struct Shared: Sendable {
         var password: [UInt8]?
         var expiry: UInt64?
         var channels: [SPICEChannelStatus] = []
         var isClientMouse = false
         var isClosed = false
         var key: TicketKey?
+        /// Where the client goes with the machine.
+        var destination: SPICEDestination?
+        var hasMoved = false
     }
     /// What was asked for.
     public let configuration: SPICEConfiguration
@@ -33,8 +36,8 @@ public final class SPICEServer: @unchecked Sendable {
     private let ports: [SPICEPort]
     private let audio: SPICEAudio?
     private let credentials: TLSCredentials?
-    private let report: @Sendable (SPICEEvent) -> Void
-    private let shared: Mutex<Shared>
+    let report: @Sendable (SPICEEvent) -> Void
+    let shared: Mutex<Shared>
     let loop: EventLoop
     private let thread = Mutex<HostThread?>(nil)
     private let listeners: [(socket: Descriptor, isSecure: Bool)]
@@ -165,13 +168,13 @@ public final class SPICEServer: @unchecked Sendable {
             else { return nil }
             return (try? Socket.localAddress(own.socket)).map { Int($0.port) }
         }
-        let (channels, isClientMouse) = shared.withLock { ($0.channels, $0.isClientMouse) }
+        let (channels, isClientMouse, hasMoved) = shared.withLock { ($0.channels, $0.isClientMouse, $0.hasMoved) }
         let host = configuration.path ?? (configuration.host.isEmpty ? "0.0.0.0" : configuration.host)
         return SPICEStatus(
             host: host, port: port(false), tlsPort: port(true),
             family: configuration.path != nil ? "unix" : host.contains(":") ? "ipv6" : "ipv4",
             authentication: configuration.needsNoTicket ? "none" : "spice",
-            mouseMode: isClientMouse ? "client" : "server", channels: channels)
+            mouseMode: isClientMouse ? "client" : "server", hasMoved: hasMoved, channels: channels)
     }
 
     // MARK: Clients, on the loop's thread

@@ -1,3 +1,4 @@
+internal import JSON
 internal import Machine
 internal import SPICE
 internal import VNC
@@ -38,6 +39,20 @@ extension HMPCommandTable {
             }
             return ""
         },
+        HMPCommand(
+            "client_migrate_info",
+            [
+                HMPArgument("protocol", .word), HMPArgument("hostname", .word),
+                HMPArgument("port", .expression, optional: true), HMPArgument("tls-port", .expression, optional: true),
+                HMPArgument("cert-subject", .word, optional: true),
+            ], "set migration information for remote display"
+        ) { (monitor, arguments, _) throws(MonitorError) in
+            var values = JSONObject()
+            for (name, word) in arguments.words { values[name] = .string(word) }
+            for (name, number) in arguments.numbers { values[name] = .number(number) }
+            try QMPCommandTable.moveClient(monitor.machine, values)
+            return ""
+        },
     ]
 
     private static func isSPICE(_ arguments: HMPArguments) throws(MonitorError) -> Bool {
@@ -56,7 +71,7 @@ extension HMPCommandTable {
         if let port = server.port { text += "     address: \(host):\(port)\n" }
         if let port = server.tlsPort { text += "     address: \(host):\(port) [tls]\n" }
         if server.family == "unix" { text += "     address: \(host)\n" }
-        text += "    migrated: false\n        auth: \(server.authentication)\n  mouse-mode: \(server.mouseMode)\n"
+        text += "    migrated: \(server.hasMoved)\n        auth: \(server.authentication)\n  mouse-mode: \(server.mouseMode)\n"
         if server.channels.isEmpty { return text + "Channels: none\n" }
         for channel in server.channels {
             text += "Channel:\n     address: \(printable(channel.host)):\(channel.port)\(channel.isSecure ? " [tls]" : "")\n"

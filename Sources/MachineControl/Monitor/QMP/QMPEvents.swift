@@ -83,6 +83,8 @@ enum QMPEvents {
             ]
         ),
         ("JOB_STATUS_CHANGE", [SchemaMember("id", .string), SchemaMember("status", .enumeration("JobStatus", jobStates))]),
+        ("SPICE_CONNECTED", viewer), ("SPICE_INITIALIZED", viewer), ("SPICE_DISCONNECTED", viewer),
+        ("SPICE_MIGRATE_COMPLETED", []),
         ("VNC_CONNECTED", viewer), ("VNC_INITIALIZED", viewer), ("VNC_DISCONNECTED", viewer),
         (
             "DEVICE_TRAY_MOVED",
