@@ -108,7 +108,7 @@ let package = Package(
 
         // Management
         library("DomainModel"),
-        library("DomainCommandLine", ["DomainModel", "JSON"]),
+        library("DomainCommandLine", ["DomainModel", "HostOS", "JSON"]),
         library("RPCWire", ["HostOS", "SASL", "TLS", system]),
         library(
             "Daemon",

@@ -1,4 +1,5 @@
 internal import DomainModel
+internal import HostOS
 internal import JSON
 
 /// Board, processors, memory, monitor, clock and boot.
@@ -208,7 +209,7 @@ extension QEMUArguments {
         switch clock.offset {
         case "localtime": text += "localtime"
         case "variable" where clock.basis == "localtime": text += "localtime"
-        case "absolute": text += clock.start.map { Self.date($0) } ?? "utc"
+        case "absolute": text += clock.start.map { date($0) } ?? "utc"
         default: text += "utc"
         }
         for timer in clock.timers where timer.name == "rtc" || timer.name == "platform" {
@@ -230,21 +231,9 @@ extension QEMUArguments {
     }
 
     /// Seconds since 1970 as `2024-05-06T07:08:09`.
-    static func date(_ seconds: UInt64) -> String {
-        let days = seconds / 86400
-        let rest = seconds % 86400
-        // The civil calendar from a count of days, with years that begin in March.
-        let shifted = days &+ 719_468
-        let era = shifted / 146_097
-        let dayOfEra = shifted % 146_097
-        let yearOfEra = (dayOfEra - dayOfEra / 1460 + dayOfEra / 36_524 - dayOfEra / 146_096) / 365
-        let dayOfYear = dayOfEra - (365 * yearOfEra + yearOfEra / 4 - yearOfEra / 100)
-        let shiftedMonth = (5 * dayOfYear + 2) / 153
-        let day = dayOfYear - (153 * shiftedMonth + 2) / 5 + 1
-        let month = shiftedMonth < 10 ? shiftedMonth + 3 : shiftedMonth - 9
-        let year = yearOfEra + era * 400 + (month <= 2 ? 1 : 0)
-        func two(_ value: UInt64) -> String { value < 10 ? "0\(value)" : "\(value)" }
-        return "\(year)-\(two(month))-\(two(day))T\(two(rest / 3600)):\(two(rest % 3600 / 60)):\(two(rest % 60))"
+    private func date(_ seconds: UInt64) -> String {
+        let time = CivilTime(seconds: Int64(clamping: seconds))
+        return "\(time.date)T\(time.clock)"
     }
 
     mutating func boot() {

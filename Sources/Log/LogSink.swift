@@ -82,31 +82,8 @@ public final class LogSink: Sendable {
 public enum Timestamp {
     /// `2024-02-29T12:00:00.000000Z` of nanoseconds since 1970.
     public static func text(_ nanoseconds: UInt64) -> String {
-        let seconds = nanoseconds / 1_000_000_000
-        let (year, month, day) = civil(days: Int(seconds / 86400))
-        let time = seconds % 86400
-        return "\(pad(year, 4))-\(pad(month, 2))-\(pad(day, 2))T\(clock(time))"
-            + ".\(pad(Int(nanoseconds % 1_000_000_000 / 1000), 6))Z"
-    }
-
-    private static func clock(_ time: UInt64) -> String {
-        "\(pad(Int(time / 3600), 2)):\(pad(Int(time / 60 % 60), 2)):\(pad(Int(time % 60), 2))"
-    }
-
-    private static func pad(_ value: Int, _ width: Int) -> String {
-        let text = String(value)
-        return String(repeating: "0", count: max(0, width - text.utf8.count)) + text
-    }
-
-    /// Year, month and day of the Gregorian calendar; years are counted from March, so that the leap day is their last.
-    static func civil(days: Int) -> (Int, Int, Int) {
-        let shifted = days + 719_468
-        let era = shifted / 146_097
-        let dayOfEra = shifted % 146_097
-        let yearOfEra = (dayOfEra - dayOfEra / 1460 + dayOfEra / 36524 - dayOfEra / 146_096) / 365
-        let dayOfYear = dayOfEra - (365 * yearOfEra + yearOfEra / 4 - yearOfEra / 100)
-        let shiftedMonth = (5 * dayOfYear + 2) / 153
-        let month = shiftedMonth < 10 ? shiftedMonth + 3 : shiftedMonth - 9
-        return (yearOfEra + era * 400 + (month <= 2 ? 1 : 0), month, dayOfYear - (153 * shiftedMonth + 2) / 5 + 1)
+        let time = CivilTime(seconds: Int64(nanoseconds / 1_000_000_000))
+        let fraction = String(nanoseconds % 1_000_000_000 / 1000)
+        return "\(time.date)T\(time.clock).\(String(repeating: "0", count: 6 - fraction.utf8.count))\(fraction)Z"
     }
 }

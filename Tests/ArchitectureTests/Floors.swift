@@ -92,7 +92,7 @@ enum Floors {
             name: "management",
             targets: [
                 target("DomainModel"),
-                target("DomainCommandLine", "DomainModel JSON"),
+                target("DomainCommandLine", "DomainModel HostOS JSON"),
                 target("RPCWire", "HostOS SASL TLS SystemPackage"),
                 target("NetworkSwitch", "Network DomainModel HostOS JSON Log"),
                 target("LibvirtClient", "RPCWire HostOS SASL TLS SystemPackage"),

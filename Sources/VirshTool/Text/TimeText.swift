@@ -2,39 +2,12 @@ internal import HostOS
 
 /// Times as people read them.
 enum TimeText {
-    struct Date {
-        let year, month, day, hour, minute, second: Int
-    }
-
-    /// A time's parts, by the civil calendar.
-    static func date(_ seconds: Int64) -> Date {
-        var day = seconds / 86400
-        var rest = seconds % 86400
-        if rest < 0 {
-            rest += 86400
-            day -= 1
-        }
-        // Days since 0000-03-01, in eras of 400 years.
-        let shifted = day + 719_468
-        let era = (shifted >= 0 ? shifted : shifted - 146_096) / 146_097
-        let ofEra = shifted - era * 146_097
-        let yearOfEra = (ofEra - ofEra / 1460 + ofEra / 36524 - ofEra / 146_096) / 365
-        let ofYear = ofEra - (365 * yearOfEra + yearOfEra / 4 - yearOfEra / 100)
-        let shiftedMonth = (5 * ofYear + 2) / 153
-        let month = shiftedMonth < 10 ? shiftedMonth + 3 : shiftedMonth - 9
-        return Date(
-            year: Int(yearOfEra + era * 400 + (month <= 2 ? 1 : 0)), month: Int(month),
-            day: Int(ofYear - (153 * shiftedMonth + 2) / 5 + 1), hour: Int(rest / 3600), minute: Int(rest / 60 % 60),
-            second: Int(rest % 60))
-    }
-
     static func two(_ number: Int) -> String { number < 10 ? "0\(number)" : "\(number)" }
 
     /// `2026-01-02 03:04:05`, in the host's zone unless `utc`.
     static func dateTime(_ seconds: Int64, utc: Bool = false) -> String {
-        let parts = date(utc ? seconds : local(seconds))
-        return "\(parts.year)-\(two(parts.month))-\(two(parts.day)) "
-            + "\(two(parts.hour)):\(two(parts.minute)):\(two(parts.second))"
+        let time = CivilTime(seconds: utc ? seconds : local(seconds))
+        return "\(time.date) \(time.clock)"
     }
 
     /// `2026.01.02 03:04:05`.

@@ -1,3 +1,5 @@
+internal import HostOS
+
 /// The registers of an MC146818A real-time clock (Motorola data sheet) with 256 bytes of CMOS memory: no lock, no
 /// clock.
 ///

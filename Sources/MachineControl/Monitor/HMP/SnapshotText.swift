@@ -40,19 +40,8 @@ enum SnapshotText {
 
     private static func date(_ seconds: UInt32) -> String {
         let local = Int64(seconds) + HostFacts.localTimeOffset(at: Int64(seconds))
-        let (days, rest) = (local / 86400, UInt64(local % 86400))
-        // Days to a date of the Gregorian calendar, by eras of 400 years.
-        let shifted = days + 719_468
-        let era = shifted / 146_097
-        let dayOfEra = shifted - era * 146_097
-        let yearOfEra = (dayOfEra - dayOfEra / 1460 + dayOfEra / 36_524 - dayOfEra / 146_096) / 365
-        let dayOfYear = dayOfEra - (365 * yearOfEra + yearOfEra / 4 - yearOfEra / 100)
-        let month = (5 * dayOfYear + 2) / 153
-        let day = dayOfYear - (153 * month + 2) / 5 + 1
-        let calendarMonth = month < 10 ? month + 3 : month - 9
-        let year = yearOfEra + era * 400 + (calendarMonth <= 2 ? 1 : 0)
-        return "\(year)-\(two(UInt64(calendarMonth)))-\(two(UInt64(day))) "
-            + "\(two(rest / 3600)):\(two(rest / 60 % 60)):\(two(rest % 60))"
+        let time = CivilTime(seconds: local)
+        return "\(time.date) \(time.clock)"
     }
 
     private static func clock(_ nanoseconds: UInt64) -> String {

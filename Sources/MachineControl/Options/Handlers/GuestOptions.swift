@@ -1,3 +1,4 @@
+internal import HostOS
 internal import JSON
 internal import Machine
 
@@ -39,7 +40,7 @@ enum GuestOptions {
         case "utc": builder.configuration.clock.base = .utc
         case "localtime": builder.configuration.clock.base = .localTime
         case let text?:
-            guard let seconds = seconds(ofDate: text) else {
+            guard let seconds = CivilTime(text)?.seconds else {
                 throw .value(
                     "base", text, expects: "'utc', 'localtime' or a date such as 2006-06-17T16:01:21 or 2006-06-17")
             }
@@ -49,26 +50,6 @@ enum GuestOptions {
             builder.configuration.clock.source = source
         }
         if let fix = argument.string("driftfix") { builder.configuration.clock.slewsLostTicks = fix == "slew" }
-    }
-
-    /// Seconds since 1970 of `2006-06-17T16:01:21` or `2006-06-17`, in UTC.
-    static func seconds(ofDate text: String) -> Int64? {
-        let parts = text.split(separator: "T", maxSplits: 1, omittingEmptySubsequences: false)
-        func numbers(_ text: Substring, _ separator: Character) -> [Int64] {
-            text.split(separator: separator, omittingEmptySubsequences: false)
-                .map { OptionValue.unsigned(String($0)).flatMap { Int64(exactly: $0) } ?? -1 }
-        }
-        let date = numbers(parts[0], "-")
-        let time = parts.count > 1 ? numbers(parts[1], ":") : [0, 0, 0]
-        guard date.count == 3, time.count == 3, (1970...9999).contains(date[0]), (1...12).contains(date[1]),
-            (1...31).contains(date[2]), (0...23).contains(time[0]), (0...59).contains(time[1]),
-            (0...60).contains(time[2])
-        else { return nil }
-        // Days since 1970-03-01-based years: the month's days follow 153/5 from March on.
-        let year = date[1] > 2 ? date[0] : date[0] - 1
-        let month = date[1] > 2 ? date[1] - 3 : date[1] + 9
-        let days = 365 * year + year / 4 - year / 100 + year / 400 + (153 * month + 2) / 5 + date[2] - 1 - 719_468
-        return days * 86400 + time[0] * 3600 + time[1] * 60 + time[2]
     }
 
     private static func strings(_ names: String) -> [Parameter] {
