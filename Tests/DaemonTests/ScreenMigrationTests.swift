@@ -43,6 +43,12 @@ struct ScreenMigrationTests {
             while try channels(virsh) < 4, HostClock.monotonic < deadline { pause.wait(nanoseconds: 50_000_000) }
         }
         try wait(virsh)
+        // Addresses that are none keep the machine here, and its viewer.
+        for bad in ["spice", "vnc://127.0.0.1:5900", "spice://127.0.0.1", "spice://:1", "spice://h:1?tlsPort=70000"] {
+            let refused = try virsh.run(
+                "migrate", "--live", "--unsafe", "--graphicsuri", bad, "m", Virsh.uri(destination), "tcp:127.0.0.1:0")
+            #expect(refused.errors.contains("unable to parse graphics URI '\(bad)'"), "\(refused)")
+        }
         try virsh("migrate", "--live", "--unsafe", "m", Virsh.uri(destination), "tcp:127.0.0.1:0")
         let other = Virsh(daemon: destination)
         defer { _ = try? other.run("destroy", "m") }

@@ -65,7 +65,11 @@ extension VirtualMachine {
     /// Tells monitors, where they asked for it, and sends the screen's client after a machine that runs elsewhere.
     func report(_ status: MigrationStatus) {
         if desk.settings.has("events") { emit(.migration(status)) }
-        if status == .completed || status == .postcopyActive { spice?.machineMoved() }
+        switch status {
+        case .completed, .postcopyActive: spice?.machineMoved()
+        case .failed, .cancelled: spice?.machineStays()
+        default: break
+        }
     }
     func change(_ body: (inout MigrationInformation) -> Void) {
         if let status = desk.update(body) { report(status) }

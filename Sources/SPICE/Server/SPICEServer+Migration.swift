@@ -47,6 +47,9 @@ extension SPICEServer {
         }
     }
 
+    /// The machine does not go after all: what was said of its destination does not hold for the next journey. Any thread.
+    public func machineStays() { shared.withLock { $0.destination = nil } }
+
     /// The machine runs elsewhere: the client, if there is one, is sent there. Any thread.
     public func machineMoved() {
         loop.post { [self] in
