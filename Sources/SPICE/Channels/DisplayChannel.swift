@@ -51,7 +51,7 @@ final class DisplayChannel: Channel {
     func look(now: UInt64) -> Bool {
         // The client has yet to take what was sent before.
         guard isReady, connection.pending == 0, connection.unacknowledged < 2 * SPICEConnection.window else { return false }
-        let messages = screen.look(now: now, age: SPICEServer.shortest / 2) { [self] picture in news(picture) }
+        let messages = screen.look(now: now, age: LookPace.shortest / 2) { [self] picture in news(picture) }
         for (type, body) in messages { connection.send(type, body) }
         return !messages.isEmpty
     }

@@ -9,9 +9,6 @@ internal import TLS
 public final class SPICEServer: @unchecked Sendable {
     // Sendable: the fields below `screens` are used on the loop's thread only, others are locked or never change.
 
-    /// The shortest and the longest time between two looks at the pictures, in nanoseconds.
-    static let shortest: UInt64 = 10_000_000
-    private static let longest: UInt64 = 100_000_000
     /// Most connections, links under way included.
     private static let connectionLimit = 128
 
@@ -47,8 +44,7 @@ public final class SPICEServer: @unchecked Sendable {
     private var connections: [SPICEConnection] = []
     private var session: UInt32 = 0
     private var timer: EventTimer?
-    private var interval = SPICEServer.shortest
-    private var lastLook: UInt64 = 0
+    private var pace = LookPace()
 
     /// A server that listens; `start` lets clients in.
     /// - Parameters:
@@ -331,22 +327,20 @@ public final class SPICEServer: @unchecked Sendable {
     /// Looks at the pictures soon.
     func wantLook() {
         guard let timer, !timer.isArmed else { return }
-        timer.arm(at: lastLook &+ interval)
+        timer.arm(at: pace.next)
     }
 
     /// Looks more often again: somebody does something.
     func hurry() {
-        interval = Self.shortest
-        if let timer, timer.isArmed { timer.arm(at: lastLook &+ interval) }
+        pace.hurry()
+        if let timer, timer.isArmed { timer.arm(at: pace.next) }
     }
 
     private func look() {
         let now = HostClock.monotonic
-        lastLook = now
         var hasSent = false
         for connection in connections { if connection.channel?.look(now: now) == true { hasSent = true } }
-        // A picture that stands still is looked at less and less often.
-        interval = hasSent ? Self.shortest : min(interval + Self.shortest, Self.longest)
-        if session != 0 { timer?.arm(at: now &+ interval) }
+        pace.looked(now: now, hasSent: hasSent)
+        if session != 0 { timer?.arm(at: pace.next) }
     }
 }

@@ -9,10 +9,6 @@ internal import Synchronization
 public final class VNCServer: @unchecked Sendable {
     // Sendable: the fields below `consoles` are used on the loop's thread only, others are locked or never change.
 
-    /// The shortest and the longest time between two looks at the picture, in nanoseconds.
-    static let shortest: UInt64 = 10_000_000
-    private static let longest: UInt64 = 100_000_000
-
     private struct Shared: Sendable {
         var password: String?
         var expiry: UInt64?
@@ -39,8 +35,7 @@ public final class VNCServer: @unchecked Sendable {
     private var sources: [EventSource] = []
     private var connections: [VNCConnection] = []
     private var timer: EventTimer?
-    private var interval = VNCServer.shortest
-    private var lastLook: UInt64 = 0
+    private var pace = LookPace()
 
     /// A server that listens; `start` lets viewers in.
     /// - Parameters:
@@ -257,23 +252,21 @@ public final class VNCServer: @unchecked Sendable {
     /// Looks at the picture soon: a viewer waits.
     func wantUpdate() {
         guard let timer, !timer.isArmed else { return }
-        timer.arm(at: lastLook &+ interval)
+        timer.arm(at: pace.next)
     }
 
     /// Looks more often again: somebody does something.
     func hurry() {
-        interval = Self.shortest
-        if let timer, timer.isArmed { timer.arm(at: lastLook &+ interval) }
+        pace.hurry()
+        if let timer, timer.isArmed { timer.arm(at: pace.next) }
     }
 
     private func look() {
         let now = HostClock.monotonic
-        lastLook = now
         var hasSent = false
         for connection in connections where connection.update(now: now) { hasSent = true }
-        // A picture that stands still is looked at less and less often.
-        interval = hasSent ? Self.shortest : min(interval + Self.shortest, Self.longest)
+        pace.looked(now: now, hasSent: hasSent)
         let isWaiting = connections.contains { $0.phase == .running && $0.request != nil && !$0.hasOutput }
-        if isWaiting { timer?.arm(at: now &+ interval) }
+        if isWaiting { timer?.arm(at: pace.next) }
     }
 }
