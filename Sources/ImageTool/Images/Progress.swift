@@ -1,7 +1,12 @@
-/// `-p`: how far a long work is, on one line.
+internal import HostOS
+
+/// `-p`: how far a long work is, on one line. Without it, each SIGUSR1 is answered by a line on the standard error at the
+/// next step, as in QEMU's `qemu-progress.c`.
 final class Progress {
     private let session: Session
     private let isOn: Bool
+    /// Whoever asks meanwhile; nobody can where the host has no descriptors left.
+    private let questions: SignalDescriptor?
     private let step: Double
     private var shown = -1.0
     private var hasEnded = false
@@ -11,6 +16,7 @@ final class Progress {
         self.session = session
         self.isOn = isOn
         self.step = step
+        questions = isOn ? nil : try? SignalDescriptor([Signals.user1])
         if showsStart { show(0) }
     }
 
@@ -18,10 +24,13 @@ final class Progress {
 
     /// Shows a fraction of 1, if it differs enough from the last.
     func show(_ fraction: Double) {
-        guard isOn else { return }
         let percent = min(100, max(0, fraction * 100))
         guard shown < 0 || percent - shown > step || (percent >= 100 && shown < 100) else { return }
         shown = percent
+        guard isOn else {
+            if questions?.next() != nil { session.console.putError(Formatting.c("    (%3.2f/100%%)", percent)) }
+            return
+        }
         session.put(Formatting.c("    (%3.2f/100%%)\r", percent))
         session.console.flush()
     }

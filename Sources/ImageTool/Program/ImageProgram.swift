@@ -1,11 +1,17 @@
 internal import BlockImage
 internal import CLinux
+internal import HostOS
 internal import JSON
 
 /// The image tool: `qemu-img`'s command line.
 public enum ImageProgram {
-    /// Runs a command line and ends the process.
-    public static func main(_ arguments: [String]) -> Never { exit(run(arguments)) }
+    /// Runs a command line and ends the process. As with `qemu-img`, neither SIGUSR1 (a question how far the work is) nor
+    /// a reader that has gone ends it in the middle.
+    public static func main(_ arguments: [String]) -> Never {
+        Signals.block([Signals.user1])
+        Signals.ignoreBrokenPipes()
+        exit(run(arguments))
+    }
 
     /// Runs a command line (with the program's name) and gives the exit status.
     public static func run(_ arguments: [String]) -> Int32 {
