@@ -15,7 +15,7 @@ struct KillTests {
         var clusterSize: Int
         var hasBacking = false
         static let all = [
-            Shape(description: "64 KiB", options: "cluster_size=64k", clusterSize: 65536),
+            Shape(description: "64 KiB, backing", options: "cluster_size=64k", clusterSize: 65536, hasBacking: true),
             Shape(description: "4 KiB, backing", options: "cluster_size=4k", clusterSize: 4096, hasBacking: true),
             Shape(
                 description: "extended L2, backing", options: "extended_l2=on,cluster_size=16k", clusterSize: 16384,
