@@ -101,9 +101,15 @@ final class MonitorClient {
     /// stay known.
     @discardableResult
     func wait(forEvent name: String, seconds: Double = 90) throws -> [String: Any] {
+        try wait(forOneOf: [name], seconds: seconds)
+    }
+
+    /// Waits as `wait(forEvent:)` does, for the first event that has one of the names.
+    @discardableResult
+    func wait(forOneOf names: [String], seconds: Double = 90) throws -> [String: Any] {
         let end = Date().addingTimeInterval(seconds)
         while true {
-            if let place = events.firstIndex(where: { $0["event"] as? String == name }) {
+            if let place = events.firstIndex(where: { names.contains($0["event"] as? String ?? "") }) {
                 return events.remove(at: place)["data"] as? [String: Any] ?? [:]
             }
             let next = try message(seconds: max(0.1, end.timeIntervalSinceNow))

@@ -19,6 +19,7 @@ struct ChangedEngineTests {
 
     @Test(
         "A guest goes on under the other engine, and back",
+        .enabled(if: hasKVM, "this user cannot open /dev/kvm"),
         arguments: [BoardKind.microvm, .pc])
     func changes(kind: BoardKind) throws {
         try Samples.withFolder(["kernel": CountingGuest.kernel]) { folder in

@@ -33,18 +33,15 @@ public struct AcceleratorStatus: Sendable {
     public var name: String
     /// Whether KVM runs the machine.
     public var isKVM: Bool
-    /// Whether this host and build could use KVM.
-    public var isKVMPresent: Bool
     /// Why this engine was chosen, a sentence; may be empty.
     public var reason: String
     /// Nested page tables and their tags on this host, by name (`ept`, `npt`, `vpid`); only where KVM tells of them.
     public var translation: [(name: String, isOn: Bool)] = []
 
     /// An engine.
-    public init(name: String, isKVM: Bool, isKVMPresent: Bool, reason: String = "") {
+    public init(name: String, isKVM: Bool, reason: String = "") {
         self.name = name
         self.isKVM = isKVM
-        self.isKVMPresent = isKVMPresent
         self.reason = reason
     }
 }

@@ -58,9 +58,6 @@ private func keepBack(_ engine: HardwareEngine, _ buses: ProcessorBuses) {
     try? engine.coalesceWrites(isPort: true, address: index, count: 1)
 }
 
-/// Whether this host's KVM opens.
-var isKVMPresent: Bool { (try? KVMDevice()) != nil }
-
 /// How this host's KVM translates guests' addresses, as its modules tell it.
 var hostTranslation: [(name: String, isOn: Bool)] {
     let support = TranslationSupport.read()

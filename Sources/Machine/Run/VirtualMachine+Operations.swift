@@ -60,9 +60,8 @@ extension VirtualMachine: MachineOperations {
     public func injectNMI() throws(MachineError) { for thread in group.present { thread.injectNMI() } }
 
     public var accelerator: AcceleratorStatus {
-        let isKVM = board.engine.name == "kvm"
         var status = AcceleratorStatus(
-            name: board.engine.name, isKVM: isKVM, isKVMPresent: isKVM || isKVMPresent, reason: board.engine.reason)
+            name: board.engine.name, isKVM: board.engine.name == "kvm", reason: board.engine.reason)
         status.translation = hostTranslation
         return status
     }

@@ -18,7 +18,7 @@ final class FakeMachine: MachineOperations {
 
     init(
         _ configuration: MachineConfiguration = MachineConfiguration(),
-        accelerator: AcceleratorStatus = AcceleratorStatus(name: "tcg", isKVM: false, isKVMPresent: true)
+        accelerator: AcceleratorStatus = AcceleratorStatus(name: "tcg", isKVM: false)
     ) {
         self.configuration = configuration
         self.accelerator = accelerator

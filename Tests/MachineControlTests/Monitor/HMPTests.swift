@@ -302,7 +302,7 @@ func keysEditTheLine(keys: String, line: String) throws {
 }
 
 @Test func nestedPagingOfTheHostIsTold() throws {
-    var status = AcceleratorStatus(name: "kvm", isKVM: true, isKVMPresent: true, reason: "as asked for")
+    var status = AcceleratorStatus(name: "kvm", isKVM: true, reason: "as asked for")
     status.translation = [("ept", true), ("vpid", false)]
     let machine = FakeMachine(accelerator: status)
 

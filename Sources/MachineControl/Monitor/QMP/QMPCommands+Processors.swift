@@ -135,7 +135,8 @@ extension QMPCommandTable {
                     ]))
         ) { (context, _) throws(MonitorError) in
             let engine = context.machine.accelerator
-            var answer: JSONObject = ["enabled": .bool(engine.isKVM), "present": .bool(engine.isKVMPresent)]
+            // "Present" is the engine in the program, as with QEMU, not the device on the host.
+            var answer: JSONObject = ["enabled": .bool(engine.isKVM), "present": true]
             for part in engine.translation { answer[part.name] = .bool(part.isOn) }
             return .object(answer)
         },
