@@ -76,7 +76,7 @@ let package = Package(
         library("CharacterBackend", ["HostOS", "CLinux", "Log", "DeviceModel", system]),
         library("Firmware", ["GuestMemory", "DeviceModel"]),
         library("FileSharing", ["HostOS", "CLinux", system]),
-        library("Display", ["CEngine", "CZlib"]),
+        library("Display", ["CEngine", "CZlib", "HostOS"]),
         library("VNC", ["Display", "HostOS", "Log", "CZlib", "CTurboJPEG"]),
         library("SPICE", ["Display", "CharacterBackend", "DeviceModel", "HostOS", "Log", "TLS", "CCrypto"]),
         library("Curses", ["Display", "HostOS"]),

@@ -3,6 +3,7 @@
 #ifndef APUS_ISOLATE_H
 #define APUS_ISOLATE_H
 #include "confine.h"
+#include "identity.h"
 #include "linux.h"
 #include <string.h>
 #include <sys/mount.h>
@@ -43,7 +44,8 @@ struct apus_start {
     int ruleset; // -1: none
     const struct apus_step *steps;
     int step_count;
-    // What went wrong: an error number, and the step that did (or none).
+    const struct apus_identity *identity; // null: its parent's
+    // What went wrong: an error number, and the step that did (or none); behind the last are the identity's label and itself.
     volatile int failure;
     volatile int failed_step;
 };
@@ -110,10 +112,18 @@ static inline int apus_begin(void *argument) {
         if (status != 0) start->failed_step = i;
         if (start->steps[i].kind == APUS_STEP_TRANSIT) transits = 1;
     }
+    if (status == 0 && start->identity && start->identity->label) {
+        status = apus_label_next(start->identity->label);
+        if (status != 0) start->failed_step = start->step_count;
+    }
     if (status == 0 && start->ruleset >= 0) {
         // With it SELinux refuses transitions that usual policies allow. Who may mount needs it for no ruleset.
         if (!transits) status = prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
         if (status == 0) status = (int)syscall(APUS_LANDLOCK_RESTRICT_SELF, start->ruleset, 0);
+    }
+    if (status == 0 && start->identity) {
+        status = apus_become(start->identity);
+        if (status != 0) start->failed_step = start->step_count + 1;
     }
     int above = start->count;
     for (int i = 0; i < start->count; i++) above = start->fds[i] >= above ? start->fds[i] + 1 : above;
@@ -129,8 +139,8 @@ static inline int apus_begin(void *argument) {
     _exit(127);
 }
 #define APUS_BEGIN_STACK 65536
-// Starts a process in a session of its own, with no signal blocked, in new namespaces (`CLONE_NEW…`), by the steps and
-// within the ruleset, whose descriptors 0, 1, ... are those given; all others close. posix_spawn has no step for that.
+// Starts a process in a session of its own, with no signal blocked, in new namespaces (`CLONE_NEW…`), by the steps, within
+// the ruleset and as whom the identity says, whose descriptors 0, 1, ... are those given; all others close. posix_spawn has no step for that.
 // Returns 0 and its number, or an error number.
 __attribute__((noinline)) static int apus_spawn_confined(struct apus_start *start, int namespaces, pid_t *process) {
     sigset_t all, before;
@@ -139,6 +149,7 @@ __attribute__((noinline)) static int apus_spawn_confined(struct apus_start *star
     start->failed_step = -1;
     char *stack = mmap(0, APUS_BEGIN_STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (stack == MAP_FAILED) return errno;
+    int is_dumpable = prctl(PR_GET_DUMPABLE, 0, 0, 0, 0);
     // No handler of ours may run in the child.
     pthread_sigmask(SIG_SETMASK, &all, &before);
     pid_t child =
@@ -146,6 +157,8 @@ __attribute__((noinline)) static int apus_spawn_confined(struct apus_start *star
     int reason = errno;
     pthread_sigmask(SIG_SETMASK, &before, 0);
     munmap(stack, APUS_BEGIN_STACK);
+    // The kernel forbids dumps of memory that another user has begun in, and it was this process's.
+    if (is_dumpable == 1) prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
     if (child < 0) return reason;
     if (start->failure) {
         waitpid(child, 0, 0);

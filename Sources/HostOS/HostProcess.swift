@@ -18,10 +18,12 @@ public final class HostProcess: Sendable {
 
     /// Starts a program, in a session of its own unless `hasOwnSession` says otherwise. It gets the given descriptors as
     /// 0, 1, … and no others, and outlives this process. With a `confinement` it reaches no other files, and gains no
-    /// privilege by what it starts; with an `isolation` it sees a root of its own, in which the path is then looked for.
+    /// privilege by what it starts; with an `isolation` it sees a root of its own, in which the path is then looked for; with
+    /// an `identity` it is another user, or has less of root's powers.
     public static func spawn(
         _ path: String, arguments: [String], environment: [String], descriptors: [Descriptor],
-        confinement: FileConfinement? = nil, isolation: ProcessIsolation? = nil, hasOwnSession: Bool = true
+        confinement: FileConfinement? = nil, isolation: ProcessIsolation? = nil,
+        identity: ProcessIdentity? = nil, hasOwnSession: Bool = true
     ) throws(HostError) -> HostProcess {
         for text in [path] + arguments + environment where text.utf8.contains(0) {
             throw HostError(reason: EINVAL, "start '\(path)' with a zero byte in its arguments")
@@ -34,7 +36,7 @@ public final class HostProcess: Sendable {
         let status = try unsafe steps.withSteps { (list, count) in
             unsafe withCStrings(arguments) { arguments in
                 unsafe withCStrings(environment) { environment in
-                    guard confinement != nil || isolation != nil else {
+                    guard confinement != nil || isolation != nil || identity != nil else {
                         return unsafe apus_spawn(
                             path, arguments, environment, numbers, Int32(numbers.count), hasOwnSession ? 1 : 0,
                             &process)
@@ -48,7 +50,10 @@ public final class HostProcess: Sendable {
                             unsafe start.step_count = count
                             unsafe start.ruleset = confinement?.descriptor.rawValue ?? -1
                             let namespaces = isolation.map { apus_namespaces($0.hasOwnNetwork ? 1 : 0) } ?? 0
-                            let status = unsafe apus_spawn_confined(&start, namespaces, &process)
+                            let status = unsafe ProcessIdentity.withIdentity(identity) { identity in
+                                unsafe start.identity = identity
+                                return unsafe apus_spawn_confined(&start, namespaces, &process)
+                            }
                             failedStep = unsafe start.failed_step
                             return status
                         }
@@ -57,7 +62,9 @@ public final class HostProcess: Sendable {
             }
         }
         guard status == 0 else {
-            let step = steps.steps.indices.contains(Int(failedStep)) ? ": \(steps.steps[Int(failedStep)].text)" : ""
+            var words = steps.steps.map(\.text)
+            if let identity { words += ["take the label '\(identity.label?.description ?? "")' on", identity.text] }
+            let step = words.indices.contains(Int(failedStep)) ? ": \(words[Int(failedStep)])" : ""
             throw HostError(reason: status, "start '\(path)'\(step)")
         }
         return try HostProcess(number: process)

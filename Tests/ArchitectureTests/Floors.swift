@@ -61,7 +61,7 @@ enum Floors {
                 target("CharacterBackend", "HostOS CLinux Log DeviceModel SystemPackage"),
                 target("Firmware", "GuestMemory DeviceModel"),
                 target("FileSharing", "HostOS CLinux SystemPackage"),
-                target("Display", "CEngine CZlib"),
+                target("Display", "CEngine CZlib HostOS"),
                 target("VNC", "Display HostOS Log CZlib CTurboJPEG"),
                 target("SPICE", "Display CharacterBackend DeviceModel HostOS Log TLS CCrypto"),
                 target("Curses", "Display HostOS"),

@@ -70,9 +70,13 @@ struct LayeredCopyTests {
             "--image-opts", "driver=qcow2,file.driver=blkdebug,file.image.filename=@x,file.inject-error.0.event=\(event)",
             "-O", "raw", "@copy",
         ]
-        // The other tool tells of each request that was under way.
+        // The other tool tells of each request that was under way; which of them is the first to fail, nobody knows.
         let (theirs, ours) = (pair.theirs.qemu(["convert"] + words), pair.ours.image(["convert"] + words))
-        #expect(ours.status == 1 && theirs.errors.hasPrefix(ours.errors), "\(ours.errors)")
+        func wordsOf(_ errors: String) -> [String] {
+            errors.split(separator: "\n").map { $0.filter { !$0.isNumber } }
+        }
+        #expect(ours.status == 1 && wordsOf(ours.errors).first == wordsOf(theirs.errors).first, "\(ours.errors)")
+        #expect(wordsOf(ours.errors).count == 1)
         let quiet = pair.ours.image(["convert", "--salvage", "-q"] + words)
         #expect(quiet == Outcome(status: 0, output: "", errors: ""))
         #expect(pair.ours.read("copy") == [UInt8](repeating: 0, count: 4 << 20))

@@ -163,13 +163,13 @@ extension DomainDriver {
         let folder = folder(domain)
         let monitorPath = "\(folder)/monitor.sock"
         var incoming = image.map { _ in "fd:\(emulator.takesListener ? 4 : 3)" }
-        var powers: [String] = []
+        var powers: ProcessIdentity.Powers = []
         switch beginning {
         case .migration(let address): incoming = address
         case .lateMigration(let address):
             incoming = address
             // userfaultfd(2) asks for it. In namespaces of its own the machine sees no process that it could use it on.
-            powers = ["sys_ptrace"]
+            powers = .traceProcesses
         case .powerOn, .image: break
         }
         // Behind the monitor and the state that it begins with.
@@ -225,15 +225,15 @@ extension DomainDriver {
             let hasOwnNetwork = !MachineNeeds.network(command.live, attachments)
             let isolation =
                 isConfined ? try isolation(places, user, label, hasOwnNetwork: hasOwnNetwork) : nil
-            let (program, words) = try user.start(
-                emulator.path, command.arguments, of: command.live,
-                powers: isConfined || user.owner != nil ? powers : nil, label: label?.process)
+            let identity = user.identity(
+                command.arguments, of: command.live, powers: isConfined || user.owner != nil ? powers : nil,
+                label: label?.process)
             let process = try HostProcess.spawn(
-                program, arguments: words,
+                emulator.path, arguments: command.arguments,
                 environment: environment(folder) + command.environment,
                 descriptors: [null, output, output] + (listener.map { [$0] } ?? [])
                     + (image.map { [$0.file] } ?? []) + cards,
-                confinement: rules, isolation: isolation)
+                confinement: rules, isolation: isolation, identity: identity)
             return (process, logStart)
         }
         do throws(LibvirtError) {
@@ -348,7 +348,8 @@ extension DomainDriver {
             else { continue }
             terminals[label] = String(file.dropFirst(4))
         }
-        let screen = try? machine.qmp().execute("query-vnc")
+        let hasScreen = live.at("devices", "graphics") != nil
+        let screen = hasScreen ? try? machine.qmp().execute("query-vnc") : nil
         DomainDriver.connectPorts(&live, machine)
         let period = live.at("devices", "memballoon", "stats")?["period"].flatMap { Int64($0) }
         if let period, let path = GuestMemoryFigures.path(live) {

@@ -3,10 +3,8 @@ internal import DomainModel
 internal import HostOS
 internal import RPCWire
 
-/// As whom, and with which of root's powers, a machine's process runs under the system's daemon. Its program is started
-/// by `setpriv` (util-linux), which becomes it.
+/// As whom, and with which of root's powers, a machine's process runs under the system's daemon.
 struct MachineUser: Sendable {
-    private static let setpriv = "/usr/bin/setpriv"
     /// libvirt's name of the model of users and groups.
     static let model = "dac"
 
@@ -65,8 +63,7 @@ struct MachineUser: Sendable {
 
     /// Gives the machine its own user where the choice is ours and it needs nothing that only root has.
     mutating func choose(_ live: XMLTree, attachments: [Int: LaunchPlan.Attachment], folder: String) {
-        guard isDynamic, HostFile.status(Self.setpriv).kind == .file, MachineNeeds.noRoot(live, attachments, folder)
-        else { return }
+        guard isDynamic, MachineNeeds.noRoot(live, attachments, folder) else { return }
         (owner, changesOwners) = (own, true)
     }
 
@@ -124,53 +121,47 @@ struct MachineUser: Sendable {
         live.insert(label, before: ["keywrap", "qemu:commandline", "qemu:capabilities", "qemu:override"])
     }
 
-    /// How a program is started so that it has no more than it needs; as it is where the daemon has nothing to take away.
+    /// What a machine's process is started as so that it has no more than it needs; nil where the daemon has nothing to
+    /// take away.
     ///
     /// - Parameters:
-    ///   - powers: capabilities that it needs besides those of every machine; nil: it keeps all.
+    ///   - powers: those that it needs besides those of every machine; nil: it keeps all.
     ///   - label: what SELinux is to know its process as; an error where that cannot be.
-    func start(
-        _ path: String, _ arguments: [String], of live: XMLTree, powers more: [String]?, label: SecurityContext?
-    ) throws(HostError) -> (path: String, arguments: [String]) {
-        let isRoot = HostIdentity.userID == 0
-        guard label != nil || isRoot && more != nil && HostFile.status(Self.setpriv).kind == .file else {
-            return (path, arguments)
+    func identity(
+        _ arguments: [String], of live: XMLTree, powers more: ProcessIdentity.Powers?, label: SecurityContext?
+    ) -> ProcessIdentity? {
+        guard HostIdentity.userID == 0, let more else { return label.map { ProcessIdentity(label: $0) } }
+        let needed = Self.powers(live, arguments)
+        guard let owner else { return ProcessIdentity(powers: needed.union(more), label: label) }
+        if isDynamic {
+            let kept = needed.subtracting([.overridePermissions, .readEverything]).union(more)
+            return ProcessIdentity(owner: .init(user: owner.user, group: owner.group), powers: kept, label: label)
         }
-        var words = ["setpriv"]
-        if let label { words += ["--selinux-label", label.description] }
-        guard isRoot, let more else { return (Self.setpriv, words + ["--", path] + arguments.dropFirst()) }
-        if let owner {
-            words += ["--reuid", "\(owner.user)", "--regid", "\(owner.group)"]
-            words += isDynamic ? ["--clear-groups"] : ["--init-groups"]
-            // A user that nobody knows has no groups.
-            if !isDynamic, Self.name(of: owner.user) == nil { words[words.count - 1] = "--clear-groups" }
-            let kept = isDynamic ? Self.powers(live, arguments).filter { !$0.hasPrefix("dac_") } + more : []
-            let list = (["-all"] + kept.map { "+" + $0 }).joined(separator: ",")
-            words += ["--inh-caps=\(list)", "--ambient-caps=\(list)", "--bounding-set=\(list)"]
-        } else {
-            words += [
-                "--inh-caps=-all",
-                "--bounding-set=-all,+" + (Self.powers(live, arguments) + more).joined(separator: ",+"),
-            ]
-        }
-        return (Self.setpriv, words + ["--", path] + arguments.dropFirst())
+        let groups = Self.groups(of: owner)
+        return ProcessIdentity(
+            owner: .init(user: owner.user, group: owner.group, groups: groups), powers: [], label: label)
     }
 
-    private static func name(of user: UInt32) -> String? {
-        (try? ChildProgram.run("/usr/bin/getent", ["passwd", "\(user)"]))?.split(separator: ":").first.map(String.init)
+    /// All groups of a user; none of one that nobody knows.
+    private static func groups(of owner: Owner) -> [UInt32] {
+        let line = try? ChildProgram.run("/usr/bin/getent", ["passwd", "\(owner.user)"])
+        guard let name = line?.split(separator: ":").first else { return [] }
+        let groups = (try? ChildProgram.run("/usr/bin/getent", ["initgroups", "--", String(name)])) ?? ""
+        let numbers = groups.split(whereSeparator: \.isWhitespace).dropFirst().compactMap { UInt32($0) }
+        return [owner.group] + numbers.filter { $0 != owner.group }
     }
 
     /// What is left of root's powers: images of any owner are opened, memory is locked, low ports are listened on.
-    private static func powers(_ live: XMLTree, _ arguments: [String]) -> [String] {
-        var list = ["dac_override", "dac_read_search", "ipc_lock", "net_bind_service"]
+    private static func powers(_ live: XMLTree, _ arguments: [String]) -> ProcessIdentity.Powers {
+        var powers: ProcessIdentity.Powers = [.overridePermissions, .readEverything, .lockMemory, .lowPorts]
         let makesTaps = arguments.contains { $0.contains("ifname=") || $0.contains("\"ifname\"") }
-        if makesTaps { list.append("net_admin") }
+        if makesTaps { powers.insert(.networks) }
         // Echoes of guests go out as the kernel lets root send them.
-        if DomainFigures.devices(live, "interface").contains(where: { $0["type"] == "user" }) { list.append("net_raw") }
+        if DomainFigures.devices(live, "interface").contains(where: { $0["type"] == "user" }) { powers.insert(.rawSockets) }
         // Files of a shared folder belong to whom the guest says.
         if !DomainFigures.devices(live, "filesystem").isEmpty {
-            list += ["chown", "fowner", "fsetid", "setuid", "setgid", "mknod"]
+            powers.formUnion([.changeOwners, .actAsOwner, .keepSetBits, .setUsers, .setGroups, .makeDevices])
         }
-        return list
+        return powers
     }
 }

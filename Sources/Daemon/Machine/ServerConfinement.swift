@@ -10,14 +10,13 @@ struct ServerConfinement: Sendable {
     let owner: MachineUser.Owner?
     /// Where roots of processes' own are put together; nil: they see the host's.
     let staging: String?
-    private static let setpriv = "/usr/bin/setpriv"
 
     /// - Parameter isConfined: whether the machine is kept within rules of Landlock, a user and a root of its own.
     init(_ user: MachineUser, _ label: MachineLabel?, isConfined: Bool, staging: String) {
         self.label = label
         self.staging = isConfined && MachineRoot.isSupported ? staging : nil
         // Without a root of its own a process could not reach what lies in folders of root's.
-        owner = self.staging == nil || HostFile.status(Self.setpriv).kind != .file ? nil : user.owner
+        owner = self.staging == nil ? nil : user.owner
     }
 
     /// Starts a program with the given descriptors.
@@ -29,22 +28,21 @@ struct ServerConfinement: Sendable {
         _ program: String, _ arguments: [String], _ descriptors: [Descriptor], places: [MachineConfinement.Place]?,
         hasPowers: Bool = false
     ) throws(HostError) -> HostProcess {
-        var words: [String] = []
+        var identity: ProcessIdentity?
         if let label, let policy = LabelPolicy.host {
-            words += ["--selinux-label", policy.server(program, of: label.process).description]
+            identity = ProcessIdentity(label: policy.server(program, of: label.process))
         }
-        if staging != nil, !hasPowers, HostFile.status(Self.setpriv).kind == .file {
-            if let owner { words += ["--reuid", "\(owner.user)", "--regid", "\(owner.group)", "--clear-groups"] }
-            words += ["--inh-caps=-all", "--ambient-caps=-all", "--bounding-set=-all"]
+        if staging != nil, !hasPowers {
+            let user = owner.map { ProcessIdentity.Owner(user: $0.user, group: $0.group) }
+            identity = ProcessIdentity(owner: user, powers: [], label: identity?.label)
         }
-        let start = words.isEmpty ? [program] : ["setpriv"] + words + ["--", program]
         // Within Landlock's rules a process takes a label on only where it has a root of its own.
         let isConfined = places != nil && FileConfinement.isSupported && (label == nil || staging != nil)
         return try HostProcess.spawn(
-            words.isEmpty ? program : Self.setpriv, arguments: start + arguments,
+            program, arguments: [program] + arguments,
             environment: ["LC_ALL=C", "PATH=/usr/sbin:/usr/bin:/sbin:/bin"], descriptors: descriptors,
             confinement: isConfined ? try MachineConfinement.make(places ?? []) : nil,
-            isolation: isConfined ? try isolation(places ?? []) : nil)
+            isolation: isConfined ? try isolation(places ?? []) : nil, identity: identity)
     }
 
     private func isolation(_ places: [MachineConfinement.Place]) throws(HostError) -> ProcessIsolation? {

@@ -1,3 +1,4 @@
+internal import Display
 internal import HostOS
 internal import Log
 internal import TLS
@@ -15,8 +16,6 @@ final class SPICEConnection: @unchecked Sendable {
         case ticket
         case running
     }
-    /// Most bytes that wait to be sent: an update of the largest picture.
-    private static let outputLimit = 96 << 20
     /// How long a link may take, in nanoseconds.
     private static let patience: UInt64 = 10_000_000_000
 
@@ -33,8 +32,7 @@ final class SPICEConnection: @unchecked Sendable {
     private var phase = Phase.header
     private var waiting: [UInt8] = []
     private var frames = ClientFrames(hasMiniHeader: true, limit: 4096)
-    private var output: [UInt8] = []
-    private var outputStart = 0
+    private var output = SendBuffer()
     private var serial: UInt64 = 0
     /// Messages since the client last said that it has taken some.
     private(set) var unacknowledged = 0
@@ -169,13 +167,7 @@ final class SPICEConnection: @unchecked Sendable {
 
     private func queue(_ bytes: [UInt8]) {
         guard !isClosed else { return }
-        if outputStart == output.count {
-            output = bytes
-            outputStart = 0
-        } else {
-            output += bytes
-        }
-        if output.count - outputStart > Self.outputLimit { close() }
+        if !output.append(bytes) { close() }
     }
 
     private func sendRaw(_ bytes: [UInt8]) {
@@ -184,24 +176,15 @@ final class SPICEConnection: @unchecked Sendable {
     }
 
     /// Bytes that wait for the client.
-    var pending: Int { output.count - outputStart }
+    var pending: Int { output.count }
 
     private func flush() {
         guard !isClosed, pending > 0 else { return }
-        while pending > 0 {
-            let transfer = unsafe output.withUnsafeBytes {
-                // SAFETY: the part of the array that waits.
-                let rest = unsafe UnsafeRawBufferPointer(rebasing: $0[outputStart...])
-                return unsafe secure?.send(rest) ?? Socket.send(socket, rest)
-            }
-            switch transfer {
-            case .moved(let count): outputStart += count
-            case .wouldBlock: return watch()
-            case .end, .failed: return close()
-            }
+        switch unsafe output.send({ [secure, socket] in unsafe secure?.send($0) ?? Socket.send(socket, $0) }) {
+        case .blocked: return watch()
+        case .failed: return close()
+        case .empty: break
         }
-        output = []
-        outputStart = 0
         if isClosing { return close() }
         watch()
         channel?.drained()

@@ -1,3 +1,5 @@
+internal import Display
+
 /// Texts of clipboards, which viewers of a server share: in Latin-1 (RFC 6143, 7.5.6 and 7.6.4), or by the extended
 /// clipboard of the community's protocol in Unicode.
 extension VNCConnection {
@@ -68,7 +70,7 @@ extension VNCConnection {
         guard phase == .running, !isClosed, !isClosing, text.utf8.count <= Self.limit else { return }
         offered = text
         // A guest may copy faster than a viewer reads: what is not on its way yet is left out, up to the last.
-        guard output.count - outputStart < 8 * Self.limit else { return }
+        guard output.count < 8 * Self.limit else { return }
         if let clipboardActions {
             if clipboardActions & Clipboard.notify != 0 {
                 sendClipboard(Clipboard.notify | Clipboard.text)

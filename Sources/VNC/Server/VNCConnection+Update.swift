@@ -3,7 +3,7 @@ internal import Display
 extension VNCConnection {
     /// Sends what has changed, where the viewer waits for it and has taken all before. False where nothing was sent.
     func update(now: UInt64) -> Bool {
-        guard phase == .running, !isClosed, !isClosing, !hasOutput, let request else { return false }
+        guard phase == .running, !isClosed, !isClosing, output.isEmpty, let request else { return false }
         let bytes = server.consoles[console].screen.look(now: now, age: LookPace.shortest / 2) {
             [self] picture in message(picture, request)
         }

@@ -16,8 +16,6 @@ final class VNCConnection: @unchecked Sendable {
         case initialisation
         case running
     }
-    /// Most bytes that wait to be sent: one update of the largest picture, and replies.
-    static let outputLimit = 96 << 20
     /// How long a handshake may take, in nanoseconds.
     private static let handshakeLimit: UInt64 = 60_000_000_000
 
@@ -35,8 +33,7 @@ final class VNCConnection: @unchecked Sendable {
     var handshake: [UInt8] = []
     var parser = ClientMessageParser()
     let encoder = Encoder()
-    var output: [UInt8] = []
-    var outputStart = 0
+    var output = SendBuffer()
     /// Ends when what waits is sent.
     var isClosing = false
     var isClosed = false
@@ -148,35 +145,16 @@ final class VNCConnection: @unchecked Sendable {
 
     private func sendRaw(_ bytes: [UInt8]) {
         guard !isClosed else { return }
-        if outputStart == output.count {
-            output = bytes
-            outputStart = 0
-        } else {
-            output += bytes
-        }
-        guard output.count - outputStart <= Self.outputLimit else { return close() }
+        guard output.append(bytes) else { return close() }
         flush()
     }
 
-    var hasOutput: Bool { outputStart < output.count }
-
     private func flush() {
-        while hasOutput {
-            let transfer = unsafe output.withUnsafeBytes {
-                // SAFETY: the part of the array that waits.
-                let rest = unsafe UnsafeRawBufferPointer(rebasing: $0[outputStart...])
-                return unsafe secure?.send(rest) ?? Socket.send(socket, rest)
-            }
-            switch transfer {
-            case .moved(let count): outputStart += count
-            case .wouldBlock:
-                watch([.read, .write])
-                return
-            case .end, .failed: return close()
-            }
+        switch unsafe output.send({ [secure, socket] in unsafe secure?.send($0) ?? Socket.send(socket, $0) }) {
+        case .blocked: return watch([.read, .write])
+        case .failed: return close()
+        case .empty: break
         }
-        output = []
-        outputStart = 0
         if isClosing { return close() }
         if phase == .securing, secure == nil { return beginTLS() }
         watch([.read])
@@ -187,7 +165,7 @@ final class VNCConnection: @unchecked Sendable {
 
     func closeWhenSent() {
         isClosing = true
-        if hasOutput { watch([.write]) } else { close() }
+        if output.isEmpty { close() } else { watch([.write]) }
     }
 
     func close() {

@@ -266,7 +266,7 @@ public final class VNCServer: @unchecked Sendable {
         var hasSent = false
         for connection in connections where connection.update(now: now) { hasSent = true }
         pace.looked(now: now, hasSent: hasSent)
-        let isWaiting = connections.contains { $0.phase == .running && $0.request != nil && !$0.hasOutput }
+        let isWaiting = connections.contains { $0.phase == .running && $0.request != nil && $0.output.isEmpty }
         if isWaiting { timer?.arm(at: pace.next) }
     }
 }
