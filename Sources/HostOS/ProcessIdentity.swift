@@ -59,7 +59,7 @@ public struct ProcessIdentity: Equatable, Sendable {
     static func withIdentity(
         _ identity: ProcessIdentity?, _ body: (UnsafePointer<apus_identity>?) -> Int32
     ) -> Int32 {
-        guard let identity else { return unsafe body(nil) }
+        guard let identity else { return body(nil) }
         let groups = identity.owner?.groups ?? []
         // SAFETY: the label, the numbers and the structure live for the call.
         return unsafe (identity.label?.description ?? "").withCString { label in

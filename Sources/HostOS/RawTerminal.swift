@@ -9,7 +9,7 @@ internal import Synchronization
 /// passes on what is not its own, or calls `RawTerminal.restoreAny` before the process ends.
 public final class RawTerminal: Sendable {
     /// What the handlers need, at an address that never changes.
-    private struct Saved {
+    @safe private struct Saved {
         var active: Int32 = 0
         var descriptor: Int32 = -1
         var modes = termios()

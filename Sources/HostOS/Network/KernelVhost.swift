@@ -69,7 +69,7 @@ public struct KernelVhost: Sendable {
     }
     /// The memory that descriptors may name; at most `mostRegions`, whole pages each.
     public func setMemory(_ regions: [Region]) throws(HostError) {
-        let numbers = regions.flatMap { [$0.address, UInt64($0.count), UInt64(UInt(bitPattern: $0.base))] }
+        let numbers = regions.flatMap { unsafe [$0.address, UInt64($0.count), UInt64(UInt(bitPattern: $0.base))] }
         // SAFETY: three numbers a region.
         try check(
             unsafe apus_vhost_set_memory(descriptor.rawValue, numbers, UInt32(regions.count)), "set the memory of")
@@ -81,7 +81,7 @@ public struct KernelVhost: Sendable {
         let (raw, number) = (descriptor.rawValue, UInt32(ring))
         try check(apus_vhost_set_size(raw, number, UInt32(size)), "set a ring of")
         try check(apus_vhost_set_base(raw, number, 0), "set a ring of")
-        try check(
+        try unsafe check(
             apus_vhost_set_addresses(
                 raw, number, UInt64(UInt(bitPattern: parts.descriptors)), UInt64(UInt(bitPattern: parts.used)),
                 UInt64(UInt(bitPattern: parts.available))), "set a ring of")

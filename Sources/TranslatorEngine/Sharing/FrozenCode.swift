@@ -158,10 +158,10 @@ enum FrozenCode {
             let file = try HostOS.Descriptor.memoryFile(name: "apus-frozen-code", count: Int(end), canBeSealed: true)
             let head = Head(program: program, processors: UInt64(processors.count))
             // SAFETY: both are integers alone.
-            try file.writeAll(unsafe withUnsafeBytes(of: head) { [UInt8]($0) }, at: 0)
+            try file.writeAll(unsafe withUnsafeBytes(of: head) { unsafe [UInt8]($0) }, at: 0)
             try file.writeAll(
-                unsafe processors.withUnsafeBytes { [UInt8]($0) }, at: UInt64(MemoryLayout<Head>.stride))
-            for index in pieces.indices { try unsafe file.writeAll(pieces[index].bytes, at: pieces[index].offset) }
+                unsafe processors.withUnsafeBytes { unsafe [UInt8]($0) }, at: UInt64(MemoryLayout<Head>.stride))
+            for index in unsafe pieces.indices { try unsafe file.writeAll(pieces[index].bytes, at: pieces[index].offset) }
             try file.seal()
             return [file] + files
         }

@@ -17,7 +17,7 @@ protocol GuestInteger: FixedWidthInteger & UnsignedInteger & Sendable {
 extension apus_op {
     /// What executes it.
     @inline(__always) var handler: apus_handler {
-        get { withUnsafePointer(to: self) { unsafe apus_op_handler($0) } }
+        get { unsafe withUnsafePointer(to: self) { unsafe apus_op_handler($0) } }
         set { handler_place = apus_handler_place(newValue) }
     }
 }

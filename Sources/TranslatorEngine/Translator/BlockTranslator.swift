@@ -205,7 +205,7 @@ internal import X86
     }
     /// Goes where an op leads, by way of what is pending.
     mutating func emitPolled(_ op: UnsafePointer<apus_op>) {
-        unsafe a.immediate(Host.addend, UInt64(UInt(bitPattern: op)))
+        a.immediate(Host.addend, UInt64(UInt(bitPattern: op)))
         a.immediate(Host.address, 0)
         unsafe a.jump(to: stubs.link)
     }

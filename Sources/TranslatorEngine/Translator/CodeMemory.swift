@@ -76,7 +76,7 @@ internal import HostOS
     /// The executable view's first address.
     var start: UInt64 { UInt64(UInt(bitPattern: executable.base)) }
     /// The bytes as they are executed.
-    var contents: UnsafeRawPointer { unsafe UnsafeRawPointer(executable.base) }
+    var contents: UnsafeRawPointer { UnsafeRawPointer(executable.base) }
 
     /// Where a place of the writable view is executed.
     func address(_ place: UnsafeMutablePointer<UInt8>) -> UInt64 { unsafe start + UInt64(place - base) }

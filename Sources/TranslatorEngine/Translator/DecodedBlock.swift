@@ -122,7 +122,7 @@ extension CodeFetcher {
     func noteCrossing(_ cpu: CPU, _ op: MicroOp) {
         guard let block = cache.block(of: op), let translator else { return }
         let header = cache.header(of: block)
-        guard let old = header.translatedCode, header.disp < Self.crossingLimit else { return }
+        guard header.translatedCode != nil, header.disp < Self.crossingLimit else { return }
         header.countCrossing()
         guard header.disp == Self.crossingLimit else { return }
         // The window may be a superblock's.

@@ -58,7 +58,7 @@ let translatedJump: @convention(c) (UnsafeMutablePointer<apus_vcpu>, UnsafePoint
     vcpu, op, rip in
     let cpu = unsafe CPU(vcpu: vcpu)
     unsafe apus_count_way(vcpu, APUS_WAY_JUMP)
-    let word = unsafe UInt64(UInt(bitPattern: op))
+    let word = UInt64(UInt(bitPattern: op))
     if word != 0, !isCanonical(rip) {
         // The instruction faults, with the stack as it was.
         let op = unsafe MicroOp(op: UnsafePointer(bitPattern: UInt(word & ~TransferMiss.mask)))

@@ -293,9 +293,9 @@ extension BlockTranslator {
             if i.mnemonic == .call {
                 // What cannot be gone to leaves the stack as it is.
                 if is64 { unsafe emitCanonicalCheck(op) }
-                unsafe a.store(Host.address, temporary)
+                a.store(Host.address, temporary)
                 unsafe emitReturnAddress(op)
-                unsafe a.load(Host.address, temporary)
+                a.load(Host.address, temporary)
             }
             unsafe emitTransfer(op, pops: false)
         case .ret:

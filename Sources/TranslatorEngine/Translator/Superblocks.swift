@@ -24,7 +24,7 @@ struct SuperblockPath: Equatable {
 
 extension DecodedBlock {
     /// A block's part of a superblock.
-    struct Segment {
+    @safe struct Segment {
         /// Its block's first op; the instructions' ops follow.
         let header: UnsafePointer<apus_op>
         /// Its instructions, by their numbers in the superblock.
@@ -78,7 +78,7 @@ extension DecodedBlock {
         segments[last].isTaken = isTaken
         segments[last].liveAside = isTaken ? liveFall : liveTaken
         let first = instructions.count
-        segments.append(Segment(header: next.header, instructions: first..<first + next.instructions.count))
+        unsafe segments.append(Segment(header: next.header, instructions: first..<first + next.instructions.count))
         instructions += next.instructions
         offered += next.offered
         endsItself = next.endsItself

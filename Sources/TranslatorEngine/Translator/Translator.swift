@@ -167,7 +167,7 @@ internal import X86
         writer.processor.records = pieces[2]
         unsafe writer.processor.sites = writer.add(
             UnsafeRawBufferPointer(start: siteMapping.base, count: siteCount * MemoryLayout<Site>.stride), at: 0)
-        unsafe writer.processor.writable = UInt64(UInt(bitPattern: base))
+        writer.processor.writable = UInt64(UInt(bitPattern: base))
         writer.processor.executable = memory.start
         writer.processor.capacity = capacity
         writer.processor.isTagged = tables.isTagged ? 1 : 0
@@ -316,12 +316,12 @@ internal import X86
         unsafe memory.place(code, from: -BlockHead.bytes, to: 5)
     }
     private func target(of place: UnsafeMutablePointer<UInt8>) -> UInt64 {
-        memory.makeOwn(place, count: 4)
+        unsafe memory.makeOwn(place, count: 4)
         let displacement = unsafe UnsafeMutableRawPointer(place).loadUnaligned(as: Int32.self)
         return unsafe memory.address(place) &+ 4 &+ UInt64(bitPattern: Int64(displacement))
     }
     private func point(_ place: UnsafeMutablePointer<UInt8>, to code: UInt64) {
-        memory.makeOwn(place, count: 4)
+        unsafe memory.makeOwn(place, count: 4)
         let next = unsafe memory.address(place) + 4
         unsafe UnsafeMutableRawPointer(place).storeBytes(of: Int32(truncatingIfNeeded: code &- next), as: Int32.self)
     }

@@ -213,7 +213,7 @@ extension BlockTranslator {
         protectAccess(liveBefore)
         let address = RM.base(Self.pinned(w.base) ?? Host.guestStack, w.low)
         let held = heldByAddress?.guest
-        var (miss, cache): (UnsafeMutablePointer<UInt8>?, UnsafeMutablePointer<UInt8>?) = unsafe (nil, nil)
+        var (miss, cache): (UnsafeMutablePointer<UInt8>?, UnsafeMutablePointer<UInt8>?) = (nil, nil)
         let crosses: UnsafeMutablePointer<UInt8>
         if usesCache {
             unsafe (crosses, cache) = emitCacheLookup(address, size: w.span)
