@@ -230,7 +230,7 @@ extension DomainDriver {
                 label: label?.process)
             let process = try HostProcess.spawn(
                 emulator.path, arguments: command.arguments,
-                environment: environment(folder) + command.environment,
+                environment: environment(folder, command),
                 descriptors: [null, output, output] + (listener.map { [$0] } ?? [])
                     + (image.map { [$0.file] } ?? []) + cards,
                 confinement: rules, isolation: isolation, identity: identity)
@@ -373,12 +373,18 @@ extension DomainDriver {
         }
     }
 
-    private func environment(_ folder: String) -> [String] {
-        [
+    /// The environment of a machine's process.
+    private func environment(_ folder: String, _ command: MachineCommandLine) -> [String] {
+        // Emulators read a kernel into buffers of malloc. In huge pages the host's kernel hands them out in a few
+        // faults: the guest's first instruction runs some 8 ms earlier, for the same anonymous memory after a boot.
+        let tunables = "GLIBC_TUNABLES="
+        let takesHugePages =
+            command.arguments.contains("-kernel") && !command.environment.contains { $0.hasPrefix(tunables) }
+        return [
             "LC_ALL=C", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=\(folder)",
             "XDG_DATA_HOME=\(folder)/.local/share", "XDG_CACHE_HOME=\(folder)/.cache",
             "XDG_CONFIG_HOME=\(folder)/.config",
-        ]
+        ] + (takesHugePages ? [tunables + "glibc.malloc.hugetlb=1"] : []) + command.environment
     }
 
     private func commandText(_ command: MachineCommandLine) -> String {
